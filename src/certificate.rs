@@ -129,10 +129,10 @@ impl Certificate {
     pub(crate) fn told(&self) -> String {
         let Question { model, initial, failed_cas, assume, accept_untested, .. } = &self.question;
         let mut parts =
-            vec![format!("model {}", model.name()), format!("initial value {}", initial.default_text())];
-        parts.extend(initial.named().map(|(key, value)| format!("initial value of {key} {value}")));
+            vec![format!("model {}", model.name()), format!("initial value {}", initial.default_json())];
+        parts.extend(initial.values_by_key().map(|(key, value)| format!("initial value of {key} {value}")));
         parts.push(format!("a failed compare-and-set {}", failed_cas.name()));
-        let assumed: Vec<&str> = assume.names().collect();
+        let assumed: Vec<&str> = assume.assumption_names().collect();
         parts.push(format!(
             "assumed: {}",
             if assumed.is_empty() { "nothing".to_owned() } else { assumed.join(", ") }

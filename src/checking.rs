@@ -95,7 +95,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     if report.verdict() == "violated" {
         // First what explains more than a broken store would.
         let begins_with_a_value = question.model.has_initial_values() && question.model != Model::Counter;
-        if begins_with_a_value && question.initial.is_nothing() {
+        if begins_with_a_value && question.initial.are_all_absent() {
             report.remarks.splice(0..0, oddities::of_beginnings(&history));
         }
         report.remarks.extend(oddities::of_values(&history));
@@ -111,7 +111,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     let measured = measured(plan, &question, &history, &name, &progress);
     let measured = measured.map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
-    let basis = Basis::of(&history, question.failed_cas);
+    let basis = Basis::from_history(&history, question.failed_cas);
     Ok(Checked { history, question, report, basis, measured, times, explains: None })
 }
 
@@ -138,8 +138,9 @@ fn question(plan: &CheckPlan, history: &mut History) -> Result<Question, Questio
     };
     let model = question.model;
     let typed = plan.properties.as_ref().map(|typed| {
-        let meant =
-            |&property: &Property| property.of_model(model).ok_or(QuestionError::foreign(property, model));
+        let meant = |&property: &Property| {
+            property.resolve_for_model(model).ok_or(QuestionError::property_not_in_model(property, model))
+        };
         typed.iter().map(meant).collect::<Result<Vec<_>, _>>()
     });
     let all = || plan.all_properties.then(|| model.comparable_properties());
@@ -153,8 +154,8 @@ fn question(plan: &CheckPlan, history: &mut History) -> Result<Question, Questio
         question.sessions = plan.sessions.rules(history).map_err(QuestionError::Header)?;
     }
     // So that they have a text where they are shown.
-    history.values.intern(question.initial.default_text());
-    for (_, value) in question.initial.named() {
+    history.values.intern(question.initial.default_json());
+    for (_, value) in question.initial.values_by_key() {
         history.values.intern(value);
     }
     Ok(question)
@@ -175,9 +176,9 @@ fn measured(
         return Ok(None);
     }
     progress.stage(&format!("measuring {name}"));
-    let initial = history.values.get(question.initial.default_text()).unwrap_or(ValueId::NULL);
+    let initial = history.values.get(question.initial.default_json()).unwrap_or(ValueId::NULL);
     let found = measuring::measured(history, initial, &plan.sessions)?;
-    if !asked && !found.faults.iter().any(FaultMeasurements::hurt) {
+    if !asked && !found.faults.iter().any(FaultMeasurements::hurt_anyone) {
         return Ok(None);
     }
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();

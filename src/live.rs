@@ -5,7 +5,7 @@
 //! first second, so that a simulation that takes no time says nothing.
 
 use crate::output;
-use recorder::{Counts, Tally};
+use recorder::{RunCounts, Tally};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -21,7 +21,7 @@ pub(crate) struct Live(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Live {
     /// Begins to tell, unless it should be quiet.
-    pub(crate) fn start(counts: Arc<Counts>, quiet: bool) -> Live {
+    pub(crate) fn start(counts: Arc<RunCounts>, quiet: bool) -> Live {
         if quiet {
             return Live(None);
         }
@@ -39,7 +39,7 @@ impl Drop for Live {
     }
 }
 
-fn tell(counts: &Counts, stopped: &mpsc::Receiver<()>) {
+fn tell(counts: &RunCounts, stopped: &mpsc::Receiver<()>) {
     let terminal = std::io::stderr().is_terminal();
     let began = Instant::now();
     let (mut before, mut told, mut ticks) = (Tally::default(), began, 0_u64);
@@ -49,9 +49,9 @@ fn tell(counts: &Counts, stopped: &mpsc::Receiver<()>) {
         if !terminal && !ticks.is_multiple_of(PLAIN) {
             continue;
         }
-        let now = counts.tally();
+        let now = counts.current_tally();
         let rate = (total(now) - total(before)) as f64 / told.elapsed().as_secs_f64();
-        let text = line(began.elapsed(), rate, now, &counts.faults());
+        let text = line(began.elapsed(), rate, now, &counts.active_faults());
         (before, told) = (now, Instant::now());
         // Whether anybody reads this is no reason to stop.
         if terminal {

@@ -1,7 +1,9 @@
 //! A history measured, with what the findings say of losses.
 
 use crate::args::SessionArgs;
-use checker::measurements::{Losses, Measurements, measure, of_registers, of_sessions};
+use checker::measurements::{
+    MeasuredLosses, Measurements, measure_history, measure_register_losses, measure_session_losses,
+};
 use checker::{Limits, continuity};
 use histories::{Function, History, ValueId};
 use std::sync::atomic::AtomicBool;
@@ -12,18 +14,18 @@ pub(crate) fn measured(
     initial: ValueId,
     sessions: &SessionArgs,
 ) -> Result<Measurements, String> {
-    Ok(measure(history, initial, &losses(history, initial, sessions)?))
+    Ok(measure_history(history, initial, &losses(history, initial, sessions)?))
 }
 
 /// What was lost: of sessions by the findings, of registers by the final reads.
-fn losses(history: &History, initial: ValueId, sessions: &SessionArgs) -> Result<Losses, String> {
+fn losses(history: &History, initial: ValueId, sessions: &SessionArgs) -> Result<MeasuredLosses, String> {
     let is_of_sessions =
         |id| matches!(history.function(id), Function::CREATE | Function::ACT | Function::PATCH);
     if !history.ids().any(is_of_sessions) {
-        return Ok(of_registers(history, initial));
+        return Ok(measure_register_losses(history, initial));
     }
     let question = sessions.rules(history)?;
     let never = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &never };
-    Ok(of_sessions(history, &continuity::judge(history, &question, &limits)))
+    Ok(measure_session_losses(history, &continuity::judge_session_findings(history, &question, &limits)))
 }

@@ -5,7 +5,7 @@
 
 use crate::args::quantity;
 use checker::measurements::{
-    Better, Figure, METRICS, Measured, Measurements, Metric, NEVER_TOGETHER, Unit, metric,
+    Better, Figure, METRICS, MeasuredFigure, Measurements, Metric, NEVER_TOGETHER, Unit, find_metric,
 };
 
 /// A bound on a figure: at most, or at least, whichever way is good.
@@ -19,7 +19,7 @@ pub(crate) struct Objective {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Held {
     pub(crate) objective: Objective,
-    pub(crate) measured: Measured,
+    pub(crate) measured: MeasuredFigure,
 }
 
 impl Objective {
@@ -30,7 +30,7 @@ impl Objective {
     }
 
     fn new(name: &str, limit: &str) -> Result<Objective, String> {
-        let metric = metric(name).ok_or_else(|| {
+        let metric = find_metric(name).ok_or_else(|| {
             let names: Vec<&str> = METRICS.iter().map(|metric| metric.objective).collect();
             format!("{name:?} is not measured; there are: {} (see `steadfast objectives`)", names.join(", "))
         })?;
@@ -114,7 +114,7 @@ impl Held {
                     Unit::Share => format!("{} percentage points", significant(by * 100.0)),
                     unit => shown(unit, by),
                 };
-                let least = if measured.exact().is_some() { "" } else { "at least " };
+                let least = if measured.exact_value().is_some() { "" } else { "at least " };
                 format!("{name}: {figure}, {least}{by} {word} than {limit}")
             }
         }
@@ -167,7 +167,7 @@ pub(crate) fn shown(unit: Unit, figure: f64) -> String {
 /// A figure as far as it is known, as people read it: `248`, `248…251`, `≥ 24 s`.
 pub(crate) fn shown_figure(unit: Unit, figure: Figure) -> String {
     let least = shown(unit, figure.least);
-    match (figure.exact(), figure.upper_bound()) {
+    match (figure.exact_value(), figure.upper_bound()) {
         (Some(_), _) => least,
         (None, Some(most)) => format!("{least}…{}", shown(unit, most)),
         (None, None) => format!("≥ {least}"),
@@ -197,7 +197,7 @@ mod tests {
         bounded(text, measured.map(Figure::exactly))
     }
 
-    fn bounded(text: &str, measured: Measured) -> Held {
+    fn bounded(text: &str, measured: MeasuredFigure) -> Held {
         Held { objective: Objective::parse(text).expect("an objective"), measured }
     }
 

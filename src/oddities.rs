@@ -57,7 +57,7 @@ pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
         let text = crate::report::describe::short(history.value_text(value));
         format!(
             "operation {} read {text}{} before anybody wrote it. If the objects began with {text}, pass --init '{text}' and check again",
-            history.index(id),
+            history.operation_index(id),
             crate::report::describe::of_key(history, key).replacen(" of ", " from ", 1)
         )
     });
@@ -66,10 +66,10 @@ pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
 
 /// Values of one object that differ in type only, which is likelier a mistake of a client than of a store.
 pub(crate) fn of_values(history: &History) -> Vec<String> {
-    let alike = history.look_alikes(EACH_MAX);
+    let alike = history.find_look_alikes(EACH_MAX);
     let told = alike.iter().map(|pair| {
         let shown = |(value, id): (ValueId, OpId)| {
-            format!("{} (operation {})", crate::report::describe::short(history.value_text(value)), history.index(id))
+            format!("{} (operation {})", crate::report::describe::short(history.value_text(value)), history.operation_index(id))
         };
         let key = crate::report::describe::of_key(history, pair.key);
         format!(
@@ -97,9 +97,9 @@ fn keys_of_two_types(history: &History) -> Vec<String> {
         Some(format!(
             "the keys {} (operation {}) and {} (operation {}) differ in type only, and were taken for two objects",
             history.keys.text(string),
-            history.index(one),
+            history.operation_index(one),
             history.keys.text(number),
-            history.index(two)
+            history.operation_index(two)
         ))
     });
     some(told, pairs.len())
@@ -119,7 +119,7 @@ fn appended_lists(history: &History) -> Vec<String> {
     let told = odd.iter().map(|&(id, micro)| {
         format!(
             "operation {} appends {} to {}: taken for one element",
-            history.index(id),
+            history.operation_index(id),
             crate::report::describe::short(history.value_text(micro.value())),
             history.key_text(micro.key)
         )
@@ -148,8 +148,8 @@ fn two_shapes(history: &History) -> Vec<String> {
         format!(
             "{} is a list for operation {} and a register for operation {}",
             history.key_text(key),
-            history.index(list),
-            history.index(register)
+            history.operation_index(list),
+            history.operation_index(register)
         )
     });
     some(told, both.len())
@@ -182,8 +182,8 @@ fn written_twice(history: &History) -> Vec<String> {
             "{} was written to {} by operations {} and {}",
             history.value_text(value),
             history.key_text(key),
-            history.index(one),
-            history.index(two)
+            history.operation_index(one),
+            history.operation_index(two)
         )
     });
     some(told, twice.len())

@@ -1,7 +1,7 @@
 //! What each phase of a check took.
 
 use crate::progress::Progress;
-use checker::{Observer, Phase, Property};
+use checker::{CheckPhase, Observer, Property};
 use std::time::Instant;
 
 /// What each phase took, in seconds.
@@ -28,7 +28,7 @@ pub(crate) struct Watch<'a> {
     name: &'a str,
     progress: &'a Progress,
     times: &'a mut Times,
-    current: Option<(Phase, Instant)>,
+    current: Option<(CheckPhase, Instant)>,
 }
 
 impl<'a> Watch<'a> {
@@ -39,27 +39,27 @@ impl<'a> Watch<'a> {
 }
 
 impl Observer for Watch<'_> {
-    fn begins(&mut self, phase: &Phase) {
+    fn phase_begins(&mut self, phase: &CheckPhase) {
         let now = Instant::now();
         if let Some((before, began)) = self.current.replace((phase.clone(), now)) {
             let seconds = now.duration_since(began).as_secs_f64();
             match before {
-                Phase::Check(properties) => {
+                CheckPhase::Check(properties) => {
                     self.times.check += seconds;
                     self.times.by_property.extend(properties.into_iter().map(|property| (property, seconds)));
                 }
-                Phase::Verify => self.times.verify += seconds,
-                Phase::Done => {}
+                CheckPhase::Verify => self.times.verify += seconds,
+                CheckPhase::Done => {}
             }
         }
         let name = self.name;
         match phase {
-            Phase::Check(properties) => {
+            CheckPhase::Check(properties) => {
                 let what: Vec<&str> = properties.iter().take(3).map(|property| property.name()).collect();
                 self.progress.stage(&format!("checking {name}: {}", what.join(", ")));
             }
-            Phase::Verify => self.progress.stage(&format!("checking the evidence about {name} again")),
-            Phase::Done => {}
+            CheckPhase::Verify => self.progress.stage(&format!("checking the evidence about {name} again")),
+            CheckPhase::Done => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use histories::{
     ValueId,
 };
 use std::sync::atomic::AtomicBool;
-use testkit::Random;
+use testkit::TestRandom;
 
 const LEVELS: [Level; 5] = [
     Level::ReadYourWrites,
@@ -82,7 +82,7 @@ fn run(shape: &Shape, history: &History) {
 /// Clients, each with at most one operation in flight, against registers that take effect at once at the
 /// completion.
 fn history(shape: &Shape, operations: usize) -> History {
-    let mut random = Random::new(42);
+    let mut random = TestRandom::new(42);
     let mut builder = HistoryBuilder::new();
     let keys: Vec<KeyId> =
         (0..shape.keys).map(|n| builder.history().keys.intern(&format!("\"k{n}\""))).collect();

@@ -1,6 +1,6 @@
 //! How long the phases of a check take: deciding, and checking the evidence again.
 
-use checker::{Limits, Observer, Phase, Question, Report};
+use checker::{CheckPhase, Limits, Observer, Question, Report};
 use histories::History;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ struct Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn begins(&mut self, phase: &Phase) {
+    fn phase_begins(&mut self, phase: &CheckPhase) {
         let seconds = self.since.elapsed().as_secs_f64();
         if self.verifying {
             self.verify += seconds;
@@ -36,7 +36,7 @@ impl Observer for Stopwatch {
             self.check_cpu += busy_seconds() - self.cpu_since;
         }
         (self.since, self.cpu_since) = (Instant::now(), busy_seconds());
-        self.verifying = *phase == Phase::Verify;
+        self.verifying = *phase == CheckPhase::Verify;
     }
 }
 

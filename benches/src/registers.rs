@@ -62,7 +62,7 @@ impl Registers {
         let (mut started, mut fresh, mut lost) = (0, 0u64, 0);
         let (mut next_name, mut stale_left) = (self.processes as i64, self.stale);
         while started < self.operations || clients.iter().any(|c| !matches!(c.doing, Doing::Nothing)) {
-            let at = random.below(clients.len());
+            let at = random.draw_below(clients.len());
             let client = &mut clients[at];
             match client.doing {
                 Doing::Nothing if started == self.operations => {
@@ -76,7 +76,7 @@ impl Registers {
                 }
                 Doing::Invoked => {
                     let loses = lost * self.operations < self.indeterminate * started;
-                    let skips = loses && random.below(2) == 0;
+                    let skips = loses && random.draw_below(2) == 0;
                     let key = client.key;
                     let (result, ok) =
                         if skips { (ValueId::NULL, true) } else { client.apply(&mut held[key]) };
@@ -118,12 +118,12 @@ impl Registers {
             match *fresh {
                 1 => builder.history().values.intern("-1"),
                 _ if self.values == 0 => builder.history().values.intern(&fresh.to_string()),
-                _ => builder.history().values.intern(&random.below(self.values as usize).to_string()),
+                _ => builder.history().values.intern(&random.draw_below(self.values as usize).to_string()),
             }
         };
         let new = value(random);
-        let kind = if started == 0 { 1 } else { random.below(if self.cas { 3 } else { 2 }) };
-        client.key = random.below(self.keys);
+        let kind = if started == 0 { 1 } else { random.draw_below(if self.cas { 3 } else { 2 }) };
+        client.key = random.draw_below(self.keys);
         (client.function, client.argument) = match kind {
             0 => (Function::READ, (ValueId::NULL, ValueId::NULL)),
             1 => (Function::WRITE, (new, new)),

@@ -40,16 +40,16 @@ impl Replicas {
         let mut replicas: Vec<Replica> =
             (0..self.sessions).map(|_| Replica { seen: 0, held: vec![0; self.keys] }).collect();
         for _ in 0..self.operations {
-            let session = random.below(self.sessions);
-            let key = random.below(self.keys);
+            let session = random.draw_below(self.sessions);
+            let key = random.draw_below(self.keys);
             let replica = &mut replicas[session];
-            let behind = log.len().saturating_sub(random.below(self.lag + 1));
+            let behind = log.len().saturating_sub(random.draw_below(self.lag + 1));
             while replica.seen < behind {
                 let written = log[replica.seen];
                 replica.seen += 1;
                 replica.held[written] = replica.held[written].max(replica.seen);
             }
-            let function = if random.below(2) == 0 { Function::READ } else { Function::WRITE };
+            let function = if random.draw_below(2) == 0 { Function::READ } else { Function::WRITE };
             if function == Function::WRITE {
                 log.push(key);
                 replica.held[key] = log.len();

@@ -49,13 +49,13 @@ impl Uniform {
         let mut clients: Vec<Doing> = (0..self.sessions).map(|_| Doing::Nothing).collect();
         let mut started = 0;
         while started < self.transactions || clients.iter().any(|client| !matches!(client, Doing::Nothing)) {
-            let at = random.below(self.sessions);
+            let at = random.draw_below(self.sessions);
             clients[at] = match std::mem::replace(&mut clients[at], Doing::Nothing) {
                 Doing::Nothing if started == self.transactions => Doing::Nothing,
                 Doing::Nothing => {
                     started += 1;
                     let step = |_| {
-                        let (key, write) = (random.below(self.keys) as u32, random.below(2) == 0);
+                        let (key, write) = (random.draw_below(self.keys) as u32, random.draw_below(2) == 0);
                         fresh += u64::from(write);
                         Step { key, write, value: if write { fresh } else { 0 } }
                     };

@@ -5,15 +5,15 @@
 //! within the period of the looks; and the embedded store sends a replica what it lacks with the next heartbeat, 50 ms
 //! after the last at most, so that it is known how long it should take.
 
-use checker::measurements::{FaultMeasurements, measure, metric, of_sessions};
+use checker::measurements::{FaultMeasurements, find_metric, measure_history, measure_session_losses};
 use histories::ValueId;
 use histories::format::{Format, from_text};
 use recorder::journal::MemorySink;
-use recorder::stores::embedded::{EmbeddedStore, Options, Replication, simulate_beside};
-use recorder::{Clock, Counts, RunSettings, Stop, Store};
+use recorder::stores::embedded::{EmbeddedOptions, EmbeddedStore, ReplicationMode, simulate_beside};
+use recorder::{Clock, RunCounts, RunSettings, Stop, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use workloads::{Churn, Kind, Plan, Schedule, Settings};
+use workloads::{Churn, FaultSchedule, Plan, WorkloadKind, WorkloadSettings};
 
 const HEALED: Duration = Duration::from_secs(4);
 /// The next heartbeat, and the way there and back under the links' ordinary delays.
@@ -29,8 +29,8 @@ async fn look(store: EmbeddedStore, clock: Clock, apart: Apart) {
         let mut differ = false;
         for key in &keys {
             let mut held = Vec::new();
-            for replica in store.replicas() {
-                held.push(store.look(&replica, key).await.expect("it is there"));
+            for replica in store.replica_names() {
+                held.push(store.read_replica(&replica, key).await.expect("it is there"));
             }
             differ |= held.windows(2).any(|pair| pair[0] != pair[1]);
         }
@@ -43,7 +43,7 @@ async fn look(store: EmbeddedStore, clock: Clock, apart: Apart) {
 
 /// A partition that heals as the load ends, so that nothing else sets replicas apart.
 fn settings(seed: u64, every: Duration) -> RunSettings {
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: vec!["partition:n3".parse().expect("a fault")],
         timing: "once".parse().expect("a timing"),
         length: Duration::from_secs(2),
@@ -55,11 +55,11 @@ fn settings(seed: u64, every: Duration) -> RunSettings {
     }
     RunSettings {
         plan,
-        workload: Settings {
-            kind: Kind::Session,
+        workload: WorkloadSettings {
+            kind: WorkloadKind::Session,
             sessions: 8,
             churn: Churn { mean_operations: Some(20.0), lasting_share: 0.1 },
-            ..Settings::new(seed)
+            ..WorkloadSettings::new(seed)
         },
         load: "200/s".parse().expect("a load"),
         workers: 5,
@@ -75,16 +75,16 @@ fn settings(seed: u64, every: Duration) -> RunSettings {
 
 /// What the history of a run says of its fault, and when somebody beside it last saw replicas apart, in ns after the heal.
 fn run(seed: u64, every: Duration) -> (FaultMeasurements, u64) {
-    let options = Options { replication: Replication::Async, ..Options::new() };
+    let options = EmbeddedOptions { replication: ReplicationMode::Async, ..EmbeddedOptions::new() };
     let (sink, apart) = (MemorySink::default(), Apart::default());
     let seen = apart.clone();
     let beside = move |store, clock| look(store, clock, seen);
-    let (counts, stop, header) = (Arc::new(Counts::default()), Stop::default(), "{\"steadfast\":1}");
+    let (counts, stop, header) = (Arc::new(RunCounts::default()), Stop::default(), "{\"steadfast\":1}");
     simulate_beside(&options, &settings(seed, every), sink.clone(), header, counts, stop, beside)
         .expect("a run");
     let journal = String::from_utf8(sink.bytes()).expect("text");
     let history = from_text(Format::Native, &journal).expect("a history");
-    let mut faults = measure(&history, ValueId::NULL, &of_sessions(&history, &[])).faults;
+    let mut faults = measure_history(&history, ValueId::NULL, &measure_session_losses(&history, &[])).faults;
     assert_eq!(faults.len(), 1);
     let last = apart.lock().expect("nobody panicked").last().copied();
     (faults.remove(0), last.map_or(0, |last| last - HEALED.as_nanos() as u64))
@@ -98,8 +98,8 @@ fn the_time_until_replicas_agree_is_that_of_somebody_who_looks_all_the_time() {
             let (measured, last_apart_ns) = run(seed, Duration::from_millis(period_ms));
             let figure = |name: &str| {
                 let value =
-                    measured.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-                (value.expect("a figure").exact().expect("known exactly") * 1e9).round() as u64
+                    measured.values.get(find_metric(name).expect("a metric")).expect("measured of a fault");
+                (value.expect("a figure").exact_value().expect("known exactly") * 1e9).round() as u64
             };
             let (seen, within) = (figure("convergence"), figure("convergence.uncertainty"));
             let (ms, told) =

@@ -6,13 +6,16 @@ use checker::{
     Report, TransactionAnomaly, TransactionEvidence, Verdict,
 };
 use std::sync::atomic::AtomicBool;
-use testkit::{ask, assert_confirmed, check_confirmed, isolation, limits, model_of_transactions, verdict_of};
-use workloads::databases::{Defect, Isolation, Plan, Shape, simulate};
+use testkit::{
+    assert_confirmed, check_confirmed, isolation_properties, model_of_transactions, question_about,
+    test_limits, verdict_of,
+};
+use workloads::databases::{Defect, Isolation, Shape, SimulationPlan, simulate_history};
 
 const SEEDS: u64 = 1_000;
 
-fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -> Plan {
-    Plan {
+fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -> SimulationPlan {
+    SimulationPlan {
         seed,
         transactions: 60,
         clients: 5,
@@ -26,10 +29,10 @@ fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -
     }
 }
 
-fn run(plan: &Plan) -> Report {
-    let history = simulate(plan);
-    let question = ask(model_of_transactions(&history), &isolation(Level::ALL));
-    check_confirmed(&history, &question, &limits(200_000_000, 1 << 28))
+fn run(plan: &SimulationPlan) -> Report {
+    let history = simulate_history(plan);
+    let question = question_about(model_of_transactions(&history), &isolation_properties(Level::ALL));
+    check_confirmed(&history, &question, &test_limits(200_000_000, 1 << 28))
 }
 
 /// The strongest of the checker's levels that a database keeps.
@@ -105,7 +108,7 @@ fn no_false_alarm_on_registers() {
 fn caught(defect: Defect, level: Level, telling: impl Fn(Phenomenon) -> bool) -> u32 {
     let mut caught = 0;
     for seed in 0..SEEDS {
-        let report = run(&plan(seed, Shape::Lists, defect.breaks(), Some(defect)));
+        let report = run(&plan(seed, Shape::Lists, defect.broken_level(), Some(defect)));
         let named = report.phenomena.iter().any(|anomaly| telling(anomaly.phenomenon));
         caught += u32::from(verdict(&report, level) == "violated" && named);
     }
@@ -146,7 +149,11 @@ fn serial_orders_of_registers_are_never_left_open() {
     for isolation in Isolation::ALL {
         for seed in 0..SEEDS / 4 {
             // Few keys, rewritten often, and long: there is much to choose.
-            let plan = Plan { transactions: 300, keys: 2, ..plan(seed, Shape::Registers, isolation, None) };
+            let plan = SimulationPlan {
+                transactions: 300,
+                keys: 2,
+                ..plan(seed, Shape::Registers, isolation, None)
+            };
             let report = run(&plan);
             for level in levels {
                 assert_ne!(verdict(&report, level), "unknown", "{plan:?} {level:?}");
@@ -167,8 +174,13 @@ fn serial_orders_of_many_clients_are_never_left_open() {
             [Isolation::StrictSerializable, Isolation::Serializable, Isolation::SnapshotIsolation]
         {
             let few = plan(seed, Shape::Registers, isolation, None);
-            let report =
-                run(&Plan { transactions: 4_000, clients: 1_000, keys: 10, writes_per_key: 256, ..few });
+            let report = run(&SimulationPlan {
+                transactions: 4_000,
+                clients: 1_000,
+                keys: 10,
+                writes_per_key: 256,
+                ..few
+            });
             for level in [Level::StrictSerializable, Level::StrongSessionSerializable] {
                 assert_ne!(verdict(&report, level), "unknown", "{seed} {isolation:?} {level:?}");
             }
@@ -183,10 +195,10 @@ fn a_stop_at_any_moment_makes_no_verdict_wrong() {
     let shapes = [Shape::Lists, Shape::Registers].into_iter();
     let isolations = [Isolation::StrictSerializable, Isolation::SnapshotIsolation];
     for (shape, isolation) in shapes.flat_map(|shape| isolations.map(|isolation| (shape, isolation))) {
-        let plan = Plan { transactions: 3_000, ..plan(7, shape, isolation, None) };
-        let history = simulate(&plan);
+        let plan = SimulationPlan { transactions: 3_000, ..plan(7, shape, isolation, None) };
+        let history = simulate_history(&plan);
         for levels in [Level::ALL, &[Level::Causal, Level::ReadAtomic, Level::MonotonicAtomicView]] {
-            let levels = testkit::isolation(levels);
+            let levels = testkit::isolation_properties(levels);
             let alone = run_until(&history, &levels, None);
             for moment in 0..40 {
                 let after = std::time::Duration::from_micros(moment * 250);
@@ -217,7 +229,7 @@ fn run_until(
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);
             });
         }
-        let question = ask(model_of_transactions(history), levels);
+        let question = question_about(model_of_transactions(history), levels);
         let report = checker::check(history, &question, &limits);
         let report = report.unwrap_or_else(|why| panic!("{after:?}: {why}"));
         assert_confirmed(history, &question, &report);

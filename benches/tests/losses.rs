@@ -5,18 +5,18 @@
 //! write: all that the first primary acknowledged after the strike, and perhaps some that were on their way, a heartbeat
 //! before it. Nearly all of it is overwritten long before the end. With a quorum the same faults lose nothing.
 
-use checker::measurements::{Losses, of_registers, of_sessions};
+use checker::measurements::{MeasuredLosses, measure_register_losses, measure_session_losses};
 use checker::{Limits, continuity};
 use histories::format::{Format, from_text};
 use histories::{Function, History, OpId, Outcome, ValueId};
 use recorder::journal::MemorySink;
-use recorder::stores::embedded::{Options, Replication, simulate};
-use recorder::{Counts, RunSettings, Stop};
+use recorder::stores::embedded::{EmbeddedOptions, ReplicationMode, simulate};
+use recorder::{RunCounts, RunSettings, Stop};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use workloads::{Kind, Plan, Schedule, Settings};
+use workloads::{FaultSchedule, Plan, WorkloadKind, WorkloadSettings};
 
 const STRUCK: Duration = Duration::from_secs(2);
 /// Writes that may stay open: those between the last that the next primary showed and the first that it was seen to lack,
@@ -26,8 +26,8 @@ const OPEN_MAX: usize = 36;
 /// What was acknowledged so shortly before the strike may have been on its way: a heartbeat and the way there.
 const ON_ITS_WAY: Duration = Duration::from_millis(60);
 
-fn settings(seed: u64, kind: Kind) -> RunSettings {
-    let schedule = Schedule {
+fn settings(seed: u64, kind: WorkloadKind) -> RunSettings {
+    let schedule = FaultSchedule {
         strikes: vec!["partition:n1@2s+4s".parse().expect("a fault")],
         timing: "once".parse().expect("a timing"),
         length: Duration::from_secs(4),
@@ -36,7 +36,7 @@ fn settings(seed: u64, kind: Kind) -> RunSettings {
     let nodes: Vec<String> = (1..=3).map(|number| format!("n{number}")).collect();
     RunSettings {
         plan: Plan::new(&schedule, seed, &nodes, duration).expect("a plan"),
-        workload: Settings { kind, sessions: 9, ..Settings::new(seed) },
+        workload: WorkloadSettings { kind, sessions: 9, ..WorkloadSettings::new(seed) },
         load: "500/s".parse().expect("a load"),
         workers: 9,
         timeout: Duration::from_millis(500),
@@ -49,18 +49,18 @@ fn settings(seed: u64, kind: Kind) -> RunSettings {
     }
 }
 
-fn record(seed: u64, kind: Kind, replication: Replication) -> History {
-    let options = Options { replication, ..Options::new() };
+fn record(seed: u64, kind: WorkloadKind, replication: ReplicationMode) -> History {
+    let options = EmbeddedOptions { replication, ..EmbeddedOptions::new() };
     let sink = MemorySink::default();
-    let (counts, stop, header) = (Arc::new(Counts::default()), Stop::default(), "{\"steadfast\":1}");
+    let (counts, stop, header) = (Arc::new(RunCounts::default()), Stop::default(), "{\"steadfast\":1}");
     simulate(&options, &settings(seed, kind), sink.clone(), header, counts, stop).expect("a run");
     let journal = String::from_utf8(sink.bytes()).expect("text");
     from_text(Format::Native, &journal).expect("a history")
 }
 
-fn losses(history: &History, kind: Kind) -> Losses {
-    if kind != Kind::Session {
-        return of_registers(history, ValueId::NULL);
+fn losses(history: &History, kind: WorkloadKind) -> MeasuredLosses {
+    if kind != WorkloadKind::Session {
+        return measure_register_losses(history, ValueId::NULL);
     }
     let question = continuity::Question {
         time_to_live_ns: None,
@@ -69,7 +69,7 @@ fn losses(history: &History, kind: Kind) -> Losses {
     };
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };
-    of_sessions(history, &continuity::judge(history, &question, &limits))
+    measure_session_losses(history, &continuity::judge_session_findings(history, &question, &limits))
 }
 
 /// The writes that the first primary acknowledged after a time, by the nodes in the answers.
@@ -88,10 +88,10 @@ fn acknowledged_by_n1(history: &History, after: Duration) -> BTreeSet<OpId> {
 #[test]
 fn what_a_primary_that_is_cut_off_acknowledges_is_lost_write_by_write() {
     let mut lost_in_all = 0;
-    for kind in [Kind::Register, Kind::Session] {
+    for kind in [WorkloadKind::Register, WorkloadKind::Session] {
         for seed in 1..=3 {
             let told = format!("{kind:?}, seed {seed}");
-            let history = record(seed, kind, Replication::Async);
+            let history = record(seed, kind, ReplicationMode::Async);
             let found = losses(&history, kind).writes.expect("it was read back");
             let certain: BTreeSet<OpId> = found.certain.iter().copied().collect();
             let open: BTreeSet<OpId> = found.open.iter().copied().collect();
@@ -112,11 +112,11 @@ fn what_a_primary_that_is_cut_off_acknowledges_is_lost_write_by_write() {
 
 #[test]
 fn a_quorum_loses_nothing_and_that_is_known() {
-    for kind in [Kind::Register, Kind::Session] {
+    for kind in [WorkloadKind::Register, WorkloadKind::Session] {
         for seed in 1..=3 {
-            let history = record(seed, kind, Replication::Quorum);
+            let history = record(seed, kind, ReplicationMode::Quorum);
             let found = losses(&history, kind).writes.expect("it was read back");
-            assert_eq!(found.count().exact(), Some(0.0), "{kind:?}, seed {seed}: {found:?}");
+            assert_eq!(found.count().exact_value(), Some(0.0), "{kind:?}, seed {seed}: {found:?}");
         }
     }
 }

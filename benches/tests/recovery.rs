@@ -4,15 +4,15 @@
 //! same key again and again, and keeps its own list of when it was answered: an operator with a stopwatch. After a
 //! fault that strikes everybody alike, the two must agree within the polling interval.
 
-use checker::measurements::{FaultMeasurements, measure, metric, of_registers};
+use checker::measurements::{FaultMeasurements, find_metric, measure_history, measure_register_losses};
 use histories::ValueId;
 use histories::format::{Format, from_text};
 use recorder::journal::MemorySink;
-use recorder::stores::embedded::{EmbeddedStore, Options, Replication, simulate_beside};
-use recorder::{Client, Clock, Counts, Request, RunSettings, Stop, Store, Trace};
+use recorder::stores::embedded::{EmbeddedOptions, EmbeddedStore, ReplicationMode, simulate_beside};
+use recorder::{Client, Clock, RunCounts, RunSettings, Stop, Store, StoreRequest, Trace};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use workloads::{Operation, Plan, Schedule, Settings, Value};
+use workloads::{ClientOperation, FaultSchedule, Plan, Value, WorkloadSettings};
 
 /// How often it polls, and for how long it waits for an answer.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -21,19 +21,20 @@ const INTERVAL: Duration = Duration::from_millis(50);
 type Polls = Arc<Mutex<Vec<(u64, bool)>>>;
 
 async fn poll(store: EmbeddedStore, clock: Clock, polls: Polls) {
-    let operation = Operation::on(&"k1".into(), histories::Function::READ, Value::Null);
+    let operation = ClientOperation::on_key(&"k1".into(), histories::Function::READ, Value::Null);
     let mut client = None;
     for number in 1.. {
         let sent_ns = clock.now_ns();
         let deadline_ns = sent_ns + INTERVAL.as_nanos() as u64;
         let session: Arc<str> = "poller".into();
         let trace = Trace { run: 1, number };
-        let request = Request { session: &session, operation: &operation, deadline_ns, trace };
+        let request = StoreRequest { session: &session, operation: &operation, deadline_ns, trace };
         let mut connected = match client.take() {
             Some(connected) => connected,
             None => store.connect(0).await.expect("an embedded store is there to connect to"),
         };
-        let answered = matches!(clock.before_ns(deadline_ns, connected.execute(&request)).await, Some(Ok(_)));
+        let answered =
+            matches!(clock.await_until_ns(deadline_ns, connected.execute(&request)).await, Some(Ok(_)));
         polls.lock().expect("nobody panicked").push((clock.now_ns(), answered));
         client = answered.then_some(connected);
         clock.sleep_until_ns(deadline_ns).await;
@@ -41,7 +42,7 @@ async fn poll(store: EmbeddedStore, clock: Clock, polls: Polls) {
 }
 
 fn settings(seed: u64, fault: &str) -> RunSettings {
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: vec![fault.parse().expect("a fault")],
         timing: "once".parse().expect("a timing"),
         length: Duration::from_secs(4),
@@ -50,7 +51,7 @@ fn settings(seed: u64, fault: &str) -> RunSettings {
     let nodes: Vec<String> = (1..=3).map(|number| format!("n{number}")).collect();
     RunSettings {
         plan: Plan::new(&schedule, seed, &nodes, duration).expect("a plan"),
-        workload: Settings { sessions: 5, ..Settings::new(seed) },
+        workload: WorkloadSettings { sessions: 5, ..WorkloadSettings::new(seed) },
         load: "500/s".parse().expect("a load"),
         workers: 9,
         // Users give up as soon as the poller does, and ask again.
@@ -66,17 +67,17 @@ fn settings(seed: u64, fault: &str) -> RunSettings {
 
 /// What the history of a run says of its fault, and what was polled beside it.
 fn run(seed: u64, fault: &str) -> (FaultMeasurements, Vec<(u64, bool)>) {
-    let options = Options { replication: Replication::Quorum, ..Options::new() };
+    let options = EmbeddedOptions { replication: ReplicationMode::Quorum, ..EmbeddedOptions::new() };
     let (sink, polls) = (MemorySink::default(), Polls::default());
     let polled = polls.clone();
     let beside = move |store, clock| poll(store, clock, polled);
-    let (counts, stop, header) = (Arc::new(Counts::default()), Stop::default(), "{\"steadfast\":1}");
+    let (counts, stop, header) = (Arc::new(RunCounts::default()), Stop::default(), "{\"steadfast\":1}");
     simulate_beside(&options, &settings(seed, fault), sink.clone(), header, counts, stop, beside)
         .expect("a run");
     let journal = String::from_utf8(sink.bytes()).expect("text");
     let history = from_text(Format::Native, &journal).expect("a history");
-    let losses = of_registers(&history, ValueId::NULL);
-    let mut faults = measure(&history, ValueId::NULL, &losses).faults;
+    let losses = measure_register_losses(&history, ValueId::NULL);
+    let mut faults = measure_history(&history, ValueId::NULL, &losses).faults;
     assert_eq!(faults.len(), 1);
     let polls = polls.lock().expect("nobody panicked").clone();
     (faults.remove(0), polls)
@@ -94,8 +95,8 @@ fn recovery_times_agree_with_a_client_that_only_polls() {
             let polled = (answered_ns - struck_ns) as f64 / 1e9;
             let figure = |name: &str| {
                 let value =
-                    measured.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-                value.expect("a figure").exact().expect("known exactly")
+                    measured.values.get(find_metric(name).expect("a metric")).expect("measured of a fault");
+                value.expect("a figure").exact_value().expect("known exactly")
             };
             // Everybody asks the same primary, and each session several times in an interval.
             for name in ["recovery.first", "recovery.p50", "recovery.max"] {

@@ -5,20 +5,20 @@
 //! not installed or no network of its own is to be had.
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
-use checker::measurements::{measure, metric, of_registers};
+use checker::measurements::{find_metric, measure_history, measure_register_losses};
 use histories::ValueId;
 use histories::format::{Format, from_text};
 use recorder::journal::MemorySink;
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{Isolation, find_program, isolated};
-use recorder::{Clock, Counts, Journal, RunSettings, Stop, run};
+use recorder::system::{NetworkIsolation, find_program, run_isolated};
+use recorder::{Clock, Journal, RunCounts, RunSettings, Stop, run};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use workloads::{Plan, Schedule, Settings};
+use workloads::{FaultSchedule, Plan, WorkloadSettings};
 
 /// How often it polls, and for how long it waits for each answer.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ fn poll(sentinels: &[SocketAddr]) -> bool {
 }
 
 fn settings() -> RunSettings {
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: vec!["kill@2s+5s".parse().expect("a fault")],
         timing: "once".parse().expect("a timing"),
         length: Duration::from_secs(5),
@@ -66,7 +66,7 @@ fn settings() -> RunSettings {
     let nodes: Vec<String> = (1..=3).map(|number| format!("n{number}")).collect();
     RunSettings {
         plan: Plan::new(&schedule, 1, &nodes, duration).expect("a plan"),
-        workload: Settings { sessions: 9, ..Settings::new(1) },
+        workload: WorkloadSettings { sessions: 9, ..WorkloadSettings::new(1) },
         load: "300/s".parse().expect("a load"),
         workers: 9,
         timeout: Duration::from_millis(500),
@@ -81,17 +81,17 @@ fn settings() -> RunSettings {
 
 /// The history of a run, and when each poll was sent, on its clock, and whether it succeeded.
 fn record() -> Option<(String, Vec<(Duration, bool)>)> {
-    isolated(|isolation| async move {
-        if let Isolation::Shared(why) = &isolation {
+    run_isolated(|isolation| async move {
+        if let NetworkIsolation::Shared(why) = &isolation {
             eprintln!("skipped: {why}");
             return None;
         }
         let settings = settings();
         let mut cluster =
             SentinelCluster::start(SentinelOptions::default(), isolation).await.expect("it starts");
-        let store = cluster.store(settings.workload.kind, false, None, Duration::from_secs(60));
+        let store = cluster.open_store(settings.workload.kind, false, None, Duration::from_secs(60));
         let sentinels = sentinels(cluster.folder());
-        let (clock, zero) = (Clock::real(), Instant::now());
+        let (clock, zero) = (Clock::start_real(), Instant::now());
         let enough = Arc::new(AtomicBool::new(false));
         let stop_polling = enough.clone();
         let poller = std::thread::spawn(move || {
@@ -106,7 +106,7 @@ fn record() -> Option<(String, Vec<(Duration, bool)>)> {
         let sink = MemorySink::default();
         let journal =
             Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").expect("memory is there");
-        let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+        let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
         run(store, &mut cluster, &settings, clock, Arc::new(journal), counts, stop).await.expect("a run");
         enough.store(true, Ordering::Relaxed);
         let polls = poller.join().expect("the poller does not panic");
@@ -122,11 +122,11 @@ fn a_failover_takes_as_long_as_somebody_who_polls_says() {
     }
     let Some((journal, polls)) = record() else { return };
     let history = from_text(Format::Native, &journal).expect("a history");
-    let losses = of_registers(&history, ValueId::NULL);
-    let fault = measure(&history, ValueId::NULL, &losses).faults.remove(0);
+    let losses = measure_register_losses(&history, ValueId::NULL);
+    let fault = measure_history(&history, ValueId::NULL, &losses).faults.remove(0);
     let figure = |name: &str| {
-        let value = fault.values.get(metric(name).expect("a metric")).expect("measured of a fault");
-        value.expect("a figure").exact().expect("known exactly")
+        let value = fault.values.get(find_metric(name).expect("a metric")).expect("measured of a fault");
+        value.expect("a figure").exact_value().expect("known exactly")
     };
     let struck = Duration::from_nanos(fault.fault.struck as u64);
     let mut after = polls.iter().filter(|poll| poll.0 >= struck);

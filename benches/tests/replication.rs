@@ -6,19 +6,21 @@
 //! network of its own is to be had. STEADFAST_SEEDS says how many seeds; three are usual.
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
-use checker::measurements::{Looks, Replication, measure, of_registers};
+use checker::measurements::{
+    ObservedReplication, ReplicationMeasurements, measure_history, measure_register_losses,
+};
 use histories::ValueId;
 use histories::format::{Format, from_text};
 use recorder::journal::MemorySink;
 use recorder::stores::postgres::{self, PostgresCluster};
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
 use recorder::stores::switches::Switches;
-use recorder::system::{Isolation, find_program, isolated};
-use recorder::{Clock, Counts, Journal, Nemesis, RunSettings, Stop, Store, run};
+use recorder::system::{NetworkIsolation, find_program, run_isolated};
+use recorder::{Clock, Journal, Nemesis, RunCounts, RunSettings, Stop, Store, run};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Kind, Plan, Schedule, Settings};
+use workloads::{FaultSchedule, Plan, WorkloadKind, WorkloadSettings};
 
 const LIVES: Duration = Duration::from_secs(60);
 
@@ -27,7 +29,7 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
 }
 
 fn settings(seed: u64) -> RunSettings {
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: Vec::new(),
         timing: "once".parse().expect("a timing"),
         length: Duration::from_secs(1),
@@ -35,7 +37,11 @@ fn settings(seed: u64) -> RunSettings {
     let duration = Duration::from_secs(6);
     RunSettings {
         plan: Plan::new(&schedule, seed, &[], duration).expect("a plan"),
-        workload: Settings { kind: Kind::Register, sessions: 9, ..Settings::new(seed) },
+        workload: WorkloadSettings {
+            kind: WorkloadKind::Register,
+            sessions: 9,
+            ..WorkloadSettings::new(seed)
+        },
         load: "800/s".parse().expect("a load"),
         workers: 9,
         timeout: Duration::from_millis(500),
@@ -50,18 +56,18 @@ fn settings(seed: u64) -> RunSettings {
 
 /// The journal of a run without faults.
 async fn record<S: Store, N: Nemesis>(store: S, nemesis: &mut N, seed: u64) -> String {
-    let (clock, sink) = (Clock::real(), MemorySink::default());
+    let (clock, sink) = (Clock::start_real(), MemorySink::default());
     let journal = Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").expect("memory is there");
-    let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+    let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     run(store, nemesis, &settings(seed), clock, Arc::new(journal), counts, stop).await.expect("a run");
     String::from_utf8(sink.bytes()).expect("text")
 }
 
-fn is_alone(isolation: &Isolation) -> bool {
-    if let Isolation::Shared(why) = isolation {
+fn is_alone(isolation: &NetworkIsolation) -> bool {
+    if let NetworkIsolation::Shared(why) = isolation {
         eprintln!("skipped: {why}");
     }
-    !matches!(isolation, Isolation::Shared(_))
+    !matches!(isolation, NetworkIsolation::Shared(_))
 }
 
 fn redis(seed: u64, wait: Option<u32>) -> Option<String> {
@@ -69,37 +75,37 @@ fn redis(seed: u64, wait: Option<u32>) -> Option<String> {
         eprintln!("skipped: {why}");
         return None;
     }
-    isolated(|isolation| async move {
+    run_isolated(|isolation| async move {
         if !is_alone(&isolation) {
             return None;
         }
         let mut cluster =
             SentinelCluster::start(SentinelOptions::default(), isolation).await.expect("it starts");
         let wait = wait.map(|count| (count, Duration::from_millis(300)));
-        let store = cluster.store(Kind::Register, true, wait, LIVES);
+        let store = cluster.open_store(WorkloadKind::Register, true, wait, LIVES);
         Some(record(store, &mut cluster, seed).await)
     })
 }
 
 fn on_postgres(seed: u64, commit: &str) -> Option<String> {
-    if let Err(why) = postgres::programs() {
+    if let Err(why) = postgres::check_programs() {
         eprintln!("skipped: {why}");
         return None;
     }
     let switches = Switches::parse(postgres::SWITCHES, &[format!("commit={commit}")]).expect("switches");
-    isolated(|isolation| async move {
+    run_isolated(|isolation| async move {
         if !is_alone(&isolation) {
             return None;
         }
         let mut cluster = PostgresCluster::start(&switches, isolation).await.expect("it starts");
-        let store = cluster.store(Kind::Register, true, LIVES);
+        let store = cluster.open_store(WorkloadKind::Register, true, LIVES);
         Some(record(store, &mut cluster, seed).await)
     })
 }
 
-fn looks(journal: &str) -> Replication {
+fn looks(journal: &str) -> ReplicationMeasurements {
     let history = from_text(Format::Native, journal).expect("a history");
-    measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL)).replication
+    measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL)).replication
 }
 
 /// How many reads returned a value although a write of the same key had been acknowledged before they began that was
@@ -139,8 +145,8 @@ fn redis_that_waits_for_nobody_is_never_taken_for_synchronous() {
             "redis, seed {seed}: {:?} ({:?}), {lacking} reads lack something",
             found.looks, found.basis
         );
-        assert_ne!(found.looks, Looks::Synchronous, "seed {seed}: {found:?}");
-        assert!(lacking == 0 || found.looks == Looks::Asynchronous, "seed {seed}: {found:?}");
+        assert_ne!(found.looks, ObservedReplication::Synchronous, "seed {seed}: {found:?}");
+        assert!(lacking == 0 || found.looks == ObservedReplication::Asynchronous, "seed {seed}: {found:?}");
     }
 }
 
@@ -150,7 +156,7 @@ fn redis_that_waits_for_both_replicas_never_looks_asynchronous() {
         let Some(journal) = redis(seed, Some(2)) else { return };
         let (found, lacking) = (looks(&journal), lacking(&journal));
         eprintln!("redis, WAIT 2, seed {seed}: {:?}, {} telling reads", found.looks, found.telling_reads);
-        assert_ne!(found.looks, Looks::Asynchronous, "seed {seed}: {found:?}");
+        assert_ne!(found.looks, ObservedReplication::Asynchronous, "seed {seed}: {found:?}");
         assert_eq!(lacking, 0, "seed {seed}");
     }
 }
@@ -163,11 +169,20 @@ fn postgres_looks_as_it_was_told_to_commit() {
             let Some(journal) = on_postgres(seed, commit) else { return };
             let (found, lacking) = (looks(&journal), lacking(&journal));
             eprintln!("postgres, {commit}, seed {seed}: {:?}, {lacking} reads lack something", found.looks);
-            assert!(lacking == 0 || found.looks == Looks::Asynchronous, "{commit}, seed {seed}: {found:?}");
+            assert!(
+                lacking == 0 || found.looks == ObservedReplication::Asynchronous,
+                "{commit}, seed {seed}: {found:?}"
+            );
             match commit {
-                "remote_apply" => assert_ne!(found.looks, Looks::Asynchronous, "seed {seed}: {found:?}"),
+                "remote_apply" => {
+                    assert_ne!(found.looks, ObservedReplication::Asynchronous, "seed {seed}: {found:?}")
+                }
                 "on" => {}
-                _ => assert_eq!(found.looks, Looks::Asynchronous, "{commit}, seed {seed}: {found:?}"),
+                _ => assert_eq!(
+                    found.looks,
+                    ObservedReplication::Asynchronous,
+                    "{commit}, seed {seed}: {found:?}"
+                ),
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct Basis {
 
 impl Basis {
     /// Counts. O(n), and O(n) more where nodes are told.
-    pub fn of(history: &History, failed_cas: FailedCas) -> Self {
+    pub fn from_history(history: &History, failed_cas: FailedCas) -> Self {
         let mut basis = Basis::default();
         let mut open_until: FxHashMap<u32, u32> = FxHashMap::default();
         for op in history.operations() {
@@ -34,7 +34,7 @@ impl Basis {
                 Outcome::Fail => basis.failed += 1,
                 Outcome::Info => basis.indeterminate += 1,
             }
-            if tells(history, op.id, failed_cas) {
+            if has_falsifiable_answer(history, op.id, failed_cas) {
                 basis.answers += 1;
                 let returned = match op.function {
                     Function::TXN => history.micros_of(op.id).iter().any(|micro| match micro.kind {
@@ -52,7 +52,7 @@ impl Basis {
                 *latest = (*latest).max(op.completed);
             }
         }
-        basis.moved_sessions = moved_sessions(history);
+        basis.moved_sessions = count_moved_sessions(history);
         basis
     }
 
@@ -63,7 +63,7 @@ impl Basis {
 }
 
 /// Whether an operation was answered in a way that could have been wrong.
-pub(crate) fn tells(history: &History, id: OpId, failed_cas: FailedCas) -> bool {
+pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: FailedCas) -> bool {
     let observes = failed_cas == FailedCas::Observes && history.function(id) == Function::CAS;
     match history.outcome(id) {
         Outcome::Fail => return observes,
@@ -96,13 +96,13 @@ pub(crate) fn tells(history: &History, id: OpId, failed_cas: FailedCas) -> bool 
 }
 
 /// Sessions that more than one node answered.
-fn moved_sessions(history: &History) -> u64 {
+fn count_moved_sessions(history: &History) -> u64 {
     let mut first: FxHashMap<u32, String> = FxHashMap::default();
     let mut moved: FxHashSet<u32> = FxHashSet::default();
     for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
         let session = history.session(id).index() as u32;
         let completed = history.operation(id).completed;
-        let Some(node) = crate::continuity::note_field(history, completed, "node") else { continue };
+        let Some(node) = crate::continuity::find_note_field(history, completed, "node") else { continue };
         match first.get(&session) {
             Some(known) if known != node => {
                 moved.insert(session);

@@ -24,7 +24,7 @@ pub enum CheckError {
 
 /// What a check is doing, told as it begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Phase {
+pub enum CheckPhase {
     /// Deciding these properties, all at once.
     Check(Vec<Property>),
     /// Checking evidence again.
@@ -36,11 +36,11 @@ pub enum Phase {
 /// Somebody who wants to know how a check gets on: for progress, and to take the time of its phases.
 pub trait Observer {
     /// A phase begins, and the one before it has ended.
-    fn begins(&mut self, phase: &Phase);
+    fn phase_begins(&mut self, phase: &CheckPhase);
 }
 
 impl Observer for () {
-    fn begins(&mut self, _: &Phase) {}
+    fn phase_begins(&mut self, _: &CheckPhase) {}
 }
 
 /// Decides what is asked of a history, and has every answer checked again.
@@ -66,49 +66,49 @@ pub fn check_observed(
     observer: &mut dyn Observer,
 ) -> Result<Report, CheckError> {
     question.check(history)?;
-    let asked = question.properties();
-    let mut report = decide(history, question, &asked, limits, observer);
-    observer.begins(&Phase::Verify);
+    let asked = question.asked_properties();
+    let mut report = decide_properties(history, question, &asked, limits, observer);
+    observer.phase_begins(&CheckPhase::Verify);
     for answer in report.answers.iter_mut().chain(&mut report.beside) {
         mark_untested(history, question, answer);
     }
-    verify(history, question, &mut report, limits)?;
-    leave_out_unrecorded(history, question, &mut report);
-    observer.begins(&Phase::Done);
+    verify_report(history, question, &mut report, limits)?;
+    set_unrecorded_findings_aside(history, question, &mut report);
+    observer.phase_begins(&CheckPhase::Done);
     Ok(report)
 }
 
 /// What the engines say.
-fn decide(
+fn decide_properties(
     history: &History,
     question: &Question,
     asked: &[Property],
     limits: &Limits<'_>,
     observer: &mut dyn Observer,
 ) -> Report {
-    let mut report = Report { model: question.told_model(), ..Report::default() };
+    let mut report = Report { model: question.reported_model(), ..Report::default() };
     let objects = question.about_objects(history);
     let mut answers: Vec<Answer> = Vec::new();
-    for group in groups(asked) {
-        observer.begins(&Phase::Check(group.clone()));
+    for group in group_properties(asked) {
+        observer.phase_begins(&CheckPhase::Check(group.clone()));
         match group[0] {
-            Property::Level(_) => answers.extend(levels(history, &group, &objects, limits)),
+            Property::Level(_) => answers.extend(decide_levels(history, &group, &objects, limits)),
             Property::Isolation(_) => {
-                let (found, phenomena) = isolation(history, question, &group, limits);
+                let (found, phenomena) = decide_isolation_levels(history, question, &group, limits);
                 answers.extend(found);
                 report.phenomena = phenomena;
             }
             Property::Finding(_) => {
-                let (found, beside) = findings(history, question, &group, limits);
+                let (found, beside) = judge_findings(history, question, &group, limits);
                 answers.extend(found);
                 report.beside = beside;
             }
             Property::Invariant(invariant) => {
-                let found = invariants::check(history, invariant, &question.bank, limits);
+                let found = invariants::check_invariant(history, invariant, &question.bank, limits);
                 let new = found.remarks.iter().filter(|remark| !report.remarks.contains(remark)).cloned();
                 let new: Vec<String> = new.collect();
                 report.remarks.extend(new);
-                answers.push(of_invariant(found));
+                answers.push(answer_from_invariant(found));
             }
         }
     }
@@ -122,21 +122,21 @@ fn decide(
 }
 
 /// The verdict of one property, its evidence not checked again: for those who ask many times and check the last.
-pub(crate) fn verdict_of(
+pub(crate) fn decide_property(
     history: &History,
     question: &Question,
     property: Property,
     limits: &Limits<'_>,
 ) -> Verdict {
-    let mut report = decide(history, question, &[property], limits, &mut ());
+    let mut report = decide_properties(history, question, &[property], limits, &mut ());
     report.answers.pop().map_or_else(|| Verdict::unknown("nothing decides it"), |answer| answer.verdict)
 }
 
 /// What is decided in one go: the session guarantees, all isolation levels, all findings; anything else by itself.
-fn groups(asked: &[Property]) -> Vec<Vec<Property>> {
+fn group_properties(asked: &[Property]) -> Vec<Vec<Property>> {
     let mut groups: Vec<Vec<Property>> = Vec::new();
     let same = |a: Property, b: Property| match (a, b) {
-        (Property::Level(a), Property::Level(b)) => a.is_of_sessions() && b.is_of_sessions(),
+        (Property::Level(a), Property::Level(b)) => a.is_session_guarantee() && b.is_session_guarantee(),
         (Property::Isolation(_), Property::Isolation(_)) | (Property::Finding(_), Property::Finding(_)) => {
             true
         }
@@ -152,7 +152,7 @@ fn groups(asked: &[Property]) -> Vec<Vec<Property>> {
     groups
 }
 
-fn levels(
+fn decide_levels(
     history: &History,
     group: &[Property],
     question: &ObjectQuestion,
@@ -166,9 +166,11 @@ fn levels(
     let unknown = || ("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME));
     let found: Vec<(String, Verdict)> = match levels[0] {
         level if level.needs_real_time() && !history.has_real_time() => vec![unknown()],
-        Level::Linearizable => vec![linearizability::check(history, question, limits)],
-        level if level.is_of_sessions() => sessions::check_levels(history, &levels, question, limits),
-        level => vec![causality::check(history, level, question, limits)],
+        Level::Linearizable => vec![linearizability::check_linearizability(history, question, limits)],
+        level if level.is_session_guarantee() => {
+            sessions::check_session_levels(history, &levels, question, limits)
+        }
+        level => vec![causality::check_causal_level(history, level, question, limits)],
     };
     let answer = |(&property, (method, verdict)): (&Property, (String, Verdict))| Answer {
         property,
@@ -183,7 +185,7 @@ fn levels(
 const WITNESSING: [claims::IsolationLevel; 2] =
     [claims::IsolationLevel::Serializable, claims::IsolationLevel::SnapshotIsolation];
 
-fn isolation(
+fn decide_isolation_levels(
     history: &History,
     question: &Question,
     group: &[Property],
@@ -199,9 +201,9 @@ fn isolation(
         levels.extend(WITNESSING.into_iter().filter(|level| !group.contains(&Property::Isolation(*level))));
     }
     let options = transactions::TransactionOptions { levels, assume: question.assume };
-    let analysis = match question.initial.is_nothing() {
+    let analysis = match question.initial.are_all_absent() {
         true => transactions::analyze(history, &options, limits),
-        false => transactions::analyze(&question.initial.rebase(history), &options, limits),
+        false => transactions::analyze(&question.initial.rebase_on_null(history), &options, limits),
     };
     let violation = |phenomenon: claims::Phenomenon| Violation {
         kind: AnomalyName::new(phenomenon.name()),
@@ -211,7 +213,7 @@ fn isolation(
     };
     let answers = analysis.judgements.into_iter().take(asked).map(|judgement| Answer {
         property: Property::Isolation(judgement.level),
-        method: transactions::method(judgement.level).to_owned(),
+        method: transactions::isolation_method(judgement.level).to_owned(),
         verdict: judgement
             .verdict
             .map(Witness::Transactions, |phenomena| phenomena.into_iter().map(violation).collect()),
@@ -221,13 +223,13 @@ fn isolation(
 }
 
 /// The findings that were asked for, and the others.
-fn findings(
+fn judge_findings(
     history: &History,
     question: &Question,
     group: &[Property],
     limits: &Limits<'_>,
 ) -> (Vec<Answer>, Vec<Answer>) {
-    let answer = |judged: continuity::Judged| Answer {
+    let answer = |judged: continuity::FindingVerdict| Answer {
         property: Property::Finding(judged.kind),
         method: "patterns".to_owned(),
         verdict: judged.verdict.map(
@@ -244,15 +246,15 @@ fn findings(
         ),
         counts: Vec::new(),
     };
-    let all = continuity::judge(history, &question.sessions, limits).into_iter().map(answer);
+    let all = continuity::judge_session_findings(history, &question.sessions, limits).into_iter().map(answer);
     all.partition(|answer| group.contains(&answer.property))
 }
 
-fn of_invariant(found: invariants::InvariantAnswer) -> Answer {
+fn answer_from_invariant(found: invariants::InvariantAnswer) -> Answer {
     let violation = |breach: claims::Breach| Violation {
         kind: breach.kind,
         key: breach.key,
-        operations: breach.evidence.operations(),
+        operations: breach.evidence.involved_operations(),
         evidence: Evidence::Breach(breach.evidence),
     };
     Answer {
@@ -278,7 +280,7 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if matches!(answer.property, Property::Finding(kind) if by_actors.contains(&kind)) {
         return;
     }
-    if !history.ids().any(|id| crate::basis::tells(history, id, question.failed_cas)) {
+    if !history.ids().any(|id| crate::basis::has_falsifiable_answer(history, id, question.failed_cas)) {
         answer.verdict = Verdict::untested(match history.is_empty() {
             true => "the history has no operations",
             false => "no operation succeeded whose answer could have been wrong",
@@ -287,7 +289,7 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
 }
 
 /// Has everything checked again, and takes back what could not be in time.
-fn verify(
+fn verify_report(
     history: &History,
     question: &Question,
     report: &mut Report,
@@ -320,12 +322,12 @@ fn verify(
     }
     report.phenomena.retain(|anomaly| stands.contains(&anomaly.phenomenon));
     report.remarks.extend(remarks);
-    keep_what_stands(report);
+    keep_verified_phenomena(report);
     Ok(())
 }
 
 /// Of a violated isolation level, only phenomena that were checked again.
-fn keep_what_stands(report: &mut Report) {
+fn keep_verified_phenomena(report: &mut Report) {
     let stands: Vec<claims::Phenomenon> = report.phenomena.iter().map(|anomaly| anomaly.phenomenon).collect();
     for answer in &mut report.answers {
         if let Verdict::Violated(violations) = &mut answer.verdict {
@@ -338,7 +340,7 @@ fn keep_what_stands(report: &mut Report) {
 }
 
 /// Of findings that nobody asked for by name, those that the history could not have shown are told in a remark.
-fn leave_out_unrecorded(history: &History, question: &Question, report: &mut Report) {
+fn set_unrecorded_findings_aside(history: &History, question: &Question, report: &mut Report) {
     if question.asked.is_some() || history.is_empty() || question.accept_untested {
         return;
     }

@@ -32,4 +32,4 @@ pub mod transactions;
 
 pub use basis::Basis;
 pub use claims::*;
-pub use door::{CheckError, Observer, Phase, check, check_observed};
+pub use door::{CheckError, CheckPhase, Observer, check, check_observed};

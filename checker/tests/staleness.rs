@@ -3,11 +3,11 @@
 //! What is tested comes from one sweep over clusters; what it is held against tries every length in turn and asks the
 //! linearizability checker, whose engines know nothing of time.
 
-use checker::measurements::{Losses, measure, metric};
+use checker::measurements::{MeasuredLosses, find_metric, measure_history};
 use checker::{Level, Model, Property, Verdict};
 use histories::format::{Format, from_text};
 use histories::{History, ValueId};
-use testkit::{Random, check_all};
+use testkit::{TestRandom, check_all};
 
 /// One operation on the one register; times are whole numbers, in units of two so that halves are whole as well.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ struct Op {
 
 /// A few writes of different values and reads of any of them or of the initial one, at different times.
 fn operations(seed: u64) -> Vec<Op> {
-    let mut random = Random::new(seed);
+    let mut random = TestRandom::new(seed);
     let (writes, reads) = (2 + random.below(3), 2 + random.below(4));
     let mut times: Vec<i64> = (0..2 * (writes + reads) as i64).map(|at| at * 4).collect();
     for at in (1..times.len()).rev() {
@@ -85,10 +85,10 @@ fn delta_and_gamma_are_the_least_that_mend_a_history() {
         if ops.iter().any(|op| !op.write && future(op)) {
             continue;
         }
-        let found = measure(&history(&ops), ValueId::NULL, &Losses::default());
+        let found = measure_history(&history(&ops), ValueId::NULL, &MeasuredLosses::default());
         assert_eq!(found.untraced_reads, 0, "seed {seed}");
-        let figure = |name| found.run.get(metric(name).expect("a metric")).expect("measured");
-        let figure = |name| figure(name).map(|figure| figure.exact().expect("known exactly"));
+        let figure = |name| found.run.get(find_metric(name).expect("a metric")).expect("measured");
+        let figure = |name| figure(name).map(|figure| figure.exact_value().expect("known exactly"));
         let ns = |name| (figure(name).expect("a figure") * 1e9).round() as i64;
         let delta = least(&ops, |op, by| if op.write { op } else { Op { from: op.from - by, ..op } });
         let gamma = least(&ops, |op, by| Op { from: op.from - by / 2, to: op.to + by / 2, ..op });

@@ -10,8 +10,11 @@ use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
 use histories::History;
 use reference::{Orders, allows};
 use std::collections::BTreeMap;
-use testkit::transactions::{KeyType, history};
-use testkit::{Random, ask, check_confirmed, draw, isolation, limits, model_of_transactions};
+use testkit::transactions::{KeyType, random_history};
+use testkit::{
+    TestRandom, check_confirmed, draw_history, isolation_properties, model_of_transactions, question_about,
+    test_limits,
+};
 
 const LEVELS: &[IsolationLevel] = &[
     IsolationLevel::StrictSerializable,
@@ -32,13 +35,13 @@ fn run(history: &History) -> Report {
 }
 
 fn run_levels(history: &History, levels: &[IsolationLevel]) -> Report {
-    let question = ask(model_of_transactions(history), &isolation(levels));
-    check_confirmed(history, &question, &limits(100_000, 1 << 30))
+    let question = question_about(model_of_transactions(history), &isolation_properties(levels));
+    check_confirmed(history, &question, &test_limits(100_000, 1 << 30))
 }
 
 /// Whether what was found leaves in doubt which versions there were.
 fn is_clouded(report: &Report) -> bool {
-    report.phenomena.iter().any(|anomaly| anomaly.phenomenon.clouds_versions())
+    report.phenomena.iter().any(|anomaly| anomaly.phenomenon.leaves_versions_uncertain())
 }
 
 fn level_of(property: Property) -> IsolationLevel {
@@ -67,7 +70,7 @@ const DECIDED_ALWAYS: &[IsolationLevel] = &[
 fn compare(kind: KeyType, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str, &'static str), u32> {
     let mut counts = BTreeMap::new();
     for seed in seeds {
-        let history = history(&mut Random::new(seed), kind);
+        let history = random_history(&mut TestRandom::new(seed), kind);
         let report = run(&history);
         let orders = Orders::new(&history);
         let clouded = is_clouded(&report);
@@ -87,7 +90,7 @@ fn compare(kind: KeyType, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str
                 right,
                 "seed {seed}: {} is {name}, the reference says {allowed}\n{answer:?}\n{}\n{:#?}",
                 level.name(),
-                draw(&history),
+                draw_history(&history),
                 report.phenomena
             );
         }
@@ -126,7 +129,7 @@ fn registers_agree_with_the_reference() {
 #[test]
 fn proofs_by_cases_come_up() {
     let by_cases = |seed: &u64| {
-        let report = run(&history(&mut Random::new(*seed), KeyType::Register));
+        let report = run(&random_history(&mut TestRandom::new(*seed), KeyType::Register));
         let mut examples = report.phenomena.iter().flat_map(|anomaly| &anomaly.examples);
         examples.any(|example| matches!(example, TransactionEvidence::Lemmas(_)))
     };
@@ -142,7 +145,7 @@ fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
         .into_iter()
         .flat_map(|kind| (0..3_000).map(move |seed| (kind, seed)))
     {
-        let history = history(&mut Random::new(seed), kind);
+        let history = random_history(&mut TestRandom::new(seed), kind);
         let orders = Orders::new(&history);
         for levels in [DECIDED_ALWAYS, &DECIDED_ALWAYS[..3], &DECIDED_ALWAYS[1..2], &DECIDED_ALWAYS[2..3]] {
             let report = run_levels(&history, levels);
@@ -154,7 +157,7 @@ fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
                     Verdict::Untested(_) => false,
                     Verdict::Unknown(_) => is_clouded(&report),
                 };
-                assert!(right, "{kind:?} {seed}: {answer:?}\n{}", draw(&history));
+                assert!(right, "{kind:?} {seed}: {answer:?}\n{}", draw_history(&history));
             }
         }
     }
@@ -163,7 +166,7 @@ fn levels_by_execution_do_not_depend_on_what_else_is_asked() {
 #[test]
 fn the_same_history_gives_the_same_answer() {
     for seed in 0..200 {
-        let history = history(&mut Random::new(seed), KeyType::List);
+        let history = random_history(&mut TestRandom::new(seed), KeyType::List);
         let (one, other) = (run(&history), run(&history));
         assert_eq!(one, other);
         assert!(one.phenomena.iter().all(|anomaly| anomaly.count > 0));

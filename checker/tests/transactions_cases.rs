@@ -3,11 +3,13 @@
 use checker::transactions::explain;
 use checker::{Assume, CycleShape, IsolationLevel, Property, Question, Report, TransactionEvidence, Verdict};
 use histories::{History, notation};
-use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions, verdict_of};
+use testkit::{
+    check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits, verdict_of,
+};
 
 fn run_assuming(history: &History, assume: Assume) -> Report {
-    let question = ask(model_of_transactions(history), &isolation(IsolationLevel::ALL));
-    check_confirmed(history, &Question { assume, ..question }, &limits(100_000, 1 << 28))
+    let question = question_about(model_of_transactions(history), &isolation_properties(IsolationLevel::ALL));
+    check_confirmed(history, &Question { assume, ..question }, &test_limits(100_000, 1 << 28))
 }
 
 fn run(drawing: &str) -> (History, Report) {
@@ -22,7 +24,7 @@ fn names(report: &Report) -> Vec<&'static str> {
 
 /// The weakest levels that are ruled out.
 fn not(report: &Report) -> Vec<IsolationLevel> {
-    report.ruled_out().0
+    report.ruled_out_levels().0
 }
 
 fn verdict(report: &Report, level: IsolationLevel) -> &'static str {
@@ -69,7 +71,7 @@ fn a_consistent_view_is_broken_and_told_in_words() {
     assert!(names(&report).contains(&"G-single-item"));
     let TransactionEvidence::Cycle(cycle) = &report.phenomena[0].examples[0] else { panic!() };
     assert!(cycle.shortest && cycle.edges.len() == 2);
-    let text = explain::text(&history, &report.phenomena[0].examples[0]);
+    let text = explain::describe_evidence(&history, &report.phenomena[0].examples[0]);
     assert!(text.contains("T1 = at "), "{text}");
     assert!(text.contains("read nothing from y, and "), "{text}");
     assert!(text.contains("read 1 from x, which "), "{text}");
@@ -168,7 +170,7 @@ fn single_reads_that_give_themselves_away() {
         let (history, report) = run(drawing);
         let found = report.phenomena.iter().find(|anomaly| anomaly.phenomenon.name() == name);
         let found = found.unwrap_or_else(|| panic!("{drawing}: {name} is not in {:?}", names(&report)));
-        assert!(!explain::text(&history, &found.examples[0]).is_empty());
+        assert!(!explain::describe_evidence(&history, &found.examples[0]).is_empty());
         assert_eq!(verdict(&report, IsolationLevel::Serializable), "violated", "{drawing}");
     }
 }
@@ -209,5 +211,5 @@ fn what_cannot_be_told_is_unknown() {
 fn nothing_at_all_is_fine() {
     let (_, report) = run("");
     assert!(report.phenomena.is_empty());
-    assert_eq!(report.strongest_holding(), [IsolationLevel::StrictSerializable]);
+    assert_eq!(report.strongest_holding_levels(), [IsolationLevel::StrictSerializable]);
 }

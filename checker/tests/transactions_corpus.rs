@@ -7,7 +7,7 @@
 use checker::{IsolationLevel, Report};
 use histories::format::{Input, ReadOptions, read};
 use std::path::Path;
-use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions};
+use testkit::{check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits};
 
 /// File, the anomalies that must be among those found, and what `not` must be.
 const CASES: &[(&str, &[&str], &[IsolationLevel])] = &[
@@ -31,10 +31,10 @@ const CASES: &[(&str, &[&str], &[IsolationLevel])] = &[
 ];
 
 fn run(file: &Path, levels: &[IsolationLevel]) -> Report {
-    let input = Input::named(file.to_str().unwrap());
+    let input = Input::from_argument(file.to_str().unwrap());
     let history = read(input, &ReadOptions::default(), &|_, _| ()).unwrap().history;
-    let question = ask(model_of_transactions(&history), &isolation(levels));
-    check_confirmed(&history, &question, &limits(1_000_000, 1 << 30))
+    let question = question_about(model_of_transactions(&history), &isolation_properties(levels));
+    check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 30))
 }
 
 fn corpus(test: &str) -> Option<std::path::PathBuf> {
@@ -52,7 +52,7 @@ fn known_verdicts() {
         let report = run(&folder.join(file), &[IsolationLevel::StrictSerializable]);
         let found: Vec<&str> = report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
         assert!(anomalies.iter().all(|name| found.contains(name)), "{file}: {found:?}");
-        assert_eq!(report.ruled_out().0, *not, "{file}: {found:?}");
+        assert_eq!(report.ruled_out_levels().0, *not, "{file}: {found:?}");
         assert_eq!(report.verdict(), "violated", "{file}");
     }
 }
@@ -70,7 +70,7 @@ fn one_huge_component() {
     let file = folder.join("elle/huge-scc.edn");
     let report = run(&file, &levels);
     assert_eq!(report.answers[0].verdict.name(), "violated");
-    let (not, _) = report.ruled_out();
+    let (not, _) = report.ruled_out_levels();
     assert!(not.contains(&IsolationLevel::StrongSnapshotIsolation), "{not:?}");
     assert_eq!(report.phenomena, run(&file, &levels).phenomena);
     for answer in &report.answers[1..] {

@@ -7,7 +7,8 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use checker::{
-    Assume, CycleFamily, IsolationLevel, IsolationSet, Phenomenon, Proviso, Question, Report, forbidden_by,
+    Assume, CycleFamily, IsolationLevel, IsolationSet, Phenomenon, Proviso, Question, Report,
+    weakest_levels_forbidding,
 };
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload,
@@ -15,7 +16,7 @@ use histories::{
 use histories::{OpId, ValueId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::{ask, check_confirmed, isolation, limits, model_of_transactions};
+use testkit::{check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits};
 
 /// Number of the case, what we report instead, and why.
 struct Difference {
@@ -137,10 +138,13 @@ fn answer(case: &Value) -> Answer {
     let flag = |name: &str| opts[name].as_bool().unwrap_or(false);
     let assume =
         Assume { sequential_keys: flag("sequential-keys?"), linearizable_keys: flag("linearizable-keys?") };
-    let question = Question { assume, ..ask(model_of_transactions(&history), &isolation(&levels)) };
-    let report = check_confirmed(&history, &question, &limits(1_000_000, 1 << 30));
+    let question = Question {
+        assume,
+        ..question_about(model_of_transactions(&history), &isolation_properties(&levels))
+    };
+    let report = check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 30));
     let is_asked = |phenomenon: Phenomenon| {
-        let refuted: IsolationSet = forbidden_by(phenomenon).iter().copied().collect();
+        let refuted: IsolationSet = weakest_levels_forbidding(phenomenon).iter().copied().collect();
         let refuted = refuted.and_stronger(Proviso::SessionsAside);
         models.iter().any(|&model| refuted.contains(model))
             || wanted.iter().any(|name| is_a(phenomenon, name))
@@ -155,7 +159,7 @@ fn reported(report: &Report, is_asked: impl Fn(Phenomenon) -> bool) -> Answer {
     if types.is_empty() {
         return Answer { types, not: BTreeSet::new(), also_not: BTreeSet::new() };
     }
-    let (not, also_not) = report.ruled_out();
+    let (not, also_not) = report.ruled_out_levels();
     let set = |levels: &[IsolationLevel]| levels.iter().copied().collect::<BTreeSet<IsolationLevel>>();
     // `causal` of this program is none of Elle's levels.
     let mut also_not = set(&also_not);

@@ -154,7 +154,7 @@ impl HistoryBuilder {
     }
 
     /// The id of a function's name. Panics beyond 65,535 distinct names.
-    pub fn function(&mut self, name: &str) -> Function {
+    pub fn intern_function(&mut self, name: &str) -> Function {
         if let Some(&known) = self.functions.get(name) {
             return known;
         }
@@ -169,7 +169,7 @@ impl HistoryBuilder {
     /// # Errors
     /// The process has an operation open, or the payload is not what the function takes.
     pub fn invoke(&mut self, invocation: Invocation<'_>) -> Result<OpId, PairingError> {
-        let process = self.process(invocation.process);
+        let process = self.intern_process(invocation.process);
         self.invoke_as(process, invocation)
     }
 
@@ -180,11 +180,11 @@ impl HistoryBuilder {
         invocation: Invocation<'_>,
     ) -> Result<OpId, PairingError> {
         if let Some(open) = self.open[process.index()] {
-            let open = self.history.index(open);
-            return Err(PairingError::AlreadyOpen { process: self.history.process_name(process), open });
+            let open = self.history.operation_index(open);
+            return Err(PairingError::AlreadyOpen { process: self.history.process_number(process), open });
         }
-        let argument = self.pack(invocation.function, invocation.payload)?;
-        let session = invocation.session.unwrap_or_else(|| self.own_session(process));
+        let argument = self.pack_payload(invocation.function, invocation.payload)?;
+        let session = invocation.session.unwrap_or_else(|| self.intern_own_session(process));
         let history = &mut self.history;
         let id = OpId::new(history.process.len());
         history.process.push(process);
@@ -206,7 +206,7 @@ impl HistoryBuilder {
             history.typed.push(invocation.function);
         }
         self.open[process.index()] = Some(id);
-        self.advance();
+        self.advance_position();
         Ok(id)
     }
 
@@ -216,7 +216,7 @@ impl HistoryBuilder {
     /// The process has no operation open, the event names another function or key, or the payload is not what the
     /// function takes.
     pub fn complete(&mut self, completion: Completion<'_>) -> Result<OpId, PairingError> {
-        let process = self.process(completion.process);
+        let process = self.intern_process(completion.process);
         self.complete_as(process, completion)
     }
 
@@ -227,11 +227,11 @@ impl HistoryBuilder {
         completion: Completion<'_>,
     ) -> Result<OpId, PairingError> {
         let Some(id) = self.open[process.index()] else {
-            return Err(PairingError::NotInvoked { process: self.history.process_name(process) });
+            return Err(PairingError::NotInvoked { process: self.history.process_number(process) });
         };
-        self.same_operation(id, &completion)?;
+        self.check_same_operation(id, &completion)?;
         if completion.outcome == Outcome::Ok && matches!(completion.payload, Payload::Micros(_)) {
-            self.take_for_transaction(id);
+            self.convert_to_transaction(id);
         }
         let (i, function) = (id.index(), self.history.function[id.index()]);
         if completion.outcome == Outcome::Ok {
@@ -239,8 +239,8 @@ impl HistoryBuilder {
                 Payload::Value(value) if function != Function::TXN => self.history.result[i] = value,
                 Payload::Micros(_) => {
                     // The completed transaction says all that the invoked one did, and what it read.
-                    self.forget_micros(i);
-                    self.history.argument[i] = self.pack(function, completion.payload)?;
+                    self.release_micros(i);
+                    self.history.argument[i] = self.pack_payload(function, completion.payload)?;
                 }
                 Payload::Value(_) | Payload::Pair(..) => {}
             }
@@ -251,15 +251,15 @@ impl HistoryBuilder {
         }
         self.history.outcome[i] = completion.outcome;
         self.open[process.index()] = None;
-        self.advance();
+        self.advance_position();
         Ok(id)
     }
 
     /// Adds an event of an actor that is no client. Its position is set here.
-    pub fn actor(&mut self, mut event: ActorEvent) {
+    pub fn add_actor_event(&mut self, mut event: ActorEvent) {
         event.position = self.history.event_count;
         self.history.actor_events.push(event);
-        self.advance();
+        self.advance_position();
     }
 
     /// The time of the last event of an operation: of its invocation or, once that has come, its completion.
@@ -272,13 +272,13 @@ impl HistoryBuilder {
     /// How the history numbers an operation's invocation, where that is not its position.
     pub fn set_index(&mut self, id: OpId, index: u64) {
         let (position, count) = (self.history.invoked[id.index()], self.history.event_count);
-        self.history.numbering.set(position, index, count);
+        self.history.numbering.set_index(position, index, count);
     }
 
     /// How the history numbers the event that was added last, where that is not its position.
     pub fn set_event_index(&mut self, index: u64) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
-        self.history.numbering.set(position, index, position + 1);
+        self.history.numbering.set_index(position, index, position + 1);
     }
 
     /// The version of the object that the store returned with an operation.
@@ -288,9 +288,9 @@ impl HistoryBuilder {
     }
 
     /// Further fields of the event that was added last, as a JSON object.
-    pub fn note(&mut self, fields: &str) {
-        let text = self.note_text(fields);
-        self.note_id(text);
+    pub fn add_note(&mut self, fields: &str) {
+        let text = self.intern_note(fields);
+        self.add_note_id(text);
     }
 
     /// What was run, as a JSON object. `"real_time":false` in it is heeded: see [`History::has_real_time`].
@@ -305,7 +305,7 @@ impl HistoryBuilder {
     }
 
     /// The name under which the events of a transaction write it, where that is not `txn`.
-    pub(crate) fn set_typed(&mut self, id: OpId, function: Function) {
+    pub(crate) fn set_written_function(&mut self, id: OpId, function: Function) {
         let history = &mut self.history;
         if history.typed.is_empty() {
             history.typed.clone_from(&history.function);
@@ -315,7 +315,7 @@ impl HistoryBuilder {
     }
 
     /// An operation that was invoked without a value and completes with micro-operations is a transaction.
-    fn take_for_transaction(&mut self, id: OpId) {
+    fn convert_to_transaction(&mut self, id: OpId) {
         let history = &mut self.history;
         let function = history.function[id.index()];
         if function == Function::TXN || function == Function::CAS {
@@ -323,24 +323,24 @@ impl HistoryBuilder {
         }
         let argument = ValueId::from_raw(history.argument[id.index()][0]);
         if argument == ValueId::NULL || history.value_text(argument) == "[]" {
-            self.empty_transaction(id);
-            self.set_typed(id, function);
+            self.make_empty_transaction(id);
+            self.set_written_function(id, function);
         }
     }
 
-    fn empty_transaction(&mut self, id: OpId) {
+    fn make_empty_transaction(&mut self, id: OpId) {
         let history = &mut self.history;
         history.function[id.index()] = Function::TXN;
         history.argument[id.index()] = [history.micros.len() as u32, 0];
     }
 
     /// What was invoked without a value under the name of transactions, and returned nothing, is one of them.
-    fn take_the_rest(&mut self) {
+    fn convert_remaining_transactions(&mut self) {
         let ids = self.history.ids().filter(|&id| {
             self.taken.contains(&self.history.function(id)) && self.history.outcome(id) != Outcome::Ok
         });
         for id in ids.collect::<Vec<_>>() {
-            self.take_for_transaction(id);
+            self.convert_to_transaction(id);
         }
     }
 
@@ -367,17 +367,17 @@ impl HistoryBuilder {
     /// The history. What is still open is indeterminate.
     pub fn finish(mut self) -> History {
         if !self.taken.is_empty() {
-            self.take_the_rest();
+            self.convert_remaining_transactions();
         }
         self.number_named_processes();
         if self.forgotten > 0 {
-            self.close_ranks();
+            self.compact_micros();
         }
         self.history
     }
 
     /// Moves the micro-operations together, in the order of their operations.
-    fn close_ranks(&mut self) {
+    fn compact_micros(&mut self) {
         let history = &mut self.history;
         let mut micros = Vec::with_capacity(history.micros.len() - self.forgotten);
         for (function, argument) in history.function.iter().zip(&mut history.argument) {
@@ -391,38 +391,38 @@ impl HistoryBuilder {
     }
 
     /// The operation that a process has open.
-    pub(crate) fn open(&self, process: ProcessId) -> Option<OpId> {
+    pub(crate) fn open_operation(&self, process: ProcessId) -> Option<OpId> {
         self.open[process.index()]
     }
 
     /// Whether a completion's session is that of its operation.
-    pub(crate) fn same_session(&self, id: OpId, found: SessionId) -> Result<(), PairingError> {
+    pub(crate) fn check_same_session(&self, id: OpId, found: SessionId) -> Result<(), PairingError> {
         let expected = self.history.session(id);
         if found == expected {
             return Ok(());
         }
         let name = |session| format!("session {}", self.history.sessions.text(session));
         Err(PairingError::Differs {
-            process: self.history.process_name(self.history.process[id.index()]),
-            open: self.history.index(id),
+            process: self.history.process_number(self.history.process[id.index()]),
+            open: self.history.operation_index(id),
             found: name(found),
             expected: name(expected),
         })
     }
 
     /// The id of a text of further fields, for [`HistoryBuilder::note_id`].
-    pub(crate) fn note_text(&mut self, fields: &str) -> u32 {
+    pub(crate) fn intern_note(&mut self, fields: &str) -> u32 {
         self.history.note_texts.intern(fields).index() as u32
     }
 
     /// [`HistoryBuilder::note`] with a text that was interned before.
-    pub(crate) fn note_id(&mut self, text: u32) {
+    pub(crate) fn add_note_id(&mut self, text: u32) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
         self.history.notes.push((position, text));
     }
 
     /// The id of a process.
-    pub(crate) fn process(&mut self, name: i64) -> ProcessId {
+    pub(crate) fn intern_process(&mut self, name: i64) -> ProcessId {
         let next = ProcessId::new(self.open.len());
         let id = *self.processes.entry(name).or_insert(next);
         if id == next {
@@ -432,8 +432,8 @@ impl HistoryBuilder {
     }
 
     /// The id of a process that has a name instead of a number.
-    pub(crate) fn named_process(&mut self, name: &str) -> ProcessId {
-        if let Some(known) = self.known_process(name) {
+    pub(crate) fn intern_named_process(&mut self, name: &str) -> ProcessId {
+        if let Some(known) = self.find_named_process(name) {
             return known;
         }
         let id = ProcessId::new(self.open.len());
@@ -445,7 +445,7 @@ impl HistoryBuilder {
     }
 
     /// The id of a process of this name, if there was one.
-    pub(crate) fn known_process(&self, name: &str) -> Option<ProcessId> {
+    pub(crate) fn find_named_process(&self, name: &str) -> Option<ProcessId> {
         self.named.get(name).copied()
     }
 
@@ -455,7 +455,7 @@ impl HistoryBuilder {
         self.own_sessions.push(None);
     }
 
-    fn own_session(&mut self, process: ProcessId) -> SessionId {
+    fn intern_own_session(&mut self, process: ProcessId) -> SessionId {
         if let Some(session) = self.own_sessions[process.index()] {
             return session;
         }
@@ -465,12 +465,12 @@ impl HistoryBuilder {
         session
     }
 
-    fn same_operation(&self, id: OpId, completion: &Completion<'_>) -> Result<(), PairingError> {
+    fn check_same_operation(&self, id: OpId, completion: &Completion<'_>) -> Result<(), PairingError> {
         let history = &self.history;
         let (function, key) = (history.function[id.index()], history.key[id.index()]);
         let differs = |found: String, expected: String| PairingError::Differs {
-            process: history.process_name(history.process[id.index()]),
-            open: history.index(id),
+            process: history.process_number(history.process[id.index()]),
+            open: history.operation_index(id),
             found,
             expected,
         };
@@ -487,13 +487,13 @@ impl HistoryBuilder {
             && completion.outcome == Outcome::Ok
             && !matches!(completion.payload, Payload::Micros(_))
         {
-            return Err(self.shape(function));
+            return Err(self.shape_error(function));
         }
         Ok(())
     }
 
     /// Argument words of a payload: a value, two values, or the start and length of micro-operations.
-    fn pack(&mut self, function: Function, payload: Payload<'_>) -> Result<[u32; 2], PairingError> {
+    fn pack_payload(&mut self, function: Function, payload: Payload<'_>) -> Result<[u32; 2], PairingError> {
         match (function, payload) {
             (Function::TXN, Payload::Micros(micros)) => {
                 let start =
@@ -506,7 +506,7 @@ impl HistoryBuilder {
             }
             (Function::CAS, Payload::Pair(old, new)) => Ok([old.raw(), new.raw()]),
             (Function::TXN | Function::CAS, _) | (_, Payload::Micros(_) | Payload::Pair(..)) => {
-                Err(self.shape(function))
+                Err(self.shape_error(function))
             }
             (_, Payload::Value(value)) => Ok([value.raw(), 0]),
         }
@@ -525,7 +525,7 @@ impl HistoryBuilder {
     }
 
     /// Gives back the micro-operations of an invocation: at once if nothing was stored after them, else at the end.
-    fn forget_micros(&mut self, op: usize) {
+    fn release_micros(&mut self, op: usize) {
         let [start, len] = self.history.argument[op];
         if (start + len) as usize == self.history.micros.len() {
             self.history.micros.truncate(start as usize);
@@ -534,7 +534,7 @@ impl HistoryBuilder {
         }
     }
 
-    fn shape(&self, function: Function) -> PairingError {
+    fn shape_error(&self, function: Function) -> PairingError {
         let expected = match function {
             Function::CAS => "[old, new]",
             Function::TXN => {
@@ -545,7 +545,7 @@ impl HistoryBuilder {
         PairingError::Shape { function: self.history.function_name(function).to_owned(), expected }
     }
 
-    fn advance(&mut self) {
+    fn advance_position(&mut self) {
         self.history.event_count += 1;
         assert!(self.history.event_count < NEVER, "fewer than 2^32 - 1 events");
     }

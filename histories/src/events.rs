@@ -19,7 +19,7 @@ pub enum Event<'a> {
 
 /// A place in the order of events: which operation, and whether this is its end; or which actor's event.
 #[derive(Clone, Copy)]
-enum Slot {
+enum EventSlot {
     Invoke(u32),
     Complete(u32),
     Actor(u32),
@@ -28,24 +28,24 @@ enum Slot {
 impl History {
     /// Every event in order; its position is its place in the iteration. O(events).
     pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
-        let mut slots = vec![Slot::Actor(0); self.event_count as usize];
+        let mut slots = vec![EventSlot::Actor(0); self.event_count as usize];
         for id in self.ids() {
             let at = id.index();
-            slots[self.invoked[at] as usize] = Slot::Invoke(at as u32);
+            slots[self.invoked[at] as usize] = EventSlot::Invoke(at as u32);
             if self.completed[at] != NEVER {
-                slots[self.completed[at] as usize] = Slot::Complete(at as u32);
+                slots[self.completed[at] as usize] = EventSlot::Complete(at as u32);
             }
         }
         for &(position, id) in &self.info_events {
-            slots[position as usize] = Slot::Complete(id.index() as u32);
+            slots[position as usize] = EventSlot::Complete(id.index() as u32);
         }
         for (event, at) in self.actor_events.iter().zip(0..) {
-            slots[event.position as usize] = Slot::Actor(at);
+            slots[event.position as usize] = EventSlot::Actor(at);
         }
         slots.into_iter().map(|slot| match slot {
-            Slot::Invoke(id) => Event::Invoke(OpId::from_raw(id)),
-            Slot::Complete(id) => Event::Complete(OpId::from_raw(id)),
-            Slot::Actor(at) => Event::Actor(&self.actor_events[at as usize]),
+            EventSlot::Invoke(id) => Event::Invoke(OpId::from_raw(id)),
+            EventSlot::Complete(id) => Event::Complete(OpId::from_raw(id)),
+            EventSlot::Actor(at) => Event::Actor(&self.actor_events[at as usize]),
         })
     }
 }

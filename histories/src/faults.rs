@@ -34,9 +34,9 @@ mod telling;
 pub use names::is_immediate;
 
 use crate::{ActorEvent, History};
-use ends::{NamedEnds, Role};
+use ends::{InjectorRole, NamedEnds};
 use open::OpenFaults;
-use telling::{Telling, tellings};
+use telling::{InjectorOperation, read_injector_operations};
 
 /// Actors whose events tell what a recorder did or saw; they are not faults.
 /// `log` has the lines of a log that name no process.
@@ -104,7 +104,7 @@ pub enum FaultEnd {
 impl FaultEpisode {
     /// The position at which it was over for certain: of the last event of its end, of its strike if it has no
     /// length; none if no end was seen.
-    pub fn over(&self) -> Option<u32> {
+    pub fn certain_end_position(&self) -> Option<u32> {
         match self.end {
             FaultEnd::Seen(end) => Some(end.last.position),
             FaultEnd::Immediate => Some(self.strike.last.position),
@@ -115,12 +115,12 @@ impl FaultEpisode {
     /// Whether it may have been in force at some position between `from` and `until`, both included. A strike
     /// that failed counts as one: it may have been carried out in part.
     pub fn may_be_active(&self, from: u32, until: u32) -> bool {
-        self.strike.first.position <= until && self.over().is_none_or(|over| over >= from)
+        self.strike.first.position <= until && self.certain_end_position().is_none_or(|over| over >= from)
     }
 
     /// Whether it changes clocks.
-    pub fn sets_clocks(&self) -> bool {
-        names::sets_clocks(&self.kind)
+    pub fn changes_clocks(&self) -> bool {
+        names::changes_clocks(&self.kind)
     }
 
     /// The targets as people write them, `n1, n2`; if the events name none, the value as it was written, and
@@ -138,7 +138,7 @@ impl FaultEpisode {
 }
 
 impl FaultEvent {
-    fn of(event: usize, actor_event: &ActorEvent) -> Self {
+    fn from_actor_event(event: usize, actor_event: &ActorEvent) -> Self {
         Self { event, position: actor_event.position, time_ns: actor_event.time }
     }
 }
@@ -148,20 +148,20 @@ impl FaultEvent {
 pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
     let mut episodes: Vec<FaultEpisode> = Vec::new();
     let mut open = OpenFaults::default();
-    let tellings = tellings(history);
-    let ended = NamedEnds::of(&tellings);
+    let tellings = read_injector_operations(history);
+    let ended = NamedEnds::from_operations(&tellings);
     for telling in &tellings {
-        match ended.role(telling, |kind| open.has(telling.actor, kind)) {
-            Role::Strike => {
+        match ended.classify_operation(telling, |kind| open.is_open(telling.actor, kind)) {
+            InjectorRole::Strike => {
                 let opens = telling.error.is_none() || telling.first != telling.last;
                 if opens {
-                    open.strike(telling.actor, telling.kind, &telling.targets, episodes.len());
+                    open.open_fault(telling.actor, telling.kind, &telling.targets, episodes.len());
                 }
-                episodes.push(strike(telling, opens, &ended));
+                episodes.push(begin_episode(telling, opens, &ended));
             }
-            Role::End(kinds) => {
+            InjectorRole::End(kinds) => {
                 for kind in kinds {
-                    for at in open.end(telling, kind) {
+                    for at in open.end_faults(telling, kind) {
                         match &telling.error {
                             None => {
                                 episodes[at].end = FaultEnd::Seen(telling.moment());
@@ -178,10 +178,12 @@ pub fn fault_episodes(history: &History) -> Vec<FaultEpisode> {
 }
 
 /// The episode that a strike begins. Its end is what is known if the history tells of none.
-fn strike(telling: &Telling<'_>, opens: bool, ended: &NamedEnds<'_>) -> FaultEpisode {
+fn begin_episode(telling: &InjectorOperation<'_>, opens: bool, ended: &NamedEnds<'_>) -> FaultEpisode {
     let end = match opens && !is_immediate(telling.kind) {
         false => FaultEnd::Immediate,
-        true if names::lasts(telling.name) || ended.names(telling.actor, telling.kind) => FaultEnd::NotSeen,
+        true if names::is_lasting(telling.name) || ended.has_named_end(telling.actor, telling.kind) => {
+            FaultEnd::NotSeen
+        }
         true => FaultEnd::Unknown,
     };
     FaultEpisode {

@@ -211,7 +211,7 @@ impl History {
     /// The name of what an operation does as its events have it: `read`. A transaction may be written under any name,
     /// for its micro-operations say what it is; then this is that name, and [`History::function`] is
     /// [`Function::TXN`].
-    pub fn function_text(&self, id: OpId) -> &str {
+    pub fn written_function_name(&self, id: OpId) -> &str {
         let typed = self.typed.get(id.index()).copied();
         self.function_name(typed.unwrap_or_else(|| self.function(id)))
     }
@@ -222,7 +222,7 @@ impl History {
         match self.process_labels.get(&process) {
             Some(name) if name.parse::<i64>().is_ok() => Cow::Owned(format!("{name:?}")),
             Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(self.process_name(process).to_string()),
+            None => Cow::Owned(self.process_number(process).to_string()),
         }
     }
 
@@ -242,7 +242,7 @@ impl History {
         for id in self.ids() {
             let process = self.process(id);
             let Some(name) = self.process_label(process).filter(|_| seen.insert(process)) else { continue };
-            let known = Function::WELL_KNOWN.contains(&self.function_text(id));
+            let known = Function::WELL_KNOWN.contains(&self.written_function_name(id));
             if !known && self.micros_of(id).is_empty() {
                 names.push(name);
             }
@@ -252,7 +252,7 @@ impl History {
 
     /// The number that the history gives to a process. A process that is named by a string has a number that no
     /// other process has.
-    pub fn process_name(&self, process: ProcessId) -> i64 {
+    pub fn process_number(&self, process: ProcessId) -> i64 {
         self.process_names[process.index()]
     }
 
@@ -263,18 +263,18 @@ impl History {
 
     /// How people refer to an operation: the index of its invocation, as the history numbers it, or else its
     /// position.
-    pub fn index(&self, id: OpId) -> u64 {
-        self.numbering.index(self.invoked[id.index()])
+    pub fn operation_index(&self, id: OpId) -> u64 {
+        self.numbering.index_at(self.invoked[id.index()])
     }
 
     /// How the history numbers the event at a position.
     pub fn event_index(&self, position: u32) -> u64 {
-        self.numbering.index(position)
+        self.numbering.index_at(position)
     }
 
     /// The operation whose invocation has this index. O(log n) where events are numbered in order, else O(n).
-    pub fn find(&self, index: u64) -> Option<OpId> {
-        let position = self.numbering.position(index).filter(|&position| position < self.event_count)?;
+    pub fn find_operation(&self, index: u64) -> Option<OpId> {
+        let position = self.numbering.position_of(index).filter(|&position| position < self.event_count)?;
         self.invoked.binary_search(&position).ok().map(OpId::new)
     }
 
@@ -355,9 +355,9 @@ impl History {
     }
 
     /// Numbers the events from zero if two of them have the same number; whether that was so. O(n) memory.
-    pub(crate) fn count_anew(&mut self) -> bool {
+    pub(crate) fn renumber_duplicates(&mut self) -> bool {
         let mut seen = rustc_hash::FxHashSet::default();
-        let twice = (0..self.event_count).any(|position| !seen.insert(self.numbering.index(position)));
+        let twice = (0..self.event_count).any(|position| !seen.insert(self.numbering.index_at(position)));
         if twice {
             self.numbering = Numbering::default();
         }
@@ -369,7 +369,7 @@ impl History {
         self.len() * 35
             + self.micros.len() * size_of::<Micro>()
             + self.times.as_ref().map_or(0, |times| times.len() * 16)
-            + self.numbering.bytes()
+            + self.numbering.memory_bytes()
             + self.info_events.len() * 8
             + self.versions.as_ref().map_or(0, |versions| versions.len() * 8)
             + self.notes.len() * 8

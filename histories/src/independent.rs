@@ -24,7 +24,7 @@ use crate::{Argument, Function, History, Interner, KeyId, OpId, Outcome, ValueId
 use serde_json::value::RawValue;
 
 /// What one operation says if the history is independent; the texts are canonical JSON.
-struct Split<'a> {
+struct SplitOperation<'a> {
     /// None: the operation has its key already.
     key: Option<&'a str>,
     argument: [&'a str; 2],
@@ -35,7 +35,7 @@ impl History {
     /// Whether every value is a pair of an object and its value, as Jepsen's independent workloads write them. O(n).
     pub fn is_independent(&self) -> bool {
         self.ids().any(|id| self.function(id) == Function::READ)
-            && self.ids().all(|id| self.split(id).is_some())
+            && self.ids().all(|id| self.split_operation(id).is_some())
     }
 
     /// Gives each operation of an independent history its object. Panics if the history is not independent.
@@ -45,7 +45,7 @@ impl History {
         values.intern("null");
         let mut columns = Vec::with_capacity(self.len());
         for id in self.ids() {
-            let split = self.split(id).expect("the history is independent");
+            let split = self.split_operation(id).expect("the history is independent");
             let key = keys.intern(split.key.unwrap_or_else(|| self.keys.text(self.key(id))));
             let argument = match self.function(id) {
                 Function::CAS => split.argument.map(|text| values.intern(text).raw()),
@@ -60,42 +60,42 @@ impl History {
     }
 
     /// The parts of an operation's values; none if it does not fit the rule.
-    fn split(&self, id: OpId) -> Option<Split<'_>> {
+    fn split_operation(&self, id: OpId) -> Option<SplitOperation<'_>> {
         let has_key = self.key(id) != KeyId::NONE;
         let operation = self.operation(id);
         match (operation.function, operation.argument) {
             // With a key of its own it was flat.
             (Function::CAS, Argument::Pair(old, new)) if has_key => {
                 let argument = [self.value_text(old), self.value_text(new)];
-                Some(Split { key: None, argument, result: self.value_text(operation.result) })
+                Some(SplitOperation { key: None, argument, result: self.value_text(operation.result) })
             }
             _ if has_key => None,
             (Function::CAS, Argument::Pair(key, pair)) => {
-                let key = scalar(self.value_text(key))?;
-                let argument = <[&str; 2]>::try_from(list(self.value_text(pair))?).ok()?;
-                Some(Split { key: Some(key), argument, result: self.value_text(operation.result) })
+                let key = require_scalar(self.value_text(key))?;
+                let argument = <[&str; 2]>::try_from(parse_list(self.value_text(pair))?).ok()?;
+                Some(SplitOperation { key: Some(key), argument, result: self.value_text(operation.result) })
             }
             (Function::WRITE, Argument::Value(value)) => {
-                let (key, written) = pair(self.value_text(value))?;
+                let (key, written) = parse_pair(self.value_text(value))?;
                 let result = match self.value_text(operation.result) {
                     "null" => "null",
-                    text => pair(text).filter(|&(other, _)| other == key)?.1,
+                    text => parse_pair(text).filter(|&(other, _)| other == key)?.1,
                 };
-                Some(Split { key: Some(key), argument: [written, "null"], result })
+                Some(SplitOperation { key: Some(key), argument: [written, "null"], result })
             }
             (Function::READ, Argument::Value(value)) => {
-                let (key, nothing) = pair_or_key(self.value_text(value))?;
+                let (key, nothing) = parse_pair_or_key(self.value_text(value))?;
                 if nothing != "null" {
                     return None;
                 }
                 let result = match operation.outcome {
                     Outcome::Ok => {
-                        let (other, result) = pair_or_key(self.value_text(operation.result))?;
+                        let (other, result) = parse_pair_or_key(self.value_text(operation.result))?;
                         (other == key).then_some(result)?
                     }
                     Outcome::Fail | Outcome::Info => "null",
                 };
-                Some(Split { key: Some(key), argument: ["null"; 2], result })
+                Some(SplitOperation { key: Some(key), argument: ["null"; 2], result })
             }
             _ => None,
         }
@@ -103,28 +103,28 @@ impl History {
 }
 
 /// The elements of a list.
-fn list(json: &str) -> Option<Vec<&str>> {
+fn parse_list(json: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(json).ok().filter(|_| json.starts_with('['))?;
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
 /// `[key, value]`.
-fn pair(json: &str) -> Option<(&str, &str)> {
-    match list(json)?[..] {
-        [key, value] => Some((scalar(key)?, value)),
+fn parse_pair(json: &str) -> Option<(&str, &str)> {
+    match parse_list(json)?[..] {
+        [key, value] => Some((require_scalar(key)?, value)),
         _ => None,
     }
 }
 
 /// `[key, value]`, or `[key]` for `null`.
-fn pair_or_key(json: &str) -> Option<(&str, &str)> {
-    match list(json)?[..] {
-        [key] => Some((scalar(key)?, "null")),
-        [key, value] => Some((scalar(key)?, value)),
+fn parse_pair_or_key(json: &str) -> Option<(&str, &str)> {
+    match parse_list(json)?[..] {
+        [key] => Some((require_scalar(key)?, "null")),
+        [key, value] => Some((require_scalar(key)?, value)),
         _ => None,
     }
 }
 
-fn scalar(json: &str) -> Option<&str> {
+fn require_scalar(json: &str) -> Option<&str> {
     (json != "null" && !json.starts_with(['[', '{'])).then_some(json)
 }

@@ -28,7 +28,7 @@ impl<I> Default for Interner<I> {
 impl<I: Id> Interner<I> {
     /// `null` and then these integers, which differ from each other, in decimal. A fraction of the time of interning
     /// one after the other.
-    pub(crate) fn of_integers(integers: &[i64]) -> Self {
+    pub(crate) fn from_integers(integers: &[i64]) -> Self {
         let mut text = String::with_capacity(8 * integers.len() + 4);
         let mut ends = Vec::with_capacity(integers.len() + 1);
         text.push_str("null");
@@ -43,38 +43,41 @@ impl<I: Id> Interner<I> {
 
     /// The id of `text`, new if it was not seen before. Panics beyond `u32::MAX - 1` texts.
     pub fn intern(&mut self, text: &str) -> I {
-        let hash = hash(text);
-        if let Some(known) = self.find(text, hash) {
+        let hash = hash_text(text);
+        if let Some(known) = self.find_by_hash(text, hash) {
             return known;
         }
-        self.table();
+        self.hash_table();
         let id = I::new(self.ends.len());
         self.text.push_str(text);
         self.ends.push(self.text.len() as u64);
         let (arena, ends) = (&self.text, &self.ends);
         let table = self.table.get_mut().expect("it was made just now");
-        table.insert_unique(hash, id.index() as u32, |&other| self::hash(slice(arena, ends, other as usize)));
+        table.insert_unique(hash, id.index() as u32, |&other| {
+            self::hash_text(nth_text(arena, ends, other as usize))
+        });
         id
     }
 
     /// The id of `text` if it was seen.
     pub fn get(&self, text: &str) -> Option<I> {
-        self.find(text, hash(text))
+        self.find_by_hash(text, hash_text(text))
     }
 
-    fn find(&self, text: &str, hash: u64) -> Option<I> {
+    fn find_by_hash(&self, text: &str, hash: u64) -> Option<I> {
         let (arena, ends) = (&self.text, &self.ends);
-        if self.table.get().is_none() && !self.is_empty() && slice(arena, ends, 0) == text {
+        if self.table.get().is_none() && !self.is_empty() && nth_text(arena, ends, 0) == text {
             // Every history is asked for its first value, the initial one; that is worth no table.
             return Some(I::new(0));
         }
-        let found = self.table().find(hash, |&candidate| slice(arena, ends, candidate as usize) == text);
+        let found =
+            self.hash_table().find(hash, |&candidate| nth_text(arena, ends, candidate as usize) == text);
         found.map(|&known| I::new(known as usize))
     }
 
-    fn table(&self) -> &HashTable<u32> {
+    fn hash_table(&self) -> &HashTable<u32> {
         self.table.get_or_init(|| {
-            let hash_of = |&id: &u32| hash(slice(&self.text, &self.ends, id as usize));
+            let hash_of = |&id: &u32| hash_text(nth_text(&self.text, &self.ends, id as usize));
             let mut table = HashTable::with_capacity(self.len());
             (0..self.len() as u32).for_each(|id| _ = table.insert_unique(hash_of(&id), id, hash_of));
             table
@@ -83,7 +86,7 @@ impl<I: Id> Interner<I> {
 
     /// The text of `id`. Panics if `id` is of another interner and out of range.
     pub fn text(&self, id: I) -> &str {
-        slice(&self.text, &self.ends, id.index())
+        nth_text(&self.text, &self.ends, id.index())
     }
 
     /// How many distinct texts there are; ids run from zero to here.
@@ -98,16 +101,16 @@ impl<I: Id> Interner<I> {
 
     /// Every id with its text, in order of first appearance.
     pub fn iter(&self) -> impl Iterator<Item = (I, &str)> {
-        (0..self.len()).map(|index| (I::new(index), slice(&self.text, &self.ends, index)))
+        (0..self.len()).map(|index| (I::new(index), nth_text(&self.text, &self.ends, index)))
     }
 }
 
-fn slice<'a>(arena: &'a str, ends: &[u64], index: usize) -> &'a str {
+fn nth_text<'a>(arena: &'a str, ends: &[u64], index: usize) -> &'a str {
     let start = if index == 0 { 0 } else { ends[index - 1] as usize };
     &arena[start..ends[index] as usize]
 }
 
-fn hash(text: &str) -> u64 {
+fn hash_text(text: &str) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(text.as_bytes());
     hasher.finish()
@@ -124,7 +127,7 @@ mod tests {
         let mut one_by_one: Interner<ValueId> = Interner::default();
         one_by_one.intern("null");
         integers.iter().for_each(|integer| _ = one_by_one.intern(&integer.to_string()));
-        let at_once: Interner<ValueId> = Interner::of_integers(&integers);
+        let at_once: Interner<ValueId> = Interner::from_integers(&integers);
         assert!(at_once.iter().eq(one_by_one.iter()));
         for new in ["null", "7", "8", "-9223372036854775808", ""] {
             let (mut a, mut b) = (at_once.clone(), one_by_one.clone());

@@ -12,13 +12,13 @@ use crate::{Id, KeyId, ListId, ValueId};
 pub struct Lists {
     /// For each key, the longest list seen so far of which the others are prefixes.
     trunks: Vec<Vec<ValueId>>,
-    rows: Vec<Row>,
+    rows: Vec<ListStorage>,
     /// Elements of the lists that fit no trunk.
     strays: Vec<ValueId>,
 }
 
 #[derive(Clone, Copy)]
-enum Row {
+enum ListStorage {
     Prefix { key: KeyId, len: u32 },
     Stray { start: u32, len: u32 },
 }
@@ -35,12 +35,12 @@ impl Lists {
         let len = u32::try_from(elements.len()).expect("a list has fewer than 2^32 elements");
         if trunk[..shared] == elements[..shared] {
             trunk.extend_from_slice(&elements[shared..]);
-            self.rows.push(Row::Prefix { key, len });
+            self.rows.push(ListStorage::Prefix { key, len });
         } else {
             let start =
                 u32::try_from(self.strays.len()).expect("fewer than 2^32 elements in divergent lists");
             self.strays.extend_from_slice(elements);
-            self.rows.push(Row::Stray { start, len });
+            self.rows.push(ListStorage::Stray { start, len });
         }
         id
     }
@@ -48,8 +48,8 @@ impl Lists {
     /// The elements of a list, in the order in which they were read.
     pub fn get(&self, id: ListId) -> &[ValueId] {
         match self.rows[id.index()] {
-            Row::Prefix { key, len } => &self.trunks[key.index()][..len as usize],
-            Row::Stray { start, len } => &self.strays[start as usize..(start + len) as usize],
+            ListStorage::Prefix { key, len } => &self.trunks[key.index()][..len as usize],
+            ListStorage::Stray { start, len } => &self.strays[start as usize..(start + len) as usize],
         }
     }
 
@@ -61,7 +61,7 @@ impl Lists {
     /// Whether a list is stored as a prefix of its key's [`Lists::trunk`]; then two such lists of one key
     /// are prefixes of one another, and need not be compared.
     pub fn is_prefix(&self, id: ListId) -> bool {
-        matches!(self.rows[id.index()], Row::Prefix { .. })
+        matches!(self.rows[id.index()], ListStorage::Prefix { .. })
     }
 
     /// How many lists were read.

@@ -22,10 +22,10 @@ impl History {
     /// Values that were written to or read from one object and differ in type only: a number and its text, `1` and
     /// `1.0`, a keyword and a string. At most `max` pairs, in the order in which they were met. O(n) time, and
     /// memory for each value of each object.
-    pub fn look_alikes(&self, max: usize) -> Vec<LookAlikes> {
+    pub fn find_look_alikes(&self, max: usize) -> Vec<LookAlikes> {
         let mut found = Vec::new();
         // Only values that have a look-alike anywhere in the history need be looked at by object.
-        let suspects = self.suspects();
+        let suspects = self.group_look_alikes();
         if suspects.is_empty() {
             return found;
         }
@@ -47,16 +47,16 @@ impl History {
     }
 
     /// The values that share their text with another one, and the number of that text.
-    fn suspects(&self) -> FxHashMap<ValueId, u32> {
+    fn group_look_alikes(&self) -> FxHashMap<ValueId, u32> {
         let ids = || (0..self.values.len() as u32).map(ValueId::from_raw);
         let mut groups: FxHashMap<&str, (u32, u32)> = FxHashMap::default();
         for value in ids() {
             let next = groups.len() as u32;
-            groups.entry(bare(self.value_text(value))).or_insert((next, 0)).1 += 1;
+            groups.entry(strip_type_marks(self.value_text(value))).or_insert((next, 0)).1 += 1;
         }
         ids()
             .filter_map(|value| {
-                let (group, count) = groups[bare(self.value_text(value))];
+                let (group, count) = groups[strip_type_marks(self.value_text(value))];
                 (count > 1).then_some((value, group))
             })
             .collect()
@@ -85,7 +85,7 @@ impl History {
 }
 
 /// The text of a value without what tells its type: quotes, the colon of a keyword, the fraction of a whole float.
-fn bare(json: &str) -> &str {
+fn strip_type_marks(json: &str) -> &str {
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(text) => text.strip_prefix(':').unwrap_or(text),
         None => json.strip_suffix(".0").unwrap_or(json),
@@ -105,10 +105,10 @@ mod tests {
         let text = |value| history.value_text(value).to_owned();
         let line = |pair: &super::LookAlikes| {
             let (one, other) = (pair.first, pair.second);
-            let ids = (history.index(one.1), history.index(other.1));
+            let ids = (history.operation_index(one.1), history.operation_index(other.1));
             format!("{} {}@{} {}@{}", history.key_text(pair.key), text(one.0), ids.0, text(other.0), ids.1)
         };
-        history.look_alikes(9).iter().map(line).collect()
+        history.find_look_alikes(9).iter().map(line).collect()
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn named<T>(of: impl FnOnce(&History) -> T) -> Option<T> {
 
 impl Serialize for OpId {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(named(|history| history.index(*self)).unwrap_or(u64::from(self.raw())))
+        to.serialize_u64(named(|history| history.operation_index(*self)).unwrap_or(u64::from(self.raw())))
     }
 }
 
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for OpId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(from)?;
         let unknown = || D::Error::custom(format!("the history has no operation {number}"));
-        match named(|history| history.find(number)) {
+        match named(|history| history.find_operation(number)) {
             Some(found) => found.ok_or_else(unknown),
             None => u32::try_from(number).map(OpId::from_raw).map_err(|_| unknown()),
         }

@@ -26,7 +26,7 @@ use crate::{
 
 /// One operation as it is drawn.
 #[derive(Clone, Debug)]
-struct Drawn {
+struct DrawnOperation {
     session: String,
     line: usize,
     from: usize,
@@ -43,7 +43,7 @@ pub fn parse(drawing: &str) -> Result<History, String> {
     let mut operations = Vec::new();
     for (number, line) in drawing.lines().enumerate() {
         if !line.trim().is_empty() {
-            operations.extend(line_operations(number, line)?);
+            operations.extend(parse_line(number, line)?);
         }
     }
     let mut ends: Vec<(usize, usize, bool, usize)> = Vec::new();
@@ -54,13 +54,13 @@ pub fn parse(drawing: &str) -> Result<History, String> {
     ends.sort_unstable();
     let mut builder = HistoryBuilder::new();
     for (_, _, end, at) in ends {
-        event(&mut builder, &operations[at], at as i64, end)
+        add_event(&mut builder, &operations[at], at as i64, end)
             .map_err(|why| format!("{}: {why}", operations[at].text))?;
     }
     Ok(builder.finish())
 }
 
-fn line_operations(number: usize, line: &str) -> Result<Vec<Drawn>, String> {
+fn parse_line(number: usize, line: &str) -> Result<Vec<DrawnOperation>, String> {
     let (session, _) = line.split_once(':').ok_or(format!("line {}: expected NAME: …", number + 1))?;
     let mut operations = Vec::new();
     let mut open: Option<usize> = None;
@@ -79,7 +79,7 @@ fn line_operations(number: usize, line: &str) -> Result<Vec<Drawn>, String> {
         };
         let from = open.take().ok_or(format!("line {}: an end without '['", number + 1))?;
         let text = line[from + 1..column].trim().to_owned();
-        operations.push(Drawn {
+        operations.push(DrawnOperation {
             session: session.trim().to_owned(),
             line: number,
             from,
@@ -94,26 +94,31 @@ fn line_operations(number: usize, line: &str) -> Result<Vec<Drawn>, String> {
     Ok(operations)
 }
 
-fn event(builder: &mut HistoryBuilder, drawn: &Drawn, process: i64, end: bool) -> Result<(), String> {
+fn add_event(
+    builder: &mut HistoryBuilder,
+    drawn: &DrawnOperation,
+    process: i64,
+    end: bool,
+) -> Result<(), String> {
     if let Some(micros) = drawn.text.strip_prefix("t ") {
-        return transaction(builder, drawn, micros, process, end);
+        return add_transaction_event(builder, drawn, micros, process, end);
     }
     let (text, version) = match drawn.text.split_once('@') {
         Some((text, version)) => (text, Some(version.parse::<i64>().map_err(|e| e.to_string())?)),
         None => (drawn.text.as_str(), None),
     };
     let (key, text) = match text.split_once('.') {
-        Some((key, text)) => (builder.history().keys.intern(&json(key)), text),
+        Some((key, text)) => (builder.history().keys.intern(&json_string(key)), text),
         None => (KeyId::NONE, text),
     };
-    let (function, argument, result) = operation(builder, text)?;
+    let (function, argument, result) = parse_operation(builder, text)?;
     let id = if end {
         let payload = if function == Function::CAS { argument } else { Payload::Value(result) };
         let completion =
             Completion { process, outcome: drawn.outcome, function: Some(function), key: Some(key), payload };
         builder.complete(completion).map_err(|e| e.to_string())?
     } else {
-        let session = Some(builder.history().sessions.intern(&json(&drawn.session)));
+        let session = Some(builder.history().sessions.intern(&json_string(&drawn.session)));
         let invocation = Invocation { process, session, function, key, payload: argument };
         builder.invoke(invocation).map_err(|e| e.to_string())?
     };
@@ -124,7 +129,7 @@ fn event(builder: &mut HistoryBuilder, drawn: &Drawn, process: i64, end: bool) -
 }
 
 /// The function, its argument and its result.
-fn operation(
+fn parse_operation(
     builder: &mut HistoryBuilder,
     text: &str,
 ) -> Result<(Function, Payload<'static>, ValueId), String> {
@@ -132,11 +137,11 @@ fn operation(
         .split_once(':')
         .or((text.len() > 1 && text.chars().all(char::is_alphabetic)).then_some((text, "_")))
     {
-        let (function, value) = (builder.function(name), value_id(builder, value));
+        let (function, value) = (builder.intern_function(name), intern_drawn_value(builder, value));
         return Ok((function, Payload::Value(value), value));
     }
     let (kind, value) = text.split_at_checked(1).ok_or("nothing inside the brackets")?;
-    let value_of = |builder: &mut HistoryBuilder, text: &str| value_id(builder, text);
+    let value_of = |builder: &mut HistoryBuilder, text: &str| intern_drawn_value(builder, text);
     match kind {
         "w" => {
             let value = value_of(builder, value);
@@ -152,9 +157,9 @@ fn operation(
     }
 }
 
-fn transaction(
+fn add_transaction_event(
     builder: &mut HistoryBuilder,
-    drawn: &Drawn,
+    drawn: &DrawnOperation,
     micros: &str,
     process: i64,
     end: bool,
@@ -164,12 +169,16 @@ fn transaction(
     for text in micros.split_whitespace() {
         let (kind, rest) = text.split_at_checked(1).ok_or("an empty micro-operation")?;
         let (key, value) = rest.split_at_checked(1).ok_or("a micro-operation without a key")?;
-        let key = builder.history().keys.intern(&json(key));
+        let key = builder.history().keys.intern(&json_string(key));
         let is_list = value.starts_with('(');
         let value = value.trim_matches(['(', ')']);
         let digits = value.split(',').filter(|part| !part.is_empty());
-        lists.push(if is_list { digits.map(|part| value_id(builder, part)).collect() } else { Vec::new() });
-        let value = value_id(builder, if is_list { "_" } else { value });
+        lists.push(if is_list {
+            digits.map(|part| intern_drawn_value(builder, part)).collect()
+        } else {
+            Vec::new()
+        });
+        let value = intern_drawn_value(builder, if is_list { "_" } else { value });
         parsed.push((kind, key, value, is_list));
     }
     let micros: Vec<MicroInput<'_>> = (parsed.iter().zip(&lists))
@@ -187,21 +196,21 @@ fn transaction(
         let completion = Completion { process, outcome, function: Some(function), key: None, payload };
         builder.complete(completion).map_err(|e| e.to_string())?;
     } else {
-        let session = Some(builder.history().sessions.intern(&json(&drawn.session)));
+        let session = Some(builder.history().sessions.intern(&json_string(&drawn.session)));
         builder.invoke(Invocation { process, session, function, key, payload }).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
 
-fn value_id(builder: &mut HistoryBuilder, text: &str) -> ValueId {
+fn intern_drawn_value(builder: &mut HistoryBuilder, text: &str) -> ValueId {
     match text {
         "_" | "" => ValueId::NULL,
         text if text.parse::<i64>().is_ok() => builder.history().values.intern(text),
-        text => builder.history().values.intern(&json(text)),
+        text => builder.history().values.intern(&json_string(text)),
     }
 }
 
-fn json(text: &str) -> String {
+fn json_string(text: &str) -> String {
     format!("\"{text}\"")
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Numbering {
 
 impl Numbering {
     /// The number of the event at `position`. O(log of the runs).
-    pub(crate) fn index(&self, position: u32) -> u64 {
+    pub(crate) fn index_at(&self, position: u32) -> u64 {
         let after = self.runs.partition_point(|&(start, _)| start <= position);
         match after.checked_sub(1) {
             Some(run) => self.runs[run].1 + u64::from(position - self.runs[run].0),
@@ -23,7 +23,7 @@ impl Numbering {
     }
 
     /// The first position with this number; it may lie beyond the last event. O(runs).
-    pub(crate) fn position(&self, index: u64) -> Option<u32> {
+    pub(crate) fn position_of(&self, index: u64) -> Option<u32> {
         let first_run = self.runs.first().map_or(u64::from(u32::MAX), |&(start, _)| u64::from(start));
         if index < first_run {
             return Some(index as u32);
@@ -37,7 +37,7 @@ impl Numbering {
 
     /// Numbers the event at `position`, one of `count`. The events after it keep their numbers; those still to
     /// come count on from the last. O(1) for the last event, else O(runs).
-    pub(crate) fn set(&mut self, position: u32, index: u64, count: u32) {
+    pub(crate) fn set_index(&mut self, position: u32, index: u64, count: u32) {
         // Before the first run, events are numbered as they come.
         let (start, first) = self.runs.last().copied().unwrap_or((0, 0));
         if position > start && position + 1 == count {
@@ -47,11 +47,11 @@ impl Numbering {
             }
             return;
         }
-        if self.index(position) == index {
+        if self.index_at(position) == index {
             return;
         }
         if position + 1 < count {
-            self.start_run(position + 1, self.index(position + 1));
+            self.start_run(position + 1, self.index_at(position + 1));
         }
         self.start_run(position, index);
     }
@@ -65,7 +65,7 @@ impl Numbering {
     }
 
     /// Bytes of memory.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.runs.len() * size_of::<(u32, u64)>()
     }
 }
@@ -77,24 +77,24 @@ mod tests {
     #[test]
     fn counts_from_zero_until_told_otherwise() {
         let mut numbering = Numbering::default();
-        numbering.set(0, 0, 1);
-        assert_eq!((numbering.index(7), numbering.bytes()), (7, 0));
-        numbering.set(2, 10, 3);
-        numbering.set(3, 11, 4);
-        numbering.set(4, 20, 5);
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|at| numbering.index(at)), [0, 1, 10, 11, 20, 21]);
-        assert_eq!([1, 10, 11, 20].map(|index| numbering.position(index)), [1, 2, 3, 4].map(Some));
-        assert_eq!(numbering.position(5), None);
+        numbering.set_index(0, 0, 1);
+        assert_eq!((numbering.index_at(7), numbering.memory_bytes()), (7, 0));
+        numbering.set_index(2, 10, 3);
+        numbering.set_index(3, 11, 4);
+        numbering.set_index(4, 20, 5);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|at| numbering.index_at(at)), [0, 1, 10, 11, 20, 21]);
+        assert_eq!([1, 10, 11, 20].map(|index| numbering.position_of(index)), [1, 2, 3, 4].map(Some));
+        assert_eq!(numbering.position_of(5), None);
         assert_eq!(numbering.runs.len(), 2);
     }
 
     #[test]
     fn an_event_renumbered_later_leaves_the_others_alone() {
         let mut numbering = Numbering::default();
-        numbering.set(1, 50, 4);
-        assert_eq!([0, 1, 2, 3].map(|at| numbering.index(at)), [0, 50, 2, 3]);
-        numbering.set(0, 49, 4);
-        assert_eq!([0, 1, 2, 3].map(|at| numbering.index(at)), [49, 50, 2, 3]);
+        numbering.set_index(1, 50, 4);
+        assert_eq!([0, 1, 2, 3].map(|at| numbering.index_at(at)), [0, 50, 2, 3]);
+        numbering.set_index(0, 49, 4);
+        assert_eq!([0, 1, 2, 3].map(|at| numbering.index_at(at)), [49, 50, 2, 3]);
     }
 
     /// Against a plain column of numbers.
@@ -110,9 +110,9 @@ mod tests {
                 let target = if state >> 63 == 1 { position } else { (state >> 40) as u32 % (position + 1) };
                 let index = if state >> 60 & 1 == 1 { counted } else { 1000 + (state >> 33) % 50 };
                 column[target as usize] = index;
-                numbering.set(target, index, position + 1);
+                numbering.set_index(target, index, position + 1);
                 for (at, &index) in column.iter().enumerate() {
-                    assert_eq!(numbering.index(at as u32), index, "{column:?} {numbering:?}");
+                    assert_eq!(numbering.index_at(at as u32), index, "{column:?} {numbering:?}");
                 }
             }
         }

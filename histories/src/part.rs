@@ -30,23 +30,23 @@ impl History {
 
     /// The history of these operations alone, with the events of actors and the header. Operations are numbered
     /// anew, in the order of `operations`, which are in order of invocation. O(events of the whole).
-    pub fn part(&self, operations: &[OpId]) -> History {
+    pub fn restrict_to(&self, operations: &[OpId]) -> History {
         debug_assert!(operations.is_sorted(), "operations are in order of invocation");
-        let mut part = Part { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
+        let mut part = PartBuilder { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
         if let Some(header) = self.header() {
             let whole = operations.len() == self.len();
-            part.builder.set_header(&if whole { header.to_owned() } else { with_gaps(header) });
+            part.builder.set_header(&if whole { header.to_owned() } else { remove_gapless_promise(header) });
         }
         for (event, position) in self.events().zip(0..) {
             match event {
-                Event::Invoke(id) if operations.binary_search(&id).is_ok() => part.invoke(id),
-                Event::Complete(id) if operations.binary_search(&id).is_ok() => part.complete(id),
-                Event::Actor(event) => part.builder.actor(event.clone()),
+                Event::Invoke(id) if operations.binary_search(&id).is_ok() => part.add_invocation(id),
+                Event::Complete(id) if operations.binary_search(&id).is_ok() => part.add_completion(id),
+                Event::Actor(event) => part.builder.add_actor_event(event.clone()),
                 Event::Invoke(_) | Event::Complete(_) => continue,
             }
             part.builder.set_event_index(self.event_index(position));
             if let Some(note) = self.note(position) {
-                part.builder.note(note.fields);
+                part.builder.add_note(note.fields);
             }
         }
         part.builder.finish()
@@ -54,7 +54,7 @@ impl History {
 }
 
 /// The header of a recording without its promise that no event is missing.
-fn with_gaps(header: &str) -> String {
+fn remove_gapless_promise(header: &str) -> String {
     match serde_json::from_str::<BTreeMap<String, &RawValue>>(header) {
         Ok(mut fields) if fields.contains_key("gapless") => {
             fields.remove("gapless");
@@ -64,32 +64,32 @@ fn with_gaps(header: &str) -> String {
     }
 }
 
-struct Part<'a> {
+struct PartBuilder<'a> {
     whole: &'a History,
     builder: HistoryBuilder,
     ids: FxHashMap<OpId, OpId>,
 }
 
 /// The micro-operations of a transaction, with their lists beside them.
-struct Micros {
+struct PartMicros {
     kinds: Vec<(MicroKind, KeyId, ValueId)>,
     lists: Vec<Vec<ValueId>>,
 }
 
-impl Part<'_> {
-    fn invoke(&mut self, id: OpId) {
+impl PartBuilder<'_> {
+    fn add_invocation(&mut self, id: OpId) {
         let op = self.whole.operation(id);
-        let function = self.builder.function(self.whole.function_name(op.function));
-        let key = self.key(op.key);
-        let process = self.process(op.process);
+        let function = self.builder.intern_function(self.whole.function_name(op.function));
+        let key = self.translate_key(op.key);
+        let process = self.translate_process(op.process);
         let session = self.whole.sessions.text(op.session);
         let session = (session != format!("process {}", self.whole.process_text(op.process)))
             .then(|| self.builder.history().sessions.intern(session));
-        let micros = self.micros(id);
-        let inputs = micros.inputs();
+        let micros = self.translate_micros(id);
+        let inputs = micros.as_inputs();
         let payload = match op.argument {
-            Argument::Value(value) => Payload::Value(self.value(value)),
-            Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
+            Argument::Value(value) => Payload::Value(self.translate_value(value)),
+            Argument::Pair(old, new) => Payload::Pair(self.translate_value(old), self.translate_value(new)),
             // What an `ok` transaction did stands at its completion.
             Argument::Micros(_) if op.outcome == Outcome::Ok => Payload::Micros(&[]),
             Argument::Micros(_) => Payload::Micros(&inputs),
@@ -98,8 +98,8 @@ impl Part<'_> {
         let own =
             self.builder.invoke_as(process, invocation).expect("what was paired once can be paired again");
         if let Some(&typed) = self.whole.typed.get(id.index()).filter(|&&typed| typed != op.function) {
-            let typed = self.builder.function(self.whole.function_name(typed));
-            self.builder.set_typed(own, typed);
+            let typed = self.builder.intern_function(self.whole.function_name(typed));
+            self.builder.set_written_function(own, typed);
         }
         self.ids.insert(id, own);
         if let Some(time) = self.whole.invoked_at(id) {
@@ -107,16 +107,16 @@ impl Part<'_> {
         }
     }
 
-    fn complete(&mut self, id: OpId) {
+    fn add_completion(&mut self, id: OpId) {
         let op = self.whole.operation(id);
-        let micros = self.micros(id);
-        let inputs = micros.inputs();
+        let micros = self.translate_micros(id);
+        let inputs = micros.as_inputs();
         let payload = match op.argument {
-            Argument::Value(_) => Payload::Value(self.value(op.result)),
-            Argument::Pair(old, new) => Payload::Pair(self.value(old), self.value(new)),
+            Argument::Value(_) => Payload::Value(self.translate_value(op.result)),
+            Argument::Pair(old, new) => Payload::Pair(self.translate_value(old), self.translate_value(new)),
             Argument::Micros(_) => Payload::Micros(&inputs),
         };
-        let process = self.process(op.process);
+        let process = self.translate_process(op.process);
         let completion = Completion { process: 0, outcome: op.outcome, function: None, key: None, payload };
         self.builder.complete_as(process, completion).expect("what was paired once can be paired again");
         let own = self.ids[&id];
@@ -128,45 +128,47 @@ impl Part<'_> {
         }
     }
 
-    fn process(&mut self, process: ProcessId) -> ProcessId {
+    fn translate_process(&mut self, process: ProcessId) -> ProcessId {
         match self.whole.process_label(process) {
-            Some(name) => self.builder.named_process(name),
-            None => self.builder.process(self.whole.process_name(process)),
+            Some(name) => self.builder.intern_named_process(name),
+            None => self.builder.intern_process(self.whole.process_number(process)),
         }
     }
 
-    fn key(&mut self, key: KeyId) -> KeyId {
+    fn translate_key(&mut self, key: KeyId) -> KeyId {
         self.builder.history().keys.intern(self.whole.keys.text(key))
     }
 
-    fn value(&mut self, value: ValueId) -> ValueId {
+    fn translate_value(&mut self, value: ValueId) -> ValueId {
         self.builder.history().values.intern(self.whole.values.text(value))
     }
 
-    fn micros(&mut self, id: OpId) -> Micros {
+    fn translate_micros(&mut self, id: OpId) -> PartMicros {
         let whole = self.whole;
         if whole.function(id) != Function::TXN {
-            return Micros { kinds: Vec::new(), lists: Vec::new() };
+            return PartMicros { kinds: Vec::new(), lists: Vec::new() };
         }
         let (mut kinds, mut lists) = (Vec::new(), Vec::new());
         for &micro in whole.micros_of(id) {
             let Micro { kind, key, .. } = micro;
-            let key = self.key(key);
+            let key = self.translate_key(key);
             let value = match kind {
                 MicroKind::ReadList => {
-                    lists.push(whole.list(micro.list()).iter().map(|&value| self.value(value)).collect());
+                    lists.push(
+                        whole.list(micro.list()).iter().map(|&value| self.translate_value(value)).collect(),
+                    );
                     ValueId::NULL
                 }
-                _ => self.value(micro.value()),
+                _ => self.translate_value(micro.value()),
             };
             kinds.push((kind, key, value));
         }
-        Micros { kinds, lists }
+        PartMicros { kinds, lists }
     }
 }
 
-impl Micros {
-    fn inputs(&self) -> Vec<MicroInput<'_>> {
+impl PartMicros {
+    fn as_inputs(&self) -> Vec<MicroInput<'_>> {
         let mut lists = self.lists.iter();
         let input = |&(kind, key, value)| match kind {
             MicroKind::Read => MicroInput::Read(key, value),
@@ -206,7 +208,7 @@ mod tests {
     fn the_part_that_is_all_is_the_same_history() {
         let whole = from_text(Format::Native, LINES).expect("a history");
         let all: Vec<OpId> = whole.ids().collect();
-        assert_eq!(written(&whole.part(&all)), written(&whole));
+        assert_eq!(written(&whole.restrict_to(&all)), written(&whole));
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
             let ids: Vec<OpId> = kept.iter().map(|&at| whole.ids().nth(at).expect("an operation")).collect();
             let processes: Vec<String> = ids
                 .iter()
-                .map(|&id| format!("\"process\":{},", whole.process_name(whole.process(id))))
+                .map(|&id| format!("\"process\":{},", whole.process_number(whole.process(id))))
                 .collect();
             let expected: String = text
                 .lines()
@@ -228,7 +230,7 @@ mod tests {
                 })
                 .map(|line| format!("{line}\n"))
                 .collect();
-            assert_eq!(written(&whole.part(&ids)), expected, "{kept:?}");
+            assert_eq!(written(&whole.restrict_to(&ids)), expected, "{kept:?}");
         }
     }
 
@@ -242,19 +244,19 @@ mod tests {
 "#;
         let whole = from_text(Format::Native, recorded).expect("a history");
         let first: Vec<OpId> = whole.ids().take(1).collect();
-        let part = written(&whole.part(&first));
+        let part = written(&whole.restrict_to(&first));
         let again = from_text(Format::Native, &part).expect("a history");
         assert_eq!((again.header(), again.len()), (Some(r#"{"seed":7,"steadfast":1}"#), 1));
         let all: Vec<OpId> = whole.ids().collect();
-        assert_eq!(whole.part(&all).header(), whole.header());
+        assert_eq!(whole.restrict_to(&all).header(), whole.header());
     }
 
     #[test]
     fn a_part_holds_only_the_names_that_it_uses() {
         let whole = from_text(Format::Native, LINES).expect("a history");
         let first: Vec<OpId> = whole.ids().take(1).collect();
-        let part = whole.part(&first);
+        let part = whole.restrict_to(&first);
         assert_eq!((part.len(), part.values.len(), part.keys.len(), part.sessions.len()), (1, 2, 2, 1));
-        assert_eq!(part.index(part.ids().next().expect("one")), 10);
+        assert_eq!(part.operation_index(part.ids().next().expect("one")), 10);
     }
 }

@@ -20,7 +20,7 @@ impl History {
             && (0..self.event_count())
                 .all(|at| self.event_index(at) == other.event_index(at) && self.note(at) == other.note(at))
             && self.events().zip(other.events()).all(|pair| match pair {
-                (Event::Invoke(a), Event::Invoke(b)) => self.same_operation(a, other, b),
+                (Event::Invoke(a), Event::Invoke(b)) => self.is_same_operation(a, other, b),
                 // Both were invoked at the same place, so what they say was compared there.
                 (Event::Complete(a), Event::Complete(b)) => a == b,
                 (Event::Actor(a), Event::Actor(b)) => a == b,
@@ -28,13 +28,13 @@ impl History {
             })
     }
 
-    fn same_operation(&self, a: OpId, other: &History, b: OpId) -> bool {
+    fn is_same_operation(&self, a: OpId, other: &History, b: OpId) -> bool {
         let (own, its) = (self.operation(a), other.operation(b));
         own.outcome == its.outcome
             && self.process_text(own.process) == other.process_text(its.process)
             && self.sessions.text(own.session) == other.sessions.text(its.session)
             && self.function_name(own.function) == other.function_name(its.function)
-            && self.function_text(a) == other.function_text(b)
+            && self.written_function_name(a) == other.written_function_name(b)
             && self.keys.text(own.key) == other.keys.text(its.key)
             && self.value_text(own.result) == other.value_text(its.result)
             && self.argument_texts(&own.argument) == other.argument_texts(&its.argument)

@@ -1,11 +1,13 @@
 //! Formats that tell what each session did and nothing of when: read as they say, written so that they say the same,
 //! refused where they cannot, and every problem with its place. Places and bytes were counted by hand.
 
-use histories::format::{self, Format, Input, Losses, ReadOptions, Sayable, Target};
+use histories::format::{
+    self, AcceptedLosses, Format, Input, ReadOptions, RepresentableHistory, TargetFormat,
+};
 use histories::{History, Id, MicroKind, OpId, Outcome, Problems, notation};
 use proptest::prelude::*;
 
-const LOSSES: Losses = Losses { real_time: true };
+const LOSSES: AcceptedLosses = AcceptedLosses { real_time: true };
 
 fn read(name: &str, bytes: &[u8]) -> Result<format::Loaded, Problems> {
     format::read(Input::Bytes(name.to_owned(), bytes.to_vec()), &ReadOptions::default(), &|_, _| {})
@@ -15,14 +17,14 @@ fn problems(name: &str, text: &str) -> Vec<String> {
     read(name, text.as_bytes()).unwrap_err().to_string().lines().map(str::to_owned).collect()
 }
 
-fn written(history: &History, target: Target) -> Vec<u8> {
+fn written(history: &History, target: TargetFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Sayable::new(history, target, LOSSES).unwrap().write(&mut bytes).unwrap();
+    RepresentableHistory::new(history, target, LOSSES).unwrap().write(&mut bytes).unwrap();
     bytes
 }
 
-fn unsayable(history: &History, target: Target, losses: Losses) -> Vec<String> {
-    match Sayable::new(history, target, losses) {
+fn unsayable(history: &History, target: TargetFormat, losses: AcceptedLosses) -> Vec<String> {
+    match RepresentableHistory::new(history, target, losses) {
         Ok(_) => panic!("{} can say it", target.name()),
         Err(unsayable) => unsayable.reasons,
     }
@@ -65,9 +67,9 @@ fn plume_tells_sessions_transactions_and_what_was_aborted() {
     assert!(!loaded.history.has_real_time());
     assert!(loaded.remarks[0].contains("no real-time order"), "{:?}", loaded.remarks);
     // By transaction of the file, from zero, two events each: 7, 8, the aborted one, 9.
-    let indexes: Vec<u64> = loaded.history.ids().map(|id| loaded.history.index(id)).collect();
+    let indexes: Vec<u64> = loaded.history.ids().map(|id| loaded.history.operation_index(id)).collect();
     assert_eq!(indexes, [0, 2, 4, 6]);
-    assert_eq!(loaded.history.find(6), Some(OpId::new(3)));
+    assert_eq!(loaded.history.find_operation(6), Some(OpId::new(3)));
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn independent_values_are_refused() {
 #[test]
 fn native_lines_keep_that_there_is_no_real_time() {
     let history = read("a.txt", PLUME.as_bytes()).unwrap().history;
-    let text = String::from_utf8(written(&history, Target::Native)).unwrap();
+    let text = String::from_utf8(written(&history, TargetFormat::Native)).unwrap();
     assert!(text.starts_with(r#"{"from":"plume","real_time":false,"steadfast":1}"#), "{text}");
     let again = format::from_text(Format::Native, &text).unwrap();
     assert!(!again.has_real_time() && again.same_events(&history), "{text}");
@@ -247,16 +249,16 @@ fn native_lines_keep_that_there_is_no_real_time() {
         "text:1:28: found the real_time \"no\", expected true or false: whether the order of events says what came first"
     );
     // EDN has no place for it.
-    let reasons = unsayable(&history, Target::Edn, Losses::default());
+    let reasons = unsayable(&history, TargetFormat::Edn, AcceptedLosses::default());
     assert!(reasons[0].contains("no real-time order"), "{reasons:?}");
-    assert!(!written(&history, Target::Edn).is_empty(), "unless the user agrees");
+    assert!(!written(&history, TargetFormat::Edn).is_empty(), "unless the user agrees");
 }
 
 #[test]
 fn what_cannot_be_said_is_told_with_its_operation() {
-    use Target::*;
+    use TargetFormat::*;
     let all = [Plume, Awdit, DbcopJson, DbcopBincode];
-    let one = |drawing: &str, json: &str, targets: &[Target], expected: &str| {
+    let one = |drawing: &str, json: &str, targets: &[TargetFormat], expected: &str| {
         let history = match drawing {
             "" => format::from_text(Format::Native, json).unwrap(),
             drawing => notation::parse(drawing).unwrap(),
@@ -339,7 +341,7 @@ fn what_cannot_be_said_is_told_with_its_operation() {
          after another",
     );
     let ordered = format::from_text(Format::Native, &two_tabs.replace("\"session\":\"s\",", "")).unwrap();
-    let reasons = unsayable(&ordered, Plume, Losses::default());
+    let reasons = unsayable(&ordered, Plume, AcceptedLosses::default());
     assert!(reasons[0].contains("plume knows no real-time order, and this history has one"), "{reasons:?}");
 }
 
@@ -418,10 +420,10 @@ proptest! {
     fn what_is_written_says_the_same(sessions in sessions()) {
         let text = plume(&sessions);
         let history = format::from_text(Format::Plume, &text).unwrap();
-        for target in [Target::Plume, Target::DbcopJson, Target::DbcopBincode] {
+        for target in [TargetFormat::Plume, TargetFormat::DbcopJson, TargetFormat::DbcopBincode] {
             let bytes = written(&history, target);
             let options = ReadOptions {
-                from: Some(if target == Target::Plume { Format::Plume } else { Format::Dbcop }),
+                from: Some(if target == TargetFormat::Plume { Format::Plume } else { Format::Dbcop }),
                 ..ReadOptions::default()
             };
             let again = format::read(Input::Bytes("x".into(), bytes.clone()), &options, &|_, _| {}).unwrap().history;
@@ -429,7 +431,7 @@ proptest! {
             prop_assert!(!again.has_real_time());
             prop_assert_eq!(written(&again, target), bytes, "written twice it is the same");
         }
-        let native = String::from_utf8(written(&history, Target::Native)).unwrap();
+        let native = String::from_utf8(written(&history, TargetFormat::Native)).unwrap();
         prop_assert!(format::from_text(Format::Native, &native).unwrap().same_events(&history));
     }
 
@@ -446,7 +448,7 @@ proptest! {
             text.push_str("=====\n");
         }
         let history = format::from_text(Format::Awdit, &text).unwrap();
-        let again = String::from_utf8(written(&history, Target::Awdit)).unwrap();
+        let again = String::from_utf8(written(&history, TargetFormat::Awdit)).unwrap();
         prop_assert_eq!(told(&format::from_text(Format::Awdit, &again).unwrap()), told(&history), "{}", again);
     }
 
@@ -476,7 +478,7 @@ fn a_first_transaction_that_writes_zero_everywhere_is_the_initial_state() {
         loaded.remarks
     );
     // Operations keep the numbers that they have by the file: its second transaction is operation 2.
-    assert_eq!(loaded.history.ids().map(|id| loaded.history.index(id)).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(loaded.history.ids().map(|id| loaded.history.operation_index(id)).collect::<Vec<_>>(), [2, 4]);
     let zeros = |text: &str| read("a.txt", text.as_bytes()).expect("a history").remarks[1].clone();
     for (why, from, to) in [
         ("another key", "r(1,0,2,2)", "r(3,0,2,2)"),

@@ -6,18 +6,20 @@
 //! some have what is easily lost: processes with names, transactions under other names, values that resemble something
 //! else, events of actors, indexes that are missing.
 
-use histories::format::{self, Format, Input, Losses, ReadOptions, Sayable, Target};
+use histories::format::{
+    self, AcceptedLosses, Format, Input, ReadOptions, RepresentableHistory, TargetFormat,
+};
 use histories::{Argument, History, MicroKind, Outcome};
 use proptest::prelude::*;
 
-const TARGETS: [(Target, Format); 7] = [
-    (Target::Native, Format::Native),
-    (Target::Edn, Format::Edn),
-    (Target::Otlp, Format::Otlp),
-    (Target::Plume, Format::Plume),
-    (Target::Awdit, Format::Awdit),
-    (Target::DbcopJson, Format::Dbcop),
-    (Target::DbcopBincode, Format::Dbcop),
+const TARGETS: [(TargetFormat, Format); 7] = [
+    (TargetFormat::Native, Format::Native),
+    (TargetFormat::Edn, Format::Edn),
+    (TargetFormat::Otlp, Format::Otlp),
+    (TargetFormat::Plume, Format::Plume),
+    (TargetFormat::Awdit, Format::Awdit),
+    (TargetFormat::DbcopJson, Format::Dbcop),
+    (TargetFormat::DbcopBincode, Format::Dbcop),
 ];
 
 fn read(format: Format, bytes: Vec<u8>) -> Result<History, String> {
@@ -27,10 +29,10 @@ fn read(format: Format, bytes: Vec<u8>) -> Result<History, String> {
 }
 
 /// Writes a history in each format that can say it, and reads it again; how many could.
-fn convert(history: &History, losses: Losses) -> Result<usize, TestCaseError> {
+fn convert(history: &History, losses: AcceptedLosses) -> Result<usize, TestCaseError> {
     let mut said = 0;
     for (target, format) in TARGETS {
-        let Ok(sayable) = Sayable::new(history, target, losses) else { continue };
+        let Ok(sayable) = RepresentableHistory::new(history, target, losses) else { continue };
         said += 1;
         let mut bytes = Vec::new();
         sayable.write(&mut bytes).expect("memory");
@@ -38,8 +40,8 @@ fn convert(history: &History, losses: Losses) -> Result<usize, TestCaseError> {
         let again =
             read(format, bytes).map_err(|why| TestCaseError::fail(format!("{target:?}: {why}\n{text}")))?;
         match target {
-            Target::Native | Target::Edn | Target::Otlp => {
-                let keeps_header = target != Target::Edn;
+            TargetFormat::Native | TargetFormat::Edn | TargetFormat::Otlp => {
+                let keeps_header = target != TargetFormat::Edn;
                 prop_assert!(same_but_header(history, &again, keeps_header), "{target:?}\n{text}");
             }
             _ => prop_assert_eq!(by_session(history), by_session(&again), "{:?}\n{}", target, text),
@@ -184,7 +186,7 @@ proptest! {
         let text = header.to_owned() + &pairs.concat();
         if let Ok(history) = read(Format::Native, text.into_bytes()) {
             // Native and spans can say everything that has been read.
-            prop_assert!(convert(&history, Losses::default())? >= 1);
+            prop_assert!(convert(&history, AcceptedLosses::default())? >= 1);
         }
     }
 
@@ -193,6 +195,6 @@ proptest! {
         transactions in prop::collection::vec(transaction(), 1..8),
     ) {
         let history = read(Format::Native, transactions.concat().into_bytes()).expect("a history");
-        convert(&history, Losses { real_time: true })?;
+        convert(&history, AcceptedLosses { real_time: true })?;
     }
 }

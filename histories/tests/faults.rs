@@ -78,7 +78,7 @@ fn an_episode_says_all_that_its_events_do() {
     assert_eq!((episode.strike.first.time_ns, episode.strike.first.event), (Some(0), 0));
     let FaultEnd::Seen(end) = episode.end else { panic!("its end was written: {:?}", episode.end) };
     assert_eq!((end.first.time_ns, end.first.event, end.first == end.last), (Some(10), 1, true));
-    assert_eq!((episode.target_text(), episode.sets_clocks()), ("n1>n2".to_owned(), false));
+    assert_eq!((episode.target_text(), episode.changes_clocks()), ("n1>n2".to_owned(), false));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn operations(history: &History) -> Vec<String> {
             histories::Argument::Micros(range) => format!("{} steps", range.len()),
         };
         let key = history.keys.text(op.key);
-        format!("{} {key} {argument} {}", history.function_text(op.id), text(op.result))
+        format!("{} {key} {argument} {}", history.written_function_name(op.id), text(op.result))
     };
     history.operations().map(line).collect()
 }
@@ -59,7 +59,7 @@ fn a_client_may_have_a_name() {
     assert_eq!(history.outcome(history.ids().nth(1).unwrap()), Outcome::Info);
     assert_eq!((history.actor_events().len(), history.process_count()), (1, 3));
     // The number of a named process is nobody else's.
-    let mut numbers: Vec<i64> = history.operations().map(|op| history.process_name(op.process)).collect();
+    let mut numbers: Vec<i64> = history.operations().map(|op| history.process_number(op.process)).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [0, 1, 7]);
     let sessions: Vec<_> =
@@ -136,10 +136,10 @@ fn micro_operations_are_a_transaction_whatever_f_says() {
     let found: Vec<_> = history.ids().map(|id| (history.function(id), history.micros_of(id).len())).collect();
     // The read that returned nothing has no steps that anybody knows.
     assert_eq!(found, [(Function::TXN, 1), (Function::TXN, 1), (Function::TXN, 0), (Function::TXN, 2)]);
-    let typed: Vec<_> = history.ids().map(|id| history.function_text(id)).collect();
+    let typed: Vec<_> = history.ids().map(|id| history.written_function_name(id)).collect();
     assert_eq!(typed, ["append", "read", "read", "write"]);
     written_and_read(&history);
-    let part = history.part(&[histories::OpId::from_raw(1)]);
+    let part = history.restrict_to(&[histories::OpId::from_raw(1)]);
     assert_eq!(operations(&part), ["read null 1 steps null"]);
 }
 

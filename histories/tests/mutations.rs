@@ -5,7 +5,9 @@
 //! This stands in for the fuzz targets (`fuzz/`) where no fuzzer is installed. It runs for two seconds, or for
 //! `STEADFAST_FUZZ_SECONDS`; the seed is `STEADFAST_FUZZ_SEED`, and a failure prints it with the bytes.
 
-use histories::format::{self, Format, Input, Loaded, Losses, ReadOptions, Sayable, Target};
+use histories::format::{
+    self, AcceptedLosses, Format, Input, Loaded, ReadOptions, RepresentableHistory, TargetFormat,
+};
 use histories::{History, Problems};
 use std::time::{Duration, Instant};
 
@@ -164,7 +166,8 @@ fn hold(format: Format, bytes: &[u8], lenient: bool) -> bool {
         (Ok(whole), Ok(cut)) => {
             assert!(whole.history.same_events(&cut.history), "it depends on where it is cut");
             assert_eq!(whole.remarks, cut.remarks);
-            for (target, format) in [(Target::Native, Format::Native), (Target::Edn, Format::Edn)] {
+            for (target, format) in [(TargetFormat::Native, Format::Native), (TargetFormat::Edn, Format::Edn)]
+            {
                 again(&whole.history, target, format);
             }
             true
@@ -177,14 +180,15 @@ fn hold(format: Format, bytes: &[u8], lenient: bool) -> bool {
     }
 }
 
-fn again(history: &History, target: Target, format: Format) {
-    let Ok(sayable) = Sayable::new(history, target, Losses::default()) else { return };
+fn again(history: &History, target: TargetFormat, format: Format) {
+    let Ok(sayable) = RepresentableHistory::new(history, target, AcceptedLosses::default()) else { return };
     let mut text = Vec::new();
     sayable.write(&mut text).expect("memory can be written");
     let again = read(format, &text, false, 1 << 18).unwrap_or_else(|why| {
         panic!("{target:?}: {why}\n{}", String::from_utf8_lossy(&text));
     });
-    let same = again.history.same_events(history) || target == Target::Edn && history.header().is_some();
+    let same =
+        again.history.same_events(history) || target == TargetFormat::Edn && history.header().is_some();
     assert!(same, "{target:?}: {}", String::from_utf8_lossy(&text));
 }
 

@@ -30,7 +30,7 @@ fn told(history: &History) -> Vec<String> {
             Outcome::Fail => "fail",
             Outcome::Info => "info",
         };
-        let (function, key) = (history.function_text(op.id), history.keys.text(op.key));
+        let (function, key) = (history.written_function_name(op.id), history.keys.text(op.key));
         let process = history.process_text(op.process);
         format!("{process} {function} {key} {argument} {} {outcome}", text(op.result))
     };

@@ -265,9 +265,10 @@ fn logs_and_arrays() {
 #[test]
 fn unreadable_files() {
     let missing =
-        format::read(Input::named("no/such/file.jsonl"), &ReadOptions::default(), &|_, _| {}).unwrap_err();
+        format::read(Input::from_argument("no/such/file.jsonl"), &ReadOptions::default(), &|_, _| {})
+            .unwrap_err();
     assert_eq!(missing.to_string(), "no/such/file.jsonl cannot be read: No such file or directory");
-    let folder = format::read(Input::named("src"), &ReadOptions::default(), &|_, _| {}).unwrap_err();
+    let folder = format::read(Input::from_argument("src"), &ReadOptions::default(), &|_, _| {}).unwrap_err();
     assert!(
         folder.to_string().starts_with("src is a directory. Pass a file, `-` for standard input"),
         "{folder}"

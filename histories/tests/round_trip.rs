@@ -181,7 +181,7 @@ fn assert_says(history: &History, events: &[Value]) {
             }
             Event::Invoke(id) | Event::Complete(id) => {
                 let operation = history.operation(id);
-                assert_eq!(history.process_name(operation.process), text["process"]);
+                assert_eq!(history.process_number(operation.process), text["process"]);
                 assert_eq!(history.function_name(operation.function), text["f"]);
                 let completes = matches!(event, Event::Complete(_));
                 let kind = match operation.outcome {

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Instant;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 const OPERATIONS: u64 = 500_000;
 /// Requests of each thread in one turn, and turns.
@@ -24,21 +24,21 @@ const TURNS: u64 = 20;
 fn main() {
     let path = std::env::args().nth(1).expect("a file to write to");
     for threads in [1, 2] {
-        alone(path.as_ref(), threads);
-        added(path.as_ref(), threads);
+        measure_journal_alone(path.as_ref(), threads);
+        measure_added_latency(path.as_ref(), threads);
     }
 }
 
-fn journal(path: &Path) -> Journal {
+fn create_journal(path: &Path) -> Journal {
     let sink = FileSink::replace(path).expect("a file that can be written");
-    Journal::new(sink, Clock::real(), "{\"steadfast\":1}").expect("a header")
+    Journal::new(sink, Clock::start_real(), "{\"steadfast\":1}").expect("a header")
 }
 
-fn alone(path: &Path, threads: u64) {
-    let journal = &journal(path);
+fn measure_journal_alone(path: &Path, threads: u64) {
+    let journal = &create_journal(path);
     let began = Instant::now();
-    let mut durations = on_threads(threads, |thread| {
-        (0..OPERATIONS / threads).map(|_| timed(|| written(journal, thread, || {}))).collect()
+    let mut durations = measure_on_threads(threads, |thread| {
+        (0..OPERATIONS / threads).map(|_| time_ns(|| record_operation(journal, thread, || {}))).collect()
     });
     let rate = OPERATIONS as f64 / began.elapsed().as_secs_f64();
     let (median, p99) = (quantile(&mut durations, 0.5), quantile(&mut durations, 0.99));
@@ -47,23 +47,26 @@ fn alone(path: &Path, threads: u64) {
     );
 }
 
-fn added(path: &Path, threads: u64) {
-    let journal = &journal(path);
+fn measure_added_latency(path: &Path, threads: u64) {
+    let journal = &create_journal(path);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || echo(stream));
+            std::thread::spawn(move || echo_until_closed(stream));
         }
     });
     // Those with the journal first, those without it after them.
-    let mut durations = on_threads(threads, |thread| {
+    let mut durations = measure_on_threads(threads, |thread| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket");
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
-            with.extend((0..REQUESTS).map(|_| timed(|| written(journal, thread, || ask(&mut stream)))));
-            without.extend((0..REQUESTS).map(|_| timed(|| ask(&mut stream))));
+            with.extend(
+                (0..REQUESTS)
+                    .map(|_| time_ns(|| record_operation(journal, thread, || exchange_request(&mut stream)))),
+            );
+            without.extend((0..REQUESTS).map(|_| time_ns(|| exchange_request(&mut stream))));
         }
         with.append(&mut without);
         with
@@ -81,7 +84,7 @@ fn added(path: &Path, threads: u64) {
     );
 }
 
-fn echo(mut stream: TcpStream) {
+fn echo_until_closed(mut stream: TcpStream) {
     let mut bytes = [0; 64];
     while let Ok(read @ 1..) = stream.read(&mut bytes) {
         if stream.write_all(&bytes[..read]).is_err() {
@@ -90,14 +93,14 @@ fn echo(mut stream: TcpStream) {
     }
 }
 
-fn ask(stream: &mut TcpStream) {
+fn exchange_request(stream: &mut TcpStream) {
     let mut answer = [0; 24];
     stream.write_all(b"SET k17 123456 and so on").expect("it is read");
     stream.read_exact(&mut answer).expect("an answer");
 }
 
 /// What all threads measured, one after another.
-fn on_threads(threads: u64, measure: impl Fn(u64) -> Vec<u64> + Sync) -> Vec<u64> {
+fn measure_on_threads(threads: u64, measure: impl Fn(u64) -> Vec<u64> + Sync) -> Vec<u64> {
     let measure = &measure;
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads).map(|thread| scope.spawn(move || measure(thread))).collect();
@@ -105,7 +108,7 @@ fn on_threads(threads: u64, measure: impl Fn(u64) -> Vec<u64> + Sync) -> Vec<u64
     })
 }
 
-fn timed(work: impl FnOnce()) -> u64 {
+fn time_ns(work: impl FnOnce()) -> u64 {
     let began = Instant::now();
     work();
     began.elapsed().as_nanos() as u64
@@ -117,11 +120,11 @@ fn quantile(durations: &mut [u64], share: f64) -> u64 {
 }
 
 /// An operation with both of its events.
-fn written(journal: &Journal, process: u64, operate: impl FnOnce()) {
-    let operation = &Operation::on(&"k17".into(), histories::Function::WRITE, Value::Int(123_456));
+fn record_operation(journal: &Journal, process: u64, operate: impl FnOnce()) {
+    let operation = &ClientOperation::on_key(&"k17".into(), histories::Function::WRITE, Value::Int(123_456));
     let session = "s-17";
     journal
-        .invoke(&Invoked { process, session, operation, intended_ns: None, trace: None })
+        .record_invocation(&Invoked { process, session, operation, intended_ns: None, trace: None })
         .expect("written");
     operate();
     let outcome = histories::Outcome::Ok;
@@ -137,5 +140,5 @@ fn written(journal: &Journal, process: u64, operate: impl FnOnce()) {
         error: None,
         notes: &[],
     };
-    journal.complete(&completed).expect("written");
+    journal.record_completion(&completed).expect("written");
 }

@@ -5,8 +5,8 @@
 
 #![allow(clippy::print_stdout, reason = "it is what this is for")]
 
-use recorder::Struck;
-use recorder::system::{Capabilities, Direction, Flow, Link, Network, Proxy, isolated};
+use recorder::StruckTargets;
+use recorder::system::{Capabilities, Direction, FaultyNetwork, Flow, Proxy, ProxyLink, run_isolated};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,17 +17,17 @@ const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 12);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(proxies());
-    isolated(|isolation| async move {
-        match Capabilities::here(&isolation).queue {
-            Ok(()) => packets().await,
+    runtime.expect("a runtime").block_on(measure_proxies());
+    run_isolated(|isolation| async move {
+        match Capabilities::probe_here(&isolation).queue {
+            Ok(()) => measure_packets().await,
             Err(why) => println!("packets: {why}"),
         }
     });
 }
 
 /// A server that sends back what it gets.
-async fn echo(address: Ipv4Addr) -> SocketAddr {
+async fn start_echo_server(address: Ipv4Addr) -> SocketAddr {
     let listener = TcpListener::bind((address, 0)).await.expect("a free port");
     let bound = listener.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -43,7 +43,7 @@ async fn echo(address: Ipv4Addr) -> SocketAddr {
 }
 
 /// Times of round trips, sorted.
-async fn round_trips(stream: &mut TcpStream, count: usize) -> Vec<Duration> {
+async fn measure_round_trips(stream: &mut TcpStream, count: usize) -> Vec<Duration> {
     stream.set_nodelay(true).expect("a socket");
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
@@ -56,27 +56,27 @@ async fn round_trips(stream: &mut TcpStream, count: usize) -> Vec<Duration> {
     times
 }
 
-fn tell(what: &str, times: &[Duration]) {
+fn print_round_trips(what: &str, times: &[Duration]) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!("{what}: least {:?}, median {:?}, 99 % within {:?}", at(0.0), at(0.5), at(0.99));
 }
 
-async fn proxies() {
-    let server = echo(Ipv4Addr::LOCALHOST).await;
-    let link = Link::default();
+async fn measure_proxies() {
+    let server = start_echo_server(Ipv4Addr::LOCALHOST).await;
+    let link = ProxyLink::default();
     let proxy = Proxy::start("127.0.0.1:0", &server.to_string(), link.clone()).await.expect("a proxy");
     let mut direct = TcpStream::connect(server).await.expect("a server");
     let mut proxied = TcpStream::connect(proxy.address()).await.expect("a proxy");
     for _ in 0..3 {
-        tell("direct", &round_trips(&mut direct, 20_000).await);
-        tell("through a proxy", &round_trips(&mut proxied, 20_000).await);
+        print_round_trips("direct", &measure_round_trips(&mut direct, 20_000).await);
+        print_round_trips("through a proxy", &measure_round_trips(&mut proxied, 20_000).await);
     }
     for asked in [10, 50, 100] {
         let delay = Duration::from_millis(asked);
-        link.set(Direction::ToServer, Flow { delay, ..Flow::default() });
-        tell(&format!("proxy, {delay:?} one way"), &round_trips(&mut proxied, 50).await);
+        link.set_flow(Direction::ToServer, Flow { delay, ..Flow::default() });
+        print_round_trips(&format!("proxy, {delay:?} one way"), &measure_round_trips(&mut proxied, 50).await);
     }
-    link.set(Direction::ToServer, Flow::default());
+    link.set_flow(Direction::ToServer, Flow::default());
     let (mut from, mut to) = proxied.into_split();
     const BYTES: usize = 1 << 30;
     let sender = tokio::spawn(async move {
@@ -95,18 +95,18 @@ async fn proxies() {
     println!("proxy: {rate:.0} MiB/s there and as much back, sender and echo on the same cores");
 }
 
-async fn packets() {
-    let mut network = Network::of_packets(&[ONE, OTHER], Ipv4Addr::LOCALHOST, false);
-    let server = echo(OTHER).await;
+async fn measure_packets() {
+    let mut network = FaultyNetwork::of_packets(&[ONE, OTHER], Ipv4Addr::LOCALHOST, false);
+    let server = start_echo_server(OTHER).await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((ONE, 0).into()).expect("a free port");
     let mut stream = socket.connect(server).await.expect("a server");
-    tell("packets in peace", &round_trips(&mut stream, 20_000).await);
-    let one_way = || Struck::Link { from: vec![0], to: vec![1], both: false };
+    print_round_trips("packets in peace", &measure_round_trips(&mut stream, 20_000).await);
+    let one_way = || StruckTargets::Link { from: vec![0], to: vec![1], both: false };
     for asked in ["delay=1ns", "delay=10ms", "delay=50ms", "delay=100ms", "delay=10ms~10ms"] {
         let strike: workloads::Strike = asked.parse().expect("a fault");
         network.strike(0, strike.fault, one_way()).expect("it strikes");
-        tell(&format!("packets, {asked} one way"), &round_trips(&mut stream, 100).await);
+        print_round_trips(&format!("packets, {asked} one way"), &measure_round_trips(&mut stream, 100).await);
     }
     network.heal(0).expect("it heals");
 }

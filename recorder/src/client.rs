@@ -9,14 +9,14 @@
 //! operation; when the deadline passes, the operation is dropped, its connection with it, and it is recorded
 //! as indeterminate.
 
-use crate::journal::{Completed, Invoked, Lost};
-use crate::pace::{Pace, Start};
-use crate::{Answer, Client, Clock, Failure, Journal, Request, Stop, Store, Trace};
+use crate::journal::{Completed, Invoked, JournalLost};
+use crate::pace::{Pace, RequestStart};
+use crate::{Client, Clock, Failure, Journal, Stop, Store, StoreAnswer, StoreRequest, Trace};
 use histories::Outcome;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use workloads::{Generator, Operation, Task, Value};
+use workloads::{ClientOperation, Generator, Task, Value};
 
 /// How long a worker waits after it was refused, so that a store that is down is not asked a million times.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
@@ -32,13 +32,13 @@ const GRACE_STOPPED: Duration = Duration::from_millis(300);
 const SHORTAGES: [&str; 4] = ["(os error 24)", "(os error 23)", "(os error 12)", "(os error 99)"];
 
 /// What all workers of a run share.
-pub(crate) struct Shared<S> {
+pub(crate) struct RunState<S> {
     pub(crate) store: S,
     pub(crate) clock: Clock,
     pub(crate) journal: Arc<Journal>,
     pub(crate) generator: Mutex<Generator>,
     pub(crate) pace: Mutex<Pace>,
-    pub(crate) counts: Arc<Counts>,
+    pub(crate) counts: Arc<RunCounts>,
     /// Asked when no more tasks are to be begun.
     pub(crate) enough: Stop,
     /// Asked when the run is to end at once.
@@ -52,7 +52,7 @@ pub(crate) struct Shared<S> {
 
 /// What has happened so far, for progress; read it at any time.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct RunCounts {
     ok: AtomicU64,
     fail: AtomicU64,
     info: AtomicU64,
@@ -90,14 +90,14 @@ impl Tally {
     }
 
     /// All operations that ended.
-    pub fn ended(self) -> u64 {
+    pub fn ended_count(self) -> u64 {
         self.ok + self.fail + self.info
     }
 }
 
-impl Counts {
+impl RunCounts {
     /// The counts now.
-    pub fn tally(&self) -> Tally {
+    pub fn current_tally(&self) -> Tally {
         Tally {
             ok: self.ok.load(Ordering::Relaxed),
             fail: self.fail.load(Ordering::Relaxed),
@@ -112,7 +112,7 @@ impl Counts {
     }
 
     /// The first error by which the system said that this process, and not the store, was short of something.
-    pub fn shortage(&self) -> Option<String> {
+    pub fn first_shortage(&self) -> Option<String> {
         self.shortage.get().cloned()
     }
 
@@ -129,36 +129,36 @@ impl Counts {
     }
 
     /// The faults that are on now, with whom they struck.
-    pub fn faults(&self) -> Vec<String> {
-        lock(&self.faults).clone()
+    pub fn active_faults(&self) -> Vec<String> {
+        lock_unpoisoned(&self.faults).clone()
     }
 
     /// Whether any fault has struck.
-    pub(crate) fn has_struck(&self) -> bool {
+    pub(crate) fn any_fault_struck(&self) -> bool {
         self.struck.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn fault_struck(&self) {
+    pub(crate) fn note_fault_struck(&self) {
         self.struck.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn fault_began(&self, fault: String) {
-        lock(&self.faults).push(fault);
+    pub(crate) fn add_active_fault(&self, fault: String) {
+        lock_unpoisoned(&self.faults).push(fault);
     }
 
-    pub(crate) fn fault_ended(&self, fault: &str) {
-        let mut faults = lock(&self.faults);
+    pub(crate) fn remove_active_fault(&self, fault: &str) {
+        let mut faults = lock_unpoisoned(&self.faults);
         if let Some(at) = faults.iter().position(|on| on == fault) {
             faults.remove(at);
         }
     }
 
-    fn began(&self) {
+    fn note_invocation(&self) {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_in_flight.fetch_max(now, Ordering::Relaxed);
     }
 
-    fn ended(&self, outcome: Outcome) {
+    fn note_completion(&self, outcome: Outcome) {
         let count = match outcome {
             Outcome::Ok => &self.ok,
             Outcome::Fail => &self.fail,
@@ -173,7 +173,7 @@ impl Counts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Attempt {
     /// It took effect.
-    Ok(Answer),
+    Ok(StoreAnswer),
     /// It did not.
     Fail(Failure),
     /// Nobody knows.
@@ -193,50 +193,54 @@ impl Attempt {
 
 /// One client under its present process number.
 pub(crate) struct Worker<S: Store> {
-    shared: Arc<Shared<S>>,
+    shared: Arc<RunState<S>>,
     seat: usize,
     process: u64,
     client: Option<S::Client>,
 }
 
 impl<S: Store> Worker<S> {
-    pub(crate) fn new(shared: Arc<Shared<S>>, seat: usize) -> Self {
+    pub(crate) fn new(shared: Arc<RunState<S>>, seat: usize) -> Self {
         let process = shared.processes.fetch_add(1, Ordering::Relaxed);
         Self { shared, seat, process, client: None }
     }
 
     /// Works until there is enough, or until the journal is lost.
-    pub(crate) async fn work(mut self) -> Result<(), Lost> {
+    pub(crate) async fn run_until_enough(mut self) -> Result<(), JournalLost> {
         let shared = self.shared.clone();
-        while !shared.enough.is_asked() {
-            let (start, overdue) = lock(&shared.pace).next(shared.clock.now_ns());
-            turned_away(&shared.journal, &overdue)?;
-            if let Start::At(at_ns) = start {
-                shared.clock.before_ns(at_ns, shared.enough.asked()).await;
+        while !shared.enough.is_requested() {
+            let (start, overdue) = lock_unpoisoned(&shared.pace).next_start(shared.clock.now_ns());
+            record_turned_away(&shared.journal, &overdue)?;
+            if let RequestStart::At(at_ns) = start {
+                shared.clock.await_until_ns(at_ns, shared.enough.wait_until_requested()).await;
             }
-            if shared.enough.is_asked() {
+            if shared.enough.is_requested() {
                 break;
             }
-            let task = lock(&shared.generator).task();
+            let task = lock_unpoisoned(&shared.generator).next_task();
             let Some(task) = task else {
                 shared.clock.sleep(PAUSE_WITHOUT_SESSION).await;
                 continue;
             };
-            let intended_ns = if let Start::At(at_ns) = start { Some(at_ns) } else { None };
-            self.carry_out(&task, intended_ns).await?;
+            let intended_ns = if let RequestStart::At(at_ns) = start { Some(at_ns) } else { None };
+            self.carry_out_task(&task, intended_ns).await?;
         }
         Ok(())
     }
 
     /// Does what the generator asked for, and tells it how that ended.
-    pub(crate) async fn carry_out(&mut self, task: &Task, intended_ns: Option<u64>) -> Result<(), Lost> {
+    pub(crate) async fn carry_out_task(
+        &mut self,
+        task: &Task,
+        intended_ns: Option<u64>,
+    ) -> Result<(), JournalLost> {
         let shared = self.shared.clone();
-        let attempt = self.attempt(&task.session, &task.operation, intended_ns).await?;
+        let attempt = self.attempt_operation(&task.session, &task.operation, intended_ns).await?;
         let nothing = workloads::Value::Null;
         let answer = if let Attempt::Ok(answer) = &attempt { &answer.value } else { &nothing };
         let gone = matches!(&attempt, Attempt::Fail(failure) if failure.says_no_such_session());
         let at = Duration::from_nanos(shared.clock.now_ns());
-        lock(&shared.generator).finished_with(task, attempt.outcome(), answer, gone, at);
+        lock_unpoisoned(&shared.generator).record_outcome_at(task, attempt.outcome(), answer, gone, at);
         if matches!(attempt, Attempt::Fail(_)) {
             shared.clock.sleep(PAUSE_AFTER_REFUSAL).await;
         }
@@ -249,34 +253,34 @@ impl<S: Store> Worker<S> {
     }
 
     /// Does one operation and writes down both of its events.
-    pub(crate) async fn attempt(
+    pub(crate) async fn attempt_operation(
         &mut self,
         session: &Arc<str>,
-        operation: &Operation,
+        operation: &ClientOperation,
         intended_ns: Option<u64>,
-    ) -> Result<Attempt, Lost> {
+    ) -> Result<Attempt, JournalLost> {
         let shared = self.shared.clone();
         let process = self.process;
         let number = shared.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let trace = Trace { run: shared.run, number };
         let traced = S::TRACED.then_some(trace);
         let invoked = Invoked { process, session, operation, intended_ns, trace: traced };
-        let began_ns = shared.journal.invoke(&invoked)?;
-        shared.counts.began();
+        let began_ns = shared.journal.record_invocation(&invoked)?;
+        shared.counts.note_invocation();
         let deadline_ns = began_ns.saturating_add(shared.timeout_ns);
-        let request = Request { session, operation, deadline_ns, trace };
+        let request = StoreRequest { session, operation, deadline_ns, trace };
         let (store, seat) = (&shared.store, self.seat);
-        let executed = execute(store, seat, &mut self.client, &request);
-        let executed = shared.stop.cut(&shared.clock, GRACE_STOPPED, executed);
-        let attempt = match shared.clock.before_ns(deadline_ns, executed).await {
+        let executed = connect_and_execute(store, seat, &mut self.client, &request);
+        let executed = shared.stop.finish_within_grace(&shared.clock, GRACE_STOPPED, executed);
+        let attempt = match shared.clock.await_until_ns(deadline_ns, executed).await {
             Some(Some(Ok(answer))) => Attempt::Ok(answer),
             Some(Some(Err(failure))) if failure.definite => Attempt::Fail(failure),
             Some(Some(Err(failure))) => Attempt::Info(failure),
             Some(None) => Attempt::Info(Failure::indefinite("the run was stopped before an answer came")),
             None => Attempt::Info(Failure::indefinite("timeout")),
         };
-        self.write_down(session, operation, &attempt)?;
-        shared.counts.ended(attempt.outcome());
+        self.record_attempt(session, operation, &attempt)?;
+        shared.counts.note_completion(attempt.outcome());
         if let Attempt::Fail(failure) | Attempt::Info(failure) = &attempt {
             shared.counts.note_error(&failure.error);
         }
@@ -295,7 +299,12 @@ impl<S: Store> Worker<S> {
         Ok(attempt)
     }
 
-    fn write_down(&self, session: &str, operation: &Operation, attempt: &Attempt) -> Result<(), Lost> {
+    fn record_attempt(
+        &self,
+        session: &str,
+        operation: &ClientOperation,
+        attempt: &Attempt,
+    ) -> Result<(), JournalLost> {
         let (process, outcome) = (self.process, attempt.outcome());
         let event = match attempt {
             Attempt::Ok(answer) => Completed {
@@ -323,7 +332,7 @@ impl<S: Store> Worker<S> {
                 notes: &failure.notes,
             },
         };
-        self.shared.journal.complete(&event).map(drop)
+        self.shared.journal.record_completion(&event).map(drop)
     }
 }
 
@@ -331,21 +340,21 @@ impl<S: Store> Worker<S> {
 const TURNED_AWAY_MAX: usize = 20;
 
 /// Writes down when requests were due that nobody was free to make: users who were turned away.
-pub(crate) fn turned_away(journal: &Journal, due_ns: &[u64]) -> Result<(), Lost> {
+pub(crate) fn record_turned_away(journal: &Journal, due_ns: &[u64]) -> Result<(), JournalLost> {
     for due_ns in due_ns.chunks(TURNED_AWAY_MAX) {
         let times = due_ns.iter().map(|&at_ns| Value::Int(at_ns as i64)).collect();
-        journal.actor("recorder", "turned-away", &Value::List(times), None)?;
+        journal.record_actor_event("recorder", "turned-away", &Value::List(times), None)?;
     }
     Ok(())
 }
 
 /// Connects if that is needed, and executes.
-async fn execute<S: Store>(
+async fn connect_and_execute<S: Store>(
     store: &S,
     seat: usize,
     client: &mut Option<S::Client>,
-    request: &Request<'_>,
-) -> Result<Answer, Failure> {
+    request: &StoreRequest<'_>,
+) -> Result<StoreAnswer, Failure> {
     let connected = match client {
         Some(connected) => connected,
         None => {
@@ -361,6 +370,6 @@ async fn execute<S: Store>(
 }
 
 /// A lock whose content stays good whatever happened to another holder: each use leaves it consistent.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

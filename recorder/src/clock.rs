@@ -4,7 +4,7 @@
 //! from event to event. The naive way is a trait, and then every future that sleeps is generic over it. There
 //! will only ever be these two, so it is an enum: a match at each use, and ordinary types everywhere else.
 
-use crate::simulation::{Sleep, Timeline};
+use crate::simulation::{SimulatedClock, Sleep};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,12 +19,12 @@ pub enum Clock {
         zero: Instant,
     },
     /// The clock of a simulation.
-    Simulated(Timeline),
+    Simulated(SimulatedClock),
 }
 
 impl Clock {
     /// A real clock that starts now.
-    pub fn real() -> Self {
+    pub fn start_real() -> Self {
         Clock::Real { zero: Instant::now() }
     }
 
@@ -64,26 +64,26 @@ impl Clock {
 
     /// What a future yields, or nothing if it has not by then; it is dropped. If both happen at once, what it
     /// yields counts.
-    pub async fn before_ns<F: Future>(&self, deadline_ns: u64, future: F) -> Option<F::Output> {
+    pub async fn await_until_ns<F: Future>(&self, deadline_ns: u64, future: F) -> Option<F::Output> {
         let timer = match self {
             Clock::Real { zero } => {
                 let at = *zero + Duration::from_nanos(deadline_ns);
-                Timer::Real(Box::pin(tokio::time::sleep_until(at.into())))
+                DeadlineTimer::Real(Box::pin(tokio::time::sleep_until(at.into())))
             }
-            Clock::Simulated(timeline) => Timer::Simulated(timeline.sleep_until_ns(deadline_ns)),
+            Clock::Simulated(timeline) => DeadlineTimer::Simulated(timeline.sleep_until_ns(deadline_ns)),
         };
         Deadline { future: Box::pin(future), timer }.await
     }
 }
 
-enum Timer {
+enum DeadlineTimer {
     Real(Pin<Box<tokio::time::Sleep>>),
     Simulated(Sleep),
 }
 
 struct Deadline<F> {
     future: Pin<Box<F>>,
-    timer: Timer,
+    timer: DeadlineTimer,
 }
 
 impl<F: Future> Future for Deadline<F> {
@@ -94,8 +94,8 @@ impl<F: Future> Future for Deadline<F> {
             return Poll::Ready(Some(output));
         }
         let over = match &mut self.timer {
-            Timer::Real(sleep) => sleep.as_mut().poll(context),
-            Timer::Simulated(sleep) => Pin::new(sleep).poll(context),
+            DeadlineTimer::Real(sleep) => sleep.as_mut().poll(context),
+            DeadlineTimer::Simulated(sleep) => Pin::new(sleep).poll(context),
         };
         over.map(|()| None)
     }
@@ -107,10 +107,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_real_deadline_passes_and_a_quick_future_beats_it() {
-        let clock = Clock::real();
+        let clock = Clock::start_real();
         let never = std::future::pending::<()>();
-        assert_eq!(clock.before_ns(clock.now_ns() + 5_000_000, never).await, None);
+        assert_eq!(clock.await_until_ns(clock.now_ns() + 5_000_000, never).await, None);
         assert!(clock.now_ns() >= 5_000_000);
-        assert_eq!(clock.before_ns(0, async { 7 }).await, Some(7));
+        assert_eq!(clock.await_until_ns(0, async { 7 }).await, Some(7));
     }
 }

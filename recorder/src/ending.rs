@@ -12,14 +12,14 @@
 //!
 //! What was not read by then is in the history (`recorder`, `unread`) and in the [`Outcome`](crate::Outcome).
 
-use crate::client::{Shared, Worker, lock};
-use crate::journal::Lost;
+use crate::client::{RunState, Worker, lock_unpoisoned};
+use crate::journal::JournalLost;
 use crate::{Attempt, Failure, Store};
 use histories::Function;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 /// How often what could not be read is read again, [`PAUSE`] apart.
 const ROUNDS: usize = 30;
@@ -47,14 +47,16 @@ pub struct Unread {
 
 /// Reads everything back, within the limits.
 pub(crate) async fn read_back<S: Store>(
-    shared: &Arc<Shared<S>>,
+    shared: &Arc<RunState<S>>,
     load_lasted: Duration,
-) -> Result<Unread, Lost> {
+) -> Result<Unread, JournalLost> {
     let patience = load_lasted.max(PATIENCE_MIN);
     let limit_ns = shared.clock.now_ns().saturating_add(patience.as_nanos() as u64);
-    let mut progress = Progress { left: within_reach(shared).into(), again: Vec::new(), limit: None };
-    let steps = shared.stop.cut(&shared.clock, GRACE_STOPPED, everything(shared, &mut progress));
-    let ended = shared.clock.before_ns(limit_ns, steps).await;
+    let mut progress =
+        ReadBackProgress { left: list_reachable_reads(shared).into(), again: Vec::new(), limit: None };
+    let steps =
+        shared.stop.finish_within_grace(&shared.clock, GRACE_STOPPED, read_everything(shared, &mut progress));
+    let ended = shared.clock.await_until_ns(limit_ns, steps).await;
     match ended {
         Some(Some(result)) => result?,
         Some(None) => progress.limit = Some("the run was asked to stop".to_owned()),
@@ -62,42 +64,51 @@ pub(crate) async fn read_back<S: Store>(
             progress.limit = Some(format!("it took longer than {}", workloads::format_duration(patience)))
         }
     }
-    let name = |read: &Operation| read.key.clone().unwrap_or_else(|| read.value.json().into());
+    let name = |read: &ClientOperation| read.key.clone().unwrap_or_else(|| read.value.to_json().into());
     let left = progress.again.iter().chain(&progress.left);
     let unread = Unread { objects: left.map(name).collect(), limit: progress.limit };
-    write_down(shared, &unread)?;
+    record_unread(shared, &unread)?;
     Ok(unread)
 }
 
 /// How far reading back has come. What is in here survives the future that changes it.
-struct Progress {
+struct ReadBackProgress {
     /// What is still to be read in this round.
-    left: VecDeque<Operation>,
+    left: VecDeque<ClientOperation>,
     /// What is to be read again in the next.
-    again: Vec<Operation>,
+    again: Vec<ClientOperation>,
     limit: Option<String>,
 }
 
 /// The reads of all objects that somebody can ask for.
-fn within_reach<S: Store>(shared: &Shared<S>) -> Vec<Operation> {
-    let reads = lock(&shared.generator).final_reads();
-    reads.into_iter().filter(|read| read.key.as_ref().is_none_or(|key| shared.store.can_ask(key))).collect()
+fn list_reachable_reads<S: Store>(shared: &RunState<S>) -> Vec<ClientOperation> {
+    let reads = lock_unpoisoned(&shared.generator).final_read_operations();
+    reads
+        .into_iter()
+        .filter(|read| read.key.as_ref().is_none_or(|key| shared.store.is_reachable(key)))
+        .collect()
 }
 
-async fn everything<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress) -> Result<(), Lost> {
-    final_reads(shared, progress).await?;
-    replicas(shared).await?;
-    audit(shared).await
+async fn read_everything<S: Store>(
+    shared: &Arc<RunState<S>>,
+    progress: &mut ReadBackProgress,
+) -> Result<(), JournalLost> {
+    perform_final_reads(shared, progress).await?;
+    record_replica_contents(shared).await?;
+    record_audit_trail(shared).await
 }
 
 /// Reads every object that is left until each was read once, or one of the limits is reached.
-async fn final_reads<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress) -> Result<(), Lost> {
+async fn perform_final_reads<S: Store>(
+    shared: &Arc<RunState<S>>,
+    progress: &mut ReadBackProgress,
+) -> Result<(), JournalLost> {
     let session: Arc<str> = "final".into();
     let mut worker = Worker::new(shared.clone(), 0);
     let mut answered_ns = shared.clock.now_ns();
     for _ in 0..ROUNDS {
         while let Some(read) = progress.left.front().cloned() {
-            let attempt = worker.attempt(&session, &read, None).await?;
+            let attempt = worker.attempt_operation(&session, &read, None).await?;
             progress.left.pop_front();
             if !matches!(attempt, Attempt::Ok(_)) {
                 progress.again.push(read);
@@ -121,55 +132,64 @@ async fn final_reads<S: Store>(shared: &Arc<Shared<S>>, progress: &mut Progress)
 }
 
 /// Writes down what each replica holds under each key, where they can be asked one by one.
-async fn replicas<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
+async fn record_replica_contents<S: Store>(shared: &RunState<S>) -> Result<(), JournalLost> {
     let mut names: Vec<(Arc<str>, usize)> =
-        shared.store.replicas().into_iter().map(|name| (name, 0)).collect();
-    let reads = if names.is_empty() { Vec::new() } else { lock(&shared.generator).final_reads() };
+        shared.store.replica_names().into_iter().map(|name| (name, 0)).collect();
+    let reads = if names.is_empty() {
+        Vec::new()
+    } else {
+        lock_unpoisoned(&shared.generator).final_read_operations()
+    };
     let keys =
         reads.iter().filter(|read| read.function == Function::READ).filter_map(|read| read.key.as_ref());
     for key in keys {
         for (name, silent) in names.iter_mut().filter(|(_, silent)| *silent < REPLICA_TRIES) {
-            let looked = shared.store.look(name, key).await;
+            let looked = shared.store.read_replica(name, key).await;
             *silent = if matches!(&looked, Err(Failure { definite: false, .. })) { *silent + 1 } else { 0 };
             let (held, error) = match looked {
                 Ok(held) => (held, None),
                 Err(failure) => (Value::Null, Some(failure.error)),
             };
             let value = Value::List(vec![Value::Text(name.clone()), Value::Text(key.clone()), held]);
-            shared.journal.actor("replica", "read", &value, error.as_deref())?;
+            shared.journal.record_actor_event("replica", "read", &value, error.as_deref())?;
         }
     }
     for (name, _) in names.iter().filter(|(_, silent)| *silent == REPLICA_TRIES) {
         let why = format!("{name} did not answer {REPLICA_TRIES} times in a row and was not asked any more");
-        shared.journal.actor("recorder", "unread", &Value::Text(name.clone()), Some(&why))?;
+        shared.journal.record_actor_event("recorder", "unread", &Value::Text(name.clone()), Some(&why))?;
     }
     Ok(())
 }
 
 /// Writes down the stack's audit trail, where it has one.
-async fn audit<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
-    match shared.store.audit().await {
+async fn record_audit_trail<S: Store>(shared: &RunState<S>) -> Result<(), JournalLost> {
+    match shared.store.read_audit_trail().await {
         Ok(None) => {}
         Ok(Some(entries)) => {
-            shared.journal.actor("recorder", "audit", &Value::Int(entries.len() as i64), None)?;
+            shared.journal.record_actor_event(
+                "recorder",
+                "audit",
+                &Value::Int(entries.len() as i64),
+                None,
+            )?;
             for entry in entries {
                 let value = Value::List(vec![Value::Text(entry.key), entry.value]);
-                shared.journal.actor("audit", &entry.function, &value, None)?;
+                shared.journal.record_actor_event("audit", &entry.function, &value, None)?;
             }
         }
         Err(failure) => {
-            shared.journal.actor("recorder", "audit", &Value::Null, Some(&failure.error))?;
+            shared.journal.record_actor_event("recorder", "audit", &Value::Null, Some(&failure.error))?;
         }
     }
     Ok(())
 }
 
 /// Writes down which objects were not read, and why.
-fn write_down<S: Store>(shared: &Shared<S>, unread: &Unread) -> Result<(), Lost> {
+fn record_unread<S: Store>(shared: &RunState<S>, unread: &Unread) -> Result<(), JournalLost> {
     let why = unread.limit.as_deref().unwrap_or("each try failed");
     for keys in unread.objects.chunks(KEYS_IN_A_LINE) {
         let keys = Value::List(keys.iter().map(|key| Value::Text(key.clone())).collect());
-        shared.journal.actor("recorder", "unread", &keys, Some(why))?;
+        shared.journal.record_actor_event("recorder", "unread", &keys, Some(why))?;
     }
     Ok(())
 }

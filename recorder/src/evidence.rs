@@ -18,14 +18,14 @@ pub struct FaultEvidence {
 
 impl FaultEvidence {
     /// What was seen of several parts of one fault: it was in force if any part was.
-    pub(crate) fn of_parts(parts: Vec<FaultEvidence>) -> Option<FaultEvidence> {
+    pub(crate) fn combine_parts(parts: Vec<FaultEvidence>) -> Option<FaultEvidence> {
         let in_force = parts.iter().any(|part| part.in_force);
         let how = parts.iter().map(|part| part.how.as_str()).collect::<Vec<_>>().join("; ");
         (!parts.is_empty()).then_some(FaultEvidence { in_force, how })
     }
 
     /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
-    pub(crate) fn of_process(
+    pub(crate) fn from_process_state(
         fault: &workloads::Fault,
         node: &str,
         state: Option<char>,
@@ -42,8 +42,8 @@ impl FaultEvidence {
     }
 
     /// The field of an event, as JSON. Times are on the run's clock.
-    pub(crate) fn write_json(&self, from_ns: u64, to_ns: u64, line: &mut String) {
-        let how = Value::from(self.how.as_str()).json();
+    pub(crate) fn write_json_field(&self, from_ns: u64, to_ns: u64, line: &mut String) {
+        let how = Value::from(self.how.as_str()).to_json();
         line.push_str(&format!(
             ",\"evidence\":{{\"in_force\":{},\"from_ns\":{from_ns},\"to_ns\":{to_ns},\"how\":{how}}}",
             self.in_force
@@ -58,15 +58,16 @@ mod tests {
 
     #[test]
     fn a_process_shows_whether_its_fault_is_in_force() {
-        let of =
-            |fault: Fault, state| FaultEvidence::of_process(&fault, "n1", state).map(|seen| seen.in_force);
+        let of = |fault: Fault, state| {
+            FaultEvidence::from_process_state(&fault, "n1", state).map(|seen| seen.in_force)
+        };
         assert_eq!([of(Fault::Kill, None), of(Fault::Kill, Some('S'))], [Some(true), Some(false)]);
         assert_eq!([of(Fault::Pause, Some('T')), of(Fault::Pause, Some('S'))], [Some(true), Some(false)]);
         assert_eq!([of(Fault::Restart, Some('S')), of(Fault::Restart, None)], [Some(true), Some(false)]);
         assert_eq!(of(Fault::Partition, Some('S')), None);
-        let parts =
-            [Fault::Pause, Fault::Kill].map(|fault| FaultEvidence::of_process(&fault, "n1", None).unwrap());
-        assert!(FaultEvidence::of_parts(parts.to_vec()).unwrap().in_force);
-        assert_eq!(FaultEvidence::of_parts(Vec::new()), None);
+        let parts = [Fault::Pause, Fault::Kill]
+            .map(|fault| FaultEvidence::from_process_state(&fault, "n1", None).unwrap());
+        assert!(FaultEvidence::combine_parts(parts.to_vec()).unwrap().in_force);
+        assert_eq!(FaultEvidence::combine_parts(Vec::new()), None);
     }
 }

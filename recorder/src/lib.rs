@@ -22,13 +22,13 @@ pub mod system;
 mod warm_up;
 mod watch;
 
-pub use client::{Attempt, Counts, Tally};
+pub use client::{Attempt, RunCounts, Tally};
 pub use clock::Clock;
 pub use ending::Unread;
 pub use evidence::FaultEvidence;
 pub use journal::Journal;
-pub use nemesis::{CarriedFault, Nemesis, Peace};
-pub use run::{Outcome, RunError, RunSettings, run};
-pub use shapes::Struck;
+pub use nemesis::{CarriedFault, IdleNemesis, Nemesis};
+pub use run::{RunError, RunOutcome, RunSettings, run};
+pub use shapes::StruckTargets;
 pub use stop::{SignalGuard, Stop, UNDO_PATIENCE};
-pub use store::{Answer, AuditEntry, Client, Failure, Notes, Request, Store, Trace, Traffic};
+pub use store::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest, Trace, Traffic};

@@ -1,7 +1,7 @@
 //! Carries out the plan: strikes when an episode begins, heals when it ends, and writes both down.
 
-use crate::journal::Lost;
-use crate::{Clock, Counts, FaultEvidence, Journal, Stop};
+use crate::journal::JournalLost;
+use crate::{Clock, FaultEvidence, Journal, RunCounts, Stop};
 use std::future::Future;
 use std::time::Duration;
 use workloads::{Episode, Plan, Value};
@@ -29,7 +29,7 @@ pub trait Nemesis: Send + 'static {
 
     /// Whether what the episode broke is measurably broken, or was; nothing where nobody can look. Asked before it is
     /// mended, and right after a fault that is over as soon as it has happened.
-    fn evidence(
+    fn observe_fault(
         &mut self,
         _number: usize,
         _episode: &Episode,
@@ -40,9 +40,9 @@ pub trait Nemesis: Send + 'static {
 
 /// Breaks nothing, for stores that are not ours to break.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Peace;
+pub struct IdleNemesis;
 
-impl Nemesis for Peace {
+impl Nemesis for IdleNemesis {
     async fn strike(&mut self, _number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         Err(format!("{} is not ours to cause here", episode.fault))
     }
@@ -80,49 +80,52 @@ pub enum NemesisError {
     },
     /// The history cannot be written.
     #[error(transparent)]
-    Lost(#[from] Lost),
+    Lost(#[from] JournalLost),
 }
 
 /// Carries out a plan whose times count from `zero_ns`. When `hurry` is asked, what is broken is mended at
 /// once and nothing else is broken.
-pub(crate) async fn carry_out<N: Nemesis>(
+pub(crate) async fn carry_out_plan<N: Nemesis>(
     nemesis: &mut N,
     plan: &Plan,
     zero_ns: u64,
     clock: &Clock,
-    (journal, counts): (&Journal, &Counts),
+    (journal, counts): (&Journal, &RunCounts),
     hurry: &Stop,
 ) -> Result<Vec<CarriedFault>, NemesisError> {
     let mut broken = vec![None; plan.episodes.len()];
     let mut carried: Vec<Option<CarriedFault>> = vec![None; plan.episodes.len()];
     let mut first_error = None;
-    for (at_ns, ends, number) in moments(plan) {
-        let skips = hurry.is_asked() || first_error.is_some();
+    for (at_ns, ends, number) in list_plan_moments(plan) {
+        let skips = hurry.is_requested() || first_error.is_some();
         if !skips {
-            clock.before_ns(zero_ns + at_ns, hurry.asked()).await;
+            clock.await_until_ns(zero_ns + at_ns, hurry.wait_until_requested()).await;
         }
         let episode = &plan.episodes[number];
         let result = match (ends, &broken[number]) {
-            (false, _) if hurry.is_asked() || first_error.is_some() => continue,
-            (false, _) => {
-                strike(nemesis, number, episode, (clock, journal, hurry)).await.map(|(nodes, evidence)| {
-                    counts.fault_struck();
+            (false, _) if hurry.is_requested() || first_error.is_some() => continue,
+            (false, _) => strike_and_record(nemesis, number, episode, (clock, journal, hurry)).await.map(
+                |(nodes, evidence)| {
+                    counts.note_fault_struck();
                     let (fault, nodes_struck) = (episode.fault.to_string(), nodes.clone());
                     let from_ns = clock.now_ns() - zero_ns;
                     carried[number] =
                         Some(CarriedFault { fault, nodes: nodes_struck, from_ns, to_ns: None, evidence });
                     if !episode.fault.is_momentary() {
-                        counts.fault_began(shown(episode, &nodes));
+                        counts.add_active_fault(describe_active_fault(episode, &nodes));
                         broken[number] = Some(nodes);
                     }
-                })
-            }
+                },
+            ),
             (true, None) => continue,
             (true, Some(nodes)) => {
-                counts.fault_ended(&shown(episode, nodes));
+                counts.remove_active_fault(&describe_active_fault(episode, nodes));
                 let from_ns = carried[number].as_ref().map_or(0, |carried| carried.from_ns) + zero_ns;
-                let looked = (from_ns, look(nemesis, number, episode, (clock, hurry)).await);
-                let healed = heal(nemesis, number, episode, (nodes, &looked), (clock, journal, hurry)).await;
+                let looked =
+                    (from_ns, observe_within_patience(nemesis, number, episode, (clock, hurry)).await);
+                let healed =
+                    heal_and_record(nemesis, number, episode, (nodes, &looked), (clock, journal, hurry))
+                        .await;
                 if let Some(carried) = &mut carried[number] {
                     carried.to_ns = Some(clock.now_ns() - zero_ns);
                     carried.evidence = looked.1;
@@ -138,7 +141,7 @@ pub(crate) async fn carry_out<N: Nemesis>(
 }
 
 /// When something is to be done: time, whether it is an end, which episode. Ends come first.
-fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
+fn list_plan_moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
     let mut moments: Vec<_> = (0..)
         .zip(&plan.episodes)
         .flat_map(|(number, episode)| [(episode.from_ns, false, number), (episode.to_ns, true, number)])
@@ -154,59 +157,59 @@ fn moments(plan: &Plan) -> Vec<(u64, bool, usize)> {
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What can be seen of a fault, within [`LOOK_PATIENCE`]. Whoever is in a hurry does not look.
-async fn look<N: Nemesis>(
+async fn observe_within_patience<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
     (clock, hurry): (&Clock, &Stop),
 ) -> Option<FaultEvidence> {
     let limit_ns = clock.now_ns().saturating_add(LOOK_PATIENCE.as_nanos() as u64);
-    let seen = hurry.unless_asked(nemesis.evidence(number, episode));
-    clock.before_ns(limit_ns, seen).await.flatten().flatten()
+    let seen = hurry.finish_unless_requested(nemesis.observe_fault(number, episode));
+    clock.await_until_ns(limit_ns, seen).await.flatten().flatten()
 }
 
 /// What is done to a store, within the time that it may take.
-async fn in_time<T>(
+async fn finish_within_patience<T>(
     clock: &Clock,
     hurry: &Stop,
     done: impl Future<Output = Result<T, String>>,
 ) -> Result<T, String> {
     let limit_ns = clock.now_ns().saturating_add(PATIENCE.as_nanos() as u64);
-    match clock.before_ns(limit_ns, hurry.cut(clock, GRACE_STOPPED, done)).await {
+    match clock.await_until_ns(limit_ns, hurry.finish_within_grace(clock, GRACE_STOPPED, done)).await {
         Some(Some(result)) => result,
         Some(None) => Err("the run was asked to stop and did not wait any longer for it".to_owned()),
         None => Err(format!("it was not done within {}", workloads::format_duration(PATIENCE))),
     }
 }
 
-async fn strike<N: Nemesis>(
+async fn strike_and_record<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<(Vec<String>, Option<FaultEvidence>), NemesisError> {
     let (fault, began_ns) = (episode.fault.to_string(), clock.now_ns());
-    match in_time(clock, hurry, nemesis.strike(number, episode)).await {
+    match finish_within_patience(clock, hurry, nemesis.strike(number, episode)).await {
         Ok(nodes) => {
             let (mut evidence, mut more) = (None, String::new());
             if episode.fault.is_momentary() {
-                evidence = look(nemesis, number, episode, (clock, hurry)).await;
+                evidence = observe_within_patience(nemesis, number, episode, (clock, hurry)).await;
                 more = format!(",\"began\":{began_ns}");
                 if let Some(evidence) = &evidence {
-                    evidence.write_json(began_ns, clock.now_ns(), &mut more);
+                    evidence.write_json_field(began_ns, clock.now_ns(), &mut more);
                 }
             }
-            journal.actor_with(ACTOR, &fault, &names(&nodes), None, &more)?;
+            journal.record_actor_event_with(ACTOR, &fault, &node_names_value(&nodes), None, &more)?;
             Ok((nodes, evidence))
         }
         Err(why) => {
-            journal.actor(ACTOR, &fault, &Value::Null, Some(&why))?;
+            journal.record_actor_event(ACTOR, &fault, &Value::Null, Some(&why))?;
             Err(NemesisError::Failed { what: format!("cause {fault} of {}", episode.target), why })
         }
     }
 }
 
-async fn heal<N: Nemesis>(
+async fn heal_and_record<N: Nemesis>(
     nemesis: &mut N,
     number: usize,
     episode: &Episode,
@@ -215,27 +218,27 @@ async fn heal<N: Nemesis>(
 ) -> Result<(), NemesisError> {
     let mut more = String::new();
     if let Some(evidence) = evidence {
-        evidence.write_json(*from_ns, clock.now_ns(), &mut more);
+        evidence.write_json_field(*from_ns, clock.now_ns(), &mut more);
     }
     let function = format!("heal-{}", episode.fault.name());
-    match in_time(clock, hurry, nemesis.heal(number, episode)).await {
+    match finish_within_patience(clock, hurry, nemesis.heal(number, episode)).await {
         Ok(()) => {
-            journal.actor_with(ACTOR, &function, &names(nodes), None, &more)?;
+            journal.record_actor_event_with(ACTOR, &function, &node_names_value(nodes), None, &more)?;
             Ok(())
         }
         Err(why) => {
-            journal.actor(ACTOR, &function, &names(nodes), Some(&why))?;
+            journal.record_actor_event(ACTOR, &function, &node_names_value(nodes), Some(&why))?;
             Err(NemesisError::Failed { what: format!("undo {} of {}", episode.fault, nodes.join(", ")), why })
         }
     }
 }
 
 /// A fault that is on, for whoever watches.
-fn shown(episode: &Episode, nodes: &[String]) -> String {
+fn describe_active_fault(episode: &Episode, nodes: &[String]) -> String {
     format!("{} {}", episode.fault, nodes.join(","))
 }
 
-fn names(nodes: &[String]) -> Value {
+fn node_names_value(nodes: &[String]) -> Value {
     match nodes {
         [node] => Value::from(node.as_str()),
         nodes => Value::List(nodes.iter().map(|node| Value::from(node.as_str())).collect()),
@@ -259,6 +262,6 @@ mod tests {
         };
         let expected =
             [(5, false, 0), (9, true, 0), (9, false, 1), (12, true, 1), (12, false, 2), (12, true, 2)];
-        assert_eq!(moments(&plan), expected);
+        assert_eq!(list_plan_moments(&plan), expected);
     }
 }

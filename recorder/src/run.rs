@@ -12,19 +12,19 @@
 //! time to settle, by processes and a session of their own: what they show is what survived. How long the end may
 //! take is bounded (`ending.rs`).
 
-use crate::client::{Shared, Worker, lock, turned_away};
+use crate::client::{RunState, Worker, lock_unpoisoned, record_turned_away};
 use crate::ending::{self, Unread};
-use crate::journal::Lost;
+use crate::journal::JournalLost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::warm_up;
 use crate::watch;
-use crate::{CarriedFault, Clock, Counts, Journal, Nemesis, Stop, Store, Tally};
+use crate::{CarriedFault, Clock, Journal, Nemesis, RunCounts, Stop, Store, Tally};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use workloads::{Generator, Load, Plan, Settings, Value};
+use workloads::{Generator, Load, Plan, Value, WorkloadSettings};
 
 /// How long the last look at replicas is waited for, once there are to be no more.
 const LAST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const LAST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct RunSettings {
     /// What is done.
-    pub workload: Settings,
+    pub workload: WorkloadSettings,
     /// How it is paced.
     pub load: Load,
     /// How many clients there are: the most operations in flight.
@@ -58,7 +58,7 @@ pub struct RunSettings {
 
 /// What a run did.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Operations by how they ended, final reads included.
     pub tally: Tally,
     /// Operations of the load by how they ended: without a warm-up, and without final reads.
@@ -92,7 +92,7 @@ pub struct Outcome {
 pub enum RunError {
     /// The history could not be written.
     #[error(transparent)]
-    Lost(#[from] Lost),
+    Lost(#[from] JournalLost),
     /// A fault could not be caused or undone.
     #[error("{0}")]
     Nemesis(NemesisError),
@@ -111,10 +111,10 @@ pub async fn run<S: Store, N: Nemesis>(
     settings: &RunSettings,
     clock: Clock,
     journal: Arc<Journal>,
-    counts: Arc<Counts>,
+    counts: Arc<RunCounts>,
     stop: Stop,
-) -> Result<Outcome, RunError> {
-    let shared = share(store, settings, (&clock, &journal, &counts), &stop);
+) -> Result<RunOutcome, RunError> {
+    let shared = build_run_state(store, settings, (&clock, &journal, &counts), &stop);
     let mut workers: Vec<_> = (0..settings.workers).map(|seat| Worker::new(shared.clone(), seat)).collect();
     let mut warm_up = None;
     if settings.warm_start {
@@ -122,20 +122,20 @@ pub async fn run<S: Store, N: Nemesis>(
         workers = warm_up::warm_up(&shared, workers, &stop, done).await?;
         warm_up = Some((*done, Duration::from_nanos(clock.now_ns() - began_ns)));
     }
-    traffic(&shared).await?;
+    record_traffic(&shared).await?;
     let zero_ns = clock.now_ns();
-    lock(&shared.pace).begin(zero_ns);
-    let before = counts.tally();
+    lock_unpoisoned(&shared.pace).begin_load_at(zero_ns);
+    let before = counts.current_tally();
     let mut ends = start_workers(&shared, workers, &stop);
-    let watched = Watched::start(&shared, settings.look_every);
+    let watched = ReplicaWatch::start(&shared, settings.look_every);
     let faults =
-        nemesis::carry_out(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
+        nemesis::carry_out_plan(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
         let end_ns = zero_ns + (settings.duration + settings.after_heal).as_nanos() as u64;
-        clock.before_ns(end_ns, stop.asked()).await;
+        clock.await_until_ns(end_ns, stop.wait_until_requested()).await;
     }
     let end_ns = clock.now_ns();
-    shared.enough.ask();
+    shared.enough.request_stop();
     let mut ended = 0;
     while let Some(result) = ends.recv().await {
         result?;
@@ -148,23 +148,23 @@ pub async fn run<S: Store, N: Nemesis>(
     if ended < settings.workers {
         return Err(RunError::ClientsGone(settings.workers - ended));
     }
-    let load = counts.tally().since(before);
-    let left = lock(&shared.pace).left(end_ns);
-    turned_away(&journal, &left)?;
-    traffic(&shared).await?;
-    settle(&shared, settings.settle, watched, &stop).await?;
+    let load = counts.current_tally().since(before);
+    let left = lock_unpoisoned(&shared.pace).take_overdue(end_ns);
+    record_turned_away(&journal, &left)?;
+    record_traffic(&shared).await?;
+    let_store_settle(&shared, settings.settle, watched, &stop).await?;
     let load_lasted = Duration::from_nanos(end_ns - zero_ns);
     let unread = ending::read_back(&shared, load_lasted).await?;
-    journal.actor("recorder", "end", &Value::Int(journal.events() as i64), None)?;
-    let dropped = lock(&shared.pace).dropped();
+    journal.record_actor_event("recorder", "end", &Value::Int(journal.event_count() as i64), None)?;
+    let dropped = lock_unpoisoned(&shared.pace).dropped_count();
     let took = Duration::from_nanos(clock.now_ns() - zero_ns);
-    let (tally, events, stopped) = (counts.tally(), journal.events(), stop.is_asked());
+    let (tally, events, stopped) = (counts.current_tally(), journal.event_count(), stop.is_requested());
     let (most_in_flight, first_error) = (counts.most_in_flight(), counts.first_error());
-    Ok(Outcome {
+    Ok(RunOutcome {
         tally,
         load,
         first_error,
-        shortage: counts.shortage(),
+        shortage: counts.first_shortage(),
         faults,
         load_lasted,
         dropped,
@@ -178,31 +178,31 @@ pub async fn run<S: Store, N: Nemesis>(
 }
 
 /// Lets the store settle, and says that it has. Who was asked to stop does not wait for that, and does not say so.
-async fn settle<S: Store>(
-    shared: &Arc<Shared<S>>,
+async fn let_store_settle<S: Store>(
+    shared: &Arc<RunState<S>>,
     length: Duration,
-    watched: Watched,
+    watched: ReplicaWatch,
     stop: &Stop,
-) -> Result<(), Lost> {
+) -> Result<(), JournalLost> {
     let (clock, journal) = (&shared.clock, &shared.journal);
     let settled_ns = clock.now_ns() + length.as_nanos() as u64;
-    clock.before_ns(settled_ns, stop.asked()).await;
-    watched.finish(clock).await?;
+    clock.await_until_ns(settled_ns, stop.wait_until_requested()).await;
+    watched.finish_watching(clock).await?;
     if clock.now_ns() >= settled_ns {
-        journal.actor("recorder", "settled", &Value::Null, None)?;
+        journal.record_actor_event("recorder", "settled", &Value::Null, None)?;
     }
     Ok(())
 }
 
 /// What all clients of a run share.
-fn share<S: Store>(
+fn build_run_state<S: Store>(
     store: S,
     settings: &RunSettings,
-    (clock, journal, counts): (&Clock, &Arc<Journal>, &Arc<Counts>),
+    (clock, journal, counts): (&Clock, &Arc<Journal>, &Arc<RunCounts>),
     stop: &Stop,
-) -> Arc<Shared<S>> {
+) -> Arc<RunState<S>> {
     let patience_ns = settings.patience.as_nanos() as u64;
-    Arc::new(Shared {
+    Arc::new(RunState {
         store,
         clock: clock.clone(),
         journal: journal.clone(),
@@ -214,13 +214,13 @@ fn share<S: Store>(
         timeout_ns: settings.timeout.as_nanos() as u64,
         processes: AtomicU64::new(0),
         attempts: AtomicU64::new(0),
-        run: trace_run(&settings.workload),
+        run: trace_run_number(&settings.workload),
     })
 }
 
 /// The part of the trace ids that is the run's own: from its name, else from its seed. Never zero, which a trace id must
 /// not be.
-fn trace_run(settings: &Settings) -> u64 {
+fn trace_run_number(settings: &WorkloadSettings) -> u64 {
     let number = match &settings.run {
         // FNV-1a: the names are random, so that nothing better is needed.
         Some(name) => name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -233,18 +233,18 @@ fn trace_run(settings: &Settings) -> u64 {
 
 /// Starts the clients. The channel yields how each of them ended and closes after the last.
 fn start_workers<S: Store>(
-    shared: &Arc<Shared<S>>,
+    shared: &Arc<RunState<S>>,
     workers: Vec<Worker<S>>,
     stop: &Stop,
-) -> mpsc::UnboundedReceiver<Result<(), Lost>> {
+) -> mpsc::UnboundedReceiver<Result<(), JournalLost>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     for worker in workers {
         let (sender, stop) = (sender.clone(), stop.clone());
         shared.clock.spawn(async move {
-            let result = worker.work().await;
+            let result = worker.run_until_enough().await;
             if result.is_err() {
                 // Without a journal nobody may go on.
-                stop.ask();
+                stop.request_stop();
             }
             let _ = sender.send(result);
         });
@@ -253,44 +253,48 @@ fn start_workers<S: Store>(
 }
 
 /// Whoever looks at the replicas, until this is dropped.
-struct Watched {
+struct ReplicaWatch {
     enough: Stop,
-    end: mpsc::UnboundedReceiver<Result<(), Lost>>,
+    end: mpsc::UnboundedReceiver<Result<(), JournalLost>>,
 }
 
-impl Watched {
-    fn start<S: Store>(shared: &Arc<Shared<S>>, every: Option<Duration>) -> Self {
+impl ReplicaWatch {
+    fn start<S: Store>(shared: &Arc<RunState<S>>, every: Option<Duration>) -> Self {
         let (sender, end) = mpsc::unbounded_channel();
         let enough = Stop::default();
         if let Some(every) = every {
             let (shared, enough) = (shared.clone(), enough.clone());
             shared.clock.clone().spawn(async move {
-                let _ = sender.send(watch::watch(shared, every, enough).await);
+                let _ = sender.send(watch::watch_replicas(shared, every, enough).await);
             });
         }
         Self { enough, end }
     }
 
     /// Waits for the last look to be over, but not for long: a look writes only when it is over.
-    async fn finish(mut self, clock: &Clock) -> Result<(), Lost> {
-        self.enough.ask();
+    async fn finish_watching(mut self, clock: &Clock) -> Result<(), JournalLost> {
+        self.enough.request_stop();
         let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;
-        clock.before_ns(limit_ns, self.end.recv()).await.flatten().unwrap_or(Ok(()))
+        clock.await_until_ns(limit_ns, self.end.recv()).await.flatten().unwrap_or(Ok(()))
     }
 }
 
-impl Drop for Watched {
+impl Drop for ReplicaWatch {
     fn drop(&mut self) {
-        self.enough.ask();
+        self.enough.request_stop();
     }
 }
 
 /// Writes down what has reached the store by now, where somebody counts.
-async fn traffic<S: Store>(shared: &Shared<S>) -> Result<(), Lost> {
+async fn record_traffic<S: Store>(shared: &RunState<S>) -> Result<(), JournalLost> {
     // Whoever was asked to stop has no time for a store that does not answer.
-    let counted = shared.stop.cut(&shared.clock, Duration::from_millis(50), shared.store.traffic());
+    let counted = shared.stop.finish_within_grace(
+        &shared.clock,
+        Duration::from_millis(50),
+        shared.store.count_traffic(),
+    );
     let Some(traffic) = counted.await.flatten() else { return Ok(()) };
     let numbers = [traffic.commands, traffic.bytes_in, traffic.bytes_out];
     let value = Value::List(numbers.map(|number| Value::Int(number as i64)).to_vec());
-    shared.journal.actor("recorder", "traffic", &value, None).map(drop)
+    shared.journal.record_actor_event("recorder", "traffic", &value, None).map(drop)
 }

@@ -7,7 +7,7 @@ use workloads::{Fault, Target};
 
 /// Whom a fault struck, once roles are resolved.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Struck {
+pub enum StruckTargets {
     /// These nodes.
     Nodes(Vec<usize>),
     /// What these ends send to those, and back.
@@ -21,24 +21,26 @@ pub enum Struck {
     },
 }
 
-impl Struck {
+impl StruckTargets {
     /// Resolves a target. `one` says which nodes a target that is no link means.
-    pub fn of(target: &Target, nodes: usize, mut one: impl FnMut(&Target) -> Vec<usize>) -> Self {
+    pub fn resolve_target(target: &Target, nodes: usize, mut one: impl FnMut(&Target) -> Vec<usize>) -> Self {
         let mut end = |target: &Target| match target {
             Target::Client => vec![nodes],
             target => one(target),
         };
         match target {
-            Target::Link { from, to, both } => Struck::Link { from: end(from), to: end(to), both: *both },
-            target => Struck::Nodes(end(target)),
+            Target::Link { from, to, both } => {
+                StruckTargets::Link { from: end(from), to: end(to), both: *both }
+            }
+            target => StruckTargets::Nodes(end(target)),
         }
     }
 
     /// Resolves a target among nodes of these names, of which one is the primary. A replica is another one for
     /// each episode of the plan: which one, follows from the episode's number.
-    pub fn among(target: &Target, names: &[String], primary: usize, number: usize) -> Self {
+    pub fn resolve_among(target: &Target, names: &[String], primary: usize, number: usize) -> Self {
         let count = names.len();
-        Self::of(target, count, |target| match target {
+        Self::resolve_target(target, count, |target| match target {
             Target::Primary => vec![primary],
             Target::Replica | Target::Random if count > 1 => {
                 vec![(primary + 1 + number % (count - 1)) % count]
@@ -50,19 +52,19 @@ impl Struck {
     }
 
     /// The nodes, of a target that is no link.
-    pub fn nodes(&self) -> &[usize] {
+    pub fn struck_nodes(&self) -> &[usize] {
         match self {
-            Struck::Nodes(nodes) => nodes,
-            Struck::Link { .. } => &[],
+            StruckTargets::Nodes(nodes) => nodes,
+            StruckTargets::Link { .. } => &[],
         }
     }
 
     /// What stands in the history: names of nodes, or of links.
-    pub fn names(&self, nodes: &[String]) -> Vec<String> {
+    pub fn struck_names(&self, nodes: &[String]) -> Vec<String> {
         let name = |end: usize| nodes.get(end).map_or("client", String::as_str);
         match self {
-            Struck::Nodes(struck) => struck.iter().map(|&node| name(node).to_owned()).collect(),
-            Struck::Link { from, to, both } => {
+            StruckTargets::Nodes(struck) => struck.iter().map(|&node| name(node).to_owned()).collect(),
+            StruckTargets::Link { from, to, both } => {
                 let sign = if *both { '-' } else { '>' };
                 let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
                 let pairs = pairs.filter(|(from, to)| from != to);
@@ -73,7 +75,7 @@ impl Struck {
 
     /// Whether a way is among the links that were struck.
     pub(crate) fn has_way(&self, from: usize, to: usize) -> bool {
-        let Struck::Link { from: ones, to: others, both } = self else { return false };
+        let StruckTargets::Link { from: ones, to: others, both } = self else { return false };
         from != to
             && ((ones.contains(&from) && others.contains(&to))
                 || (*both && ones.contains(&to) && others.contains(&from)))
@@ -84,26 +86,26 @@ impl Struck {
 ///
 /// A fault of links that names a node strikes its ways to and from the other nodes; `clients_too` says whether
 /// also those to and from clients.
-pub(crate) fn strikes(
+pub(crate) fn fault_affects_way(
     fault: Fault,
-    struck: &Struck,
+    struck: &StruckTargets,
     way: (usize, usize),
     nodes: usize,
     clients_too: bool,
 ) -> bool {
     let (from, to) = way;
     let ends = match struck {
-        Struck::Link { .. } => return fault.is_of_links() && struck.has_way(from, to),
-        Struck::Nodes(ends) => ends,
+        StruckTargets::Link { .. } => return fault.strikes_links() && struck.has_way(from, to),
+        StruckTargets::Nodes(ends) => ends,
     };
     let between_nodes = from < nodes && to < nodes;
     let at_one = ends.contains(&from) != ends.contains(&to);
     match fault {
         Fault::Isolate => at_one,
-        fault if fault.is_shape() && between_nodes => cuts(fault, ends, from, to, nodes),
+        fault if fault.divides_nodes() && between_nodes => partition_cuts_way(fault, ends, from, to, nodes),
         // Between two nodes that are both struck as well.
         Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),
-        fault if fault.is_of_links() && !fault.is_shape() => {
+        fault if fault.strikes_links() && !fault.divides_nodes() => {
             from != to && (ends.contains(&from) || ends.contains(&to)) && (between_nodes || clients_too)
         }
         fault => fault == Fault::Partition && at_one && clients_too,
@@ -111,7 +113,13 @@ pub(crate) fn strikes(
 }
 
 /// Whether a shape of partition that struck these nodes cuts the way from one node to another, of `count`.
-pub(crate) fn cuts(fault: Fault, struck: &[usize], from: usize, to: usize, count: usize) -> bool {
+pub(crate) fn partition_cuts_way(
+    fault: Fault,
+    struck: &[usize],
+    from: usize,
+    to: usize,
+    count: usize,
+) -> bool {
     let is_struck = |node: usize| struck.contains(&node);
     match fault {
         Fault::Partition | Fault::Isolate => is_struck(from) != is_struck(to),
@@ -136,7 +144,7 @@ mod tests {
 
     /// One line for each sender, one sign for each receiver.
     fn drawn(fault: Fault, struck: &[usize], count: usize) -> Vec<String> {
-        let sign = |from, to| if cuts(fault, struck, from, to, count) { '.' } else { 'x' };
+        let sign = |from, to| if partition_cuts_way(fault, struck, from, to, count) { '.' } else { 'x' };
         (0..count).map(|from| (0..count).map(|to| sign(from, to)).collect()).collect()
     }
 
@@ -153,9 +161,9 @@ mod tests {
     fn hit(strike: &str, clients_too: bool) -> Vec<String> {
         let strike: workloads::Strike = strike.parse().unwrap();
         let names = ["n1", "n2", "n3"].map(str::to_owned);
-        let struck = Struck::among(&strike.target.unwrap(), &names, 0, 0);
+        let struck = StruckTargets::resolve_among(&strike.target.unwrap(), &names, 0, 0);
         let sign = |from, to| {
-            if strikes(strike.fault, &struck, (from, to), 3, clients_too) { '!' } else { '-' }
+            if fault_affects_way(strike.fault, &struck, (from, to), 3, clients_too) { '!' } else { '-' }
         };
         (0..4).map(|from| (0..4).map(|to| sign(from, to)).collect()).collect()
     }

@@ -5,7 +5,7 @@
 //! second signal leaves at once. Both ways lead to [`leave`], which kills what this process started.
 
 use crate::Clock;
-use crate::system::leave;
+use crate::system::kill_descendants_and_clean;
 use nix::sys::signal::{SigHandler, Signal};
 use std::future::Future;
 use std::io::Write;
@@ -38,7 +38,7 @@ pub struct SignalGuard(Stop);
 
 impl Stop {
     /// Asks everybody to end.
-    pub fn ask(&self) {
+    pub fn request_stop(&self) {
         self.0.0.store(true, Ordering::SeqCst);
         self.0.1.notify_waiters();
     }
@@ -48,14 +48,14 @@ impl Stop {
     ///
     /// A limit on the size of files is from now on an error of the write that runs into it, as a full disk is, and
     /// not a signal that ends everything.
-    pub fn on_signals(&self) -> SignalGuard {
+    pub fn request_on_signals(&self) -> SignalGuard {
         // SAFETY: a signal is ignored; no handler of ours runs.
         // It fails for no signal that may be ignored.
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
-        *recording() = Some(self.clone());
+        *lock_recording() = Some(self.clone());
         LISTENER.call_once(|| {
             let (tell, told) = std::sync::mpsc::channel();
-            std::thread::spawn(move || listen(&tell));
+            std::thread::spawn(move || listen_for_signals(&tell));
             // From here on no signal is missed; without a runtime none is heard, and each ends the process.
             let _ = told.recv();
         });
@@ -63,38 +63,43 @@ impl Stop {
     }
 
     /// Whether it was asked.
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
     }
 
     /// Returns once it is asked.
-    pub async fn asked(&self) {
+    pub async fn wait_until_requested(&self) {
         // Registered before the flag is looked at, so that no request falls between the two.
         let notified = self.0.1.notified();
-        if !self.is_asked() {
+        if !self.is_requested() {
             notified.await;
         }
     }
 
     /// What a future yields; nothing if it has not yielded within `grace` after the request to end. Then it is dropped.
-    pub async fn cut<F: Future>(&self, clock: &Clock, grace: Duration, future: F) -> Option<F::Output> {
-        first_of(future, self.over(clock, grace)).await
+    pub async fn finish_within_grace<F: Future>(
+        &self,
+        clock: &Clock,
+        grace: Duration,
+        future: F,
+    ) -> Option<F::Output> {
+        finish_before(future, self.wait_out_grace(clock, grace)).await
     }
 
     /// What a future yields; nothing if the request to end comes first. Then it is dropped.
-    pub async fn unless_asked<F: Future>(&self, future: F) -> Option<F::Output> {
-        first_of(future, self.asked()).await
+    pub async fn finish_unless_requested<F: Future>(&self, future: F) -> Option<F::Output> {
+        finish_before(future, self.wait_until_requested()).await
     }
 
     /// Returns so long after it is asked.
-    async fn over(&self, clock: &Clock, grace: Duration) {
-        self.asked().await;
+    async fn wait_out_grace(&self, clock: &Clock, grace: Duration) {
+        self.wait_until_requested().await;
         clock.sleep(grace).await;
     }
 }
 
 /// What a future yields, unless another ends before it; if both do at once, it counts.
-async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Option<F::Output> {
+async fn finish_before<F: Future>(future: F, other: impl Future<Output = ()>) -> Option<F::Output> {
     let (mut future, mut other) = (Box::pin(future), Box::pin(other));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -105,20 +110,20 @@ async fn first_of<F: Future>(future: F, other: impl Future<Output = ()>) -> Opti
 
 impl Drop for SignalGuard {
     fn drop(&mut self) {
-        let mut current = recording();
+        let mut current = lock_recording();
         if current.as_ref().is_some_and(|stop| Arc::ptr_eq(&stop.0, &self.0.0)) {
             *current = None;
         }
     }
 }
 
-fn recording() -> MutexGuard<'static, Option<Stop>> {
+fn lock_recording() -> MutexGuard<'static, Option<Stop>> {
     // Each use leaves it consistent.
     RECORDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Listens until the process ends.
-fn listen(tell: &std::sync::mpsc::Sender<()>) {
+fn listen_for_signals(tell: &std::sync::mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
@@ -126,38 +131,38 @@ fn listen(tell: &std::sync::mpsc::Sender<()>) {
         // It fails only if nobody waits any more.
         let _ = tell.send(());
         loop {
-            signals.next().await;
-            let current = recording().clone();
-            match current.filter(|stop| !stop.is_asked()) {
+            signals.next_signal().await;
+            let current = lock_recording().clone();
+            match current.filter(|stop| !stop.is_requested()) {
                 // A second signal, or nothing to undo.
-                None => exit(),
-                Some(stop) => undo(&stop, &mut signals).await,
+                None => leave_and_exit(),
+                Some(stop) => stop_recording_or_exit(&stop, &mut signals).await,
             }
         }
     });
 }
 
 /// Asks a recording to end, and leaves if it takes too long or another signal comes first.
-async fn undo(stop: &Stop, signals: &mut Signals) {
-    stop.ask();
-    let again = tokio::time::timeout(UNDO_PATIENCE, signals.next()).await;
-    let undone = !recording().as_ref().is_some_and(|current| Arc::ptr_eq(&current.0, &stop.0));
+async fn stop_recording_or_exit(stop: &Stop, signals: &mut Signals) {
+    stop.request_stop();
+    let again = tokio::time::timeout(UNDO_PATIENCE, signals.next_signal()).await;
+    let undone = !lock_recording().as_ref().is_some_and(|current| Arc::ptr_eq(&current.0, &stop.0));
     match again {
-        Ok(()) => exit(),
+        Ok(()) => leave_and_exit(),
         Err(_) if undone => {}
         Err(_) => {
             let said = "error: the run did not end in time after the signal; what it had started was killed, and what \
                         was recorded until then is a valid history";
             // Standard error may be gone: that is no reason to stay.
             let _ = writeln!(std::io::stderr(), "{said}");
-            exit();
+            leave_and_exit();
         }
     }
 }
 
 /// Kills what was started, removes folders, and ends the process.
-fn exit() -> ! {
-    leave();
+fn leave_and_exit() -> ! {
+    kill_descendants_and_clean();
     std::process::exit(EXIT_INTERRUPTED);
 }
 
@@ -172,11 +177,11 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
         let hang_up =
-            if is_ignored(Signal::SIGHUP) { None } else { Some(unix::signal(SignalKind::hangup())?) };
+            if is_signal_ignored(Signal::SIGHUP) { None } else { Some(unix::signal(SignalKind::hangup())?) };
         Ok(Self { interrupt: unix::signal(interrupt)?, terminate: unix::signal(terminate)?, hang_up })
     }
 
-    async fn next(&mut self) {
+    async fn next_signal(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,
@@ -192,7 +197,7 @@ impl Signals {
 }
 
 /// Whether a signal was ignored by whoever started this process.
-fn is_ignored(signal: Signal) -> bool {
+fn is_signal_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -205,11 +210,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_longer_than_the_grace_is_cut_only_once_it_is_asked() {
-        let (stop, clock) = (Stop::default(), Clock::real());
+        let (stop, clock) = (Stop::default(), Clock::start_real());
         let slow = || clock.sleep(Duration::from_millis(60));
-        assert_eq!(stop.cut(&clock, Duration::ZERO, slow()).await, Some(()), "nobody has asked");
-        stop.ask();
-        assert_eq!(stop.cut(&clock, Duration::from_millis(5), slow()).await, None);
-        assert_eq!(stop.cut(&clock, Duration::from_secs(60), slow()).await, Some(()));
+        assert_eq!(
+            stop.finish_within_grace(&clock, Duration::ZERO, slow()).await,
+            Some(()),
+            "nobody has asked"
+        );
+        stop.request_stop();
+        assert_eq!(stop.finish_within_grace(&clock, Duration::from_millis(5), slow()).await, None);
+        assert_eq!(stop.finish_within_grace(&clock, Duration::from_secs(60), slow()).await, Some(()));
     }
 }

@@ -39,7 +39,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 /// Something that can be connected to.
 pub trait Store: Send + Sync + 'static {
@@ -55,29 +55,33 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether anybody could ask for this object: a session whose id was never told to its user is out of reach,
     /// and is not read in the end.
-    fn can_ask(&self, _key: &str) -> bool {
+    fn is_reachable(&self, _key: &str) -> bool {
         true
     }
 
     /// The replicas that can be read one by one, for [`Store::look`]; none where that cannot be done.
-    fn replicas(&self) -> Vec<Arc<str>> {
+    fn replica_names(&self) -> Vec<Arc<str>> {
         Vec::new()
     }
 
     /// What one replica holds under a key, whatever the others do. Asked when the store has settled.
-    fn look(&self, replica: &str, key: &Arc<str>) -> impl Future<Output = Result<Value, Failure>> + Send {
+    fn read_replica(
+        &self,
+        replica: &str,
+        key: &Arc<str>,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send {
         let why = format!("{replica} cannot be asked for {key} alone");
         async move { Err(Failure::definite(why)) }
     }
 
     /// The stack's own record of critical events, in its order; nothing where there is none. Asked at the end.
-    fn audit(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
+    fn read_audit_trail(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
         async { Ok(None) }
     }
 
     /// What has reached the store since it began, by the store's own count or that of a proxy before it;
     /// nothing where nobody counts. Asked before the first operation and after the last.
-    fn traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
+    fn count_traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
         async { None }
     }
 }
@@ -115,13 +119,13 @@ pub struct Trace {
 
 impl Trace {
     /// The trace id: 32 hexadecimal digits.
-    pub fn id(self) -> String {
+    pub fn trace_id(self) -> String {
         format!("{:016x}{:016x}", self.run, self.number)
     }
 
     /// The header that a request carries.
-    pub fn parent(self) -> String {
-        format!("00-{}-{:016x}-01", self.id(), self.number)
+    pub fn traceparent_header(self) -> String {
+        format!("00-{}-{:016x}-01", self.trace_id(), self.number)
     }
 }
 
@@ -129,16 +133,19 @@ impl Trace {
 /// the deadline of an operation passed in the middle of it.
 pub trait Client: Send + 'static {
     /// Executes one operation.
-    fn execute(&mut self, request: &Request<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    fn execute(
+        &mut self,
+        request: &StoreRequest<'_>,
+    ) -> impl Future<Output = Result<StoreAnswer, Failure>> + Send;
 }
 
 /// An operation, and who asks for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct StoreRequest<'a> {
     /// The user's session, for stores that know such a thing (affinity, cookies).
     pub session: &'a Arc<str>,
     /// What to do.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// When the client loop gives up, on its clock. A store that is still only *looking* for somebody to ask
     /// by then can say so definitely, shortly before.
     pub deadline_ns: u64,
@@ -148,7 +155,7 @@ pub struct Request<'a> {
 
 /// What a store answered.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Answer {
+pub struct StoreAnswer {
     /// The result, in the shape that [`Operation`] tells.
     pub value: Value,
     /// Which node answered.
@@ -164,14 +171,14 @@ pub struct Answer {
 /// Further fields of an event: name and value.
 pub type Notes = Vec<(&'static str, Value)>;
 
-impl Answer {
+impl StoreAnswer {
     /// An answer that is nothing but a value.
-    pub fn of(value: Value) -> Self {
+    pub fn from_value(value: Value) -> Self {
         Self { value, ..Self::default() }
     }
 
     /// The same, from this node.
-    pub fn from_node(self, node: &Arc<str>) -> Self {
+    pub fn with_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }
 }
@@ -221,7 +228,7 @@ impl Failure {
     }
 
     /// The same, said by this node.
-    pub fn from_node(self, node: &Arc<str>) -> Self {
+    pub fn with_node(self, node: &Arc<str>) -> Self {
         Self { node: Some(node.clone()), ..self }
     }
 }

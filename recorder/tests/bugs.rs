@@ -3,26 +3,26 @@
 
 mod truth;
 
-use recorder::stores::embedded::{Bug, Options, Replication};
+use recorder::stores::embedded::{Bug, EmbeddedOptions, ReplicationMode};
 use std::collections::HashMap;
 use std::time::Duration;
 use truth::sessions::{leaks, old_ids, resurrections, torn};
 use truth::{Op, linearizable, operations, run, settings};
-use workloads::{Churn, Kind, Settings};
+use workloads::{Churn, WorkloadKind, WorkloadSettings};
 
 const SEEDS: u64 = 10;
 
-fn sound() -> Options {
-    Options { replication: Replication::Quorum, ..Options::new() }
+fn sound() -> EmbeddedOptions {
+    EmbeddedOptions { replication: ReplicationMode::Quorum, ..EmbeddedOptions::new() }
 }
 
-fn lifecycle(seed: u64) -> Settings {
-    Settings {
-        kind: Kind::Session,
+fn lifecycle(seed: u64) -> WorkloadSettings {
+    WorkloadSettings {
+        kind: WorkloadKind::Session,
         sessions: 8,
         in_flight_per_session: 2,
         churn: Churn { mean_operations: Some(20.0), lasting_share: 0.0 },
-        ..Settings::new(seed)
+        ..WorkloadSettings::new(seed)
     }
 }
 
@@ -30,8 +30,8 @@ fn lifecycle(seed: u64) -> Settings {
 /// some; without it, none may.
 fn held_against(
     bug: Bug,
-    options: &Options,
-    workload: fn(u64) -> Settings,
+    options: &EmbeddedOptions,
+    workload: fn(u64) -> WorkloadSettings,
     strikes: &[&str],
     finds: fn(&[Op]) -> usize,
 ) {
@@ -40,7 +40,7 @@ fn held_against(
         let settings = settings(workload(seed), strikes, options.nodes, 8);
         let (_, journal) = run(options, &settings);
         assert_eq!(finds(&operations(&journal)), 0, "{}: seed {seed} without the bug", bug.name());
-        let broken = Options { bugs: vec![bug], ..options.clone() };
+        let broken = EmbeddedOptions { bugs: vec![bug], ..options.clone() };
         let (_, journal) = run(&broken, &settings);
         shown += usize::from(finds(&operations(&journal)) > 0);
     }
@@ -59,12 +59,12 @@ fn sound_sessions_survive_everything() {
         "replace:random",
         "deploy=2:random",
     ];
-    let schedule = workloads::Schedule {
+    let schedule = workloads::FaultSchedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
         timing: "random:1s".parse().unwrap(),
         length: Duration::from_secs(2),
     };
-    let options = Options { time_to_live: Duration::from_secs(4), nodes: 5, ..sound() };
+    let options = EmbeddedOptions { time_to_live: Duration::from_secs(4), nodes: 5, ..sound() };
     let findings: [fn(&[Op]) -> usize; 5] = [resurrections, early_ends, leaks, torn, old_ids];
     let mut acknowledged = 0;
     for seed in 0..3 * SEEDS {
@@ -85,17 +85,17 @@ fn not_linearizable(operations: &[Op]) -> usize {
 
 #[test]
 fn reads_at_replicas_are_stale() {
-    held_against(Bug::StaleReplicaReads, &sound(), Settings::new, &[], not_linearizable);
+    held_against(Bug::StaleReplicaReads, &sound(), WorkloadSettings::new, &[], not_linearizable);
 }
 
 #[test]
 fn acknowledging_early_loses_writes_on_failover() {
-    held_against(Bug::LostOnFailover, &sound(), Settings::new, &["partition"], not_linearizable);
+    held_against(Bug::LostOnFailover, &sound(), WorkloadSettings::new, &["partition"], not_linearizable);
 }
 
 #[test]
 fn a_primary_without_lease_serves_stale_reads() {
-    let readers = |seed| Settings { read_share: 0.8, ..Settings::new(seed) };
+    let readers = |seed| WorkloadSettings { read_share: 0.8, ..WorkloadSettings::new(seed) };
     held_against(Bug::SplitBrain, &sound(), readers, &["partition@1s+6s"], not_linearizable);
 }
 
@@ -107,7 +107,7 @@ fn a_late_write_brings_a_destroyed_session_back() {
 
 #[test]
 fn a_clock_that_is_ahead_ends_sessions_early() {
-    let options = Options { time_to_live: Duration::from_secs(4), ..sound() };
+    let options = EmbeddedOptions { time_to_live: Duration::from_secs(4), ..sound() };
     held_against(Bug::ExpireByLocalClock, &options, lifecycle, &["skew=10s"], early_ends);
 }
 
@@ -142,6 +142,7 @@ fn counted_twice(operations: &[Op]) -> usize {
 #[test]
 fn writes_that_are_sent_again_count_twice() {
     // Answers that come after the retry: messages between the nodes take 100 ms on average.
-    let counter = |seed| Settings { kind: Kind::Counter, keys: 1, ..Settings::new(seed) };
+    let counter =
+        |seed| WorkloadSettings { kind: WorkloadKind::Counter, keys: 1, ..WorkloadSettings::new(seed) };
     held_against(Bug::RetriedWrites, &sound(), counter, &["delay=100ms"], counted_twice);
 }

@@ -2,23 +2,23 @@
 
 mod truth;
 
-use recorder::stores::embedded::{Options, Reads, Replication};
+use recorder::stores::embedded::{EmbeddedOptions, ReadRouting, ReplicationMode};
 use std::time::Instant;
 use truth::{linearizable, lost_writes, operations, planned, run, settings};
-use workloads::{Schedule, Settings};
+use workloads::{FaultSchedule, WorkloadSettings};
 
-fn quorum() -> Options {
-    Options { replication: Replication::Quorum, ..Options::new() }
+fn quorum() -> EmbeddedOptions {
+    EmbeddedOptions { replication: ReplicationMode::Quorum, ..EmbeddedOptions::new() }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let settings = settings(Settings::new(7), &["partition", "kill"], 3, 10);
-    let (_, first) = run(&Options::new(), &settings);
-    let (_, second) = run(&Options::new(), &settings);
+    let settings = settings(WorkloadSettings::new(7), &["partition", "kill"], 3, 10);
+    let (_, first) = run(&EmbeddedOptions::new(), &settings);
+    let (_, second) = run(&EmbeddedOptions::new(), &settings);
     assert!(first == second && first.len() > 500_000);
-    let other = truth::settings(Settings::new(8), &["partition", "kill"], 3, 10);
-    assert!(run(&Options::new(), &other).1 != first);
+    let other = truth::settings(WorkloadSettings::new(8), &["partition", "kill"], 3, 10);
+    assert!(run(&EmbeddedOptions::new(), &other).1 != first);
 }
 
 /// How many seeds: STEADFAST_SEEDS, or a hundred.
@@ -48,14 +48,14 @@ fn quorum_survives_everything() {
         "isolate:random",
         "delay=40ms~80ms:all-all",
     ];
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: faults.iter().chain(&others).map(|text| text.parse().unwrap()).collect(),
         timing: "random:1s".parse().unwrap(),
         length: std::time::Duration::from_secs(2),
     };
     for seed in 0..seeds() {
-        let options = Options { nodes: 5, ..quorum() };
-        let settings = planned(Settings { keys: 3, ..Settings::new(seed) }, &schedule, 5, 10);
+        let options = EmbeddedOptions { nodes: 5, ..quorum() };
+        let settings = planned(WorkloadSettings { keys: 3, ..WorkloadSettings::new(seed) }, &schedule, 5, 10);
         let (outcome, journal) = run(&options, &settings);
         let operations = operations(&journal);
         assert_eq!(outcome.unread.objects.len(), 0, "seed {seed}: the store came back");
@@ -69,7 +69,8 @@ fn quorum_survives_everything() {
 #[test]
 fn async_replication_loses_acknowledged_writes_in_a_partition() {
     for seed in 0..10 {
-        let (_, journal) = run(&Options::new(), &settings(Settings::new(seed), &["partition"], 3, 10));
+        let (_, journal) =
+            run(&EmbeddedOptions::new(), &settings(WorkloadSettings::new(seed), &["partition"], 3, 10));
         let operations = operations(&journal);
         assert!(linearizable(&operations).is_err(), "seed {seed}");
     }
@@ -78,9 +79,9 @@ fn async_replication_loses_acknowledged_writes_in_a_partition() {
 /// Overlapping with nothing, asynchronous replication is as good as any.
 #[test]
 fn without_faults_all_replications_are_linearizable_at_the_primary() {
-    for replication in [Replication::Async, Replication::SemiSync, Replication::Quorum] {
-        let options = Options { replication, ..Options::new() };
-        let (outcome, journal) = run(&options, &settings(Settings::new(1), &[], 3, 5));
+    for replication in [ReplicationMode::Async, ReplicationMode::SemiSync, ReplicationMode::Quorum] {
+        let options = EmbeddedOptions { replication, ..EmbeddedOptions::new() };
+        let (outcome, journal) = run(&options, &settings(WorkloadSettings::new(1), &[], 3, 5));
         linearizable(&operations(&journal)).unwrap();
         assert_eq!(outcome.tally.info, 0, "{}", replication.name());
     }
@@ -88,9 +89,9 @@ fn without_faults_all_replications_are_linearizable_at_the_primary() {
 
 #[test]
 fn replicas_are_stale_even_without_faults() {
-    for reads in [Reads::Any, Reads::Sticky] {
-        let options = Options { reads, ..quorum() };
-        let (_, journal) = run(&options, &settings(Settings::new(1), &[], 3, 5));
+    for reads in [ReadRouting::Any, ReadRouting::Sticky] {
+        let options = EmbeddedOptions { reads, ..quorum() };
+        let (_, journal) = run(&options, &settings(WorkloadSettings::new(1), &[], 3, 5));
         assert!(linearizable(&operations(&journal)).is_err(), "{}", reads.name());
     }
 }
@@ -98,7 +99,8 @@ fn replicas_are_stale_even_without_faults() {
 #[test]
 fn ten_simulated_seconds_are_quick() {
     let began = Instant::now();
-    let (outcome, _) = run(&Options::new(), &settings(Settings::new(7), &["partition"], 3, 10));
+    let (outcome, _) =
+        run(&EmbeddedOptions::new(), &settings(WorkloadSettings::new(7), &["partition"], 3, 10));
     let took = began.elapsed();
     assert!(outcome.tally.ok > 3_000, "{:?}", outcome.tally);
     assert!(took.as_secs_f64() < 2.0, "{took:?} for {:?}", outcome.took);

@@ -3,12 +3,12 @@
 use histories::Function;
 use recorder::stores::etcd::{EtcdOptions, EtcdStore};
 use recorder::stores::memcached::{MemcachedOptions, MemcachedStore};
-use recorder::{Client, Request, Store, Trace};
+use recorder::{Client, Store, StoreRequest, Trace};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use workloads::{Kind, Operation, Value};
+use workloads::{ClientOperation, Value, WorkloadKind};
 
 const DEADLINE: Duration = Duration::from_millis(250);
 
@@ -137,9 +137,9 @@ async fn counted<S: Store>(store: &S, asked: Asked) -> Ended {
         Touch => (Function::TOUCH, Value::Null),
         Destroy => (Function::DESTROY, Value::Null),
     };
-    let operation = Operation::on(&key, function, value);
+    let operation = ClientOperation::on_key(&key, function, value);
     let trace = Trace { run: 1, number: 1 };
-    let request = Request { session: &key, operation: &operation, deadline_ns: u64::MAX, trace };
+    let request = StoreRequest { session: &key, operation: &operation, deadline_ns: u64::MAX, trace };
     let mut client = store.connect(0).await.unwrap();
     match tokio::time::timeout(DEADLINE, client.execute(&request)).await {
         Ok(Ok(_)) => Done,
@@ -149,11 +149,11 @@ async fn counted<S: Store>(store: &S, asked: Asked) -> Ended {
 }
 
 /// What is done to registers is done to registers, and what to sessions to sessions.
-fn kind(asked: Asked) -> Kind {
+fn kind(asked: Asked) -> WorkloadKind {
     match asked {
-        Read | Write => Kind::Register,
-        Cas => Kind::CasRegister,
-        Create | Touch | Destroy => Kind::Session,
+        Read | Write => WorkloadKind::Register,
+        Cas => WorkloadKind::CasRegister,
+        Create | Touch | Destroy => WorkloadKind::Session,
     }
 }
 

@@ -5,12 +5,12 @@
 
 use histories::Function;
 use recorder::stores::http::{Description, HttpStore};
-use recorder::{Answer, Client, Failure, Request, Store, Trace};
+use recorder::{Client, Failure, Store, StoreAnswer, StoreRequest, Trace};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use workloads::{Operation, Payload, Value};
+use workloads::{ClientOperation, SessionPayload, Value};
 
 /// How long an operation may take here.
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -148,18 +148,19 @@ async fn answer(mut stream: TcpStream, asked: Asked, words: &'static str, then: 
     }
 }
 
-async fn execute(store: &HttpStore, function: Function, value: Value) -> Result<Answer, Failure> {
+async fn execute(store: &HttpStore, function: Function, value: Value) -> Result<StoreAnswer, Failure> {
     let user: Arc<str> = "s-1".into();
-    let operation = Operation::on(&user, function, value);
+    let operation = ClientOperation::on_key(&user, function, value);
     let trace = Trace { run: 1, number: 1 };
-    let request = Request { session: &user, operation: &operation, deadline_ns: u64::MAX, trace };
+    let request = StoreRequest { session: &user, operation: &operation, deadline_ns: u64::MAX, trace };
     store.connect(0).await?.execute(&request).await
 }
 
 /// How one operation counts, as the client loop takes it: what takes longer than the deadline is indeterminate.
 async fn counted(asked: Asked, address: &str) -> Ended {
     let store = HttpStore::new(Description::from_toml(&DESCRIPTION.replace("ADDRESS", address)).unwrap());
-    let payload = || Value::Payload(Payload { session: "s-1".into(), field: None, version: 1, bytes: 64 });
+    let payload =
+        || Value::Payload(SessionPayload { session: "s-1".into(), field: None, version: 1, bytes: 64 });
     if asked != Create {
         execute(&store, Function::CREATE, payload()).await.unwrap();
     }
@@ -196,7 +197,7 @@ async fn an_audit_trail_without_an_end_is_given_up() {
         serve(Read, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", Repeats("1\r\n \r\n")).await;
     let store = HttpStore::new(Description::from_toml(&DESCRIPTION.replace("ADDRESS", &address)).unwrap());
     let began = Instant::now();
-    let why = store.audit().await.unwrap_err().error;
+    let why = store.read_audit_trail().await.unwrap_err().error;
     assert!(why.contains("did not come in time") || why.contains("limit"), "{why}");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }

@@ -6,13 +6,13 @@
 
 use histories::Function;
 use recorder::stores::redis::{RedisOptions, RedisStore};
-use recorder::{Client, Request, Store, Trace};
+use recorder::{Client, Store, StoreRequest, Trace};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use workloads::{Kind, Operation, Value, micro_operation};
+use workloads::{ClientOperation, Value, WorkloadKind, micro_operation};
 
 /// How long an operation may take here.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -147,22 +147,22 @@ async fn serve(words: &'static [u8], then: Then) -> String {
     address
 }
 
-fn operation(asked: Asked) -> (Operation, Kind) {
+fn operation(asked: Asked) -> (ClientOperation, WorkloadKind) {
     let key: Arc<str> = "k".into();
-    let on = |function, value, kind| (Operation::on(&key, function, value), kind);
+    let on = |function, value, kind| (ClientOperation::on_key(&key, function, value), kind);
     let five = Value::Int(5);
     match asked {
-        Read => on(Function::READ, Value::Null, Kind::Register),
-        Write | Confirmed => on(Function::WRITE, five, Kind::Register),
-        Cas => on(Function::CAS, Value::List(vec![Value::Int(4), five]), Kind::CasRegister),
-        Add => on(Function::ADD, five, Kind::Set),
-        Members => on(Function::READ, Value::Null, Kind::Set),
-        Enqueue => on(Function::ENQUEUE, five, Kind::Queue),
-        Dequeue => on(Function::DEQUEUE, Value::Null, Kind::Queue),
-        Inc => on(Function::INC, five, Kind::Counter),
+        Read => on(Function::READ, Value::Null, WorkloadKind::Register),
+        Write | Confirmed => on(Function::WRITE, five, WorkloadKind::Register),
+        Cas => on(Function::CAS, Value::List(vec![Value::Int(4), five]), WorkloadKind::CasRegister),
+        Add => on(Function::ADD, five, WorkloadKind::Set),
+        Members => on(Function::READ, Value::Null, WorkloadKind::Set),
+        Enqueue => on(Function::ENQUEUE, five, WorkloadKind::Queue),
+        Dequeue => on(Function::DEQUEUE, Value::Null, WorkloadKind::Queue),
+        Inc => on(Function::INC, five, WorkloadKind::Counter),
         Transact => {
             let step = micro_operation("w", &key, five);
-            (Operation::global(Function::TXN, Value::List(vec![step])), Kind::RwRegister)
+            (ClientOperation::without_key(Function::TXN, Value::List(vec![step])), WorkloadKind::RwRegister)
         }
     }
 }
@@ -184,12 +184,12 @@ async fn counted(asked: Asked, address: String) -> Result<String, bool> {
     });
     let session: Arc<str> = "s-1".into();
     let trace = Trace { run: 1, number: 1 };
-    let request = Request { session: &session, operation: &operation, deadline_ns: u64::MAX, trace };
+    let request = StoreRequest { session: &session, operation: &operation, deadline_ns: u64::MAX, trace };
     let mut client = store.connect(0).await.map_err(|_| true)?;
     // So that what the server says by itself has come.
     tokio::time::sleep(Duration::from_millis(30)).await;
     match tokio::time::timeout(DEADLINE, client.execute(&request)).await {
-        Ok(Ok(answer)) => Ok(answer.value.json()),
+        Ok(Ok(answer)) => Ok(answer.value.to_json()),
         Ok(Err(failure)) => {
             assert!(
                 failure.definite || !failure.connected,

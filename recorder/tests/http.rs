@@ -2,12 +2,12 @@
 
 use histories::Function;
 use recorder::stores::http::{Description, HttpStore};
-use recorder::{Answer, Client, Failure, Request, Store, Trace};
+use recorder::{Client, Failure, Store, StoreAnswer, StoreRequest, Trace};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use workloads::{Operation, Payload, Value};
+use workloads::{ClientOperation, SessionPayload, Value};
 
 const DESCRIPTION: &str = r#"
     entries = { main = "http://ADDRESS" }
@@ -52,7 +52,7 @@ fn store(text: &str, address: &str) -> HttpStore {
 }
 
 async fn misfit(answer: fn(&str) -> (String, String)) -> String {
-    store(DESCRIPTION, &serve(answer).await).probe().await.unwrap_err()
+    store(DESCRIPTION, &serve(answer).await).probe_application().await.unwrap_err()
 }
 
 #[tokio::test]
@@ -73,21 +73,25 @@ async fn what_does_not_fit_is_told_before_the_run() {
     });
     let why = why.await;
     assert!(why.contains("no JSON") && why.contains("<html>"), "{why}");
-    let nobody = store(DESCRIPTION, "127.0.0.1:1").probe().await.unwrap_err();
+    let nobody = store(DESCRIPTION, "127.0.0.1:1").probe_application().await.unwrap_err();
     assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
 }
 
-async fn ask(store: &HttpStore, function: Function, value: Value) -> (Result<Answer, Failure>, Duration) {
+async fn ask(
+    store: &HttpStore,
+    function: Function,
+    value: Value,
+) -> (Result<StoreAnswer, Failure>, Duration) {
     let (user, began) = (Arc::<str>::from("s-1"), Instant::now());
-    let operation = Operation::on(&user, function, value);
+    let operation = ClientOperation::on_key(&user, function, value);
     let trace = Trace { run: 1, number: 1 };
-    let request = Request { session: &user, operation: &operation, deadline_ns: u64::MAX, trace };
+    let request = StoreRequest { session: &user, operation: &operation, deadline_ns: u64::MAX, trace };
     let answer = store.connect(0).await.unwrap().execute(&request).await;
     (answer, began.elapsed())
 }
 
 fn payload() -> Value {
-    Value::Payload(Payload { session: "s-1".into(), field: None, version: 1, bytes: 64 })
+    Value::Payload(SessionPayload { session: "s-1".into(), field: None, version: 1, bytes: 64 })
 }
 
 /// The headers come at once, the body after 300 ms.
@@ -113,16 +117,16 @@ async fn statuses_are_classified_and_stand_in_the_history() {
         _ => response("401 Unauthorized", "", ""),
     });
     let store = store(DESCRIPTION, &address.await);
-    assert!(!store.can_ask("s-1"));
+    assert!(!store.is_reachable("s-1"));
     let (created, _) = ask(&store, Function::CREATE, payload()).await;
     let notes = created.unwrap().notes;
     assert_eq!(notes[0], ("status", Value::Int(200)));
     // The id itself is not in the history.
     assert!(
-        notes[1].1.json().starts_with("[\"sid=digest-") && notes[1].1.json().ends_with("; Path=/\"]"),
+        notes[1].1.to_json().starts_with("[\"sid=digest-") && notes[1].1.to_json().ends_with("; Path=/\"]"),
         "{notes:?}"
     );
-    assert!(store.can_ask("s-1") && store.id_of("s-1").as_deref() == Some("1"));
+    assert!(store.is_reachable("s-1") && store.session_id_of("s-1").as_deref() == Some("1"));
     let (read, _) = ask(&store, Function::READ, Value::Null).await;
     assert_eq!(read.unwrap().value, Value::Null);
     let (written, _) = ask(&store, Function::WRITE, payload()).await;
@@ -139,7 +143,7 @@ fn the_example_in_the_documentation_is_understood() {
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let description = Description::from_toml(example).unwrap();
     assert_eq!(
-        (description.lacks(), description.entry_names()),
+        (description.missing_steps(), description.entry_names()),
         (vec![], vec!["blue".into(), "green".into()])
     );
 }

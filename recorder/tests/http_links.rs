@@ -5,13 +5,13 @@ mod truth;
 
 use recorder::journal::MemorySink;
 use recorder::stores::http::{Description, HttpFronts, HttpStore};
-use recorder::{Clock, Counts, Journal, RunSettings, Stop, run};
+use recorder::{Clock, Journal, RunCounts, RunSettings, Stop, run};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use truth::{Op, operations};
-use workloads::{Kind, Plan, Schedule, Settings};
+use workloads::{FaultSchedule, Plan, WorkloadKind, WorkloadSettings};
 
 const DESCRIPTION: &str = r#"
     entries = { main = "http://ADDRESS/app" }
@@ -113,12 +113,14 @@ fn respond(head: &str, body: String, sessions: &mut HashMap<String, String>) -> 
 async fn under(fault: &str) -> (Vec<Op>, Vec<usize>) {
     let address = application().await;
     let mut description = Description::from_toml(&DESCRIPTION.replace("ADDRESS", &address)).unwrap();
-    HttpStore::new(description.clone()).probe().await.unwrap();
-    let schedule =
-        Schedule { strikes: vec![format!("{fault}@500ms+1s").parse().unwrap()], ..Schedule::none() };
+    HttpStore::new(description.clone()).probe_application().await.unwrap();
+    let schedule = FaultSchedule {
+        strikes: vec![format!("{fault}@500ms+1s").parse().unwrap()],
+        ..FaultSchedule::without_faults()
+    };
     let duration = Duration::from_secs(2);
     // So many that somebody still asks after everybody else has been waiting for a second.
-    let workload = Settings { kind: Kind::Session, sessions: 70, ..Settings::new(1) };
+    let workload = WorkloadSettings { kind: WorkloadKind::Session, sessions: 70, ..WorkloadSettings::new(1) };
     let settings = RunSettings {
         plan: Plan::new(&schedule, 1, &description.entry_names(), duration).unwrap(),
         after_heal: Duration::from_millis(500),
@@ -128,10 +130,10 @@ async fn under(fault: &str) -> (Vec<Op>, Vec<usize>) {
         workers: 80,
         ..truth::settings(workload, &[], 1, 2)
     };
-    let mut fronts = HttpFronts::put(&mut description).await.unwrap();
-    let (clock, sink) = (Clock::real(), MemorySink::default());
+    let mut fronts = HttpFronts::install_before_entries(&mut description).await.unwrap();
+    let (clock, sink) = (Clock::start_real(), MemorySink::default());
     let journal = Arc::new(Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").unwrap());
-    let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+    let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     let outcome =
         run(HttpStore::new(description), &mut fronts, &settings, clock, journal, counts, stop).await;
     assert_eq!(outcome.unwrap().unread.objects.len(), 0, "{fault}: all is as before");

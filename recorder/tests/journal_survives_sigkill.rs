@@ -10,7 +10,7 @@ use recorder::{Clock, Journal};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 const CHILD: &str = "STEADFAST_TEST_JOURNAL";
 
@@ -19,7 +19,7 @@ const CHILD: &str = "STEADFAST_TEST_JOURNAL";
 fn child_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let sink = FileSink::create(path.as_ref()).unwrap();
-    let journal = Journal::new(sink, Clock::real(), "{\"steadfast\":1}").unwrap();
+    let journal = Journal::new(sink, Clock::start_real(), "{\"steadfast\":1}").unwrap();
     std::thread::scope(|scope| {
         for thread in 0..2 {
             let journal = &journal;
@@ -35,8 +35,10 @@ fn child_writes_until_it_is_killed() {
 fn write_one(journal: &Journal, process: u64) {
     // Texts of many lengths, so that lines end everywhere in a page.
     let value = Value::Text("x".repeat((process * 7 % 300) as usize).into());
-    let operation = &Operation::on(&"k".into(), histories::Function::WRITE, value);
-    journal.invoke(&Invoked { process, session: "s", operation, intended_ns: None, trace: None }).unwrap();
+    let operation = &ClientOperation::on_key(&"k".into(), histories::Function::WRITE, value);
+    journal
+        .record_invocation(&Invoked { process, session: "s", operation, intended_ns: None, trace: None })
+        .unwrap();
     if process.is_multiple_of(16) {
         // "The request leaves": from here on the invocation must be found, whatever happens.
         writeln!(std::io::stderr().lock(), "sent {process}").unwrap();
@@ -54,7 +56,7 @@ fn write_one(journal: &Journal, process: u64) {
         error: None,
         notes: &[],
     };
-    journal.complete(&completed).unwrap();
+    journal.record_completion(&completed).unwrap();
 }
 
 #[test]

@@ -9,18 +9,18 @@ mod truth;
 
 use recorder::journal::MemorySink;
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{Means, find_program, isolated};
-use recorder::{Clock, Counts, Journal, Outcome, RunSettings, Stop, run};
+use recorder::system::{Means, find_program, run_isolated};
+use recorder::{Clock, Journal, RunCounts, RunOutcome, RunSettings, Stop, run};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use truth::{Op, operations, settings, stale_reads};
-use workloads::Settings;
+use workloads::WorkloadSettings;
 
 /// What a run showed.
 struct Shown {
-    outcome: Outcome,
+    outcome: RunOutcome,
     operations: Vec<Op>,
     folder: PathBuf,
 }
@@ -46,21 +46,21 @@ impl Shown {
 /// A short run on servers of its own; nothing, where it cannot be had.
 fn record(name: &str, means: Means, replica_reads: bool, strikes: &[&str], seconds: u64) -> Option<Shown> {
     let mut settings: RunSettings =
-        settings(Settings { keys: 5, sessions: 9, ..Settings::new(1) }, strikes, 3, seconds);
+        settings(WorkloadSettings { keys: 5, sessions: 9, ..WorkloadSettings::new(1) }, strikes, 3, seconds);
     settings.load = "400/s".parse().unwrap();
     settings.workers = 9;
     settings.after_heal = Duration::from_secs(2);
     settings.settle = Duration::from_secs(1);
-    let shown = isolated(|isolation| async move {
-        SentinelCluster::means(Some(means), &isolation, &settings.plan)?;
+    let shown = run_isolated(|isolation| async move {
+        SentinelCluster::choose_means(Some(means), &isolation, &settings.plan)?;
         let options = SentinelOptions { means: Some(means), ..SentinelOptions::default() };
         let mut cluster = SentinelCluster::start(options, isolation).await.map_err(|why| why.to_string())?;
-        cluster.can(&settings.plan)?;
+        cluster.check_plan(&settings.plan)?;
         let folder = cluster.folder().to_owned();
-        let store = cluster.store(settings.workload.kind, replica_reads, None, Duration::from_secs(60));
-        let (clock, sink) = (Clock::real(), MemorySink::default());
+        let store = cluster.open_store(settings.workload.kind, replica_reads, None, Duration::from_secs(60));
+        let (clock, sink) = (Clock::start_real(), MemorySink::default());
         let journal = Arc::new(Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").unwrap());
-        let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+        let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
         let outcome = run(store, &mut cluster, &settings, clock, journal, counts, stop).await.unwrap();
         Ok::<Shown, String>(Shown { outcome, operations: operations(&sink.bytes()), folder })
     });
@@ -156,9 +156,10 @@ fn namespaces() -> BTreeSet<PathBuf> {
 /// What cannot be had is said before anything is started.
 #[test]
 fn what_cannot_be_had_is_an_error_that_says_why() {
-    let plan = |strikes: &[&str]| settings(Settings::new(1), strikes, 3, 10).plan;
-    isolated(|isolation| async move {
-        let means = |asked, strikes: &[&str]| SentinelCluster::means(asked, &isolation, &plan(strikes));
+    let plan = |strikes: &[&str]| settings(WorkloadSettings::new(1), strikes, 3, 10).plan;
+    run_isolated(|isolation| async move {
+        let means =
+            |asked, strikes: &[&str]| SentinelCluster::choose_means(asked, &isolation, &plan(strikes));
         let why = means(Some(Means::Proxies), &["loss=0.3"]).unwrap_err();
         assert!(why.contains("a proxy carries connections"), "{why}");
         let why = means(None, &["loss=0.3", "half-close"]).unwrap_err();

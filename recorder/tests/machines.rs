@@ -2,9 +2,9 @@
 
 #![allow(clippy::print_stderr, reason = "says what was skipped")]
 
-use recorder::stores::redis::resp::{Connection, Reply};
+use recorder::stores::redis::resp::{RespConnection, RespReply};
 use recorder::system::{
-    Disk, Folder, Launch, Machine, Machines, Needs, Preload, Server, find_program, isolated,
+    Disk, Launch, Machine, MachineNeeds, Machines, Preload, RunFolder, Server, find_program, run_isolated,
 };
 use std::time::{Duration, Instant, SystemTime};
 use workloads::{Fault, Strike};
@@ -14,7 +14,7 @@ fn fault(text: &str) -> Fault {
 }
 
 /// A Redis that writes everything to disk before it answers.
-async fn started(machine: &Machine, home: &std::path::Path, port: u16) -> (Server, Connection) {
+async fn started(machine: &Machine, home: &std::path::Path, port: u16) -> (Server, RespConnection) {
     let words = ["--port", &port.to_string(), "--appendonly", "yes", "--appendfsync", "always", "--save", ""];
     let mut arguments = words.map(str::to_owned).to_vec();
     arguments.extend(["--dir".to_owned(), home.display().to_string()]);
@@ -23,19 +23,21 @@ async fn started(machine: &Machine, home: &std::path::Path, port: u16) -> (Serve
     let server = Server::launch(launch, home.join("log")).unwrap();
     let began = Instant::now();
     loop {
-        if let Ok(connection) = Connection::open(&format!("127.0.0.1:{port}")).await {
+        if let Ok(connection) = RespConnection::open(&format!("127.0.0.1:{port}")).await {
             return (server, connection);
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", server.down("does not listen"));
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", server.failure_with_log("does not listen"));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// How far the server's clock is from ours, in seconds.
-async fn clock(server: &mut Connection) -> f64 {
-    let Reply::Array(Some(parts)) = server.ask_one(&["TIME"]).await.unwrap() else { panic!("no time") };
-    let number = |reply: &Reply| match reply {
-        Reply::Bulk(Some(digits)) => String::from_utf8_lossy(digits).parse::<f64>().unwrap(),
+async fn clock(server: &mut RespConnection) -> f64 {
+    let RespReply::Array(Some(parts)) = server.run_command(&["TIME"]).await.unwrap() else {
+        panic!("no time")
+    };
+    let number = |reply: &RespReply| match reply {
+        RespReply::Bulk(Some(digits)) => String::from_utf8_lossy(digits).parse::<f64>().unwrap(),
         other => panic!("{other:?}"),
     };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
@@ -51,12 +53,12 @@ fn a_server_tells_that_its_clock_jumps_and_its_disk_is_slow_or_full() {
         eprintln!("skipped: {why}");
         return;
     }
-    isolated(|_| async {
-        let folder = Folder::create().unwrap();
-        let machines = Machines::prepare(Needs { preload: true, disks: true }, folder.path()).unwrap();
+    run_isolated(|_| async {
+        let folder = RunFolder::create().unwrap();
+        let machines = Machines::prepare(MachineNeeds { preload: true, disks: true }, folder.path()).unwrap();
         let home = folder.path().join("n1");
         std::fs::create_dir(&home).unwrap();
-        let mut machine = machines.machine(&home).unwrap();
+        let mut machine = machines.machine_for(&home).unwrap();
         let (_server, mut redis) = started(&machine, &home, 6379).await;
         let set = |value: String| ["SET".to_owned(), "k".to_owned(), value].map(String::into_bytes).to_vec();
 
@@ -72,15 +74,15 @@ fn a_server_tells_that_its_clock_jumps_and_its_disk_is_slow_or_full() {
         // Twenty kilobytes at ten a second.
         machine.strike(2, fault("slow-disk=10kB/s")).unwrap();
         let began = Instant::now();
-        let answer = redis.ask(&[set("x".repeat(20_000))]).await.unwrap();
-        assert_eq!(answer, [Reply::Simple("OK".to_owned())]);
+        let answer = redis.run_commands(&[set("x".repeat(20_000))]).await.unwrap();
+        assert_eq!(answer, [RespReply::Simple("OK".to_owned())]);
         assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
         machine.heal(2).unwrap();
 
         // A server that promised to write first and cannot may refuse, or end: it must not say OK.
         machine.strike(3, fault("full-disk")).unwrap();
-        let answer = redis.ask(&[set("y".repeat(200_000))]).await;
-        assert!(!matches!(answer.as_deref(), Ok([Reply::Simple(_)])), "{answer:?}");
+        let answer = redis.run_commands(&[set("y".repeat(200_000))]).await;
+        assert!(!matches!(answer.as_deref(), Ok([RespReply::Simple(_)])), "{answer:?}");
         machine.heal(3).unwrap();
         std::fs::write(home.join("room"), "again").unwrap();
     });

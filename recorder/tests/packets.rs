@@ -3,8 +3,8 @@
 
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
-use recorder::Struck;
-use recorder::system::{Capabilities, Isolation, Means, Network, isolated};
+use recorder::StruckTargets;
+use recorder::system::{Capabilities, FaultyNetwork, Means, NetworkIsolation, run_isolated};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 12);
 
 /// A connection from one node to the other, and the network between them.
 struct Pair {
-    network: Network,
+    network: FaultyNetwork,
     names: Vec<String>,
     listener: TcpListener,
     here: TcpStream,
@@ -29,7 +29,7 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
-        let network = Network::of_packets(&[ONE, OTHER], Ipv4Addr::LOCALHOST, false);
+        let network = FaultyNetwork::of_packets(&[ONE, OTHER], Ipv4Addr::LOCALHOST, false);
         let listener = TcpListener::bind((OTHER, 0)).await.unwrap();
         let names = ["n1", "n2"].map(str::to_owned).to_vec();
         let here = connect(&listener).await.unwrap();
@@ -41,7 +41,7 @@ impl Pair {
 
     fn strike(&mut self, text: &str) -> usize {
         let strike: Strike = text.parse().unwrap();
-        let struck = Struck::among(&strike.target.unwrap(), &self.names, 0, 0);
+        let struck = StruckTargets::resolve_among(&strike.target.unwrap(), &self.names, 0, 0);
         self.strikes += 1;
         self.network.strike(self.strikes, strike.fault, struck).unwrap();
         self.strikes
@@ -65,11 +65,11 @@ async fn connect(listener: &TcpListener) -> std::io::Result<TcpStream> {
 
 /// Runs a test in a namespace, if what it needs is to be had.
 fn with<F: Future<Output = ()>>(test: &str, needs: &[&str], work: impl FnOnce(Pair) -> F + Send) {
-    isolated(|isolation: Isolation| async move {
-        let capabilities = Capabilities::here(&isolation);
+    run_isolated(|isolation: NetworkIsolation| async move {
+        let capabilities = Capabilities::probe_here(&isolation);
         for need in needs {
             let fault = need.parse::<Strike>().unwrap().fault;
-            if let Err(why) = capabilities.can(Means::Packets, fault) {
+            if let Err(why) = capabilities.check_fault(Means::Packets, fault) {
                 eprintln!("skipped {test}: {why}");
                 return;
             }

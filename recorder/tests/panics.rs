@@ -1,16 +1,16 @@
 //! A panic in the middle of a run: what it was running is stopped, and what it had recorded is a history.
 
 use recorder::journal::MemorySink;
-use recorder::system::{Folder, Server, find_program, isolated};
+use recorder::system::{RunFolder, Server, find_program, run_isolated};
 use recorder::{
-    Answer, Client, Clock, Counts, Failure, Journal, Nemesis, Peace, Request, RunError, RunSettings, Stop,
-    Store, run,
+    Client, Clock, Failure, IdleNemesis, Journal, Nemesis, RunCounts, RunError, RunSettings, Stop, Store,
+    StoreAnswer, StoreRequest, run,
 };
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use workloads::{Episode, Load, Plan, Schedule, Settings};
+use workloads::{Episode, FaultSchedule, Load, Plan, WorkloadSettings};
 
 /// A store that answers reads and writes with what they ask, and panics at one of them.
 #[derive(Clone)]
@@ -28,10 +28,10 @@ impl Store for Fragile {
 }
 
 impl Client for Fragile {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         assert!(number != self.breaks_at, "on purpose");
-        Ok(Answer::of(request.operation.value.clone()))
+        Ok(StoreAnswer::from_value(request.operation.value.clone()))
     }
 }
 
@@ -40,7 +40,7 @@ struct Clumsy(Server);
 
 impl Nemesis for Clumsy {
     async fn strike(&mut self, _number: usize, _episode: &Episode) -> Result<Vec<String>, String> {
-        assert!(!self.0.runs(), "on purpose");
+        assert!(!self.0.is_running(), "on purpose");
         Ok(Vec::new())
     }
 
@@ -51,10 +51,10 @@ impl Nemesis for Clumsy {
 
 fn settings(faults: &[&str]) -> RunSettings {
     let strikes = faults.iter().map(|fault| fault.parse().unwrap()).collect();
-    let schedule = Schedule { strikes, ..Schedule::none() };
+    let schedule = FaultSchedule { strikes, ..FaultSchedule::without_faults() };
     let duration = Duration::from_millis(300);
     RunSettings {
-        workload: Settings::new(1),
+        workload: WorkloadSettings::new(1),
         load: "1000/s".parse::<Load>().unwrap(),
         workers: 3,
         timeout: Duration::from_millis(500),
@@ -68,7 +68,7 @@ fn settings(faults: &[&str]) -> RunSettings {
     }
 }
 
-fn sleeping(folder: &Folder) -> Server {
+fn sleeping(folder: &RunFolder) -> Server {
     let sleep = find_program("sleep", "coreutils").unwrap();
     Server::start(&sleep, vec!["1000".into()], folder.path().join("log")).unwrap()
 }
@@ -92,14 +92,14 @@ fn history(sink: &MemorySink) -> histories::History {
 #[test]
 fn a_client_that_panics_is_said_and_the_others_go_on() {
     let sink = MemorySink::default();
-    let ended = isolated(|_| async {
-        let clock = Clock::real();
+    let ended = run_isolated(|_| async {
+        let clock = Clock::start_real();
         let journal = journal(&sink, &clock);
         let store = Fragile { asked: Arc::default(), breaks_at: 50 };
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(RunCounts::default());
         // Long enough for others to go on after a backtrace was written, which takes its time on a busy machine.
         let settings = RunSettings { duration: Duration::from_secs(3), ..settings(&[]) };
-        run(store, &mut Peace, &settings, clock, journal, counts, Stop::default()).await
+        run(store, &mut IdleNemesis, &settings, clock, journal, counts, Stop::default()).await
     });
     assert_eq!(ended.unwrap_err(), RunError::ClientsGone(1));
     let history = history(&sink);
@@ -114,14 +114,14 @@ fn a_panic_of_the_run_stops_what_it_started() {
     let inside = sink.clone();
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        isolated(|_| async move {
-            let folder = Folder::create().unwrap();
+        run_isolated(|_| async move {
+            let folder = RunFolder::create().unwrap();
             let mut nemesis = Clumsy(sleeping(&folder));
             tell.send((folder.path().to_owned(), running_in(folder.path()))).unwrap();
-            let clock = Clock::real();
+            let clock = Clock::start_real();
             let journal = journal(&inside, &clock);
             let store = Fragile { asked: Arc::default(), breaks_at: u64::MAX };
-            let counts = Arc::new(Counts::default());
+            let counts = Arc::new(RunCounts::default());
             run(store, &mut nemesis, &settings(&["kill:n1@200ms"]), clock, journal, counts, Stop::default())
                 .await
         })

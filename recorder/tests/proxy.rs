@@ -1,7 +1,7 @@
 //! The proxy between real sockets: what comes out is what went in, however the link is changed meanwhile, and each
 //! fault looks to both ends as its description says.
 
-use recorder::system::{Direction, Flow, Gate, Link, Proxy, RedisCommands};
+use recorder::system::{Direction, Flow, Gate, Proxy, ProxyLink, RedisCommands};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use workloads::Stream;
 const MS: Duration = Duration::from_millis(1);
 
 /// A server that is the test itself, behind a proxy.
-async fn behind(link: &Link) -> (TcpListener, Proxy) {
+async fn behind(link: &ProxyLink) -> (TcpListener, Proxy) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap().to_string();
     let proxy = Proxy::start("127.0.0.1:0", &address, link.clone()).await.unwrap();
@@ -36,7 +36,7 @@ fn held() -> Flow {
 /// Bytes that differ by where they are, so that none can be lost, doubled or moved unseen.
 fn numbered(count: usize, seed: u64) -> Vec<u8> {
     let mut stream = Stream::new(seed, "bytes");
-    (0..count).map(|_| stream.index(256) as u8).collect()
+    (0..count).map(|_| stream.draw_index(256) as u8).collect()
 }
 
 /// Sends in pieces of many sizes and closes its direction.
@@ -44,7 +44,7 @@ async fn send_all(mut to: impl AsyncWriteExt + Unpin, bytes: Vec<u8>, seed: u64)
     let mut stream = Stream::new(seed, "pieces");
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at((1 + stream.index(3000)).min(rest.len()));
+        let (piece, after) = rest.split_at((1 + stream.draw_index(3000)).min(rest.len()));
         to.write_all(piece).await.unwrap();
         rest = after;
     }
@@ -58,7 +58,7 @@ async fn read_all(mut from: impl AsyncReadExt + Unpin) -> Vec<u8> {
 }
 
 fn drawn(stream: &mut Stream) -> Flow {
-    let mut some = |most: usize| stream.chance(0.5).then(|| 1 + stream.index(most));
+    let mut some = |most: usize| stream.draw_chance(0.5).then(|| 1 + stream.draw_index(most));
     Flow {
         delay: MS * some(20).unwrap_or(0) as u32,
         jitter: MS * some(20).unwrap_or(0) as u32,
@@ -72,7 +72,7 @@ fn drawn(stream: &mut Stream) -> Flow {
 async fn every_byte_arrives_in_order_whatever_is_done_to_the_link() {
     let runs = (0..24).map(|seed| {
         tokio::spawn(async move {
-            let link = Link::default();
+            let link = ProxyLink::default();
             let (server, proxy) = behind(&link).await;
             let (client, accepted) = pair(&server, &proxy).await;
             let ((from_client, to_client), (from_server, to_server)) =
@@ -85,12 +85,12 @@ async fn every_byte_arrives_in_order_whatever_is_done_to_the_link() {
             let read = (tokio::spawn(read_all(from_server)), tokio::spawn(read_all(from_client)));
             let mut stream = Stream::new(seed, "flows");
             for _ in 0..30 {
-                link.set(Direction::ToServer, drawn(&mut stream));
-                link.set(Direction::ToClient, drawn(&mut stream));
-                tokio::time::sleep(MS * (1 + stream.index(15) as u32)).await;
+                link.set_flow(Direction::ToServer, drawn(&mut stream));
+                link.set_flow(Direction::ToClient, drawn(&mut stream));
+                tokio::time::sleep(MS * (1 + stream.draw_index(15) as u32)).await;
             }
-            link.set(Direction::ToServer, Flow::default());
-            link.set(Direction::ToClient, Flow::default());
+            link.set_flow(Direction::ToServer, Flow::default());
+            link.set_flow(Direction::ToClient, Flow::default());
             assert!(read.0.await.unwrap() == up, "seed {seed}: to the server");
             assert!(read.1.await.unwrap() == down, "seed {seed}: to the client");
             sent.0.await.unwrap();
@@ -106,11 +106,11 @@ async fn every_byte_arrives_in_order_whatever_is_done_to_the_link() {
 
 #[tokio::test]
 async fn a_delay_is_at_least_what_was_asked_and_its_end_lets_go() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
-    link.set(Direction::ToServer, delayed(50 * MS));
-    link.set(Direction::ToClient, Flow { jitter: 5 * MS, ..delayed(20 * MS) });
+    link.set_flow(Direction::ToServer, delayed(50 * MS));
+    link.set_flow(Direction::ToClient, Flow { jitter: 5 * MS, ..delayed(20 * MS) });
     for _ in 0..3 {
         let began = Instant::now();
         client.write_all(b"x").await.unwrap();
@@ -120,26 +120,26 @@ async fn a_delay_is_at_least_what_was_asked_and_its_end_lets_go() {
         client.read_u8().await.unwrap();
         assert!(there >= 50 * MS && began.elapsed() >= 70 * MS, "{there:?}, {:?}", began.elapsed());
     }
-    link.set(Direction::ToServer, delayed(Duration::from_secs(3600)));
+    link.set_flow(Direction::ToServer, delayed(Duration::from_secs(3600)));
     client.write_all(b"z").await.unwrap();
     tokio::time::sleep(20 * MS).await;
-    link.set(Direction::ToServer, Flow::default());
+    link.set_flow(Direction::ToServer, Flow::default());
     assert_eq!(accepted.read_u8().await.unwrap(), b'z');
 }
 
 #[tokio::test]
 async fn what_is_held_waits_and_the_other_direction_goes_on() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
-    link.set(Direction::ToServer, held());
+    link.set_flow(Direction::ToServer, held());
     client.write_all(b"late").await.unwrap();
     accepted.write_all(b"meanwhile").await.unwrap();
     let mut text = [0; 9];
     client.read_exact(&mut text).await.unwrap();
     assert_eq!(&text, b"meanwhile");
     assert!(tokio::time::timeout(50 * MS, accepted.read_u8()).await.is_err());
-    link.set(Direction::ToServer, Flow::default());
+    link.set_flow(Direction::ToServer, Flow::default());
     let mut text = [0; 4];
     accepted.read_exact(&mut text).await.unwrap();
     assert_eq!(&text, b"late");
@@ -148,10 +148,10 @@ async fn what_is_held_waits_and_the_other_direction_goes_on() {
 /// A sender that never stops is stopped by the socket, not by the machine's memory.
 #[tokio::test]
 async fn what_waits_is_bounded() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, accepted) = pair(&server, &proxy).await;
-    link.set(Direction::ToServer, held());
+    link.set_flow(Direction::ToServer, held());
     let block = vec![7; 1 << 20];
     let mut taken = 0;
     while let Ok(written) = tokio::time::timeout(300 * MS, client.write(&block)).await {
@@ -159,22 +159,22 @@ async fn what_waits_is_bounded() {
         // The queue, and what the kernel keeps for two sockets (at most 6 MiB to receive and 4 MiB to send).
         assert!(taken < 16 << 20, "{taken} bytes were taken");
     }
-    link.set(Direction::ToServer, Flow::default());
+    link.set_flow(Direction::ToServer, Flow::default());
     client.shutdown().await.unwrap();
     assert_eq!(read_all(accepted).await.len(), taken);
 }
 
 #[tokio::test]
 async fn a_reset_is_seen_by_both_ends_and_by_those_who_come_while_it_lasts() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
-    link.gate(Gate::Reset);
+    link.set_gate(Gate::Reset);
     assert_eq!(client.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(accepted.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     let mut late = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(late.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    link.gate(Gate::Open);
+    link.set_gate(Gate::Open);
     let (mut client, mut accepted) = pair(&server, &proxy).await;
     client.write_all(b"x").await.unwrap();
     assert_eq!(accepted.read_u8().await.unwrap(), b'x');
@@ -182,17 +182,17 @@ async fn a_reset_is_seen_by_both_ends_and_by_those_who_come_while_it_lasts() {
 
 #[tokio::test]
 async fn refused_connections_are_refused_and_the_others_go_on() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
     for _ in 0..3 {
-        link.gate(Gate::Refuse);
+        link.set_gate(Gate::Refuse);
         tokio::time::sleep(50 * MS).await;
         let refused = TcpStream::connect(proxy.address()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         client.write_all(b"x").await.unwrap();
         assert_eq!(accepted.read_u8().await.unwrap(), b'x');
-        link.gate(Gate::Open);
+        link.set_gate(Gate::Open);
         tokio::time::sleep(50 * MS).await;
         pair(&server, &proxy).await;
     }
@@ -200,7 +200,7 @@ async fn refused_connections_are_refused_and_the_others_go_on() {
 
 #[tokio::test]
 async fn half_a_connection_closes_after_what_was_sent_and_the_other_half_goes_on() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
     client.write_all(b"last").await.unwrap();
@@ -221,7 +221,7 @@ async fn half_a_connection_closes_after_what_was_sent_and_the_other_half_goes_on
 
 #[tokio::test]
 async fn an_end_that_breaks_breaks_the_other_after_what_it_had_sent() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, accepted) = pair(&server, &proxy).await;
     accepted.set_zero_linger().unwrap();
@@ -235,10 +235,10 @@ async fn an_end_that_breaks_breaks_the_other_after_what_it_had_sent() {
 
 #[tokio::test]
 async fn a_throttled_link_takes_its_time() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
-    link.set(Direction::ToServer, Flow { rate: Some(100_000), ..Flow::default() });
+    link.set_flow(Direction::ToServer, Flow { rate: Some(100_000), ..Flow::default() });
     let began = Instant::now();
     client.write_all(&[1; 30_000]).await.unwrap();
     accepted.read_exact(&mut [0; 30_000]).await.unwrap();
@@ -248,10 +248,10 @@ async fn a_throttled_link_takes_its_time() {
 
 #[tokio::test]
 async fn small_pieces_arrive_apart_when_they_are_read_at_once() {
-    let link = Link::default();
+    let link = ProxyLink::default();
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
-    link.set(Direction::ToServer, Flow { slice: Some(3), rate: Some(300), ..Flow::default() });
+    link.set_flow(Direction::ToServer, Flow { slice: Some(3), rate: Some(300), ..Flow::default() });
     client.write_all(b"abcdefg").await.unwrap();
     let mut sizes = Vec::new();
     while sizes.iter().sum::<usize>() < 7 {
@@ -262,13 +262,13 @@ async fn small_pieces_arrive_apart_when_they_are_read_at_once() {
 
 #[tokio::test]
 async fn ends_are_told_apart_by_their_addresses_and_keep_them() {
-    let (one, other) = (Link::default(), Link::default());
+    let (one, other) = (ProxyLink::default(), ProxyLink::default());
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap().to_string();
     let source = |text: &str| text.parse::<IpAddr>().unwrap();
     let links = vec![(source("127.0.0.2"), one.clone()), (source("127.0.0.3"), other.clone())];
-    let others = Link::default();
-    let proxy = Proxy::by_source("127.0.0.1:0", &address, links, others.clone()).await.unwrap();
+    let others = ProxyLink::default();
+    let proxy = Proxy::start_by_source("127.0.0.1:0", &address, links, others.clone()).await.unwrap();
     let from = async |text: &str| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((source(text), 0).into()).unwrap();
@@ -277,7 +277,7 @@ async fn ends_are_told_apart_by_their_addresses_and_keep_them() {
     let mut held_client = from("127.0.0.2").await;
     let (mut held_server, seen) = server.accept().await.unwrap();
     assert_eq!(seen.ip(), source("127.0.0.2"));
-    one.set(Direction::ToServer, held());
+    one.set_flow(Direction::ToServer, held());
     held_client.write_all(b"x").await.unwrap();
     let mut free_client = from("127.0.0.3").await;
     let (mut free_server, seen) = server.accept().await.unwrap();
@@ -292,7 +292,7 @@ async fn ends_are_told_apart_by_their_addresses_and_keep_them() {
 
 #[tokio::test]
 async fn commands_are_counted_where_the_protocol_is_known() {
-    let link = Link::counting(|| Box::<RedisCommands>::default());
+    let link = ProxyLink::with_counter(|| Box::<RedisCommands>::default());
     let (server, proxy) = behind(&link).await;
     let (mut client, mut accepted) = pair(&server, &proxy).await;
     for _ in 0..5 {

@@ -9,13 +9,13 @@ mod truth;
 
 use recorder::journal::MemorySink;
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
-use recorder::system::{Isolation, find_program, isolated};
-use recorder::{Clock, Counts, Journal, Outcome, RunSettings, Stop, run};
+use recorder::system::{NetworkIsolation, find_program, run_isolated};
+use recorder::{Clock, Journal, RunCounts, RunOutcome, RunSettings, Stop, run};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use truth::{Op, linearizable, operations, settings};
-use workloads::{Kind, Settings};
+use workloads::{WorkloadKind, WorkloadSettings};
 
 fn can_run(test: &str) -> bool {
     if let Err(why) = find_program("redis-sentinel", "redis-sentinel") {
@@ -25,7 +25,7 @@ fn can_run(test: &str) -> bool {
     true
 }
 
-fn record(settings: &RunSettings, wait: Option<(u32, Duration)>) -> Option<(Outcome, Vec<Op>)> {
+fn record(settings: &RunSettings, wait: Option<(u32, Duration)>) -> Option<(RunOutcome, Vec<Op>)> {
     record_as(settings, wait, false)
 }
 
@@ -33,28 +33,29 @@ fn record_as(
     settings: &RunSettings,
     wait: Option<(u32, Duration)>,
     confirms_reads: bool,
-) -> Option<(Outcome, Vec<Op>)> {
-    isolated(|isolation| async move {
-        if let (Isolation::Shared(why), false) = (&isolation, settings.plan.episodes.is_empty()) {
+) -> Option<(RunOutcome, Vec<Op>)> {
+    run_isolated(|isolation| async move {
+        if let (NetworkIsolation::Shared(why), false) = (&isolation, settings.plan.episodes.is_empty()) {
             eprintln!("skipped: {why}");
             return None;
         }
         let mut cluster = SentinelCluster::start(SentinelOptions::default(), isolation).await.unwrap();
-        cluster.can(&settings.plan).unwrap();
-        let store = cluster.store(settings.workload.kind, false, wait, Duration::from_secs(60));
+        cluster.check_plan(&settings.plan).unwrap();
+        let store = cluster.open_store(settings.workload.kind, false, wait, Duration::from_secs(60));
         let store = if confirms_reads { store.confirming_reads() } else { store };
-        let (clock, sink) = (Clock::real(), MemorySink::default());
+        let (clock, sink) = (Clock::start_real(), MemorySink::default());
         let journal = Arc::new(Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").unwrap());
-        let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+        let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
         let outcome = run(store, &mut cluster, settings, clock, journal, counts, stop).await.unwrap();
         Some((outcome, operations(&sink.bytes())))
     })
 }
 
 /// A partition of the primary, with the load on until well after the heal: see `stores::redis_sentinel`.
-fn partition(seed: u64, kind: Kind) -> RunSettings {
-    let read_share = if kind == Kind::Set { 0.01 } else { 0.5 };
-    let workload = Settings { kind, keys: 20, sessions: 9, read_share, ..Settings::new(seed) };
+fn partition(seed: u64, kind: WorkloadKind) -> RunSettings {
+    let read_share = if kind == WorkloadKind::Set { 0.01 } else { 0.5 };
+    let workload =
+        WorkloadSettings { kind, keys: 20, sessions: 9, read_share, ..WorkloadSettings::new(seed) };
     let mut settings = settings(workload, &["partition@2s+6s"], 3, 8);
     settings.load = "600/s".parse().unwrap();
     settings.workers = 9;
@@ -90,7 +91,7 @@ fn a_partition_loses_acknowledged_writes() {
     if !can_run("a_partition_loses_acknowledged_writes") {
         return;
     }
-    let Some((outcome, operations)) = record(&partition(1, Kind::Set), None) else { return };
+    let Some((outcome, operations)) = record(&partition(1, WorkloadKind::Set), None) else { return };
     let (lost, added) = lost_elements(&operations);
     eprintln!("partition: {:?}, {lost} of {added} acknowledged elements lost", outcome.tally);
     assert_eq!((outcome.unread.objects.len(), failed_but_present(&operations)), (0, 0));
@@ -103,7 +104,7 @@ fn with_wait_a_partition_loses_nothing() {
         return;
     }
     let wait = Some((1, Duration::from_millis(300)));
-    let Some((outcome, operations)) = record(&partition(2, Kind::Set), wait) else { return };
+    let Some((outcome, operations)) = record(&partition(2, WorkloadKind::Set), wait) else { return };
     let (lost, added) = lost_elements(&operations);
     eprintln!("partition, WAIT 1: {:?}, {lost} of {added} acknowledged elements lost", outcome.tally);
     assert_eq!((outcome.unread.objects.len(), failed_but_present(&operations), lost), (0, 0, 0));
@@ -115,7 +116,7 @@ fn in_a_partition_both_sides_read_and_one_of_them_is_stale() {
     if !can_run("in_a_partition_both_sides_read_and_one_of_them_is_stale") {
         return;
     }
-    let Some((outcome, operations)) = record(&partition(3, Kind::Register), None) else { return };
+    let Some((outcome, operations)) = record(&partition(3, WorkloadKind::Register), None) else { return };
     let stale = truth::stale_reads(&operations);
     eprintln!("partition, registers: {:?}, {stale} stale reads", outcome.tally);
     assert!(linearizable(&operations).is_err() && stale > 100);
@@ -128,7 +129,9 @@ fn with_confirmed_reads_no_side_of_a_partition_is_stale() {
         return;
     }
     let wait = Some((1, Duration::from_millis(300)));
-    let Some((outcome, operations)) = record_as(&partition(4, Kind::Register), wait, true) else { return };
+    let Some((outcome, operations)) = record_as(&partition(4, WorkloadKind::Register), wait, true) else {
+        return;
+    };
     let unconfirmed = operations.iter().filter(|op| op.f == "read" && op.outcome == "fail").count();
     eprintln!("partition, WAIT 1 after reads too: {:?}, {unconfirmed} reads did not count", outcome.tally);
     linearizable(&operations).unwrap();
@@ -140,7 +143,7 @@ fn without_faults_the_primary_is_linearizable() {
     if !can_run("without_faults_the_primary_is_linearizable") {
         return;
     }
-    let mut settings = settings(Settings::new(3), &[], 3, 4);
+    let mut settings = settings(WorkloadSettings::new(3), &[], 3, 4);
     settings.load = "600/s".parse().unwrap();
     let Some((outcome, operations)) = record(&settings, None) else { return };
     linearizable(&operations).unwrap();
@@ -152,7 +155,7 @@ fn kill_pause_and_restart_are_survived_and_leave_nothing_behind() {
     if !can_run("kill_pause_and_restart_are_survived_and_leave_nothing_behind") {
         return;
     }
-    let workload = Settings { keys: 20, sessions: 9, ..Settings::new(4) };
+    let workload = WorkloadSettings { keys: 20, sessions: 9, ..WorkloadSettings::new(4) };
     let mut settings =
         settings(workload, &["kill@1s+5s", "pause:replica@7s+1s", "restart:replica@9s"], 3, 10);
     settings.after_heal = Duration::from_secs(5);
@@ -182,7 +185,7 @@ fn a_panic_leaves_nothing_running() {
     }
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        isolated(|isolation| async move {
+        run_isolated(|isolation| async move {
             let mut cluster = SentinelCluster::start(SentinelOptions::default(), isolation).await.unwrap();
             let strike: workloads::Strike = "pause:n2".parse().unwrap();
             let target = strike.target.unwrap();

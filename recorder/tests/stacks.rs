@@ -13,14 +13,14 @@ use recorder::stores::express_redis::{self, ExpressCluster};
 use recorder::stores::memcached::{self, MemcachedCluster};
 use recorder::stores::postgres::{self, PostgresCluster};
 use recorder::stores::switches::Switches;
-use recorder::system::{Isolation, Needs, ServerError, isolated};
-use recorder::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
+use recorder::system::{MachineNeeds, NetworkIsolation, ServerError, run_isolated};
+use recorder::{Clock, Journal, Nemesis, RunCounts, RunOutcome, RunSettings, Stop, Store, run};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use truth::sessions::{lost_actions, repeated_actions};
 use truth::{Op, linearizable, lost_writes, operations, settings, stale_reads};
-use workloads::{Churn, Kind, Settings};
+use workloads::{Churn, WorkloadKind, WorkloadSettings};
 
 const LIVES: Duration = Duration::from_secs(60);
 
@@ -28,18 +28,18 @@ async fn drive<S: Store, N: Nemesis>(
     store: S,
     nemesis: &mut N,
     settings: &RunSettings,
-) -> (Outcome, Vec<Op>) {
-    let (clock, sink) = (Clock::real(), MemorySink::default());
+) -> (RunOutcome, Vec<Op>) {
+    let (clock, sink) = (Clock::start_real(), MemorySink::default());
     let journal = Arc::new(Journal::new(sink.clone(), clock.clone(), "{\"steadfast\":1}").unwrap());
-    let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
+    let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     let outcome = run(store, nemesis, settings, clock, journal, counts, stop).await.unwrap();
     (outcome, operations(&sink.bytes()))
 }
 
 /// The cluster, or nothing where a program is missing or links cannot be broken: then the test is skipped.
-fn started<C>(isolation: &Isolation, result: Result<C, ServerError>) -> Option<C> {
+fn started<C>(isolation: &NetworkIsolation, result: Result<C, ServerError>) -> Option<C> {
     match (isolation, result) {
-        (Isolation::Shared(why), _) => eprintln!("skipped: {why}"),
+        (NetworkIsolation::Shared(why), _) => eprintln!("skipped: {why}"),
         (_, Err(why @ ServerError::NoProgram { .. })) => eprintln!("skipped: {why}"),
         (_, Err(ServerError::System(why))) if why.contains("npm ci") => eprintln!("skipped: {why}"),
         (_, result) => return Some(result.unwrap_or_else(|why| panic!("{why}"))),
@@ -52,18 +52,18 @@ fn switches(known: &'static [recorder::stores::switches::Switch], words: &[&str]
 }
 
 fn registers(seed: u64, strikes: &[&str], nodes: usize, seconds: u64) -> RunSettings {
-    let workload = Settings { keys: 10, sessions: 9, ..Settings::new(seed) };
+    let workload = WorkloadSettings { keys: 10, sessions: 9, ..WorkloadSettings::new(seed) };
     let mut settings = settings(workload, strikes, nodes, seconds);
     settings.load = "300/s".parse().unwrap();
     settings.workers = 9;
     settings
 }
 
-fn on_etcd(settings: &RunSettings, serializable: bool) -> Option<(Outcome, Vec<Op>)> {
-    isolated(|isolation| async move {
+fn on_etcd(settings: &RunSettings, serializable: bool) -> Option<(RunOutcome, Vec<Op>)> {
+    run_isolated(|isolation| async move {
         let mut cluster = started(&isolation, EtcdCluster::start(isolation.clone()).await)?;
-        cluster.can(&settings.plan).unwrap();
-        let store = cluster.store(settings.workload.kind, serializable, LIVES);
+        cluster.check_plan(&settings.plan).unwrap();
+        let store = cluster.open_store(settings.workload.kind, serializable, LIVES);
         Some(drive(store, &mut cluster, settings).await)
     })
 }
@@ -90,7 +90,8 @@ fn serializable_reads_at_a_member_of_etcd_that_is_cut_off_are_stale() {
 }
 
 fn orders(seed: u64, strikes: &[&str], nodes: usize, seconds: u64) -> RunSettings {
-    let mut workload = Settings { kind: Kind::Session, sessions: 9, ..Settings::new(seed) };
+    let mut workload =
+        WorkloadSettings { kind: WorkloadKind::Session, sessions: 9, ..WorkloadSettings::new(seed) };
     workload.lives.act_share = 0.4;
     let mut settings = settings(workload, strikes, nodes, seconds);
     settings.workers = 9;
@@ -113,15 +114,15 @@ fn etcd_without_its_leader_does_each_order_once() {
 }
 
 /// The standby is cut off, and then the primary dies: what it acknowledged alone is gone with it.
-fn on_postgres(seed: u64, commit: &str) -> Option<(Outcome, Vec<Op>)> {
+fn on_postgres(seed: u64, commit: &str) -> Option<(RunOutcome, Vec<Op>)> {
     let mut settings = registers(seed, &["partition:primary@1s+4s", "kill:primary@2500ms+1s"], 2, 5);
     // So many that few are written again after the promotion, which would hide what was lost.
     settings.workload.keys = 400;
-    isolated(|isolation| async move {
+    run_isolated(|isolation| async move {
         let switches = switches(postgres::SWITCHES, &[&format!("commit={commit}"), "promote-after=500ms"]);
         let mut cluster = started(&isolation, PostgresCluster::start(&switches, isolation.clone()).await)?;
-        cluster.can(&settings.plan).unwrap();
-        let store = cluster.store(Kind::Register, false, LIVES);
+        cluster.check_plan(&settings.plan).unwrap();
+        let store = cluster.open_store(WorkloadKind::Register, false, LIVES);
         Some(drive(store, &mut cluster, &settings).await)
     })
 }
@@ -145,11 +146,11 @@ fn postgres_that_waits_for_its_standby_loses_none() {
     assert!(operations.iter().any(|op| op.ok() && op.f == "write" && op.invoked_ns > 4_500_000_000));
 }
 
-fn on_memcached(settings: &RunSettings) -> Option<(Outcome, Vec<Op>)> {
-    isolated(|isolation| async move {
+fn on_memcached(settings: &RunSettings) -> Option<(RunOutcome, Vec<Op>)> {
+    run_isolated(|isolation| async move {
         let switches = switches(memcached::SWITCHES, &[]);
         let mut cluster = started(&isolation, MemcachedCluster::start(&switches, isolation.clone()).await)?;
-        let store = cluster.store(settings.workload.kind, LIVES);
+        let store = cluster.open_store(settings.workload.kind, LIVES);
         Some(drive(store, &mut cluster, settings).await)
     })
 }
@@ -179,7 +180,8 @@ fn memcached_forgets_all_when_it_restarts() {
 
 fn sessions(seed: u64, strikes: &[&str], seconds: u64) -> RunSettings {
     let churn = Churn { mean_operations: Some(12.0), lasting_share: 0.0 };
-    let workload = Settings { kind: Kind::Session, sessions: 9, churn, ..Settings::new(seed) };
+    let workload =
+        WorkloadSettings { kind: WorkloadKind::Session, sessions: 9, churn, ..WorkloadSettings::new(seed) };
     let mut settings = settings(workload, strikes, 3, seconds);
     settings.load = "100/s".parse().unwrap();
     settings.workers = 9;
@@ -189,16 +191,17 @@ fn sessions(seed: u64, strikes: &[&str], seconds: u64) -> RunSettings {
     settings
 }
 
-fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(Outcome, Vec<Op>)> {
-    isolated(|isolation| async move {
+fn on_express(settings: &RunSettings, words: &[&str]) -> Option<(RunOutcome, Vec<Op>)> {
+    run_isolated(|isolation| async move {
         let switches = switches(express_redis::SWITCHES, words);
-        let cluster = ExpressCluster::start(switches, LIVES, isolation.clone(), Needs::default()).await;
+        let cluster =
+            ExpressCluster::start(switches, LIVES, isolation.clone(), MachineNeeds::default()).await;
         let mut cluster = started(&isolation, cluster)?;
-        cluster.can(&settings.plan).unwrap();
-        let store = cluster.store(false).unwrap();
+        cluster.check_plan(&settings.plan).unwrap();
+        let store = cluster.open_store(false).unwrap();
         // What is configured badly need not do what its description says.
         if words.is_empty() {
-            store.probe().await.unwrap();
+            store.probe_application().await.unwrap();
         }
         Some(drive(store, &mut cluster, settings).await)
     })

@@ -234,7 +234,7 @@ impl AskArgs {
         let mut initial = InitialValues::default();
         for Beginning { key, value } in self.init {
             let set = match key {
-                Some(key) => initial.set_of_key(&key, &value),
+                Some(key) => initial.set_for_key(&key, &value),
                 None => initial.set_default(&value),
             };
             set.expect("it was parsed as JSON");

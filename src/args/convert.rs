@@ -1,7 +1,7 @@
 //! `steadfast convert`.
 
 use super::names::ReadingArgs;
-use histories::format::Target;
+use histories::format::TargetFormat;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -44,33 +44,33 @@ pub(crate) enum Written {
     DbcopBincode,
 }
 
-impl From<Written> for Target {
-    fn from(written: Written) -> Target {
+impl From<Written> for TargetFormat {
+    fn from(written: Written) -> TargetFormat {
         match written {
-            Written::Native => Target::Native,
-            Written::Edn => Target::Edn,
-            Written::Otlp => Target::Otlp,
-            Written::Plume => Target::Plume,
-            Written::Awdit => Target::Awdit,
-            Written::DbcopJson => Target::DbcopJson,
-            Written::DbcopBincode => Target::DbcopBincode,
+            Written::Native => TargetFormat::Native,
+            Written::Edn => TargetFormat::Edn,
+            Written::Otlp => TargetFormat::Otlp,
+            Written::Plume => TargetFormat::Plume,
+            Written::Awdit => TargetFormat::Awdit,
+            Written::DbcopJson => TargetFormat::DbcopJson,
+            Written::DbcopBincode => TargetFormat::DbcopBincode,
         }
     }
 }
 
 impl ConvertArgs {
     /// The format to write: what was asked for, or what the name says.
-    pub(crate) fn written(&self) -> Result<Target, String> {
+    pub(crate) fn written(&self) -> Result<TargetFormat, String> {
         if let Some(format) = self.to {
             return Ok(format.into());
         }
         let name = self.output.to_string_lossy().to_ascii_lowercase();
         let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
         match name.rsplit_once('.') {
-            Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(Target::Otlp),
-            Some((_, "jsonl")) => Ok(Target::Native),
-            Some((_, "edn")) => Ok(Target::Edn),
-            Some((_, "bincode")) => Ok(Target::DbcopBincode),
+            Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(TargetFormat::Otlp),
+            Some((_, "jsonl")) => Ok(TargetFormat::Native),
+            Some((_, "edn")) => Ok(TargetFormat::Edn),
+            Some((_, "bincode")) => Ok(TargetFormat::DbcopBincode),
             _ => Err(format!(
                 "the name {} tells no format that can be written; say --to native, edn, otlp, plume, awdit, \
                  dbcop-json or dbcop-bincode",

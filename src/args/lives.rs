@@ -1,8 +1,8 @@
 //! How sessions live in the session workload.
 
-use recorder::stores::embedded::Writes;
+use recorder::stores::embedded::FieldWriteMode;
 use std::str::FromStr;
-use workloads::{Churn, Kind, Lives};
+use workloads::{Churn, LifecycleSettings, WorkloadKind};
 
 /// How many operations a session of the embedded store does on average, unless told otherwise.
 const CHURN_DEFAULT: f64 = 30.0;
@@ -42,14 +42,14 @@ pub(crate) struct LivesArgs {
     start: Start,
     /// embedded: how a field is written: per-field, or whole-blob as web frameworks do
     #[arg(long, value_name = "NAME", value_parser = Writes::from_str, default_value = "per-field", help_heading = "Store")]
-    pub(crate) writes: Writes,
+    pub(crate) writes: FieldWriteMode,
 }
 
 impl LivesArgs {
     /// What is meant, for a store of ours that knows actions and forgets sessions, or for another.
-    pub(crate) fn plan(&self, embedded: bool) -> Lives {
+    pub(crate) fn plan(&self, embedded: bool) -> LifecycleSettings {
         let usual = |share: f64| if embedded { share } else { 0.0 };
-        Lives {
+        LifecycleSettings {
             fields: usize::from(self.fields),
             act_share: self.actions.unwrap_or(usual(0.05)),
             login_share: self.logins,
@@ -59,9 +59,9 @@ impl LivesArgs {
     }
 
     /// Whether everything is to be there before the load begins.
-    pub(crate) fn warm_start(&self, kind: Kind) -> Result<bool, String> {
+    pub(crate) fn warm_start(&self, kind: WorkloadKind) -> Result<bool, String> {
         match (self.start, kind) {
-            (Start::Warm, Kind::Queue) => {
+            (Start::Warm, WorkloadKind::Queue) => {
                 Err("--start warm reads everything once, and a queue has no reads".to_owned())
             }
             (start, _) => Ok(start == Start::Warm),

@@ -4,7 +4,7 @@ use super::stores::StoreChoice;
 use crate::objectives::Objective;
 use recorder::RunSettings;
 use std::path::PathBuf;
-use workloads::Kind;
+use workloads::WorkloadKind;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct MeasuringArgs {
@@ -64,7 +64,7 @@ fn impossible(name: &str, settings: &RunSettings, store: StoreChoice) -> Option<
     let kind = settings.workload.kind;
     let any_of =
         |names: &[&str]| names.iter().any(|one| name == *one || name.starts_with(&format!("{one}.")));
-    let sessions = kind == Kind::Session;
+    let sessions = kind == WorkloadKind::Session;
     let of_sessions =
         ["lost-sessions", "lost-renewals", "recovery-with-state", "recovered-with-state", "lost-actions"];
     if any_of(&of_sessions) || name == "duplicated-actions" {
@@ -75,7 +75,7 @@ fn impossible(name: &str, settings: &RunSettings, store: StoreChoice) -> Option<
             return Some("no user asks for an action. Pass --actions 0.1, or another share.".to_owned());
         }
     }
-    let registers = matches!(kind, Kind::Register | Kind::CasRegister);
+    let registers = matches!(kind, WorkloadKind::Register | WorkloadKind::CasRegister);
     let of_values = ["lost-writes", "recovery-point", "stale-reads", "staleness"];
     if any_of(&of_values) && !registers && !sessions {
         let kind = kind.name();
@@ -96,7 +96,7 @@ fn impossible(name: &str, settings: &RunSettings, store: StoreChoice) -> Option<
         return Some("no fault strikes. Pass --faults (`steadfast faults` lists them).".to_owned());
     }
     let by_replica = any_of(&["convergence", "divergent-keys"]);
-    if by_replica && !store.shows_replicas(kind) {
+    if by_replica && !store.can_read_replicas(kind) {
         return Some(format!(
             "the replicas of {} cannot be read one by one with this workload. Take embedded with --workload session, \
              redis-sentinel or postgres.",

@@ -18,11 +18,13 @@ use crate::report::Format;
 use checker::{Assume, BankRules, FailedCas, InitialValues, Property};
 use recorder::RunSettings;
 use recorder::stores::backend::Choices;
-use recorder::stores::embedded::{Bug, Options, Reads, Replication};
+use recorder::stores::embedded::{Bug, EmbeddedOptions, ReadRouting, ReplicationMode};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
-use workloads::{Distribution, Kind, Load, Plan, Scenario, Schedule, Settings, Strike, Timing};
+use workloads::{
+    Distribution, FaultSchedule, Load, Plan, Scenario, Strike, Timing, WorkloadKind, WorkloadSettings,
+};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct RunArgs {
@@ -35,7 +37,7 @@ pub(crate) struct RunArgs {
 
     /// What is done [default: register; session where a stack keeps nothing else]
     #[arg(long, value_name = "NAME", value_parser = Kind::from_str, help_heading = "Workload")]
-    workload: Option<Kind>,
+    workload: Option<WorkloadKind>,
     /// What everything random follows from; under simulation the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
     pub(super) seed: u64,
@@ -106,10 +108,10 @@ pub(crate) struct RunArgs {
 
     /// embedded: when a write is acknowledged: async, semi-sync or quorum
     #[arg(long, value_name = "NAME", value_parser = Replication::from_str, default_value = "async", help_heading = "Store")]
-    replication: Replication,
+    replication: ReplicationMode,
     /// embedded: who answers reads: primary, any, or sticky (any, but one for a session)
     #[arg(long, value_name = "NAME", value_parser = Reads::from_str, default_value = "primary", help_heading = "Store")]
-    reads: Reads,
+    reads: ReadRouting,
     /// embedded: how many nodes there are
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(2..=15), help_heading = "Store")]
     nodes: u16,
@@ -290,7 +292,7 @@ impl RunArgs {
     /// What was chosen of what is particular to stores.
     fn choices(&self) -> Result<Choices, String> {
         Ok(Choices {
-            embedded: Options {
+            embedded: EmbeddedOptions {
                 nodes: usize::from(self.nodes),
                 replication: self.replication,
                 reads: self.reads,
@@ -322,10 +324,10 @@ impl RunArgs {
         files.into_iter().flatten().map(Path::to_owned).collect()
     }
 
-    fn settings(&self, kind: Kind, choices: &Choices) -> Result<Settings, String> {
-        let lists = kind == Kind::ListAppend;
-        let lives = kind == Kind::Session && self.store.has_lives();
-        let mut settings = Settings {
+    fn settings(&self, kind: WorkloadKind, choices: &Choices) -> Result<WorkloadSettings, String> {
+        let lists = kind == WorkloadKind::ListAppend;
+        let lives = kind == WorkloadKind::Session && self.store.has_session_lifecycles();
+        let mut settings = WorkloadSettings {
             kind,
             keys: self.keys as usize,
             key_distribution: self.key_distribution,
@@ -336,7 +338,7 @@ impl RunArgs {
             read_share: self.read_share,
             values: self.values,
             writes_per_key: lists.then_some(32),
-            ..Settings::new(self.seed)
+            ..WorkloadSettings::new(self.seed)
         };
         self.finer.apply(&mut settings)?;
         settings.run = match (settings.run.take(), self.store.is_simulated()) {
@@ -345,16 +347,16 @@ impl RunArgs {
             (None, false) => Some(random_run_name()),
             (name, _) => name,
         };
-        settings.lacks = self.store.lacks(choices);
+        settings.lacks = self.store.unsupported_functions(choices);
         Ok(settings)
     }
 
-    fn schedule(&self, choices: &Choices) -> Result<Schedule, String> {
+    fn schedule(&self, choices: &Choices) -> Result<FaultSchedule, String> {
         let schedule = match &self.schedule {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|why| format!("failed to read {}: {why}", file.display()))?;
-                Schedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?
+                FaultSchedule::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?
             }
             None => {
                 let mut asked: Vec<&str> = self.faults.iter().map(String::as_str).collect();
@@ -364,10 +366,10 @@ impl RunArgs {
                 asked.retain(|fault| *fault != "none");
                 let parse = |fault: &str| fault.parse::<Strike>().map_err(|why| why.to_string());
                 let strikes = asked.into_iter().map(parse).collect::<Result<_, _>>()?;
-                Schedule { strikes, timing: self.timing, length: self.fault_length }
+                FaultSchedule { strikes, timing: self.timing, length: self.fault_length }
             }
         };
-        schedule.strikes.iter().try_for_each(|strike| self.store.lets(strike, choices))?;
+        schedule.strikes.iter().try_for_each(|strike| self.store.check_strike(strike, choices))?;
         Ok(schedule)
     }
 }
@@ -402,7 +404,7 @@ impl JudgeArgs {
 }
 
 /// Strikes whose own start and length lead beyond the end of the faults: the plan ends them there.
-fn cut_faults(schedule: &Schedule, duration: Duration) -> Vec<String> {
+fn cut_faults(schedule: &FaultSchedule, duration: Duration) -> Vec<String> {
     let lasting = schedule.strikes.iter().filter(|strike| !strike.fault.is_momentary());
     let end = |strike: &Strike| Some((strike.at?.checked_add(strike.length?)?, strike.fault));
     let late = lasting.filter_map(end).filter(|(end, _)| *end > duration);

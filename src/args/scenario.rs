@@ -29,7 +29,8 @@ impl ScenarioArgs {
         let (_, run) = typed.subcommand().expect("only commands have scenarios");
         let store =
             run.get_raw("store").and_then(|mut words| words.next()).map(|word| word.to_string_lossy());
-        let options = scenario.options(store.as_deref().unwrap_or(super::stores::usual()), self.sound)?;
+        let options =
+            scenario.options_on_store(store.as_deref().unwrap_or(super::stores::usual()), self.sound)?;
         config::words(&options, &format!("the scenario {name}"), command, typed)
     }
 }

@@ -31,13 +31,13 @@ impl SessionArgs {
     pub(crate) fn rules(&self, history: &History) -> Result<SessionRules, String> {
         let ns =
             |duration: Duration| i64::try_from(duration.as_nanos()).map_err(|_| "a duration of centuries");
-        let told = SessionRules::of_header(history)?;
+        let told = SessionRules::from_header(history)?;
         let names = self.renewed_by.iter().map(String::as_str);
         Ok(SessionRules {
             time_to_live_ns: self.time_to_live.map(ns).transpose()?.or(told.time_to_live_ns),
             renewed_by: match self.renewed_by.as_slice() {
                 [] => told.renewed_by,
-                _ => RenewingOperations::of_names(names).map_err(|why| format!("--renewed-by: {why}"))?,
+                _ => RenewingOperations::from_names(names).map_err(|why| format!("--renewed-by: {why}"))?,
             },
             tolerance_ns: self.tolerance.tolerance.map(ns).transpose()?.unwrap_or(told.tolerance_ns),
         })

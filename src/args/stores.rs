@@ -5,14 +5,14 @@ use recorder::stores::backend::{ALL, Backend};
 use recorder::stores::http::Description;
 use recorder::stores::switches::Switches;
 use std::path::{Path, PathBuf};
-use workloads::Kind;
+use workloads::WorkloadKind;
 
 /// A store that was chosen.
 pub(crate) type StoreChoice = &'static dyn Backend;
 
 /// Parses the name of a store.
 pub(super) fn store() -> impl TypedValueParser<Value = StoreChoice> {
-    let names = ALL.iter().map(|store| PossibleValue::new(store.name()).help(store.line()));
+    let names = ALL.iter().map(|store| PossibleValue::new(store.name()).help(store.summary()));
     PossibleValuesParser::new(names).map(|name| find(&name).expect("one of the possible values"))
 }
 
@@ -96,8 +96,8 @@ fn read(file: &Path) -> Result<Description, String> {
 }
 
 /// What is done on a store: what was typed, else what it is there for.
-pub(super) fn kind(store: StoreChoice, typed: Option<Kind>) -> Result<Kind, String> {
-    let kinds = store.kinds();
+pub(super) fn kind(store: StoreChoice, typed: Option<WorkloadKind>) -> Result<WorkloadKind, String> {
+    let kinds = store.workload_kinds();
     match typed {
         Some(kind) if !kinds.is_empty() && !kinds.contains(&kind) => {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
@@ -109,6 +109,6 @@ pub(super) fn kind(store: StoreChoice, typed: Option<Kind>) -> Result<Kind, Stri
             ))
         }
         Some(kind) => Ok(kind),
-        None => Ok(kinds.first().copied().unwrap_or(Kind::Register)),
+        None => Ok(kinds.first().copied().unwrap_or(WorkloadKind::Register)),
     }
 }

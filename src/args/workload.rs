@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::Arc;
-use workloads::{Distribution, Kind, Settings, parse_bytes};
+use workloads::{Distribution, WorkloadKind, WorkloadSettings, parse_bytes};
 
 /// The largest payload: it is made anew in memory for each write, and again to compare what is read with it.
 const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
@@ -54,7 +54,7 @@ struct Sizes(u64, u64);
 
 impl WorkloadArgs {
     /// Puts into the settings what was asked for, or says which of it has no meaning there.
-    pub(crate) fn apply(&self, settings: &mut Settings) -> Result<(), String> {
+    pub(crate) fn apply(&self, settings: &mut WorkloadSettings) -> Result<(), String> {
         let kind = settings.kind;
         let in_vain = |option: &str, kinds: &str| {
             Err(format!("{option} means something for {kinds}, and the workload is {}", kind.name()))
@@ -62,19 +62,19 @@ impl WorkloadArgs {
         settings.session_distribution = self.session_distribution;
         settings.run.clone_from(&self.run_name);
         if let Some(Sizes(least, most)) = self.payload {
-            if kind != Kind::Session {
+            if kind != WorkloadKind::Session {
                 return in_vain("--payload", "session");
             }
             settings.payload_bytes = (least, most);
         }
         if let Some(steps) = self.steps {
-            if !matches!(kind, Kind::ListAppend | Kind::RwRegister) {
+            if !matches!(kind, WorkloadKind::ListAppend | WorkloadKind::RwRegister) {
                 return in_vain("--steps", "list-append and rw-register");
             }
             settings.steps = usize::from(steps);
         }
         if self.writes_per_key.is_some() {
-            if kind == Kind::Session {
+            if kind == WorkloadKind::Session {
                 return in_vain("--writes-per-key", "all but session");
             }
             settings.writes_per_key = self.writes_per_key;

@@ -6,7 +6,7 @@ use crate::input;
 use crate::output;
 use crate::output_file::write_by_name;
 use crate::progress::Progress;
-use histories::format::{Losses, Output, Sayable};
+use histories::format::{AcceptedLosses, Output, RepresentableHistory};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -26,13 +26,13 @@ fn convert(args: &ConvertArgs) -> Result<Exit, String> {
     let source = Source::of(args.input.clone());
     let read = input::load(&source, &args.reading, &progress)?;
     read.remarks.iter().for_each(|remark| output::remark(remark));
-    let losses = Losses { real_time: args.without_real_time };
+    let losses = AcceptedLosses { real_time: args.without_real_time };
     // Before the file is made: what is refused leaves nothing behind.
-    let sayable = Sayable::new(&read.history, target, losses).map_err(|unsayable| {
+    let sayable = RepresentableHistory::new(&read.history, target, losses).map_err(|unsayable| {
         let (name, format) = (source.name(), target.name());
         format!("{name} cannot be written as {format}:\n{unsayable}{}", advice(&unsayable.reasons))
     })?;
-    for what in sayable.left_out() {
+    for what in sayable.omitted_parts() {
         output::remark(&format!("left out, for {} has no place for them: {what}", target.name()));
     }
     progress.stage(&format!("writing {}", args.output.display()));

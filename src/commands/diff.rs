@@ -6,7 +6,7 @@ use crate::measuring::measured;
 use crate::progress::Progress;
 use crate::report::difference::{self, Difference};
 use crate::{input, output};
-use checker::measurements::{Change, Values, compare};
+use checker::measurements::{MetricChange, MetricValues, compare_runs};
 use histories::ValueId;
 use std::io::Write;
 
@@ -27,10 +27,10 @@ pub(crate) fn run(plan: &DiffPlan) -> Exit {
         a: names(&plan.a),
         b: names(&plan.b),
         noise: plan.noise,
-        compared: compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
+        compared: compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
     };
     let mut out = output::results(plan.color);
-    let exit = match difference.has(Change::Worse) {
+    let exit = match difference.has(MetricChange::Worse) {
         true => Exit::Violated,
         false => Exit::Holds,
     };
@@ -45,7 +45,7 @@ pub(super) fn measured_all(
     sources: &[Source],
     reading: &ReadingArgs,
     progress: &Progress,
-) -> Result<Vec<Values>, String> {
+) -> Result<Vec<MetricValues>, String> {
     let one = |source: &Source| {
         let loaded = input::load(source, reading, progress)?;
         loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));

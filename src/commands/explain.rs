@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::layout::plural;
 use crate::report::{Explains, sentence};
 use crate::timer::Timer;
-use checker::shrink::{self, Target};
+use checker::shrink::{self, ShrinkTarget};
 use checker::{Evidence, Limits, Property};
 use histories::History;
 use histories::format::{Output, write_native};
@@ -53,8 +53,9 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
     progress.stage(&format!("making {name} small"));
     let timer = Timer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let Some(part) = shrink::shrink(&checked.history, &checked.question, &target, &limits, EFFORT) else {
-        return Err(match limits.stopped() {
+    let Some(part) = shrink::shrink_violation(&checked.history, &checked.question, &target, &limits, EFFORT)
+    else {
+        return Err(match limits.stop_requested() {
             true => Refusal::Input(format!("{name}: --timeout ended before a smaller part was found")),
             false => Refusal::Internal(format!("the whole does not show its {} again", target.kind)),
         });
@@ -69,7 +70,7 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
         // It was checked as it is.
         checked.report.answers.retain(|answer| answer.property == target.property);
     } else {
-        checked.history = checked.history.part(&part.operations);
+        checked.history = checked.history.restrict_to(&part.operations);
         checked.question.asked = Some(vec![target.property]);
         let remarks = std::mem::take(&mut checked.report.remarks);
         let told = (&progress, &mut checked.times);
@@ -99,7 +100,7 @@ fn told(explains: &Explains, left: usize) -> String {
 }
 
 /// The first property that is violated, with its first anomaly.
-fn first_violation(checked: &Checked) -> Option<Target> {
+fn first_violation(checked: &Checked) -> Option<ShrinkTarget> {
     let findings = checked.findings("");
     let mut answers = checked.report.answers.iter();
     answers.find_map(|answer| {
@@ -110,7 +111,7 @@ fn first_violation(checked: &Checked) -> Option<Target> {
             }
             _ => told.operations,
         };
-        Some(Target { property: answer.property, kind: told.violation.kind, operations })
+        Some(ShrinkTarget { property: answer.property, kind: told.violation.kind, operations })
     })
 }
 

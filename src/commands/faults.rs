@@ -2,13 +2,13 @@
 
 use crate::exit::Exit;
 use recorder::stores::backend::ALL;
-use recorder::system::{Capabilities, own_users};
+use recorder::system::{Capabilities, enter_user_namespace};
 use std::fmt::Write as _;
 use workloads::{Fault, Strike};
 
 pub(crate) fn run() -> Exit {
     // As a run would; if it may not, what needs it is not possible, and says why.
-    let _ = own_users();
+    let _ = enter_user_namespace();
     let capabilities = Capabilities::probe();
     let names: Vec<String> =
         Fault::ALL.iter().map(|(name, parameter, _)| format!("{name}{parameter}")).collect();
@@ -39,6 +39,7 @@ pub(crate) fn run() -> Exit {
 
 /// On which stores a fault can be caused, and how.
 fn places(strike: &Strike, capabilities: &Capabilities) -> String {
-    let places: Vec<String> = ALL.iter().filter_map(|store| store.place(strike, capabilities)).collect();
+    let places: Vec<String> =
+        ALL.iter().filter_map(|store| store.describe_means(strike, capabilities)).collect();
     places.join(", ")
 }

@@ -34,7 +34,7 @@ fn whole(scenario: &Scenario) -> String {
         text += &(layout::wrapped(paragraph, output::width()).join("\n") + "\n");
     }
     for store in scenario.stores() {
-        let finds = scenario.finds(store);
+        let finds = scenario.expected_findings(store);
         let finds = if finds.is_empty() {
             "nothing: it is there to be measured".to_owned()
         } else {
@@ -42,14 +42,14 @@ fn whole(scenario: &Scenario) -> String {
         };
         text += &format!("\non {store}: finds {finds}\n");
         for sound in [false, true] {
-            if sound && !scenario.can_be_sound(store) {
-                let why = scenario.incurable(store).map_or(String::new(), |why| format!(": {why}"));
+            if sound && !scenario.has_sound_options(store) {
+                let why = scenario.reason_incurable(store).map_or(String::new(), |why| format!(": {why}"));
                 text += &format!("  no option prevents it{why}\n");
                 continue;
             }
             let flag = if sound { " --sound" } else { "" };
             text += &format!("  steadfast run {store} --scenario {}{flag}\n", scenario.name);
-            let options = scenario.options(store, sound).unwrap_or_default();
+            let options = scenario.options_on_store(store, sound).unwrap_or_default();
             for (name, value) in &options {
                 text += &format!("      {name} = {value}\n");
             }

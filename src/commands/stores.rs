@@ -8,9 +8,9 @@ pub(crate) fn run() -> Exit {
     let lines: Vec<(&str, String)> = ALL
         .iter()
         .map(|store| {
-            let line = match store.missing() {
-                Ok(()) => store.line().to_owned(),
-                Err(why) => format!("{}; not possible here: {why}", store.line()),
+            let line = match store.check_requirements() {
+                Ok(()) => store.summary().to_owned(),
+                Err(why) => format!("{}; not possible here: {why}", store.summary()),
             };
             (store.name(), line)
         })

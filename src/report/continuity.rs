@@ -284,7 +284,7 @@ impl<'a> Teller<'a> {
         format!(
             "{} (operation {} of {session}{})",
             words(history, id),
-            history.index(id),
+            history.operation_index(id),
             node.unwrap_or_default()
         )
     }

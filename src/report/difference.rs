@@ -3,7 +3,9 @@
 use super::layout::columns;
 use crate::objectives::{shown, shown_figure};
 use anstyle::{AnsiColor, Style};
-use checker::measurements::{Change, Compared, Figure, METRICS, Noise, Summary, Unit, Values};
+use checker::measurements::{
+    Figure, METRICS, MetricChange, MetricComparison, MetricValues, Noise, Summary, Unit,
+};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -22,17 +24,22 @@ pub(crate) struct Difference {
     pub(crate) a: Vec<String>,
     pub(crate) b: Vec<String>,
     pub(crate) noise: Noise,
-    pub(crate) compared: Vec<Compared>,
+    pub(crate) compared: Vec<MetricComparison>,
 }
 
 impl Difference {
-    pub(crate) fn has(&self, change: Change) -> bool {
+    pub(crate) fn has(&self, change: MetricChange) -> bool {
         self.compared.iter().any(|compared| compared.change == change)
     }
 
     /// In a word: the worst that there is.
     fn verdict(&self) -> &'static str {
-        let order = [Change::Worse, Change::NoiseUnknown, Change::BoundsOverlap, Change::Better];
+        let order = [
+            MetricChange::Worse,
+            MetricChange::NoiseUnknown,
+            MetricChange::BoundsOverlap,
+            MetricChange::Better,
+        ];
         order.into_iter().find(|&change| self.has(change)).map_or("same", word)
     }
 }
@@ -44,13 +51,13 @@ pub(crate) fn write(found: &Difference, form: Form, quiet: bool, out: &mut dyn W
     }
 }
 
-fn word(change: Change) -> &'static str {
+fn word(change: MetricChange) -> &'static str {
     match change {
-        Change::Better => "better",
-        Change::Worse => "worse",
-        Change::Same => "same",
-        Change::NoiseUnknown | Change::BoundsOverlap => "unknown",
-        Change::Missing => "missing",
+        MetricChange::Better => "better",
+        MetricChange::Worse => "worse",
+        MetricChange::Same => "same",
+        MetricChange::NoiseUnknown | MetricChange::BoundsOverlap => "unknown",
+        MetricChange::Missing => "missing",
     }
 }
 
@@ -62,14 +69,15 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
     if !quiet {
         writeln!(out, "A: {}\nB: {}\n", runs(&found.a), runs(&found.b))?;
     }
-    let order = [Change::Worse, Change::NoiseUnknown, Change::BoundsOverlap, Change::Better];
+    let order =
+        [MetricChange::Worse, MetricChange::NoiseUnknown, MetricChange::BoundsOverlap, MetricChange::Better];
     let of = |change| found.compared.iter().filter(move |compared| compared.change == change);
-    let told: Vec<&Compared> = order.into_iter().flat_map(of).collect();
+    let told: Vec<&MetricComparison> = order.into_iter().flat_map(of).collect();
     let lines = columns(&told.iter().map(|compared| row(compared)).collect::<Vec<_>>());
     for (line, compared) in lines.iter().zip(&told) {
         let color = match compared.change {
-            Change::Worse => AnsiColor::Red,
-            Change::Better => AnsiColor::Green,
+            MetricChange::Worse => AnsiColor::Red,
+            MetricChange::Better => AnsiColor::Green,
             _ => AnsiColor::Yellow,
         };
         let style = Style::new().fg_color(Some(color.into()));
@@ -83,8 +91,13 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
     if !told.is_empty() {
         writeln!(out)?;
     }
-    writeln!(out, "  {} the same, {} not measured in both", count(Change::Same), count(Change::Missing))?;
-    if found.has(Change::NoiseUnknown) {
+    writeln!(
+        out,
+        "  {} the same, {} not measured in both",
+        count(MetricChange::Same),
+        count(MetricChange::Missing)
+    )?;
+    if found.has(MetricChange::NoiseUnknown) {
         let (a, b, chance) = (found.a.len(), found.b.len(), shown(Unit::Share, found.noise.significance));
         writeln!(
             out,
@@ -95,15 +108,15 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-fn row(compared: &Compared) -> Vec<String> {
+fn row(compared: &MetricComparison) -> Vec<String> {
     let side = |summary: Option<Summary>| summary.map_or(String::new(), |summary| range(compared, &summary));
     let note = match (compared.change, compared.is_better()) {
-        (Change::BoundsOverlap, _) => "known between bounds only".to_owned(),
-        (Change::NoiseUnknown, Some(true)) => "looks better".to_owned(),
-        (Change::NoiseUnknown, _) => "looks worse".to_owned(),
+        (MetricChange::BoundsOverlap, _) => "known between bounds only".to_owned(),
+        (MetricChange::NoiseUnknown, Some(true)) => "looks better".to_owned(),
+        (MetricChange::NoiseUnknown, _) => "looks worse".to_owned(),
         _ => compared.probability.map_or(String::new(), |chance| format!("p = {chance:.3}")),
     };
-    let exact = |summary: Option<Summary>| summary.and_then(|summary| summary.median.exact());
+    let exact = |summary: Option<Summary>| summary.and_then(|summary| summary.median.exact_value());
     let change = exact(compared.a).zip(exact(compared.b)).map(|(a, b)| by(a, b)).unwrap_or_default();
     vec![
         format!("{:<7}", word(compared.change)),
@@ -117,7 +130,7 @@ fn row(compared: &Compared) -> Vec<String> {
 }
 
 /// The median, and of several runs what lies around it.
-fn range(compared: &Compared, summary: &Summary) -> String {
+fn range(compared: &MetricComparison, summary: &Summary) -> String {
     let unit = compared.metric.unit;
     let median = shown_figure(unit, summary.median);
     match (summary.count, summary.max.is_finite()) {
@@ -133,14 +146,14 @@ fn by(a: f64, b: f64) -> String {
 
 fn json(found: &Difference) -> Value {
     let summary = |summary: Summary| {
-        let median = match summary.median.exact() {
+        let median = match summary.median.exact_value() {
             Some(median) => json!(median),
             None => json!({"least": summary.median.least, "most": summary.median.upper_bound()}),
         };
         let max = summary.max.is_finite().then_some(summary.max);
         json!({"count": summary.count, "min": summary.min, "median": median, "max": max})
     };
-    let one = |compared: &Compared| {
+    let one = |compared: &MetricComparison| {
         let mut object = json!({
             "name": compared.metric.name,
             "change": word(compared.change),
@@ -164,12 +177,12 @@ fn json(found: &Difference) -> Value {
 }
 
 /// The figures of repeated runs, a line each: median, least and largest.
-pub(crate) fn repeated(runs: &[Values], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn repeated(runs: &[MetricValues], out: &mut dyn Write) -> io::Result<()> {
     let header = ["over the runs", "median", "min", "max", "of"].map(str::to_owned).to_vec();
     let mut rows = vec![header];
     for metric in METRICS {
         let figures: Vec<Figure> = runs.iter().filter_map(|values| values.get(metric)?.ok()).collect();
-        let Some(found) = Summary::of(&figures) else { continue };
+        let Some(found) = Summary::from_figures(&figures) else { continue };
         let most = if found.max.is_finite() { shown(metric.unit, found.max) } else { "unknown".to_owned() };
         rows.push(vec![
             metric.objective.to_owned(),

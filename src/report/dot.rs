@@ -45,7 +45,7 @@ fn first(findings: &Findings<'_>) -> Option<(&'static str, Graph)> {
     let mut anomalies: Vec<_> = findings.report.phenomena.iter().collect();
     anomalies.sort_by_key(|anomaly| !ruled_out(anomaly.phenomenon.name()));
     anomalies.into_iter().find_map(|anomaly| {
-        let cycle = anomaly.examples.iter().find_map(TransactionEvidence::cycle)?;
+        let cycle = anomaly.examples.iter().find_map(TransactionEvidence::deciding_cycle)?;
         Some((anomaly.phenomenon.name(), graph::of_transactions(findings.history, cycle)))
     })
 }

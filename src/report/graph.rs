@@ -65,7 +65,7 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
                 ids.push(op);
                 graph.nodes.push(match op {
                     Some(id) => Node {
-                        name: history.index(id).to_string(),
+                        name: history.operation_index(id).to_string(),
                         title: place(history, id),
                         lines: vec![describe::words(history, id)],
                     },
@@ -85,7 +85,12 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
                 InferenceRule::NotYet => "rw",
             },
         };
-        graph.edges.push(Edge { from, to, label, reason: causality::explain::reason(history, found, link) });
+        graph.edges.push(Edge {
+            from,
+            to,
+            label,
+            reason: causality::explain::describe_causal_link(history, found, link),
+        });
     }
     graph
 }
@@ -103,7 +108,7 @@ pub(crate) fn of_transactions(history: &History, cycle: &[Dependency]) -> Graph 
         from: at,
         to: (at + 1) % count,
         label: label(&edge.why),
-        reason: explain::because(history, edge, &name(at), &name(at + 1)),
+        reason: explain::describe_dependency(history, edge, &name(at), &name(at + 1)),
     };
     Graph {
         nodes: cycle.iter().enumerate().map(node).collect(),
@@ -127,12 +132,12 @@ fn place(history: &History, id: OpId) -> String {
     let session = history.session_text(history.session(id));
     let session = short(session);
     let session = if session.starts_with("process ") { session } else { format!("session {session}") };
-    format!("operation {}, {session}", history.index(id))
+    format!("operation {}, {session}", history.operation_index(id))
 }
 
 /// The micro-operations of a transaction, a line each.
 fn micros(history: &History, id: OpId) -> Vec<String> {
-    let text = explain::transaction(history, id);
+    let text = explain::describe_transaction(history, id);
     let all: Vec<&str> = text.split_inclusive(']').map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut lines: Vec<String> = all.iter().take(LINES_MAX).map(|line| cut(line)).collect();
     if let Some(more) = all.len().checked_sub(LINES_MAX).filter(|&more| more > 0) {
@@ -166,7 +171,8 @@ fn versions(history: &History, constraints: &[Constraint]) -> Graph {
             })
         };
         let (from, to) = (at(constraint.from), at(constraint.to));
-        let (label, reason) = (demand(constraint), sessions::explain::reason(history, constraint));
+        let (label, reason) =
+            (demand(constraint), sessions::explain::describe_constraint(history, constraint));
         graph.edges.push(Edge { from, to, label, reason });
     }
     graph
@@ -210,7 +216,7 @@ fn precedence(history: &History, core: &Core) -> Graph {
     let ops: Vec<Operation> = core.operations.iter().map(|&id| history.operation(id)).collect();
     for op in &ops {
         graph.nodes.push(Node {
-            name: history.index(op.id).to_string(),
+            name: history.operation_index(op.id).to_string(),
             title: place(history, op.id),
             lines: vec![describe::words(history, op.id)],
         });
@@ -264,7 +270,7 @@ mod tests {
 
     fn drawn(drawing: &str) -> Vec<(usize, usize, &'static str)> {
         let history = parse(drawing).expect("a drawing");
-        let core = Core::of_operations(KeyId::NONE, history.ids().collect());
+        let core = Core::minimal_core(KeyId::NONE, history.ids().collect());
         let graph = precedence(&history, &core);
         graph.edges.iter().map(|edge| (edge.from, edge.to, edge.label)).collect()
     }

@@ -162,7 +162,7 @@ fn anomaly<'a>(history: &History, told: Told<'_>) -> JsonAnomaly<'a> {
     JsonAnomaly {
         r#type: told.kind,
         key: key(history, told.key),
-        operations: told.operations.iter().map(|&id| history.index(id)).collect(),
+        operations: told.operations.iter().map(|&id| history.operation_index(id)).collect(),
         count: told.count,
         text: told.text,
         circumstances,
@@ -173,7 +173,7 @@ fn isolation(findings: &Findings<'_>) -> JsonIsolation {
     let names = |levels: &[IsolationLevel]| levels.iter().map(|level| level.name()).collect();
     // Found sorted by name.
     let anomaly_types = findings.report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
-    let (not, also_not) = findings.report.ruled_out();
+    let (not, also_not) = findings.report.ruled_out_levels();
     JsonIsolation { anomaly_types, not: names(&not), also_not: names(&also_not) }
 }
 

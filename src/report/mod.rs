@@ -159,14 +159,14 @@ impl<'a> Findings<'a> {
                 vec![one(sentence::meaning(kind), sentence::sentence(history, violation))]
             }
             Evidence::Phenomenon(phenomenon) => {
-                let found = self.report.phenomenon(*phenomenon);
+                let found = self.report.find_anomaly(*phenomenon);
                 let example = |example: &'a TransactionEvidence| Told {
                     key: isolation::key(example),
                     operations: isolation::operations(example),
                     count: found.map(|found| found.count),
                     ..one(
                         isolation::meaning(*phenomenon),
-                        checker::transactions::explain::text(history, example),
+                        checker::transactions::explain::describe_evidence(history, example),
                     )
                 };
                 found.map_or_else(Vec::new, |found| found.examples.iter().map(example).collect())
@@ -177,8 +177,8 @@ impl<'a> Findings<'a> {
             }
             Evidence::Breach(evidence) => {
                 let breach = Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() };
-                let text = breaches::explain::text(history, &breach);
-                vec![one(breaches::explain::meaning(kind), text)]
+                let text = breaches::explain::describe_breach(history, &breach);
+                vec![one(breaches::explain::describe_kind(kind), text)]
             }
         }
     }

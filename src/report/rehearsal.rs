@@ -6,7 +6,7 @@
 use super::layout;
 use crate::args::RunPlan;
 use std::time::Duration;
-use workloads::{Episode, Kind, format_duration};
+use workloads::{Episode, WorkloadKind, format_duration};
 
 /// How many columns the drawing has.
 const COLUMNS: u64 = 60;
@@ -47,7 +47,7 @@ fn moments(plan: &RunPlan) -> Vec<(u64, String)> {
     if settings.warm_start {
         let (count, clients) = (settings.workload.sessions, settings.workers);
         let there = match settings.workload.kind {
-            Kind::Session => {
+            WorkloadKind::Session => {
                 format!("{count} sessions are created and read once by each of {clients} clients")
             }
             _ => format!("everything is read once by each of {clients} clients"),

@@ -24,7 +24,7 @@ impl Report for Sarif {
                     false => format!("not {level}: {}", anomaly.text),
                 };
                 let operations: Vec<u64> =
-                    anomaly.operations.iter().map(|&id| findings.history.index(id)).collect();
+                    anomaly.operations.iter().map(|&id| findings.history.operation_index(id)).collect();
                 self.result(
                     anomaly.kind,
                     "error",

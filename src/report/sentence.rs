@@ -11,8 +11,12 @@ use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 pub(crate) fn sentence(history: &History, anomaly: &Violation) -> String {
     let core = match &anomaly.evidence {
         Evidence::Core(core) => core,
-        Evidence::Cycle(cycle) => return checker::sessions::explain::sentence(history, cycle),
-        Evidence::Causal(found) => return checker::causality::explain::sentence(history, found),
+        Evidence::Cycle(cycle) => {
+            return checker::sessions::explain::describe_version_refutation(history, cycle);
+        }
+        Evidence::Causal(found) => {
+            return checker::causality::explain::describe_causal_refutation(history, found);
+        }
         Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => return String::new(),
     };
     let told = match anomaly.kind.as_str() {
@@ -125,7 +129,8 @@ pub(crate) fn conditions(history: &History, anomaly: &Violation) -> Vec<String> 
     let Evidence::Core(core) = &anomaly.evidence else { return Vec::new() };
     let mut conditions = Vec::new();
     if !core.writes_only.is_empty() {
-        let numbers: Vec<String> = core.writes_only.iter().map(|&id| history.index(id).to_string()).collect();
+        let numbers: Vec<String> =
+            core.writes_only.iter().map(|&id| history.operation_index(id).to_string()).collect();
         conditions
             .push(format!("of {} it only matters what was written, not what was found", numbers.join(", ")));
     }
@@ -225,7 +230,7 @@ fn lost_update(history: &History, core: &[OpId]) -> Option<String> {
 fn who(history: &History, op: &Operation) -> String {
     let session = describe::short(history.session_text(op.session));
     let session = if session.starts_with("process ") { session } else { format!("session {session}") };
-    format!("{} (operation {}, {session})", words(history, op.id), history.index(op.id))
+    format!("{} (operation {}, {session})", words(history, op.id), history.operation_index(op.id))
 }
 
 fn is_read(op: &Operation) -> bool {

@@ -153,13 +153,13 @@ impl Text {
                 writeln!(out, "  and {more} more")?;
             }
         }
-        let (not, also_not) = findings.report.ruled_out();
+        let (not, also_not) = findings.report.ruled_out_levels();
         let names = |levels: &[IsolationLevel]| levels.iter().map(|level| level.name()).collect::<Vec<_>>();
         let lines = [
             ("also found", others),
             ("not", names(&not)),
             ("and so not", names(&also_not)),
-            ("strongest that hold", names(&findings.report.strongest_holding())),
+            ("strongest that hold", names(&findings.report.strongest_holding_levels())),
         ];
         let lines: Vec<_> = lines.iter().filter(|(_, names)| !names.is_empty()).collect();
         if !lines.is_empty() {
@@ -422,11 +422,11 @@ pub(super) fn row(history: &History, id: OpId) -> Vec<String> {
         Outcome::Info => "info",
     };
     let session = history.session_text(op.session);
-    let own = session == format!("process {}", history.process_name(op.process));
+    let own = session == format!("process {}", history.process_number(op.process));
     vec![
-        history.index(id).to_string(),
+        history.operation_index(id).to_string(),
         if own { String::new() } else { describe::short(session) },
-        history.process_name(op.process).to_string(),
+        history.process_number(op.process).to_string(),
         describe::field(history, id, "node").unwrap_or_default(),
         describe::words(history, id),
         outcome.to_owned(),

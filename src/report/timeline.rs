@@ -101,7 +101,7 @@ fn lanes(bars: &[Bar]) -> Vec<String> {
 
 /// One line an operation.
 fn scaled(history: &History, bars: &[Bar], width: usize) -> Vec<String> {
-    let names: Vec<String> = bars.iter().map(|bar| history.index(bar.id).to_string()).collect();
+    let names: Vec<String> = bars.iter().map(|bar| history.operation_index(bar.id).to_string()).collect();
     let name_width = names.iter().map(String::len).max().unwrap_or(0);
     let texts: Vec<String> =
         bars.iter().map(|bar| format!("{}: {}", bar.label, describe::short(&bar.text))).collect();

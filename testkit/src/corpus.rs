@@ -6,7 +6,7 @@ use histories::format::{Input, ReadOptions, read};
 use std::path::Path;
 
 /// A history of the corpus.
-pub struct Case {
+pub struct CorpusCase {
     /// The name of its folder.
     pub name: String,
     /// What happened.
@@ -16,16 +16,16 @@ pub struct Case {
 }
 
 /// All cases, by name, each with the question of all properties that its model has.
-pub fn cases() -> Vec<Case> {
+pub fn corpus_cases() -> Vec<CorpusCase> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../histories/corpus");
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     let mut folders: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     folders.retain(|path| path.is_dir());
     folders.sort();
-    folders.iter().map(|path| case(path)).collect()
+    folders.iter().map(|path| load_case(path)).collect()
 }
 
-fn case(folder: &Path) -> Case {
+fn load_case(folder: &Path) -> CorpusCase {
     let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     let files = ["history.jsonl", "history.jsonl.zst"].map(|name| folder.join(name));
     let file = files.into_iter().find(|path| path.exists());
@@ -39,11 +39,12 @@ fn case(folder: &Path) -> Case {
         Some(told) => told.trim_matches('"').parse().unwrap_or_else(|why| panic!("{name}: {why}")),
         None => Question::recognised(&history).unwrap_or_else(|why| panic!("{name}: {why}")).model,
     };
-    let sessions = SessionRules::of_header(&history).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let sessions = SessionRules::from_header(&history).unwrap_or_else(|why| panic!("{name}: {why}"));
     let mut properties = model.properties();
     // An invariant is not asked of a history with operations that it does not know.
-    properties
-        .retain(|property| !matches!(property, Property::Invariant(one) if one.mistaken(&history).is_some()));
-    let question = Question { sessions, ..crate::ask(model, &properties) };
-    Case { name, history, question }
+    properties.retain(
+        |property| !matches!(property, Property::Invariant(one) if one.explain_mismatch(&history).is_some()),
+    );
+    let question = Question { sessions, ..crate::question_about(model, &properties) };
+    CorpusCase { name, history, question }
 }

@@ -3,7 +3,7 @@
 use histories::{Argument, History, MicroKind, OpId};
 
 /// One line an operation: index, session, key, what it did with which result, its positions, its outcome and its version.
-pub fn draw(history: &History) -> String {
+pub fn draw_history(history: &History) -> String {
     history.operations().map(|op| draw_operation(history, op.id)).collect()
 }
 
@@ -16,7 +16,7 @@ fn draw_operation(history: &History, id: OpId) -> String {
     };
     format!(
         "{}: {} {} {} {argument} -> {} [{}, {}] {:?} @{:?}\n",
-        history.index(id),
+        history.operation_index(id),
         history.session_text(op.session),
         history.key_text(op.key),
         history.function_name(op.function),

@@ -18,10 +18,10 @@ pub mod registers;
 pub mod transactions;
 
 pub use checking::{
-    ask, assert_confirmed, assert_refuted, check_all, check_confirmed, forge, isolation, levels, limits,
-    model_of_transactions, standing, verdict_of,
+    assert_confirmed, assert_refuted, check_all, check_confirmed, claim_standing, forge_report,
+    isolation_properties, level_properties, model_of_transactions, question_about, test_limits, verdict_of,
 };
-pub use drawing::draw;
-pub use program::steadfast;
-pub use random::Random;
-pub use recording::record;
+pub use drawing::draw_history;
+pub use program::steadfast_command;
+pub use random::TestRandom;
+pub use recording::record_operation;

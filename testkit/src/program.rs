@@ -8,8 +8,8 @@ use std::process::Command;
 /// `CLICOLOR_FORCE` in its environment, whatever the terminal of the test has.
 ///
 /// Only tests of the crate that the program belongs to may call this, because for those alone Cargo builds the program first.
-pub fn steadfast<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(program());
+pub fn steadfast_command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(program_path());
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
         command.current_dir(folder);
     }
@@ -18,7 +18,7 @@ pub fn steadfast<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command 
 }
 
 /// Cargo puts the tests into `deps/`, below the folder that has the program.
-fn program() -> PathBuf {
+fn program_path() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let folder = test.ancestors().nth(2).expect("the folder of the test's folder");
     let program = folder.join(format!("steadfast{}", std::env::consts::EXE_SUFFIX));

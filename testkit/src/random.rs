@@ -4,9 +4,9 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct TestRandom(u64);
 
-impl Random {
+impl TestRandom {
     /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -56,7 +56,7 @@ mod tests {
     /// change, all seeds in test failures and frozen expectations would name other histories.
     #[test]
     fn the_stream_is_the_published_one() {
-        let mut random = Random::new(1_234_567);
+        let mut random = TestRandom::new(1_234_567);
         let found: Vec<u64> = (0..5).map(|_| random.next_u64()).collect();
         let published = [
             6_457_827_717_110_365_317,

@@ -3,7 +3,11 @@
 use histories::{Completion, HistoryBuilder, Invocation, OpId, Outcome, Payload};
 
 /// Adds an operation that is invoked and ends `ok` before anything else happens. Returns its id. Panics if its process is busy.
-pub fn record(builder: &mut HistoryBuilder, invocation: Invocation<'_>, result: Payload<'_>) -> OpId {
+pub fn record_operation(
+    builder: &mut HistoryBuilder,
+    invocation: Invocation<'_>,
+    result: Payload<'_>,
+) -> OpId {
     let process = invocation.process;
     builder.invoke(invocation).expect("the process has no open operation");
     let completion = Completion { process, outcome: Outcome::Ok, function: None, key: None, payload: result };

@@ -1,6 +1,6 @@
 //! Small random histories of registers: clients ask a store that is sometimes behind and sometimes answers anything.
 
-use crate::Random;
+use crate::TestRandom;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, SessionId, ValueId,
 };
@@ -37,8 +37,8 @@ pub struct RegisterShape {
 
 impl RegisterShape {
     /// Any shape.
-    pub fn new(random: &mut Random) -> Self {
-        let often = |random: &mut Random, percent| if random.chance(50) { 0 } else { percent };
+    pub fn new(random: &mut TestRandom) -> Self {
+        let often = |random: &mut TestRandom, percent| if random.chance(50) { 0 } else { percent };
         Self {
             operations: 3 + random.below(7),
             sessions: 1 + random.below(3),
@@ -57,7 +57,7 @@ impl RegisterShape {
     }
 
     /// One object, every value written once, and all that is invoked completes.
-    pub fn plain(random: &mut Random) -> Self {
+    pub fn plain(random: &mut TestRandom) -> Self {
         Self {
             operations: 8 + random.below(8),
             sessions: 5,
@@ -75,7 +75,7 @@ impl RegisterShape {
 
     /// One object, few values, and compare-and-sets that mostly time out: who wrote what is open, and what
     /// took effect at all.
-    pub fn tangled(random: &mut Random) -> Self {
+    pub fn tangled(random: &mut TestRandom) -> Self {
         Self {
             operations: 5 + random.below(5),
             keys: 1,
@@ -92,7 +92,7 @@ impl RegisterShape {
 }
 
 /// An operation in flight.
-struct Open {
+struct OpenOperation {
     process: i64,
     session: SessionId,
     key: usize,
@@ -103,32 +103,32 @@ struct Open {
 }
 
 /// One object: its versions, in the order in which the store took them.
-struct Object {
+struct StoredObject {
     key: KeyId,
     versions: Vec<ValueId>,
     writes: usize,
 }
 
 /// Runs clients against the store, and writes down what they saw.
-pub struct Run {
-    random: Random,
+pub struct RegisterRun {
+    random: TestRandom,
     shape: RegisterShape,
     builder: HistoryBuilder,
     values: Vec<ValueId>,
-    objects: Vec<Object>,
-    open: Vec<Open>,
+    objects: Vec<StoredObject>,
+    open: Vec<OpenOperation>,
     next_process: i64,
 }
 
-impl Run {
+impl RegisterRun {
     /// `initial` is what the objects hold at first: 0 or null.
-    pub fn new(mut random: Random, shape: RegisterShape, initial: &str) -> Self {
+    pub fn new(mut random: TestRandom, shape: RegisterShape, initial: &str) -> Self {
         let mut builder = HistoryBuilder::new();
         let initial = builder.history().values.intern(initial);
         let mut values = vec![initial];
         values.extend((1..=9).map(|n| builder.history().values.intern(&n.to_string())));
         let objects = (0..shape.keys)
-            .map(|n| Object {
+            .map(|n| StoredObject {
                 key: builder.history().keys.intern(&format!("\"k{n}\"")),
                 versions: vec![initial],
                 writes: 0,
@@ -139,11 +139,11 @@ impl Run {
     }
 
     /// The history, once all operations were invoked and have completed or stay open.
-    pub fn history(mut self) -> History {
+    pub fn into_history(mut self) -> History {
         let mut left = self.shape.operations;
         while left > 0 || !self.open.is_empty() {
             if left > 0 && (self.open.is_empty() || self.random.chance(50)) {
-                left -= usize::from(self.invoke());
+                left -= usize::from(self.invoke_operation());
                 continue;
             }
             let at = self.random.below(self.open.len());
@@ -151,18 +151,18 @@ impl Run {
                 self.open.swap_remove(at);
                 continue;
             }
-            self.complete(at);
+            self.complete_operation(at);
         }
         self.builder.finish()
     }
 
     /// Invokes an operation, unless its session is busy.
-    fn invoke(&mut self) -> bool {
+    fn invoke_operation(&mut self) -> bool {
         let name = format!("\"s{}\"", self.random.below(self.shape.sessions));
         let session = self.builder.history().sessions.intern(&name);
         if self.open.iter().filter(|open| open.session == session).count() >= self.shape.tabs {
             let at = self.open.iter().position(|open| open.session == session).expect("it is busy");
-            self.complete(at);
+            self.complete_operation(at);
             return false;
         }
         let key = self.random.below(self.objects.len());
@@ -173,8 +173,8 @@ impl Run {
             true => Function::WRITE,
         };
         self.objects[key].writes += usize::from(writes);
-        let new = self.value(key);
-        let old = self.seen(key);
+        let new = self.choose_written_value(key);
+        let old = self.choose_read_value(key);
         let (process, key_id) = (self.next_process, self.objects[key].key);
         self.next_process += 1;
         let payload = match function {
@@ -184,16 +184,16 @@ impl Run {
         };
         let invocation = Invocation { process, session: Some(session), function, key: key_id, payload };
         self.builder.invoke(invocation).expect("a process does one thing");
-        self.open.push(Open { process, session, key, function, values: (old, new), done: None });
+        self.open.push(OpenOperation { process, session, key, function, values: (old, new), done: None });
         if self.random.chance(50) {
             let at = self.open.len() - 1;
-            self.act(at);
+            self.apply_to_store(at);
         }
         true
     }
 
     /// A value to write: mostly one that nobody wrote to the object.
-    fn value(&mut self, key: usize) -> ValueId {
+    fn choose_written_value(&mut self, key: usize) -> ValueId {
         if self.random.chance(self.shape.repeats) {
             return self.values[self.random.below(4)];
         }
@@ -203,29 +203,29 @@ impl Run {
     }
 
     /// A value to read or to expect.
-    fn seen(&mut self, key: usize) -> ValueId {
+    fn choose_read_value(&mut self, key: usize) -> ValueId {
         if self.random.chance(self.shape.mad) {
             return self.values[self.random.below(8)];
         }
         let versions = &self.objects[key].versions;
-        versions[self.version(versions.len())]
+        versions[self.choose_version(versions.len())]
     }
 
-    fn version(&self, count: usize) -> usize {
+    fn choose_version(&self, count: usize) -> usize {
         // The store that is behind: drawn from the process numbers, so that it needs no second generator.
         let mut random = self.random.fork(self.next_process as u64);
         if random.chance(self.shape.stale) { random.below(count) } else { count - 1 }
     }
 
     /// The store does what was asked.
-    fn act(&mut self, at: usize) {
-        let Open { key, function, values: (_, new), done, .. } = self.open[at];
+    fn apply_to_store(&mut self, at: usize) {
+        let OpenOperation { key, function, values: (_, new), done, .. } = self.open[at];
         if done.is_some() {
             return;
         }
         let versions = &mut self.objects[key].versions;
         let version = if function == Function::READ {
-            self.version(self.objects[key].versions.len())
+            self.choose_version(self.objects[key].versions.len())
         } else {
             // Now and then a write lands before others that are there.
             let behind = self.random.chance(self.shape.stale / 4) && versions.len() > 1;
@@ -236,14 +236,14 @@ impl Run {
         self.open[at].done = Some(version);
     }
 
-    fn complete(&mut self, at: usize) {
+    fn complete_operation(&mut self, at: usize) {
         let outcome = match self.random.below(100) {
             n if n < self.shape.info => Outcome::Info,
             n if n < self.shape.info + self.shape.fail => Outcome::Fail,
             _ => Outcome::Ok,
         };
         if outcome == Outcome::Ok {
-            self.act(at);
+            self.apply_to_store(at);
         }
         let open = self.open.swap_remove(at);
         let versions = &self.objects[open.key].versions;

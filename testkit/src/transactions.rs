@@ -1,6 +1,6 @@
 //! Small random histories of transactions: mostly what some store could have answered, then spoilt a little.
 
-use crate::Random;
+use crate::TestRandom;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
@@ -14,7 +14,7 @@ pub enum KeyType {
     Register,
 }
 
-struct Plan {
+struct TransactionPlan {
     session: usize,
     outcome: Outcome,
     /// Key, and what is written; none is a read.
@@ -24,18 +24,23 @@ struct Plan {
 }
 
 /// Two to six transactions on one to three keys, one to three sessions.
-pub fn history(random: &mut Random, kind: KeyType) -> History {
+pub fn random_history(random: &mut TestRandom, kind: KeyType) -> History {
     let keys = 1 + random.below(3);
     let sessions = 1 + random.below(3);
     let mut value = 0;
-    let mut plans: Vec<Plan> =
-        (0..2 + random.below(5)).map(|_| plan(random, keys, sessions, &mut value)).collect();
-    answer(random, kind, keys, &mut plans);
-    spoil(random, kind, &mut plans, value);
-    build(random, kind, &plans)
+    let mut plans: Vec<TransactionPlan> =
+        (0..2 + random.below(5)).map(|_| plan_transaction(random, keys, sessions, &mut value)).collect();
+    answer_reads(random, kind, keys, &mut plans);
+    spoil_one_read(random, kind, &mut plans, value);
+    build_history(random, kind, &plans)
 }
 
-fn plan(random: &mut Random, keys: usize, sessions: usize, value: &mut u32) -> Plan {
+fn plan_transaction(
+    random: &mut TestRandom,
+    keys: usize,
+    sessions: usize,
+    value: &mut u32,
+) -> TransactionPlan {
     let micros = (0..1 + random.below(3)).map(|_| {
         let write = random.chance(45).then(|| {
             *value += 1;
@@ -49,11 +54,11 @@ fn plan(random: &mut Random, keys: usize, sessions: usize, value: &mut u32) -> P
         85..95 => Outcome::Info,
         _ => Outcome::Fail,
     };
-    Plan { session: random.below(sessions), outcome, micros, reads: Vec::new() }
+    TransactionPlan { session: random.below(sessions), outcome, micros, reads: Vec::new() }
 }
 
 /// Runs the transactions in some order; each on a snapshot that may be a few commits old.
-fn answer(random: &mut Random, kind: KeyType, keys: usize, plans: &mut [Plan]) {
+fn answer_reads(random: &mut TestRandom, kind: KeyType, keys: usize, plans: &mut [TransactionPlan]) {
     let staleness = random.below(3);
     let mut states = vec![vec![Vec::new(); keys]];
     for plan in plans {
@@ -85,12 +90,12 @@ fn answer(random: &mut Random, kind: KeyType, keys: usize, plans: &mut [Plan]) {
     }
 }
 
-fn spoil(random: &mut Random, kind: KeyType, plans: &mut [Plan], values: u32) {
+fn spoil_one_read(random: &mut TestRandom, kind: KeyType, plans: &mut [TransactionPlan], values: u32) {
     if !random.chance(35) {
         return;
     }
     let plan = random.below(plans.len());
-    let Plan { reads, .. } = &mut plans[plan];
+    let TransactionPlan { reads, .. } = &mut plans[plan];
     let read = random.below(reads.len());
     let read = &mut reads[read];
     match (kind, random.below(6)) {
@@ -102,25 +107,31 @@ fn spoil(random: &mut Random, kind: KeyType, plans: &mut [Plan], values: u32) {
     }
 }
 
-fn build(random: &mut Random, kind: KeyType, plans: &[Plan]) -> History {
+fn build_history(random: &mut TestRandom, kind: KeyType, plans: &[TransactionPlan]) -> History {
     let mut builder = HistoryBuilder::new();
     let mut open: Vec<usize> = Vec::new();
     let mut next = 0;
     let concurrency = 1 + random.below(3);
     while next < plans.len() || !open.is_empty() {
         if next < plans.len() && (open.is_empty() || (open.len() < concurrency && random.chance(60))) {
-            event(&mut builder, kind, next, &plans[next], false);
+            add_event(&mut builder, kind, next, &plans[next], false);
             open.push(next);
             next += 1;
         } else {
             let at = open.remove(random.below(open.len()));
-            event(&mut builder, kind, at, &plans[at], true);
+            add_event(&mut builder, kind, at, &plans[at], true);
         }
     }
     builder.finish()
 }
 
-fn event(builder: &mut HistoryBuilder, kind: KeyType, at: usize, plan: &Plan, completion: bool) {
+fn add_event(
+    builder: &mut HistoryBuilder,
+    kind: KeyType,
+    at: usize,
+    plan: &TransactionPlan,
+    completion: bool,
+) {
     let process = at as i64;
     let intern =
         |builder: &mut HistoryBuilder, value: u32| builder.history().values.intern(&value.to_string());

@@ -11,11 +11,11 @@ mod truth;
 
 use checker::{FindingKind as Kind, Limits, Model, Property, Question, SessionRules, Verdict};
 use histories::format::{Format, from_text};
-use recorder::stores::embedded::{Bug, Options, Reads, Replication, Writes};
+use recorder::stores::embedded::{Bug, EmbeddedOptions, FieldWriteMode, ReadRouting, ReplicationMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use workloads::{Churn, Lives, Schedule, Settings};
+use workloads::{Churn, FaultSchedule, LifecycleSettings, WorkloadSettings};
 
 /// A bug, what brings it out, and what it shows.
 struct Case {
@@ -103,23 +103,23 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn lives() -> Lives {
-    Lives { fields: 2, act_share: 0.15, login_share: 0.3, left_share: 0.2, look_after: 2500 }
+fn lives() -> LifecycleSettings {
+    LifecycleSettings { fields: 2, act_share: 0.15, login_share: 0.3, left_share: 0.2, look_after: 2500 }
 }
 
-fn lifecycle(seed: u64) -> Settings {
-    Settings {
-        kind: workloads::Kind::Session,
+fn lifecycle(seed: u64) -> WorkloadSettings {
+    WorkloadSettings {
+        kind: workloads::WorkloadKind::Session,
         sessions: 8,
         in_flight_per_session: 2,
         churn: Churn { mean_operations: Some(20.0), lasting_share: 0.1 },
         lives: lives(),
-        ..Settings::new(seed)
+        ..WorkloadSettings::new(seed)
     }
 }
 
-fn sound(live: Duration) -> Options {
-    Options { replication: Replication::Quorum, time_to_live: live, ..Options::new() }
+fn sound(live: Duration) -> EmbeddedOptions {
+    EmbeddedOptions { replication: ReplicationMode::Quorum, time_to_live: live, ..EmbeddedOptions::new() }
 }
 
 /// How many seeds: STEADFAST_SEEDS, or this many.
@@ -128,7 +128,7 @@ fn seeds(usual: u64) -> u64 {
 }
 
 /// Runs, and judges what was recorded. What the oracles saw must be among the findings.
-fn found(options: &Options, settings: &recorder::RunSettings) -> BTreeMap<Kind, usize> {
+fn found(options: &EmbeddedOptions, settings: &recorder::RunSettings) -> BTreeMap<Kind, usize> {
     let (_, journal) = truth::run(options, settings);
     let counts = judged(std::str::from_utf8(&journal).expect("text"), options.time_to_live);
     by_hand(&truth::operations(&journal), options.time_to_live.as_nanos() as i64, &counts);
@@ -185,7 +185,7 @@ fn each_bug_shows_what_belongs_to_it_and_nothing_else() {
     for case in cases() {
         let mut all: BTreeMap<Kind, u64> = BTreeMap::new();
         for seed in 0..seeds {
-            let options = Options { bugs: vec![case.bug], ..sound(case.live) };
+            let options = EmbeddedOptions { bugs: vec![case.bug], ..sound(case.live) };
             let settings = truth::settings(lifecycle(seed), case.strikes, options.nodes, 8);
             for kind in found(&options, &settings).into_keys() {
                 *all.entry(kind).or_default() += 1;
@@ -228,14 +228,14 @@ fn a_sound_store_shows_nothing() {
         "replace:random",
         "deploy=2:random",
     ];
-    let schedule = Schedule {
+    let schedule = FaultSchedule {
         strikes: strikes.iter().chain(&others).map(|text| text.parse().expect("a strike")).collect(),
         timing: "random:1s".parse().expect("a timing"),
         length: Duration::from_secs(2),
     };
     for seed in 0..seeds(8) {
         let live = if seed % 2 == 0 { SECONDS } else { HOUR };
-        let options = Options { nodes: 5, ..sound(live) };
+        let options = EmbeddedOptions { nodes: 5, ..sound(live) };
         let counts = found(&options, &truth::planned(lifecycle(seed), &schedule, 5, 8));
         assert_eq!(counts, BTreeMap::new(), "seed {seed}");
     }
@@ -247,8 +247,8 @@ fn a_whole_blob_undoes_the_other_tab() {
     let mut shown = 0;
     let seeds = seeds(3);
     for seed in 0..seeds {
-        for (writes, bad) in [(Writes::PerField, false), (Writes::WholeBlob, true)] {
-            let options = Options { writes, ..sound(HOUR) };
+        for (writes, bad) in [(FieldWriteMode::PerField, false), (FieldWriteMode::WholeBlob, true)] {
+            let options = EmbeddedOptions { writes, ..sound(HOUR) };
             let settings = truth::settings(lifecycle(seed), &["delay=20ms@0s+8s"], 3, 8);
             let kinds: Vec<Kind> = found(&options, &settings).into_keys().collect();
             let expected = [Kind::StaleSession, Kind::LostWrite];
@@ -263,8 +263,8 @@ fn a_whole_blob_undoes_the_other_tab() {
 #[test]
 fn weaker_configurations_are_found_out() {
     let weak = [
-        (Options { replication: Replication::Async, ..sound(HOUR) }, &["partition@1s+4s"][..]),
-        (Options { reads: Reads::Any, ..sound(HOUR) }, &["delay=30ms@1s+5s"]),
+        (EmbeddedOptions { replication: ReplicationMode::Async, ..sound(HOUR) }, &["partition@1s+4s"][..]),
+        (EmbeddedOptions { reads: ReadRouting::Any, ..sound(HOUR) }, &["delay=30ms@1s+5s"]),
     ];
     for (options, strikes) in weak {
         let kinds = found(&options, &truth::settings(lifecycle(1), strikes, 3, 8));

@@ -78,8 +78,8 @@ impl Sampler {
 
     /// One index. Always one draw from the stream, or a few where a uniform draw was rejected.
     pub fn draw(&self, stream: &mut Stream) -> usize {
-        let Some(&total) = self.cumulative.last() else { return stream.index(self.count) };
-        let mark = stream.unit() * total;
+        let Some(&total) = self.cumulative.last() else { return stream.draw_index(self.count) };
+        let mark = stream.draw_unit() * total;
         self.cumulative.partition_point(|&sum| sum <= mark).min(self.count - 1)
     }
 }

@@ -158,8 +158,8 @@ impl Fault {
     }
 
     /// Whether it is done to links rather than to what is at their ends.
-    pub fn is_of_links(&self) -> bool {
-        self.is_shape()
+    pub fn strikes_links(&self) -> bool {
+        self.divides_nodes()
             || matches!(
                 self,
                 Fault::Delay { .. }
@@ -175,15 +175,15 @@ impl Fault {
     }
 
     /// Whether it divides nodes that cannot hear each other from those that can.
-    pub fn is_shape(&self) -> bool {
+    pub fn divides_nodes(&self) -> bool {
         matches!(
             self,
             Fault::Partition | Fault::Isolate | Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing
         )
     }
 
-    fn parse(name: &str, parameter: Option<&str>) -> Result<Self, String> {
-        if let Some(fault) = Self::plain(name) {
+    fn parse_with_parameter(name: &str, parameter: Option<&str>) -> Result<Self, String> {
+        if let Some(fault) = Self::parse_without_parameter(name) {
             return match parameter {
                 None => Ok(fault),
                 Some(_) => Err(format!("{name} takes no parameter")),
@@ -191,16 +191,16 @@ impl Fault {
         }
         let unit_error = |why: UnitError| why.to_string();
         Ok(match name {
-            "deploy" => Fault::Deploy { version: version(parameter.unwrap_or("2"))? },
+            "deploy" => Fault::Deploy { version: parse_version(parameter.unwrap_or("2"))? },
             "delay" => {
                 let (least, jitter) = split_off(parameter.unwrap_or("100ms"), '~');
                 let ns = |text| parse_duration(text).map(|time| time.as_nanos() as u64).map_err(unit_error);
                 Fault::Delay { least_ns: ns(least)?, jitter_ns: ns(jitter.unwrap_or("0s"))? }
             }
-            "loss" => Fault::Loss { probability: share(parameter.unwrap_or("0.2"))? },
-            "reorder" => Fault::Reorder { probability: share(parameter.unwrap_or("0.2"))? },
-            "throttle" => Fault::Throttle { rate: bytes_a_second(parameter.unwrap_or("16KiB/s"))? },
-            "slow-disk" => Fault::SlowDisk { rate: bytes_a_second(parameter.unwrap_or("16KiB/s"))? },
+            "loss" => Fault::Loss { probability: parse_share(parameter.unwrap_or("0.2"))? },
+            "reorder" => Fault::Reorder { probability: parse_share(parameter.unwrap_or("0.2"))? },
+            "throttle" => Fault::Throttle { rate: parse_byte_rate(parameter.unwrap_or("16KiB/s"))? },
+            "slow-disk" => Fault::SlowDisk { rate: parse_byte_rate(parameter.unwrap_or("16KiB/s"))? },
             "slice" => Fault::Slice { bytes: parse_bytes(parameter.unwrap_or("16")).map_err(unit_error)? },
             "skew" => {
                 let text = parameter.unwrap_or("1s");
@@ -208,11 +208,11 @@ impl Fault {
                 let offset = parse_duration(text).map_err(unit_error)?;
                 Fault::Skew { offset_ns: sign * offset.as_nanos() as i64 }
             }
-            name => return Err(format!("there is no fault {name:?}; there are {}", Self::names())),
+            name => return Err(format!("there is no fault {name:?}; there are {}", Self::list_names())),
         })
     }
 
-    fn plain(name: &str) -> Option<Self> {
+    fn parse_without_parameter(name: &str) -> Option<Self> {
         Some(match name {
             "kill" => Fault::Kill,
             "pause" => Fault::Pause,
@@ -232,26 +232,26 @@ impl Fault {
         })
     }
 
-    fn names() -> String {
+    fn list_names() -> String {
         Self::ALL.map(|(name, parameter, _)| format!("{name}{parameter}")).join(", ")
     }
 }
 
-fn bytes_a_second(text: &str) -> Result<u64, String> {
+fn parse_byte_rate(text: &str) -> Result<u64, String> {
     let bytes = text
         .strip_suffix("/s")
         .ok_or_else(|| format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s"))?;
     parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
-fn version(text: &str) -> Result<u8, String> {
+fn parse_version(text: &str) -> Result<u8, String> {
     match text.parse() {
         Ok(version) if version > 0 => Ok(version),
         _ => Err(format!("{text:?}: expected the number of a version, from 1")),
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn parse_share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err(format!("{text:?}: expected a share between 0 and 1")),
@@ -321,14 +321,14 @@ impl FromStr for Strike {
         let (rest, at) = split_off(rest, '@');
         let (rest, target) = split_off(rest, ':');
         let (name, parameter) = split_off(rest, '=');
-        let fault = Fault::parse(name, parameter).map_err(error)?;
+        let fault = Fault::parse_with_parameter(name, parameter).map_err(error)?;
         let target = target.map(Target::from_str).transpose().map_err(error)?;
         if target.as_ref().is_some_and(Target::is_link) {
             match fault {
                 Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing | Fault::Isolate => {
                     return Err(error(format!("{name} is a shape of its own; partition cuts one link")));
                 }
-                fault if !fault.is_of_links() => {
+                fault if !fault.strikes_links() => {
                     return Err(error(format!("{name} strikes nodes, not links")));
                 }
                 _ => {}
@@ -388,7 +388,7 @@ impl FromStr for Timing {
 
 /// All strikes of a run, as they were asked for.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Schedule {
+pub struct FaultSchedule {
     /// What goes wrong.
     pub strikes: Vec<Strike>,
     /// When those come that do not say.
@@ -399,22 +399,22 @@ pub struct Schedule {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct FaultScheduleFile {
     strikes: Vec<String>,
     timing: Option<String>,
     length: Option<String>,
 }
 
-impl Schedule {
+impl FaultSchedule {
     /// No fault at all.
-    pub fn none() -> Self {
+    pub fn without_faults() -> Self {
         Self { strikes: Vec::new(), timing: Timing::Once, length: Duration::from_secs(5) }
     }
 
     /// A schedule from the text of a TOML file. The error says what is wrong and, where it can, on which line.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
-        let mut schedule = Schedule::none();
+        let file: FaultScheduleFile = toml::from_str(text).map_err(|why| why.to_string())?;
+        let mut schedule = FaultSchedule::without_faults();
         for strike in &file.strikes {
             schedule.strikes.push(strike.parse().map_err(|why: FaultParseError| why.to_string())?);
         }
@@ -437,7 +437,7 @@ mod tests {
     #[test]
     fn histories_know_which_faults_have_no_length() {
         for (name, ..) in Fault::ALL {
-            let fault = Fault::parse(name, None).expect("a fault with its usual parameter");
+            let fault = Fault::parse_with_parameter(name, None).expect("a fault with its usual parameter");
             assert_eq!(histories::faults::is_immediate(name), fault.is_momentary(), "{name}");
         }
     }
@@ -490,13 +490,15 @@ mod tests {
 
     #[test]
     fn files_say_the_same() {
-        let schedule = Schedule::from_toml(
+        let schedule = FaultSchedule::from_toml(
             "strikes = [\"kill:n1@5s\", \"pause\"]\ntiming = \"random:4s\"\nlength = \"3s\"",
         );
         let schedule = schedule.unwrap();
         assert_eq!(schedule.strikes.len(), 2);
         assert_eq!(schedule.timing, Timing::Random(Duration::from_secs(4)));
-        assert!(Schedule::from_toml("strikes = []\ntimeing = \"once\"").unwrap_err().contains("timeing"));
-        assert!(Schedule::from_toml("strikes = [\"kil\"]").unwrap_err().contains("kil"));
+        assert!(
+            FaultSchedule::from_toml("strikes = []\ntimeing = \"once\"").unwrap_err().contains("timeing")
+        );
+        assert!(FaultSchedule::from_toml("strikes = [\"kil\"]").unwrap_err().contains("kil"));
     }
 }

@@ -11,10 +11,10 @@
 //! **Lists** grow with each append, and each read returns all of it: the history grows with the square of the
 //! appends. So keys of lists are retired after `writes_per_key` and replaced by new ones, as Elle does.
 
-use crate::lifecycle::{Lifecycle, Lives};
+use crate::lifecycle::{Lifecycle, LifecycleSettings};
 use crate::operation::micro_operation;
 use crate::sessions::Seats;
-use crate::{Churn, Distribution, Operation, Sampler, Stream, Value};
+use crate::{Churn, ClientOperation, Distribution, Sampler, Stream, Value};
 use histories::{Function, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// What kind of object is used, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is told in Kind::line")]
-pub enum Kind {
+pub enum WorkloadKind {
     Register,
     CasRegister,
     ListAppend,
@@ -33,18 +33,18 @@ pub enum Kind {
     Session,
 }
 
-impl Kind {
+impl WorkloadKind {
     /// Every kind, with the name that users type and one line about it.
-    pub const ALL: [(Kind, &'static str, &'static str); 8] = [
-        (Kind::Register, "register", "reads and writes of single values"),
-        (Kind::CasRegister, "cas-register", "reads, writes and compare-and-sets"),
-        (Kind::ListAppend, "list-append", "transactions that append to lists and read them"),
-        (Kind::RwRegister, "rw-register", "transactions that read and write single values"),
-        (Kind::Set, "set", "adds of distinct elements, and reads of the whole set"),
-        (Kind::Counter, "counter", "increments, and reads of the sum"),
-        (Kind::Queue, "queue", "enqueues and dequeues of distinct elements"),
+    pub const ALL: [(WorkloadKind, &'static str, &'static str); 8] = [
+        (WorkloadKind::Register, "register", "reads and writes of single values"),
+        (WorkloadKind::CasRegister, "cas-register", "reads, writes and compare-and-sets"),
+        (WorkloadKind::ListAppend, "list-append", "transactions that append to lists and read them"),
+        (WorkloadKind::RwRegister, "rw-register", "transactions that read and write single values"),
+        (WorkloadKind::Set, "set", "adds of distinct elements, and reads of the whole set"),
+        (WorkloadKind::Counter, "counter", "increments, and reads of the sum"),
+        (WorkloadKind::Queue, "queue", "enqueues and dequeues of distinct elements"),
         (
-            Kind::Session,
+            WorkloadKind::Session,
             "session",
             "the life of sessions: create, read, write, patch, touch, renew, destroy; actions",
         ),
@@ -56,7 +56,7 @@ impl Kind {
     }
 }
 
-impl std::str::FromStr for Kind {
+impl std::str::FromStr for WorkloadKind {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -70,11 +70,11 @@ impl std::str::FromStr for Kind {
 
 /// What a [`Generator`] is made of.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct WorkloadSettings {
     /// From which everything random follows.
     pub seed: u64,
     /// What is done.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// How many objects are in use at a time.
     pub keys: usize,
     /// How popular each of them is.
@@ -98,7 +98,7 @@ pub struct Settings {
     /// The sizes of payloads, least and most.
     pub payload_bytes: (u64, u64),
     /// How sessions live.
-    pub lives: Lives,
+    pub lives: LifecycleSettings,
     /// What the run is called in the names of its sessions, so that two runs on one store have none in common; none: the
     /// store is nobody else's.
     pub run: Option<Arc<str>>,
@@ -106,12 +106,12 @@ pub struct Settings {
     pub lacks: Vec<Function>,
 }
 
-impl Settings {
+impl WorkloadSettings {
     /// Registers: 5 keys, 5 sessions, half reads, every write another value.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            kind: Kind::Register,
+            kind: WorkloadKind::Register,
             keys: 5,
             key_distribution: Distribution::Uniform,
             sessions: 5,
@@ -123,7 +123,7 @@ impl Settings {
             writes_per_key: None,
             steps: 4,
             payload_bytes: (64, 64),
-            lives: Lives::default(),
+            lives: LifecycleSettings::default(),
             run: None,
             lacks: Vec::new(),
         }
@@ -136,7 +136,7 @@ pub struct Task {
     /// The user's session.
     pub session: Arc<str>,
     /// What to do.
-    pub operation: Operation,
+    pub operation: ClientOperation,
     /// Where its session sits, if it still does.
     seat: Option<usize>,
 }
@@ -144,9 +144,9 @@ pub struct Task {
 /// Says what to do next.
 #[derive(Clone, Debug)]
 pub struct Generator {
-    settings: Settings,
+    settings: WorkloadSettings,
     seats: Seats,
-    keys: Keys,
+    keys: KeySlots,
     stream: Stream,
     written: u64,
     lifecycle: Lifecycle,
@@ -154,16 +154,16 @@ pub struct Generator {
 
 impl Generator {
     /// A generator. Panics where a setting is zero that must not be.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &WorkloadSettings) -> Self {
         assert!(settings.steps > 0 && settings.values != Some(0), "something to do, with something");
         let churn = settings.churn;
         let distribution = settings.session_distribution;
         let seats =
             Seats::new(settings.sessions, settings.in_flight_per_session, distribution, churn, settings.seed);
-        let seats = seats.named(settings.run.clone());
+        let seats = seats.with_run_name(settings.run.clone());
         Self {
             seats,
-            keys: Keys::new(settings),
+            keys: KeySlots::new(settings),
             stream: Stream::new(settings.seed, "operations"),
             written: 0,
             lifecycle: Lifecycle::new(
@@ -172,67 +172,74 @@ impl Generator {
                 settings.read_share,
                 settings.lives,
             )
-            .without(&settings.lacks),
+            .without_functions(&settings.lacks),
             settings: settings.clone(),
         }
     }
 
     /// The next task, or none if every session has as many requests in flight as it may.
-    pub fn task(&mut self) -> Option<Task> {
-        if self.settings.kind == Kind::Session
-            && let Some((session, operation)) = self.lifecycle.left_alone()
+    pub fn next_task(&mut self) -> Option<Task> {
+        if self.settings.kind == WorkloadKind::Session
+            && let Some((session, operation)) = self.lifecycle.next_abandoned_read()
         {
             return Some(Task { session, operation, seat: None });
         }
-        let lifecycle = (self.settings.kind == Kind::Session).then_some(&self.lifecycle);
-        let seat = self.seats.take(|seat| lifecycle.is_none_or(|lifecycle| lifecycle.is_ready(seat)))?;
-        let session = self.seats.session(seat).clone();
-        let operation = self.operation(seat, &session);
+        let lifecycle = (self.settings.kind == WorkloadKind::Session).then_some(&self.lifecycle);
+        let seat = self.seats.take_seat(|seat| lifecycle.is_none_or(|lifecycle| lifecycle.is_ready(seat)))?;
+        let session = self.seats.session_in_seat(seat).clone();
+        let operation = self.next_operation(seat, &session);
         Some(Task { session, operation, seat: Some(seat) })
     }
 
     /// How a task ended: `answer` is what came back of an `ok` one.
-    pub fn finished(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
-        self.finished_with(task, outcome, answer, false, Duration::ZERO);
+    pub fn record_outcome(&mut self, task: &Task, outcome: Outcome, answer: &Value) {
+        self.record_outcome_at(task, outcome, answer, false, Duration::ZERO);
     }
 
     /// The same; `gone` says that the store knew no such session, `at` when it ended, from the beginning of the run.
-    pub fn finished_with(&mut self, task: &Task, outcome: Outcome, answer: &Value, gone: bool, at: Duration) {
+    pub fn record_outcome_at(
+        &mut self,
+        task: &Task,
+        outcome: Outcome,
+        answer: &Value,
+        gone: bool,
+        at: Duration,
+    ) {
         let Some(seat) = task.seat else { return };
-        if !self.seats.is(seat, &task.session) {
+        if !self.seats.holds_session(seat, &task.session) {
             return;
         }
-        self.seats.give_back(seat, &task.session);
-        let over = if self.settings.kind == Kind::Session {
+        self.seats.end_request(seat, &task.session);
+        let over = if self.settings.kind == WorkloadKind::Session {
             let absent =
                 task.operation.function == Function::READ && outcome == Outcome::Ok && *answer == Value::Null;
             let gone_at = (gone || absent).then_some(at);
-            self.lifecycle.finished(seat, &task.operation, outcome, gone_at)
+            self.lifecycle.record_outcome(seat, &task.operation, outcome, gone_at)
         } else {
             if let (Some(key), Function::READ, Outcome::Ok) =
                 (&task.operation.key, task.operation.function, outcome)
             {
-                self.keys.saw(key, answer);
+                self.keys.record_seen_value(key, answer);
             }
-            self.seats.is_over(seat)
+            self.seats.has_no_operations_left(seat)
         };
-        if over && self.seats.in_flight(seat) == 0 {
-            self.seats.replace(seat);
-            self.lifecycle.reset(seat);
+        if over && self.seats.requests_in_flight(seat) == 0 {
+            self.seats.replace_session(seat);
+            self.lifecycle.reset_seat(seat);
         }
     }
 
     /// For a warm start, what must be there before anybody can look at it: the creation of a session for every
     /// seat. Objects of other kinds need none. To be asked for once, before the first task.
-    pub fn births(&mut self) -> Vec<Task> {
-        if self.settings.kind != Kind::Session {
+    pub fn creation_tasks(&mut self) -> Vec<Task> {
+        if self.settings.kind != WorkloadKind::Session {
             return Vec::new();
         }
         let count = self.seats.count();
         let born = |seat| {
-            self.seats.occupy(seat);
-            let session = self.seats.session(seat).clone();
-            let operation = self.operation(seat, &session);
+            self.seats.begin_request(seat);
+            let session = self.seats.session_in_seat(seat).clone();
+            let operation = self.next_operation(seat, &session);
             Task { session, operation, seat: Some(seat) }
         };
         (0..count).map(born).collect()
@@ -240,73 +247,77 @@ impl Generator {
 
     /// For a warm start, a read of each object that is there: the sessions that [`Generator::births`] brought about,
     /// or the objects in use. They are nobody's turn: how they end need not be told.
-    pub fn first_reads(&self) -> Vec<Task> {
-        if self.settings.kind != Kind::Session {
-            let (session, reads) = (Arc::from("warm-up"), self.final_reads());
+    pub fn first_read_tasks(&self) -> Vec<Task> {
+        if self.settings.kind != WorkloadKind::Session {
+            let (session, reads) = (Arc::from("warm-up"), self.final_read_operations());
             let read = |operation| Task { session: Arc::clone(&session), operation, seat: None };
             return reads.into_iter().map(read).collect();
         }
         let read = |seat| {
-            let operation = Operation::on(self.lifecycle.alive(seat)?, Function::READ, Value::Null);
-            Some(Task { session: self.seats.session(seat).clone(), operation, seat: None })
+            let operation =
+                ClientOperation::on_key(self.lifecycle.alive_id(seat)?, Function::READ, Value::Null);
+            Some(Task { session: self.seats.session_in_seat(seat).clone(), operation, seat: None })
         };
         (0..self.seats.count()).filter_map(read).collect()
     }
 
     /// Reads of everything that was ever written, for the end of a run: what they return, and nothing later,
     /// is what survived.
-    pub fn final_reads(&self) -> Vec<Operation> {
-        let read = |key: &Arc<str>| Operation::on(key, Function::READ, Value::Null);
+    pub fn final_read_operations(&self) -> Vec<ClientOperation> {
+        let read = |key: &Arc<str>| ClientOperation::on_key(key, Function::READ, Value::Null);
         let step = |key: &Arc<str>| Value::List(vec![micro_operation("r", key, Value::Null)]);
         match self.settings.kind {
-            Kind::Register | Kind::CasRegister | Kind::Set | Kind::Counter => {
-                self.keys.every().map(|key| read(&key)).collect()
-            }
-            Kind::ListAppend | Kind::RwRegister => {
-                self.keys.every().map(|key| Operation::global(Function::TXN, step(&key))).collect()
-            }
-            Kind::Queue => Vec::new(),
-            Kind::Session => {
-                let list = |user: &Arc<str>| Operation::on(user, Function::ACTIONS, Value::Null);
-                self.lifecycle.every().map(read).chain(self.lifecycle.actors().map(list)).collect()
+            WorkloadKind::Register
+            | WorkloadKind::CasRegister
+            | WorkloadKind::Set
+            | WorkloadKind::Counter => self.keys.all_keys().map(|key| read(&key)).collect(),
+            WorkloadKind::ListAppend | WorkloadKind::RwRegister => self
+                .keys
+                .all_keys()
+                .map(|key| ClientOperation::without_key(Function::TXN, step(&key)))
+                .collect(),
+            WorkloadKind::Queue => Vec::new(),
+            WorkloadKind::Session => {
+                let list = |user: &Arc<str>| ClientOperation::on_key(user, Function::ACTIONS, Value::Null);
+                self.lifecycle.all_ids().map(read).chain(self.lifecycle.acting_users().map(list)).collect()
             }
         }
     }
 
-    fn operation(&mut self, seat: usize, session: &Arc<str>) -> Operation {
+    fn next_operation(&mut self, seat: usize, session: &Arc<str>) -> ClientOperation {
         match self.settings.kind {
-            Kind::Session => {
-                let over = self.seats.is_over(seat);
-                self.lifecycle.next(seat, session, over, &mut self.stream)
+            WorkloadKind::Session => {
+                let over = self.seats.has_no_operations_left(seat);
+                self.lifecycle.next_operation(seat, session, over, &mut self.stream)
             }
-            Kind::ListAppend => self.transaction("append"),
-            Kind::RwRegister => self.transaction("w"),
-            kind => self.single(kind),
+            WorkloadKind::ListAppend => self.next_transaction("append"),
+            WorkloadKind::RwRegister => self.next_transaction("w"),
+            kind => self.next_single_operation(kind),
         }
     }
 
-    fn single(&mut self, kind: Kind) -> Operation {
-        let reads = self.stream.chance(self.settings.read_share);
-        let slot = self.keys.draw(&mut self.stream);
-        let key = self.keys.name(slot);
-        let on = |function, value| Operation::on(&key, function, value);
+    fn next_single_operation(&mut self, kind: WorkloadKind) -> ClientOperation {
+        let reads = self.stream.draw_chance(self.settings.read_share);
+        let slot = self.keys.draw_slot(&mut self.stream);
+        let key = self.keys.key_name(slot);
+        let on = |function, value| ClientOperation::on_key(&key, function, value);
         match kind {
-            Kind::Queue if reads => return on(Function::DEQUEUE, Value::Null),
+            WorkloadKind::Queue if reads => return on(Function::DEQUEUE, Value::Null),
             _ if reads => return on(Function::READ, Value::Null),
-            Kind::Counter => {
-                self.keys.wrote(slot);
+            WorkloadKind::Counter => {
+                self.keys.count_write(slot);
                 return on(Function::INC, Value::Int(1));
             }
             _ => {}
         }
-        let compares = kind == Kind::CasRegister && self.stream.chance(0.5);
-        let value = self.value();
-        self.keys.wrote(slot);
+        let compares = kind == WorkloadKind::CasRegister && self.stream.draw_chance(0.5);
+        let value = self.next_value();
+        self.keys.count_write(slot);
         match kind {
-            Kind::Set => on(Function::ADD, value),
-            Kind::Queue => on(Function::ENQUEUE, value),
+            WorkloadKind::Set => on(Function::ADD, value),
+            WorkloadKind::Queue => on(Function::ENQUEUE, value),
             _ if compares => {
-                let old = self.expected(slot);
+                let old = self.draw_expected_value(slot);
                 on(Function::CAS, Value::List(vec![old, value]))
             }
             _ => on(Function::WRITE, value),
@@ -314,35 +325,35 @@ impl Generator {
     }
 
     /// What a compare-and-set may find: any value of a small domain, else what was last seen of the object.
-    fn expected(&mut self, slot: usize) -> Value {
+    fn draw_expected_value(&mut self, slot: usize) -> Value {
         match self.settings.values {
-            Some(count) => Value::Int(self.stream.below(count) as i64),
+            Some(count) => Value::Int(self.stream.draw_below(count) as i64),
             None => self.keys.last_seen(slot),
         }
     }
 
-    fn transaction(&mut self, write: &str) -> Operation {
-        let steps = self.stream.between(1, self.settings.steps as u64);
+    fn next_transaction(&mut self, write: &str) -> ClientOperation {
+        let steps = self.stream.draw_between(1, self.settings.steps as u64);
         let mut value = Vec::with_capacity(steps as usize);
         for _ in 0..steps {
-            let reads = self.stream.chance(self.settings.read_share);
-            let slot = self.keys.draw(&mut self.stream);
-            let key = self.keys.name(slot);
+            let reads = self.stream.draw_chance(self.settings.read_share);
+            let slot = self.keys.draw_slot(&mut self.stream);
+            let key = self.keys.key_name(slot);
             value.push(if reads {
                 micro_operation("r", &key, Value::Null)
             } else {
-                self.keys.wrote(slot);
-                let value = self.value();
+                self.keys.count_write(slot);
+                let value = self.next_value();
                 micro_operation(write, &key, value)
             });
         }
-        Operation::global(Function::TXN, Value::List(value))
+        ClientOperation::without_key(Function::TXN, Value::List(value))
     }
 
-    fn value(&mut self) -> Value {
+    fn next_value(&mut self) -> Value {
         self.written += 1;
         match self.settings.values {
-            Some(count) => Value::Int(self.stream.below(count) as i64),
+            Some(count) => Value::Int(self.stream.draw_below(count) as i64),
             None => Value::Int(self.written as i64),
         }
     }
@@ -350,7 +361,7 @@ impl Generator {
 
 /// The objects in use, and how many there ever were.
 #[derive(Clone, Debug)]
-struct Keys {
+struct KeySlots {
     sampler: Sampler,
     /// For each slot: the number of the key in it, the writes it may still take, the value last seen.
     slots: Vec<(u64, u64, Value)>,
@@ -358,8 +369,8 @@ struct Keys {
     writes_per_key: u64,
 }
 
-impl Keys {
-    fn new(settings: &Settings) -> Self {
+impl KeySlots {
+    fn new(settings: &WorkloadSettings) -> Self {
         let writes_per_key = settings.writes_per_key.unwrap_or(u64::MAX);
         Self {
             sampler: Sampler::new(settings.key_distribution, settings.keys),
@@ -369,11 +380,11 @@ impl Keys {
         }
     }
 
-    fn draw(&self, stream: &mut Stream) -> usize {
+    fn draw_slot(&self, stream: &mut Stream) -> usize {
         self.sampler.draw(stream)
     }
 
-    fn name(&self, slot: usize) -> Arc<str> {
+    fn key_name(&self, slot: usize) -> Arc<str> {
         format!("k{}", self.slots[slot].0).into()
     }
 
@@ -381,7 +392,7 @@ impl Keys {
         self.slots[slot].2.clone()
     }
 
-    fn saw(&mut self, key: &str, value: &Value) {
+    fn record_seen_value(&mut self, key: &str, value: &Value) {
         let number = key.strip_prefix('k').and_then(|number| number.parse::<u64>().ok());
         if let Some(slot) = self.slots.iter_mut().find(|slot| Some(slot.0) == number) {
             slot.2 = value.clone();
@@ -389,7 +400,7 @@ impl Keys {
     }
 
     /// Counts a write, and puts a new key into the slot if that was the last one.
-    fn wrote(&mut self, slot: usize) {
+    fn count_write(&mut self, slot: usize) {
         self.slots[slot].1 -= 1;
         if self.slots[slot].1 == 0 {
             self.begun += 1;
@@ -397,7 +408,7 @@ impl Keys {
         }
     }
 
-    fn every(&self) -> impl Iterator<Item = Arc<str>> + use<> {
+    fn all_keys(&self) -> impl Iterator<Item = Arc<str>> + use<> {
         (1..=self.begun).map(|number| format!("k{number}").into())
     }
 }
@@ -407,12 +418,12 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn run(settings: &Settings, count: usize) -> Vec<Task> {
+    fn run(settings: &WorkloadSettings, count: usize) -> Vec<Task> {
         let mut generator = Generator::new(settings);
         (0..count)
             .map(|_| {
-                let task = generator.task().unwrap();
-                generator.finished(&task, Outcome::Ok, &Value::Int(7));
+                let task = generator.next_task().unwrap();
+                generator.record_outcome(&task, Outcome::Ok, &Value::Int(7));
                 task
             })
             .collect()
@@ -420,23 +431,23 @@ mod tests {
 
     #[test]
     fn every_kind_replays_from_its_seed() {
-        for (kind, ..) in Kind::ALL {
+        for (kind, ..) in WorkloadKind::ALL {
             let tasks = |seed| {
-                let tasks = run(&Settings { kind, ..Settings::new(seed) }, 300);
+                let tasks = run(&WorkloadSettings { kind, ..WorkloadSettings::new(seed) }, 300);
                 tasks.iter().map(|task| format!("{} {:?}", task.session, task.operation)).collect::<Vec<_>>()
             };
             assert_eq!(tasks(1), tasks(1), "{}", kind.name());
             assert_ne!(tasks(1), tasks(2), "{}", kind.name());
-            assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
+            assert_eq!(kind.name().parse::<WorkloadKind>(), Ok(kind));
         }
     }
 
     #[test]
     fn written_values_are_distinct_unless_a_domain_is_asked() {
         let writes = |values| {
-            let tasks = run(&Settings { values, ..Settings::new(1) }, 500);
+            let tasks = run(&WorkloadSettings { values, ..WorkloadSettings::new(1) }, 500);
             let writes = tasks.into_iter().filter(|task| task.operation.function == Function::WRITE);
-            writes.map(|task| task.operation.value.json()).collect::<Vec<_>>()
+            writes.map(|task| task.operation.value.to_json()).collect::<Vec<_>>()
         };
         let unique = writes(None);
         assert_eq!(unique.iter().collect::<HashSet<_>>().len(), unique.len());
@@ -445,8 +456,12 @@ mod tests {
 
     #[test]
     fn a_list_is_retired_after_its_writes() {
-        let settings =
-            Settings { kind: Kind::ListAppend, writes_per_key: Some(3), keys: 2, ..Settings::new(1) };
+        let settings = WorkloadSettings {
+            kind: WorkloadKind::ListAppend,
+            writes_per_key: Some(3),
+            keys: 2,
+            ..WorkloadSettings::new(1)
+        };
         let tasks = run(&settings, 200);
         let mut appends = std::collections::HashMap::<String, u32>::new();
         for task in &tasks {
@@ -461,7 +476,8 @@ mod tests {
     /// A compare-and-set on distinct values can only succeed if it expects what was read.
     #[test]
     fn compare_and_set_expects_what_was_seen() {
-        let settings = Settings { kind: Kind::CasRegister, keys: 1, ..Settings::new(1) };
+        let settings =
+            WorkloadSettings { kind: WorkloadKind::CasRegister, keys: 1, ..WorkloadSettings::new(1) };
         let mut seen = false;
         for task in run(&settings, 100) {
             match task.operation.function {
@@ -479,34 +495,40 @@ mod tests {
     /// A warm start: every seat has a session, each of them can be read, and then life goes on with them.
     #[test]
     fn a_warm_start_brings_about_a_session_for_every_seat() {
-        let mut generator = Generator::new(&Settings { kind: Kind::Session, ..Settings::new(1) });
-        assert!(generator.first_reads().is_empty(), "nothing is there yet");
-        let births = generator.births();
+        let mut generator =
+            Generator::new(&WorkloadSettings { kind: WorkloadKind::Session, ..WorkloadSettings::new(1) });
+        assert!(generator.first_read_tasks().is_empty(), "nothing is there yet");
+        let births = generator.creation_tasks();
         assert!(births.iter().all(|birth| birth.operation.function == Function::CREATE));
         let outcome = |number| if number == 0 { Outcome::Info } else { Outcome::Ok };
         for (number, birth) in births.iter().enumerate() {
-            generator.finished(birth, outcome(number), &Value::Null);
+            generator.record_outcome(birth, outcome(number), &Value::Null);
         }
-        let read: Vec<String> = generator.first_reads().iter().map(|read| read.session.to_string()).collect();
+        let read: Vec<String> =
+            generator.first_read_tasks().iter().map(|read| read.session.to_string()).collect();
         assert_eq!((births.len(), read), (5, ["s-2", "s-3", "s-4", "s-5"].map(str::to_owned).to_vec()));
-        let first = generator.task().unwrap();
+        let first = generator.next_task().unwrap();
         let fresh = first.session.as_ref() == "s-6";
         assert_eq!(first.operation.function == Function::CREATE, fresh, "whose creation is unknown is left");
     }
 
     #[test]
     fn final_reads_cover_every_key() {
-        let settings = Settings { kind: Kind::RwRegister, writes_per_key: Some(5), ..Settings::new(1) };
+        let settings = WorkloadSettings {
+            kind: WorkloadKind::RwRegister,
+            writes_per_key: Some(5),
+            ..WorkloadSettings::new(1)
+        };
         let mut generator = Generator::new(&settings);
         let mut keys = HashSet::new();
         for _ in 0..200 {
-            let task = generator.task().unwrap();
+            let task = generator.next_task().unwrap();
             for micro in crate::operation::micro_operations(&task.operation.value).unwrap() {
                 keys.insert(micro.key.to_string());
             }
-            generator.finished(&task, Outcome::Fail, &Value::Null);
+            generator.record_outcome(&task, Outcome::Fail, &Value::Null);
         }
-        let read: HashSet<String> = (generator.final_reads().iter())
+        let read: HashSet<String> = (generator.final_read_operations().iter())
             .map(|read| crate::operation::micro_operations(&read.value).unwrap()[0].key.to_string())
             .collect();
         assert!(keys.len() > 20 && keys.is_subset(&read));

@@ -7,7 +7,7 @@
 //! ended at all: their users close the browser, and somebody looks for them much later, when their time should
 //! have run out.
 
-use crate::{Operation, Payload, Stream, Value};
+use crate::{ClientOperation, SessionPayload, Stream, Value};
 use histories::{Function, Outcome};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const FIELDS: [&str; 4] = ["cart", "lang", "theme", "csrf"];
 
 /// How sessions live, beyond being created, read, written, touched, renewed and destroyed.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Lives {
+pub struct LifecycleSettings {
     /// How many fields are written by themselves; none: only whole sessions are.
     pub fields: usize,
     /// The share of requests that ask for something to be done once.
@@ -43,10 +43,10 @@ const LOOKS_AFTER_THE_END: u8 = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle {
-    seats: Vec<Life>,
+    seats: Vec<SessionLife>,
     payload_bytes: (u64, u64),
     read_share: f64,
-    lives: Lives,
+    lives: LifecycleSettings,
     /// What is never asked for.
     lacks: Vec<Function>,
     /// Every id that was ever created.
@@ -59,8 +59,8 @@ pub(crate) struct Lifecycle {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Life {
-    state: State,
+struct SessionLife {
+    state: LifeState,
     /// The present id; an earlier one, if it was renewed.
     id: Option<Arc<str>>,
     old_id: Option<Arc<str>>,
@@ -76,7 +76,7 @@ struct Life {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum State {
+enum LifeState {
     #[default]
     Unborn,
     /// A creation or a renewal is under way: nobody knows by which id to ask.
@@ -93,166 +93,178 @@ enum State {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(seats: usize, payload_bytes: (u64, u64), read_share: f64, lives: Lives) -> Self {
+    pub(crate) fn new(
+        seats: usize,
+        payload_bytes: (u64, u64),
+        read_share: f64,
+        lives: LifecycleSettings,
+    ) -> Self {
         let (ids, actors, left) = (Vec::new(), Vec::new(), VecDeque::new());
-        let seats = vec![Life::default(); seats];
+        let seats = vec![SessionLife::default(); seats];
         let lacks = Vec::new();
         Self { seats, payload_bytes, read_share, lives, lacks, ids, actors, left, requests: 0 }
     }
 
     /// The same without what a store cannot do.
-    pub(crate) fn without(mut self, lacks: &[Function]) -> Self {
+    pub(crate) fn without_functions(mut self, lacks: &[Function]) -> Self {
         self.lacks = lacks.to_vec();
-        if self.lacks(Function::ACT) {
+        if self.lacks_function(Function::ACT) {
             self.lives.act_share = 0.0;
         }
-        if self.lacks(Function::PATCH) {
+        if self.lacks_function(Function::PATCH) {
             self.lives.fields = 0;
         }
-        if self.lacks(Function::RENEW) {
+        if self.lacks_function(Function::RENEW) {
             self.lives.login_share = 0.0;
         }
         self
     }
 
-    fn lacks(&self, function: Function) -> bool {
+    fn lacks_function(&self, function: Function) -> bool {
         self.lacks.contains(&function)
     }
 
     /// A session that was left alone long enough, to be looked for: who it was, and the read.
-    pub(crate) fn left_alone(&mut self) -> Option<(Arc<str>, Operation)> {
+    pub(crate) fn next_abandoned_read(&mut self) -> Option<(Arc<str>, ClientOperation)> {
         self.requests += 1;
         self.left.front().filter(|left| left.0 <= self.requests)?;
         let (_, session, id) = self.left.pop_front()?;
-        Some((session, Operation::on(&id, Function::READ, Value::Null)))
+        Some((session, ClientOperation::on_key(&id, Function::READ, Value::Null)))
     }
 
     /// Whether a seat's session may send another request now.
     pub(crate) fn is_ready(&self, seat: usize) -> bool {
-        !matches!(self.seats[seat].state, State::Changing | State::Gone)
+        !matches!(self.seats[seat].state, LifeState::Changing | LifeState::Gone)
     }
 
     /// The id of the session in a seat, where it is known to exist.
-    pub(crate) fn alive(&self, seat: usize) -> Option<&Arc<str>> {
+    pub(crate) fn alive_id(&self, seat: usize) -> Option<&Arc<str>> {
         let life = &self.seats[seat];
-        life.id.as_ref().filter(|_| life.state == State::Alive)
+        life.id.as_ref().filter(|_| life.state == LifeState::Alive)
     }
 
     /// The seat is taken by a new session.
-    pub(crate) fn reset(&mut self, seat: usize) {
-        self.seats[seat] = Life::default();
+    pub(crate) fn reset_seat(&mut self, seat: usize) {
+        self.seats[seat] = SessionLife::default();
     }
 
-    pub(crate) fn every(&self) -> impl Iterator<Item = &Arc<str>> {
+    pub(crate) fn all_ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.ids.iter()
     }
 
     /// The users for whom something may have been done.
-    pub(crate) fn actors(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.actors.iter().filter(|_| !self.lacks(Function::ACTIONS))
+    pub(crate) fn acting_users(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.actors.iter().filter(|_| !self.lacks_function(Function::ACTIONS))
     }
 
     /// What the session in a seat does next; `over` if it should come to its end.
-    pub(crate) fn next(
+    pub(crate) fn next_operation(
         &mut self,
         seat: usize,
         session: &Arc<str>,
         over: bool,
         stream: &mut Stream,
-    ) -> Operation {
+    ) -> ClientOperation {
         let life = &mut self.seats[seat];
         let id = life.id.get_or_insert_with(|| session.clone()).clone();
         match life.state {
-            State::Unborn => {
-                life.state = State::Changing;
+            LifeState::Unborn => {
+                life.state = LifeState::Changing;
                 self.ids.push(id.clone());
-                life.logs_in = self.lives.login_share > 0.0 && stream.chance(self.lives.login_share);
-                let payload = self.payload(seat, session, None, stream);
-                return Operation::on(&id, Function::CREATE, payload);
+                life.logs_in = self.lives.login_share > 0.0 && stream.draw_chance(self.lives.login_share);
+                let payload = self.next_payload(seat, session, None, stream);
+                return ClientOperation::on_key(&id, Function::CREATE, payload);
             }
-            State::Ended { looks } => {
-                life.state = if looks > 1 { State::Ended { looks: looks - 1 } } else { State::Gone };
-                return Operation::on(&id, Function::READ, Value::Null);
+            LifeState::Ended { looks } => {
+                life.state = if looks > 1 { LifeState::Ended { looks: looks - 1 } } else { LifeState::Gone };
+                return ClientOperation::on_key(&id, Function::READ, Value::Null);
             }
-            State::LoggedOut => return self.log_in_again(seat, session, stream),
-            State::Alive if life.logs_in => {
+            LifeState::LoggedOut => return self.log_in_again(seat, session, stream),
+            LifeState::Alive if life.logs_in => {
                 life.logs_in = false;
-                return self.renew(seat, session, &id);
+                return self.begin_renewal(seat, session, &id);
             }
-            State::Alive
+            LifeState::Alive
                 if over
                     && (self.lacks.contains(&Function::DESTROY)
-                        || self.lives.left_share > 0.0 && stream.chance(self.lives.left_share)) =>
+                        || self.lives.left_share > 0.0 && stream.draw_chance(self.lives.left_share)) =>
             {
                 // One last look; then the user closes the browser.
-                life.state = State::Gone;
+                life.state = LifeState::Gone;
                 self.left.push_back((self.requests + self.lives.look_after, session.clone(), id.clone()));
-                return Operation::on(&id, Function::READ, Value::Null);
+                return ClientOperation::on_key(&id, Function::READ, Value::Null);
             }
-            State::Alive if over => {
-                life.state = State::Ending;
-                return Operation::on(&id, Function::DESTROY, Value::Null);
+            LifeState::Alive if over => {
+                life.state = LifeState::Ending;
+                return ClientOperation::on_key(&id, Function::DESTROY, Value::Null);
             }
-            State::Alive | State::Ending => {}
-            State::Changing | State::Gone => unreachable!("a seat that is not ready was taken"),
+            LifeState::Alive | LifeState::Ending => {}
+            LifeState::Changing | LifeState::Gone => unreachable!("a seat that is not ready was taken"),
         }
-        if self.lives.act_share > 0.0 && stream.chance(self.lives.act_share) {
-            return self.act(seat, session, &id, stream);
+        if self.lives.act_share > 0.0 && stream.draw_chance(self.lives.act_share) {
+            return self.next_action(seat, session, &id, stream);
         }
-        let reads = stream.chance(self.read_share);
-        let draw = stream.unit();
-        let (touches, renews) = (!self.lacks(Function::TOUCH), !self.lacks(Function::RENEW));
-        let writes = !self.lacks(Function::WRITE);
+        let reads = stream.draw_chance(self.read_share);
+        let draw = stream.draw_unit();
+        let (touches, renews) =
+            (!self.lacks_function(Function::TOUCH), !self.lacks_function(Function::RENEW));
+        let writes = !self.lacks_function(Function::WRITE);
         match &self.seats[seat].old_id {
-            Some(old) if reads && draw < 0.05 => Operation::on(old, Function::READ, Value::Null),
-            _ if reads => Operation::on(&id, Function::READ, Value::Null),
-            _ if draw < 0.2 && touches => Operation::on(&id, Function::TOUCH, Value::Null),
-            _ if draw < 0.25 && renews && self.seats[seat].state == State::Alive => {
-                self.renew(seat, session, &id)
+            Some(old) if reads && draw < 0.05 => ClientOperation::on_key(old, Function::READ, Value::Null),
+            _ if reads => ClientOperation::on_key(&id, Function::READ, Value::Null),
+            _ if draw < 0.2 && touches => ClientOperation::on_key(&id, Function::TOUCH, Value::Null),
+            _ if draw < 0.25 && renews && self.seats[seat].state == LifeState::Alive => {
+                self.begin_renewal(seat, session, &id)
             }
             _ if self.lives.fields > 0 && draw < 0.9 => {
-                let field = stream.index(self.lives.fields);
-                let payload = self.payload(seat, session, Some(field_name(field)), stream);
-                Operation::on(&id, Function::PATCH, payload)
+                let field = stream.draw_index(self.lives.fields);
+                let payload = self.next_payload(seat, session, Some(field_name(field)), stream);
+                ClientOperation::on_key(&id, Function::PATCH, payload)
             }
-            _ if !writes => Operation::on(&id, Function::READ, Value::Null),
+            _ if !writes => ClientOperation::on_key(&id, Function::READ, Value::Null),
             _ => {
-                let payload = self.payload(seat, session, None, stream);
-                Operation::on(&id, Function::WRITE, payload)
+                let payload = self.next_payload(seat, session, None, stream);
+                ClientOperation::on_key(&id, Function::WRITE, payload)
             }
         }
     }
 
     /// The same user begins another session, as a browser does that is sent to the login.
-    fn log_in_again(&mut self, seat: usize, session: &Arc<str>, stream: &mut Stream) -> Operation {
+    fn log_in_again(&mut self, seat: usize, session: &Arc<str>, stream: &mut Stream) -> ClientOperation {
         let life = &mut self.seats[seat];
         life.renewals += 1;
         life.absent = 0;
-        life.state = State::Changing;
+        life.state = LifeState::Changing;
         let id: Arc<str> = format!("{session}.{}", life.renewals).into();
         life.old_id = life.id.replace(id.clone());
         self.ids.push(id.clone());
-        let payload = self.payload(seat, session, None, stream);
-        Operation::on(&id, Function::CREATE, payload)
+        let payload = self.next_payload(seat, session, None, stream);
+        ClientOperation::on_key(&id, Function::CREATE, payload)
     }
 
     /// Something to be done once, or a look at what was done.
-    fn act(&mut self, seat: usize, session: &Arc<str>, id: &Arc<str>, stream: &mut Stream) -> Operation {
+    fn next_action(
+        &mut self,
+        seat: usize,
+        session: &Arc<str>,
+        id: &Arc<str>,
+        stream: &mut Stream,
+    ) -> ClientOperation {
         let life = &mut self.seats[seat];
-        if life.acted && !self.lacks.contains(&Function::ACTIONS) && stream.chance(0.2) {
-            return Operation::on(session, Function::ACTIONS, Value::Null);
+        if life.acted && !self.lacks.contains(&Function::ACTIONS) && stream.draw_chance(0.2) {
+            return ClientOperation::on_key(session, Function::ACTIONS, Value::Null);
         }
         life.actions += 1;
         let action = Value::Text(format!("{session}/{}", life.actions).into());
-        Operation::on(id, Function::ACT, action)
+        ClientOperation::on_key(id, Function::ACT, action)
     }
 
     /// Takes note of how an operation ended; whether the seat's session is over.
     /// `gone_at` says that the store knew no such session, and when it said so, from the beginning of the run.
-    pub(crate) fn finished(
+    pub(crate) fn record_outcome(
         &mut self,
         seat: usize,
-        operation: &Operation,
+        operation: &ClientOperation,
         outcome: Outcome,
         gone_at: Option<Duration>,
     ) -> bool {
@@ -267,43 +279,43 @@ impl Lifecycle {
             _ => {}
         }
         match (operation.function, outcome) {
-            (Function::CREATE, Outcome::Ok) => life.state = State::Alive,
+            (Function::CREATE, Outcome::Ok) => life.state = LifeState::Alive,
             (Function::RENEW, Outcome::Ok) => {
                 let Value::Text(id) = &operation.value else { unreachable!("renewed to an id") };
                 life.old_id = life.id.replace(id.clone());
-                life.state = State::Alive;
+                life.state = LifeState::Alive;
             }
-            (Function::RENEW, Outcome::Fail) => life.state = State::Alive,
+            (Function::RENEW, Outcome::Fail) => life.state = LifeState::Alive,
             (Function::ACT, Outcome::Ok | Outcome::Info) if !life.acted => {
                 life.acted = true;
-                self.actors.extend(actor(&operation.value));
+                self.actors.extend(user_of_action(&operation.value));
             }
             // Where nothing was destroyed, the session is tried again.
-            (Function::DESTROY, Outcome::Fail) => life.state = State::Alive,
-            (Function::DESTROY, Outcome::Ok) => life.state = State::Ended { looks: LOOKS_AFTER_THE_END },
+            (Function::DESTROY, Outcome::Fail) => life.state = LifeState::Alive,
+            (Function::DESTROY, Outcome::Ok) => life.state = LifeState::Ended { looks: LOOKS_AFTER_THE_END },
             // Nobody can say whether there is a session, or under which id: its user begins another one.
             (Function::CREATE, _) | (Function::RENEW | Function::DESTROY, Outcome::Info) => {
-                life.state = State::Gone;
+                life.state = LifeState::Gone;
             }
             _ => {}
         }
         let is_missed = gone_at.is_some_and(|at| at.saturating_sub(life.absent_since) >= RELOADS_FOR);
-        if life.state == State::Alive && life.absent >= RELOADS && is_missed {
-            life.state = State::LoggedOut;
+        if life.state == LifeState::Alive && life.absent >= RELOADS && is_missed {
+            life.state = LifeState::LoggedOut;
         }
-        life.state == State::Gone
+        life.state == LifeState::Gone
     }
 
-    fn renew(&mut self, seat: usize, session: &str, id: &Arc<str>) -> Operation {
+    fn begin_renewal(&mut self, seat: usize, session: &str, id: &Arc<str>) -> ClientOperation {
         let life = &mut self.seats[seat];
         life.renewals += 1;
-        life.state = State::Changing;
+        life.state = LifeState::Changing;
         let new: Arc<str> = format!("{session}.{}", life.renewals).into();
         self.ids.push(new.clone());
-        Operation::on(id, Function::RENEW, Value::Text(new))
+        ClientOperation::on_key(id, Function::RENEW, Value::Text(new))
     }
 
-    fn payload(
+    fn next_payload(
         &mut self,
         seat: usize,
         session: &Arc<str>,
@@ -312,17 +324,17 @@ impl Lifecycle {
     ) -> Value {
         let (least, most) = self.payload_bytes;
         self.seats[seat].version += 1;
-        Value::Payload(Payload {
+        Value::Payload(SessionPayload {
             session: session.clone(),
             field,
             version: self.seats[seat].version,
-            bytes: stream.between(least, most),
+            bytes: stream.draw_between(least, most),
         })
     }
 }
 
 /// The user that an action is of: `s-3` of `s-3/7`.
-fn actor(action: &Value) -> Option<Arc<str>> {
+fn user_of_action(action: &Value) -> Option<Arc<str>> {
     let Value::Text(action) = action else { return None };
     action.rsplit_once('/').map(|(user, _)| user.into())
 }
@@ -334,15 +346,20 @@ fn field_name(number: usize) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Lives;
-    use crate::{Churn, Generator, Kind, Settings, Value};
+    use super::LifecycleSettings;
+    use crate::{Churn, Generator, Value, WorkloadKind, WorkloadSettings};
     use histories::{Function, Outcome};
     use std::collections::HashMap;
     use std::time::Duration;
 
-    fn settings() -> Settings {
+    fn settings() -> WorkloadSettings {
         let churn = Churn { mean_operations: Some(20.0), lasting_share: 0.0 };
-        Settings { kind: Kind::Session, churn, in_flight_per_session: 2, ..Settings::new(3) }
+        WorkloadSettings {
+            kind: WorkloadKind::Session,
+            churn,
+            in_flight_per_session: 2,
+            ..WorkloadSettings::new(3)
+        }
     }
 
     /// Two requests in flight at a time, a store that does all that is asked: every session is created before
@@ -352,12 +369,12 @@ mod tests {
         let mut generator = Generator::new(&settings());
         let mut stories: HashMap<String, Vec<Function>> = HashMap::new();
         for _ in 0..1000 {
-            let tasks: Vec<_> = (0..2).filter_map(|_| generator.task()).collect();
+            let tasks: Vec<_> = (0..2).filter_map(|_| generator.next_task()).collect();
             for task in &tasks {
                 stories.entry(task.session.to_string()).or_default().push(task.operation.function);
             }
             for task in &tasks {
-                generator.finished(task, Outcome::Ok, &Value::Int(1));
+                generator.record_outcome(task, Outcome::Ok, &Value::Int(1));
             }
         }
         assert!(stories.len() > 50);
@@ -378,18 +395,24 @@ mod tests {
     /// Fields, logins, actions, and sessions that are left alone and looked for later.
     #[test]
     fn sessions_do_all_that_they_were_told_to() {
-        let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };
-        let mut generator = Generator::new(&Settings { lives, ..settings() });
+        let lives = LifecycleSettings {
+            fields: 3,
+            act_share: 0.2,
+            login_share: 0.5,
+            left_share: 0.5,
+            look_after: 200,
+        };
+        let mut generator = Generator::new(&WorkloadSettings { lives, ..settings() });
         let mut stories: HashMap<String, Vec<(u32, Function)>> = HashMap::new();
         let mut actions = std::collections::HashSet::new();
         for number in 0..4000 {
-            let Some(task) = generator.task() else { continue };
+            let Some(task) = generator.next_task() else { continue };
             let function = task.operation.function;
             stories.entry(task.session.to_string()).or_default().push((number, function));
             if function == Function::ACT {
-                assert!(actions.insert(task.operation.value.json()), "an action has an id of its own");
+                assert!(actions.insert(task.operation.value.to_json()), "an action has an id of its own");
             }
-            generator.finished(&task, Outcome::Ok, &Value::Int(1));
+            generator.record_outcome(&task, Outcome::Ok, &Value::Int(1));
         }
         let logins =
             stories.values().filter(|story| story.len() > 1 && story[1].1 == Function::RENEW).count();
@@ -402,7 +425,7 @@ mod tests {
         assert!(left.len() * 5 > stories.len(), "{} of {} were left alone", left.len(), stories.len());
         assert!(left.iter().all(|story| story.last().is_some_and(|step| step.1 == Function::READ)));
         assert!(stories.values().flatten().any(|step| step.1 == Function::PATCH));
-        let finals = generator.final_reads();
+        let finals = generator.final_read_operations();
         let lists = finals.iter().filter(|read| read.function == Function::ACTIONS).count();
         let users = actions.iter().map(|action| action.split('/').next().unwrap().to_owned());
         assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
@@ -412,13 +435,13 @@ mod tests {
     #[test]
     fn a_user_whose_session_is_gone_logs_in_again() {
         let churn = Churn { mean_operations: None, lasting_share: 0.0 };
-        let settings = Settings { sessions: 1, in_flight_per_session: 1, churn, ..settings() };
+        let settings = WorkloadSettings { sessions: 1, in_flight_per_session: 1, churn, ..settings() };
         let mut generator = Generator::new(&settings);
-        let created = generator.task().unwrap();
-        generator.finished(&created, Outcome::Ok, &created.operation.value);
+        let created = generator.next_task().unwrap();
+        generator.record_outcome(&created, Outcome::Ok, &created.operation.value);
         let mut asked = 0;
         let again = loop {
-            let task = generator.task().unwrap();
+            let task = generator.next_task().unwrap();
             if task.operation.function == Function::CREATE {
                 break task;
             }
@@ -427,29 +450,35 @@ mod tests {
             let at = Duration::from_millis(7_000 + 40 * asked);
             let read = task.operation.function == Function::READ;
             let outcome = if read { Outcome::Ok } else { Outcome::Fail };
-            generator.finished_with(&task, outcome, &Value::Null, !read, at);
+            generator.record_outcome_at(&task, outcome, &Value::Null, !read, at);
         };
         assert_eq!(asked, 5, "it is asked for more than twice and for a while, as by a user who reloads");
         assert_eq!(again.session, created.session, "the same user");
         assert_ne!(again.operation.key, created.operation.key, "another session");
         // A session that is found again is not gone.
-        generator.finished(&again, Outcome::Ok, &again.operation.value);
+        generator.record_outcome(&again, Outcome::Ok, &again.operation.value);
         for round in 0..200 {
-            let task = generator.task().unwrap();
+            let task = generator.next_task().unwrap();
             assert_ne!(task.operation.function, Function::CREATE, "round {round}");
             let absent = round % 3 < 2 && task.operation.function == Function::READ;
             let held = if absent { Value::Null } else { Value::Int(1) };
-            generator.finished(&task, Outcome::Ok, &held);
+            generator.record_outcome(&task, Outcome::Ok, &held);
         }
         // The old one is looked for in the end, too.
-        let looked = generator.final_reads();
+        let looked = generator.final_read_operations();
         assert!(looked.iter().any(|read| read.key == created.operation.key));
     }
 
     /// An application without a touch once had an availability of 91.7 %: what it cannot do is not asked for.
     #[test]
     fn what_a_store_cannot_do_is_not_asked_for() {
-        let lives = Lives { fields: 3, act_share: 0.2, login_share: 0.5, left_share: 0.5, look_after: 200 };
+        let lives = LifecycleSettings {
+            fields: 3,
+            act_share: 0.2,
+            login_share: 0.5,
+            left_share: 0.5,
+            look_after: 200,
+        };
         let all = [
             Function::WRITE,
             Function::PATCH,
@@ -461,14 +490,15 @@ mod tests {
         ];
         let each = all.iter().map(|function| vec![*function]);
         for lacks in each.chain([all.to_vec()]) {
-            let mut generator = Generator::new(&Settings { lives, lacks: lacks.clone(), ..settings() });
+            let mut generator =
+                Generator::new(&WorkloadSettings { lives, lacks: lacks.clone(), ..settings() });
             let mut seen = std::collections::HashSet::new();
             for _ in 0..4000 {
-                let Some(task) = generator.task() else { continue };
+                let Some(task) = generator.next_task() else { continue };
                 seen.insert(task.operation.function);
-                generator.finished(&task, Outcome::Ok, &Value::Int(1));
+                generator.record_outcome(&task, Outcome::Ok, &Value::Int(1));
             }
-            seen.extend(generator.final_reads().iter().map(|read| read.function));
+            seen.extend(generator.final_read_operations().iter().map(|read| read.function));
             assert!(lacks.iter().all(|lacking| !seen.contains(lacking)), "{lacks:?}: {seen:?}");
             assert!(seen.contains(&Function::CREATE) && seen.contains(&Function::READ));
         }
@@ -476,26 +506,26 @@ mod tests {
 
     #[test]
     fn a_run_has_its_name_in_all_that_it_leaves() {
-        let lives = Lives { act_share: 0.5, ..Lives::default() };
-        let named = Settings { run: Some("k7".into()), lives, ..settings() };
+        let lives = LifecycleSettings { act_share: 0.5, ..LifecycleSettings::default() };
+        let named = WorkloadSettings { run: Some("k7".into()), lives, ..settings() };
         let mut generator = Generator::new(&named);
         for _ in 0..500 {
-            let Some(task) = generator.task() else { continue };
+            let Some(task) = generator.next_task() else { continue };
             assert!(task.session.starts_with("s-k7-"), "{}", task.session);
             assert!(task.operation.key.as_ref().is_some_and(|key| key.starts_with("s-k7-")));
             if task.operation.function == Function::ACT {
-                assert!(task.operation.value.json().starts_with("\"s-k7-"));
+                assert!(task.operation.value.to_json().starts_with("\"s-k7-"));
             }
-            generator.finished(&task, Outcome::Ok, &Value::Int(1));
+            generator.record_outcome(&task, Outcome::Ok, &Value::Int(1));
         }
     }
 
     #[test]
     fn a_session_of_unknown_fate_is_left() {
-        let mut generator = Generator::new(&Settings { sessions: 1, ..settings() });
-        let first = generator.task().unwrap();
-        assert!(generator.task().is_none(), "nothing is asked of a session that is being created");
-        generator.finished(&first, Outcome::Info, &Value::Null);
-        assert_ne!(generator.task().unwrap().session, first.session);
+        let mut generator = Generator::new(&WorkloadSettings { sessions: 1, ..settings() });
+        let first = generator.next_task().unwrap();
+        assert!(generator.next_task().is_none(), "nothing is asked of a session that is being created");
+        generator.record_outcome(&first, Outcome::Info, &Value::Null);
+        assert_ne!(generator.next_task().unwrap().session, first.session);
     }
 }

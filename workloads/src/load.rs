@@ -78,7 +78,7 @@ impl Profile {
         }
     }
 
-    fn highest(&self) -> f64 {
+    fn highest_rate(&self) -> f64 {
         match *self {
             Profile::Constant { rate } => rate,
             Profile::Ramp { from, to, .. } => from.max(to),
@@ -139,16 +139,16 @@ pub struct Arrivals {
 impl Arrivals {
     /// Arrivals by a profile.
     pub fn new(profile: Profile, seed: u64) -> Self {
-        let mean_gap_ns = 1e9 / profile.highest();
+        let mean_gap_ns = 1e9 / profile.highest_rate();
         Self { profile, mean_gap_ns, now_ns: 0, stream: Stream::new(seed, "arrivals") }
     }
 
     /// The next intended start.
     pub fn next_ns(&mut self) -> u64 {
         loop {
-            let gap_ns = self.stream.exponential(self.mean_gap_ns).round() as u64;
+            let gap_ns = self.stream.draw_exponential(self.mean_gap_ns).round() as u64;
             self.now_ns = self.now_ns.saturating_add(gap_ns);
-            if self.stream.chance(self.profile.rate_at(self.now_ns) / self.profile.highest()) {
+            if self.stream.draw_chance(self.profile.rate_at(self.now_ns) / self.profile.highest_rate()) {
                 return self.now_ns;
             }
         }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// | `act` | the id of something to be done once | the same |
 /// | `actions` | null | the ids of all that was done for a user, in the order in which it was done |
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Operation {
+pub struct ClientOperation {
     /// What it does.
     pub function: Function,
     /// To which object; none where there is only one, and for transactions, which name keys inside.
@@ -30,14 +30,14 @@ pub struct Operation {
     pub value: Value,
 }
 
-impl Operation {
+impl ClientOperation {
     /// An operation on an object.
-    pub fn on(key: &Arc<str>, function: Function, value: Value) -> Self {
+    pub fn on_key(key: &Arc<str>, function: Function, value: Value) -> Self {
         Self { function, key: Some(key.clone()), value }
     }
 
     /// An operation on the only object, or a transaction.
-    pub fn global(function: Function, value: Value) -> Self {
+    pub fn without_key(function: Function, value: Value) -> Self {
         Self { function, key: None, value }
     }
 
@@ -98,10 +98,10 @@ mod tests {
         let key: Arc<str> = "x".into();
         let read = micro_operation("r", &key, Value::Null);
         let append = micro_operation("append", &key, Value::Int(1));
-        let txn = |steps| Operation::global(Function::TXN, Value::List(steps));
+        let txn = |steps| ClientOperation::without_key(Function::TXN, Value::List(steps));
         assert!(txn(vec![read.clone(), read.clone()]).is_read());
         assert!(!txn(vec![read, append]).is_read());
-        assert!(!Operation::global(Function::TXN, Value::Null).is_read());
+        assert!(!ClientOperation::without_key(Function::TXN, Value::Null).is_read());
         assert_eq!(function_name(Function::DEQUEUE), "dequeue");
     }
 }

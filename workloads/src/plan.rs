@@ -4,7 +4,7 @@
 //! printed, objected to and replayed. What cannot be known before is who will be primary: such targets stay
 //! roles and are resolved when the fault strikes.
 
-use crate::{Fault, Schedule, Stream, Strike, Target, Timing, format_duration};
+use crate::{Fault, FaultSchedule, Stream, Strike, Target, Timing, format_duration};
 use std::time::Duration;
 
 /// One fault from its beginning to its end.
@@ -80,18 +80,18 @@ impl std::error::Error for PlanError {}
 impl Plan {
     /// The plan of a schedule over a run of this length. Every fault ends with the run at the latest.
     pub fn new(
-        schedule: &Schedule,
+        schedule: &FaultSchedule,
         seed: u64,
         nodes: &[String],
         duration: Duration,
     ) -> Result<Self, PlanError> {
         let settle = |strike: &Strike| Strike {
-            target: strike.target.as_ref().map(|target| target.settled(nodes)),
+            target: strike.target.as_ref().map(|target| target.resolve_names(nodes)),
             ..strike.clone()
         };
         let strikes: Vec<Strike> = schedule.strikes.iter().map(settle).collect();
         for strike in &strikes {
-            objections(strike, nodes, duration)?;
+            validate_strike(strike, nodes, duration)?;
         }
         let mut planner = Planner {
             length: schedule.length,
@@ -103,10 +103,10 @@ impl Plan {
         let (fixed, floating): (Vec<_>, Vec<_>) = strikes.iter().partition(|strike| strike.at.is_some());
         for strike in fixed {
             let at = strike.at.expect("has a time");
-            planner.add(strike, at.as_nanos() as u64, None);
+            planner.add_episode(strike, at.as_nanos() as u64, None);
         }
         if !floating.is_empty() {
-            planner.float(&floating, schedule.timing);
+            planner.add_untimed_strikes(&floating, schedule.timing);
         }
         let mut episodes = planner.episodes;
         episodes.sort_by_key(|episode| episode.from_ns);
@@ -114,7 +114,7 @@ impl Plan {
     }
 
     /// When the last fault has ended, in ns since the start.
-    pub fn healed_ns(&self) -> u64 {
+    pub fn last_end_ns(&self) -> u64 {
         self.episodes.iter().map(|episode| episode.to_ns).max().unwrap_or(0)
     }
 }
@@ -134,8 +134,8 @@ impl std::fmt::Display for Plan {
     }
 }
 
-fn objections(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(), PlanError> {
-    let named = strike.target.iter().flat_map(Target::nodes);
+fn validate_strike(strike: &Strike, nodes: &[String], duration: Duration) -> Result<(), PlanError> {
+    let named = strike.target.iter().flat_map(Target::node_names);
     if let Some(node) = named.into_iter().find(|name| !nodes.iter().any(|node| node == name)) {
         return Err(PlanError::NoSuchNode { node: node.to_owned(), nodes: nodes.to_vec() });
     }
@@ -167,11 +167,11 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// Adds one episode and returns when it ends.
-    fn add(&mut self, strike: &Strike, from_ns: u64, node: Option<&String>) -> u64 {
+    fn add_episode(&mut self, strike: &Strike, from_ns: u64, node: Option<&String>) -> u64 {
         let length = strike.length.unwrap_or(self.length).as_nanos() as u64;
         let target = match (node, &strike.target) {
             (Some(node), _) => Target::Node(node.clone()),
-            (None, Some(target)) => self.draw(target),
+            (None, Some(target)) => self.draw_target(target),
             (None, None) => Target::Primary,
         };
         let to_ns = if strike.fault.is_momentary() { from_ns } else { from_ns.saturating_add(length) };
@@ -181,13 +181,13 @@ impl Planner<'_> {
     }
 
     /// The target with a node for each end that is left to chance.
-    fn draw(&mut self, target: &Target) -> Target {
+    fn draw_target(&mut self, target: &Target) -> Target {
         match target {
-            Target::Random => Target::Node(self.nodes[self.stream.index(self.nodes.len())].clone()),
+            Target::Random => Target::Node(self.nodes[self.stream.draw_index(self.nodes.len())].clone()),
             Target::Link { from, to, both } => {
-                let (from, mut to_end) = (self.draw(from), self.draw(to));
+                let (from, mut to_end) = (self.draw_target(from), self.draw_target(to));
                 while from == to_end && matches!(**to, Target::Random) && self.nodes.len() > 1 {
-                    to_end = self.draw(to);
+                    to_end = self.draw_target(to);
                 }
                 Target::Link { from: Box::new(from), to: Box::new(to_end), both: *both }
             }
@@ -196,13 +196,13 @@ impl Planner<'_> {
     }
 
     /// Times for the strikes that have none. The last tenth of the run stays quiet.
-    fn float(&mut self, strikes: &[&Strike], timing: Timing) {
+    fn add_untimed_strikes(&mut self, strikes: &[&Strike], timing: Timing) {
         let quiet_ns = self.end_ns - self.end_ns / 10;
         match timing {
             Timing::Once => {
                 let share = self.end_ns / (strikes.len() as u64 + 1);
                 for (n, strike) in (1..).zip(strikes) {
-                    self.add(strike, share * n, None);
+                    self.add_episode(strike, share * n, None);
                 }
             }
             Timing::Every(gap) => {
@@ -211,38 +211,38 @@ impl Planner<'_> {
                     if gap_ns.saturating_mul(n) >= quiet_ns {
                         break;
                     }
-                    self.add(strike, gap_ns * n, None);
+                    self.add_episode(strike, gap_ns * n, None);
                 }
             }
             Timing::Random(gap) => {
                 let mut now_ns = 0;
                 loop {
-                    now_ns += self.stream.exponential(gap.as_nanos() as f64).round() as u64 + 1;
-                    let strike = strikes[self.stream.index(strikes.len())];
+                    now_ns += self.stream.draw_exponential(gap.as_nanos() as f64).round() as u64 + 1;
+                    let strike = strikes[self.stream.draw_index(strikes.len())];
                     if now_ns >= quiet_ns {
                         break;
                     }
-                    now_ns = self.add(strike, now_ns, None);
+                    now_ns = self.add_episode(strike, now_ns, None);
                 }
             }
             Timing::Rapid(gap) => {
                 for (n, strike) in (0..).zip(strikes) {
                     let at_ns = self.end_ns / 4 + n * gap.as_nanos() as u64;
                     if at_ns < self.end_ns {
-                        self.add(strike, at_ns, None);
+                        self.add_episode(strike, at_ns, None);
                     }
                 }
             }
-            Timing::Rolling(gap) => self.roll(strikes, gap.as_nanos() as u64),
+            Timing::Rolling(gap) => self.add_rolling_strikes(strikes, gap.as_nanos() as u64),
         }
     }
 
-    fn roll(&mut self, strikes: &[&Strike], gap_ns: u64) {
+    fn add_rolling_strikes(&mut self, strikes: &[&Strike], gap_ns: u64) {
         let mut now_ns = gap_ns;
         for node in self.nodes {
             for strike in strikes {
                 if now_ns < self.end_ns {
-                    now_ns = self.add(strike, now_ns, Some(node)) + gap_ns;
+                    now_ns = self.add_episode(strike, now_ns, Some(node)) + gap_ns;
                 }
             }
         }
@@ -256,7 +256,7 @@ mod tests {
     const RUN: Duration = Duration::from_secs(40);
 
     fn plan(strikes: &[&str], timing: &str, seed: u64) -> Result<Plan, PlanError> {
-        let schedule = Schedule {
+        let schedule = FaultSchedule {
             strikes: strikes.iter().map(|text| text.parse().unwrap()).collect(),
             timing: timing.parse().unwrap(),
             length: Duration::from_secs(3),
@@ -286,7 +286,7 @@ mod tests {
             let plan = plan(&["kill:random", "partition"], "random:4s", seed).unwrap();
             assert_eq!(plan, self::plan(&["kill:random", "partition"], "random:4s", seed).unwrap());
             assert!(plan.episodes.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns));
-            assert!(plan.healed_ns() <= RUN.as_nanos() as u64);
+            assert!(plan.last_end_ns() <= RUN.as_nanos() as u64);
             assert!(plan.episodes.iter().all(|episode| episode.target != Target::Random));
         }
     }
@@ -295,7 +295,7 @@ mod tests {
     fn links_are_struck_by_the_names_of_their_ends() {
         let plan = plan(&["delay=5ms~1ms:n1>n2@1s", "hold:client-random@2s"], "once", 1).unwrap();
         assert_eq!(plan.episodes[0].target.to_string(), "n1>n2");
-        let drawn = plan.episodes[1].target.nodes();
+        let drawn = plan.episodes[1].target.node_names();
         assert!(drawn.len() == 1 && drawn[0].starts_with('n'), "{drawn:?}");
         let why = self::plan(&["hold:n1-n7"], "once", 1).unwrap_err().to_string();
         assert!(why.contains("\"n7\", but there are n1, n2, n3"), "{why}");
@@ -312,7 +312,8 @@ mod tests {
         let says = |strikes: &[&str]| plan(strikes, "once", 1).unwrap_err().to_string();
         assert!(says(&["kill:n9"]).contains("\"n9\", but there are n1, n2, n3"));
         assert!(says(&["kill@40s"]).contains("after the run's end at 40s"));
-        let schedule = Schedule { strikes: vec!["bridge".parse().unwrap()], ..Schedule::none() };
+        let schedule =
+            FaultSchedule { strikes: vec!["bridge".parse().unwrap()], ..FaultSchedule::without_faults() };
         let two = ["a", "b"].map(str::to_owned);
         assert!(Plan::new(&schedule, 1, &two, RUN).unwrap_err().to_string().contains("at least 3 nodes"));
     }

@@ -76,13 +76,13 @@ pub struct Scenario {
     /// What happens, why it happens in life, and what to talk about at the table.
     pub story: String,
     options: Table,
-    on: BTreeMap<String, Side>,
+    on: BTreeMap<String, ScenarioOnStore>,
 }
 
 /// A scenario on one store.
 #[derive(Clone, PartialEq, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Side {
+struct ScenarioOnStore {
     /// Options beside those for every store; they win.
     #[serde(default)]
     options: Table,
@@ -95,7 +95,7 @@ struct Side {
     incurable: Option<String>,
 }
 
-impl Side {
+impl ScenarioOnStore {
     fn contradicts_itself(&self) -> bool {
         self.sound.is_some() && self.incurable.is_some()
     }
@@ -103,13 +103,13 @@ impl Side {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ScenarioFile {
     title: String,
     promise: String,
     story: String,
     #[serde(default)]
     options: Table,
-    on: BTreeMap<String, Side>,
+    on: BTreeMap<String, ScenarioOnStore>,
 }
 
 impl Scenario {
@@ -128,7 +128,7 @@ impl Scenario {
 
     /// A scenario from the text of a TOML file. The error says what is wrong and on which line.
     pub fn from_toml(name: &str, text: &str) -> Result<Scenario, String> {
-        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+        let file: ScenarioFile = toml::from_str(text).map_err(|why| why.to_string())?;
         if file.on.is_empty() {
             return Err("it is on no store: expected a table such as [on.embedded]".to_owned());
         }
@@ -138,7 +138,7 @@ impl Scenario {
             return Err(format!("on {store} it is both sound and incurable"));
         }
         let (name, story) = (name.to_owned(), file.story.trim().to_owned());
-        let File { title, promise, options, on, .. } = file;
+        let ScenarioFile { title, promise, options, on, .. } = file;
         Ok(Scenario { name, title, promise, story, options, on })
     }
 
@@ -148,22 +148,22 @@ impl Scenario {
     }
 
     /// What it finds on a store as that is usually set up.
-    pub fn finds(&self, store: &str) -> &[String] {
+    pub fn expected_findings(&self, store: &str) -> &[String] {
         self.on.get(store).map_or(&[], |side| &side.finds)
     }
 
     /// Whether there are options on a store with which it does not find what it usually does.
-    pub fn can_be_sound(&self, store: &str) -> bool {
+    pub fn has_sound_options(&self, store: &str) -> bool {
         self.on.get(store).is_some_and(|side| side.sound.is_some())
     }
 
     /// Why no option of a store prevents what it finds there, as far as that is told.
-    pub fn incurable(&self, store: &str) -> Option<&str> {
+    pub fn reason_incurable(&self, store: &str) -> Option<&str> {
         self.on.get(store)?.incurable.as_deref()
     }
 
     /// The options of a run on a store, by the names that users type.
-    pub fn options(&self, store: &str, sound: bool) -> Result<Table, String> {
+    pub fn options_on_store(&self, store: &str, sound: bool) -> Result<Table, String> {
         let name = &self.name;
         let side = self.on.get(store).ok_or_else(|| {
             let stores: Vec<_> = self.stores().collect();
@@ -198,11 +198,11 @@ mod tests {
             );
             assert!(scenario.stores().count() > 1, "{name} runs on a real stack");
             for store in scenario.stores() {
-                scenario.options(store, false).unwrap();
-                let sound = scenario.can_be_sound(store);
+                scenario.options_on_store(store, false).unwrap();
+                let sound = scenario.has_sound_options(store);
                 assert_ne!(
                     sound,
-                    scenario.incurable(store).is_some(),
+                    scenario.reason_incurable(store).is_some(),
                     "{name} on {store}: a cure, or why there is none"
                 );
             }
@@ -217,18 +217,19 @@ mod tests {
     #[test]
     fn options_win_from_the_general_to_the_special() {
         let scenario = Scenario::from_toml("small", SMALL).unwrap();
-        let seed = |store, sound| scenario.options(store, sound).unwrap()["seed"].as_integer().unwrap();
+        let seed =
+            |store, sound| scenario.options_on_store(store, sound).unwrap()["seed"].as_integer().unwrap();
         assert_eq!([seed("redis", false), seed("embedded", false), seed("embedded", true)], [1, 2, 3]);
-        assert_eq!(scenario.options("embedded", true).unwrap()["load"].as_str(), Some("closed"));
+        assert_eq!(scenario.options_on_store("embedded", true).unwrap()["load"].as_str(), Some("closed"));
         assert!(
             scenario
-                .options("redis", true)
+                .options_on_store("redis", true)
                 .unwrap_err()
                 .ends_with("no option of redis prevents what the scenario small finds")
         );
         let told = Scenario::from_toml("small", &format!("{SMALL}incurable = 'it keeps nothing'")).unwrap();
-        assert!(told.options("redis", true).unwrap_err().ends_with("finds: it keeps nothing"));
-        assert!(scenario.options("etcd", false).unwrap_err().contains("embedded, redis"));
+        assert!(told.options_on_store("redis", true).unwrap_err().ends_with("finds: it keeps nothing"));
+        assert!(scenario.options_on_store("etcd", false).unwrap_err().contains("embedded, redis"));
     }
 
     #[test]

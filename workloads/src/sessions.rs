@@ -57,22 +57,22 @@ impl Seats {
             run: None,
         };
         for seat in 0..count {
-            let fresh = seats.fresh(seat, count);
+            let fresh = seats.new_seat(seat, count);
             seats.seats.push(fresh);
         }
         seats
     }
 
     /// The same with the name of a run in the names of all sessions.
-    pub(crate) fn named(mut self, run: Option<Arc<str>>) -> Self {
+    pub(crate) fn with_run_name(mut self, run: Option<Arc<str>>) -> Self {
         self.run = run;
         for number in 0..self.seats.len() {
-            self.seats[number].session = self.name(number as u64 + 1);
+            self.seats[number].session = self.session_name(number as u64 + 1);
         }
         self
     }
 
-    fn name(&self, number: u64) -> Arc<str> {
+    fn session_name(&self, number: u64) -> Arc<str> {
         match &self.run {
             Some(run) => format!("s-{run}-{number}").into(),
             None => format!("s-{number}").into(),
@@ -81,17 +81,17 @@ impl Seats {
 
     /// A seat whose session may send one more request, or none if all are busy. `ready` can refuse a seat.
     /// O(seats) where the drawn one is busy.
-    pub(crate) fn take(&mut self, ready: impl Fn(usize) -> bool) -> Option<usize> {
+    pub(crate) fn take_seat(&mut self, ready: impl Fn(usize) -> bool) -> Option<usize> {
         let drawn = self.sampler.draw(&mut self.stream);
         let count = self.seats.len();
         let free = |seat: &usize| self.seats[*seat].in_flight < self.limit && ready(*seat);
         let seat = (0..count).map(|step| (drawn + step) % count).find(free)?;
-        self.occupy(seat);
+        self.begin_request(seat);
         Some(seat)
     }
 
     /// Sends a request of a seat's session.
-    pub(crate) fn occupy(&mut self, seat: usize) {
+    pub(crate) fn begin_request(&mut self, seat: usize) {
         self.seats[seat].in_flight += 1;
         if let Some(left) = &mut self.seats[seat].left {
             *left = left.saturating_sub(1);
@@ -104,42 +104,42 @@ impl Seats {
     }
 
     /// One request of a seat's session has ended, if it is still the same session.
-    pub(crate) fn give_back(&mut self, seat: usize, session: &str) {
-        if self.is(seat, session) {
+    pub(crate) fn end_request(&mut self, seat: usize, session: &str) {
+        if self.holds_session(seat, session) {
             self.seats[seat].in_flight -= 1;
         }
     }
 
-    pub(crate) fn session(&self, seat: usize) -> &Arc<str> {
+    pub(crate) fn session_in_seat(&self, seat: usize) -> &Arc<str> {
         &self.seats[seat].session
     }
 
-    pub(crate) fn is(&self, seat: usize, session: &str) -> bool {
+    pub(crate) fn holds_session(&self, seat: usize, session: &str) -> bool {
         self.seats[seat].session.as_ref() == session
     }
 
     /// Whether the session in a seat has done all it will do.
-    pub(crate) fn is_over(&self, seat: usize) -> bool {
+    pub(crate) fn has_no_operations_left(&self, seat: usize) -> bool {
         self.seats[seat].left == Some(0)
     }
 
-    pub(crate) fn in_flight(&self, seat: usize) -> usize {
+    pub(crate) fn requests_in_flight(&self, seat: usize) -> usize {
         self.seats[seat].in_flight
     }
 
     /// Ends the session in a seat and begins another.
-    pub(crate) fn replace(&mut self, seat: usize) {
-        self.seats[seat] = self.fresh(seat, self.seats.len());
+    pub(crate) fn replace_session(&mut self, seat: usize) {
+        self.seats[seat] = self.new_seat(seat, self.seats.len());
     }
 
-    fn fresh(&mut self, seat: usize, count: usize) -> Seat {
+    fn new_seat(&mut self, seat: usize, count: usize) -> Seat {
         self.begun += 1;
         let lasting = (seat as f64) < self.churn.lasting_share * count as f64;
         let left = self.churn.mean_operations.filter(|_| !lasting);
         Seat {
-            session: self.name(self.begun),
+            session: self.session_name(self.begun),
             in_flight: 0,
-            left: left.map(|mean| (self.stream.exponential(mean).ceil() as u64).max(1)),
+            left: left.map(|mean| (self.stream.draw_exponential(mean).ceil() as u64).max(1)),
         }
     }
 }
@@ -155,28 +155,28 @@ mod tests {
     #[test]
     fn the_limit_in_flight_is_kept() {
         let mut seats = seats(3, 2, None, 0.0);
-        let mut taken: Vec<usize> = (0..6).map(|_| seats.take(|_| true).unwrap()).collect();
-        assert_eq!(seats.take(|_| true), None);
+        let mut taken: Vec<usize> = (0..6).map(|_| seats.take_seat(|_| true).unwrap()).collect();
+        assert_eq!(seats.take_seat(|_| true), None);
         taken.sort_unstable();
         assert_eq!(taken, [0, 0, 1, 1, 2, 2]);
-        seats.give_back(1, "s-2");
-        assert_eq!(seats.take(|seat| seat != 1), None);
-        assert_eq!(seats.take(|_| true), Some(1));
+        seats.end_request(1, "s-2");
+        assert_eq!(seats.take_seat(|seat| seat != 1), None);
+        assert_eq!(seats.take_seat(|_| true), Some(1));
     }
 
     #[test]
     fn sessions_end_but_the_lasting_ones() {
         let mut seats = seats(4, 1, Some(5.0), 0.25);
         for _ in 0..1000 {
-            let seat = seats.take(|_| true).unwrap();
-            let session = seats.session(seat).clone();
-            seats.give_back(seat, &session);
-            if seats.is_over(seat) {
-                seats.replace(seat);
+            let seat = seats.take_seat(|_| true).unwrap();
+            let session = seats.session_in_seat(seat).clone();
+            seats.end_request(seat, &session);
+            if seats.has_no_operations_left(seat) {
+                seats.replace_session(seat);
             }
         }
-        assert!(seats.is(0, "s-1"));
+        assert!(seats.holds_session(0, "s-1"));
         assert!(seats.begun > 100, "{} sessions for 750 operations of 5 each", seats.begun);
-        seats.give_back(1, "a session that is gone");
+        seats.end_request(1, "a session that is gone");
     }
 }

@@ -39,7 +39,7 @@ pub enum Target {
 
 impl Target {
     /// The target that a text means among nodes of these names: a name with a hyphen is a node if there is one.
-    pub fn settled(&self, nodes: &[String]) -> Target {
+    pub fn resolve_names(&self, nodes: &[String]) -> Target {
         let Target::Link { both: true, .. } = self else { return self.clone() };
         let text = self.to_string();
         if nodes.contains(&text) {
@@ -49,7 +49,8 @@ impl Target {
             Target::Node(name) => nodes.contains(name),
             _ => true,
         };
-        let splits = text.match_indices('-').map(|(at, _)| (end(&text[..at]), end(&text[at + 1..])));
+        let splits =
+            text.match_indices('-').map(|(at, _)| (parse_end(&text[..at]), parse_end(&text[at + 1..])));
         for (from, to) in splits {
             if known(&from) && known(&to) {
                 return Target::Link { from: Box::new(from), to: Box::new(to), both: true };
@@ -59,10 +60,10 @@ impl Target {
     }
 
     /// The names of nodes that it has in it.
-    pub fn nodes(&self) -> Vec<&str> {
+    pub fn node_names(&self) -> Vec<&str> {
         match self {
             Target::Node(name) => vec![name],
-            Target::Link { from, to, .. } => [from.nodes(), to.nodes()].concat(),
+            Target::Link { from, to, .. } => [from.node_names(), to.node_names()].concat(),
             _ => Vec::new(),
         }
     }
@@ -73,7 +74,7 @@ impl Target {
     }
 }
 
-fn end(text: &str) -> Target {
+fn parse_end(text: &str) -> Target {
     match text {
         "primary" => Target::Primary,
         "replica" => Target::Replica,
@@ -95,12 +96,12 @@ impl FromStr for Target {
                 return Err("clients are struck by their links: client-n1, client>n1, n1>client".to_owned());
             }
             (None, None) if text.is_empty() => return Err("no target after the colon".to_owned()),
-            (None, None) => return Ok(end(text)),
+            (None, None) => return Ok(parse_end(text)),
         };
         if ends.0.is_empty() || ends.1.is_empty() || ends.1.contains('>') {
             return Err(format!("a link has two ends, n1>n2 or n1-n2; found {text:?}"));
         }
-        let (from, to) = (end(ends.0), end(ends.1));
+        let (from, to) = (parse_end(ends.0), parse_end(ends.1));
         if from == to && from != Target::All {
             return Err(format!("{text:?} is a link from an end to itself"));
         }
@@ -154,11 +155,11 @@ mod tests {
     #[test]
     fn names_with_hyphens_are_told_from_links_by_the_nodes_there_are() {
         let nodes = ["web-1", "web-2", "redis"].map(str::to_owned);
-        let settled = |text: &str| text.parse::<Target>().unwrap().settled(&nodes);
+        let settled = |text: &str| text.parse::<Target>().unwrap().resolve_names(&nodes);
         assert_eq!(settled("web-1"), Target::Node("web-1".to_owned()));
-        assert_eq!(settled("web-1-redis").nodes(), ["web-1", "redis"]);
-        assert_eq!(settled("redis-web-2").nodes(), ["redis", "web-2"]);
-        assert_eq!(settled("client-web-2").nodes(), ["web-2"]);
-        assert_eq!(settled("web-1>web-2").nodes(), ["web-1", "web-2"]);
+        assert_eq!(settled("web-1-redis").node_names(), ["web-1", "redis"]);
+        assert_eq!(settled("redis-web-2").node_names(), ["redis", "web-2"]);
+        assert_eq!(settled("client-web-2").node_names(), ["web-2"]);
+        assert_eq!(settled("web-1>web-2").node_names(), ["web-1", "web-2"]);
     }
 }

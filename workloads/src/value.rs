@@ -21,7 +21,7 @@ pub enum Value {
     /// A list: of elements, of `[old, new]`, of micro-operations.
     List(Vec<Value>),
     /// What a session holds, or one field of it.
-    Payload(Payload),
+    Payload(SessionPayload),
     /// What a session holds, field by field, in the order of their names.
     Fields(Vec<(Arc<str>, Value)>),
     /// Bytes that no single write wrote: how many, their checksum, and how they begin.
@@ -37,7 +37,7 @@ pub enum Value {
 
 /// What a session holds, or one field of it: determined, byte by byte, by what is in here.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Payload {
+pub struct SessionPayload {
     /// Whose it is.
     pub session: Arc<str>,
     /// The field, where a session has several.
@@ -109,7 +109,7 @@ impl Value {
     }
 
     /// The value as JSON.
-    pub fn json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
         out
@@ -133,13 +133,13 @@ pub(crate) fn write_json_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-impl Payload {
+impl SessionPayload {
     /// The bytes that a store keeps: a head that says what it is, with a checksum of that, and a filler that only
     /// this head has. The least is the head.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head().into_bytes();
+        let mut bytes = self.format_head().into_bytes();
         let wanted = usize::try_from(self.bytes).expect("a payload fits into memory");
-        let mut state = checksum(&bytes);
+        let mut state = hash_bytes(&bytes);
         while bytes.len() < wanted {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             bytes.push(b'a' + ((state >> 33) % 26) as u8);
@@ -149,18 +149,18 @@ impl Payload {
 
     /// What came back from a store: the payload if each of its bytes is right, else what is known of the wreck.
     pub fn from_bytes(bytes: &[u8]) -> Value {
-        match Self::claimed(bytes).filter(|payload| payload.to_bytes() == bytes) {
+        match Self::parse_claim(bytes).filter(|payload| payload.to_bytes() == bytes) {
             Some(payload) => Value::Payload(payload),
             None => Value::Torn {
                 bytes: bytes.len() as u64,
-                checksum: checksum(bytes),
+                checksum: hash_bytes(bytes),
                 begins: String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into(),
             },
         }
     }
 
     /// What the head of these bytes says.
-    fn claimed(bytes: &[u8]) -> Option<Payload> {
+    fn parse_claim(bytes: &[u8]) -> Option<SessionPayload> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
         let (version, size) = (words.next()?.parse().ok()?, words.next()?.parse::<u64>().ok()?);
@@ -170,7 +170,7 @@ impl Payload {
             (checksum, None) => (None, checksum),
         };
         // A claim of more than came is torn; making those bytes to compare could exhaust the memory.
-        (size <= bytes.len() as u64 && words.next().is_none()).then_some(Payload {
+        (size <= bytes.len() as u64 && words.next().is_none()).then_some(SessionPayload {
             session,
             field,
             version,
@@ -178,17 +178,17 @@ impl Payload {
         })
     }
 
-    fn head(&self) -> String {
+    fn format_head(&self) -> String {
         let mut claim = format!("{} {} {}", self.version, self.bytes, self.session);
         if let Some(field) = &self.field {
             claim = format!("{claim} {field}");
         }
-        format!("{claim} {:016x}\n", checksum(claim.as_bytes()))
+        format!("{claim} {:016x}\n", hash_bytes(claim.as_bytes()))
     }
 }
 
 /// Fowler, Noll & Vo over the bytes.
-fn checksum(bytes: &[u8]) -> u64 {
+fn hash_bytes(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -201,13 +201,13 @@ mod tests {
     #[test]
     fn json_is_escaped() {
         let value = Value::List(vec!["a\"\\\n\u{1}é".into(), Value::Null, Value::Int(-5)]);
-        assert_eq!(value.json(), "[\"a\\\"\\\\\\n\\u0001é\",null,-5]");
-        let field = Payload { session: "s".into(), field: Some("cart".into()), version: 1, bytes: 64 };
+        assert_eq!(value.to_json(), "[\"a\\\"\\\\\\n\\u0001é\",null,-5]");
+        let field = SessionPayload { session: "s".into(), field: Some("cart".into()), version: 1, bytes: 64 };
         let fields =
             Value::Fields(vec![("cart".into(), Value::Payload(field)), ("lang".into(), Value::Null)]);
         let expected =
             r#"{"fields":{"cart":{"session":"s","field":"cart","version":1,"bytes":64},"lang":null}}"#;
-        assert_eq!(fields.json(), expected);
+        assert_eq!(fields.to_json(), expected);
     }
 
     #[test]
@@ -215,28 +215,29 @@ mod tests {
         for (bytes, field) in
             [(0, None), (20, Some("cart".into())), (1000, None), (1000, Some("cart".into()))]
         {
-            let payload = Payload { session: "s-17".into(), field, version: 4, bytes };
+            let payload = SessionPayload { session: "s-17".into(), field, version: 4, bytes };
             let stored = payload.to_bytes();
-            assert_eq!(Payload::from_bytes(&stored), Value::Payload(payload.clone()));
+            assert_eq!(SessionPayload::from_bytes(&stored), Value::Payload(payload.clone()));
             for damage in [0, stored.len() - 1] {
                 let mut torn = stored.clone();
                 torn[damage] ^= 1;
-                assert!(matches!(Payload::from_bytes(&torn), Value::Torn { .. }));
+                assert!(matches!(SessionPayload::from_bytes(&torn), Value::Torn { .. }));
             }
-            assert!(matches!(Payload::from_bytes(&stored[..stored.len() - 1]), Value::Torn { .. }));
+            assert!(matches!(SessionPayload::from_bytes(&stored[..stored.len() - 1]), Value::Torn { .. }));
         }
     }
 
     /// Two halves of two payloads of one session and size make no third.
     #[test]
     fn a_spliced_payload_is_torn() {
-        let make = |version| Payload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();
+        let make =
+            |version| SessionPayload { session: "s-1".into(), field: None, version, bytes: 200 }.to_bytes();
         let spliced = [&make(1)[..100], &make(2)[100..]].concat();
-        assert!(matches!(Payload::from_bytes(&spliced), Value::Torn { .. }));
+        assert!(matches!(SessionPayload::from_bytes(&spliced), Value::Torn { .. }));
     }
 
     #[test]
     fn a_claim_of_more_than_came_is_not_believed() {
-        assert!(matches!(Payload::from_bytes(b"1 99999999999999 s 0\n"), Value::Torn { .. }));
+        assert!(matches!(SessionPayload::from_bytes(b"1 99999999999999 s 0\n"), Value::Torn { .. }));
     }
 }

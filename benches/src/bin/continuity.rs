@@ -13,7 +13,7 @@ fn main() {
     let file = std::env::args().nth(1).expect("a file");
     let read = format::read(Input::Path(file.into()), &ReadOptions::default(), &|_, _| {});
     let history = read.unwrap_or_else(|problems| panic!("{problems}")).history;
-    let sessions = SessionRules::of_header(&history).expect("a header");
+    let sessions = SessionRules::from_header(&history).expect("a header");
     let question = Question { sessions, ..Question::about(Model::Session) };
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: 1 << 30, stop: &stop };

@@ -42,7 +42,7 @@ fn generate(events: u64, to: &mut impl Write) {
 fn read(file: &str) {
     let bytes = std::fs::metadata(file).expect("a file").len();
     let start = Instant::now();
-    let loaded = match format::read(Input::named(file), &ReadOptions::default(), &|_, _| {}) {
+    let loaded = match format::read(Input::from_argument(file), &ReadOptions::default(), &|_, _| {}) {
         Ok(loaded) => loaded,
         Err(problems) => panic!("{problems}"),
     };

@@ -14,7 +14,7 @@ use histories::History;
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::atomic::AtomicBool;
-use workloads::databases::{Defect, Isolation, Plan, Shape, simulate};
+use workloads::databases::{Defect, Isolation, Shape, SimulationPlan, simulate_history};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -44,7 +44,7 @@ fn history(args: &[String]) -> History {
         return Uniform { transactions, sessions, keys, length, seed }.history();
     }
     let isolation = Isolation::ALL.iter().find(|each| format!("{each:?}") == args[6]);
-    simulate(&Plan {
+    simulate_history(&SimulationPlan {
         seed,
         transactions: number(0),
         clients: number(1),
@@ -67,7 +67,7 @@ fn check(history: &History, levels: &str) {
     let level = |name: &&str| Property::Isolation(name.parse::<IsolationLevel>().expect("a level"));
     let asked = Some(asked.iter().map(level).collect());
     let lists = Model::ListAppend;
-    let model = if lists.mismatch(history).is_none() { lists } else { Model::RwRegister };
+    let model = if lists.explain_mismatch(history).is_none() { lists } else { Model::RwRegister };
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: 1_000_000_000, bytes: 2 << 30, stop: &stop };
     let question = Question { asked, assume, ..Question::about(model) };

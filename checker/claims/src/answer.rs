@@ -112,12 +112,12 @@ const OF_OBJECTS: &[&str] = &[
 impl AnomalyName {
     /// The name itself. Panics in tests if the definitions do not list it.
     pub fn new(name: &'static str) -> Self {
-        debug_assert!(Self::find(name).is_some(), "{name} is not a name of an anomaly");
+        debug_assert!(Self::by_name(name).is_some(), "{name} is not a name of an anomaly");
         Self(name)
     }
 
     /// The anomaly of a name.
-    pub fn find(name: &str) -> Option<Self> {
+    pub fn by_name(name: &str) -> Option<Self> {
         let of_transactions = crate::Phenomenon::all().map(crate::Phenomenon::name);
         let of_sessions = crate::FindingKind::ALL.iter().map(|kind| kind.name());
         let mut all = OF_OBJECTS.iter().copied().chain(of_transactions).chain(of_sessions);
@@ -151,13 +151,13 @@ impl PartialEq<&str> for AnomalyName {
 impl<'de> Deserialize<'de> for AnomalyName {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
-        Self::find(&name).ok_or_else(|| serde::de::Error::custom(format!("there is no anomaly {name:?}")))
+        Self::by_name(&name).ok_or_else(|| serde::de::Error::custom(format!("there is no anomaly {name:?}")))
     }
 }
 
 impl Violation {
     /// The finding about sessions that it is.
-    pub fn finding(&self) -> Option<&Finding> {
+    pub fn as_finding(&self) -> Option<&Finding> {
         match &self.evidence {
             Evidence::Finding(finding) => Some(finding),
             _ => None,

@@ -148,7 +148,7 @@ pub enum BreachEvidence {
 
 impl BreachEvidence {
     /// The operations that show it, the telling ones first.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         match self {
             BreachEvidence::Total { read, first, .. } => first.iter().copied().chain([*read]).collect(),
             BreachEvidence::Balance { read, .. }
@@ -186,12 +186,12 @@ mod wide {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
-        from.deserialize_any(Sum)
+        from.deserialize_any(WideSumVisitor)
     }
 
-    struct Sum;
+    struct WideSumVisitor;
 
-    impl de::Visitor<'_> for Sum {
+    impl de::Visitor<'_> for WideSumVisitor {
         type Value = i128;
 
         fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -124,7 +124,7 @@ impl CausalRefutation {
     }
 
     /// The anomaly's name.
-    pub fn kind(&self, level: Level) -> &'static str {
+    pub fn anomaly_name(&self, level: Level) -> &'static str {
         let Some(first) = self.contradictions().next() else { return "cyclic-order" };
         let inferred = first.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
         let plain = first.inferred.iter().flat_map(|inferred| &inferred.path);
@@ -141,7 +141,7 @@ impl CausalRefutation {
     }
 
     /// The operations that show it: of the first case those of the cycle and the reads behind it, then the rest.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
         let mut add = |op: OpId| {

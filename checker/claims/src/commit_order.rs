@@ -24,7 +24,7 @@ pub enum TransactionWitness {
 
 impl TransactionWitness {
     /// Whether it is the same order, told without comparing orders where they are one in memory.
-    pub fn same(&self, other: &TransactionWitness) -> bool {
+    pub fn is_same_order(&self, other: &TransactionWitness) -> bool {
         match (self, other) {
             (TransactionWitness::Serial(one, a), TransactionWitness::Serial(two, b)) if Arc::ptr_eq(a, b) => {
                 one == two

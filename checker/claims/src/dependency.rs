@@ -125,7 +125,7 @@ pub enum TransactionEvidence {
 
 impl TransactionEvidence {
     /// The cycle, if it is one: of several cases, the one that decides.
-    pub fn cycle(&self) -> Option<&[Dependency]> {
+    pub fn deciding_cycle(&self) -> Option<&[Dependency]> {
         match self {
             TransactionEvidence::Cycle(cycle) => Some(&cycle.edges),
             TransactionEvidence::Lemmas(lemmas) => lemmas.last().map(|lemma| lemma.cycle.as_slice()),

@@ -71,7 +71,7 @@ impl QuestionError {
     }
 
     /// That a model does not have a property.
-    pub fn foreign(property: Property, model: Model) -> Self {
+    pub fn property_not_in_model(property: Property, model: Model) -> Self {
         let fits = model.properties().into_iter().map(Property::name).collect();
         QuestionError::Foreign { property, model, fits }
     }
@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_property_of_another_model_is_told_what_fits() {
         let why =
-            QuestionError::foreign(Property::by_name("causal-memory").unwrap(), Model::Queue).to_string();
+            QuestionError::property_not_in_model(Property::by_name("causal-memory").unwrap(), Model::Queue)
+                .to_string();
         assert_eq!(
             why,
             "causal-memory cannot be asked of queue, which has linearizable, total-queue, at-most-once"

@@ -249,7 +249,7 @@ pub enum FindingProof {
 
 impl FindingProof {
     /// The operations that it names, beside those of a trail, which the finding itself lists.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let with = |certain: &[OpId], more: &[Option<OpId>]| {
             certain.iter().copied().chain(more.iter().copied().flatten()).collect()
         };
@@ -286,7 +286,7 @@ impl FindingProof {
 impl Finding {
     /// The operation that was wrong: what it says is no evidence for anything else. None where the answers were right, and
     /// only a clock, a trail or a replica was not.
-    pub fn wrong(&self) -> Option<OpId> {
+    pub fn wrong_operation(&self) -> Option<OpId> {
         match &self.proof {
             FindingProof::Gone { gone, .. } => Some(*gone),
             FindingProof::Back { back, .. } => Some(*back),
@@ -310,9 +310,9 @@ impl Finding {
     }
 
     /// Where it was seen: the position of the telling operation's completion, or of the telling event.
-    pub fn position(&self, history: &History) -> u32 {
+    pub fn observed_position(&self, history: &History) -> u32 {
         match (self.operations.first(), self.events.first()) {
-            (Some(&id), _) => end(history, id),
+            (Some(&id), _) => last_known_position(history, id),
             (None, Some(&position)) => position,
             (None, None) => 0,
         }
@@ -320,7 +320,7 @@ impl Finding {
 }
 
 /// The end of an operation, or of what is known of it.
-fn end(history: &History, id: OpId) -> u32 {
+fn last_known_position(history: &History, id: OpId) -> u32 {
     let op = history.operation(id);
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }
 }

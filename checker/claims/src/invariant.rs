@@ -47,7 +47,7 @@ impl Invariant {
     }
 
     /// The operations that it knows.
-    pub fn functions(self) -> &'static [&'static str] {
+    pub fn known_functions(self) -> &'static [&'static str] {
         match self {
             Invariant::Bank => &["read", "transfer"],
             Invariant::Set | Invariant::SetFull | Invariant::SetFullLinearizable => &["add", "read"],
@@ -62,13 +62,17 @@ impl Invariant {
 
     /// Why a history cannot be about this: an operation that it does not know would be passed over, and nothing must
     /// hold for that. One that failed did nothing.
-    pub fn mistaken(self, history: &History) -> Option<String> {
+    pub fn explain_mismatch(self, history: &History) -> Option<String> {
         let strange = history.ids().find(|&id| {
             let name = history.function_name(history.function(id));
-            history.outcome(id) != Outcome::Fail && !self.functions().contains(&name)
+            history.outcome(id) != Outcome::Fail && !self.known_functions().contains(&name)
         })?;
         let function = history.function_name(history.function(strange));
-        let known = self.functions().join(", ");
-        Some(format!("operation {} is {function:?}: {} knows {known}", history.index(strange), self.name()))
+        let known = self.known_functions().join(", ");
+        Some(format!(
+            "operation {} is {function:?}: {} knows {known}",
+            history.operation_index(strange),
+            self.name()
+        ))
     }
 }

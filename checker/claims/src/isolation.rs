@@ -112,11 +112,19 @@ pub enum Proviso {
     SessionsAside,
 }
 
-const fn edge(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'static str) -> Implication {
+const fn unconditional_edge(
+    stronger: IsolationLevel,
+    weaker: IsolationLevel,
+    reason: &'static str,
+) -> Implication {
     Implication { stronger, weaker, proviso: Proviso::None, reason }
 }
 
-const fn aside(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'static str) -> Implication {
+const fn edge_without_sessions(
+    stronger: IsolationLevel,
+    weaker: IsolationLevel,
+    reason: &'static str,
+) -> Implication {
     Implication { stronger, weaker, proviso: Proviso::SessionsAside, reason }
 }
 
@@ -124,68 +132,128 @@ const fn aside(stronger: IsolationLevel, weaker: IsolationLevel, reason: &'stati
 pub const IMPLICATIONS: &[Implication] = {
     use IsolationLevel::*;
     &[
-        edge(ReadCommitted, ReadUncommitted, "Adya: PL-2 forbids G0 within G1"),
-        edge(CursorStability, ReadCommitted, "Adya: PL-CS is PL-2 and no G-cursor"),
-        edge(MonotonicView, ReadCommitted, "Adya: PL-2L is PL-2 and no G-monotonic"),
-        edge(MonotonicSnapshotRead, ReadCommitted, "Adya: PL-MSR is PL-2 and no G-MSR"),
-        edge(
+        unconditional_edge(ReadCommitted, ReadUncommitted, "Adya: PL-2 forbids G0 within G1"),
+        unconditional_edge(CursorStability, ReadCommitted, "Adya: PL-CS is PL-2 and no G-cursor"),
+        unconditional_edge(MonotonicView, ReadCommitted, "Adya: PL-2L is PL-2 and no G-monotonic"),
+        unconditional_edge(MonotonicSnapshotRead, ReadCommitted, "Adya: PL-MSR is PL-2 and no G-MSR"),
+        unconditional_edge(
             MonotonicAtomicView,
             ReadCommitted,
             "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright",
         ),
-        edge(ReadAtomic, MonotonicAtomicView, "Biswas & Enea: its axiom has the weaker premise"),
-        edge(Causal, ReadAtomic, "Biswas & Enea: its axiom has the weaker premise"),
-        edge(Causal, CausalCerone, "the same without the order of sessions"),
-        aside(CausalCerone, ReadAtomic, "Cerone et al.: read atomic with transitive visibility"),
-        aside(UpdateAtomic, ReadAtomic, "Liu et al. (ROLA): read atomic and no lost updates"),
-        edge(ParallelSnapshotIsolation, CausalCerone, "Cerone et al.: causal and no conflicting writes"),
-        edge(
+        unconditional_edge(
+            ReadAtomic,
+            MonotonicAtomicView,
+            "Biswas & Enea: its axiom has the weaker premise",
+        ),
+        unconditional_edge(Causal, ReadAtomic, "Biswas & Enea: its axiom has the weaker premise"),
+        unconditional_edge(Causal, CausalCerone, "the same without the order of sessions"),
+        edge_without_sessions(
+            CausalCerone,
+            ReadAtomic,
+            "Cerone et al.: read atomic with transitive visibility",
+        ),
+        edge_without_sessions(UpdateAtomic, ReadAtomic, "Liu et al. (ROLA): read atomic and no lost updates"),
+        unconditional_edge(
+            ParallelSnapshotIsolation,
+            CausalCerone,
+            "Cerone et al.: causal and no conflicting writes",
+        ),
+        unconditional_edge(
             ParallelSnapshotIsolation,
             UpdateAtomic,
             "Liu et al.: no conflicting writes, so no lost updates",
         ),
-        edge(Prefix, CausalCerone, "Cerone et al.: a prefix of the commit order is causally closed"),
-        edge(ConsistentView, CursorStability, "Adya: a G-cursor cycle has one anti-dependency"),
-        edge(ConsistentView, MonotonicView, "Adya: PL-2+ lies above PL-2L"),
-        edge(ForwardConsistentView, ConsistentView, "Adya: PL-FCV lies above PL-2+"),
-        edge(SnapshotIsolation, ForwardConsistentView, "Adya: PL-SI lies above PL-FCV"),
-        edge(SnapshotIsolation, MonotonicSnapshotRead, "Adya: one snapshot never goes back"),
-        edge(SnapshotIsolation, ParallelSnapshotIsolation, "Cerone et al.: with a total order of commits"),
-        edge(SnapshotIsolation, Prefix, "Cerone et al.: a snapshot is a prefix"),
-        aside(SnapshotIsolation, MonotonicAtomicView, "Bailis et al.: a snapshot is atomic"),
-        edge(RepeatableRead, CursorStability, "Adya: G-cursor is G2-item"),
-        aside(RepeatableRead, MonotonicAtomicView, "Bailis et al.: items stay as they were read"),
-        edge(UpdateSerializable, ForwardConsistentView, "Adya: PL-3U lies above PL-FCV"),
-        edge(Serializable, RepeatableRead, "Adya: PL-3 forbids G2, of which G2-item is a case"),
-        edge(Serializable, UpdateSerializable, "Adya: PL-3 lies above PL-3U"),
-        edge(Serializable, SnapshotIsolation, "Cerone et al.: the state before it is a snapshot"),
-        edge(Serializable, ViewSerializable, "Bernstein et al.: conflict equivalence preserves reads"),
-        edge(SessionSerializable, OneCopySerializable, "Zuikeviciute & Pedone: 1SR with session order"),
-        edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
-        edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),
-        edge(StrongSessionReadCommitted, StrongSessionReadUncommitted, "G0-process is G1c-process"),
-        edge(StrongSessionSnapshotIsolation, SnapshotIsolation, "Daudjee & Salem"),
-        edge(StrongSessionSnapshotIsolation, StrongSessionReadCommitted, "Cerone & Gotsman 2016"),
-        edge(
+        unconditional_edge(
+            Prefix,
+            CausalCerone,
+            "Cerone et al.: a prefix of the commit order is causally closed",
+        ),
+        unconditional_edge(ConsistentView, CursorStability, "Adya: a G-cursor cycle has one anti-dependency"),
+        unconditional_edge(ConsistentView, MonotonicView, "Adya: PL-2+ lies above PL-2L"),
+        unconditional_edge(ForwardConsistentView, ConsistentView, "Adya: PL-FCV lies above PL-2+"),
+        unconditional_edge(SnapshotIsolation, ForwardConsistentView, "Adya: PL-SI lies above PL-FCV"),
+        unconditional_edge(SnapshotIsolation, MonotonicSnapshotRead, "Adya: one snapshot never goes back"),
+        unconditional_edge(
+            SnapshotIsolation,
+            ParallelSnapshotIsolation,
+            "Cerone et al.: with a total order of commits",
+        ),
+        unconditional_edge(SnapshotIsolation, Prefix, "Cerone et al.: a snapshot is a prefix"),
+        edge_without_sessions(SnapshotIsolation, MonotonicAtomicView, "Bailis et al.: a snapshot is atomic"),
+        unconditional_edge(RepeatableRead, CursorStability, "Adya: G-cursor is G2-item"),
+        edge_without_sessions(
+            RepeatableRead,
+            MonotonicAtomicView,
+            "Bailis et al.: items stay as they were read",
+        ),
+        unconditional_edge(UpdateSerializable, ForwardConsistentView, "Adya: PL-3U lies above PL-FCV"),
+        unconditional_edge(Serializable, RepeatableRead, "Adya: PL-3 forbids G2, of which G2-item is a case"),
+        unconditional_edge(Serializable, UpdateSerializable, "Adya: PL-3 lies above PL-3U"),
+        unconditional_edge(
+            Serializable,
+            SnapshotIsolation,
+            "Cerone et al.: the state before it is a snapshot",
+        ),
+        unconditional_edge(
+            Serializable,
+            ViewSerializable,
+            "Bernstein et al.: conflict equivalence preserves reads",
+        ),
+        unconditional_edge(
+            SessionSerializable,
+            OneCopySerializable,
+            "Zuikeviciute & Pedone: 1SR with session order",
+        ),
+        unconditional_edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
+        unconditional_edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),
+        unconditional_edge(
+            StrongSessionReadCommitted,
+            StrongSessionReadUncommitted,
+            "G0-process is G1c-process",
+        ),
+        unconditional_edge(StrongSessionSnapshotIsolation, SnapshotIsolation, "Daudjee & Salem"),
+        unconditional_edge(
+            StrongSessionSnapshotIsolation,
+            StrongSessionReadCommitted,
+            "Cerone & Gotsman 2016",
+        ),
+        unconditional_edge(
             StrongSessionSnapshotIsolation,
             Causal,
             "Cerone & Gotsman 2016: a snapshot of a commit order that extends sessions is causally closed",
         ),
-        edge(StrongSessionSerializable, Serializable, "Daudjee & Salem"),
-        edge(StrongSessionSerializable, StrongSessionSnapshotIsolation, "the state before it is a snapshot"),
-        edge(StrongReadUncommitted, StrongSessionReadUncommitted, "real time contains session order"),
-        edge(StrongReadCommitted, StrongSessionReadCommitted, "real time contains session order"),
-        edge(StrongReadCommitted, StrongReadUncommitted, "G0-realtime is G1c-realtime"),
-        edge(StrongSnapshotIsolation, StrongSessionSnapshotIsolation, "Daudjee & Salem"),
-        edge(StrongSnapshotIsolation, StrongReadCommitted, "a snapshot of what had completed is committed"),
-        edge(StrictSerializable, StrongSessionSerializable, "real time contains session order"),
-        edge(StrictSerializable, StrongSnapshotIsolation, "the state before it is a snapshot"),
-        edge(StrictSerializable, SessionSerializable, "Zuikeviciute & Pedone"),
+        unconditional_edge(StrongSessionSerializable, Serializable, "Daudjee & Salem"),
+        unconditional_edge(
+            StrongSessionSerializable,
+            StrongSessionSnapshotIsolation,
+            "the state before it is a snapshot",
+        ),
+        unconditional_edge(
+            StrongReadUncommitted,
+            StrongSessionReadUncommitted,
+            "real time contains session order",
+        ),
+        unconditional_edge(
+            StrongReadCommitted,
+            StrongSessionReadCommitted,
+            "real time contains session order",
+        ),
+        unconditional_edge(StrongReadCommitted, StrongReadUncommitted, "G0-realtime is G1c-realtime"),
+        unconditional_edge(StrongSnapshotIsolation, StrongSessionSnapshotIsolation, "Daudjee & Salem"),
+        unconditional_edge(
+            StrongSnapshotIsolation,
+            StrongReadCommitted,
+            "a snapshot of what had completed is committed",
+        ),
+        unconditional_edge(StrictSerializable, StrongSessionSerializable, "real time contains session order"),
+        unconditional_edge(StrictSerializable, StrongSnapshotIsolation, "the state before it is a snapshot"),
+        unconditional_edge(StrictSerializable, SessionSerializable, "Zuikeviciute & Pedone"),
     ]
 };
 
 /// The weakest levels that forbid a phenomenon, each with all that are stronger.
-pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
+pub fn weakest_levels_forbidding(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
     use IsolationLevel::*;
     match phenomenon {
         Phenomenon::Cycle(CycleKind { family, extent }) => match (family, extent) {
@@ -225,13 +293,13 @@ pub fn forbidden_by(phenomenon: Phenomenon) -> &'static [IsolationLevel] {
 }
 
 /// All levels that a phenomenon rules out.
-pub fn ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
+pub fn levels_ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
     // A cycle in commit order leans on sessions; what rules levels out by itself does not.
     let across = match phenomenon {
         Phenomenon::CommitOrder(_) => Proviso::None,
         _ => Proviso::SessionsAside,
     };
-    forbidden_by(phenomenon).iter().copied().collect::<IsolationSet>().and_stronger(across)
+    weakest_levels_forbidding(phenomenon).iter().copied().collect::<IsolationSet>().and_stronger(across)
 }
 
 /// A set of levels.
@@ -264,16 +332,16 @@ impl IsolationSet {
     /// These levels and all that are stronger.
     #[must_use]
     pub fn and_stronger(self, across: Proviso) -> Self {
-        self.closure(across, |edge| (edge.weaker, edge.stronger))
+        self.close_over_implications(across, |edge| (edge.weaker, edge.stronger))
     }
 
     /// These levels and all that are weaker.
     #[must_use]
     pub fn and_weaker(self, across: Proviso) -> Self {
-        self.closure(across, |edge| (edge.stronger, edge.weaker))
+        self.close_over_implications(across, |edge| (edge.stronger, edge.weaker))
     }
 
-    fn closure(
+    fn close_over_implications(
         self,
         across: Proviso,
         ends: impl Fn(&Implication) -> (IsolationLevel, IsolationLevel),
@@ -295,7 +363,7 @@ impl IsolationSet {
     }
 
     /// Those that imply no other of the set.
-    pub fn weakest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
+    pub fn weakest_levels(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
         self.iter().filter(move |&level| {
             let below = IsolationSet::default().with(level).and_weaker(across);
             !self.iter().any(|other| other != level && below.contains(other))
@@ -303,7 +371,7 @@ impl IsolationSet {
     }
 
     /// Those that no other of the set implies.
-    pub fn strongest(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
+    pub fn strongest_levels(self, across: Proviso) -> impl Iterator<Item = IsolationLevel> {
         self.iter().filter(move |&level| {
             let above = IsolationSet::default().with(level).and_stronger(across);
             !self.iter().any(|other| other != level && above.contains(other))

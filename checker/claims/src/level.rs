@@ -31,7 +31,7 @@ named! {
 
 impl Level {
     /// Whether it is one of the guarantees of sessions, or all of them.
-    pub fn is_of_sessions(self) -> bool {
+    pub fn is_session_guarantee(self) -> bool {
         matches!(
             self,
             Level::ReadYourWrites

@@ -44,17 +44,18 @@ pub use error::QuestionError;
 pub use finding::{Finding, FindingKind, FindingProof};
 pub use invariant::{BankRules, Invariant};
 pub use isolation::{
-    IMPLICATIONS, Implication, IsolationLevel, IsolationSet, Proviso, forbidden_by, ruled_out_by,
+    IMPLICATIONS, Implication, IsolationLevel, IsolationSet, Proviso, levels_ruled_out_by,
+    weakest_levels_forbidding,
 };
 pub use level::Level;
 #[cfg(feature = "watched-stops")]
 pub use limits::looks;
-pub use limits::{Limits, is_set};
+pub use limits::{Limits, is_stop_flag_set};
 pub use linearization::{Core, Linearization};
 pub use model::Model;
 pub use phenomenon::{CycleFamily, CycleKind, OrderExtent, Phenomenon};
 pub use property::Property;
-pub use question::{Assume, FailedCas, Initial, InitialValues, ObjectQuestion, Question};
+pub use question::{Assume, FailedCas, InitialValueIds, InitialValues, ObjectQuestion, Question};
 pub use report::Report;
 pub use session_rules::{RenewingOperations, SessionRules, TOLERANCE_NS};
 pub use verdict::{Reason, Verdict};

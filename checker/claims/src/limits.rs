@@ -30,15 +30,15 @@ impl Limits<'_> {
 
     /// Whether the caller asked to stop.
     #[cfg_attr(feature = "watched-stops", track_caller)]
-    pub fn stopped(&self) -> bool {
-        is_set(self.stop)
+    pub fn stop_requested(&self) -> bool {
+        is_stop_flag_set(self.stop)
     }
 }
 
 /// Looks at a stop flag. All looks come through here, so that tests can see who looks, and set the flag when somebody
 /// does.
 #[cfg_attr(feature = "watched-stops", track_caller)]
-pub fn is_set(stop: &AtomicBool) -> bool {
+pub fn is_stop_flag_set(stop: &AtomicBool) -> bool {
     #[cfg(feature = "watched-stops")]
     looks::note(stop);
     stop.load(Ordering::Relaxed)

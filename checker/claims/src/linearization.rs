@@ -33,7 +33,7 @@ pub struct Core {
 
 impl Core {
     /// A minimal core of operations that all count, from the beginning to the end.
-    pub fn of_operations(key: KeyId, operations: Vec<OpId>) -> Core {
+    pub fn minimal_core(key: KeyId, operations: Vec<OpId>) -> Core {
         Core { key, operations, writes_only: Vec::new(), from: None, until: NEVER, minimal: true }
     }
 }

@@ -123,14 +123,14 @@ impl Model {
     ///
     /// Operations that a model does not know would be passed over, and a history with nothing left in it holds: that
     /// must not come from a wrong name.
-    pub fn mismatch(self, history: &History) -> Option<String> {
+    pub fn explain_mismatch(self, history: &History) -> Option<String> {
         if !self.has_transactions() {
-            return self.invariant_of_its_own().and_then(|invariant| invariant.mistaken(history));
+            return self.defining_invariant().and_then(|invariant| invariant.explain_mismatch(history));
         }
         let name = self.name();
         if let Some(other) = history.ids().find(|&id| history.function(id) != Function::TXN) {
             let function = history.function_name(history.function(other));
-            let index = history.index(other);
+            let index = history.operation_index(other);
             return Some(format!("operation {index} is {function:?}: {name} is about txn operations only"));
         }
         let has = |kinds: [MicroKind; 2]| history.micros().iter().any(|micro| kinds.contains(&micro.kind));
@@ -145,13 +145,13 @@ impl Model {
     }
 
     /// The invariant that a model without a sequential specification is named for.
-    fn invariant_of_its_own(self) -> Option<Invariant> {
+    fn defining_invariant(self) -> Option<Invariant> {
         if self.has_specification() { None } else { self.invariants().first().copied() }
     }
 
     /// The model under which a history of it is told when nothing but invariants is asked: a queue whose order does not
     /// matter is a `total-queue`.
-    pub(crate) fn of_invariants(self) -> Model {
+    pub(crate) fn model_for_invariants(self) -> Model {
         if self == Model::Queue { Model::TotalQueue } else { self }
     }
 }
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_model_that_would_pass_over_operations_is_refused() {
-        let why = |model: Model, drawing: &str| model.mismatch(&parse(drawing).expect("a drawing"));
+        let why = |model: Model, drawing: &str| model.explain_mismatch(&parse(drawing).expect("a drawing"));
         let lists = Model::ListAppend;
         assert!(why(lists, "a: [w1] [r2]").expect("a reason").contains("txn operations only"));
         assert!(why(lists, "a: [t wx1]").expect("a reason").contains("has w"));

@@ -145,7 +145,7 @@ impl Phenomenon {
 
     /// Whether it leaves the order of versions, or what a transaction saw, in doubt, so that the absence of
     /// cycles in what *is* known proves nothing.
-    pub fn clouds_versions(self) -> bool {
+    pub fn leaves_versions_uncertain(self) -> bool {
         match self {
             Phenomenon::GarbageRead
             | Phenomenon::Internal

@@ -64,7 +64,7 @@ impl Property {
     }
 
     /// The property that its name means to histories of a model; none if such histories do not have it.
-    pub fn of_model(self, model: Model) -> Option<Property> {
+    pub fn resolve_for_model(self, model: Model) -> Option<Property> {
         let own = model.properties();
         let meant = |known: &&Property| known.name() == self.name();
         own.iter().find(|&&known| known == self).or_else(|| own.iter().find(meant)).copied()
@@ -95,8 +95,11 @@ mod tests {
     #[test]
     fn a_shared_name_means_what_the_model_has() {
         let causal = Property::by_name("causal").expect("a level");
-        assert_eq!(causal.of_model(Model::Register), Some(Property::Level(Level::Causal)));
-        assert_eq!(causal.of_model(Model::ListAppend), Some(Property::Isolation(IsolationLevel::Causal)));
-        assert_eq!(causal.of_model(Model::Queue), None);
+        assert_eq!(causal.resolve_for_model(Model::Register), Some(Property::Level(Level::Causal)));
+        assert_eq!(
+            causal.resolve_for_model(Model::ListAppend),
+            Some(Property::Isolation(IsolationLevel::Causal))
+        );
+        assert_eq!(causal.resolve_for_model(Model::Queue), None);
     }
 }

@@ -71,12 +71,12 @@ pub struct Assume {
 impl Assume {
     /// What can be assumed of a history: nothing of real time where it has none.
     #[must_use]
-    pub fn of(self, history: &History) -> Assume {
+    pub fn applicable_to(self, history: &History) -> Assume {
         Assume { linearizable_keys: self.linearizable_keys && history.has_real_time(), ..self }
     }
 
     /// The names of what is assumed.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
+    pub fn assumption_names(self) -> impl Iterator<Item = &'static str> {
         let known =
             [(self.sequential_keys, "sequential-keys"), (self.linearizable_keys, "linearizable-keys")];
         known.into_iter().filter(|(assumed, _)| *assumed).map(|(_, name)| name)
@@ -106,7 +106,7 @@ impl InitialValues {
     /// # Errors
     /// What is wrong with `json`, if it is not JSON.
     pub fn set_default(&mut self, json: &str) -> Result<(), QuestionError> {
-        self.default = canonical(json)?;
+        self.default = canonicalize_json(json)?;
         Ok(())
     }
 
@@ -114,30 +114,30 @@ impl InitialValues {
     ///
     /// # Errors
     /// What is wrong with one of them, if it is not JSON.
-    pub fn set_of_key(&mut self, key: &str, json: &str) -> Result<(), QuestionError> {
-        self.by_key.insert(canonical(key)?, canonical(json)?);
+    pub fn set_for_key(&mut self, key: &str, json: &str) -> Result<(), QuestionError> {
+        self.by_key.insert(canonicalize_json(key)?, canonicalize_json(json)?);
         Ok(())
     }
 
     /// What objects hold that are not named, as JSON.
-    pub fn default_text(&self) -> &str {
+    pub fn default_json(&self) -> &str {
         &self.default
     }
 
     /// What each object holds that is named: key and value, as JSON.
-    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn values_by_key(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_key.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether all objects are absent at first.
-    pub fn is_nothing(&self) -> bool {
+    pub fn are_all_absent(&self) -> bool {
         self.default == "null" && self.by_key.values().all(|value| value == "null")
     }
 
     /// A history of transactions over registers as if they all were `null` at first: for each key the initial value and `null`
     /// are exchanged. Nothing else tells values apart, so every level holds of the one where it holds of the other.
     #[must_use]
-    pub fn rebase(&self, history: &History) -> History {
+    pub fn rebase_on_null(&self, history: &History) -> History {
         let mut based = history.clone();
         let default = based.values.intern(&self.default);
         let mut by_key: FxHashMap<KeyId, ValueId> = FxHashMap::default();
@@ -158,7 +158,7 @@ impl InitialValues {
     }
 
     /// The same by the ids of a history. A value that no operation mentions gets an id beyond those of the history.
-    pub fn of(&self, history: &History) -> Initial {
+    pub fn resolve_ids(&self, history: &History) -> InitialValueIds {
         let mut beyond: Vec<String> = Vec::new();
         let mut id = |text: &str| match history.values.get(text) {
             Some(known) => known,
@@ -178,11 +178,11 @@ impl InitialValues {
                 by_key.insert(key, value);
             }
         }
-        Initial { default, by_key, beyond }
+        InitialValueIds { default, by_key, beyond }
     }
 }
 
-fn canonical(json: &str) -> Result<String, QuestionError> {
+fn canonicalize_json(json: &str) -> Result<String, QuestionError> {
     let value: serde_json::Value = serde_json::from_str(json)
         .map_err(|why| QuestionError::NotJson { text: json.to_owned(), why: why.to_string() })?;
     Ok(value.to_string())
@@ -190,27 +190,27 @@ fn canonical(json: &str) -> Result<String, QuestionError> {
 
 /// What objects of one history hold before the first operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Initial {
+pub struct InitialValueIds {
     default: ValueId,
     by_key: FxHashMap<KeyId, ValueId>,
     /// The values that no operation mentions, as JSON.
     beyond: Vec<String>,
 }
 
-impl Initial {
+impl InitialValueIds {
     /// All objects the same.
-    pub fn all(value: ValueId) -> Self {
+    pub fn same_for_all(value: ValueId) -> Self {
         Self { default: value, by_key: FxHashMap::default(), beyond: Vec::new() }
     }
 
     /// What one object holds.
-    pub fn of(&self, key: KeyId) -> ValueId {
+    pub fn value_of_key(&self, key: KeyId) -> ValueId {
         if self.by_key.is_empty() { self.default } else { *self.by_key.get(&key).unwrap_or(&self.default) }
     }
 
     /// The integer that one object holds; nothing counts as 0.
-    pub fn integer(&self, history: &History, key: KeyId) -> i64 {
-        let value = self.of(key);
+    pub fn integer_of_key(&self, history: &History, key: KeyId) -> i64 {
+        let value = self.value_of_key(key);
         if value.index() < history.values.len() {
             return history.value_text(value).parse().unwrap_or(0);
         }
@@ -218,7 +218,7 @@ impl Initial {
     }
 
     /// The highest id among them.
-    pub fn highest(&self) -> ValueId {
+    pub fn highest_value_id(&self) -> ValueId {
         self.by_key.values().copied().fold(self.default, ValueId::max)
     }
 }
@@ -229,7 +229,7 @@ pub struct ObjectQuestion {
     /// The sequential specification of the objects.
     pub model: Model,
     /// What they hold before the first operation.
-    pub initial: Initial,
+    pub initial: InitialValueIds,
     /// What a failed compare-and-set tells.
     pub failed_cas: FailedCas,
     /// What the user asserts of version orders.
@@ -257,24 +257,24 @@ impl Question {
     /// # Errors
     /// Where no model fits, or several do: which, and what would tell them apart.
     pub fn recognised(history: &History) -> Result<Self, QuestionError> {
-        let model = recognise::model(history)?;
+        let model = recognise::recognise_model(history)?;
         let sessions = match model {
-            Model::Session => SessionRules::of_header(history).map_err(QuestionError::Header)?,
+            Model::Session => SessionRules::from_header(history).map_err(QuestionError::Header)?,
             _ => SessionRules::default(),
         };
         Ok(Self { sessions, ..Self::about(model) })
     }
 
     /// What is asked.
-    pub fn properties(&self) -> Vec<Property> {
+    pub fn asked_properties(&self) -> Vec<Property> {
         self.asked.clone().unwrap_or_else(|| self.model.default_properties())
     }
 
     /// The model by which answers are told.
-    pub fn told_model(&self) -> Model {
+    pub fn reported_model(&self) -> Model {
         let invariant = |property: &Property| matches!(property, Property::Invariant(_));
         let only = self.asked.as_ref().is_some_and(|asked| !asked.is_empty() && asked.iter().all(invariant));
-        if only { self.model.of_invariants() } else { self.model }
+        if only { self.model.model_for_invariants() } else { self.model }
     }
 
     /// Whether it can be asked of a history: the model has all properties, and what else is told means something to it.
@@ -282,23 +282,23 @@ impl Question {
     /// # Errors
     /// The first thing that does not fit, with what would.
     pub fn check(&self, history: &History) -> Result<(), QuestionError> {
-        if let Some(why) = self.told_model().mismatch(history) {
+        if let Some(why) = self.reported_model().explain_mismatch(history) {
             return Err(QuestionError::Mismatch(why));
         }
-        for property in self.properties() {
+        for property in self.asked_properties() {
             if let Property::Invariant(invariant) = property
-                && let Some(why) = invariant.mistaken(history)
+                && let Some(why) = invariant.explain_mismatch(history)
             {
                 return Err(QuestionError::Mismatch(why));
             }
             if !self.model.properties().contains(&property) {
-                return Err(QuestionError::foreign(property, self.model));
+                return Err(QuestionError::property_not_in_model(property, self.model));
             }
         }
         if self.assume.linearizable_keys && !history.has_real_time() {
             return Err(QuestionError::NoRealTime);
         }
-        if !self.initial.is_nothing() && !self.model.has_initial_values() {
+        if !self.initial.are_all_absent() && !self.model.has_initial_values() {
             return Err(QuestionError::NoInitialValue(self.model));
         }
         Ok(())
@@ -308,9 +308,9 @@ impl Question {
     pub fn about_objects(&self, history: &History) -> ObjectQuestion {
         ObjectQuestion {
             model: self.model,
-            initial: self.initial.of(history),
+            initial: self.initial.resolve_ids(history),
             failed_cas: self.failed_cas,
-            assume: self.assume.of(history),
+            assume: self.assume.applicable_to(history),
         }
     }
 }

@@ -11,51 +11,53 @@ use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
 ///
 /// # Errors
 /// Which models it could be, or which operation no model has.
-pub(crate) fn model(history: &History) -> Result<Model, QuestionError> {
+pub(crate) fn recognise_model(history: &History) -> Result<Model, QuestionError> {
     let does = |functions: &[Function]| {
         functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
     };
-    if let Some(strange) = history.ids().map(|id| history.function(id)).find(|f| !is_known(*f)) {
+    if let Some(strange) = history.ids().map(|id| history.function(id)).find(|f| !is_well_known(*f)) {
         let name = history.function_name(strange);
-        return Err(unclear(format!(
+        return Err(unrecognised_error(format!(
             "no model has an operation {name:?}; say --model NAME (`steadfast models` lists them)"
         )));
     }
-    if let Some(model) = of_invariant(history) {
+    if let Some(model) = recognise_invariant_model(history) {
         return Ok(model);
     }
-    let families: &[(&[Function], Family)] = &[
-        (&[Function::TXN], Family::Transactions),
-        (&[Function::WRITE, Function::CAS], Family::Register),
-        (&[Function::GET, Function::PUT, Function::APPEND, Function::DELETE], Family::Kv),
-        (&[Function::ADD, Function::INC, Function::REMOVE, Function::CONTAINS], Family::Elements),
-        (&[Function::ENQUEUE, Function::DEQUEUE], Family::Queue),
-        (&[Function::PUSH, Function::POP], Family::Stack),
-        (&[Function::ACQUIRE, Function::RELEASE], Family::Mutex),
-        (SESSION, Family::Session),
-        (&[Function::TRANSFER, Function::GENERATE, Function::DRAIN], Family::Invariant),
+    let families: &[(&[Function], OperationFamily)] = &[
+        (&[Function::TXN], OperationFamily::Transactions),
+        (&[Function::WRITE, Function::CAS], OperationFamily::Register),
+        (&[Function::GET, Function::PUT, Function::APPEND, Function::DELETE], OperationFamily::Kv),
+        (&[Function::ADD, Function::INC, Function::REMOVE, Function::CONTAINS], OperationFamily::Elements),
+        (&[Function::ENQUEUE, Function::DEQUEUE], OperationFamily::Queue),
+        (&[Function::PUSH, Function::POP], OperationFamily::Stack),
+        (&[Function::ACQUIRE, Function::RELEASE], OperationFamily::Mutex),
+        (SESSION, OperationFamily::Session),
+        (&[Function::TRANSFER, Function::GENERATE, Function::DRAIN], OperationFamily::Invariant),
     ];
-    let found: Vec<Family> =
+    let found: Vec<OperationFamily> =
         families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
     match found.as_slice() {
-        [] | [Family::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
-        [] | [Family::Register] => Ok(Model::Register),
-        [Family::Kv] => Ok(Model::Kv),
-        [Family::Elements] => {
+        [] | [OperationFamily::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
+        [] | [OperationFamily::Register] => Ok(Model::Register),
+        [OperationFamily::Kv] => Ok(Model::Kv),
+        [OperationFamily::Elements] => {
             let has_elements = does(&[Function::REMOVE, Function::CONTAINS]);
-            counter_or_set(history, does(&[Function::INC]), has_elements)
+            recognise_counter_or_set(history, does(&[Function::INC]), has_elements)
         }
-        [Family::Queue] => Ok(Model::Queue),
-        [Family::Stack] => Ok(Model::Stack),
-        [Family::Mutex] => Ok(Model::Mutex),
-        [Family::Transactions] => Ok(transactions(history)),
+        [OperationFamily::Queue] => Ok(Model::Queue),
+        [OperationFamily::Stack] => Ok(Model::Stack),
+        [OperationFamily::Mutex] => Ok(Model::Mutex),
+        [OperationFamily::Transactions] => Ok(recognise_transaction_model(history)),
         families
-            if families.contains(&Family::Session)
-                && families.iter().all(|family| matches!(family, Family::Session | Family::Register)) =>
+            if families.contains(&OperationFamily::Session)
+                && families
+                    .iter()
+                    .all(|family| matches!(family, OperationFamily::Session | OperationFamily::Register)) =>
         {
             Ok(Model::Session)
         }
-        _ => Err(unclear("it mixes the operations of several models; say --model NAME")),
+        _ => Err(unrecognised_error("it mixes the operations of several models; say --model NAME")),
     }
 }
 
@@ -71,7 +73,7 @@ const SESSION: &[Function] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Family {
+enum OperationFamily {
     Transactions,
     Register,
     Kv,
@@ -84,17 +86,17 @@ enum Family {
     Invariant,
 }
 
-fn unclear(why: impl Into<String>) -> QuestionError {
+fn unrecognised_error(why: impl Into<String>) -> QuestionError {
     QuestionError::Unrecognised(why.into())
 }
 
-fn is_known(function: Function) -> bool {
+fn is_well_known(function: Function) -> bool {
     function.index() < Function::WELL_KNOWN.len()
 }
 
 /// The invariant that only such operations have: transfers are of banks, only queues are drained, and a read that
 /// returns micro-operations is one of several keys.
-fn of_invariant(history: &History) -> Option<Model> {
+fn recognise_invariant_model(history: &History) -> Option<Model> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let reads_keys = || {
         let read = |id: &OpId| history.function(*id) == Function::READ && history.outcome(*id) == Outcome::Ok;
@@ -113,15 +115,21 @@ fn of_invariant(history: &History) -> Option<Model> {
         (Model::LongFork, reads_keys()),
     ];
     let model = told.into_iter().find(|(_, does)| *does).map(|(model, _)| model)?;
-    model.mismatch(history).is_none().then_some(model)
+    model.explain_mismatch(history).is_none().then_some(model)
 }
 
-fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result<Model, QuestionError> {
+fn recognise_counter_or_set(
+    history: &History,
+    counts: bool,
+    has_elements: bool,
+) -> Result<Model, QuestionError> {
     match (counts, has_elements) {
         (true, false) => return Ok(Model::Counter),
         (false, true) => return Ok(Model::Set),
         (true, true) => {
-            return Err(unclear("it mixes the operations of a counter and a set; say --model NAME"));
+            return Err(unrecognised_error(
+                "it mixes the operations of a counter and a set; say --model NAME",
+            ));
         }
         (false, false) => {}
     }
@@ -131,7 +139,7 @@ fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result
     match told.map(|value| history.value_text(value).as_bytes()[0]) {
         Some(b'[') => Ok(Model::Set),
         Some(b'-' | b'0'..=b'9') => Ok(Model::Counter),
-        _ => Err(unclear(
+        _ => Err(unrecognised_error(
             "add could be of a counter or of a set, and no read tells which; say --model counter or --model set",
         )),
     }
@@ -139,7 +147,7 @@ fn counter_or_set(history: &History, counts: bool, has_elements: bool) -> Result
 
 /// What transactions are over. Registers that take effect at one moment are a model of their own, for those
 /// who ask for it: strict serializability is the same promise, and is decided without a search.
-fn transactions(history: &History) -> Model {
+fn recognise_transaction_model(history: &History) -> Model {
     let lists = |kind| matches!(kind, MicroKind::Append | MicroKind::ReadList);
     if history.micros().iter().any(|micro| lists(micro.kind)) { Model::ListAppend } else { Model::RwRegister }
 }
@@ -150,7 +158,7 @@ mod tests {
     use histories::notation::parse;
 
     fn recognised(drawing: &str) -> Result<Model, String> {
-        model(&parse(drawing).expect("a drawing")).map_err(|why| why.to_string())
+        recognise_model(&parse(drawing).expect("a drawing")).map_err(|why| why.to_string())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, IsolationLevel, IsolationSet, Model, Phenomenon, Property, Proviso, TransactionAnomaly, Verdict,
-    ruled_out_by,
+    levels_ruled_out_by,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,29 +33,34 @@ impl Report {
     }
 
     /// The examples of a phenomenon.
-    pub fn phenomenon(&self, phenomenon: Phenomenon) -> Option<&TransactionAnomaly> {
+    pub fn find_anomaly(&self, phenomenon: Phenomenon) -> Option<&TransactionAnomaly> {
         self.phenomena.iter().find(|anomaly| anomaly.phenomenon == phenomenon)
     }
 
     /// The isolation levels that are ruled out: the weakest, and the others.
-    pub fn ruled_out(&self) -> (Vec<IsolationLevel>, Vec<IsolationLevel>) {
-        let by_phenomena = self.phenomena.iter().map(|anomaly| ruled_out_by(anomaly.phenomenon));
+    pub fn ruled_out_levels(&self) -> (Vec<IsolationLevel>, Vec<IsolationLevel>) {
+        let by_phenomena = self.phenomena.iter().map(|anomaly| levels_ruled_out_by(anomaly.phenomenon));
         let set = by_phenomena.fold(IsolationSet::default(), IsolationSet::union);
-        let set =
-            self.levels(|verdict| matches!(verdict, Verdict::Violated(_))).fold(set, IsolationSet::with);
-        let not: Vec<IsolationLevel> = set.weakest(Proviso::SessionsAside).collect();
+        let set = self
+            .isolation_levels_where(|verdict| matches!(verdict, Verdict::Violated(_)))
+            .fold(set, IsolationSet::with);
+        let not: Vec<IsolationLevel> = set.weakest_levels(Proviso::SessionsAside).collect();
         let also_not = set.iter().filter(|level| !not.contains(level)).collect();
         (not, also_not)
     }
 
     /// The strongest isolation levels that hold, of those asked for and those that they imply.
-    pub fn strongest_holding(&self) -> Vec<IsolationLevel> {
-        let holding: IsolationSet = self.levels(|verdict| matches!(verdict, Verdict::Holds(_))).collect();
-        holding.and_weaker(Proviso::None).strongest(Proviso::None).collect()
+    pub fn strongest_holding_levels(&self) -> Vec<IsolationLevel> {
+        let holding: IsolationSet =
+            self.isolation_levels_where(|verdict| matches!(verdict, Verdict::Holds(_))).collect();
+        holding.and_weaker(Proviso::None).strongest_levels(Proviso::None).collect()
     }
 
     /// The isolation levels with a verdict of some kind.
-    fn levels(&self, wanted: impl Fn(&Verdict) -> bool) -> impl Iterator<Item = IsolationLevel> {
+    fn isolation_levels_where(
+        &self,
+        wanted: impl Fn(&Verdict) -> bool,
+    ) -> impl Iterator<Item = IsolationLevel> {
         self.answers.iter().filter(move |answer| wanted(&answer.verdict)).filter_map(|answer| {
             match answer.property {
                 Property::Isolation(level) => Some(level),

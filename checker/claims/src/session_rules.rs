@@ -38,7 +38,7 @@ impl Default for RenewingOperations {
 
 impl RenewingOperations {
     /// Those of these names. The error is a name that renews nothing.
-    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut by = Self { write: false, patch: false, touch: false, renew: false, read: false };
         for name in names {
             match name {
@@ -59,7 +59,7 @@ impl RenewingOperations {
     }
 
     /// Whether operations of this function renew.
-    pub fn has(&self, function: Function) -> bool {
+    pub fn includes_function(&self, function: Function) -> bool {
         match function {
             Function::CREATE => true,
             Function::WRITE => self.write,
@@ -81,7 +81,7 @@ impl Default for SessionRules {
 
 impl SessionRules {
     /// What the header of a history tells, and the usual tolerance. The error says what the header has instead.
-    pub fn of_header(history: &History) -> Result<Self, String> {
+    pub fn from_header(history: &History) -> Result<Self, String> {
         let header: serde_json::Value = match history.header() {
             Some(text) => serde_json::from_str(text).map_err(|why| format!("the header: {why}"))?,
             None => serde_json::Value::Null,
@@ -100,7 +100,7 @@ impl SessionRules {
             Some(serde_json::Value::Array(names)) => {
                 let names: Option<Vec<&str>> = names.iter().map(serde_json::Value::as_str).collect();
                 let names = names.ok_or("the header's renewed_by: expected names of operations")?;
-                RenewingOperations::of_names(names)
+                RenewingOperations::from_names(names)
                     .map_err(|why| format!("the header's renewed_by: {why}"))?
             }
             Some(told) => return Err(format!("the header's renewed_by is {told}: expected a list of names")),

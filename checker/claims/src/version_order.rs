@@ -133,7 +133,7 @@ impl VersionRefutation {
     }
 
     /// The anomaly's name: that of the first constraint, which is the one that a user notices first.
-    pub fn kind(&self) -> &'static str {
+    pub fn anomaly_name(&self) -> &'static str {
         let first = self.cycles().next().and_then(<[VersionConstraint]>::first);
         match first.map(|constraint| constraint.reason) {
             Some(ConstraintReason::SessionOrder { guarantee: Level::ReadYourWrites, .. }) => {
@@ -152,7 +152,7 @@ impl VersionRefutation {
 
     /// The operations that show it: of the first case those that the reasons name, then the writes between them;
     /// then those of the other cases.
-    pub fn operations(&self) -> Vec<OpId> {
+    pub fn involved_operations(&self) -> Vec<OpId> {
         let mut operations = Vec::new();
         let mut seen = rustc_hash::FxHashSet::default();
         let mut add = |op: OpId| {
@@ -161,7 +161,10 @@ impl VersionRefutation {
             }
         };
         for constraints in self.cycles() {
-            constraints.iter().flat_map(|constraint| constraint.reason.operations()).for_each(&mut add);
+            constraints
+                .iter()
+                .flat_map(|constraint| constraint.reason.involved_operations())
+                .for_each(&mut add);
             constraints.iter().filter_map(|constraint| constraint.to).for_each(&mut add);
         }
         for step in &self.proof {
@@ -173,14 +176,14 @@ impl VersionRefutation {
     }
 
     /// Whether the proof goes through the versions that reads may have returned.
-    pub fn splits(&self) -> bool {
+    pub fn splits_into_cases(&self) -> bool {
         self.proof.len() > 1
     }
 }
 
 impl ConstraintReason {
     /// The operations that it names.
-    pub fn operations(&self) -> impl Iterator<Item = OpId> + use<> {
+    pub fn involved_operations(&self) -> impl Iterator<Item = OpId> + use<> {
         let (first, second) = match *self {
             ConstraintReason::SessionOrder { a, b, .. }
             | ConstraintReason::Token { a, b }

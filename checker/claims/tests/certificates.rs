@@ -9,9 +9,11 @@ use claims::{
 };
 use histories::{History, OpId, notation, with_names};
 use std::collections::BTreeSet;
-use testkit::corpus::cases;
-use testkit::transactions::{KeyType, history};
-use testkit::{Random, assert_confirmed, check_confirmed, isolation, limits, model_of_transactions};
+use testkit::corpus::corpus_cases;
+use testkit::transactions::{KeyType, random_history};
+use testkit::{
+    TestRandom, assert_confirmed, check_confirmed, isolation_properties, model_of_transactions, test_limits,
+};
 
 /// The report as it is after it was written and read, by the names of its history.
 fn written_and_read(history: &History, report: &Report) -> Report {
@@ -117,8 +119,8 @@ const KINDS: &[&str] = &[
 #[test]
 fn reports_are_read_back_as_they_were_written() {
     let mut seen = BTreeSet::new();
-    for case in cases() {
-        let report = checker::check(&case.history, &case.question, &limits(10_000_000, 1 << 30));
+    for case in corpus_cases() {
+        let report = checker::check(&case.history, &case.question, &test_limits(10_000_000, 1 << 30));
         let report = report.unwrap_or_else(|why| panic!("{}: {why}", case.name));
         assert_eq!(written_and_read(&case.history, &report), report, "{}", case.name);
         seen.extend(kinds(&report));
@@ -126,9 +128,12 @@ fn reports_are_read_back_as_they_were_written() {
     for (kind, seed) in
         [KeyType::List, KeyType::Register].into_iter().flat_map(|kind| (0..400).map(move |n| (kind, n)))
     {
-        let history = history(&mut Random::new(seed), kind);
-        let question = testkit::ask(model_of_transactions(&history), &isolation(claims::IsolationLevel::ALL));
-        let report = check_confirmed(&history, &question, &limits(100_000, 1 << 30));
+        let history = random_history(&mut TestRandom::new(seed), kind);
+        let question = testkit::question_about(
+            model_of_transactions(&history),
+            &isolation_properties(claims::IsolationLevel::ALL),
+        );
+        let report = check_confirmed(&history, &question, &test_limits(100_000, 1 << 30));
         let read = written_and_read(&history, &report);
         assert_eq!(read, report, "{kind:?} {seed}");
         assert_confirmed(&history, &question, &read);
@@ -194,7 +199,7 @@ fn what_the_corpus_does_not_have_is_read_back() {
         kind: FindingKind::StaleSession,
         key,
         session,
-        operations: proof.operations(),
+        operations: proof.involved_operations(),
         events: vec![0, 7],
         faults: vec![3],
         proof,
@@ -220,7 +225,7 @@ fn what_the_corpus_does_not_have_is_read_back() {
     let mut report = Report {
         phenomena,
         remarks: vec!["a remark".to_owned()],
-        ..testkit::forge(&Question::about(Model::Set), property, Verdict::Violated(violations))
+        ..testkit::forge_report(&Question::about(Model::Set), property, Verdict::Violated(violations))
     };
     report.answers[0].counts.push((AnomalyName::new("lost"), 3));
     report.beside.push(Answer { verdict: Verdict::untested("why"), ..report.answers[0].clone() });
@@ -237,12 +242,12 @@ fn sums_beyond_64_bits_are_read_back() {
     let violation = Violation {
         kind: AnomalyName::new("out-of-bounds"),
         key: history.key(read),
-        operations: evidence.operations(),
+        operations: evidence.involved_operations(),
         evidence: Evidence::Breach(evidence),
     };
     let question = Question::about(Model::Counter);
     let verdict = Verdict::Violated(vec![violation]);
-    let report = testkit::forge(&question, Property::Invariant(Invariant::Counter), verdict);
+    let report = testkit::forge_report(&question, Property::Invariant(Invariant::Counter), verdict);
     assert_eq!(written_and_read(&history, &report), report);
 }
 
@@ -255,7 +260,7 @@ fn a_certificate_of_another_history_is_not_read() {
     for other in ["a: [x.w1]", "a: [y.w1] [y.r1]"] {
         let other = notation::parse(other).expect("a drawing");
         let read = with_names(&other, || serde_json::from_str::<Report>(&text));
-        assert!(read.is_err(), "{}", testkit::draw(&other));
+        assert!(read.is_err(), "{}", testkit::draw_history(&other));
     }
 }
 
@@ -265,7 +270,7 @@ fn questions_are_read_back() {
     for &model in Model::ALL {
         let mut question = Question { asked: Some(model.properties()), ..Question::about(model) };
         question.initial.set_default("{\"b\":1,\"a\":[null]}").expect("it is JSON");
-        question.initial.set_of_key("\"x\"", "-7").expect("it is JSON");
+        question.initial.set_for_key("\"x\"", "-7").expect("it is JSON");
         question.sessions.time_to_live_ns = Some(5);
         question.bank.total = Some(-1);
         let text = serde_json::to_string(&question).expect("it can be written");

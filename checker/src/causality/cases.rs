@@ -7,9 +7,9 @@
 //!
 //! Cost: that of one check where each value is written once; else as many checks as the effort allows.
 
-use super::facts::{Facts, INITIAL, Read};
-use super::problem::Problem;
-use super::weak::everybody;
+use super::facts::{INITIAL, RegisterFacts, RowRead};
+use super::problem::CausalProblem;
+use super::weak::single_order;
 use super::{guess, serial, weak};
 use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
@@ -20,7 +20,7 @@ pub(super) const LIMIT: usize = 1_000;
 const EFFORT_MAX: u64 = 20_000_000_000;
 
 /// What was found.
-pub(super) enum Found<R> {
+pub(super) enum CausalOutcome<R> {
     /// These orders explain what was observed.
     Explained(CausalOrders),
     /// Nothing does.
@@ -37,7 +37,7 @@ pub(super) struct Effort {
 impl Effort {
     /// Takes work off; an error says that there is not as much left, or that time is over.
     pub(super) fn spend(&mut self, work: usize, limits: &Limits<'_>) -> Result<(), String> {
-        if limits.stopped() {
+        if limits.stop_requested() {
             return Err(Limits::STOPPED.to_owned());
         }
         match self.left.checked_sub(work as u64) {
@@ -49,51 +49,64 @@ impl Effort {
 }
 
 /// Decides a level. The answer comes with the method that found it.
-pub(super) fn decide(
-    facts: &Facts<'_>,
+pub(super) fn decide_causal_level(
+    facts: &RegisterFacts<'_>,
     level: Level,
     limits: &Limits<'_>,
-) -> (&'static str, Found<Vec<CausalRefutation>>) {
+) -> (&'static str, CausalOutcome<Vec<CausalRefutation>>) {
     let mut effort = Effort { left: limits.steps.min(EFFORT_MAX) };
     let nothing = vec![None; facts.candidates.len()];
-    let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely(facts) };
-    let problem = Problem::new(facts, &assigned);
-    if let Some(order) = guess::order(&problem) {
-        return ("serial-order", Found::Explained(named(facts, &assigned, everybody(&problem, &order))));
+    let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely_assignment(facts) };
+    let problem = CausalProblem::new(facts, &assigned);
+    if let Some(order) = guess::guess_order(&problem) {
+        return (
+            "serial-order",
+            CausalOutcome::Explained(with_returned_writes(facts, &assigned, single_order(&problem, &order))),
+        );
     }
     let method = match level {
         Level::Causal | Level::CausalConvergence => "causal-order",
         _ => "saturation",
     };
-    let found = one(&problem, level, limits, &mut effort);
+    let found = decide_assignment(&problem, level, limits, &mut effort);
     match found {
-        Found::Explained(orders) => (method, Found::Explained(named(facts, &assigned, orders))),
-        Found::Refuted(proofs) if facts.candidates.is_empty() => {
-            (method, Found::Refuted(proofs.into_iter().map(|proof| CausalRefutation { proof }).collect()))
+        CausalOutcome::Explained(orders) => {
+            (method, CausalOutcome::Explained(with_returned_writes(facts, &assigned, orders)))
         }
-        Found::Unknown(reason) if facts.candidates.is_empty() => (method, Found::Unknown(reason)),
+        CausalOutcome::Refuted(proofs) if facts.candidates.is_empty() => (
+            method,
+            CausalOutcome::Refuted(proofs.into_iter().map(|proof| CausalRefutation { proof }).collect()),
+        ),
+        CausalOutcome::Unknown(reason) if facts.candidates.is_empty() => {
+            (method, CausalOutcome::Unknown(reason))
+        }
         _ => {
             drop(problem);
-            ("cases", search(facts, level, nothing, limits, &mut effort))
+            ("cases", search_assignments(facts, level, nothing, limits, &mut effort))
         }
     }
 }
 
-fn one(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, effort: &mut Effort) -> weak::Answer {
+fn decide_assignment(
+    problem: &CausalProblem<'_>,
+    level: Level,
+    limits: &Limits<'_>,
+    effort: &mut Effort,
+) -> weak::AssignmentOutcome {
     match level {
-        Level::Causal | Level::CausalConvergence => match effort.spend(serial::work(problem), limits) {
-            Ok(()) => weak::check(problem, level, limits),
-            Err(why) => Found::Unknown(why),
+        Level::Causal | Level::CausalConvergence => match effort.spend(serial::round_work(problem), limits) {
+            Ok(()) => weak::check_causal_order(problem, level, limits),
+            Err(why) => CausalOutcome::Unknown(why),
         },
-        _ => serial::check(problem, level, limits, effort),
+        _ => serial::check_serial_level(problem, level, limits, effort),
     }
 }
 
 /// For each read the last of its candidates that was invoked before it completed.
-fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
+fn likely_assignment(facts: &RegisterFacts<'_>) -> Vec<Option<u32>> {
     let mut assigned = vec![None; facts.candidates.len()];
     for row in &facts.rows {
-        let Read::OneOf(choice) = row.read else { continue };
+        let RowRead::OneOf(choice) = row.read else { continue };
         let all = &facts.candidates[choice as usize];
         let invoked =
             |&&row_of: &&u32| row_of != INITIAL && facts.rows[row_of as usize].invoked < row.completed;
@@ -103,34 +116,36 @@ fn likely(facts: &Facts<'_>) -> Vec<Option<u32>> {
 }
 
 /// A read that has several candidates, and the one that is tried.
-struct Case {
+struct ReadCase {
     choice: u32,
     at: usize,
 }
 
 /// Assigns reads one after the other.
-fn search(
-    facts: &Facts<'_>,
+fn search_assignments(
+    facts: &RegisterFacts<'_>,
     level: Level,
     mut assigned: Vec<Option<u32>>,
     limits: &Limits<'_>,
     effort: &mut Effort,
-) -> Found<Vec<CausalRefutation>> {
-    let (mut cases, mut proof): (Vec<Case>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
+) -> CausalOutcome<Vec<CausalRefutation>> {
+    let (mut cases, mut proof): (Vec<ReadCase>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
     loop {
-        let problem = Problem::new(facts, &assigned);
-        match (one(&problem, level, limits, effort), problem.open) {
-            (Found::Explained(orders), None) => return Found::Explained(named(facts, &assigned, orders)),
-            (Found::Explained(_), Some(vertex)) => {
-                let Read::OneOf(choice) = facts.rows[vertex as usize].read else {
+        let problem = CausalProblem::new(facts, &assigned);
+        match (decide_assignment(&problem, level, limits, effort), problem.open) {
+            (CausalOutcome::Explained(orders), None) => {
+                return CausalOutcome::Explained(with_returned_writes(facts, &assigned, orders));
+            }
+            (CausalOutcome::Explained(_), Some(vertex)) => {
+                let RowRead::OneOf(choice) = facts.rows[vertex as usize].read else {
                     unreachable!("it has several candidates")
                 };
                 let op = |row: u32| (row != INITIAL).then(|| facts.rows[row as usize].op);
                 let writes = facts.candidates[choice as usize].iter().map(|&row| op(row)).collect();
                 proof.push(CausalProofStep::Split { read: facts.rows[vertex as usize].op, writes });
-                cases.push(Case { choice, at: 0 });
+                cases.push(ReadCase { choice, at: 0 });
             }
-            (Found::Refuted(proofs), _) => {
+            (CausalOutcome::Refuted(proofs), _) => {
                 proof.extend(proofs.into_iter().next().expect("refuted by something"));
                 while let Some(case) = cases.last_mut() {
                     case.at += 1;
@@ -141,10 +156,12 @@ fn search(
                     cases.pop();
                 }
                 if cases.is_empty() {
-                    return Found::Refuted(vec![CausalRefutation { proof }]);
+                    return CausalOutcome::Refuted(vec![CausalRefutation { proof }]);
                 }
             }
-            (Found::Unknown(reason), _) => return Found::Unknown(ambiguous(facts, reason)),
+            (CausalOutcome::Unknown(reason), _) => {
+                return CausalOutcome::Unknown(blame_ambiguous_values(facts, reason));
+            }
         }
         let case = cases.last().expect("there is one");
         assigned[case.choice as usize] = Some(facts.candidates[case.choice as usize][case.at]);
@@ -152,9 +169,9 @@ fn search(
 }
 
 /// A reason with the values that are to blame.
-fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
+fn blame_ambiguous_values(facts: &RegisterFacts<'_>, reason: String) -> String {
     let mut values: Vec<&str> = Vec::new();
-    for row in facts.rows.iter().filter(|row| matches!(row.read, Read::OneOf(_))) {
+    for row in facts.rows.iter().filter(|row| matches!(row.read, RowRead::OneOf(_))) {
         let value = facts.history.value_text(crate::sessions::value_read(facts.history, row.op));
         if !values.contains(&value) {
             values.push(value);
@@ -168,13 +185,17 @@ fn ambiguous(facts: &Facts<'_>, reason: String) -> String {
 }
 
 /// Orders with what the reads that had a choice returned.
-fn named(facts: &Facts<'_>, assigned: &[Option<u32>], mut orders: CausalOrders) -> CausalOrders {
+fn with_returned_writes(
+    facts: &RegisterFacts<'_>,
+    assigned: &[Option<u32>],
+    mut orders: CausalOrders,
+) -> CausalOrders {
     let happened: rustc_hash::FxHashSet<OpId> = match facts.candidates.is_empty() {
         true => Default::default(),
         false => orders.orders.iter().flat_map(|order| order.operations.iter().copied()).collect(),
     };
     for row in &facts.rows {
-        let Read::OneOf(choice) = row.read else { continue };
+        let RowRead::OneOf(choice) = row.read else { continue };
         let Some(write) = assigned[choice as usize] else { continue };
         if row.is_ok() || happened.contains(&row.op) {
             let write = (write != INITIAL).then(|| facts.rows[write as usize].op);

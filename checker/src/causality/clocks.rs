@@ -8,50 +8,50 @@
 //! Fidge, *Timestamps in message-passing systems that preserve the partial ordering*, ACSC 1988; Mattern, *Virtual time
 //! and global states of distributed systems*, 1989.
 
-use super::problem::Problem;
+use super::problem::CausalProblem;
 use crate::graph::{Components, Csr, Edge, Graph};
 
 /// A graph without cycles, its vertices in topological order.
-pub(super) struct Ordered {
+pub(super) struct OrderedGraph {
     pub(super) graph: Csr,
     pub(super) order: Vec<u32>,
 }
 
 /// The components of a graph that has a cycle.
-pub(super) struct Cyclic {
+pub(super) struct CyclicGraph {
     pub(super) graph: Csr,
     pub(super) components: Components,
 }
 
 /// Puts vertices in an order that every edge follows. O(V + E).
-pub(super) fn ordered(vertex_count: usize, edges: &[Edge]) -> Result<Ordered, Cyclic> {
+pub(super) fn order_topologically(vertex_count: usize, edges: &[Edge]) -> Result<OrderedGraph, CyclicGraph> {
     let graph = Csr::new(vertex_count, edges);
     let components = Components::new(&graph);
     if (components.count as usize) < vertex_count {
-        return Err(Cyclic { graph, components });
+        return Err(CyclicGraph { graph, components });
     }
     let mut order = vec![0; vertex_count];
     for (vertex, &place) in (0u32..).zip(&components.of) {
         order[place as usize] = vertex;
     }
-    Ok(Ordered { graph, order })
+    Ok(OrderedGraph { graph, order })
 }
 
 /// Of each operation the lengths of the prefixes that precede it, itself included.
-pub(super) struct Clocks {
+pub(super) struct LaneClocks {
     lanes: usize,
     counts: Vec<u32>,
 }
 
-impl Clocks {
+impl LaneClocks {
     /// Bytes that the clocks of a problem take.
-    pub(super) fn bytes(problem: &Problem<'_>) -> usize {
-        problem.count().saturating_mul(problem.lanes.len()).saturating_mul(4)
+    pub(super) fn bytes_needed(problem: &CausalProblem<'_>) -> usize {
+        problem.vertex_count().saturating_mul(problem.lanes.len()).saturating_mul(4)
     }
 
-    pub(super) fn new(problem: &Problem<'_>, ordered: &Ordered) -> Self {
+    pub(super) fn new(problem: &CausalProblem<'_>, ordered: &OrderedGraph) -> Self {
         let lanes = problem.lanes.len();
-        let mut counts = vec![0u32; problem.count() * lanes];
+        let mut counts = vec![0u32; problem.vertex_count() * lanes];
         let mut own = vec![0u32; lanes];
         for &vertex in ordered.order.iter().filter(|&&vertex| problem.took_effect(vertex)) {
             let at = vertex as usize * lanes;
@@ -67,24 +67,24 @@ impl Clocks {
     }
 
     /// How much of each lane precedes an operation, itself included.
-    pub(super) fn of(&self, vertex: u32) -> &[u32] {
+    pub(super) fn prefix_lengths(&self, vertex: u32) -> &[u32] {
         &self.counts[vertex as usize * self.lanes..(vertex as usize + 1) * self.lanes]
     }
 
     /// Whether `a` precedes `b`, or is `b`.
-    pub(super) fn precedes(&self, problem: &Problem<'_>, a: u32, b: u32) -> bool {
+    pub(super) fn precedes(&self, problem: &CausalProblem<'_>, a: u32, b: u32) -> bool {
         self.counts[b as usize * self.lanes + problem.lane[a as usize] as usize] > problem.place[a as usize]
     }
 
     /// Of the writes of one lane, in order, the last that precedes an operation and is not the operation itself.
-    pub(super) fn last_before(
+    pub(super) fn last_write_before(
         &self,
-        problem: &Problem<'_>,
+        problem: &CausalProblem<'_>,
         writes: &[u32],
         lane: u32,
         vertex: u32,
     ) -> Option<u32> {
-        let mut length = self.of(vertex)[lane as usize];
+        let mut length = self.prefix_lengths(vertex)[lane as usize];
         if problem.lane[vertex as usize] == lane {
             length = problem.place[vertex as usize];
         }
@@ -93,7 +93,12 @@ impl Clocks {
     }
 
     /// Of the writes of one lane, in order, the first that comes after an operation and is not the operation itself.
-    pub(super) fn first_after(&self, problem: &Problem<'_>, writes: &[u32], vertex: u32) -> Option<u32> {
+    pub(super) fn first_write_after(
+        &self,
+        problem: &CausalProblem<'_>,
+        writes: &[u32],
+        vertex: u32,
+    ) -> Option<u32> {
         let at = writes.partition_point(|&write| write == vertex || !self.precedes(problem, vertex, write));
         // The operation itself may be among them: what comes before it does not come after it.
         writes.get(at).copied()

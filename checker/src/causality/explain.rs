@@ -25,12 +25,12 @@ const INITIAL: &str = "the initial value";
 ///      (operation 2)"
 /// );
 /// ```
-pub fn sentence(history: &History, found: &CausalRefutation) -> String {
-    let teller = Teller { history };
+pub fn describe_causal_refutation(history: &History, found: &CausalRefutation) -> String {
+    let teller = CausalExplainer { history };
     let Some(first) = found.contradictions().next() else {
         return "no execution explains what was read".to_owned();
     };
-    let mut told = teller.contradiction(first);
+    let mut told = teller.describe_contradiction(first);
     let cases = found.contradictions().count();
     if cases > 1 {
         told += &format!(
@@ -42,37 +42,38 @@ pub fn sentence(history: &History, found: &CausalRefutation) -> String {
 }
 
 /// Why one operation comes before the next, in the same manner.
-pub fn reason(history: &History, found: &Contradiction, link: &CausalLink) -> String {
-    let teller = Teller { history };
+pub fn describe_causal_link(history: &History, found: &Contradiction, link: &CausalLink) -> String {
+    let teller = CausalExplainer { history };
     match link.why {
-        LinkReason::Inferred(number) => teller.inferred(&found.inferred[number]),
-        _ => teller.link(link),
+        LinkReason::Inferred(number) => teller.describe_inference(&found.inferred[number]),
+        _ => teller.describe_known_link(link),
     }
 }
 
-struct Teller<'a> {
+struct CausalExplainer<'a> {
     history: &'a History,
 }
 
-impl Teller<'_> {
-    fn contradiction(&self, found: &Contradiction) -> String {
+impl CausalExplainer<'_> {
+    fn describe_contradiction(&self, found: &Contradiction) -> String {
         let known = |link: &&CausalLink| !matches!(link.why, LinkReason::Inferred(_));
-        let known: Vec<String> = found.cycle.iter().filter(known).map(|link| self.link(link)).collect();
+        let known: Vec<String> =
+            found.cycle.iter().filter(known).map(|link| self.describe_known_link(link)).collect();
         let Some(more) = found.inferred.len().checked_sub(TOLD_MAX) else {
             let inferred: Vec<String> =
-                found.inferred.iter().map(|inferred| self.inferred(inferred)).collect();
-            return self.joined(found, inferred, &known);
+                found.inferred.iter().map(|inferred| self.describe_inference(inferred)).collect();
+            return self.join_parts(found, inferred, &known);
         };
         // The last are those that the cycle itself is made of.
         let mut inferred = match more {
             0 => Vec::new(),
             more => vec![format!("from the reads follow {more} more steps, and from those")],
         };
-        inferred.extend(found.inferred[more..].iter().map(|inferred| self.inferred(inferred)));
-        self.joined(found, inferred, &known)
+        inferred.extend(found.inferred[more..].iter().map(|inferred| self.describe_inference(inferred)));
+        self.join_parts(found, inferred, &known)
     }
 
-    fn joined(&self, found: &Contradiction, inferred: Vec<String>, known: &[String]) -> String {
+    fn join_parts(&self, found: &Contradiction, inferred: Vec<String>, known: &[String]) -> String {
         let whose = match found.session {
             Some(session) => {
                 format!("in no order of the writes and of what {} read: ", self.session_name(session))
@@ -87,13 +88,13 @@ impl Teller<'_> {
         }
     }
 
-    fn inferred(&self, inferred: &InferredOrder) -> String {
+    fn describe_inference(&self, inferred: &InferredOrder) -> String {
         let InferredOrder { read, source, other, rule, path } = inferred;
-        let (read, other) = (self.operation(*read), self.operation(*other));
+        let (read, other) = (self.name_operation(*read), self.name_operation(*other));
         let returned = source
-            .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.operation(write)));
-        let source = self.name(*source);
-        let path: Vec<String> = path.iter().map(|link| self.link(link)).collect();
+            .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.name_operation(write)));
+        let source = self.name_version(*source);
+        let path: Vec<String> = path.iter().map(|link| self.describe_known_link(link)).collect();
         let path = path.join(", and ");
         match rule {
             InferenceRule::NotBetween => format!(
@@ -105,12 +106,12 @@ impl Teller<'_> {
         }
     }
 
-    fn name(&self, op: Option<OpId>) -> String {
-        op.map_or_else(|| INITIAL.to_owned(), |op| self.operation(op))
+    fn name_version(&self, op: Option<OpId>) -> String {
+        op.map_or_else(|| INITIAL.to_owned(), |op| self.name_operation(op))
     }
 
-    fn link(&self, link: &CausalLink) -> String {
-        let (from, to) = (self.name(link.from), self.name(link.to));
+    fn describe_known_link(&self, link: &CausalLink) -> String {
+        let (from, to) = (self.name_version(link.from), self.name_version(link.to));
         match link.why {
             LinkReason::SessionOrder => match link.to {
                 Some(op) => {
@@ -131,7 +132,7 @@ impl Teller<'_> {
     }
 
     /// `write 1 of x (operation 4)`.
-    fn operation(&self, op: OpId) -> String {
+    fn name_operation(&self, op: OpId) -> String {
         let operation = self.history.operation(op);
         let value = |value| self.history.value_text(value);
         let what = match (&operation.argument, operation.function) {
@@ -144,6 +145,6 @@ impl Teller<'_> {
             "" => String::new(),
             key => format!(" of {key}"),
         };
-        format!("{what}{key} (operation {})", self.history.index(op))
+        format!("{what}{key} (operation {})", self.history.operation_index(op))
     }
 }

@@ -18,7 +18,7 @@ pub(super) const INITIAL: u32 = u32::MAX;
 
 /// What a row read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Read {
+pub(super) enum RowRead {
     /// It is no read.
     Nothing,
     /// Nobody can have written what it read.
@@ -31,7 +31,7 @@ pub(super) enum Read {
 
 /// An operation that happened, or may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
+pub(super) struct OperationRow {
     pub(super) op: OpId,
     pub(super) key: KeyId,
     pub(super) session: SessionId,
@@ -39,19 +39,19 @@ pub(super) struct Row {
     /// [`NEVER`] for an indeterminate operation, which precedes nothing.
     pub(super) completed: u32,
     pub(super) writes: bool,
-    pub(super) read: Read,
+    pub(super) read: RowRead,
 }
 
-impl Row {
+impl OperationRow {
     pub(super) fn is_ok(&self) -> bool {
         self.completed != NEVER
     }
 }
 
 /// What a history says.
-pub(super) struct Facts<'a> {
+pub(super) struct RegisterFacts<'a> {
     pub(super) history: &'a History,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<OperationRow>,
     /// Of each read whose value several wrote: rows, the [`INITIAL`] value last.
     pub(super) candidates: Vec<Vec<u32>>,
     /// Completed reads of what nobody can have written; one an object and value.
@@ -61,7 +61,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The value that an operation would write.
-fn written(operation: &Operation) -> Option<ValueId> {
+fn value_written(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
         (Function::CAS, Argument::Pair(_, new)) => Some(*new),
@@ -70,7 +70,7 @@ fn written(operation: &Operation) -> Option<ValueId> {
 }
 
 /// The value that an operation found.
-fn found(operation: &Operation) -> Option<ValueId> {
+fn value_found(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::READ | Function::GET, _) => Some(operation.result),
         (Function::CAS, Argument::Pair(old, _)) => Some(*old),
@@ -79,32 +79,32 @@ fn found(operation: &Operation) -> Option<ValueId> {
 }
 
 /// Of each object and value the first row that wrote it; the others follow by a list.
-struct Writers {
+struct WritersByValue {
     first: FxHashMap<(KeyId, ValueId), u32>,
     next: Vec<u32>,
 }
 
 const NO_ROW: u32 = u32::MAX;
 
-impl Writers {
-    fn add(&mut self, key: KeyId, value: ValueId, row: u32) {
+impl WritersByValue {
+    fn add_writer(&mut self, key: KeyId, value: ValueId, row: u32) {
         let first = self.first.entry((key, value)).or_insert(NO_ROW);
         self.next[row as usize] = std::mem::replace(first, row);
     }
 
-    fn of(&self, key: KeyId, value: ValueId) -> impl Iterator<Item = u32> {
+    fn writers_of(&self, key: KeyId, value: ValueId) -> impl Iterator<Item = u32> {
         let first = self.first.get(&(key, value)).copied();
         std::iter::successors(first, |&row| Some(self.next[row as usize]).filter(|&next| next != NO_ROW))
     }
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RegisterFacts<'a> {
     pub(super) fn new(history: &'a History, question: &ObjectQuestion) -> Self {
         let mut facts =
             Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
         let mut doubtful = Vec::new();
         for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
-            let (writes, reads) = (written(&operation).is_some(), found(&operation).is_some());
+            let (writes, reads) = (value_written(&operation).is_some(), value_found(&operation).is_some());
             if !writes && !reads {
                 if operation.function != Function::CONTAINS {
                     facts.foreign.get_or_insert(operation.id);
@@ -118,78 +118,78 @@ impl<'a> Facts<'a> {
             if !ok && reads {
                 doubtful.push(facts.rows.len() as u32);
             }
-            facts.rows.push(Row {
+            facts.rows.push(OperationRow {
                 op: operation.id,
                 key: operation.key,
                 session: operation.session,
                 invoked: operation.invoked,
                 completed: if ok { operation.completed } else { NEVER },
                 writes,
-                read: Read::Nothing,
+                read: RowRead::Nothing,
             });
         }
-        let writers = facts.writers(question, &doubtful);
-        facts.reads(question, &writers);
+        let writers = facts.find_writers(question, &doubtful);
+        facts.assign_reads(question, &writers);
         facts
     }
 
-    fn operation(&self, row: u32) -> Operation {
+    fn operation_of_row(&self, row: u32) -> Operation {
         self.history.operation(self.rows[row as usize].op)
     }
 
-    fn writers(&self, question: &ObjectQuestion, doubtful: &[u32]) -> Writers {
-        let mut writers = Writers {
+    fn find_writers(&self, question: &ObjectQuestion, doubtful: &[u32]) -> WritersByValue {
+        let mut writers = WritersByValue {
             first: FxHashMap::with_capacity_and_hasher(self.rows.len() / 2, Default::default()),
             next: vec![NO_ROW; self.rows.len()],
         };
         for (row, is) in (0u32..).zip(&self.rows) {
             if is.writes && doubtful.binary_search(&row).is_err() {
-                let value = written(&self.operation(row)).expect("it writes");
-                writers.add(is.key, value, row);
+                let value = value_written(&self.operation_of_row(row)).expect("it writes");
+                writers.add_writer(is.key, value, row);
             }
         }
         // By what they wait for, the compare-and-sets that nothing vouches for yet.
         let mut waiting: FxHashMap<(KeyId, ValueId), Vec<u32>> = FxHashMap::default();
         let mut possible = Vec::new();
         for &row in doubtful {
-            let operation = self.operation(row);
-            let old = found(&operation).expect("a compare-and-set expects a value");
-            let known =
-                old == question.initial.of(operation.key) || writers.of(operation.key, old).next().is_some();
+            let operation = self.operation_of_row(row);
+            let old = value_found(&operation).expect("a compare-and-set expects a value");
+            let known = old == question.initial.value_of_key(operation.key)
+                || writers.writers_of(operation.key, old).next().is_some();
             match known {
                 true => possible.push(row),
                 false => waiting.entry((operation.key, old)).or_default().push(row),
             }
         }
         while let Some(row) = possible.pop() {
-            let operation = self.operation(row);
-            let new = written(&operation).expect("a compare-and-set writes");
-            writers.add(operation.key, new, row);
+            let operation = self.operation_of_row(row);
+            let new = value_written(&operation).expect("a compare-and-set writes");
+            writers.add_writer(operation.key, new, row);
             possible.extend(waiting.remove(&(operation.key, new)).unwrap_or_default());
         }
         writers
     }
 
-    fn reads(&mut self, question: &ObjectQuestion, writers: &Writers) {
+    fn assign_reads(&mut self, question: &ObjectQuestion, writers: &WritersByValue) {
         let mut unwritten: FxHashMap<(KeyId, ValueId), OpId> = FxHashMap::default();
         for at in 0..self.rows.len() {
             let row = self.rows[at];
-            let Some(value) = found(&self.history.operation(row.op)) else { continue };
-            let mut others = writers.of(row.key, value).filter(|&other| other != at as u32);
-            let initial = (value == question.initial.of(row.key)).then_some(INITIAL);
+            let Some(value) = value_found(&self.history.operation(row.op)) else { continue };
+            let mut others = writers.writers_of(row.key, value).filter(|&other| other != at as u32);
+            let initial = (value == question.initial.value_of_key(row.key)).then_some(INITIAL);
             self.rows[at].read = match (others.next(), others.next(), initial) {
-                (None, _, None) => Read::Nobody,
-                (Some(only), None, None) | (None, None, Some(only)) => Read::From(only),
+                (None, _, None) => RowRead::Nobody,
+                (Some(only), None, None) | (None, None, Some(only)) => RowRead::From(only),
                 _ => {
                     let mut all: Vec<u32> =
-                        writers.of(row.key, value).filter(|&other| other != at as u32).collect();
+                        writers.writers_of(row.key, value).filter(|&other| other != at as u32).collect();
                     all.sort_unstable();
                     all.extend(initial);
                     self.candidates.push(all);
-                    Read::OneOf(self.candidates.len() as u32 - 1)
+                    RowRead::OneOf(self.candidates.len() as u32 - 1)
                 }
             };
-            if self.rows[at].read == Read::Nobody && row.is_ok() {
+            if self.rows[at].read == RowRead::Nobody && row.is_ok() {
                 unwritten.entry((row.key, value)).or_insert(row.op);
             }
         }

@@ -8,24 +8,24 @@
 //! read still waits for what it overwrites. If only writes are left that would overwrite something, which of the two comes
 //! first is open, and two cases are made of it.
 
-use super::clocks::{Clocks, Ordered};
-use super::problem::{Problem, Source};
+use super::clocks::{LaneClocks, OrderedGraph};
+use super::problem::{CausalProblem, ReadSource};
 use crate::graph::Graph;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The writes and reads of a scope in order, if its reads are in one chain.
-pub(super) fn layers(
-    problem: &Problem<'_>,
-    ordered: &Ordered,
-    clocks: &Clocks,
+pub(super) fn order_by_layers(
+    problem: &CausalProblem<'_>,
+    ordered: &OrderedGraph,
+    clocks: &LaneClocks,
     in_scope: &[bool],
 ) -> Option<Vec<u32>> {
     let own = || ordered.order.iter().copied().filter(|&vertex| in_scope[vertex as usize]);
     if own().zip(own().skip(1)).any(|(a, b)| !clocks.precedes(problem, a, b)) {
         return None;
     }
-    let mut place = vec![0u32; problem.count()];
+    let mut place = vec![0u32; problem.vertex_count()];
     (0u32..).zip(&ordered.order).for_each(|(at, &vertex)| place[vertex as usize] = at);
     let belongs = |&vertex: &u32| problem.facts.rows[vertex as usize].writes || in_scope[vertex as usize];
     let mut taken = vec![0usize; problem.lanes.len()];
@@ -36,7 +36,7 @@ pub(super) fn layers(
     };
     let mut layer: Vec<u32> = Vec::new();
     for read in own() {
-        for ((lane, taken), &until) in problem.lanes.iter().zip(&mut taken).zip(clocks.of(read)) {
+        for ((lane, taken), &until) in problem.lanes.iter().zip(&mut taken).zip(clocks.prefix_lengths(read)) {
             layer.extend(lane[*taken..(until as usize).max(*taken)].iter().copied().filter(belongs));
             *taken = (until as usize).max(*taken);
         }
@@ -53,16 +53,20 @@ pub(super) fn layers(
 pub(super) type OrderOrPair = Result<Vec<u32>, (u32, u32)>;
 
 /// The same for any scope, as far as it goes.
-pub(super) fn greedy(problem: &Problem<'_>, ordered: &Ordered, in_scope: &[bool]) -> OrderOrPair {
-    let mut greedy = Greedy::new(problem, ordered, in_scope);
+pub(super) fn order_greedily(
+    problem: &CausalProblem<'_>,
+    ordered: &OrderedGraph,
+    in_scope: &[bool],
+) -> OrderOrPair {
+    let mut greedy = GreedyOrder::new(problem, ordered, in_scope);
     for &vertex in ordered.order.iter().filter(|&&vertex| problem.took_effect(vertex)) {
         if greedy.missing[vertex as usize] == 0 && !greedy.seen[vertex as usize] {
-            greedy.is_ready(vertex);
+            greedy.make_ready(vertex);
         }
     }
     while let Some(Reverse((_, write))) = greedy.ready.pop() {
         if greedy.may_overwrite(write) {
-            greedy.take(write);
+            greedy.take_write(write);
         } else {
             greedy.parked[problem.key(write) as usize].push(write);
         }
@@ -71,15 +75,15 @@ pub(super) fn greedy(problem: &Problem<'_>, ordered: &Ordered, in_scope: &[bool]
     match waiting {
         None => Ok(greedy.taken),
         Some(write) => match greedy.holds[problem.key(write) as usize] {
-            Source::Write(before) => Err((before, write)),
+            ReadSource::Write(before) => Err((before, write)),
             _ => unreachable!("whatever reads the initial value precedes every write"),
         },
     }
 }
 
-struct Greedy<'a> {
-    problem: &'a Problem<'a>,
-    ordered: &'a Ordered,
+struct GreedyOrder<'a> {
+    problem: &'a CausalProblem<'a>,
+    ordered: &'a OrderedGraph,
     in_scope: &'a [bool],
     /// Predecessors that were not taken.
     missing: Vec<u32>,
@@ -88,7 +92,7 @@ struct Greedy<'a> {
     readers: Vec<u32>,
     initial_readers: Vec<u32>,
     /// By key.
-    holds: Vec<Source>,
+    holds: Vec<ReadSource>,
     /// Writes that would overwrite what somebody still reads, by key.
     parked: Vec<Vec<u32>>,
     ready: BinaryHeap<Reverse<(u32, u32)>>,
@@ -97,10 +101,10 @@ struct Greedy<'a> {
     taken: Vec<u32>,
 }
 
-impl<'a> Greedy<'a> {
-    fn new(problem: &'a Problem<'a>, ordered: &'a Ordered, in_scope: &'a [bool]) -> Self {
+impl<'a> GreedyOrder<'a> {
+    fn new(problem: &'a CausalProblem<'a>, ordered: &'a OrderedGraph, in_scope: &'a [bool]) -> Self {
         let keys = problem.facts.history.keys.len();
-        let count = problem.count();
+        let count = problem.vertex_count();
         let mut greedy = Self {
             problem,
             ordered,
@@ -109,7 +113,7 @@ impl<'a> Greedy<'a> {
             seen: vec![false; count],
             readers: vec![0; count],
             initial_readers: vec![0; keys],
-            holds: vec![Source::Initial; keys],
+            holds: vec![ReadSource::Initial; keys],
             parked: vec![Vec::new(); keys],
             ready: BinaryHeap::new(),
             first_completed: problem.facts.rows.iter().map(|row| row.completed).collect(),
@@ -118,12 +122,12 @@ impl<'a> Greedy<'a> {
         for vertex in 0..count as u32 {
             ordered.graph.edges(vertex).for_each(|edge| greedy.missing[edge.to as usize] += 1);
             match problem.source[vertex as usize] {
-                Source::Write(write) => {
+                ReadSource::Write(write) => {
                     greedy.readers[write as usize] += u32::from(in_scope[vertex as usize]);
                     let first = &mut greedy.first_completed[write as usize];
                     *first = problem.facts.rows[vertex as usize].completed.min(*first);
                 }
-                Source::Initial if in_scope[vertex as usize] => {
+                ReadSource::Initial if in_scope[vertex as usize] => {
                     greedy.initial_readers[problem.key(vertex) as usize] += 1;
                 }
                 _ => {}
@@ -133,14 +137,14 @@ impl<'a> Greedy<'a> {
     }
 
     /// All predecessors were taken: a read is taken at once, with whatever only waited for it.
-    fn is_ready(&mut self, vertex: u32) {
+    fn make_ready(&mut self, vertex: u32) {
         let mut todo = vec![vertex];
         while let Some(vertex) = todo.pop() {
             self.seen[vertex as usize] = true;
             if self.problem.facts.rows[vertex as usize].writes {
                 self.ready.push(Reverse((self.first_completed[vertex as usize], vertex)));
             } else {
-                self.done(vertex, &mut todo);
+                self.finish_vertex(vertex, &mut todo);
             }
         }
     }
@@ -148,25 +152,25 @@ impl<'a> Greedy<'a> {
     fn may_overwrite(&self, write: u32) -> bool {
         let key = self.problem.key(write) as usize;
         let waiting = match self.holds[key] {
-            Source::Write(before) => self.readers[before as usize],
+            ReadSource::Write(before) => self.readers[before as usize],
             _ => self.initial_readers[key],
         };
         let own = self.in_scope[write as usize] && self.problem.source[write as usize] == self.holds[key];
         waiting == u32::from(own)
     }
 
-    fn take(&mut self, write: u32) {
+    fn take_write(&mut self, write: u32) {
         let mut todo = Vec::new();
-        self.done(write, &mut todo);
+        self.finish_vertex(write, &mut todo);
         let key = self.problem.key(write) as usize;
-        self.holds[key] = Source::Write(write);
+        self.holds[key] = ReadSource::Write(write);
         for parked in std::mem::take(&mut self.parked[key]) {
             self.ready.push(Reverse((self.first_completed[parked as usize], parked)));
         }
-        todo.into_iter().for_each(|vertex| self.is_ready(vertex));
+        todo.into_iter().for_each(|vertex| self.make_ready(vertex));
     }
 
-    fn done(&mut self, vertex: u32, todo: &mut Vec<u32>) {
+    fn finish_vertex(&mut self, vertex: u32, todo: &mut Vec<u32>) {
         let problem = self.problem;
         let key = problem.key(vertex) as usize;
         if problem.facts.rows[vertex as usize].writes || self.in_scope[vertex as usize] {
@@ -174,9 +178,9 @@ impl<'a> Greedy<'a> {
         }
         if self.in_scope[vertex as usize] {
             match problem.source[vertex as usize] {
-                Source::Write(write) => self.readers[write as usize] -= 1,
-                Source::Initial => self.initial_readers[key] -= 1,
-                Source::None => {}
+                ReadSource::Write(write) => self.readers[write as usize] -= 1,
+                ReadSource::Initial => self.initial_readers[key] -= 1,
+                ReadSource::None => {}
             }
             // Somebody who waited may go on.
             for parked in std::mem::take(&mut self.parked[key]) {

@@ -8,7 +8,7 @@
 //!
 //! Of other histories the order is a guess: it is replayed, and forgotten if a read fails. O(n log n).
 
-use super::problem::{NO_LANE, Problem, Source};
+use super::problem::{CausalProblem, NO_LANE, ReadSource};
 use rustc_hash::FxHashMap;
 
 /// Of a vertex that is in no block.
@@ -17,15 +17,15 @@ const NO_BLOCK: u32 = u32::MAX;
 const INITIALLY: u32 = u32::MAX - 1;
 
 /// An order of all that took effect that is legal and extends session order, if the guess is right.
-pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
+pub(super) fn guess_order(problem: &CausalProblem<'_>) -> Option<Vec<u32>> {
     if problem.open.is_some() {
         return None;
     }
     let rows = &problem.facts.rows;
-    let blocks = Blocks::new(problem)?;
-    let mut sequence: Vec<(u32, u64, u32, u32, u32, u32)> = Vec::with_capacity(problem.count());
-    for vertex in (0..problem.count() as u32).filter(|&vertex| problem.took_effect(vertex)) {
-        let (block, rank) = blocks.of(problem, vertex);
+    let blocks = WriteBlocks::new(problem)?;
+    let mut sequence: Vec<(u32, u64, u32, u32, u32, u32)> = Vec::with_capacity(problem.vertex_count());
+    for vertex in (0..problem.vertex_count() as u32).filter(|&vertex| problem.took_effect(vertex)) {
+        let (block, rank) = blocks.block_and_rank(problem, vertex);
         let sum = if block == INITIALLY { 0 } else { blocks.sum[block as usize] };
         let block = if block == INITIALLY { 0 } else { block + 1 };
         sequence.push((
@@ -50,11 +50,11 @@ pub(super) fn order(problem: &Problem<'_>) -> Option<Vec<u32>> {
     // Two objects share no moment, as each is that of an invocation: what is equal is in order already.
     moments.sort_by_key(|&(moment, _)| moment);
     let order: Vec<u32> = moments.into_iter().map(|(_, vertex)| vertex).collect();
-    explains(problem, &order).then_some(order)
+    explains_reads(problem, &order).then_some(order)
 }
 
 /// Writes with what must stay together with them.
-struct Blocks {
+struct WriteBlocks {
     /// Of each write.
     block: Vec<u32>,
     /// Of each write, how many compare-and-sets its block has before it.
@@ -63,25 +63,25 @@ struct Blocks {
     sum: Vec<u64>,
 }
 
-impl Blocks {
-    fn new(problem: &Problem<'_>) -> Option<Self> {
+impl WriteBlocks {
+    fn new(problem: &CausalProblem<'_>) -> Option<Self> {
         let rows = &problem.facts.rows;
-        let count = problem.count();
+        let count = problem.vertex_count();
         let writes = |vertex: u32| rows[vertex as usize].writes && problem.took_effect(vertex);
         let mut next = vec![NO_BLOCK; count];
         let mut heads: Vec<(u32, u32)> = Vec::new();
         let mut initial: FxHashMap<u32, u32> = FxHashMap::default();
         for vertex in (0..count as u32).filter(|&vertex| writes(vertex)) {
             let taken = match problem.source[vertex as usize] {
-                Source::None => {
+                ReadSource::None => {
                     heads.push((vertex, vertex));
                     None
                 }
-                Source::Initial => {
+                ReadSource::Initial => {
                     heads.push((vertex, INITIALLY));
                     initial.insert(problem.key(vertex), vertex)
                 }
-                Source::Write(write) => Some(std::mem::replace(&mut next[write as usize], vertex))
+                ReadSource::Write(write) => Some(std::mem::replace(&mut next[write as usize], vertex))
                     .filter(|&before| before != NO_BLOCK),
             };
             // Two compare-and-sets found one version.
@@ -101,14 +101,16 @@ impl Blocks {
         if (0..count as u32).any(|vertex| writes(vertex) && blocks.block[vertex as usize] == NO_BLOCK) {
             return None;
         }
-        blocks.sums(problem);
+        blocks.compute_sums(problem);
         Some(blocks)
     }
 
-    fn sums(&mut self, problem: &Problem<'_>) {
-        let mut ends = vec![(u32::MAX, 0u32); problem.count()];
-        for vertex in (0..problem.count() as u32).filter(|&vertex| problem.lane[vertex as usize] != NO_LANE) {
-            let (block, _) = self.of(problem, vertex);
+    fn compute_sums(&mut self, problem: &CausalProblem<'_>) {
+        let mut ends = vec![(u32::MAX, 0u32); problem.vertex_count()];
+        for vertex in
+            (0..problem.vertex_count() as u32).filter(|&vertex| problem.lane[vertex as usize] != NO_LANE)
+        {
+            let (block, _) = self.block_and_rank(problem, vertex);
             if block != INITIALLY {
                 let row = &problem.facts.rows[vertex as usize];
                 let (first, last) = &mut ends[block as usize];
@@ -119,28 +121,28 @@ impl Blocks {
     }
 
     /// The block of a vertex, and how many compare-and-sets are before it there.
-    fn of(&self, problem: &Problem<'_>, vertex: u32) -> (u32, u32) {
+    fn block_and_rank(&self, problem: &CausalProblem<'_>, vertex: u32) -> (u32, u32) {
         if problem.facts.rows[vertex as usize].writes {
             return (self.block[vertex as usize], self.rank[vertex as usize]);
         }
         match problem.source[vertex as usize] {
-            Source::Write(write) => (self.block[write as usize], self.rank[write as usize]),
+            ReadSource::Write(write) => (self.block[write as usize], self.rank[write as usize]),
             _ => (INITIALLY, 0),
         }
     }
 }
 
 /// Whether an order is legal and extends session order.
-fn explains(problem: &Problem<'_>, order: &[u32]) -> bool {
-    let mut holds: Vec<Source> = vec![Source::Initial; problem.facts.history.keys.len()];
+fn explains_reads(problem: &CausalProblem<'_>, order: &[u32]) -> bool {
+    let mut holds: Vec<ReadSource> = vec![ReadSource::Initial; problem.facts.history.keys.len()];
     let mut invoked = vec![0u32; problem.facts.history.sessions.len()];
     order.iter().all(|&vertex| {
         let row = &problem.facts.rows[vertex as usize];
         let holds = &mut holds[row.key.raw() as usize];
         let legal =
-            matches!(problem.source[vertex as usize], source if source == Source::None || source == *holds);
+            matches!(problem.source[vertex as usize], source if source == ReadSource::None || source == *holds);
         if row.writes {
-            *holds = Source::Write(vertex);
+            *holds = ReadSource::Write(vertex);
         }
         let newest = &mut invoked[row.session.raw() as usize];
         let in_order = row.completed > *newest;

@@ -58,44 +58,44 @@ use claims::{
     AnomalyName, CausalRefutation, Evidence, FailedCas, Level, Limits, ObjectQuestion, Reason, Verdict,
     Violation, Witness,
 };
-use facts::Facts;
+use facts::RegisterFacts;
 use histories::{Function, History, KeyId, OpId, Outcome};
 
 /// The verdict of one level, and the method that found it.
-pub(crate) type Found = (String, Verdict<Witness, Vec<Violation>>);
+pub(crate) type CausalLevelVerdict = (String, Verdict<Witness, Vec<Violation>>);
 
 /// Decides one of the five levels. Panics for any other.
-pub(crate) fn check(
+pub(crate) fn check_causal_level(
     history: &History,
     level: Level,
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-) -> Found {
+) -> CausalLevelVerdict {
     let unknown = |reason: String| ("none".to_owned(), Verdict::Unknown(Reason { reason }));
     let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
     if bytes > limits.bytes {
-        return unknown(beyond(bytes, limits));
+        return unknown(memory_limit_reason(bytes, limits));
     }
-    let facts = Facts::new(history, question);
+    let facts = RegisterFacts::new(history, question);
     if !facts.unwritten.is_empty() {
-        let anomalies = crate::sessions::unwritten_by_anybody(history, &facts.unwritten);
+        let anomalies = crate::sessions::unwritten_read_violations(history, &facts.unwritten);
         return ("reads-from".to_owned(), Verdict::Violated(anomalies));
     }
-    let (method, found) = cases::decide(&facts, level, limits);
+    let (method, found) = cases::decide_causal_level(&facts, level, limits);
     let verdict = match (found, facts.foreign) {
-        (cases::Found::Refuted(refutations), _) => {
-            Verdict::Violated(refutations.into_iter().map(|found| anomaly(history, level, found)).collect())
-        }
-        (_, Some(op)) => return unknown(foreign(history, op)),
-        (cases::Found::Unknown(reason), _) => Verdict::Unknown(Reason { reason }),
-        (cases::Found::Explained(_), _) if observes(history, question) => {
+        (cases::CausalOutcome::Refuted(refutations), _) => Verdict::Violated(
+            refutations.into_iter().map(|found| causal_violation(history, level, found)).collect(),
+        ),
+        (_, Some(op)) => return unknown(foreign_operation_reason(history, op)),
+        (cases::CausalOutcome::Unknown(reason), _) => Verdict::Unknown(Reason { reason }),
+        (cases::CausalOutcome::Explained(_), _) if has_observing_failed_cas(history, question) => {
             return unknown(
                 "with --failed-cas observes a failed compare-and-set says what it did not find, which is not decided for \
                  this level"
                     .to_owned(),
             );
         }
-        (cases::Found::Explained(orders), _) => Verdict::Holds(Witness::Causal(orders)),
+        (cases::CausalOutcome::Explained(orders), _) => Verdict::Holds(Witness::Causal(orders)),
     };
     (method.to_owned(), verdict)
 }
@@ -103,12 +103,12 @@ pub(crate) fn check(
 /// About what all but the clocks take, an operation.
 const BYTES_PER_OPERATION: usize = 160;
 
-fn beyond(bytes: usize, limits: &Limits<'_>) -> String {
+fn memory_limit_reason(bytes: usize, limits: &Limits<'_>) -> String {
     format!("about {bytes} bytes are needed, beyond the limit of {}", limits.bytes)
 }
 
-fn foreign(history: &History, op: OpId) -> String {
-    let (index, name) = (history.index(op), history.function_name(history.function(op)));
+fn foreign_operation_reason(history: &History, op: OpId) -> String {
+    let (index, name) = (history.operation_index(op), history.function_name(history.function(op)));
     format!(
         "operation {index} is a {name:?}: this level is decided for objects that are only read, written and \
          compared-and-set"
@@ -116,18 +116,18 @@ fn foreign(history: &History, op: OpId) -> String {
 }
 
 /// Whether a compare-and-set failed that says what it did not find.
-fn observes(history: &History, question: &ObjectQuestion) -> bool {
+fn has_observing_failed_cas(history: &History, question: &ObjectQuestion) -> bool {
     question.failed_cas == FailedCas::Observes
         && history
             .ids()
             .any(|op| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail)
 }
 
-fn anomaly(history: &History, level: Level, found: CausalRefutation) -> Violation {
-    let operations = found.operations();
+fn causal_violation(history: &History, level: Level, found: CausalRefutation) -> Violation {
+    let operations = found.involved_operations();
     let key = operations.first().map_or(KeyId::NONE, |&op| history.key(op));
     Violation {
-        kind: AnomalyName::new(found.kind(level)),
+        kind: AnomalyName::new(found.anomaly_name(level)),
         key,
         operations,
         evidence: Evidence::Causal(found),

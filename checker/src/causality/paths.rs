@@ -5,8 +5,8 @@
 //! see them, not while deciding.
 
 use super::facts::INITIAL;
-use super::problem::{INFERRED, Problem, READ_FROM, SESSION, Source};
-use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, Walk};
+use super::problem::{CausalProblem, INFERRED, READ_FROM, ReadSource, SESSION};
+use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, WalkAutomaton};
 use claims::{CausalLink, Contradiction, InferenceRule, InferredOrder, LinkReason};
 use histories::{OpId, SessionId};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) const ASSUMED: u32 = u32::MAX - 1;
 
 /// An edge that follows from a read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Derived {
+pub(super) struct DerivedEdge {
     pub(super) read: u32,
     pub(super) other: u32,
     pub(super) rule: InferenceRule,
@@ -28,17 +28,19 @@ pub(super) struct Derived {
     pub(super) round: u32,
 }
 
-impl Derived {
+impl DerivedEdge {
     /// About what so many take: each is kept, as an edge, and in the graph of the next round.
-    pub(super) fn bytes(count: usize) -> usize {
-        count.saturating_mul(size_of::<Derived>() + 3 * size_of::<Edge>())
+    pub(super) fn bytes_needed(count: usize) -> usize {
+        count.saturating_mul(size_of::<DerivedEdge>() + 3 * size_of::<Edge>())
     }
 
     /// The edge: between vertices, or to [`INITIAL`].
-    pub(super) fn edge(&self, problem: &Problem<'_>, number: usize) -> Edge {
+    pub(super) fn to_edge(&self, problem: &CausalProblem<'_>, number: usize) -> Edge {
         let label = INFERRED + number as u32;
         match (self.rule, problem.source[self.read as usize]) {
-            (InferenceRule::NotBetween, Source::Write(write)) => Edge { from: self.other, to: write, label },
+            (InferenceRule::NotBetween, ReadSource::Write(write)) => {
+                Edge { from: self.other, to: write, label }
+            }
             (InferenceRule::NotBetween, _) => Edge { from: self.other, to: INITIAL, label },
             (InferenceRule::NotYet, _) => Edge { from: self.read, to: self.other, label },
         }
@@ -51,9 +53,9 @@ fn is_inferred(edge: Edge) -> bool {
 
 /// Finds paths and tells them.
 pub(super) struct Prover<'a> {
-    pub(super) problem: &'a Problem<'a>,
+    pub(super) problem: &'a CausalProblem<'a>,
     pub(super) graph: &'a Csr,
-    pub(super) derived: &'a [Derived],
+    pub(super) derived: &'a [DerivedEdge],
     /// The round in which each vertex was reached, and from where.
     reached: Vec<(u32, Edge)>,
     search: u32,
@@ -62,18 +64,18 @@ pub(super) struct Prover<'a> {
 }
 
 impl<'a> Prover<'a> {
-    pub(super) fn new(problem: &'a Problem<'a>, graph: &'a Csr, derived: &'a [Derived]) -> Self {
-        let reached = vec![(0, Edge { from: 0, to: 0, label: 0 }); problem.count()];
+    pub(super) fn new(problem: &'a CausalProblem<'a>, graph: &'a Csr, derived: &'a [DerivedEdge]) -> Self {
+        let reached = vec![(0, Edge { from: 0, to: 0, label: 0 }); problem.vertex_count()];
         Self { problem, graph, derived, reached, search: 0, effort: 0 }
     }
 
-    fn is_known(&self, edge: Edge, round: u32) -> bool {
+    fn is_known_before(&self, edge: Edge, round: u32) -> bool {
         !is_inferred(edge) || self.derived[(edge.label - INFERRED) as usize].round < round
     }
 
     /// A path with the fewest edges, of what was known before a round; through vertices that are let through. It is
     /// there, or this is a bug.
-    pub(super) fn path(
+    pub(super) fn find_path(
         &mut self,
         from: u32,
         to: u32,
@@ -86,13 +88,13 @@ impl<'a> Prover<'a> {
         while let Some(vertex) = queue.pop_front() {
             for edge in self.graph.edges(vertex) {
                 self.effort += 1;
-                let known = self.is_known(edge, round);
+                let known = self.is_known_before(edge, round);
                 if !known || self.reached[edge.to as usize].0 == self.search || !through(edge.to) {
                     continue;
                 }
                 self.reached[edge.to as usize] = (self.search, edge);
                 if edge.to == to {
-                    return self.walked(from, to);
+                    return self.trace_path(from, to);
                 }
                 queue.push_back(edge.to);
             }
@@ -100,7 +102,7 @@ impl<'a> Prover<'a> {
         unreachable!("what was inferred follows from a path")
     }
 
-    fn walked(&self, from: u32, to: u32) -> Vec<Edge> {
+    fn trace_path(&self, from: u32, to: u32) -> Vec<Edge> {
         let mut edges = Vec::new();
         let mut at = to;
         while at != from || edges.is_empty() {
@@ -113,17 +115,23 @@ impl<'a> Prover<'a> {
     }
 
     /// The path that an inference asks for.
-    fn premise(&mut self, derived: Derived) -> Vec<Edge> {
-        let Derived { read, other, rule, round } = derived;
+    fn find_premise(&mut self, derived: DerivedEdge) -> Vec<Edge> {
+        let DerivedEdge { read, other, rule, round } = derived;
         match (rule, self.problem.source[read as usize]) {
-            (InferenceRule::NotBetween, _) => self.path(other, read, round, |_| true),
-            (InferenceRule::NotYet, Source::Write(write)) => self.path(write, other, round, |_| true),
+            (InferenceRule::NotBetween, _) => self.find_path(other, read, round, |_| true),
+            (InferenceRule::NotYet, ReadSource::Write(write)) => {
+                self.find_path(write, other, round, |_| true)
+            }
             (InferenceRule::NotYet, _) => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
         }
     }
 
     /// A cycle with all that it rests on.
-    pub(super) fn contradiction(&mut self, session: Option<SessionId>, cycle: &[Edge]) -> Contradiction {
+    pub(super) fn prove_contradiction(
+        &mut self,
+        session: Option<SessionId>,
+        cycle: &[Edge],
+    ) -> Contradiction {
         let mut premises: BTreeMap<(u32, u32), Vec<Edge>> = BTreeMap::new();
         let mut todo: Vec<Edge> = cycle.to_vec();
         while let Some(edge) = todo.pop() {
@@ -135,15 +143,15 @@ impl<'a> Prover<'a> {
             if premises.contains_key(&(derived.round, number)) {
                 continue;
             }
-            let path = self.premise(derived);
+            let path = self.find_premise(derived);
             todo.extend(&path);
             premises.insert((derived.round, number), path);
         }
-        self.told(session, cycle, &premises)
+        self.to_contradiction(session, cycle, &premises)
     }
 
     /// In the words of the history.
-    pub(super) fn told(
+    pub(super) fn to_contradiction(
         &self,
         session: Option<SessionId>,
         cycle: &[Edge],
@@ -151,17 +159,17 @@ impl<'a> Prover<'a> {
     ) -> Contradiction {
         let numbers: Vec<u32> = premises.keys().map(|&(_, number)| number).collect();
         let inferred = premises.iter().map(|(&(_, number), path)| {
-            let Derived { read, other, rule, .. } = self.derived[number as usize];
+            let DerivedEdge { read, other, rule, .. } = self.derived[number as usize];
             let source = match self.problem.source[read as usize] {
-                Source::Write(write) => Some(self.op(write)),
+                ReadSource::Write(write) => Some(self.op_id(write)),
                 _ => None,
             };
             InferredOrder {
-                read: self.op(read),
+                read: self.op_id(read),
                 source,
-                other: self.op(other),
+                other: self.op_id(other),
                 rule,
-                path: self.links(path, &numbers),
+                path: self.to_links(path, &numbers),
             }
         });
         let inferred = inferred.collect();
@@ -170,16 +178,16 @@ impl<'a> Prover<'a> {
         let first = |is: fn(&Edge) -> bool| cycle.iter().position(is);
         let at = first(|&edge| is_inferred(edge)).or_else(|| first(|edge| edge.label != SESSION));
         cycle.rotate_left(at.unwrap_or(0));
-        Contradiction { session, inferred, cycle: self.links(&cycle, &numbers) }
+        Contradiction { session, inferred, cycle: self.to_links(&cycle, &numbers) }
     }
 
-    fn op(&self, vertex: u32) -> OpId {
+    fn op_id(&self, vertex: u32) -> OpId {
         self.problem.facts.rows[vertex as usize].op
     }
 
     /// Edges as links; several of session order in a row are one.
-    fn links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<CausalLink> {
-        let op = |vertex: u32| (vertex != INITIAL).then(|| self.op(vertex));
+    fn to_links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<CausalLink> {
+        let op = |vertex: u32| (vertex != INITIAL).then(|| self.op_id(vertex));
         let mut links: Vec<CausalLink> = Vec::new();
         for edge in edges {
             let why = match edge.label {
@@ -202,30 +210,34 @@ impl<'a> Prover<'a> {
 }
 
 /// Any closed walk within the component of its start.
-struct Within<'a> {
+struct ComponentWalk<'a> {
     component: &'a [u32],
     start: u32,
 }
 
-impl Walk for Within<'_> {
+impl WalkAutomaton for ComponentWalk<'_> {
     const STATES: usize = 1;
 
     fn step(&self, state: u8, edge: Edge) -> Option<u8> {
         (self.component[edge.to as usize] == self.component[self.start as usize]).then_some(state)
     }
 
-    fn counts(&self, edge: Edge) -> bool {
+    fn counts_edge(&self, edge: Edge) -> bool {
         edge.label != SESSION
     }
 
-    fn accepts(&self, _: u8) -> bool {
+    fn accepts_state(&self, _: u8) -> bool {
         true
     }
 }
 
 /// A cycle for each component that has more than one vertex, up to `limit`: mostly its shortest. Edges of session order
 /// count nothing, as any number of them is one.
-pub(super) fn cycles(graph: &Csr, components: Components, limit: usize) -> Vec<Vec<Edge>> {
+pub(super) fn shortest_cycle_per_component(
+    graph: &Csr,
+    components: Components,
+    limit: usize,
+) -> Vec<Vec<Edge>> {
     let (starts, members) = components.members();
     let mut component = components.of;
     let mut memory = CycleSearch::new(graph.vertex_count(), 1);
@@ -242,8 +254,8 @@ pub(super) fn cycles(graph: &Csr, components: Components, limit: usize) -> Vec<V
             let bound = best.as_ref().map_or(u32::MAX, length);
             let mut unlimited = u64::MAX;
             let budget = if best.is_some() { &mut budget } else { &mut unlimited };
-            let walk = Within { component: &component, start };
-            best = memory.through(graph, &walk, start, bound, budget).or(best);
+            let walk = ComponentWalk { component: &component, start };
+            best = memory.shortest_through(graph, &walk, start, bound, budget).or(best);
             component[start as usize] = u32::MAX;
         }
         best.expect("a component of several vertices has a cycle")

@@ -6,7 +6,7 @@
 //!
 //! Cost: O(n) times the operations that a session has in flight at once.
 
-use super::facts::{Facts, INITIAL, Read};
+use super::facts::{INITIAL, RegisterFacts, RowRead};
 use crate::graph::Edge;
 use histories::SessionId;
 use rustc_hash::FxHashMap;
@@ -23,7 +23,7 @@ pub(super) const NO_LANE: u32 = u32::MAX;
 
 /// What a vertex read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Source {
+pub(super) enum ReadSource {
     /// Nothing, or it is left open what.
     None,
     /// What this vertex wrote.
@@ -33,9 +33,9 @@ pub(super) enum Source {
 }
 
 /// Operations that took effect, with what they read. Vertices are the rows of the facts.
-pub(super) struct Problem<'a> {
-    pub(super) facts: &'a Facts<'a>,
-    pub(super) source: Vec<Source>,
+pub(super) struct CausalProblem<'a> {
+    pub(super) facts: &'a RegisterFacts<'a>,
+    pub(super) source: Vec<ReadSource>,
     /// Of each vertex; [`NO_LANE`] where the operation did not take effect.
     pub(super) lane: Vec<u32>,
     /// Its place in its lane, from 0.
@@ -58,7 +58,7 @@ pub(super) struct WritesByKey {
 }
 
 impl WritesByKey {
-    fn new(problem: &Problem<'_>) -> Self {
+    fn new(problem: &CausalProblem<'_>) -> Self {
         let rows = &problem.facts.rows;
         let mut writes: Vec<u32> = (0..rows.len() as u32)
             .filter(|&vertex| rows[vertex as usize].writes && problem.took_effect(vertex))
@@ -79,7 +79,7 @@ impl WritesByKey {
     }
 
     /// The writes of an object in each lane that has any.
-    pub(super) fn of(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
+    pub(super) fn writes_by_lane(&self, key: u32) -> impl Iterator<Item = (u32, &[u32])> {
         let groups = self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize;
         groups.map(|group| {
             let (lane, start) = self.groups[group];
@@ -88,20 +88,20 @@ impl WritesByKey {
     }
 }
 
-impl<'a> Problem<'a> {
+impl<'a> CausalProblem<'a> {
     /// `assigned` says, of each read with several candidates, which it is taken to have read.
-    pub(super) fn new(facts: &'a Facts<'a>, assigned: &[Option<u32>]) -> Self {
-        let source_of = |read: Read| match read {
-            Read::Nothing | Read::Nobody => Source::None,
-            Read::From(INITIAL) => Source::Initial,
-            Read::From(row) => Source::Write(row),
-            Read::OneOf(choice) => match assigned[choice as usize] {
-                None => Source::None,
-                Some(INITIAL) => Source::Initial,
-                Some(row) => Source::Write(row),
+    pub(super) fn new(facts: &'a RegisterFacts<'a>, assigned: &[Option<u32>]) -> Self {
+        let source_of = |read: RowRead| match read {
+            RowRead::Nothing | RowRead::Nobody => ReadSource::None,
+            RowRead::From(INITIAL) => ReadSource::Initial,
+            RowRead::From(row) => ReadSource::Write(row),
+            RowRead::OneOf(choice) => match assigned[choice as usize] {
+                None => ReadSource::None,
+                Some(INITIAL) => ReadSource::Initial,
+                Some(row) => ReadSource::Write(row),
             },
         };
-        let source: Vec<Source> = facts.rows.iter().map(|row| source_of(row.read)).collect();
+        let source: Vec<ReadSource> = facts.rows.iter().map(|row| source_of(row.read)).collect();
         let count = facts.rows.len();
         let mut problem = Self {
             facts,
@@ -113,9 +113,9 @@ impl<'a> Problem<'a> {
             writes: WritesByKey { starts: Vec::new(), groups: Vec::new(), writes: Vec::new() },
             open: None,
         };
-        let live = problem.live();
-        let is_open = |(vertex, row): &(usize, &super::facts::Row)| {
-            live[*vertex] && matches!(row.read, Read::OneOf(choice) if assigned[choice as usize].is_none())
+        let live = problem.find_live();
+        let is_open = |(vertex, row): &(usize, &super::facts::OperationRow)| {
+            live[*vertex] && matches!(row.read, RowRead::OneOf(choice) if assigned[choice as usize].is_none())
         };
         problem.open = facts.rows.iter().enumerate().find(is_open).map(|(vertex, _)| vertex as u32);
         problem.cut_into_lanes(&live);
@@ -127,7 +127,7 @@ impl<'a> Problem<'a> {
         self.lane[vertex as usize] != NO_LANE
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn vertex_count(&self) -> usize {
         self.source.len()
     }
 
@@ -140,12 +140,12 @@ impl<'a> Problem<'a> {
     }
 
     /// Whether it is a read, or a compare-and-set, that is known to have read something.
-    pub(super) fn reads(&self, vertex: u32) -> bool {
-        self.took_effect(vertex) && self.source[vertex as usize] != Source::None
+    pub(super) fn is_known_read(&self, vertex: u32) -> bool {
+        self.took_effect(vertex) && self.source[vertex as usize] != ReadSource::None
     }
 
     /// What completed, and what that read, and what that read in turn.
-    fn live(&self) -> Vec<bool> {
+    fn find_live(&self) -> Vec<bool> {
         let mut live: Vec<bool> = self.facts.rows.iter().map(|row| row.is_ok()).collect();
         if live.iter().all(|&live| live) {
             return live;
@@ -155,7 +155,7 @@ impl<'a> Problem<'a> {
             if !live[vertex] || !self.facts.rows[vertex].is_ok() {
                 continue;
             }
-            while let Source::Write(write) = at
+            while let ReadSource::Write(write) = at
                 && !live[write as usize]
             {
                 live[write as usize] = true;
@@ -215,7 +215,7 @@ impl<'a> Problem<'a> {
     /// Edges from writes to those of their readers that are asked for.
     pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
         (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
-            Source::Write(from) if self.took_effect(to) && of(to) => {
+            ReadSource::Write(from) if self.took_effect(to) && of(to) => {
                 Some(Edge { from, to, label: READ_FROM })
             }
             _ => None,

@@ -7,13 +7,13 @@
 //!
 //! Cost: O(lanes · n) a round and scope. There are few rounds, as each infers all that one step of reasoning gives.
 
-use super::cases::{Effort, Found, LIMIT};
-use super::clocks::{Clocks, Ordered, ordered};
+use super::cases::{CausalOutcome, Effort, LIMIT};
+use super::clocks::{LaneClocks, OrderedGraph, order_topologically};
 use super::facts::INITIAL;
-use super::paths::{ASSUMED, Derived, INITIALLY, Prover, cycles};
-use super::problem::{INFERRED, Problem, Source};
-use super::weak::Answer;
-use super::{beyond, greedy};
+use super::paths::{ASSUMED, DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
+use super::problem::{CausalProblem, INFERRED, ReadSource};
+use super::weak::AssignmentOutcome;
+use super::{greedy, memory_limit_reason};
 use crate::graph::Edge;
 use claims::{
     CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
@@ -21,41 +21,46 @@ use claims::{
 use histories::{OpId, SessionId};
 
 /// Work of one round, in units of an operation in a lane.
-pub(super) fn work(problem: &Problem<'_>) -> usize {
-    problem.count().saturating_mul(problem.lanes.len() + 8)
+pub(super) fn round_work(problem: &CausalProblem<'_>) -> usize {
+    problem.vertex_count().saturating_mul(problem.lanes.len() + 8)
 }
 
 /// Decides `causal-memory`, `pram` or `sequential`.
-pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>, effort: &mut Effort) -> Answer {
-    let bytes = Clocks::bytes(problem);
+pub(super) fn check_serial_level(
+    problem: &CausalProblem<'_>,
+    level: Level,
+    limits: &Limits<'_>,
+    effort: &mut Effort,
+) -> AssignmentOutcome {
+    let bytes = LaneClocks::bytes_needed(problem);
     if bytes > limits.bytes {
-        return Found::Unknown(beyond(bytes, limits));
+        return CausalOutcome::Unknown(memory_limit_reason(bytes, limits));
     }
     let (mut orders, mut refuted, mut unknown) = (Vec::new(), Vec::new(), None);
-    for session in sessions(problem, level) {
+    for session in sessions_to_order(problem, level) {
         if refuted.len() >= LIMIT {
             break;
         }
-        let mut scope = Scope::new(problem, level, session);
-        match scope.decide(limits, effort) {
-            Found::Explained(order) => orders.extend(order.orders),
-            Found::Refuted(proof) => refuted.push(proof),
-            Found::Unknown(reason) => unknown = unknown.or(Some(reason)),
+        let mut scope = SerialScope::new(problem, level, session);
+        match scope.decide_scope(limits, effort) {
+            CausalOutcome::Explained(order) => orders.extend(order.orders),
+            CausalOutcome::Refuted(proof) => refuted.push(proof),
+            CausalOutcome::Unknown(reason) => unknown = unknown.or(Some(reason)),
         }
     }
     match unknown {
-        _ if !refuted.is_empty() => Found::Refuted(refuted),
-        Some(reason) => Found::Unknown(reason),
-        None => Found::Explained(CausalOrders { orders, returned: Vec::new() }),
+        _ if !refuted.is_empty() => CausalOutcome::Refuted(refuted),
+        Some(reason) => CausalOutcome::Unknown(reason),
+        None => CausalOutcome::Explained(CausalOrders { orders, returned: Vec::new() }),
     }
 }
 
 /// Whose orders are asked for: of nobody in particular, or of each session that read something.
-fn sessions(problem: &Problem<'_>, level: Level) -> Vec<Option<SessionId>> {
+fn sessions_to_order(problem: &CausalProblem<'_>, level: Level) -> Vec<Option<SessionId>> {
     if level == Level::Sequential {
         return vec![None];
     }
-    let readers = (0..problem.count() as u32).filter(|&vertex| problem.reads(vertex));
+    let readers = (0..problem.vertex_count() as u32).filter(|&vertex| problem.is_known_read(vertex));
     let mut sessions: Vec<Option<SessionId>> = readers.map(|vertex| Some(problem.session(vertex))).collect();
     sessions.sort_unstable();
     sessions.dedup();
@@ -63,8 +68,8 @@ fn sessions(problem: &Problem<'_>, level: Level) -> Vec<Option<SessionId>> {
 }
 
 /// One order that is asked for.
-struct Scope<'a> {
-    problem: &'a Problem<'a>,
+struct SerialScope<'a> {
+    problem: &'a CausalProblem<'a>,
     session: Option<SessionId>,
     reads: Vec<u32>,
     in_scope: Vec<bool>,
@@ -74,29 +79,30 @@ struct Scope<'a> {
 
 /// What was inferred, without a cycle.
 struct Saturated {
-    ordered: Ordered,
-    clocks: Clocks,
+    ordered: OrderedGraph,
+    clocks: LaneClocks,
 }
 
 /// Why there is no more to infer.
-enum Stopped {
+enum SaturationEnd {
     Refuted(Contradiction),
     Unknown(String),
 }
 
 /// Two writes of which one is assumed to come first.
-struct Case {
+struct WriteOrderCase {
     a: u32,
     b: u32,
     swapped: bool,
 }
 
-impl<'a> Scope<'a> {
-    fn new(problem: &'a Problem<'a>, level: Level, session: Option<SessionId>) -> Self {
-        let mut in_scope = vec![false; problem.count()];
+impl<'a> SerialScope<'a> {
+    fn new(problem: &'a CausalProblem<'a>, level: Level, session: Option<SessionId>) -> Self {
+        let mut in_scope = vec![false; problem.vertex_count()];
         let is_own = |vertex: u32| session.is_none_or(|session| problem.session(vertex) == session);
-        let reads: Vec<u32> =
-            (0..problem.count() as u32).filter(|&vertex| problem.reads(vertex) && is_own(vertex)).collect();
+        let reads: Vec<u32> = (0..problem.vertex_count() as u32)
+            .filter(|&vertex| problem.is_known_read(vertex) && is_own(vertex))
+            .collect();
         reads.iter().for_each(|&read| in_scope[read as usize] = true);
         let mut base = problem.session_edges.clone();
         let all = level == Level::CausalMemory;
@@ -104,28 +110,32 @@ impl<'a> Scope<'a> {
         Self { problem, session, reads, in_scope, base }
     }
 
-    fn decide(&mut self, limits: &Limits<'_>, effort: &mut Effort) -> Found<Vec<CausalProofStep>> {
+    fn decide_scope(
+        &mut self,
+        limits: &Limits<'_>,
+        effort: &mut Effort,
+    ) -> CausalOutcome<Vec<CausalProofStep>> {
         let op = |vertex: u32| self.problem.facts.rows[vertex as usize].op;
-        let (mut cases, mut proof): (Vec<Case>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
+        let (mut cases, mut proof): (Vec<WriteOrderCase>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
         loop {
             let assumed = cases.iter().map(|case| match case.swapped {
                 false => Edge { from: case.a, to: case.b, label: ASSUMED },
                 true => Edge { from: case.b, to: case.a, label: ASSUMED },
             });
             let edges: Vec<Edge> = self.base.iter().copied().chain(assumed).collect();
-            match self.explain(edges, limits, effort) {
-                Ok(Ok(order)) => return Found::Explained(self.told(&order)),
+            match self.find_order_or_pair(edges, limits, effort) {
+                Ok(Ok(order)) => return CausalOutcome::Explained(self.to_causal_orders(&order)),
                 Ok(Err((a, b))) => {
                     proof.push(CausalProofStep::Order { a: op(a), b: op(b) });
-                    cases.push(Case { a, b, swapped: false });
+                    cases.push(WriteOrderCase { a, b, swapped: false });
                 }
-                Err(Stopped::Unknown(reason)) => return Found::Unknown(reason),
-                Err(Stopped::Refuted(found)) => {
+                Err(SaturationEnd::Unknown(reason)) => return CausalOutcome::Unknown(reason),
+                Err(SaturationEnd::Refuted(found)) => {
                     proof.push(CausalProofStep::Contradiction(found));
                     while cases.pop_if(|case| case.swapped).is_some() {}
                     match cases.last_mut() {
                         Some(case) => case.swapped = true,
-                        None => return Found::Refuted(proof),
+                        None => return CausalOutcome::Refuted(proof),
                     }
                 }
             }
@@ -133,21 +143,21 @@ impl<'a> Scope<'a> {
     }
 
     /// An order, or two writes to make two cases of.
-    fn explain(
+    fn find_order_or_pair(
         &self,
         edges: Vec<Edge>,
         limits: &Limits<'_>,
         effort: &mut Effort,
-    ) -> Result<greedy::OrderOrPair, Stopped> {
+    ) -> Result<greedy::OrderOrPair, SaturationEnd> {
         let mut saturation = Saturation { edges, derived: Vec::new(), round: 0 };
         if self.session.is_some() {
             let Saturated { ordered, clocks } = self.saturate(&mut saturation, false, limits, effort)?;
-            if let Some(order) = greedy::layers(self.problem, &ordered, &clocks, &self.in_scope) {
+            if let Some(order) = greedy::order_by_layers(self.problem, &ordered, &clocks, &self.in_scope) {
                 return Ok(Ok(order));
             }
         }
         let Saturated { ordered, .. } = self.saturate(&mut saturation, true, limits, effort)?;
-        Ok(greedy::greedy(self.problem, &ordered, &self.in_scope))
+        Ok(greedy::order_greedily(self.problem, &ordered, &self.in_scope))
     }
 
     /// Infers until nothing is new.
@@ -157,29 +167,32 @@ impl<'a> Scope<'a> {
         both: bool,
         limits: &Limits<'_>,
         effort: &mut Effort,
-    ) -> Result<Saturated, Stopped> {
+    ) -> Result<Saturated, SaturationEnd> {
         let problem = self.problem;
         loop {
-            effort.spend(work(problem), limits).map_err(Stopped::Unknown)?;
-            let ordered = ordered(problem.count(), &saturation.edges).map_err(|cyclic| {
-                let cycle = cycles(&cyclic.graph, cyclic.components, 1).swap_remove(0);
-                let mut prover = Prover::new(problem, &cyclic.graph, &saturation.derived);
-                Stopped::Refuted(prover.contradiction(self.session, &cycle))
-            })?;
-            let clocks = Clocks::new(problem, &ordered);
+            effort.spend(round_work(problem), limits).map_err(SaturationEnd::Unknown)?;
+            let ordered =
+                order_topologically(problem.vertex_count(), &saturation.edges).map_err(|cyclic| {
+                    let cycle =
+                        shortest_cycle_per_component(&cyclic.graph, cyclic.components, 1).swap_remove(0);
+                    let mut prover = Prover::new(problem, &cyclic.graph, &saturation.derived);
+                    SaturationEnd::Refuted(prover.prove_contradiction(self.session, &cycle))
+                })?;
+            let clocks = LaneClocks::new(problem, &ordered);
             saturation.round += 1;
             let known = saturation.derived.len();
             for &read in &self.reads {
-                self.infer(read, &clocks, both, saturation);
-                let bytes = Clocks::bytes(problem).saturating_add(Derived::bytes(saturation.derived.len()));
+                self.infer_from_read(read, &clocks, both, saturation);
+                let bytes = LaneClocks::bytes_needed(problem)
+                    .saturating_add(DerivedEdge::bytes_needed(saturation.derived.len()));
                 if bytes > limits.bytes {
-                    return Err(Stopped::Unknown(beyond(bytes, limits)));
+                    return Err(SaturationEnd::Unknown(memory_limit_reason(bytes, limits)));
                 }
             }
             let new = &saturation.derived[known..];
-            let initial = |derived: &Derived| {
+            let initial = |derived: &DerivedEdge| {
                 derived.rule == InferenceRule::NotBetween
-                    && problem.source[derived.read as usize] == Source::Initial
+                    && problem.source[derived.read as usize] == ReadSource::Initial
             };
             if let Some(at) = new.iter().position(initial) {
                 let other = new[at].other;
@@ -188,27 +201,27 @@ impl<'a> Scope<'a> {
                     Edge { from: other, to: INITIAL, label: INFERRED + (known + at) as u32 },
                 ];
                 let mut prover = Prover::new(problem, &ordered.graph, &saturation.derived);
-                return Err(Stopped::Refuted(prover.contradiction(self.session, &cycle)));
+                return Err(SaturationEnd::Refuted(prover.prove_contradiction(self.session, &cycle)));
             }
             if new.is_empty() {
                 return Ok(Saturated { ordered, clocks });
             }
-            let edges = (known..).zip(new).map(|(number, derived)| derived.edge(problem, number));
+            let edges = (known..).zip(new).map(|(number, derived)| derived.to_edge(problem, number));
             saturation.edges.extend(edges);
         }
     }
 
     /// What follows from one read, of each lane what matters most.
-    fn infer(&self, read: u32, clocks: &Clocks, both: bool, saturation: &mut Saturation) {
+    fn infer_from_read(&self, read: u32, clocks: &LaneClocks, both: bool, saturation: &mut Saturation) {
         let problem = self.problem;
         let source = problem.source[read as usize];
-        for (lane, writes) in problem.writes.of(problem.key(read)) {
+        for (lane, writes) in problem.writes.writes_by_lane(problem.key(read)) {
             let mut add = |other: u32, rule: InferenceRule| {
-                saturation.derived.push(Derived { read, other, rule, round: saturation.round });
+                saturation.derived.push(DerivedEdge { read, other, rule, round: saturation.round });
             };
-            if let Some(other) = clocks.last_before(problem, writes, lane, read)
-                && source != Source::Write(other)
-                && !matches!(source, Source::Write(write) if clocks.precedes(problem, other, write))
+            if let Some(other) = clocks.last_write_before(problem, writes, lane, read)
+                && source != ReadSource::Write(other)
+                && !matches!(source, ReadSource::Write(write) if clocks.precedes(problem, other, write))
             {
                 add(other, InferenceRule::NotBetween);
             }
@@ -216,7 +229,7 @@ impl<'a> Scope<'a> {
                 continue;
             }
             let after = match source {
-                Source::Write(write) => clocks.first_after(problem, writes, write),
+                ReadSource::Write(write) => clocks.first_write_after(problem, writes, write),
                 _ => writes.first().copied(),
             };
             if let Some(other) =
@@ -227,7 +240,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn told(&self, order: &[u32]) -> CausalOrders {
+    fn to_causal_orders(&self, order: &[u32]) -> CausalOrders {
         let op = |&vertex: &u32| -> OpId { self.problem.facts.rows[vertex as usize].op };
         let operations = order.iter().map(op).collect();
         CausalOrders {
@@ -240,6 +253,6 @@ impl<'a> Scope<'a> {
 /// Edges so far, and what of them was inferred.
 struct Saturation {
     edges: Vec<Edge>,
-    derived: Vec<Derived>,
+    derived: Vec<DerivedEdge>,
     round: u32,
 }

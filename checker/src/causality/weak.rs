@@ -8,12 +8,12 @@
 //!
 //! Cost: O(lanes · n) for the clocks and as much, times a binary search, for the reads.
 
-use super::beyond;
-use super::cases::{Found, LIMIT};
-use super::clocks::{Clocks, Ordered, ordered};
+use super::cases::{CausalOutcome, LIMIT};
+use super::clocks::{LaneClocks, OrderedGraph, order_topologically};
 use super::facts::INITIAL;
-use super::paths::{Derived, INITIALLY, Prover, cycles};
-use super::problem::{INFERRED, Problem, Source};
+use super::memory_limit_reason;
+use super::paths::{DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
+use super::problem::{CausalProblem, INFERRED, ReadSource};
 use crate::graph::Edge;
 use claims::{
     CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
@@ -23,67 +23,78 @@ use claims::{
 const EFFORT_MAX: u64 = 20_000_000;
 
 /// What one way to answer the reads comes to.
-pub(super) type Answer = Found<Vec<Vec<CausalProofStep>>>;
+pub(super) type AssignmentOutcome = CausalOutcome<Vec<Vec<CausalProofStep>>>;
 
 /// Decides `causal` or `causal-convergence`.
-pub(super) fn check(problem: &Problem<'_>, level: Level, limits: &Limits<'_>) -> Answer {
+pub(super) fn check_causal_order(
+    problem: &CausalProblem<'_>,
+    level: Level,
+    limits: &Limits<'_>,
+) -> AssignmentOutcome {
     let mut edges = problem.session_edges.clone();
     edges.extend(problem.read_edges(|_| true));
-    let bytes = Clocks::bytes(problem);
-    let causal = match ordered(problem.count(), &edges) {
+    let bytes = LaneClocks::bytes_needed(problem);
+    let causal = match order_topologically(problem.vertex_count(), &edges) {
         Ok(causal) => causal,
         Err(cyclic) => {
             let mut prover = Prover::new(problem, &cyclic.graph, &[]);
-            let cycles = cycles(&cyclic.graph, cyclic.components, LIMIT);
-            return refuted(cycles.iter().map(|cycle| prover.contradiction(None, cycle)));
+            let cycles = shortest_cycle_per_component(&cyclic.graph, cyclic.components, LIMIT);
+            return refutation_from(cycles.iter().map(|cycle| prover.prove_contradiction(None, cycle)));
         }
     };
     if bytes > limits.bytes {
-        return Found::Unknown(beyond(bytes, limits));
+        return CausalOutcome::Unknown(memory_limit_reason(bytes, limits));
     }
-    let clocks = Clocks::new(problem, &causal);
+    let clocks = LaneClocks::new(problem, &causal);
     let room = match level {
         Level::Causal => 0,
-        _ => (limits.bytes - bytes) / Derived::bytes(1),
+        _ => (limits.bytes - bytes) / DerivedEdge::bytes_needed(1),
     };
-    let (overwritten, demands) = demands(problem, &clocks, room);
+    let (overwritten, demands) = collect_demands(problem, &clocks, room);
     if !overwritten.is_empty() {
-        return refuted(explained(problem, &causal, &clocks, &overwritten).into_iter());
+        return refutation_from(prove_overwritten_reads(problem, &causal, &clocks, &overwritten).into_iter());
     }
     if level == Level::Causal {
-        return Found::Explained(everybody(problem, &causal.order));
+        return CausalOutcome::Explained(single_order(problem, &causal.order));
     }
     if demands.len() == room {
-        return Found::Unknown(beyond(bytes.saturating_add(Derived::bytes(room + 1)), limits));
+        return CausalOutcome::Unknown(memory_limit_reason(
+            bytes.saturating_add(DerivedEdge::bytes_needed(room + 1)),
+            limits,
+        ));
     }
     drop(clocks);
-    edges.extend((0..).zip(&demands).map(|(number, derived)| derived.edge(problem, number)));
-    match ordered(problem.count(), &edges) {
-        Ok(agreed) => Found::Explained(everybody(problem, &agreed.order)),
+    edges.extend((0..).zip(&demands).map(|(number, derived)| derived.to_edge(problem, number)));
+    match order_topologically(problem.vertex_count(), &edges) {
+        Ok(agreed) => CausalOutcome::Explained(single_order(problem, &agreed.order)),
         Err(cyclic) => {
             let mut prover = Prover::new(problem, &cyclic.graph, &demands);
-            let cycles = cycles(&cyclic.graph, cyclic.components, LIMIT);
-            refuted(cycles.iter().map(|cycle| prover.contradiction(None, cycle)))
+            let cycles = shortest_cycle_per_component(&cyclic.graph, cyclic.components, LIMIT);
+            refutation_from(cycles.iter().map(|cycle| prover.prove_contradiction(None, cycle)))
         }
     }
 }
 
 /// Each contradiction is a proof.
-fn refuted(found: impl Iterator<Item = Contradiction>) -> Answer {
-    Found::Refuted(found.map(|found| vec![CausalProofStep::Contradiction(found)]).collect())
+fn refutation_from(found: impl Iterator<Item = Contradiction>) -> AssignmentOutcome {
+    CausalOutcome::Refuted(found.map(|found| vec![CausalProofStep::Contradiction(found)]).collect())
 }
 
 /// Reads of what was overwritten in their past, and as many demands on the order of conflicting writes as there is room for.
-fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>, Vec<Derived>) {
+fn collect_demands(
+    problem: &CausalProblem<'_>,
+    clocks: &LaneClocks,
+    room: usize,
+) -> (Vec<DerivedEdge>, Vec<DerivedEdge>) {
     let (mut overwritten, mut demands) = (Vec::new(), Vec::new());
-    for read in (0..problem.count() as u32).filter(|&vertex| problem.reads(vertex)) {
+    for read in (0..problem.vertex_count() as u32).filter(|&vertex| problem.is_known_read(vertex)) {
         let mut bad = None;
-        for (lane, writes) in problem.writes.of(problem.key(read)) {
-            let Some(other) = clocks.last_before(problem, writes, lane, read) else { continue };
-            let derived = Derived { read, other, rule: InferenceRule::NotBetween, round: 1 };
+        for (lane, writes) in problem.writes.writes_by_lane(problem.key(read)) {
+            let Some(other) = clocks.last_write_before(problem, writes, lane, read) else { continue };
+            let derived = DerivedEdge { read, other, rule: InferenceRule::NotBetween, round: 1 };
             match problem.source[read as usize] {
-                Source::Write(write) if write == other => {}
-                Source::Write(write) if !clocks.precedes(problem, write, other) => {
+                ReadSource::Write(write) if write == other => {}
+                ReadSource::Write(write) if !clocks.precedes(problem, write, other) => {
                     if demands.len() < room && !clocks.precedes(problem, other, write) {
                         demands.push(derived);
                     }
@@ -97,11 +108,11 @@ fn demands(problem: &Problem<'_>, clocks: &Clocks, room: usize) -> (Vec<Derived>
 }
 
 /// A cycle for each read of what was overwritten in its past.
-fn explained(
-    problem: &Problem<'_>,
-    causal: &Ordered,
-    clocks: &Clocks,
-    overwritten: &[Derived],
+fn prove_overwritten_reads(
+    problem: &CausalProblem<'_>,
+    causal: &OrderedGraph,
+    clocks: &LaneClocks,
+    overwritten: &[DerivedEdge],
 ) -> Vec<Contradiction> {
     let mut prover = Prover::new(problem, &causal.graph, overwritten);
     let mut found = Vec::new();
@@ -109,22 +120,22 @@ fn explained(
         if prover.effort > EFFORT_MAX {
             break;
         }
-        let Derived { read, other, .. } = *derived;
+        let DerivedEdge { read, other, .. } = *derived;
         let within = |end: u32| move |vertex: u32| clocks.precedes(problem, vertex, end);
-        let path = prover.path(other, read, 1, within(read));
+        let path = prover.find_path(other, read, 1, within(read));
         let mut cycle = match problem.source[read as usize] {
-            Source::Write(write) => prover.path(write, other, 1, within(other)),
+            ReadSource::Write(write) => prover.find_path(write, other, 1, within(other)),
             _ => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
         };
-        cycle.push(Edge { label: INFERRED + number as u32, ..derived.edge(problem, number) });
+        cycle.push(Edge { label: INFERRED + number as u32, ..derived.to_edge(problem, number) });
         let premises = [((1, number as u32), path)].into_iter().collect();
-        found.push(prover.told(None, &cycle, &premises));
+        found.push(prover.to_contradiction(None, &cycle, &premises));
     }
     found
 }
 
 /// One order of all that took effect.
-pub(super) fn everybody(problem: &Problem<'_>, order: &[u32]) -> CausalOrders {
+pub(super) fn single_order(problem: &CausalProblem<'_>, order: &[u32]) -> CausalOrders {
     let happened = order.iter().filter(|&&vertex| problem.took_effect(vertex));
     let operations = happened.map(|&vertex| problem.facts.rows[vertex as usize].op).collect();
     CausalOrders { orders: vec![SessionSerialization { session: None, operations }], returned: Vec::new() }

@@ -4,7 +4,7 @@
 //! that has an id twice, or in the lists of two users, shows a repetition; one that lacks what was acknowledged before
 //! it was read shows a loss, or, if a later list has it, an answer that was stale.
 
-use super::index::over;
+use super::index::acknowledged_position;
 use super::{Judge, is_ok};
 use claims::{FindingKind, FindingProof};
 use histories::{Function, History, KeyId, OpId, Outcome};
@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
 /// Judges the actions. What is missing, if they cannot be judged.
-pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let reads: Vec<OpId> =
         history.ids().filter(|&id| history.function(id) == Function::ACTIONS && is_ok(history, id)).collect();
@@ -37,9 +37,9 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     }
     let mut lists: Vec<(OpId, Vec<&str>)> = Vec::new();
     for read in reads {
-        match list(history, read) {
+        match parse_action_list(history, read) {
             Some(list) => lists.push((read, list)),
-            None => judge.find(FindingKind::Unexplained, vec![read], FindingProof::NoList { read }),
+            None => judge.record_finding(FindingKind::Unexplained, vec![read], FindingProof::NoList { read }),
         }
     }
     // Of the lists that have an action, the one whose reader was answered last.
@@ -54,21 +54,21 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
         }
     }
     for (read, list) in &lists {
-        in_list(judge, *read, list, &asked);
-        not_in_list(judge, *read, list, by_user.get(&history.key(*read)), &last);
+        judge_listed_actions(judge, *read, list, &asked);
+        judge_missing_actions(judge, *read, list, by_user.get(&history.key(*read)), &last);
     }
     None
 }
 
 /// The actions in a list, as JSON; `null` is a list of none.
-fn list(history: &History, read: OpId) -> Option<Vec<&str>> {
+fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
     let text = history.value_text(history.operation(read).result);
     let parsed: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
     Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
 /// What is in a list and should not be there, or not so often.
-fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
+fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
     let history = judge.history;
     let mut times: FxHashMap<&str, usize> = FxHashMap::default();
     list.iter().for_each(|action| *times.entry(action).or_default() += 1);
@@ -82,12 +82,12 @@ fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&
         {
             let owner = history.session_text(owner).to_owned();
             let proof = FindingProof::Foreign { read, writer: Some(act), owner };
-            judge.find(FindingKind::SessionLeak, vec![read, act], proof);
+            judge.record_finding(FindingKind::SessionLeak, vec![read, act], proof);
         }
         let operations: Vec<OpId> = [Some(read), act].into_iter().flatten().collect();
         if times > 1 {
             let proof = FindingProof::Repeated { read, act, action: action.to_owned(), times };
-            judge.find(FindingKind::DuplicatedAction, operations.clone(), proof);
+            judge.record_finding(FindingKind::DuplicatedAction, operations.clone(), proof);
         }
         let possible = act.is_some_and(|act| {
             history.outcome(act) != Outcome::Fail
@@ -95,13 +95,13 @@ fn in_list(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&
         });
         if !possible {
             let proof = FindingProof::Unasked { read, action: action.to_owned(), act };
-            judge.find(FindingKind::Unexplained, operations, proof);
+            judge.record_finding(FindingKind::Unexplained, operations, proof);
         }
     }
 }
 
 /// What is not in a list and should be there.
-fn not_in_list(
+fn judge_missing_actions(
     judge: &mut Judge<'_>,
     read: OpId,
     list: &[&str],
@@ -111,7 +111,7 @@ fn not_in_list(
     let history = judge.history;
     let began = history.operation(read).invoked;
     let known: std::collections::BTreeSet<&str> = list.iter().copied().collect();
-    for &act in acts.into_iter().flatten().filter(|&&act| over(history, act) < began) {
+    for &act in acts.into_iter().flatten().filter(|&&act| acknowledged_position(history, act) < began) {
         let action = history.value_text(history.operation(act).value());
         if known.contains(action) {
             continue;
@@ -122,6 +122,6 @@ fn not_in_list(
             Some(later) => (FindingKind::StaleSession, vec![read, act, later]),
             None => (FindingKind::LostAction, vec![act, read]),
         };
-        judge.find_at(kind, operations, FindingProof::Undone { read, act, later }, read);
+        judge.record_finding_against(kind, operations, FindingProof::Undone { read, act, later }, read);
     }
 }

@@ -1,7 +1,7 @@
 //! Is everything critical that happened in the audit trail, once, and nothing else?
 
-use super::faults::Faults;
-use super::index::over;
+use super::faults::FaultPeriods;
+use super::index::acknowledged_position;
 use super::{Judge, is_ok};
 use claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, SessionId};
@@ -9,10 +9,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 /// What an event is known by: its name, the id of the session, the value.
-type Name<'a> = (&'a str, &'a str, &'a str);
+type AuditEntryName<'a> = (&'a str, &'a str, &'a str);
 
 /// Holds the trail against the requests. What is missing, if there is none.
-pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+pub(super) fn judge_audit_trail(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let events = history.actor_events();
     let Some(told) = events.iter().find(|event| event.actor == "recorder" && event.function == "audit")
@@ -27,32 +27,32 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             trail.len()
         ));
     }
-    let mut requests: FxHashMap<Name<'_>, Vec<OpId>> = FxHashMap::default();
+    let mut requests: FxHashMap<AuditEntryName<'_>, Vec<OpId>> = FxHashMap::default();
     for id in history.ids() {
         if let Some(name) = name_of_request(history, id) {
             requests.entry(name).or_default().push(id);
         }
     }
-    let mut entries: FxHashMap<Name<'_>, Vec<u32>> = FxHashMap::default();
+    let mut entries: FxHashMap<AuditEntryName<'_>, Vec<u32>> = FxHashMap::default();
     for entry in &trail {
         if let Some(name) = name_of_entry(entry) {
             entries.entry(name).or_default().push(entry.position);
         }
     }
-    let mut names: Vec<Name<'_>> = requests.keys().chain(entries.keys()).copied().collect();
+    let mut names: Vec<AuditEntryName<'_>> = requests.keys().chain(entries.keys()).copied().collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
         let asked = requests.get(&name).map_or(&[][..], Vec::as_slice);
         let found = entries.get(&name).map_or(&[][..], Vec::as_slice);
-        counted(judge, name, asked, found);
+        judge_entry_count(judge, name, asked, found);
     }
-    out_of_order(judge, &trail, &requests);
+    find_out_of_order_entries(judge, &trail, &requests);
     None
 }
 
 /// The name of a critical request.
-fn name_of_request(history: &History, id: OpId) -> Option<Name<'_>> {
+fn name_of_request(history: &History, id: OpId) -> Option<AuditEntryName<'_>> {
     let op = history.operation(id);
     let value = match op.function {
         Function::CREATE | Function::DESTROY => "null",
@@ -62,12 +62,12 @@ fn name_of_request(history: &History, id: OpId) -> Option<Name<'_>> {
     Some((history.function_name(op.function), history.keys.text(op.key), value))
 }
 
-fn name_of_entry(entry: &ActorEvent) -> Option<Name<'_>> {
+fn name_of_entry(entry: &ActorEvent) -> Option<AuditEntryName<'_>> {
     let [key, value]: [&RawValue; 2] = serde_json::from_str(&entry.value).ok()?;
     Some((&entry.function, key.get(), value.get()))
 }
 
-fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32]) {
+fn judge_entry_count(judge: &mut Judge<'_>, name: AuditEntryName<'_>, asked: &[OpId], found: &[u32]) {
     let history = judge.history;
     let acknowledged = asked.iter().filter(|&&id| is_ok(history, id)).count();
     let possible = asked.iter().filter(|&&id| history.outcome(id) != Outcome::Fail).count();
@@ -78,25 +78,29 @@ fn counted(judge: &mut Judge<'_>, name: Name<'_>, asked: &[OpId], found: &[u32])
         _ => FindingKind::AuditDuplicated,
     };
     let proof = FindingProof::Entries { found: found.len(), acknowledged, possible };
-    take_down(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
+    record_audit_finding(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
 }
 
 /// Entries of one session in another order than that of their acknowledged requests: each is held against the one before
 /// it whose request began last. O(n).
-fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashMap<Name<'_>, Vec<OpId>>) {
+fn find_out_of_order_entries(
+    judge: &mut Judge<'_>,
+    trail: &[&ActorEvent],
+    requests: &FxHashMap<AuditEntryName<'_>, Vec<OpId>>,
+) {
     let history = judge.history;
     // Of each session: the entry so far whose request began last.
     let mut latest: FxHashMap<u32, (u32, OpId, u32)> = FxHashMap::default();
     let mut found = Vec::new();
     // What is there again is duplicated, and was told as that.
-    let mut seen: FxHashSet<Name<'_>> = FxHashSet::default();
+    let mut seen: FxHashSet<AuditEntryName<'_>> = FxHashSet::default();
     for entry in trail {
         let Some(name) = name_of_entry(entry).filter(|name| seen.insert(*name)) else { continue };
         let Some(&[request]) = requests.get(&name).map(Vec::as_slice) else { continue };
-        let component = judge.index.component(history.key(request));
+        let component = judge.index.component_of(history.key(request));
         let began = history.operation(request).invoked;
         if let Some(&(first_began, other, first)) = latest.get(&component)
-            && over(history, request) < first_began
+            && acknowledged_position(history, request) < first_began
         {
             found.push((name.1, vec![request, other], first, entry.position));
         }
@@ -107,11 +111,11 @@ fn out_of_order(judge: &mut Judge<'_>, trail: &[&ActorEvent], requests: &FxHashM
     }
     for (key, operations, first, second) in found {
         let proof = FindingProof::OutOfOrder { first, second };
-        take_down(judge, FindingKind::AuditForged, key, operations, vec![second, first], proof);
+        record_audit_finding(judge, FindingKind::AuditForged, key, operations, vec![second, first], proof);
     }
 }
 
-fn take_down(
+fn record_audit_finding(
     judge: &mut Judge<'_>,
     kind: FindingKind,
     key: &str,
@@ -123,12 +127,12 @@ fn take_down(
     let key = history.keys.get(key).unwrap_or(KeyId::NONE);
     let session = operations.first().map(|&id| history.session(id));
     let session = session.unwrap_or_else(|| SessionId::new(0));
-    let faults = faults(history, &judge.faults, &operations);
+    let faults = faults_during(history, &judge.faults, &operations);
     judge.findings.push(Finding { kind, key, session, operations, events, faults, proof });
 }
 
-fn faults(history: &History, faults: &Faults, operations: &[OpId]) -> Vec<u32> {
+fn faults_during(history: &History, faults: &FaultPeriods, operations: &[OpId]) -> Vec<u32> {
     let from = operations.iter().map(|&id| history.operation(id).invoked).min();
-    let until = operations.iter().map(|&id| super::faults::end(history, id)).max();
-    from.zip(until).map(|(from, until)| faults.on(from, until)).unwrap_or_default()
+    let until = operations.iter().map(|&id| super::faults::end_position(history, id)).max();
+    from.zip(until).map(|(from, until)| faults.active_between(from, until)).unwrap_or_default()
 }

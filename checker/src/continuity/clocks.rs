@@ -1,6 +1,6 @@
 //! Does time go forward for a session?
 
-use super::presence::clock;
+use super::presence::answer_clock;
 use super::{Judge, is_ok};
 use claims::{FindingKind, FindingProof};
 use histories::{Id, NEVER, OpId};
@@ -9,12 +9,12 @@ use histories::{Id, NEVER, OpId};
 ///
 /// Answer `b` was told an earlier time than `a` if `a` was complete before `b` began, both of one session. Of all answers
 /// that were complete before a moment only the one with the latest time matters: O(n).
-pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+pub(super) fn judge_clocks(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let mut events: Vec<(u32, bool, OpId, i64)> = Vec::new();
     for id in history.ids().filter(|&id| is_ok(history, id)) {
         let op = history.operation(id);
-        if let Some(told) = clock(history, id).filter(|_| op.completed != NEVER) {
+        if let Some(told) = answer_clock(history, id).filter(|_| op.completed != NEVER) {
             events.push((op.invoked, false, id, told));
             events.push((op.completed, true, id, told));
         }
@@ -32,7 +32,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
             && most - told > judge.question.tolerance_ns
         {
             let back_ns = most - told;
-            judge.find_unowned(
+            judge.record_finding_without_exclusion(
                 FindingKind::ClockWentBack,
                 vec![id, earlier],
                 FindingProof::ToldEarlier { earlier, later: id, back_ns },

@@ -6,16 +6,16 @@
 //! session was there; each of these is a *spare* that bridges one time to live, and is used up by it.
 
 use super::Judge;
-use super::index::{Shows, shows};
-use super::presence::renews;
+use super::index::{ShownPresence, shown_presence};
+use super::presence::certainly_renews;
 use claims::{FindingKind, FindingProof};
 use histories::{NEVER, OpId, Outcome};
 
 /// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
-pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
+pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
     let Some(live_ns) = judge.question.time_to_live_ns else { return };
     let history = judge.history;
-    if judge.index.creations(component) != 1 {
+    if judge.index.count_creations(component) != 1 {
         return;
     }
     let span_ns = live_ns + judge.question.tolerance_ns;
@@ -31,10 +31,10 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
     // By when it is gone, unless one of the spares was used; what renewed it last; what may be renewing it just now.
     let (mut gone_ns, mut renewed, mut open, mut spares) = (None, None, 0_u32, 0_i64);
     for (_, completes, id) in events {
-        let may_renew = judge.question.renewed_by.has(history.function(id));
+        let may_renew = judge.question.renewed_by.includes_function(history.function(id));
         if !completes {
             match history.outcome(id) {
-                Outcome::Ok => open += u32::from(may_renew && renews(history, &judge.question, id)),
+                Outcome::Ok => open += u32::from(may_renew && certainly_renews(history, &judge.question, id)),
                 _ if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
@@ -46,17 +46,17 @@ pub(super) fn overdue(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
             }
             continue;
         }
-        let own = may_renew && renews(history, &judge.question, id);
+        let own = may_renew && certainly_renews(history, &judge.question, id);
         open -= u32::from(own);
         let Some((from_ns, until_ns)) = history.invoked_at(id).zip(history.completed_at(id)) else { return };
-        if let (Shows::There, Some(ns), 0) = (shows(history, id), gone_ns, open)
+        if let (ShownPresence::There, Some(ns), 0) = (shown_presence(history, id), gone_ns, open)
             && !judge.is_excluded(id)
         {
             let missing_ns = from_ns - (ns + spares * span_ns);
             if missing_ns > 0 {
                 let operations: Vec<OpId> = [Some(id), renewed].into_iter().flatten().collect();
                 let proof = FindingProof::Overdue { seen: id, renewed, late_ns: missing_ns };
-                judge.find(FindingKind::ExpiredLate, operations, proof);
+                judge.record_finding(FindingKind::ExpiredLate, operations, proof);
                 continue;
             }
         }

@@ -12,7 +12,7 @@ const SEVERAL: u32 = u32::MAX - 1;
 
 /// What an operation says of the presence of the session under an id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Shows {
+pub(super) enum ShownPresence {
     /// It was there at some moment between the two events.
     There,
     /// It was not.
@@ -22,24 +22,24 @@ pub(super) enum Shows {
 }
 
 /// What `op` shows of the id that is its key. A failed operation shows nothing: why it failed is not known.
-pub(super) fn shows(history: &History, id: OpId) -> Shows {
+pub(super) fn shown_presence(history: &History, id: OpId) -> ShownPresence {
     if history.outcome(id) != Outcome::Ok {
-        return Shows::Nothing;
+        return ShownPresence::Nothing;
     }
     match history.function(id) {
-        Function::READ if history.operation(id).result == ValueId::NULL => Shows::Gone,
+        Function::READ if history.operation(id).result == ValueId::NULL => ShownPresence::Gone,
         Function::READ
         | Function::WRITE
         | Function::PATCH
         | Function::TOUCH
         | Function::RENEW
-        | Function::DESTROY => Shows::There,
-        _ => Shows::Nothing,
+        | Function::DESTROY => ShownPresence::There,
+        _ => ShownPresence::Nothing,
     }
 }
 
 /// Whether an operation is about the session under its key, rather than about actions.
-pub(super) fn is_of_session(function: Function) -> bool {
+pub(super) fn is_session_operation(function: Function) -> bool {
     matches!(
         function,
         Function::CREATE
@@ -53,13 +53,13 @@ pub(super) fn is_of_session(function: Function) -> bool {
 }
 
 /// The id that a renewal gives, if any operation is about it.
-pub(super) fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
+pub(super) fn renewed_id(history: &History, id: OpId) -> Option<KeyId> {
     let value = history.operation(id).value();
     if value == ValueId::NULL { None } else { history.keys.get(history.value_text(value)) }
 }
 
 /// The operations of a history by session.
-pub(super) struct Index {
+pub(super) struct SessionIndex {
     /// The births of each id: creations, and renewals to it, that did not fail. In order of invocation.
     pub(super) births: Vec<Vec<OpId>>,
     /// For each id, the component that it is in: ids that are joined by renewals.
@@ -77,7 +77,7 @@ pub(super) struct Index {
     pub(super) ambiguous: usize,
 }
 
-impl Index {
+impl SessionIndex {
     /// Sorts the operations by session. O(n α(n)).
     pub(super) fn new(history: &History) -> Self {
         let keys = history.keys.len();
@@ -105,15 +105,17 @@ impl Index {
             if function == Function::CREATE {
                 births[key.index()].push(id);
             }
-            if let (Function::RENEW, Some(new)) = (function, renewed_to(history, id)) {
+            if let (Function::RENEW, Some(new)) = (function, renewed_id(history, id)) {
                 births[new.index()].push(id);
-                let (one, other) =
-                    (root(&mut parents, key.index() as u32), root(&mut parents, new.index() as u32));
+                let (one, other) = (
+                    find_root(&mut parents, key.index() as u32),
+                    find_root(&mut parents, new.index() as u32),
+                );
                 parents[one.max(other) as usize] = one.min(other);
             }
         }
-        let component: Vec<u32> = (0..keys as u32).map(|key| root(&mut parents, key)).collect();
-        let (starts, members) = gather(history, &component);
+        let component: Vec<u32> = (0..keys as u32).map(|key| find_root(&mut parents, key)).collect();
+        let (starts, members) = group_by_component(history, &component);
         let (mut creations, mut single) = (vec![0; keys], vec![true; keys]);
         for (key, births) in births.iter().enumerate() {
             let own = component[key] as usize;
@@ -138,33 +140,33 @@ impl Index {
         &self.members[self.starts[at]..self.starts[at + 1]]
     }
 
-    pub(super) fn component(&self, key: KeyId) -> u32 {
+    pub(super) fn component_of(&self, key: KeyId) -> u32 {
         self.component[key.index()]
     }
 
     /// Whether it is one session under a chain of ids: one creation at most, and each id is given out once.
-    pub(super) fn is_simple(&self, component: u32) -> bool {
+    pub(super) fn is_single_session(&self, component: u32) -> bool {
         self.creations[component as usize] <= 1 && self.single[component as usize]
     }
 
     /// How many creations there are in a component that did not fail.
-    pub(super) fn creations(&self, component: u32) -> u32 {
+    pub(super) fn count_creations(&self, component: u32) -> u32 {
         self.creations[component as usize]
     }
 
     /// Who wrote a value, where that is known.
-    pub(super) fn writer(&self, value: ValueId) -> Writer {
+    pub(super) fn writer_of(&self, value: ValueId) -> ValueWriter {
         match self.writers.get(value.index()) {
-            Some(&SEVERAL) => Writer::Several,
-            Some(&id) if id != NOBODY => Writer::One(OpId::from_raw(id)),
-            _ => self.failed.get(&value).map_or(Writer::Nobody, |&id| Writer::Failed(id)),
+            Some(&SEVERAL) => ValueWriter::Several,
+            Some(&id) if id != NOBODY => ValueWriter::One(OpId::from_raw(id)),
+            _ => self.failed.get(&value).map_or(ValueWriter::Nobody, |&id| ValueWriter::Failed(id)),
         }
     }
 }
 
 /// Who wrote a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Writer {
+pub(super) enum ValueWriter {
     One(OpId),
     Several,
     Failed(OpId),
@@ -172,7 +174,7 @@ pub(super) enum Writer {
 }
 
 /// Without recursion, halving paths.
-fn root(parents: &mut [u32], mut key: u32) -> u32 {
+fn find_root(parents: &mut [u32], mut key: u32) -> u32 {
     while parents[key as usize] != key {
         parents[key as usize] = parents[parents[key as usize] as usize];
         key = parents[key as usize];
@@ -181,10 +183,10 @@ fn root(parents: &mut [u32], mut key: u32) -> u32 {
 }
 
 /// The operations on sessions, component by component.
-fn gather(history: &History, component: &[u32]) -> (Vec<usize>, Vec<OpId>) {
+fn group_by_component(history: &History, component: &[u32]) -> (Vec<usize>, Vec<OpId>) {
     let of = |id: OpId| component[history.key(id).index()] as usize;
     let mut starts = vec![0; component.len() + 1];
-    let about = || history.ids().filter(|&id| is_of_session(history.function(id)));
+    let about = || history.ids().filter(|&id| is_session_operation(history.function(id)));
     about().for_each(|id| starts[of(id) + 1] += 1);
     for at in 1..starts.len() {
         starts[at] += starts[at - 1];
@@ -199,34 +201,35 @@ fn gather(history: &History, component: &[u32]) -> (Vec<usize>, Vec<OpId>) {
 }
 
 /// When an operation was over for certain: its completion if it was acknowledged.
-pub(super) fn over(history: &History, id: OpId) -> u32 {
+pub(super) fn acknowledged_position(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Ok { history.operation(id).completed } else { NEVER }
 }
 
 /// What a read returned, part by part.
-pub(super) struct Content {
+pub(super) struct SessionContent {
     /// What was written whole: nothing where the answer does not tell.
     pub(super) whole: Option<ValueId>,
     /// Fields that were written since, by name.
-    pub(super) fields: Vec<(String, Part)>,
+    pub(super) fields: Vec<(String, FieldContent)>,
     /// Whether there is something in it that is no payload.
     pub(super) torn: bool,
 }
 
 /// What a field holds: a value that is known in the history, or one that nobody wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Part {
+pub(super) enum FieldContent {
     Known(ValueId),
     Unknown(String),
 }
 
 /// The parts of a value.
-pub(super) fn content(values: &Interner<ValueId>, value: ValueId) -> Content {
+pub(super) fn parse_content(values: &Interner<ValueId>, value: ValueId) -> SessionContent {
     let text = values.text(value);
-    let mut content = Content { whole: None, fields: Vec::new(), torn: false };
+    let mut content = SessionContent { whole: None, fields: Vec::new(), torn: false };
     if !text.starts_with("{\"fields\":") {
         // One field is not a session.
-        content.torn = is_torn(text) || (text.starts_with("{\"bytes\":") && text.contains(",\"field\":"));
+        content.torn =
+            is_torn_payload(text) || (text.starts_with("{\"bytes\":") && text.contains(",\"field\":"));
         content.whole = Some(value);
         return content;
     }
@@ -240,33 +243,33 @@ pub(super) fn content(values: &Interner<ValueId>, value: ValueId) -> Content {
         if raw == "null" {
             continue;
         }
-        content.torn |= is_torn(raw);
+        content.torn |= is_torn_payload(raw);
         let names_field = raw.contains("\"field\":");
         match values.get(raw) {
             Some(known) if !names_field => content.whole = Some(known),
-            Some(known) => content.fields.push((name, Part::Known(known))),
-            None => content.fields.push((name, Part::Unknown(raw.to_owned()))),
+            Some(known) => content.fields.push((name, FieldContent::Known(known))),
+            None => content.fields.push((name, FieldContent::Unknown(raw.to_owned()))),
         }
     }
     content
 }
 
 /// Whether it is what a recorder writes for bytes that match no payload.
-pub(super) fn is_torn(text: &str) -> bool {
+pub(super) fn is_torn_payload(text: &str) -> bool {
     text.starts_with("{\"begins\":") && text.contains("\"torn\":")
 }
 
 /// The field that a payload is of.
-pub(super) fn field_of(text: &str) -> Option<String> {
-    text_of(text, "field")
+pub(super) fn payload_field(text: &str) -> Option<String> {
+    payload_text_field(text, "field")
 }
 
 /// Whose a payload says it is.
-pub(super) fn owner_of(text: &str) -> Option<String> {
-    text_of(text, "session")
+pub(super) fn payload_owner(text: &str) -> Option<String> {
+    payload_text_field(text, "session")
 }
 
-fn text_of(text: &str, name: &str) -> Option<String> {
+fn payload_text_field(text: &str, name: &str) -> Option<String> {
     let payload: serde_json::Value = serde_json::from_str(text).ok()?;
     payload.get(name)?.as_str().map(str::to_owned)
 }

@@ -30,14 +30,14 @@ pub use claims::{
     FindingKind as Kind, FindingProof as Proof, RenewingOperations as RenewedBy, SessionRules as Question,
 };
 use claims::{Limits, Verdict};
-pub(crate) use faults::note_field;
-use faults::{Faults, end};
+pub(crate) use faults::find_note_field;
+use faults::{FaultPeriods, end_position};
 use histories::{Function, History, OpId, Outcome, SessionId};
-use index::Index;
+use index::SessionIndex;
 
 /// What was found of one kind.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct FindingVerdict {
     /// What was looked for.
     pub kind: FindingKind,
     /// *violated* with what was found; *holds* when the history could have shown it and did not; *untested* when nothing
@@ -47,16 +47,21 @@ pub struct Judged {
 
 /// Looks for every kind of finding, in the order of [`FindingKind::ALL`]. Findings of a kind are in the order in which they
 /// were seen.
-pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) -> Vec<Judged> {
+pub fn judge_session_findings(
+    history: &History,
+    question: &SessionRules,
+    limits: &Limits<'_>,
+) -> Vec<FindingVerdict> {
     let mut judge = Judge::new(history, *question);
-    let stopped = judge.sessions(limits);
+    let stopped = judge.judge_sessions(limits);
     let mut unrecorded: Vec<(FindingKind, String)> = Vec::new();
     if !stopped {
-        unrecorded.extend(actions::judge(&mut judge).map(|why| (FindingKind::LostAction, why)));
-        unrecorded.extend(clocks::judge(&mut judge).map(|why| (FindingKind::ClockWentBack, why)));
-        unrecorded.extend(audit::judge(&mut judge).map(|why| (FindingKind::AuditMissing, why)));
-        unrecorded.extend(updates::judge(&mut judge).map(|why| (FindingKind::LostUpdate, why)));
-        unrecorded.extend(replicas::judge(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
+        unrecorded.extend(actions::judge_actions(&mut judge).map(|why| (FindingKind::LostAction, why)));
+        unrecorded.extend(clocks::judge_clocks(&mut judge).map(|why| (FindingKind::ClockWentBack, why)));
+        unrecorded.extend(audit::judge_audit_trail(&mut judge).map(|why| (FindingKind::AuditMissing, why)));
+        unrecorded.extend(updates::judge_lost_updates(&mut judge).map(|why| (FindingKind::LostUpdate, why)));
+        unrecorded
+            .extend(replicas::judge_replicas(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
     }
     let ambiguous = judge.index.ambiguous;
     let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); FindingKind::ALL.len()];
@@ -64,29 +69,29 @@ pub fn judge(history: &History, question: &SessionRules, limits: &Limits<'_>) ->
         by_kind[finding.kind as usize].push(finding);
     }
     let judged = FindingKind::ALL.iter().zip(by_kind).map(|(&kind, mut findings)| {
-        findings.sort_by_key(|finding| finding.position(history));
+        findings.sort_by_key(|finding| finding.observed_position(history));
         let missing = unrecorded
             .iter()
-            .find(|missing| missing.0 == family(kind))
+            .find(|missing| missing.0 == family_of_kind(kind))
             .map(|missing| missing.1.clone())
-            .or_else(|| not_recorded(history, question, kind));
+            .or_else(|| reason_not_recorded(history, question, kind));
         let verdict = match (findings.is_empty(), missing) {
             (false, _) => Verdict::Violated(findings),
             (true, None) if stopped => Verdict::unknown(Limits::STOPPED),
-            (true, Some(missing)) if is_only_in_part(history, kind) => Verdict::unknown(missing),
+            (true, Some(missing)) if is_partly_recorded(history, kind) => Verdict::unknown(missing),
             (true, Some(missing)) => Verdict::untested(missing),
-            (true, None) if ambiguous > 0 && reads_values(kind) => Verdict::unknown(format!(
+            (true, None) if ambiguous > 0 && depends_on_written_values(kind) => Verdict::unknown(format!(
                 "{ambiguous} values were written more than once, so reads do not tell their writes"
             )),
             (true, None) => Verdict::Holds(()),
         };
-        Judged { kind, verdict }
+        FindingVerdict { kind, verdict }
     });
     judged.collect()
 }
 
 /// The kind under which it is told what is missing for a group of kinds.
-fn family(kind: FindingKind) -> FindingKind {
+fn family_of_kind(kind: FindingKind) -> FindingKind {
     match kind {
         FindingKind::DuplicatedAction => FindingKind::LostAction,
         FindingKind::AuditDuplicated | FindingKind::AuditForged => FindingKind::AuditMissing,
@@ -95,7 +100,7 @@ fn family(kind: FindingKind) -> FindingKind {
 }
 
 /// Whether a finding rests on which write a read names.
-fn reads_values(kind: FindingKind) -> bool {
+fn depends_on_written_values(kind: FindingKind) -> bool {
     matches!(
         kind,
         FindingKind::LostWrite
@@ -107,14 +112,14 @@ fn reads_values(kind: FindingKind) -> bool {
 }
 
 /// Whether there is a record that could show a kind, but not a whole one.
-fn is_only_in_part(history: &History, kind: FindingKind) -> bool {
+fn is_partly_recorded(history: &History, kind: FindingKind) -> bool {
     let mut events = history.actor_events().iter();
-    family(kind) == FindingKind::AuditMissing
+    family_of_kind(kind) == FindingKind::AuditMissing
         && events.any(|event| event.actor == "recorder" && event.function == "audit")
 }
 
 /// What is missing to see a kind, beside what the parts tell.
-fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
+fn reason_not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let missing = match kind {
@@ -122,7 +127,7 @@ fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -
             "no time to live was told (time_to_live_ms in the header, or --time-to-live)"
         }
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate if !timed() => "the events have no times",
-        FindingKind::LostWrite if settled(history).is_none() => {
+        FindingKind::LostWrite if settled_position(history).is_none() => {
             "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
              than lost: see stale-session"
         }
@@ -136,7 +141,7 @@ fn not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -
 }
 
 /// Where the recorder says that the store had settled.
-fn settled(history: &History) -> Option<u32> {
+fn settled_position(history: &History) -> Option<u32> {
     let events = history.actor_events().iter();
     let mut settled = events.filter(|event| event.actor == "recorder" && event.function == "settled");
     settled.next().map(|event| event.position)
@@ -146,8 +151,8 @@ fn settled(history: &History) -> Option<u32> {
 struct Judge<'a> {
     history: &'a History,
     question: SessionRules,
-    index: Index,
-    faults: Faults,
+    index: SessionIndex,
+    faults: FaultPeriods,
     settled: Option<u32>,
     findings: Vec<Finding>,
     /// Operations that were found to be wrong: what they say is no evidence.
@@ -158,18 +163,18 @@ struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     fn new(history: &'a History, question: SessionRules) -> Self {
-        let index = Index::new(history);
+        let index = SessionIndex::new(history);
         let mut owners = vec![None; history.keys.len()];
         for id in history.ids().filter(|&id| history.function(id) == Function::CREATE) {
-            let owner: &mut Option<SessionId> = &mut owners[index.component(history.key(id)) as usize];
+            let owner: &mut Option<SessionId> = &mut owners[index.component_of(history.key(id)) as usize];
             owner.get_or_insert(history.session(id));
         }
         Self {
             history,
             question,
             index,
-            faults: Faults::of(history),
-            settled: settled(history),
+            faults: FaultPeriods::from_history(history),
+            settled: settled_position(history),
             findings: Vec::new(),
             excluded: vec![false; history.len()],
             owners,
@@ -177,22 +182,22 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything about sessions themselves. Whether it was stopped.
-    fn sessions(&mut self, limits: &Limits<'_>) -> bool {
+    fn judge_sessions(&mut self, limits: &Limits<'_>) -> bool {
         let first = presence::FirstSeen::new(self);
-        let users = contents::users(self.history);
+        let users = contents::users_with_sessions(self.history);
         let components: Vec<(u32, Vec<OpId>)> =
             self.index.components().map(|(component, members)| (component, members.to_vec())).collect();
         for (component, members) in components {
-            if limits.stopped() {
+            if limits.stop_requested() {
                 return true;
             }
-            presence::judge(self, component, &members, &first);
-            contents::judge(self, component, &members, &users);
+            presence::judge_presence(self, component, &members, &first);
+            contents::judge_contents(self, component, &members, &users);
         }
         false
     }
 
-    fn owner(&self, component: u32) -> Option<SessionId> {
+    fn session_owner(&self, component: u32) -> Option<SessionId> {
         self.owners[component as usize]
     }
 
@@ -201,31 +206,43 @@ impl<'a> Judge<'a> {
     }
 
     /// Takes down a finding about sessions. The first operation is the telling one.
-    fn find(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
+    fn record_finding(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
         let telling = operations[0];
-        self.find_at(kind, operations, proof, telling);
+        self.record_finding_against(kind, operations, proof, telling);
     }
 
     /// Takes down a finding that says nothing against what the operations did.
-    fn find_unowned(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof) {
+    fn record_finding_without_exclusion(
+        &mut self,
+        kind: FindingKind,
+        operations: Vec<OpId>,
+        proof: FindingProof,
+    ) {
         let history = self.history;
         let (key, session) = (history.key(operations[0]), history.session(operations[0]));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
-        let faults = self.faults.on(from, end(history, operations[0]));
+        let faults = self.faults.active_between(from, end_position(history, operations[0]));
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }
 
     /// The same; what `wrong` says is no evidence for anything else.
-    fn find_at(&mut self, kind: FindingKind, operations: Vec<OpId>, proof: FindingProof, wrong: OpId) {
+    fn record_finding_against(
+        &mut self,
+        kind: FindingKind,
+        operations: Vec<OpId>,
+        proof: FindingProof,
+        wrong: OpId,
+    ) {
         let history = self.history;
         self.excluded[wrong.raw() as usize] = true;
         let telling = operations[0];
         let key = history.key(telling);
-        let owner = self.owner(self.index.component(key));
+        let owner = self.session_owner(self.index.component_of(key));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
         // What was lost is lost by the end of what shows it.
-        let until = operations.iter().take(2).map(|&id| end(history, id)).max().expect("some operation");
-        let faults = self.faults.on(from, until);
+        let until =
+            operations.iter().take(2).map(|&id| end_position(history, id)).max().expect("some operation");
+        let faults = self.faults.active_between(from, until);
         let session = owner.unwrap_or_else(|| history.session(telling));
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }

@@ -1,6 +1,6 @@
 //! Do all replicas hold the same in the end?
 
-use super::presence::renews;
+use super::presence::certainly_renews;
 use super::{Judge, is_ok};
 use claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, History, KeyId, OpId, Outcome, SessionId};
@@ -8,14 +8,14 @@ use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
 /// Holds what replicas held in the end against one another. What is missing, if they were not read.
-pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut keys: Vec<&str> = Vec::new();
     let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
     for event in reads {
         // Whoever did not answer said nothing.
-        if super::faults::note_field(history, event.position, "error").is_some() {
+        if super::faults::find_note_field(history, event.position, "error").is_some() {
             continue;
         }
         let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
@@ -32,18 +32,18 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
         let answers = &held[key];
         let one = answers[0];
         let differs = |other: &&(&ActorEvent, &str)| {
-            other.1 != one.1 && !(is_null(one.1, other.1) && may_expire_between(judge, key, answers))
+            other.1 != one.1 && !(either_is_null(one.1, other.1) && may_expire_between(judge, key, answers))
         };
         if let Some(other) = answers.iter().find(differs) {
             let id = history.keys.get(key);
-            let session = id.and_then(|id| judge.owner(judge.index.component(id)));
+            let session = id.and_then(|id| judge.session_owner(judge.index.component_of(id)));
             judge.findings.push(Finding {
                 kind: FindingKind::DivergentReplicas,
                 key: id.unwrap_or(KeyId::NONE),
                 session: session.unwrap_or(SessionId::from_raw(0)),
                 operations: Vec::new(),
                 events: vec![other.0.position, one.0.position],
-                faults: judge.faults.on(0, other.0.position),
+                faults: judge.faults.active_between(0, other.0.position),
                 proof: FindingProof::Differ { one: one.1.to_owned(), other: other.1.to_owned() },
             });
         }
@@ -51,7 +51,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-fn is_null(one: &str, other: &str) -> bool {
+fn either_is_null(one: &str, other: &str) -> bool {
     one == "null" || other == "null"
 }
 
@@ -61,8 +61,8 @@ fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &st
     let Some(live_ns) = judge.question.time_to_live_ns else { return false };
     let times: Option<Vec<i64>> = answers.iter().map(|(event, _)| event.time).collect();
     let (Some(times), Some(id)) = (times, history.keys.get(key)) else { return true };
-    let members = judge.index.members(judge.index.component(id));
-    let least = members.iter().filter(|&&id| renews(history, &judge.question, id));
+    let members = judge.index.members(judge.index.component_of(id));
+    let least = members.iter().filter(|&&id| certainly_renews(history, &judge.question, id));
     let least = least.filter_map(|&id| history.invoked_at(id)).max();
     let most = latest_renewal_ns(judge, history, members);
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return true };
@@ -75,14 +75,15 @@ fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &st
 /// By when the last renewal was over; nothing if one may still come.
 fn latest_renewal_ns(judge: &Judge<'_>, history: &History, members: &[OpId]) -> Option<i64> {
     let may = |id: &&OpId| {
-        judge.question.renewed_by.has(history.function(**id)) && history.outcome(**id) != Outcome::Fail
+        judge.question.renewed_by.includes_function(history.function(**id))
+            && history.outcome(**id) != Outcome::Fail
     };
     if members.iter().filter(may).any(|&id| !is_ok(history, id)) {
         return None;
     }
     members
         .iter()
-        .filter(|&&id| renews(history, &judge.question, id))
+        .filter(|&&id| certainly_renews(history, &judge.question, id))
         .filter_map(|&id| history.completed_at(id))
         .max()
 }

@@ -17,8 +17,8 @@
 //! read was stale, and has its own name. Patches of single fields and compare-and-sets are no saves of everything.
 //! O(n log n); of the second kind at most [`CANDIDATES_MAX`] saves are tried for each.
 
-use super::faults::note_field;
-use super::index::Writer;
+use super::faults::find_note_field;
+use super::index::ValueWriter;
 use super::{Judge, is_ok};
 use claims::{FindingKind as Kind, FindingProof as Proof};
 use histories::{Function, History, KeyId, OpId, ProcessId, ValueId};
@@ -29,7 +29,7 @@ const CANDIDATES_MAX: usize = 64;
 
 /// An acknowledged save and what it was made from.
 #[derive(Clone, Copy)]
-struct Save {
+struct SaveWithBase {
     save: OpId,
     /// The read that returned the base, where that was a read of the same process.
     read: Option<OpId>,
@@ -37,41 +37,41 @@ struct Save {
 }
 
 /// Judges saves of whole sessions. What is missing, if no base is known.
-pub(super) fn judge(judge: &mut Judge<'_>) -> Option<String> {
+pub(super) fn judge_lost_updates(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.history;
     let saves = match history.header() {
-        Some(_) => told_bases(history),
-        None => read_bases(history),
+        Some(_) => read_recorded_bases(history),
+        None => infer_bases_from_reads(history),
     };
     if saves.is_empty() {
         return Some("no whole write says which version it was made from".to_owned());
     }
-    let mut by_key: FxHashMap<KeyId, Vec<Save>> = FxHashMap::default();
+    let mut by_key: FxHashMap<KeyId, Vec<SaveWithBase>> = FxHashMap::default();
     for save in saves.into_iter().filter(|save| is_ok(history, save.save)) {
         if save.read.is_none_or(|read| !judge.is_excluded(read)) {
             by_key.entry(history.key(save.save)).or_default().push(save);
         }
     }
-    let mut keys: Vec<(KeyId, Vec<Save>)> = by_key.into_iter().collect();
+    let mut keys: Vec<(KeyId, Vec<SaveWithBase>)> = by_key.into_iter().collect();
     keys.sort_unstable_by_key(|(key, _)| *key);
     for (_, saves) in keys {
-        one_session(judge, &saves);
+        judge_saves_of_session(judge, &saves);
     }
     None
 }
 
 /// Bases as the history tells them.
-fn told_bases(history: &History) -> Vec<Save> {
+fn read_recorded_bases(history: &History) -> Vec<SaveWithBase> {
     let writes = history.operations().filter(|op| op.function == Function::WRITE);
     let told = writes.filter_map(|op| {
-        let base = history.values.get(note_field(history, op.invoked, "based_on")?)?;
-        Some(Save { save: op.id, read: None, base })
+        let base = history.values.get(find_note_field(history, op.invoked, "based_on")?)?;
+        Some(SaveWithBase { save: op.id, read: None, base })
     });
     told.collect()
 }
 
 /// Bases as each process read them just before; nothing if some whole write has none.
-fn read_bases(history: &History) -> Vec<Save> {
+fn infer_bases_from_reads(history: &History) -> Vec<SaveWithBase> {
     let mut last: FxHashMap<(ProcessId, KeyId), OpId> = FxHashMap::default();
     let mut saves = Vec::new();
     for op in history.operations() {
@@ -82,20 +82,21 @@ fn read_bases(history: &History) -> Vec<Save> {
                 read.function == Function::READ && is_ok(history, id) && read.result != ValueId::NULL
             };
             let Some(read) = before.filter(found) else { return Vec::new() };
-            saves.push(Save { save: op.id, read: Some(read), base: history.operation(read).result });
+            saves.push(SaveWithBase { save: op.id, read: Some(read), base: history.operation(read).result });
         }
     }
     saves
 }
 
 /// The saves of one id, in order of invocation.
-fn one_session(judge: &mut Judge<'_>, saves: &[Save]) {
-    let mut of_base: FxHashMap<ValueId, Save> = FxHashMap::default();
+fn judge_saves_of_session(judge: &mut Judge<'_>, saves: &[SaveWithBase]) {
+    let mut of_base: FxHashMap<ValueId, SaveWithBase> = FxHashMap::default();
     for (at, &save) in saves.iter().enumerate() {
-        let known = matches!(judge.index.writer(save.base), Writer::One(_));
-        let same =
-            of_base.insert(save.base, save).filter(|&other| known && overlap(judge.history, save, other));
-        let between = || came_between(judge.history, &saves[..at], save);
+        let known = matches!(judge.index.writer_of(save.base), ValueWriter::One(_));
+        let same = of_base
+            .insert(save.base, save)
+            .filter(|&other| known && requests_overlap(judge.history, save, other));
+        let between = || find_save_between(judge.history, &saves[..at], save);
         if let Some(other) = same.or_else(between) {
             let proof = Proof::Overwritten {
                 save: save.save,
@@ -104,22 +105,30 @@ fn one_session(judge: &mut Judge<'_>, saves: &[Save]) {
                 other_read: other.read,
             };
             let operations = [Some(save.save), Some(other.save), save.read, other.read];
-            judge.find_unowned(Kind::LostUpdate, operations.into_iter().flatten().collect(), proof);
+            judge.record_finding_without_exclusion(
+                Kind::LostUpdate,
+                operations.into_iter().flatten().collect(),
+                proof,
+            );
         }
     }
 }
 
 /// Whether neither request was over when the other one began.
-fn overlap(history: &History, one: Save, other: Save) -> bool {
-    let began = |save: Save| save.read.map_or(0, |read| history.operation(read).invoked);
-    let over = |save: Save| history.operation(save.save).completed;
+fn requests_overlap(history: &History, one: SaveWithBase, other: SaveWithBase) -> bool {
+    let began = |save: SaveWithBase| save.read.map_or(0, |read| history.operation(read).invoked);
+    let over = |save: SaveWithBase| history.operation(save.save).completed;
     began(one) < over(other) && began(other) < over(one)
 }
 
 /// An earlier save that began after this one's base had been read, and was over before this one began.
-fn came_between(history: &History, earlier: &[Save], save: Save) -> Option<Save> {
+fn find_save_between(
+    history: &History,
+    earlier: &[SaveWithBase],
+    save: SaveWithBase,
+) -> Option<SaveWithBase> {
     let (read, began) = (history.operation(save.read?).completed, history.operation(save.save).invoked);
-    let other = |other: &&Save| {
+    let other = |other: &&SaveWithBase| {
         let op = history.operation(other.save);
         op.invoked > read && op.completed < began && other.read != save.read
     };

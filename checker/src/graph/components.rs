@@ -25,7 +25,7 @@ pub struct Components {
     pub count: u32,
 }
 
-struct Pass<'a> {
+struct ComponentPass<'a> {
     graph: &'a Csr,
     /// 0: not visited. On the path or waiting: its place, from 1. Done: its component, counted down from V.
     number: Vec<u32>,
@@ -33,11 +33,11 @@ struct Pass<'a> {
     next_component: u32,
     /// Vertices that are visited and in no component yet, those on the path left out.
     waiting: Vec<u32>,
-    path: Vec<Step>,
+    path: Vec<VisitStep>,
 }
 
 /// A vertex of the path.
-struct Step {
+struct VisitStep {
     vertex: u32,
     /// The next of its edges to look at.
     next: u32,
@@ -49,7 +49,7 @@ impl Components {
     /// Finds the components of a graph. O(V + E).
     pub fn new(graph: &Csr) -> Self {
         let vertex_count = u32::try_from(graph.vertex_count()).expect("fewer than 2^32 vertices");
-        let mut pass = Pass {
+        let mut pass = ComponentPass {
             graph,
             number: vec![0; graph.vertex_count()],
             next_place: 1,
@@ -86,20 +86,20 @@ impl Components {
     }
 }
 
-impl Pass<'_> {
+impl ComponentPass<'_> {
     fn visit_from(&mut self, start: u32) {
-        self.enter(start);
+        self.enter_vertex(start);
         while let Some(step) = self.path.last_mut() {
             let vertex = step.vertex;
-            if step.next == self.graph.range(vertex).end {
+            if step.next == self.graph.edge_range(vertex).end {
                 let step = self.path.pop().expect("there is a last one");
-                self.leave(step);
+                self.leave_vertex(step);
                 continue;
             }
-            let (to, _) = self.graph.arc(step.next);
+            let (to, _) = self.graph.target_and_label(step.next);
             if self.number[to as usize] == 0 {
                 // This edge is looked at again when the path comes back: then it hands up what `to` reached.
-                self.enter(to);
+                self.enter_vertex(to);
                 continue;
             }
             step.next += 1;
@@ -109,18 +109,18 @@ impl Pass<'_> {
         }
     }
 
-    fn enter(&mut self, vertex: u32) {
+    fn enter_vertex(&mut self, vertex: u32) {
         let place = self.next_place;
         self.number[vertex as usize] = place;
         self.next_place += 1;
-        self.path.push(Step { vertex, next: self.graph.range(vertex).start, place });
+        self.path.push(VisitStep { vertex, next: self.graph.edge_range(vertex).start, place });
     }
 
     /// A vertex that reached nothing before its own place closes a component: itself and all that wait behind it.
     ///
     /// Places are given back as components close, so that every place in use stays below every component given
     /// out: `next_place - 1` vertices are in no component, and `V - next_component` components have one each.
-    fn leave(&mut self, step: Step) {
+    fn leave_vertex(&mut self, step: VisitStep) {
         let own = self.number[step.vertex as usize];
         if own < step.place {
             self.waiting.push(step.vertex);

@@ -58,12 +58,12 @@ impl Csr {
     }
 
     /// Where in [`Csr::arc`] the edges of a vertex are.
-    pub(super) fn range(&self, from: u32) -> std::ops::Range<u32> {
+    pub(super) fn edge_range(&self, from: u32) -> std::ops::Range<u32> {
         self.starts[from as usize]..self.starts[from as usize + 1]
     }
 
     /// Target and label of one edge.
-    pub(super) fn arc(&self, at: u32) -> (u32, u32) {
+    pub(super) fn target_and_label(&self, at: u32) -> (u32, u32) {
         self.arcs[at as usize]
     }
 }
@@ -74,7 +74,7 @@ impl Graph for Csr {
     }
 
     fn edges(&self, from: u32) -> impl Iterator<Item = Edge> {
-        let range = self.range(from);
+        let range = self.edge_range(from);
         let arcs = &self.arcs[range.start as usize..range.end as usize];
         arcs.iter().map(move |&(to, label)| Edge { from, to, label })
     }

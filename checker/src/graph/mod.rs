@@ -19,4 +19,4 @@ mod shortest_cycle;
 
 pub use components::Components;
 pub use csr::{Csr, Edge, Graph};
-pub use shortest_cycle::{CycleSearch, Walk};
+pub use shortest_cycle::{CycleSearch, WalkAutomaton};

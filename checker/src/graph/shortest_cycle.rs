@@ -16,28 +16,28 @@
 use super::{Edge, Graph};
 
 /// Which closed walks count, and what an edge costs. The automaton starts in state 0.
-pub trait Walk {
+pub trait WalkAutomaton {
     /// How many states there are; they are `0..STATES`.
     const STATES: usize;
     /// The state after an edge, or `None` where the walk may not take it.
     fn step(&self, state: u8, edge: Edge) -> Option<u8>;
     /// Whether the edge counts towards the length: the others are free.
-    fn counts(&self, edge: Edge) -> bool;
+    fn counts_edge(&self, edge: Edge) -> bool;
     /// Whether a walk that has come back to its start in this state is one to report.
-    fn accepts(&self, state: u8) -> bool;
+    fn accepts_state(&self, state: u8) -> bool;
 }
 
 /// The memory of a search, kept from one start to the next so that each pays only for what it visits.
 pub struct CycleSearch {
     /// Distance and how it was reached, a (vertex, state); valid where `round` is the present one.
-    reached: Vec<Reached>,
+    reached: Vec<ReachedPair>,
     round: u32,
     now: Vec<u32>,
     next: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
-struct Reached {
+struct ReachedPair {
     round: u32,
     distance: u32,
     /// The (vertex, state) before this one.
@@ -45,7 +45,7 @@ struct Reached {
     label: u32,
 }
 
-const UNREACHED: Reached = Reached { round: 0, distance: u32::MAX, before: 0, label: 0 };
+const UNREACHED: ReachedPair = ReachedPair { round: 0, distance: u32::MAX, before: 0, label: 0 };
 
 impl CycleSearch {
     /// Memory for searches of graphs with up to `vertex_count` vertices by automata of up to `states` states.
@@ -61,7 +61,7 @@ impl CycleSearch {
     ///
     /// `budget` is lowered by the edges looked at; at zero the search gives up and answers `None`: the caller
     /// tells that from "there is none" by the budget.
-    pub fn through<G: Graph, W: Walk>(
+    pub fn shortest_through<G: Graph, W: WalkAutomaton>(
         &mut self,
         graph: &G,
         walk: &W,
@@ -69,10 +69,13 @@ impl CycleSearch {
         bound: u32,
         budget: &mut u64,
     ) -> Option<Vec<Edge>> {
-        self.begin();
+        self.begin_round();
         let (mut distance, mut best) = (0, None::<(u32, Edge, u32)>);
-        self.reach(pair::<W>(start, 0), Reached { round: self.round, distance, before: u32::MAX, label: 0 });
-        self.now.push(pair::<W>(start, 0));
+        self.mark_reached(
+            pair_index::<W>(start, 0),
+            ReachedPair { round: self.round, distance, before: u32::MAX, label: 0 },
+        );
+        self.now.push(pair_index::<W>(start, 0));
         loop {
             while let Some(at) = self.now.pop() {
                 if self.reached[at as usize].distance < distance {
@@ -85,19 +88,24 @@ impl CycleSearch {
                     }
                     *budget -= 1;
                     let Some(state) = walk.step(state, edge) else { continue };
-                    let length = distance + u32::from(walk.counts(edge));
+                    let length = distance + u32::from(walk.counts_edge(edge));
                     if length >= best.map_or(bound, |(best, ..)| best) {
                         continue;
                     }
-                    if edge.to == start && walk.accepts(state) {
+                    if edge.to == start && walk.accepts_state(state) {
                         best = Some((length, edge, at));
                         continue;
                     }
-                    let to = pair::<W>(edge.to, state);
-                    if self.distance(to) > length {
-                        self.reach(
+                    let to = pair_index::<W>(edge.to, state);
+                    if self.distance_to(to) > length {
+                        self.mark_reached(
                             to,
-                            Reached { round: self.round, distance: length, before: at, label: edge.label },
+                            ReachedPair {
+                                round: self.round,
+                                distance: length,
+                                before: at,
+                                label: edge.label,
+                            },
                         );
                         if length > distance { self.next.push(to) } else { self.now.push(to) }
                     }
@@ -105,14 +113,14 @@ impl CycleSearch {
             }
             // What lies further away than a walk that is already known cannot be shorter.
             if self.next.is_empty() || best.is_some_and(|(length, ..)| length <= distance + 1) {
-                return best.map(|(_, last, from)| self.walked::<W>(last, from));
+                return best.map(|(_, last, from)| self.trace_walk::<W>(last, from));
             }
             distance += 1;
             std::mem::swap(&mut self.now, &mut self.next);
         }
     }
 
-    fn begin(&mut self) {
+    fn begin_round(&mut self) {
         self.now.clear();
         self.next.clear();
         if self.round == u32::MAX {
@@ -122,20 +130,20 @@ impl CycleSearch {
         self.round += 1;
     }
 
-    fn distance(&self, pair: u32) -> u32 {
+    fn distance_to(&self, pair: u32) -> u32 {
         let reached = self.reached[pair as usize];
         if reached.round == self.round { reached.distance } else { u32::MAX }
     }
 
-    fn reach(&mut self, pair: u32, reached: Reached) {
+    fn mark_reached(&mut self, pair: u32, reached: ReachedPair) {
         self.reached[pair as usize] = reached;
     }
 
     /// The edges from the start to `from`, and `last`.
-    fn walked<W: Walk>(&self, last: Edge, mut from: u32) -> Vec<Edge> {
+    fn trace_walk<W: WalkAutomaton>(&self, last: Edge, mut from: u32) -> Vec<Edge> {
         let mut edges = vec![last];
         loop {
-            let Reached { before, label, .. } = self.reached[from as usize];
+            let ReachedPair { before, label, .. } = self.reached[from as usize];
             if before == u32::MAX {
                 break;
             }
@@ -148,7 +156,7 @@ impl CycleSearch {
     }
 }
 
-fn pair<W: Walk>(vertex: u32, state: u8) -> u32 {
+fn pair_index<W: WalkAutomaton>(vertex: u32, state: u8) -> u32 {
     vertex * W::STATES as u32 + u32::from(state)
 }
 
@@ -160,15 +168,15 @@ mod tests {
     /// Accepts walks with at least one edge of label 1; edges of label 2 are free.
     struct AtLeastOne;
 
-    impl Walk for AtLeastOne {
+    impl WalkAutomaton for AtLeastOne {
         const STATES: usize = 2;
         fn step(&self, state: u8, edge: Edge) -> Option<u8> {
             Some(state.max(u8::from(edge.label == 1)))
         }
-        fn counts(&self, edge: Edge) -> bool {
+        fn counts_edge(&self, edge: Edge) -> bool {
             edge.label != 2
         }
-        fn accepts(&self, state: u8) -> bool {
+        fn accepts_state(&self, state: u8) -> bool {
             state == 1
         }
     }
@@ -178,8 +186,8 @@ mod tests {
         let graph = Csr::new(8, &edges);
         let mut memory = CycleSearch::new(8, 2);
         // Twice: what the first search left in the memory must not show in the second.
-        memory.through(&graph, &AtLeastOne, 0, 9, &mut 1_000);
-        let found = memory.through(&graph, &AtLeastOne, start, bound, &mut 1_000);
+        memory.shortest_through(&graph, &AtLeastOne, 0, 9, &mut 1_000);
+        let found = memory.shortest_through(&graph, &AtLeastOne, start, bound, &mut 1_000);
         found.map(|walk| walk.iter().map(|edge| (edge.from, edge.to)).collect())
     }
 
@@ -214,7 +222,7 @@ mod tests {
     fn gives_up_when_the_budget_is_spent() {
         let graph = Csr::new(2, &[Edge { from: 0, to: 1, label: 1 }, Edge { from: 1, to: 0, label: 1 }]);
         let mut budget = 1;
-        assert_eq!(CycleSearch::new(2, 2).through(&graph, &AtLeastOne, 0, 9, &mut budget), None);
+        assert_eq!(CycleSearch::new(2, 2).shortest_through(&graph, &AtLeastOne, 0, 9, &mut budget), None);
         assert_eq!(budget, 0);
     }
 }

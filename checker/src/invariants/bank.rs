@@ -10,19 +10,19 @@
 //! neither does order. Under snapshot isolation, and so under serializability, no read breaks this; under read
 //! committed, some do.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::{BankRules, BreachEvidence};
 use histories::{Function, OpId};
 
-pub(super) fn check(object: &Object<'_>, options: &BankRules, found: &mut Found) {
+pub(super) fn check_bank(object: &ObjectOperations<'_>, options: &BankRules, found: &mut BreachCollector) {
     let (history, key) = (object.history, object.key());
     let mut expected: Option<(i128, Option<OpId>)> = options.total.map(|total| (i128::from(total), None));
-    for read in object.done(Function::READ) {
-        let Some(balances) = values::balances(history, history.operation(read).result) else {
-            found.unclear(format!(
+    for read in object.acknowledged_operations(Function::READ) {
+        let Some(balances) = values::parse_balances(history, history.operation(read).result) else {
+            found.note_unclear(format!(
                 "operation {} returned something else than balances by account",
-                history.index(read)
+                history.operation_index(read)
             ));
             continue;
         };
@@ -36,7 +36,7 @@ pub(super) fn check(object: &Object<'_>, options: &BankRules, found: &mut Found)
             };
             whole &= balance.is_some();
             let evidence = || BreachEvidence::Balance { read, account: account.clone(), balance: *balance };
-            found.add(kind, key, evidence);
+            found.add_breach(kind, key, evidence);
         }
         if !whole {
             continue;
@@ -44,7 +44,7 @@ pub(super) fn check(object: &Object<'_>, options: &BankRules, found: &mut Found)
         let total: i128 = balances.iter().filter_map(|(_, balance)| *balance).map(i128::from).sum();
         let &mut (expected, first) = expected.get_or_insert((total, Some(read)));
         if total != expected {
-            found.add("wrong-total", key, || BreachEvidence::Total { read, total, expected, first });
+            found.add_breach("wrong-total", key, || BreachEvidence::Total { read, total, expected, first });
         }
     }
 }

@@ -8,13 +8,13 @@
 //! For a read, only the write that began last of those it shows matters: whatever was acknowledged before that began must
 //! be there. So each read is one look-up and one count, and only a read with too few is looked at twice.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+pub(super) fn check_causal_reverse(object: &ObjectOperations<'_>, found: &mut BreachCollector) {
     let history = object.history;
     let mut writes: FxHashMap<&str, OpId> = FxHashMap::default();
     let mut twice: FxHashSet<&str> = FxHashSet::default();
@@ -31,7 +31,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
         }
     }
     if let Some(element) = twice.iter().min() {
-        found.unclear(format!(
+        found.note_unclear(format!(
             "{element} was written more than once, so that reads do not tell which write they saw"
         ));
         writes.retain(|element, _| !twice.contains(element));
@@ -42,9 +42,12 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
         .map(|&id| (history.operation(id).completed, id))
         .collect();
     acknowledged.sort_unstable();
-    for read in object.done(Function::READ) {
-        let Some(elements) = values::elements(history, history.operation(read).result) else {
-            found.unclear(format!("operation {} returned no list of values", history.index(read)));
+    for read in object.acknowledged_operations(Function::READ) {
+        let Some(elements) = values::parse_elements(history, history.operation(read).result) else {
+            found.note_unclear(format!(
+                "operation {} returned no list of values",
+                history.operation_index(read)
+            ));
             continue;
         };
         found.looked += 1;
@@ -60,7 +63,11 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             continue;
         }
         for &(_, first) in due.iter().filter(|(_, first)| !seen.contains(first)) {
-            found.add("causal-reverse", object.key(), || BreachEvidence::Reversed { first, second, read });
+            found.add_breach("causal-reverse", object.key(), || BreachEvidence::Reversed {
+                first,
+                second,
+                read,
+            });
         }
     }
 }

@@ -7,44 +7,55 @@
 //! The bounds are necessary and not sufficient: a read of 3 lies between 0 and 5, and no single increment of 5 explains
 //! it. The level `linearizable` of the model `counter` decides the rest, by search.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, OpId, ValueId};
 
-pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+pub(super) fn check_counter(object: &ObjectOperations<'_>, found: &mut BreachCollector) {
     let history = object.history;
-    let Some(added) = amounts(object, found) else { return };
+    let Some(added) = collect_amounts(object, found) else { return };
     // Sums of what was acknowledged by position of completion, and of what was asked for by that of invocation.
     let acknowledged = added.iter().filter(|(id, _)| history.operation(*id).completed < u32::MAX);
-    let acknowledged =
-        Sums::of(acknowledged.map(|&(id, by)| (history.operation(id).completed, by)).collect());
-    let asked = Sums::of(added.iter().map(|&(id, by)| (history.operation(id).invoked, by)).collect());
-    for read in object.done(Function::READ) {
+    let acknowledged = CounterPrefixSums::from_amounts(
+        acknowledged.map(|&(id, by)| (history.operation(id).completed, by)).collect(),
+    );
+    let asked = CounterPrefixSums::from_amounts(
+        added.iter().map(|&(id, by)| (history.operation(id).invoked, by)).collect(),
+    );
+    for read in object.acknowledged_operations(Function::READ) {
         let op = history.operation(read);
-        let Some(value) = values::integer(history, op.result).map(i128::from) else {
-            found.unclear(format!("operation {} returned no integer", history.index(read)));
+        let Some(value) = values::parse_integer(history, op.result).map(i128::from) else {
+            found.note_unclear(format!("operation {} returned no integer", history.operation_index(read)));
             continue;
         };
         found.looked += 1;
-        let (sure, may) = (acknowledged.before(op.invoked), asked.before(op.completed));
+        let (sure, may) = (acknowledged.sum_before(op.invoked), asked.sum_before(op.completed));
         let (least, most) = (sure.up + may.down, may.up + sure.down);
         if value < least || value > most {
-            found.add("out-of-bounds", object.key(), || BreachEvidence::Bounds { read, value, least, most });
+            found.add_breach("out-of-bounds", object.key(), || BreachEvidence::Bounds {
+                read,
+                value,
+                least,
+                most,
+            });
         }
     }
 }
 
 /// What may have been added, each with its operation; none where one says no amount.
-fn amounts(object: &Object<'_>, found: &mut Found) -> Option<Vec<(OpId, i64)>> {
+fn collect_amounts(object: &ObjectOperations<'_>, found: &mut BreachCollector) -> Option<Vec<(OpId, i64)>> {
     let history = object.history;
     let mut added = Vec::new();
-    for id in object.possible(Function::ADD).chain(object.possible(Function::INC)) {
+    for id in object.possible_operations(Function::ADD).chain(object.possible_operations(Function::INC)) {
         let value = history.operation(id).value();
-        match if value == ValueId::NULL { Some(1) } else { values::integer(history, value) } {
+        match if value == ValueId::NULL { Some(1) } else { values::parse_integer(history, value) } {
             Some(by) => added.push((id, by)),
             None => {
-                found.unclear(format!("operation {} adds something else than an integer", history.index(id)));
+                found.note_unclear(format!(
+                    "operation {} adds something else than an integer",
+                    history.operation_index(id)
+                ));
                 return None;
             }
         }
@@ -54,21 +65,21 @@ fn amounts(object: &Object<'_>, found: &mut Found) -> Option<Vec<(OpId, i64)>> {
 
 /// What was added up to a position, increments and decrements apart.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct CounterSum {
     up: i128,
     down: i128,
 }
 
-struct Sums {
+struct CounterPrefixSums {
     positions: Vec<u32>,
     /// Up to the position before, one more than there are positions.
-    sums: Vec<Sum>,
+    sums: Vec<CounterSum>,
 }
 
-impl Sums {
-    fn of(mut added: Vec<(u32, i64)>) -> Self {
+impl CounterPrefixSums {
+    fn from_amounts(mut added: Vec<(u32, i64)>) -> Self {
         added.sort_unstable();
-        let mut sums = vec![Sum::default()];
+        let mut sums = vec![CounterSum::default()];
         for &(_, by) in &added {
             let mut sum = sums[sums.len() - 1];
             if by > 0 {
@@ -81,7 +92,7 @@ impl Sums {
         Self { positions: added.into_iter().map(|(position, _)| position).collect(), sums }
     }
 
-    fn before(&self, position: u32) -> Sum {
+    fn sum_before(&self, position: u32) -> CounterSum {
         self.sums[self.positions.partition_point(|&known| known < position)]
     }
 }

@@ -7,7 +7,7 @@ use histories::{Function, History, OpId};
 const TOLD_MAX: usize = 8;
 
 /// What a breach of this name is, as a fragment that fits after "a history with one:".
-pub fn meaning(kind: &str) -> &'static str {
+pub fn describe_kind(kind: &str) -> &'static str {
     match kind {
         "wrong-total" => "a read of all accounts shows another total than the rest",
         "nil-balance" => "an account has no balance",
@@ -42,8 +42,8 @@ pub const KINDS: &[&str] = &[
 ];
 
 /// One breach in one sentence, without a full stop.
-pub fn text(history: &History, breach: &Breach) -> String {
-    let op = |id: &OpId| op(history, *id);
+pub fn describe_breach(history: &History, breach: &Breach) -> String {
+    let op = |id: &OpId| name_operation(history, *id);
     let told = match &breach.evidence {
         BreachEvidence::Total { read, total, expected, first } => {
             let by = match first {
@@ -73,13 +73,13 @@ pub fn text(history: &History, breach: &Breach) -> String {
             op(read)
         ),
         BreachEvidence::Missing { element, known, read, again } => {
-            missing(history, element, [*known, *read], *again)
+            describe_missing(history, element, [*known, *read], *again)
         }
         BreachEvidence::Undelivered { enqueued, empty, swallowed } => {
-            undelivered(history, enqueued, *empty, *swallowed)
+            describe_undelivered(history, enqueued, *empty, *swallowed)
         }
         BreachEvidence::Repeated { element, returned, put_in } => {
-            repeated(history, element, returned, *put_in)
+            describe_repeated(history, element, returned, *put_in)
         }
         BreachEvidence::SameId { id, one, other } => {
             format!("{} and {} both returned {id}", op(one), op(other))
@@ -117,24 +117,29 @@ pub fn text(history: &History, breach: &Breach) -> String {
     }
 }
 
-fn op(history: &History, id: OpId) -> String {
-    format!("operation {}", history.index(id))
+fn name_operation(history: &History, id: OpId) -> String {
+    format!("operation {}", history.operation_index(id))
 }
 
-fn missing(history: &History, element: &str, [known, read]: [OpId; 2], again: Option<OpId>) -> String {
+fn describe_missing(
+    history: &History,
+    element: &str,
+    [known, read]: [OpId; 2],
+    again: Option<OpId>,
+) -> String {
     let showed = if history.function(known) == Function::READ { "showed" } else { "added" };
     let end = match again {
-        Some(again) => format!("{} shows it again", op(history, again)),
+        Some(again) => format!("{} shows it again", name_operation(history, again)),
         None => "no read shows it from then on".to_owned(),
     };
     format!(
         "{} {showed} {element} and had completed before {} began, which lacks it; {end}",
-        op(history, known),
-        op(history, read)
+        name_operation(history, known),
+        name_operation(history, read)
     )
 }
 
-fn undelivered(history: &History, enqueued: &[OpId], empty: OpId, swallowed: usize) -> String {
+fn describe_undelivered(history: &History, enqueued: &[OpId], empty: OpId, swallowed: usize) -> String {
     let swallowed = match swallowed {
         0 => String::new(),
         1 => ", and the one dequeue whose answer never came can have taken only one".to_owned(),
@@ -146,22 +151,25 @@ fn undelivered(history: &History, enqueued: &[OpId], empty: OpId, swallowed: usi
         enqueued.iter().take(TOLD_MAX).map(|&id| history.value_text(history.operation(id).value())).collect();
     format!(
         "{} had been acknowledged when {} began and found the queue empty in the end; {} never came out{swallowed}",
-        some(&elements, enqueued.len()),
-        op(history, empty),
+        join_first(&elements, enqueued.len()),
+        name_operation(history, empty),
         if enqueued.len() == 1 { "it" } else { "they" }
     )
 }
 
-fn repeated(history: &History, element: &str, returned: &[OpId], put_in: usize) -> String {
+fn describe_repeated(history: &History, element: &str, returned: &[OpId], put_in: usize) -> String {
     let indexes: Vec<String> =
-        returned.iter().take(TOLD_MAX).map(|&id| history.index(id).to_string()).collect();
+        returned.iter().take(TOLD_MAX).map(|&id| history.operation_index(id).to_string()).collect();
     let times = if put_in == 1 { "once".to_owned() } else { format!("{put_in} times") };
     let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
-    format!("operations {} returned {element}, which was put in {times}", some(&indexes, returned.len()))
+    format!(
+        "operations {} returned {element}, which was put in {times}",
+        join_first(&indexes, returned.len())
+    )
 }
 
 /// The first of some things, and how many more there are.
-fn some(told: &[&str], count: usize) -> String {
+fn join_first(told: &[&str], count: usize) -> String {
     match count.saturating_sub(told.len()) {
         0 => told.join(", "),
         more => format!("{} and {more} more", told.join(", ")),

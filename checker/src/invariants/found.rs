@@ -5,7 +5,7 @@ use histories::KeyId;
 
 /// What a check has found so far.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct BreachCollector {
     pub(super) breaches: Vec<Breach>,
     pub(super) counts: Vec<(&'static str, u64)>,
     pub(super) unclear: Option<String>,
@@ -17,8 +17,13 @@ pub(super) struct Found {
 /// Breaches of one kind that are kept; the others are counted.
 const BREACHES_MAX: u64 = 100;
 
-impl Found {
-    pub(super) fn add(&mut self, kind: &'static str, key: KeyId, evidence: impl FnOnce() -> BreachEvidence) {
+impl BreachCollector {
+    pub(super) fn add_breach(
+        &mut self,
+        kind: &'static str,
+        key: KeyId,
+        evidence: impl FnOnce() -> BreachEvidence,
+    ) {
         let at = match self.counts.iter().position(|(known, _)| *known == kind) {
             Some(at) => at,
             None => {
@@ -33,7 +38,7 @@ impl Found {
     }
 
     /// Something that leaves open what no breach decides. The first is kept.
-    pub(super) fn unclear(&mut self, reason: String) {
+    pub(super) fn note_unclear(&mut self, reason: String) {
         self.unclear.get_or_insert(reason);
     }
 }

@@ -12,8 +12,8 @@
 //!
 //! Reads may also be micro-operations of a `txn`; then what a transaction wrote itself is left out.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, OpId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -22,24 +22,30 @@ use std::collections::hash_map::Entry;
 /// Keys of a read beyond which pairs would not be cheap any more.
 const KEYS_MAX: usize = 1000;
 
-pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+pub(super) fn check_long_fork(object: &ObjectOperations<'_>, found: &mut BreachCollector) {
     let history = object.history;
     let mut names: FxHashMap<String, u32> = FxHashMap::default();
     // Of each pair of keys, what saw only the first and what saw only the second.
     let mut pairs: FxHashMap<(u32, u32), [Option<OpId>; 2]> = FxHashMap::default();
     let mut forks: FxHashSet<[OpId; 2]> = FxHashSet::default();
-    let mut reads: Vec<OpId> = object.done(Function::READ).chain(object.done(Function::TXN)).collect();
+    let mut reads: Vec<OpId> = object
+        .acknowledged_operations(Function::READ)
+        .chain(object.acknowledged_operations(Function::TXN))
+        .collect();
     reads.sort_unstable();
     for read in reads {
-        let Some(snapshot) = values::snapshot(history, read) else {
-            found.unclear(format!(
+        let Some(snapshot) = values::read_snapshot(history, read) else {
+            found.note_unclear(format!(
                 "operation {} is no read of keys: [[\"r\", key, value], …]",
-                history.index(read)
+                history.operation_index(read)
             ));
             continue;
         };
         if snapshot.len() > KEYS_MAX {
-            found.unclear(format!("operation {} reads more than {KEYS_MAX} keys", history.index(read)));
+            found.note_unclear(format!(
+                "operation {} reads more than {KEYS_MAX} keys",
+                history.operation_index(read)
+            ));
             continue;
         }
         found.looked += u64::from(!snapshot.is_empty());
@@ -64,7 +70,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
                     continue;
                 }
                 let (seen, unseen) = if *x_seen { (x_name, y_name) } else { (y_name, x_name) };
-                found.add("long-fork", object.key(), || BreachEvidence::Fork {
+                found.add_breach("long-fork", object.key(), || BreachEvidence::Fork {
                     one: other,
                     other: read,
                     x: unseen.clone(),

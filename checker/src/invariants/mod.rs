@@ -31,7 +31,7 @@ mod values;
 
 use claims::{BankRules, Invariant, Limits, Reason, Verdict};
 pub use claims::{Breach, BreachEvidence};
-use found::Found;
+use found::BreachCollector;
 use histories::{Function, History, KeyId, OpId, Outcome};
 
 /// The answer to one check.
@@ -50,77 +50,81 @@ pub struct InvariantAnswer {
 /// Decides one check.
 ///
 /// When the stop flag of `limits` is set it ends within a fraction of a second, and the answer is *unknown*.
-pub fn check(
+pub fn check_invariant(
     history: &History,
     check: Invariant,
     options: &BankRules,
     limits: &Limits<'_>,
 ) -> InvariantAnswer {
-    let mut found = Found::default();
+    let mut found = BreachCollector::default();
     if check.needs_real_time() && !history.has_real_time() {
-        found.unclear(claims::NO_REAL_TIME.to_owned());
+        found.note_unclear(claims::NO_REAL_TIME.to_owned());
     } else {
-        for operations in objects(history) {
-            let object = Object { history, operations: &operations, limits };
+        for operations in group_by_object(history) {
+            let object = ObjectOperations { history, operations: &operations, limits };
             match check {
-                Invariant::Bank => bank::check(&object, options, &mut found),
-                Invariant::Set => set::check(&object, &mut found),
-                Invariant::SetFull => set_full::check(&object, false, &mut found),
-                Invariant::SetFullLinearizable => set_full::check(&object, true, &mut found),
-                Invariant::Counter => counter::check(&object, &mut found),
-                Invariant::TotalQueue => total_queue::check(&object, false, &mut found),
-                Invariant::AtMostOnce => total_queue::check(&object, true, &mut found),
-                Invariant::UniqueIds => unique_ids::check(&object, &mut found),
-                Invariant::LongFork => long_fork::check(&object, &mut found),
-                Invariant::Monotonic => monotonic::check(&object, &mut found),
-                Invariant::CausalReverse => causal_reverse::check(&object, &mut found),
+                Invariant::Bank => bank::check_bank(&object, options, &mut found),
+                Invariant::Set => set::check_set(&object, &mut found),
+                Invariant::SetFull => set_full::check_full_set(&object, false, &mut found),
+                Invariant::SetFullLinearizable => set_full::check_full_set(&object, true, &mut found),
+                Invariant::Counter => counter::check_counter(&object, &mut found),
+                Invariant::TotalQueue => total_queue::check_total_queue(&object, false, &mut found),
+                Invariant::AtMostOnce => total_queue::check_total_queue(&object, true, &mut found),
+                Invariant::UniqueIds => unique_ids::check_unique_ids(&object, &mut found),
+                Invariant::LongFork => long_fork::check_long_fork(&object, &mut found),
+                Invariant::Monotonic => monotonic::check_monotonic(&object, &mut found),
+                Invariant::CausalReverse => causal_reverse::check_causal_reverse(&object, &mut found),
             }
         }
     }
-    if limits.stopped() {
+    if limits.stop_requested() {
         // What was broken off half way has seen some operations and not others.
-        found = Found::default();
-        found.unclear(Limits::STOPPED.to_owned());
+        found = BreachCollector::default();
+        found.note_unclear(Limits::STOPPED.to_owned());
     }
-    found.answer(check)
+    found.into_answer(check)
 }
 
 /// The operations on one object.
-pub(crate) struct Object<'a> {
+pub(crate) struct ObjectOperations<'a> {
     limits: &'a Limits<'a>,
     pub(crate) history: &'a History,
     /// In order of invocation.
     pub(crate) operations: &'a [OpId],
 }
 
-impl Object<'_> {
+impl ObjectOperations<'_> {
     /// The object.
     fn key(&self) -> KeyId {
         self.history.key(self.operations[0])
     }
 
     /// What ended `ok` of one function, in order of invocation.
-    fn done(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
-        self.of(function).filter(|&id| self.history.outcome(id) == Outcome::Ok)
+    fn acknowledged_operations(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
+        self.operations_of(function).filter(|&id| self.history.outcome(id) == Outcome::Ok)
     }
 
     /// What may have taken effect of one function, in order of invocation.
-    fn possible(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
-        self.of(function).filter(|&id| self.history.outcome(id) != Outcome::Fail)
+    fn possible_operations(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
+        self.operations_of(function).filter(|&id| self.history.outcome(id) != Outcome::Fail)
     }
 
     /// The items, until the caller asks to stop: then what is made of them is thrown away.
-    fn watched<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
-        items.enumerate().take_while(|(at, _)| at & 0xff != 0 || !self.limits.stopped()).map(|(_, item)| item)
+    fn until_stopped<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
+        items
+            .enumerate()
+            .take_while(|(at, _)| at & 0xff != 0 || !self.limits.stop_requested())
+            .map(|(_, item)| item)
     }
 
-    fn of(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
-        self.watched(self.operations.iter().copied()).filter(move |&id| self.history.function(id) == function)
+    fn operations_of(&self, function: Function) -> impl Iterator<Item = OpId> + '_ {
+        self.until_stopped(self.operations.iter().copied())
+            .filter(move |&id| self.history.function(id) == function)
     }
 }
 
 /// The operations of each object, objects in order of first appearance.
-fn objects(history: &History) -> Vec<Vec<OpId>> {
+fn group_by_object(history: &History) -> Vec<Vec<OpId>> {
     let mut places = vec![usize::MAX; history.keys.len()];
     let mut objects: Vec<Vec<OpId>> = Vec::new();
     for id in history.ids() {
@@ -134,8 +138,8 @@ fn objects(history: &History) -> Vec<Vec<OpId>> {
     objects
 }
 
-impl Found {
-    fn answer(self, check: Invariant) -> InvariantAnswer {
+impl BreachCollector {
+    fn into_answer(self, check: Invariant) -> InvariantAnswer {
         let verdict = match (self.breaches.is_empty(), self.unclear) {
             (false, _) => Verdict::Violated(self.breaches),
             (true, Some(reason)) => Verdict::Unknown(Reason { reason }),

@@ -8,8 +8,8 @@
 //! A read returns an integer, or a map from register to integer. Reads of one session that overlap are in no order.
 //! A negative `add` makes the question senseless, and the answer unknown.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, OpId, SessionId};
 use rustc_hash::FxHashMap;
@@ -17,22 +17,26 @@ use rustc_hash::FxHashMap;
 /// Up to the completion at this position: the greatest value so far, and who returned it.
 type Greatest = (u32, i64, OpId);
 
-pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+pub(super) fn check_monotonic(object: &ObjectOperations<'_>, found: &mut BreachCollector) {
     let history = object.history;
-    for id in object.possible(Function::ADD).chain(object.possible(Function::INC)) {
-        if values::integer(history, history.operation(id).value()).is_some_and(|by| by < 0) {
-            return found.unclear(format!("operation {} makes the register less", history.index(id)));
+    for id in object.possible_operations(Function::ADD).chain(object.possible_operations(Function::INC)) {
+        if values::parse_integer(history, history.operation(id).value()).is_some_and(|by| by < 0) {
+            return found
+                .note_unclear(format!("operation {} makes the register less", history.operation_index(id)));
         }
     }
     // What each session has seen of each register.
     let mut seen: FxHashMap<(SessionId, Option<String>), Vec<Greatest>> = FxHashMap::default();
-    let mut reads: Vec<OpId> = object.done(Function::READ).collect();
+    let mut reads: Vec<OpId> = object.acknowledged_operations(Function::READ).collect();
     reads.sort_by_key(|&id| history.operation(id).completed);
     for later in reads {
         let op = history.operation(later);
-        let Some(registers) = values::registers(history, op.result) else {
+        let Some(registers) = values::parse_registers(history, op.result) else {
             if history.value_text(op.result) != "null" {
-                found.unclear(format!("operation {} returned no integer", history.index(later)));
+                found.note_unclear(format!(
+                    "operation {} returned no integer",
+                    history.operation_index(later)
+                ));
             }
             continue;
         };
@@ -43,7 +47,7 @@ pub(super) fn check(object: &Object<'_>, found: &mut Found) {
             if let Some(&(_, from, earlier)) = before.checked_sub(1).map(|at| &seen[at])
                 && from > to
             {
-                found.add("non-monotonic", object.key(), || BreachEvidence::Backwards {
+                found.add_breach("non-monotonic", object.key(), || BreachEvidence::Backwards {
                     earlier,
                     later,
                     register,

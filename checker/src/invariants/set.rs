@@ -7,42 +7,48 @@
 //!
 //! Where no read ended `ok`, nothing is known of what was kept.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, History, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(super) fn check(object: &Object<'_>, found: &mut Found) {
+pub(super) fn check_set(object: &ObjectOperations<'_>, found: &mut BreachCollector) {
     let history = object.history;
-    let adds = Adds::of(object, &[Function::ADD]);
-    let last = object.done(Function::READ).max_by_key(|&id| history.operation(id).completed);
+    let adds = Adds::from_object(object, &[Function::ADD]);
+    let last =
+        object.acknowledged_operations(Function::READ).max_by_key(|&id| history.operation(id).completed);
     let Some(read) = last else {
         if !adds.by_element.is_empty() {
-            found.unclear("the set was never read".to_owned());
+            found.note_unclear("the set was never read".to_owned());
         }
         return;
     };
-    let Some(elements) = values::elements(history, history.operation(read).result) else {
-        return found.unclear(format!("operation {} returned no list of elements", history.index(read)));
+    let Some(elements) = values::parse_elements(history, history.operation(read).result) else {
+        return found.note_unclear(format!(
+            "operation {} returned no list of elements",
+            history.operation_index(read)
+        ));
     };
     found.looked += 1;
     let began = history.operation(read).invoked;
-    let others = object.done(Function::READ).filter(|&other| history.operation(other).completed > began);
-    let others = others.filter_map(|other| values::elements(history, history.operation(other).result));
+    let others = object
+        .acknowledged_operations(Function::READ)
+        .filter(|&other| history.operation(other).completed > began);
+    let others = others.filter_map(|other| values::parse_elements(history, history.operation(other).result));
     let there: FxHashSet<&str> = others.flatten().collect();
     let mut recovered = 0;
     for &element in &adds.in_order {
         let add = &adds.by_element[element];
         match add.acknowledged.filter(|&id| history.operation(id).precedes(&history.operation(read))) {
-            Some(known) if !there.contains(element) => found.add("lost", object.key(), || {
+            Some(known) if !there.contains(element) => found.add_breach("lost", object.key(), || {
                 BreachEvidence::Missing { element: element.to_owned(), known, read, again: None }
             }),
             Some(_) => {}
             None => recovered += u64::from(there.contains(element) && add.acknowledged.is_none()),
         }
     }
-    adds.written(object, read, &elements, found);
+    adds.report_unwritten(object, read, &elements, found);
     if recovered > 0 {
         found
             .remarks
@@ -69,7 +75,7 @@ pub(super) struct Adds<'a> {
 }
 
 impl<'a> Adds<'a> {
-    pub(super) fn of(object: &Object<'a>, functions: &[Function]) -> Self {
+    pub(super) fn from_object(object: &ObjectOperations<'a>, functions: &[Function]) -> Self {
         let history: &'a History = object.history;
         let mut adds = Adds { by_element: FxHashMap::default(), in_order: Vec::new() };
         let operations = object.operations.iter().copied();
@@ -97,7 +103,13 @@ impl<'a> Adds<'a> {
     }
 
     /// Reports the elements of a read that nobody can have added by its end.
-    pub(super) fn written(&self, object: &Object<'_>, read: OpId, elements: &[&str], found: &mut Found) {
+    pub(super) fn report_unwritten(
+        &self,
+        object: &ObjectOperations<'_>,
+        read: OpId,
+        elements: &[&str],
+        found: &mut BreachCollector,
+    ) {
         let history = object.history;
         let completed = history.operation(read).completed;
         for &element in elements {
@@ -113,7 +125,7 @@ impl<'a> Adds<'a> {
                 (later, _) => ("unexpected", later),
             };
             let evidence = || BreachEvidence::Unwritten { element: element.to_owned(), read, writer };
-            found.add(kind, object.key(), evidence);
+            found.add_breach(kind, object.key(), evidence);
         }
     }
 }

@@ -13,41 +13,49 @@
 //! Missing elements are looked for only in reads that have too few of the known ones: O(n log n + what was read +
 //! misses · elements).
 
-use super::found::Found;
+use super::found::BreachCollector;
 use super::set::Adds;
-use super::{Object, values};
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, History, OpId};
 use rustc_hash::FxHashMap;
 
-pub(super) fn check(object: &Object<'_>, linearizable: bool, found: &mut Found) {
+pub(super) fn check_full_set(object: &ObjectOperations<'_>, linearizable: bool, found: &mut BreachCollector) {
     let history = object.history;
-    let adds = Adds::of(object, &[Function::ADD]);
+    let adds = Adds::from_object(object, &[Function::ADD]);
     let mut reads = Vec::new();
-    for read in object.done(Function::READ) {
-        match values::elements(history, history.operation(read).result) {
+    for read in object.acknowledged_operations(Function::READ) {
+        match values::parse_elements(history, history.operation(read).result) {
             Some(elements) => reads.push((read, elements)),
-            None => found.unclear(format!("operation {} returned no list of elements", history.index(read))),
+            None => found.note_unclear(format!(
+                "operation {} returned no list of elements",
+                history.operation_index(read)
+            )),
         }
     }
     if reads.is_empty() && !adds.by_element.is_empty() {
-        found.unclear("the set was never read".to_owned());
+        found.note_unclear("the set was never read".to_owned());
     }
     found.looked += reads.len() as u64;
     for (read, elements) in &mut reads {
-        adds.written(object, *read, elements, found);
-        doubled(object, *read, elements, found);
+        adds.report_unwritten(object, *read, elements, found);
+        report_duplicates(object, *read, elements, found);
     }
-    let tracks = tracks(history, &adds, &reads);
-    report(object, tracks, linearizable, found);
+    let tracks = build_tracks(history, &adds, &reads);
+    report_missing_elements(object, tracks, linearizable, found);
 }
 
 /// Reports what is in a read more than once, and leaves each element once, sorted.
-fn doubled(object: &Object<'_>, read: OpId, elements: &mut Vec<&str>, found: &mut Found) {
+fn report_duplicates(
+    object: &ObjectOperations<'_>,
+    read: OpId,
+    elements: &mut Vec<&str>,
+    found: &mut BreachCollector,
+) {
     elements.sort_unstable();
     for group in elements.chunk_by(|a, b| a == b).filter(|group| group.len() > 1) {
         let (element, times) = (group[0].to_owned(), group.len());
-        found.add("duplicated", object.key(), || BreachEvidence::Doubled { element, read, times });
+        found.add_breach("duplicated", object.key(), || BreachEvidence::Doubled { element, read, times });
     }
     elements.dedup();
 }
@@ -64,7 +72,7 @@ struct Track<'a> {
 }
 
 /// Every element that was known at some time, in order of that time.
-fn tracks<'a>(history: &History, adds: &Adds<'a>, reads: &[(OpId, Vec<&'a str>)]) -> Vec<Track<'a>> {
+fn build_tracks<'a>(history: &History, adds: &Adds<'a>, reads: &[(OpId, Vec<&'a str>)]) -> Vec<Track<'a>> {
     let completed = |id: OpId| history.operation(id).completed;
     let mut known: FxHashMap<&str, (OpId, Option<OpId>)> = FxHashMap::default();
     for (element, add) in &adds.by_element {
@@ -107,7 +115,12 @@ fn tracks<'a>(history: &History, adds: &Adds<'a>, reads: &[(OpId, Vec<&'a str>)]
     tracks
 }
 
-fn report(object: &Object<'_>, tracks: Vec<Track<'_>>, linearizable: bool, found: &mut Found) {
+fn report_missing_elements(
+    object: &ObjectOperations<'_>,
+    tracks: Vec<Track<'_>>,
+    linearizable: bool,
+    found: &mut BreachCollector,
+) {
     let history = object.history;
     let (mut stale, mut longest, mut never_read) = (0_u64, None, 0_u64);
     for track in tracks {
@@ -117,12 +130,12 @@ fn report(object: &Object<'_>, tracks: Vec<Track<'_>>, linearizable: bool, found
         let again = seen.filter(|&seen| history.operation(seen).completed > began);
         let evidence = || BreachEvidence::Missing { element: element.to_owned(), known, read, again };
         match again {
-            None => found.add("lost", object.key(), evidence),
+            None => found.add_breach("lost", object.key(), evidence),
             Some(_) => {
                 stale += 1;
                 longest = longest.max(late_ns(history, known, read));
                 if linearizable {
-                    found.add("stale", object.key(), evidence);
+                    found.add_breach("stale", object.key(), evidence);
                 }
             }
         }

@@ -12,24 +12,24 @@
 //!
 //! Elements with one value are counted, and those that came out are taken for those that had the least time.
 
-use super::found::Found;
-use super::{Object, values};
+use super::found::BreachCollector;
+use super::{ObjectOperations, values};
 use claims::BreachEvidence;
 use histories::{Function, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
 /// One value: who put it in and what returned it.
 #[derive(Default)]
-struct Element {
+struct QueueElement {
     acknowledged: Vec<OpId>,
     possible: Vec<OpId>,
     failed: Option<OpId>,
     returned: Vec<OpId>,
 }
 
-pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
+pub(super) fn check_total_queue(object: &ObjectOperations<'_>, once: bool, found: &mut BreachCollector) {
     let history = object.history;
-    let mut elements: FxHashMap<&str, Element> = FxHashMap::default();
+    let mut elements: FxHashMap<&str, QueueElement> = FxHashMap::default();
     // What showed the queue empty, and the dequeues and drains whose answers never came.
     let (mut empty, mut swallowed, mut drained) = (Vec::new(), Vec::new(), Vec::new());
     for &id in object.operations {
@@ -50,12 +50,14 @@ pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
             (Function::DEQUEUE, Outcome::Ok) => {
                 elements.entry(history.value_text(op.result)).or_default().returned.push(id);
             }
-            (Function::DRAIN, Outcome::Ok) => match values::elements(history, op.result) {
+            (Function::DRAIN, Outcome::Ok) => match values::parse_elements(history, op.result) {
                 Some(list) => {
                     list.iter().for_each(|text| elements.entry(text).or_default().returned.push(id));
                     empty.push(id);
                 }
-                None => found.unclear(format!("operation {} returned no list", history.index(id))),
+                None => {
+                    found.note_unclear(format!("operation {} returned no list", history.operation_index(id)))
+                }
             },
             (Function::DEQUEUE, Outcome::Info) => swallowed.push(op.invoked),
             (Function::DRAIN, Outcome::Info) => drained.push(op.invoked),
@@ -70,12 +72,19 @@ pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
     });
     let mut twice = 0;
     for name in &names {
-        twice += came_out(object, name, elements.get_mut(name).expect("its own key"), once, found);
+        twice += report_unexplained_elements(
+            object,
+            name,
+            elements.get_mut(name).expect("its own key"),
+            once,
+            found,
+        );
     }
     if twice > 0 && !once {
         found.remarks.push(format!("{twice} times an element came out more often than it was put in"));
     }
-    let unacknowledged = |element: &&Element| element.acknowledged.is_empty() && !element.returned.is_empty();
+    let unacknowledged =
+        |element: &&QueueElement| element.acknowledged.is_empty() && !element.returned.is_empty();
     let recovered =
         elements.values().filter(|element| !element.possible.is_empty()).filter(unacknowledged).count();
     if recovered > 0 {
@@ -83,12 +92,18 @@ pub(super) fn check(object: &Object<'_>, once: bool, found: &mut Found) {
             .remarks
             .push(format!("{recovered} elements came out although their enqueues were not acknowledged"));
     }
-    let left = names.iter().flat_map(|name| left(object, &elements[name])).collect();
-    lost(object, left, &empty, &swallowed, drained.first().copied(), found);
+    let left = names.iter().flat_map(|name| undelivered_enqueues(object, &elements[name])).collect();
+    report_lost_elements(object, left, &empty, &swallowed, drained.first().copied(), found);
 }
 
 /// Reports what came out and cannot have been put in; how many times something came out too often.
-fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, found: &mut Found) -> u64 {
+fn report_unexplained_elements(
+    object: &ObjectOperations<'_>,
+    name: &str,
+    element: &mut QueueElement,
+    once: bool,
+    found: &mut BreachCollector,
+) -> u64 {
     let history = object.history;
     let key = object.key();
     element.returned.sort_by_key(|&id| history.operation(id).completed);
@@ -100,12 +115,16 @@ fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, 
             let writer = element.possible.first().copied().or(element.failed);
             let aborted = element.possible.is_empty() && element.failed.is_some();
             let kind = if aborted { "aborted-read" } else { "unexpected" };
-            found.add(kind, key, || BreachEvidence::Unwritten { element: name.to_owned(), read, writer });
+            found.add_breach(kind, key, || BreachEvidence::Unwritten {
+                element: name.to_owned(),
+                read,
+                writer,
+            });
         } else if put_in <= at {
             twice += 1;
             if once {
                 let returned = element.returned[..=at].to_vec();
-                found.add("duplicated", key, || BreachEvidence::Repeated {
+                found.add_breach("duplicated", key, || BreachEvidence::Repeated {
                     element: name.to_owned(),
                     returned,
                     put_in,
@@ -117,19 +136,19 @@ fn came_out(object: &Object<'_>, name: &str, element: &mut Element, once: bool, 
 }
 
 /// The acknowledged enqueues of a value that did not come out: those acknowledged last, which had the least time to.
-fn left(object: &Object<'_>, element: &Element) -> Vec<OpId> {
+fn undelivered_enqueues(object: &ObjectOperations<'_>, element: &QueueElement) -> Vec<OpId> {
     let mut acknowledged = element.acknowledged.clone();
     acknowledged.sort_by_key(|&id| object.history.operation(id).completed);
     acknowledged.split_off(element.returned.len().min(acknowledged.len()))
 }
 
-fn lost(
-    object: &Object<'_>,
+fn report_lost_elements(
+    object: &ObjectOperations<'_>,
     left: Vec<OpId>,
     empty: &[OpId],
     swallowed: &[u32],
     drained: Option<u32>,
-    found: &mut Found,
+    found: &mut BreachCollector,
 ) {
     let history = object.history;
     // By invocation, with the one that completes first of it and all after it.
@@ -161,7 +180,7 @@ fn lost(
         if last && at + 1 > swallowed && drained.is_none_or(|began| began >= deadline) {
             let enqueued = due[..=at].iter().map(|&(_, id, _)| id).collect();
             let evidence = || BreachEvidence::Undelivered { enqueued, empty, swallowed };
-            return found.add("lost", object.key(), evidence);
+            return found.add_breach("lost", object.key(), evidence);
         }
     }
     let explained = due.len();

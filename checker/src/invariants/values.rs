@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The elements of a list that was read, as JSON; none of anything else. `null` is the empty list.
-pub(super) fn elements(history: &History, value: ValueId) -> Option<Vec<&str>> {
+pub(super) fn parse_elements(history: &History, value: ValueId) -> Option<Vec<&str>> {
     if value == ValueId::NULL {
         return Some(Vec::new());
     }
@@ -17,12 +17,12 @@ pub(super) fn elements(history: &History, value: ValueId) -> Option<Vec<&str>> {
 }
 
 /// An integer.
-pub(super) fn integer(history: &History, value: ValueId) -> Option<i64> {
+pub(super) fn parse_integer(history: &History, value: ValueId) -> Option<i64> {
     history.value_text(value).parse().ok()
 }
 
 /// The accounts of a bank with what each holds, from a map or a list by number; none of anything else.
-pub(super) fn balances(history: &History, value: ValueId) -> Option<Vec<(String, Option<i64>)>> {
+pub(super) fn parse_balances(history: &History, value: ValueId) -> Option<Vec<(String, Option<i64>)>> {
     let text = history.value_text(value);
     if text.starts_with('[') {
         let list: Vec<Option<i64>> = serde_json::from_str(text).ok()?;
@@ -33,8 +33,8 @@ pub(super) fn balances(history: &History, value: ValueId) -> Option<Vec<(String,
 }
 
 /// Numbers by register: of an integer, one without a name.
-pub(super) fn registers(history: &History, value: ValueId) -> Option<Vec<(Option<String>, i64)>> {
-    if let Some(number) = integer(history, value) {
+pub(super) fn parse_registers(history: &History, value: ValueId) -> Option<Vec<(Option<String>, i64)>> {
+    if let Some(number) = parse_integer(history, value) {
         return Some(vec![(None, number)]);
     }
     let map: BTreeMap<String, Option<i64>> = serde_json::from_str(history.value_text(value)).ok()?;
@@ -43,11 +43,11 @@ pub(super) fn registers(history: &History, value: ValueId) -> Option<Vec<(Option
 
 /// What a transaction read from others: keys as JSON, and whether each had been written. From micro-operations, of a
 /// `txn` or as the value of a `read`; none of anything else.
-pub(super) fn snapshot(history: &History, id: OpId) -> Option<Vec<(String, bool)>> {
+pub(super) fn read_snapshot(history: &History, id: OpId) -> Option<Vec<(String, bool)>> {
     if let Argument::Micros(range) = history.argument(id) {
         let micros = &history.micros()[range];
         let own =
-            |at: usize| micros[..at].iter().any(|micro| writes(micro.kind) && micro.key == micros[at].key);
+            |at: usize| micros[..at].iter().any(|micro| is_write(micro.kind) && micro.key == micros[at].key);
         let read = |at: usize| match micros[at].kind {
             MicroKind::Read => Some(micros[at].value() != ValueId::NULL),
             MicroKind::ReadList => Some(!history.list(micros[at].list()).is_empty()),
@@ -69,6 +69,6 @@ pub(super) fn snapshot(history: &History, id: OpId) -> Option<Vec<(String, bool)
     Some(micros.into_iter().map(|(_, key, value)| (key.get().to_owned(), written(value))).collect())
 }
 
-fn writes(kind: MicroKind) -> bool {
+fn is_write(kind: MicroKind) -> bool {
     matches!(kind, MicroKind::Write | MicroKind::Append)
 }

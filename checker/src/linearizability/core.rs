@@ -13,10 +13,10 @@
 //! So what is left being impossible makes the whole impossible. [`crate::evidence`] checks each of these rules
 //! again on the finished core, and tries every order of it.
 
-use super::frontier::{self, Frontier, Width};
-use super::register::{Access, Step};
-use super::search::{self, Search, Timed};
-use super::zones::{self, Zones};
+use super::frontier::{self, FrontierResult, FrontierWidth};
+use super::register::{Access, RegisterStep};
+use super::search::{self, CallSearchResult, TimedCall};
+use super::zones::{self, ZonesResult};
 use claims::specification::Specification;
 use claims::{Core, Limits};
 use histories::{KeyId, NEVER, OpId, ValueId};
@@ -35,27 +35,32 @@ const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 /// A smallest core of steps that are known to be impossible for a register that holds `initial` at first.
 ///
 /// `values` are known to be enough to show it, if given; `dead` is a response up to which it shows, if known.
-pub(super) fn of_register(
+pub(super) fn shrink_register_core(
     key: KeyId,
     conditions: Conditions,
-    steps: &[Step],
+    steps: &[RegisterStep],
     initial: ValueId,
     values: Option<&[ValueId]>,
     dead: Option<u32>,
 ) -> Core {
-    let mut part =
-        Part { steps: steps.to_vec(), conditions, from: None, initials: vec![initial], effort: EFFORT };
+    let mut part = RegisterPart {
+        steps: steps.to_vec(),
+        conditions,
+        from: None,
+        initials: vec![initial],
+        effort: EFFORT,
+    };
     if let (Some(values), Conditions::MayGo) = (values, conditions) {
-        let mut few = part.only(&values.iter().copied().collect());
+        let mut few = part.restricted_to_values(&values.iter().copied().collect());
         if few.is_impossible() {
             part = few;
         }
     }
     if let Some(dead) = dead {
-        part.end_at(dead);
-        part = part.windowed();
+        part.cut_after(dead);
+        part = part.into_latest_window();
     }
-    part.reduce();
+    part.reduce_all();
     let (place, left): (FxHashMap<OpId, Access>, _) =
         (steps.iter().map(|step| (step.id, step.access)).collect(), part.steps.iter());
     Core {
@@ -79,8 +84,8 @@ pub(super) enum Conditions {
 
 /// Part of the steps of a register, under weaker conditions.
 #[derive(Clone)]
-struct Part {
-    steps: Vec<Step>,
+struct RegisterPart {
+    steps: Vec<RegisterStep>,
     conditions: Conditions,
     from: Option<u32>,
     initials: Vec<ValueId>,
@@ -88,7 +93,7 @@ struct Part {
     effort: u64,
 }
 
-impl Part {
+impl RegisterPart {
     /// Whether no order explains the part. False too when the effort has run out before that is known.
     fn is_impossible(&mut self) -> bool {
         self.effort = self.effort.saturating_sub(self.steps.len() as u64);
@@ -96,19 +101,19 @@ impl Part {
             return false;
         }
         if let [initial] = self.initials[..] {
-            match zones::decide(&self.wanted_steps(), initial) {
-                Zones::Conflict(_) => return true,
-                Zones::Order(_) => return false,
-                Zones::Ambiguous => {}
+            match zones::decide_by_zones(&self.wanted_steps(), initial) {
+                ZonesResult::Conflict(_) => return true,
+                ZonesResult::Order(_) => return false,
+                ZonesResult::Ambiguous => {}
             }
         }
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: self.effort.min(EFFORT / 10), bytes: 256 << 20, stop: &stop };
         let steps = self.wanted_steps();
-        for width in [Width::Loose, Width::Relaxed, Width::Whole] {
-            let (found, spent) = frontier::decide(&steps, &self.initials, width, &limits);
+        for width in [FrontierWidth::Loose, FrontierWidth::Relaxed, FrontierWidth::Whole] {
+            let (found, spent) = frontier::decide_by_frontier(&steps, &self.initials, width, &limits);
             self.effort = self.effort.saturating_sub(spent);
-            if let Frontier::Dead(_) = found {
+            if let FrontierResult::Dead(_) = found {
                 return true;
             }
         }
@@ -116,7 +121,7 @@ impl Part {
     }
 
     /// Takes the other part for this one if that is impossible too. Either way its effort was spent.
-    fn try_part(&mut self, mut other: Part) -> bool {
+    fn replace_if_impossible(&mut self, mut other: RegisterPart) -> bool {
         let smaller = other.is_impossible();
         self.effort = other.effort;
         if smaller {
@@ -125,37 +130,37 @@ impl Part {
         smaller
     }
 
-    fn wanted_steps(&self) -> Vec<Step> {
+    fn wanted_steps(&self) -> Vec<RegisterStep> {
         let mut steps = self.steps.clone();
-        super::register::drop_unwanted(&mut steps);
+        super::register::drop_unwanted_steps(&mut steps);
         steps
     }
 
     /// Leaves out what is not about these values.
-    fn only(&self, values: &FxHashSet<ValueId>) -> Part {
-        let about = |step: &Step| match step.access {
+    fn restricted_to_values(&self, values: &FxHashSet<ValueId>) -> RegisterPart {
+        let about = |step: &RegisterStep| match step.access {
             Access::Read(value) | Access::Write(value) if !values.contains(&value) => None,
             Access::Cas(old, new) if !values.contains(&old) => {
-                values.contains(&new).then_some(Step { access: Access::Write(new), ..*step })
+                values.contains(&new).then_some(RegisterStep { access: Access::Write(new), ..*step })
             }
             _ => Some(*step),
         };
-        Part { steps: self.steps.iter().filter_map(about).collect(), ..self.clone() }
+        RegisterPart { steps: self.steps.iter().filter_map(about).collect(), ..self.clone() }
     }
 
     /// Ends the part with the response at a position.
-    fn end_at(&mut self, position: u32) {
+    fn cut_after(&mut self, position: u32) {
         self.steps.retain_mut(|step| {
             let is_open = step.returned > position;
             if is_open {
                 step.returned = NEVER;
             }
-            step.invoked < position && (!is_open || step.written().is_some())
+            step.invoked < position && (!is_open || step.written_value().is_some())
         });
     }
 
     /// Begins the part at the latest moment from which it is still impossible, whatever the register held.
-    fn windowed(mut self) -> Part {
+    fn into_latest_window(mut self) -> RegisterPart {
         if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
             return self;
         }
@@ -166,9 +171,9 @@ impl Part {
         let mut back = 8;
         let found = loop {
             let Some(at) = invocations.len().checked_sub(back) else {
-                return Part { effort: self.effort, ..whole };
+                return RegisterPart { effort: self.effort, ..whole };
             };
-            if self.try_part(whole.beginning_at(invocations[at], self.effort)) {
+            if self.replace_if_impossible(whole.window_from(invocations[at], self.effort)) {
                 break at;
             }
             back *= 2;
@@ -176,7 +181,7 @@ impl Part {
         let (mut works, mut fails) = (found, (found + back / 2).min(invocations.len()));
         while works + 1 < fails {
             let middle = works.midpoint(fails);
-            if self.try_part(whole.beginning_at(invocations[middle], self.effort)) {
+            if self.replace_if_impossible(whole.window_from(invocations[middle], self.effort)) {
                 works = middle;
             } else {
                 fails = middle;
@@ -185,29 +190,30 @@ impl Part {
         self
     }
 
-    fn beginning_at(&self, from: u32, effort: u64) -> Part {
-        let mut steps: Vec<Step> = self.steps.iter().filter(|step| step.returned >= from).copied().collect();
+    fn window_from(&self, from: u32, effort: u64) -> RegisterPart {
+        let mut steps: Vec<RegisterStep> =
+            self.steps.iter().filter(|step| step.returned >= from).copied().collect();
         steps.retain_mut(|step| {
             let is_open = step.invoked < from;
             if is_open {
                 step.returned = NEVER;
             }
-            !is_open || step.written().is_some()
+            !is_open || step.written_value().is_some()
         });
-        let wanted: FxHashSet<ValueId> = steps.iter().filter_map(Step::wanted).collect();
+        let wanted: FxHashSet<ValueId> = steps.iter().filter_map(RegisterStep::wanted_value).collect();
         let mut initials: Vec<ValueId> = wanted.into_iter().collect();
         initials.sort_unstable();
         initials.push(OTHER);
-        Part { steps, from: Some(from), initials, effort, conditions: self.conditions }
+        RegisterPart { steps, from: Some(from), initials, effort, conditions: self.conditions }
     }
 
     /// Leaves out all that can be left out, large pieces first, until nothing more can.
-    fn reduce(&mut self) {
+    fn reduce_all(&mut self) {
         loop {
             let before = self.steps.len();
             self.reduce_values();
             self.reduce_steps();
-            if !self.weaken() && self.steps.len() == before {
+            if !self.weaken_conditions() && self.steps.len() == before {
                 return;
             }
         }
@@ -221,8 +227,11 @@ impl Part {
             return;
         }
         let mut values: Vec<ValueId> = {
-            let all: FxHashSet<ValueId> =
-                self.steps.iter().flat_map(|s| s.wanted().into_iter().chain(s.written())).collect();
+            let all: FxHashSet<ValueId> = self
+                .steps
+                .iter()
+                .flat_map(|s| s.wanted_value().into_iter().chain(s.written_value()))
+                .collect();
             all.into_iter().collect()
         };
         values.sort_unstable();
@@ -232,7 +241,7 @@ impl Part {
             while at < values.len() {
                 let end = (at + piece).min(values.len());
                 let kept: Vec<ValueId> = [&values[..at], &values[end..]].concat();
-                if self.try_part(self.only(&kept.iter().copied().collect())) {
+                if self.replace_if_impossible(self.restricted_to_values(&kept.iter().copied().collect())) {
                     values = kept;
                 } else {
                     at = end;
@@ -249,8 +258,8 @@ impl Part {
             let mut at = 0;
             while at < self.steps.len() {
                 let end = (at + piece).min(self.steps.len());
-                let (few, before) = (self.without(at..end), self.steps.len());
-                if few.steps.len() < before && self.try_part(few) {
+                let (few, before) = (self.without_steps(at..end), self.steps.len());
+                if few.steps.len() < before && self.replace_if_impossible(few) {
                     at = end - (before - self.steps.len());
                 } else {
                     at = end;
@@ -260,24 +269,24 @@ impl Part {
         }
     }
 
-    fn without(&self, range: std::ops::Range<usize>) -> Part {
+    fn without_steps(&self, range: std::ops::Range<usize>) -> RegisterPart {
         // Compare-and-sets stay, and want what they want, even inside the range.
         let stays = |at: &usize| !range.contains(at) || matches!(self.steps[*at].access, Access::Cas(..));
         let rest = (0..self.steps.len()).filter(stays).map(|at| self.steps[at]);
-        let wanted: FxHashSet<ValueId> = rest.filter_map(|step| step.wanted()).collect();
+        let wanted: FxHashSet<ValueId> = rest.filter_map(|step| step.wanted_value()).collect();
         let differs = self.steps.iter().any(|step| matches!(step.access, Access::Differs(_)));
-        let may_go = |step: &Step| match step.access {
+        let may_go = |step: &RegisterStep| match step.access {
             Access::Read(_) | Access::Differs(_) => true,
             Access::Write(value) => !differs && !wanted.contains(&value),
             Access::Cas(..) => false,
         };
         let kept = |&at: &usize| !range.contains(&at) || !may_go(&self.steps[at]);
         let steps = (0..self.steps.len()).filter(kept).map(|at| self.steps[at]).collect();
-        Part { steps, ..self.clone() }
+        RegisterPart { steps, ..self.clone() }
     }
 
     /// Takes the condition from compare-and-sets; whether it could from any.
-    fn weaken(&mut self) -> bool {
+    fn weaken_conditions(&mut self) -> bool {
         let mut any = false;
         if self.conditions == Conditions::Stay {
             return false;
@@ -286,7 +295,7 @@ impl Part {
             if let Access::Cas(_, new) = self.steps[at].access {
                 let mut weaker = self.clone();
                 weaker.steps[at].access = Access::Write(new);
-                any |= self.try_part(weaker);
+                any |= self.replace_if_impossible(weaker);
             }
         }
         any
@@ -294,8 +303,13 @@ impl Part {
 }
 
 /// A small core of calls that are known to be impossible up to a response: without the reads that can be left out.
-pub(super) fn of_model<M: Specification>(model: &M, key: KeyId, calls: &[Timed], dead: u32) -> Core {
-    let mut kept: Vec<Timed> = calls.iter().filter(|call| call.invoked < dead).cloned().collect();
+pub(super) fn shrink_model_core<M: Specification>(
+    model: &M,
+    key: KeyId,
+    calls: &[TimedCall],
+    dead: u32,
+) -> Core {
+    let mut kept: Vec<TimedCall> = calls.iter().filter(|call| call.invoked < dead).cloned().collect();
     for call in kept.iter_mut().filter(|call| call.returned > dead) {
         call.returned = NEVER;
     }
@@ -307,8 +321,9 @@ pub(super) fn of_model<M: Specification>(model: &M, key: KeyId, calls: &[Timed],
         let mut at = 0;
         while at < kept.len() && effort > 0 {
             let end = (at + piece).min(kept.len());
-            let goes = |place: usize, call: &Timed| (at..end).contains(&place) && model.is_read(&call.call);
-            let fewer: Vec<Timed> = kept
+            let goes =
+                |place: usize, call: &TimedCall| (at..end).contains(&place) && model.is_read(&call.call);
+            let fewer: Vec<TimedCall> = kept
                 .iter()
                 .enumerate()
                 .filter(|(place, call)| !goes(*place, call))
@@ -316,10 +331,13 @@ pub(super) fn of_model<M: Specification>(model: &M, key: KeyId, calls: &[Timed],
                 .collect();
             let gone = kept.len() - fewer.len();
             let limits = Limits { steps: effort, bytes: 256 << 20, stop: &stop };
-            let (found, spent) =
-                if gone == 0 { (Search::Order(vec![]), 0) } else { search::decide(model, &fewer, &limits) };
+            let (found, spent) = if gone == 0 {
+                (CallSearchResult::Order(vec![]), 0)
+            } else {
+                search::decide_by_search(model, &fewer, &limits)
+            };
             effort = effort.saturating_sub(spent + kept.len() as u64);
-            if let Search::Dead(_) = found {
+            if let CallSearchResult::Dead(_) = found {
                 kept = fewer;
                 at = end - gone;
             } else {

@@ -2,11 +2,11 @@
 
 use super::core::{self, Conditions};
 use super::frontier;
-use super::frontier::{Frontier, Width};
-use super::register::{self, Access, Step};
-use super::search::{self, Search, Timed};
-use super::zones::{self, Zones};
-use claims::specification::{self as models, Specification, Values};
+use super::frontier::{FrontierResult, FrontierWidth};
+use super::register::{self, Access, RegisterStep};
+use super::search::{self, CallSearchResult, TimedCall};
+use super::zones::{self, ZonesResult};
+use claims::specification::{self as models, CallValues, Specification};
 use claims::{
     AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, Verdict, Violation,
     Witness,
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 /// What is known of one object.
-pub(super) struct Part {
+pub(super) struct ObjectVerdict {
     method: &'static str,
     verdict: Verdict<Linearization, Violation>,
 }
@@ -30,14 +30,15 @@ const WIDE_BEAM: usize = 2048;
 const NON_LINEARIZABLE: &str = "non-linearizable";
 
 /// Decides whether the history is linearizable.
-pub(crate) fn check(
+pub(crate) fn check_linearizability(
     history: &History,
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> (String, Verdict<Witness, Vec<Violation>>) {
-    let objects = objects(history, question.model);
-    let decide = |(key, operations): &(KeyId, Vec<OpId>)| object(history, *key, operations, question, limits);
-    let parts: Vec<Part> = if history.len() < PARALLEL_FROM || objects.len() < 2 {
+    let objects = split_into_objects(history, question.model);
+    let decide =
+        |(key, operations): &(KeyId, Vec<OpId>)| decide_object(history, *key, operations, question, limits);
+    let parts: Vec<ObjectVerdict> = if history.len() < PARALLEL_FROM || objects.len() < 2 {
         objects.iter().map(decide).collect()
     } else {
         objects.par_iter().map(decide).collect()
@@ -46,11 +47,11 @@ pub(crate) fn check(
     methods.sort_unstable();
     methods.dedup();
     let method = if methods.is_empty() { "none needed".to_owned() } else { methods.join(" + ") };
-    (method, combine(parts))
+    (method, combine_objects(parts))
 }
 
 /// The history is violated if one object is, and holds if all do.
-pub(super) fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
+pub(super) fn combine_objects(parts: Vec<ObjectVerdict>) -> Verdict<Witness, Vec<Violation>> {
     let (mut orders, mut anomalies, mut unknown) = (Vec::new(), Vec::new(), None);
     for part in parts {
         match part.verdict {
@@ -67,15 +68,15 @@ pub(super) fn combine(parts: Vec<Part>) -> Verdict<Witness, Vec<Violation>> {
 }
 
 /// The operations of each object in order of invocation: by key, or all of them for a model that is not local to keys.
-fn objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
+fn split_into_objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
     if model == Model::MultiRegister {
         return vec![(KeyId::NONE, history.ids().collect())];
     }
-    objects_by_key(history)
+    group_operations_by_key(history)
 }
 
 /// The operations of each key in order of invocation.
-pub(super) fn objects_by_key(history: &History) -> Vec<(KeyId, Vec<OpId>)> {
+pub(super) fn group_operations_by_key(history: &History) -> Vec<(KeyId, Vec<OpId>)> {
     let mut by_key: Vec<Vec<OpId>> = vec![Vec::new(); history.keys.len()];
     for id in history.ids() {
         by_key[history.key(id).index()].push(id);
@@ -84,74 +85,79 @@ pub(super) fn objects_by_key(history: &History) -> Vec<(KeyId, Vec<OpId>)> {
     keyed.filter(|(_, operations)| !operations.is_empty()).collect()
 }
 
-fn object(
+fn decide_object(
     history: &History,
     key: KeyId,
     operations: &[OpId],
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-) -> Part {
-    let mut values = Values::new(history);
+) -> ObjectVerdict {
+    let mut values = CallValues::new(history);
     match question.model {
-        Model::Register | Model::CasRegister => of_register(history, key, operations, question, limits),
+        Model::Register | Model::CasRegister => decide_register(history, key, operations, question, limits),
         Model::Kv if !operations.iter().any(|&id| history.function(id) == Function::APPEND) => {
-            of_register(history, key, operations, question, limits)
+            decide_register(history, key, operations, question, limits)
         }
         Model::Kv => {
-            let calls = calls(&mut values, history, operations);
-            let met = |call: &Timed| [call.call.value()].into_iter().chain(call.call.output);
+            let calls = collect_calls(&mut values, history, operations);
+            let met = |call: &TimedCall| [call.call.value()].into_iter().chain(call.call.output);
             let known: Vec<ValueId> = calls.iter().flat_map(met).collect();
-            of_model(&models::Kv::new(&values, known.into_iter()), key, calls, limits)
+            decide_specification(&models::Kv::new(&values, known.into_iter()), key, calls, limits)
         }
         Model::MultiRegister => {
-            let calls = calls(&mut values, history, operations);
-            let initial = (0..history.keys.len()).map(|key| question.initial.of(KeyId::new(key))).collect();
-            of_model(&models::MultiRegister { initial }, key, calls, limits)
+            let calls = collect_calls(&mut values, history, operations);
+            let initial =
+                (0..history.keys.len()).map(|key| question.initial.value_of_key(KeyId::new(key))).collect();
+            decide_specification(&models::MultiRegister { initial }, key, calls, limits)
         }
         Model::Counter => {
-            let calls = calls(&mut values, history, operations);
-            let initial = question.initial.integer(history, key);
-            of_model(&models::Counter { values: &values, initial }, key, calls, limits)
+            let calls = collect_calls(&mut values, history, operations);
+            let initial = question.initial.integer_of_key(history, key);
+            decide_specification(&models::Counter { values: &values, initial }, key, calls, limits)
         }
         Model::Set => {
-            let calls = calls(&mut values, history, operations);
-            of_model(&models::Set { values: &values }, key, calls, limits)
+            let calls = collect_calls(&mut values, history, operations);
+            decide_specification(&models::Set { values: &values }, key, calls, limits)
         }
-        Model::Queue => of_model(&models::Fifo, key, calls(&mut values, history, operations), limits),
-        Model::Stack => of_model(&models::Lifo, key, calls(&mut values, history, operations), limits),
-        Model::Mutex => of_register(history, key, operations, question, limits),
+        Model::Queue => {
+            decide_specification(&models::Fifo, key, collect_calls(&mut values, history, operations), limits)
+        }
+        Model::Stack => {
+            decide_specification(&models::Lifo, key, collect_calls(&mut values, history, operations), limits)
+        }
+        Model::Mutex => decide_register(history, key, operations, question, limits),
         other => unreachable!("{} has no sequential specification", other.name()),
     }
 }
 
-fn of_register(
+fn decide_register(
     history: &History,
     key: KeyId,
     operations: &[OpId],
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-) -> Part {
+) -> ObjectVerdict {
     let steps = {
         let mut steps = match question.model {
-            Model::Mutex => register::lock_steps(history, operations),
-            _ => register::steps(history, operations, question.failed_cas),
+            Model::Mutex => register::collect_lock_steps(history, operations),
+            _ => register::collect_register_steps(history, operations, question.failed_cas),
         };
         if question.model == Model::Kv {
-            register::as_strings(&mut steps, &Values::new(history));
+            register::unify_equal_strings(&mut steps, &CallValues::new(history));
         }
-        register::drop_unwanted(&mut steps);
+        register::drop_unwanted_steps(&mut steps);
         steps
     };
     let (initial, conditions) = match question.model {
         Model::Mutex => (register::FREE, Conditions::Stay),
-        _ => (question.initial.of(key), Conditions::MayGo),
+        _ => (question.initial.value_of_key(key), Conditions::MayGo),
     };
     let order = |places: Vec<u32>| {
         let operations = places.into_iter().map(|place| steps[place as usize].id).collect();
         Verdict::Holds(Linearization { key, operations })
     };
     if question.model != Model::Mutex
-        && let Some((read, kind)) = unwritten(history, operations, &steps, initial)
+        && let Some((read, kind)) = find_unwritten_read(history, operations, &steps, initial)
     {
         let core = Core {
             key,
@@ -161,73 +167,85 @@ fn of_register(
             until: NEVER,
             minimal: true,
         };
-        return Part { method: "unique-writes", verdict: Verdict::Violated(anomaly(kind, core)) };
+        return ObjectVerdict {
+            method: "unique-writes",
+            verdict: Verdict::Violated(violation_from_core(kind, core)),
+        };
     }
     let impossible = |values: Option<&[ValueId]>, dead: Option<u32>| {
-        let core = core::of_register(key, conditions, &steps, initial, values, dead);
+        let core = core::shrink_register_core(key, conditions, &steps, initial, values, dead);
         let kind = match question.model {
             Model::Mutex => NON_LINEARIZABLE,
-            _ => super::name::of(history, &core, initial),
+            _ => super::name::name_core(history, &core, initial),
         };
-        Verdict::Violated(anomaly(kind, core))
+        Verdict::Violated(violation_from_core(kind, core))
     };
-    match zones::decide(&steps, initial) {
-        Zones::Order(places) => return Part { method: "unique-writes", verdict: order(places) },
-        Zones::Conflict(values) => {
-            return Part { method: "unique-writes", verdict: impossible(Some(&values), None) };
+    match zones::decide_by_zones(&steps, initial) {
+        ZonesResult::Order(places) => {
+            return ObjectVerdict { method: "unique-writes", verdict: order(places) };
         }
-        Zones::Ambiguous => {}
+        ZonesResult::Conflict(values) => {
+            return ObjectVerdict { method: "unique-writes", verdict: impossible(Some(&values), None) };
+        }
+        ZonesResult::Ambiguous => {}
     }
-    let passes = passes(&steps);
+    let passes = choose_passes(&steps);
     let mut verdict = Verdict::Unknown(Reason { reason: "no pass decided".to_owned() });
     for width in passes {
-        verdict = match (frontier::decide(&steps, &[initial], width, limits).0, width) {
-            (Frontier::Order(places), Width::Beam(_) | Width::Whole) => order(places),
-            (Frontier::Dead(position), Width::Relaxed | Width::Loose | Width::Whole) => {
-                impossible(None, Some(position))
+        verdict = match (frontier::decide_by_frontier(&steps, &[initial], width, limits).0, width) {
+            (FrontierResult::Order(places), FrontierWidth::Beam(_) | FrontierWidth::Whole) => order(places),
+            (
+                FrontierResult::Dead(position),
+                FrontierWidth::Relaxed | FrontierWidth::Loose | FrontierWidth::Whole,
+            ) => impossible(None, Some(position)),
+            (FrontierResult::Unknown(why), FrontierWidth::Whole) => {
+                Verdict::Unknown(with_key_name(history, key, why))
             }
-            (Frontier::Unknown(why), Width::Whole) => Verdict::Unknown(named(history, key, why)),
             _ => continue,
         };
         break;
     }
-    Part { method: "frontier", verdict }
+    ObjectVerdict { method: "frontier", verdict }
 }
 
 /// The passes of the frontier search that can tell something about these steps, the cheap ones first.
-fn passes(steps: &[Step]) -> Vec<Width> {
+fn choose_passes(steps: &[RegisterStep]) -> Vec<FrontierWidth> {
     let relaxes = steps.iter().any(|step| !step.is_certain());
     let loosens = steps.iter().any(|step| step.is_certain() && matches!(step.access, Access::Cas(..)));
-    let mut passes = vec![Width::Beam(BEAM)];
-    passes.extend(loosens.then_some(Width::Loose));
-    passes.extend(relaxes.then_some(Width::Relaxed));
-    passes.extend((relaxes || loosens).then_some(Width::Beam(WIDE_BEAM)));
-    passes.push(Width::Whole);
+    let mut passes = vec![FrontierWidth::Beam(BEAM)];
+    passes.extend(loosens.then_some(FrontierWidth::Loose));
+    passes.extend(relaxes.then_some(FrontierWidth::Relaxed));
+    passes.extend((relaxes || loosens).then_some(FrontierWidth::Beam(WIDE_BEAM)));
+    passes.push(FrontierWidth::Whole);
     passes
 }
 
 /// A read of a value that no operation can have written: the first such, and what that is called.
-fn unwritten(
+fn find_unwritten_read(
     history: &History,
     operations: &[OpId],
-    steps: &[Step],
+    steps: &[RegisterStep],
     initial: ValueId,
 ) -> Option<(OpId, &'static str)> {
-    let mut written: FxHashSet<ValueId> = steps.iter().filter_map(Step::written).collect();
+    let mut written: FxHashSet<ValueId> = steps.iter().filter_map(RegisterStep::written_value).collect();
     written.insert(initial);
     let read = steps.iter().find(|step| match step.access {
         Access::Read(value) | Access::Cas(value, _) => step.is_certain() && !written.contains(&value),
         Access::Write(_) | Access::Differs(_) => false,
     })?;
-    let value = read.wanted()?;
-    let aborted = operations
-        .iter()
-        .any(|&id| history.outcome(id) == Outcome::Fail && register::would_write(history, id) == Some(value));
+    let value = read.wanted_value()?;
+    let aborted = operations.iter().any(|&id| {
+        history.outcome(id) == Outcome::Fail && register::value_of_failed_write(history, id) == Some(value)
+    });
     Some((read.id, if aborted { "aborted-read" } else { "phantom-read" }))
 }
 
 /// The calls that count: those that failed did nothing, and what a read that did not complete saw is not known.
-pub(super) fn calls(values: &mut Values<'_>, history: &History, operations: &[OpId]) -> Vec<Timed> {
+pub(super) fn collect_calls(
+    values: &mut CallValues<'_>,
+    history: &History,
+    operations: &[OpId],
+) -> Vec<TimedCall> {
     let timed = |&id: &OpId| {
         let operation = history.operation(id);
         let returned = match operation.outcome {
@@ -235,33 +253,33 @@ pub(super) fn calls(values: &mut Values<'_>, history: &History, operations: &[Op
             Outcome::Info => NEVER,
             Outcome::Fail => return None,
         };
-        Some(Timed { id, call: values.call(id), invoked: operation.invoked, returned })
+        Some(TimedCall { id, call: values.call_of_operation(id), invoked: operation.invoked, returned })
     };
     operations.iter().filter_map(timed).collect()
 }
 
-pub(super) fn of_model<M: Specification>(
+pub(super) fn decide_specification<M: Specification>(
     model: &M,
     key: KeyId,
-    mut calls: Vec<Timed>,
+    mut calls: Vec<TimedCall>,
     limits: &Limits<'_>,
-) -> Part {
+) -> ObjectVerdict {
     calls.retain(|call| call.returned != NEVER || !model.is_read(&call.call));
-    let verdict = match search::decide(model, &calls, limits).0 {
-        Search::Order(places) => {
+    let verdict = match search::decide_by_search(model, &calls, limits).0 {
+        CallSearchResult::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
             Verdict::Holds(Linearization { key, operations })
         }
-        Search::Dead(position) => {
-            let core = core::of_model(model, key, &calls, position);
-            Verdict::Violated(anomaly(NON_LINEARIZABLE, core))
+        CallSearchResult::Dead(position) => {
+            let core = core::shrink_model_core(model, key, &calls, position);
+            Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
         }
-        Search::Unknown(why) => Verdict::Unknown(why),
+        CallSearchResult::Unknown(why) => Verdict::Unknown(why),
     };
-    Part { method: "search", verdict }
+    ObjectVerdict { method: "search", verdict }
 }
 
-fn anomaly(kind: &'static str, core: Core) -> Violation {
+fn violation_from_core(kind: &'static str, core: Core) -> Violation {
     Violation {
         kind: AnomalyName::new(kind),
         key: core.key,
@@ -270,7 +288,7 @@ fn anomaly(kind: &'static str, core: Core) -> Violation {
     }
 }
 
-fn named(history: &History, key: KeyId, why: Reason) -> Reason {
+fn with_key_name(history: &History, key: KeyId, why: Reason) -> Reason {
     if key == KeyId::NONE {
         return why;
     }

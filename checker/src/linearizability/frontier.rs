@@ -31,8 +31,8 @@
 //! Cost: n responses times the configurations alive (a handful at concurrency 20 with five values), in memory
 //! one move for each write on a living path.
 
-use super::bits::{self, bit, clear, set};
-use super::register::{Access, Step};
+use super::bits::{self, clear_bit, has_bit, set_bit};
+use super::register::{Access, RegisterStep};
 use claims::{Limits, Reason};
 use histories::ValueId;
 use rustc_hash::FxHashMap;
@@ -40,11 +40,11 @@ use rustc_hash::FxHashMap;
 mod open;
 mod replay;
 
-use open::{Config, Local, Open};
+use open::{Config, NumberedAccess, OpenSteps};
 
 /// What the search found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Frontier {
+pub(crate) enum FrontierResult {
     /// An order of steps, by place, that explains them all.
     Order(Vec<u32>),
     /// Nothing explains the steps up to the response at this position.
@@ -55,7 +55,7 @@ pub(crate) enum Frontier {
 
 /// How much of the frontier is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Width {
+pub(crate) enum FrontierWidth {
     /// All of it: the answer is exact.
     Whole,
     /// The most promising configurations: an order that is found is right, its absence means nothing.
@@ -70,32 +70,32 @@ pub(crate) enum Width {
 
 /// Decides whether the steps have an order that is legal for a register that holds one of `initials` at first, and
 /// says how many steps of search that took.
-pub(crate) fn decide(
-    steps: &[Step],
+pub(crate) fn decide_by_frontier(
+    steps: &[RegisterStep],
     initials: &[ValueId],
-    width: Width,
+    width: FrontierWidth,
     limits: &Limits<'_>,
-) -> (Frontier, u64) {
-    match bits::slots_needed(&events(steps)).div_ceil(64) {
-        0 | 1 => search::<1>(steps, initials, width, limits),
-        2 => search::<2>(steps, initials, width, limits),
-        3 => search::<3>(steps, initials, width, limits),
-        4 => search::<4>(steps, initials, width, limits),
-        5..=8 => search::<8>(steps, initials, width, limits),
-        9..=16 => search::<16>(steps, initials, width, limits),
-        17..=64 => search::<64>(steps, initials, width, limits),
+) -> (FrontierResult, u64) {
+    match bits::count_slots_needed(&step_events(steps)).div_ceil(64) {
+        0 | 1 => run_frontier_search::<1>(steps, initials, width, limits),
+        2 => run_frontier_search::<2>(steps, initials, width, limits),
+        3 => run_frontier_search::<3>(steps, initials, width, limits),
+        4 => run_frontier_search::<4>(steps, initials, width, limits),
+        5..=8 => run_frontier_search::<8>(steps, initials, width, limits),
+        9..=16 => run_frontier_search::<16>(steps, initials, width, limits),
+        17..=64 => run_frontier_search::<64>(steps, initials, width, limits),
         words => {
             let reason = format!(
                 "up to {} operations on one key are open or indeterminate at once; the frontier search holds 4096",
                 words * 64
             );
-            (Frontier::Unknown(Reason { reason }), 0)
+            (FrontierResult::Unknown(Reason { reason }), 0)
         }
     }
 }
 
-fn events(steps: &[Step]) -> Vec<(u32, u32, bool)> {
-    bits::events(steps.iter().map(|step| (step.invoked, step.returned)))
+fn step_events(steps: &[RegisterStep]) -> Vec<(u32, u32, bool)> {
+    bits::sort_interval_events(steps.iter().map(|step| (step.invoked, step.returned)))
 }
 
 /// A configuration and the last move on its path.
@@ -119,44 +119,47 @@ const SPENT_WEIGHT: u32 = 3;
 /// How many moves are worth a look for those on no living path.
 const COMPACT_AT: usize = 1 << 20;
 
-fn search<const W: usize>(
-    steps: &[Step],
+fn run_frontier_search<const W: usize>(
+    steps: &[RegisterStep],
     initials: &[ValueId],
-    width: Width,
+    width: FrontierWidth,
     limits: &Limits<'_>,
-) -> (Frontier, u64) {
+) -> (FrontierResult, u64) {
     let mut numbers: FxHashMap<ValueId, u32> = FxHashMap::default();
     let mut number = |value| {
         let next = numbers.len() as u32;
         *numbers.entry(value).or_insert(next)
     };
     let starts: Vec<u32> = initials.iter().map(|&value| number(value)).collect();
-    let accesses: Vec<Local> = (steps.iter())
+    let accesses: Vec<NumberedAccess> = (steps.iter())
         .map(|step| match step.access {
-            Access::Read(value) => Local::Read(number(value)),
-            Access::Write(value) => Local::Write(number(value)),
-            Access::Cas(old, new) => Local::Cas(number(old), number(new)),
-            Access::Differs(value) => Local::Differs(number(value)),
+            Access::Read(value) => NumberedAccess::Read(number(value)),
+            Access::Write(value) => NumberedAccess::Write(number(value)),
+            Access::Cas(old, new) => NumberedAccess::Cas(number(old), number(new)),
+            Access::Differs(value) => NumberedAccess::Differs(number(value)),
         })
         .collect();
-    let mut open = Open::<'_, W>::new(steps, accesses, numbers.len());
-    open.obliges = width != Width::Loose;
-    let mut search = Search::<W> {
+    let mut open = OpenSteps::<'_, W>::new(steps, accesses, numbers.len());
+    open.obliges = width != FrontierWidth::Loose;
+    let mut search = FrontierSearch::<W> {
         open,
-        spends: !matches!(width, Width::Relaxed | Width::Loose),
-        reach: if let Width::Beam(most) = width { most } else { usize::MAX },
+        spends: !matches!(width, FrontierWidth::Relaxed | FrontierWidth::Loose),
+        reach: if let FrontierWidth::Beam(most) = width { most } else { usize::MAX },
         alive: Vec::new(),
         moves: Vec::new(),
         spent: 0,
         compact_at: COMPACT_AT,
     };
-    let end = search.run(&starts, width, limits);
-    let found = end.map_or_else(|end| end, |path| Frontier::Order(replay::order(steps, initials, &path)));
+    let end = search.follow_events(&starts, width, limits);
+    let found = end.map_or_else(
+        |end| end,
+        |path| FrontierResult::Order(replay::reconstruct_order(steps, initials, &path)),
+    );
     (found, search.spent)
 }
 
-struct Search<'a, const W: usize> {
-    open: Open<'a, W>,
+struct FrontierSearch<'a, const W: usize> {
+    open: OpenSteps<'a, W>,
     /// Whether an indeterminate operation that happened cannot happen again.
     spends: bool,
     /// How many configurations are looked at before one response, from each that is alive.
@@ -167,41 +170,46 @@ struct Search<'a, const W: usize> {
     compact_at: usize,
 }
 
-impl<const W: usize> Search<'_, W> {
+impl<const W: usize> FrontierSearch<'_, W> {
     /// The moves of a path to the end, or how else the search ended.
-    fn run(&mut self, starts: &[u32], width: Width, limits: &Limits<'_>) -> Result<Path, Frontier> {
+    fn follow_events(
+        &mut self,
+        starts: &[u32],
+        width: FrontierWidth,
+        limits: &Limits<'_>,
+    ) -> Result<MovePath, FrontierResult> {
         for (at, &value) in (0u32..).zip(starts) {
             // The path of each start ends in a move of its own, that names the start.
             self.moves.push(Move { before: START, step: at, position: 0 });
             let config = Config { value, done: [0; W], free: [0; W] };
             self.alive.push(Alive { config, last: at });
         }
-        let events = events(self.open.steps);
+        let events = step_events(self.open.steps);
         for (count, &(position, step, returns)) in events.iter().enumerate() {
             if returns {
-                self.returned(step, position);
+                self.record_response(step, position);
                 if self.alive.is_empty() {
-                    return Err(Frontier::Dead(position));
+                    return Err(FrontierResult::Dead(position));
                 }
-                self.prune(width);
-                if let Some(reason) = self.over(limits) {
+                self.prune_dominated(width);
+                if let Some(reason) = self.limit_reached(limits) {
                     let reason = format!("{reason} after {count} of {} events", events.len());
-                    return Err(Frontier::Unknown(Reason { reason }));
+                    return Err(FrontierResult::Unknown(Reason { reason }));
                 }
             } else {
-                self.invoked(step);
+                self.record_invocation(step);
             }
         }
         let best = self.alive.first().expect("the frontier is not empty");
-        Ok(Path::of(&self.moves, best.last))
+        Ok(MovePath::from_moves(&self.moves, best.last))
     }
 
-    fn over(&mut self, limits: &Limits<'_>) -> Option<String> {
+    fn limit_reached(&mut self, limits: &Limits<'_>) -> Option<String> {
         if self.moves.len() > self.compact_at {
-            self.compact();
+            self.compact_moves();
         }
         let bytes = self.moves.len() * size_of::<Move>() + self.alive.len() * size_of::<Alive<W>>() * 4;
-        if limits.stopped() {
+        if limits.stop_requested() {
             return Some("the search was stopped".to_owned());
         }
         if self.spent > limits.steps {
@@ -210,59 +218,59 @@ impl<const W: usize> Search<'_, W> {
         (bytes > limits.bytes).then(|| format!("the search took its {} bytes", limits.bytes))
     }
 
-    fn invoked(&mut self, step: u32) {
-        let slot = self.open.open(step);
+    fn record_invocation(&mut self, step: u32) {
+        let slot = self.open.open_step(step);
         match self.open.accesses[step as usize] {
-            Local::Read(value) => self.answer(slot, |held| held == value),
-            Local::Differs(value) => self.answer(slot, |held| held != value),
-            Local::Write(value) if bit(&self.open.blind, slot) => {
+            NumberedAccess::Read(value) => self.answer_read(slot, |held| held == value),
+            NumberedAccess::Differs(value) => self.answer_read(slot, |held| held != value),
+            NumberedAccess::Write(value) if has_bit(&self.open.blind, slot) => {
                 for alive in self.alive.iter_mut().filter(|alive| alive.config.value == value) {
-                    set(&mut alive.config.free, slot);
+                    set_bit(&mut alive.config.free, slot);
                 }
             }
-            Local::Write(_) | Local::Cas(..) => {}
+            NumberedAccess::Write(_) | NumberedAccess::Cas(..) => {}
         }
     }
 
     /// Answers a read that was just invoked, where the register holds what it returned.
-    fn answer(&mut self, slot: u32, fits: impl Fn(u32) -> bool) {
+    fn answer_read(&mut self, slot: u32, fits: impl Fn(u32) -> bool) {
         for alive in &mut self.alive {
             if fits(alive.config.value) {
-                set(&mut alive.config.done, slot);
+                set_bit(&mut alive.config.done, slot);
             }
         }
     }
 
     /// Puts before the response of `step` what has to come before it, in every way there is.
-    fn returned(&mut self, step: u32, position: u32) {
+    fn record_response(&mut self, step: u32, position: u32) {
         let slot = self.open.slot_of[step as usize];
         let mut next = Vec::with_capacity(self.alive.len());
         for alive in std::mem::take(&mut self.alive) {
-            if bit(&alive.config.done, slot) {
+            if has_bit(&alive.config.done, slot) {
                 next.push(alive);
             } else {
-                self.explore(alive, step, position, &mut next);
+                self.explore_until_done(alive, step, position, &mut next);
             }
         }
         for alive in &mut next {
-            clear(&mut alive.config.done, slot);
-            clear(&mut alive.config.free, slot);
+            clear_bit(&mut alive.config.done, slot);
+            clear_bit(&mut alive.config.free, slot);
         }
         self.spent += next.len() as u64;
-        self.open.close(step);
+        self.open.close_step(step);
         self.alive = next;
     }
 
     /// All configurations reached from `from` in which `step` is done, with nothing done that could wait.
-    fn explore(&mut self, from: Alive<W>, step: u32, position: u32, next: &mut Vec<Alive<W>>) {
+    fn explore_until_done(&mut self, from: Alive<W>, step: u32, position: u32, next: &mut Vec<Alive<W>>) {
         let slot = self.open.slot_of[step as usize];
         // The last of all to happen, if it can: a blind write is seen itself, a loose compare-and-set takes its chance.
         let (blind, chance) = match self.open.accesses[step as usize] {
-            Local::Write(_) => (true, None),
-            Local::Cas(old, _) if !self.open.obliges => (false, Some(old)),
+            NumberedAccess::Write(_) => (true, None),
+            NumberedAccess::Cas(old, _) if !self.open.obliges => (false, Some(old)),
             _ => (false, None),
         };
-        let free_at_first = bit(&from.config.free, slot);
+        let free_at_first = has_bit(&from.config.free, slot);
         if free_at_first || chance.is_some() {
             next.push(from);
         }
@@ -272,12 +280,12 @@ impl<const W: usize> Search<'_, W> {
         while at < reached.len().min(self.reach) {
             let here = reached[at];
             at += 1;
-            if bit(&here.config.done, slot) {
+            if has_bit(&here.config.done, slot) {
                 continue;
             }
             self.spent += 1;
             if blind || chance == Some(here.config.value) {
-                next.push(self.see(here, step, position));
+                next.push(self.apply_step(here, step, position));
             }
             self.open.for_each_move(&here.config, slot, chance, |by| {
                 let then = apply_move(&self.open, self.spends, &mut self.moves, here, by, position);
@@ -287,26 +295,26 @@ impl<const W: usize> Search<'_, W> {
                     return;
                 }
                 reached.push(then);
-                if bit(&then.config.done, slot) || (!free_at_first && bit(&then.config.free, slot)) {
+                if has_bit(&then.config.done, slot) || (!free_at_first && has_bit(&then.config.free, slot)) {
                     next.push(then);
                 }
             });
         }
     }
 
-    fn see(&mut self, at: Alive<W>, step: u32, position: u32) -> Alive<W> {
+    fn apply_step(&mut self, at: Alive<W>, step: u32, position: u32) -> Alive<W> {
         apply_move(&self.open, self.spends, &mut self.moves, at, self.open.slot_of[step as usize], position)
     }
 
     /// Drops doubles and dominated configurations.
-    fn prune(&mut self, width: Width) {
+    fn prune_dominated(&mut self, width: FrontierWidth) {
         let open = &self.open;
         let alive = &mut self.alive;
         if alive.len() < 2 {
             return;
         }
         let cost = |config: &Config<W>| {
-            let count = |bits: fn(&Open<'_, W>, &Config<W>, usize) -> u64| -> u32 {
+            let count = |bits: fn(&OpenSteps<'_, W>, &Config<W>, usize) -> u64| -> u32 {
                 (0..W).map(|w| bits(open, config, w).count_ones()).sum()
             };
             let spent = count(|open, c, w| c.done[w] & !(open.reading[w] | open.taking[w] | open.blind[w]));
@@ -329,7 +337,7 @@ impl<const W: usize> Search<'_, W> {
             }
         }
         self.spent += kept.len() as u64;
-        if let Width::Beam(most) = width
+        if let FrontierWidth::Beam(most) = width
             && kept.len() > most
         {
             kept.sort_by_key(|alive| cost(&alive.config).1);
@@ -339,7 +347,7 @@ impl<const W: usize> Search<'_, W> {
     }
 
     /// Forgets the moves that are on no living path.
-    fn compact(&mut self) {
+    fn compact_moves(&mut self) {
         let mut live = vec![false; self.moves.len()];
         for alive in &self.alive {
             let mut at = alive.last;
@@ -371,13 +379,13 @@ impl<const W: usize> Search<'_, W> {
 /// What was seen on one path: the place of the initial value, and each write and compare-and-set in order, with
 /// the position of the response before which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Path {
+struct MovePath {
     start: u32,
     seen: Vec<(u32, u32)>,
 }
 
-impl Path {
-    fn of(moves: &[Move], last: u32) -> Path {
+impl MovePath {
+    fn from_moves(moves: &[Move], last: u32) -> MovePath {
         let mut seen = Vec::new();
         let mut at = moves[last as usize];
         while at.before != START {
@@ -385,13 +393,13 @@ impl Path {
             at = moves[at.before as usize];
         }
         seen.reverse();
-        Path { start: at.step, seen }
+        MovePath { start: at.step, seen }
     }
 }
 
 /// The write or compare-and-set in slot `by` is seen.
 fn apply_move<const W: usize>(
-    open: &Open<'_, W>,
+    open: &OpenSteps<'_, W>,
     spends: bool,
     moves: &mut Vec<Move>,
     mut at: Alive<W>,
@@ -400,30 +408,30 @@ fn apply_move<const W: usize>(
 ) -> Alive<W> {
     let step = open.step_at[by as usize];
     let config = &mut at.config;
-    if spends || bit(&open.taking, by) || bit(&open.blind, by) {
-        set(&mut config.done, by);
+    if spends || has_bit(&open.taking, by) || has_bit(&open.blind, by) {
+        set_bit(&mut config.done, by);
     }
     config.value = match open.accesses[step as usize] {
-        Local::Write(value) => {
+        NumberedAccess::Write(value) => {
             for w in 0..W {
                 config.free[w] = open.blind[w] & !config.done[w];
             }
             value
         }
-        Local::Cas(_, new) => new,
-        Local::Read(_) | Local::Differs(_) => unreachable!("a read is not a move"),
+        NumberedAccess::Cas(_, new) => new,
+        NumberedAccess::Read(_) | NumberedAccess::Differs(_) => unreachable!("a read is not a move"),
     };
     for &reader in &open.readers[config.value as usize] {
-        set(&mut config.done, reader);
+        set_bit(&mut config.done, reader);
     }
     for &writer in &open.writers[config.value as usize] {
-        if bit(&open.blind, writer) && !bit(&config.done, writer) {
-            set(&mut config.free, writer);
+        if has_bit(&open.blind, writer) && !has_bit(&config.done, writer) {
+            set_bit(&mut config.free, writer);
         }
     }
     for &slot in &open.differing {
-        if open.accesses[open.step_at[slot as usize] as usize] != Local::Differs(config.value) {
-            set(&mut config.done, slot);
+        if open.accesses[open.step_at[slot as usize] as usize] != NumberedAccess::Differs(config.value) {
+            set_bit(&mut config.done, slot);
         }
     }
     moves.push(Move { before: at.last, step, position });

@@ -22,5 +22,5 @@ mod tests;
 mod zones;
 
 pub use claims::Core;
-pub(crate) use decide::check;
+pub(crate) use decide::check_linearizability;
 pub use own_model::check_model;

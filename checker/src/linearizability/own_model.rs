@@ -1,7 +1,7 @@
 //! Linearizability with respect to a specification of the caller's own.
 
-use super::decide::{calls, combine, objects_by_key, of_model};
-use claims::specification::{Specification, Values};
+use super::decide::{collect_calls, combine_objects, decide_specification, group_operations_by_key};
+use claims::specification::{CallValues, Specification};
 use claims::{Limits, Verdict};
 use histories::History;
 use verifier::{Standing, UNCHECKED, verify_specification};
@@ -49,15 +49,15 @@ pub fn check_model<S: Specification>(
     specification: &S,
     limits: &Limits<'_>,
 ) -> Result<Verdict, String> {
-    let mut values = Values::new(history);
-    let parts = objects_by_key(history)
+    let mut values = CallValues::new(history);
+    let parts = group_operations_by_key(history)
         .into_iter()
         .map(|(key, operations)| {
-            let calls = calls(&mut values, history, &operations);
-            of_model(specification, key, calls, limits)
+            let calls = collect_calls(&mut values, history, &operations);
+            decide_specification(specification, key, calls, limits)
         })
         .collect();
-    let verdict = combine(parts);
+    let verdict = combine_objects(parts);
     match verify_specification(history, specification, &verdict, limits) {
         Standing::Confirmed | Standing::Partly(_) => Ok(verdict),
         Standing::Unchecked => Ok(Verdict::unknown(UNCHECKED)),

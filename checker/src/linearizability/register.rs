@@ -5,7 +5,7 @@
 //! afterwards (whatever they did, an execution without them explains as much).
 
 use claims::FailedCas;
-use claims::specification::Values;
+use claims::specification::CallValues;
 use histories::{Argument, Function, History, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -24,7 +24,7 @@ pub(crate) enum Access {
 
 /// One operation on a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Step {
+pub(crate) struct RegisterStep {
     pub(crate) id: OpId,
     pub(crate) access: Access,
     /// Position of the invocation.
@@ -33,14 +33,14 @@ pub(crate) struct Step {
     pub(crate) returned: u32,
 }
 
-impl Step {
+impl RegisterStep {
     /// Whether it must be part of every execution.
     pub(crate) fn is_certain(&self) -> bool {
         self.returned != NEVER
     }
 
     /// The value that it leaves behind, if it changes the register.
-    pub(crate) fn written(&self) -> Option<ValueId> {
+    pub(crate) fn written_value(&self) -> Option<ValueId> {
         match self.access {
             Access::Write(value) => Some(value),
             Access::Cas(old, new) if old != new => Some(new),
@@ -49,7 +49,7 @@ impl Step {
     }
 
     /// The value that it must find.
-    pub(crate) fn wanted(&self) -> Option<ValueId> {
+    pub(crate) fn wanted_value(&self) -> Option<ValueId> {
         match self.access {
             Access::Read(value) | Access::Cas(value, _) => Some(value),
             Access::Write(_) | Access::Differs(_) => None,
@@ -58,8 +58,12 @@ impl Step {
 }
 
 /// The steps of one register in order of invocation. [`drop_unwanted`] then leaves out more. O(n).
-pub(crate) fn steps(history: &History, operations: &[OpId], failed_cas: FailedCas) -> Vec<Step> {
-    operations.iter().filter_map(|&id| step(history, id, failed_cas)).collect()
+pub(crate) fn collect_register_steps(
+    history: &History,
+    operations: &[OpId],
+    failed_cas: FailedCas,
+) -> Vec<RegisterStep> {
+    operations.iter().filter_map(|&id| register_step(history, id, failed_cas)).collect()
 }
 
 /// What a lock holds as a register.
@@ -67,7 +71,7 @@ pub(crate) const FREE: ValueId = ValueId::NULL;
 const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
 
 /// The steps of one lock: to acquire it is a compare-and-set from free to held, to release it one back.
-pub(crate) fn lock_steps(history: &History, operations: &[OpId]) -> Vec<Step> {
+pub(crate) fn collect_lock_steps(history: &History, operations: &[OpId]) -> Vec<RegisterStep> {
     let step = |&id: &OpId| {
         let operation = history.operation(id);
         let access = match operation.function {
@@ -80,12 +84,12 @@ pub(crate) fn lock_steps(history: &History, operations: &[OpId]) -> Vec<Step> {
             Outcome::Info => NEVER,
             Outcome::Fail => return None,
         };
-        Some(Step { id, access, invoked: operation.invoked, returned })
+        Some(RegisterStep { id, access, invoked: operation.invoked, returned })
     };
     operations.iter().filter_map(step).collect()
 }
 
-fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
+fn register_step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<RegisterStep> {
     let operation = history.operation(id);
     let access = match (operation.function, operation.outcome) {
         (Function::READ | Function::GET, Outcome::Ok) => Access::Read(operation.result),
@@ -105,38 +109,40 @@ fn step(history: &History, id: OpId, failed_cas: FailedCas) -> Option<Step> {
         _ => return None,
     };
     let returned = if operation.outcome == Outcome::Info { NEVER } else { operation.completed };
-    Some(Step { id, access, invoked: operation.invoked, returned })
+    Some(RegisterStep { id, access, invoked: operation.invoked, returned })
 }
 
 /// Leaves out indeterminate steps whose value nobody wants: only those stay that a certain step, or one that
 /// stays, may have found. (Where a failed compare-and-set must find *another* value, any of them may serve.)
-pub(crate) fn drop_unwanted(steps: &mut Vec<Step>) {
-    if steps.iter().all(Step::is_certain)
+pub(crate) fn drop_unwanted_steps(steps: &mut Vec<RegisterStep>) {
+    if steps.iter().all(RegisterStep::is_certain)
         || steps.iter().any(|step| matches!(step.access, Access::Differs(_)))
     {
         return;
     }
     let certain = steps.iter().filter(|step| step.is_certain());
-    let mut wanted: FxHashSet<ValueId> = certain.filter_map(Step::wanted).collect();
+    let mut wanted: FxHashSet<ValueId> = certain.filter_map(RegisterStep::wanted_value).collect();
     loop {
         let before = wanted.len();
         for step in steps.iter() {
-            if step.written().is_some_and(|value| wanted.contains(&value)) {
-                wanted.extend(step.wanted());
+            if step.written_value().is_some_and(|value| wanted.contains(&value)) {
+                wanted.extend(step.wanted_value());
             }
         }
         if wanted.len() == before {
             break;
         }
     }
-    steps.retain(|step| step.is_certain() || step.written().is_some_and(|value| wanted.contains(&value)));
+    steps.retain(|step| {
+        step.is_certain() || step.written_value().is_some_and(|value| wanted.contains(&value))
+    });
 }
 
 /// Makes values that are the same string one value, as a store of strings takes them: absent is the empty string.
-pub(crate) fn as_strings(steps: &mut [Step], values: &Values<'_>) {
+pub(crate) fn unify_equal_strings(steps: &mut [RegisterStep], values: &CallValues<'_>) {
     let mut first: FxHashMap<String, ValueId> = FxHashMap::default();
     first.insert(String::new(), ValueId::NULL);
-    let mut same = |value: ValueId| *first.entry(values.string(value)).or_insert(value);
+    let mut same = |value: ValueId| *first.entry(values.decode_string(value)).or_insert(value);
     for step in steps {
         step.access = match step.access {
             Access::Read(value) => Access::Read(same(value)),
@@ -148,7 +154,7 @@ pub(crate) fn as_strings(steps: &mut [Step], values: &Values<'_>) {
 }
 
 /// The value that a failed operation would have written.
-pub(crate) fn would_write(history: &History, id: OpId) -> Option<ValueId> {
+pub(crate) fn value_of_failed_write(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id)) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(value),
         (Function::DELETE, _) => Some(ValueId::NULL),

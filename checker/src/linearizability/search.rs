@@ -16,7 +16,7 @@
 //! Cost: exponential in what is open at worst (the problem is NP-complete); one entry a response at best. The
 //! stack is explicit and as deep as there are operations.
 
-use super::bits::{self, Bits, bit, clear, set};
+use super::bits::{self, Bits, clear_bit, has_bit, set_bit};
 use claims::specification::{Call, Specification};
 use claims::{Limits, Reason};
 use histories::{NEVER, OpId};
@@ -27,7 +27,7 @@ const LOOK_AHEAD: usize = 8;
 
 /// A call and when it was open.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Timed {
+pub(crate) struct TimedCall {
     pub(crate) id: OpId,
     pub(crate) call: Call,
     pub(crate) invoked: u32,
@@ -37,7 +37,7 @@ pub(crate) struct Timed {
 
 /// What the search found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Search {
+pub(crate) enum CallSearchResult {
     /// An order of calls, by place, that explains them all.
     Order(Vec<u32>),
     /// Nothing explains the calls up to the response at this position, the furthest that was reached.
@@ -47,23 +47,27 @@ pub(crate) enum Search {
 }
 
 /// Decides whether the calls have a legal order, and says how many steps of search that took.
-pub(crate) fn decide<M: Specification>(model: &M, calls: &[Timed], limits: &Limits<'_>) -> (Search, u64) {
-    let events = bits::events(calls.iter().map(|call| (call.invoked, call.returned)));
-    match bits::slots_needed(&events).div_ceil(64) {
-        0 | 1 => run::<M, 1>(model, calls, &events, limits),
-        2 => run::<M, 2>(model, calls, &events, limits),
-        3..=4 => run::<M, 4>(model, calls, &events, limits),
-        5..=16 => run::<M, 16>(model, calls, &events, limits),
-        17..=64 => run::<M, 64>(model, calls, &events, limits),
+pub(crate) fn decide_by_search<M: Specification>(
+    model: &M,
+    calls: &[TimedCall],
+    limits: &Limits<'_>,
+) -> (CallSearchResult, u64) {
+    let events = bits::sort_interval_events(calls.iter().map(|call| (call.invoked, call.returned)));
+    match bits::count_slots_needed(&events).div_ceil(64) {
+        0 | 1 => run_call_search::<M, 1>(model, calls, &events, limits),
+        2 => run_call_search::<M, 2>(model, calls, &events, limits),
+        3..=4 => run_call_search::<M, 4>(model, calls, &events, limits),
+        5..=16 => run_call_search::<M, 16>(model, calls, &events, limits),
+        17..=64 => run_call_search::<M, 64>(model, calls, &events, limits),
         _ => {
             let reason = "over 4096 operations are open or indeterminate at once".to_owned();
-            (Search::Unknown(Reason { reason }), 0)
+            (CallSearchResult::Unknown(Reason { reason }), 0)
         }
     }
 }
 
 /// What can become of a state before the next read has returned, at this position.
-enum Ahead {
+enum StateOutlook {
     /// Nothing that is known.
     Open,
     /// It is overwritten before any read could be legal.
@@ -88,7 +92,7 @@ struct Layer {
 }
 
 /// A point of the search: before the response of a layer, with some open calls done.
-struct Frame<S, const W: usize> {
+struct CallSearchFrame<S, const W: usize> {
     layer: u32,
     state: S,
     done: Bits<W>,
@@ -98,9 +102,9 @@ struct Frame<S, const W: usize> {
     taken: u32,
 }
 
-struct Walk<'a, M: Specification, const W: usize> {
+struct CallSearch<'a, M: Specification, const W: usize> {
     model: &'a M,
-    calls: &'a [Timed],
+    calls: &'a [TimedCall],
     layers: Vec<Layer>,
     /// The calls that never return, in order of invocation.
     indeterminate: Vec<u32>,
@@ -118,13 +122,13 @@ struct Walk<'a, M: Specification, const W: usize> {
     steps: u64,
 }
 
-fn run<M: Specification, const W: usize>(
+fn run_call_search<M: Specification, const W: usize>(
     model: &M,
-    calls: &[Timed],
+    calls: &[TimedCall],
     events: &[(u32, u32, bool)],
     limits: &Limits<'_>,
-) -> (Search, u64) {
-    let (mut layers, slots) = layers(calls, events);
+) -> (CallSearchResult, u64) {
+    let (mut layers, slots) = build_layers(calls, events);
     let mut reads: Vec<u32> = (0..calls.len() as u32)
         .filter(|&call| calls[call as usize].returned != NEVER && model.is_read(&calls[call as usize].call))
         .collect();
@@ -133,7 +137,7 @@ fn run<M: Specification, const W: usize>(
         layer.next_read =
             reads.partition_point(|&read| calls[read as usize].returned < layer.position) as u32;
     }
-    let mut walk = Walk::<M, W> {
+    let mut walk = CallSearch::<M, W> {
         model,
         calls,
         layers,
@@ -142,63 +146,65 @@ fn run<M: Specification, const W: usize>(
             .collect(),
         slots,
         reads,
-        same_before: same_before(calls),
+        same_before: find_earlier_twins(calls),
         order: Vec::with_capacity(calls.len()),
         memo: FxHashSet::default(),
         memo_bytes: 0,
         furthest: 0,
         steps: 0,
     };
-    let found = walk.run(limits);
+    let found = walk.search_to_end(limits);
     (found, walk.steps)
 }
 
-impl<M: Specification, const W: usize> Walk<'_, M, W> {
-    fn run(&mut self, limits: &Limits<'_>) -> Search {
+impl<M: Specification, const W: usize> CallSearch<'_, M, W> {
+    fn search_to_end(&mut self, limits: &Limits<'_>) -> CallSearchResult {
         let mut stack = Vec::new();
-        if let Some(found) = self.enter(&mut stack, 0, self.model.initial(), [0; W]) {
+        if let Some(found) = self.enter_layer(&mut stack, 0, self.model.initial(), [0; W]) {
             return found;
         }
         while let Some(top) = stack.last_mut() {
             self.steps += 1;
             if self.steps & 0xfff == 0
-                && let Some(reason) = self.over(self.steps, limits)
+                && let Some(reason) = self.limit_reached(self.steps, limits)
             {
                 let at = self.furthest;
-                return Search::Unknown(Reason { reason: format!("{reason}; explained up to event {at}") });
+                return CallSearchResult::Unknown(Reason {
+                    reason: format!("{reason}; explained up to event {at}"),
+                });
             }
             let layer = &self.layers[top.layer as usize];
-            let Some(call) = self.candidate(layer, top.next as usize) else {
+            let Some(call) = self.candidate_call(layer, top.next as usize) else {
                 stack.pop();
                 continue;
             };
             top.next += 1;
             let (slot, taken) = (self.slots[call as usize], top.taken);
-            if bit(&top.done, slot) || self.is_doubled(call, &top.done) {
+            if has_bit(&top.done, slot) || self.has_earlier_twin(call, &top.done) {
                 continue;
             }
             let Ok(state) = self.model.step(&top.state, &self.calls[call as usize].call) else { continue };
             let (at, target, mut done) = (top.layer, layer.target, top.done);
-            set(&mut done, slot);
+            set_bit(&mut done, slot);
             self.order.truncate(taken as usize);
             self.order.push(call);
-            self.read_all(at, &state, &mut done);
-            let found = if bit(&done, self.slots[target as usize]) {
-                clear(&mut done, self.slots[target as usize]);
-                self.enter(&mut stack, at + 1, state, done)
+            self.take_open_reads(at, &state, &mut done);
+            let found = if has_bit(&done, self.slots[target as usize]) {
+                clear_bit(&mut done, self.slots[target as usize]);
+                self.enter_layer(&mut stack, at + 1, state, done)
             } else {
-                self.push(&mut stack, at, state, done);
+                self.push_frame(&mut stack, at, state, done);
                 None
             };
             if let Some(found) = found {
                 return found;
             }
         }
-        Search::Dead(self.furthest)
+        CallSearchResult::Dead(self.furthest)
     }
 
     /// The open calls of a layer in the order in which they are tried.
-    fn candidate(&self, layer: &Layer, next: usize) -> Option<u32> {
+    fn candidate_call(&self, layer: &Layer, next: usize) -> Option<u32> {
         match next.checked_sub(layer.open.len()) {
             None => Some(layer.open[next]),
             Some(at) => self.indeterminate[..layer.indeterminate as usize].get(at).copied(),
@@ -206,66 +212,72 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
     }
 
     /// Goes on from the end of one layer to the first at which something is left to do.
-    fn enter(
+    fn enter_layer(
         &mut self,
-        stack: &mut Vec<Frame<M::State, W>>,
+        stack: &mut Vec<CallSearchFrame<M::State, W>>,
         mut at: u32,
         state: M::State,
         mut done: Bits<W>,
-    ) -> Option<Search> {
+    ) -> Option<CallSearchResult> {
         loop {
             let Some(layer) = self.layers.get(at as usize) else {
-                return Some(Search::Order(std::mem::take(&mut self.order)));
+                return Some(CallSearchResult::Order(std::mem::take(&mut self.order)));
             };
             let (target, arrived) = (layer.target, layer.arrived.clone());
-            self.read(&arrived, &state, &mut done);
+            self.take_legal_reads(&arrived, &state, &mut done);
             let slot = self.slots[target as usize];
-            if !bit(&done, slot) {
-                self.push(stack, at, state, done);
+            if !has_bit(&done, slot) {
+                self.push_frame(stack, at, state, done);
                 return None;
             }
-            clear(&mut done, slot);
+            clear_bit(&mut done, slot);
             at += 1;
         }
     }
 
-    fn push(&mut self, stack: &mut Vec<Frame<M::State, W>>, layer: u32, state: M::State, done: Bits<W>) {
+    fn push_frame(
+        &mut self,
+        stack: &mut Vec<CallSearchFrame<M::State, W>>,
+        layer: u32,
+        state: M::State,
+        done: Bits<W>,
+    ) {
         self.furthest = self.furthest.max(self.layers[layer as usize].position);
-        let ahead = self.ahead(layer, &state, &done);
-        if let Ahead::Hopeless(read) | Ahead::Overwritten(read) = ahead {
+        let ahead = self.look_ahead(layer, &state, &done);
+        if let StateOutlook::Hopeless(read) | StateOutlook::Overwritten(read) = ahead {
             self.furthest = self.furthest.max(read);
         }
         // What is overwritten before anybody reads it may be anything: the states that differ in that are one.
         let remembered = match ahead {
-            Ahead::Hopeless(_) => return,
-            Ahead::Overwritten(_) => None,
-            Ahead::Open => Some(state.clone()),
+            StateOutlook::Hopeless(_) => return,
+            StateOutlook::Overwritten(_) => None,
+            StateOutlook::Open => Some(state.clone()),
         };
         if self.memo.insert((layer, done, remembered)) {
             self.memo_bytes += size_of::<(u32, Bits<W>)>() + 16 + self.model.state_bytes(&state);
-            stack.push(Frame { layer, state, done, next: 0, taken: self.order.len() as u32 });
+            stack.push(CallSearchFrame { layer, state, done, next: 0, taken: self.order.len() as u32 });
         }
     }
 
     /// What can become of a state before the next read that is not done has returned.
-    fn ahead(&self, at: u32, state: &M::State, done: &Bits<W>) -> Ahead {
+    fn look_ahead(&self, at: u32, state: &M::State, done: &Bits<W>) -> StateOutlook {
         let layer = &self.layers[at as usize];
         let is_done = |call: u32| {
-            self.calls[call as usize].invoked < layer.position && bit(done, self.slots[call as usize])
+            self.calls[call as usize].invoked < layer.position && has_bit(done, self.slots[call as usize])
         };
         let reads = &self.reads[layer.next_read as usize..];
         let Some(&next) = reads.iter().take(LOOK_AHEAD).find(|&&read| !is_done(read)) else {
-            return Ahead::Open;
+            return StateOutlook::Open;
         };
         let next = &self.calls[next as usize];
-        if self.model.leads_to(state, &next.call) {
-            return Ahead::Open;
+        if self.model.can_lead_to_read(state, &next.call) {
+            return StateOutlook::Open;
         }
         // Only what overwrites could still help, if it happens before that read and leads to it.
         let helps = |call: u32| {
             let then = self.model.step(state, &self.calls[call as usize].call);
             self.model.overwrites(&self.calls[call as usize].call)
-                && then.is_ok_and(|then| self.model.leads_to(&then, &next.call))
+                && then.is_ok_and(|then| self.model.can_lead_to_read(&then, &next.call))
         };
         let indeterminate = &self.indeterminate[..layer.indeterminate as usize];
         let arrived = self.calls.partition_point(|call| call.invoked < layer.position) as u32;
@@ -274,42 +286,46 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
         let open = layer.open.iter().chain(indeterminate).copied().filter(|&call| !is_done(call));
         let undone: Vec<u32> = open.chain(later).collect();
         if !undone.iter().any(|&call| helps(call)) {
-            return Ahead::Hopeless(next.returned);
+            return StateOutlook::Hopeless(next.returned);
         }
         // Until then the state matters only to reads that it leads to.
         let read_before = |&call: &u32| {
             let call = &self.calls[call as usize].call;
-            self.model.is_read(call) && self.model.leads_to(state, call)
+            self.model.is_read(call) && self.model.can_lead_to_read(state, call)
         };
-        if undone.iter().any(read_before) { Ahead::Open } else { Ahead::Overwritten(next.returned) }
-    }
-
-    /// Takes all open reads of a layer that are legal now.
-    fn read_all(&mut self, layer: u32, state: &M::State, done: &mut Bits<W>) {
-        for at in 0..self.layers[layer as usize].open.len() {
-            let call = self.layers[layer as usize].open[at];
-            self.read(&[call], state, done);
+        if undone.iter().any(read_before) {
+            StateOutlook::Open
+        } else {
+            StateOutlook::Overwritten(next.returned)
         }
     }
 
-    fn read(&mut self, calls: &[u32], state: &M::State, done: &mut Bits<W>) {
+    /// Takes all open reads of a layer that are legal now.
+    fn take_open_reads(&mut self, layer: u32, state: &M::State, done: &mut Bits<W>) {
+        for at in 0..self.layers[layer as usize].open.len() {
+            let call = self.layers[layer as usize].open[at];
+            self.take_legal_reads(&[call], state, done);
+        }
+    }
+
+    fn take_legal_reads(&mut self, calls: &[u32], state: &M::State, done: &mut Bits<W>) {
         for &call in calls {
             let slot = self.slots[call as usize];
             let what = &self.calls[call as usize].call;
-            if !bit(done, slot) && self.model.is_read(what) && self.model.step(state, what).is_ok() {
-                set(done, slot);
+            if !has_bit(done, slot) && self.model.is_read(what) && self.model.step(state, what).is_ok() {
+                set_bit(done, slot);
                 self.order.push(call);
             }
         }
     }
 
     /// Whether an indeterminate call that does the same and is not done comes before this one.
-    fn is_doubled(&self, call: u32, done: &Bits<W>) -> bool {
-        self.same_before[call as usize].is_some_and(|other| !bit(done, self.slots[other as usize]))
+    fn has_earlier_twin(&self, call: u32, done: &Bits<W>) -> bool {
+        self.same_before[call as usize].is_some_and(|other| !has_bit(done, self.slots[other as usize]))
     }
 
-    fn over(&self, steps: u64, limits: &Limits<'_>) -> Option<String> {
-        if limits.stopped() {
+    fn limit_reached(&self, steps: u64, limits: &Limits<'_>) -> Option<String> {
+        if limits.stop_requested() {
             Some("the search was stopped".to_owned())
         } else if steps > limits.steps {
             Some(format!("the search took its {} steps", limits.steps))
@@ -320,7 +336,7 @@ impl<M: Specification, const W: usize> Walk<'_, M, W> {
 }
 
 /// The layers, and the slot of each call.
-fn layers(calls: &[Timed], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>) {
+fn build_layers(calls: &[TimedCall], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>) {
     let mut slots = vec![0; calls.len()];
     let (mut free, mut used): (Vec<u32>, u32) = (Vec::new(), 0);
     let (mut open, mut arrived): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
@@ -350,7 +366,7 @@ fn layers(calls: &[Timed], events: &[(u32, u32, bool)]) -> (Vec<Layer>, Vec<u32>
     (layers, slots)
 }
 
-fn same_before(calls: &[Timed]) -> Vec<Option<u32>> {
+fn find_earlier_twins(calls: &[TimedCall]) -> Vec<Option<u32>> {
     let mut last: FxHashMap<&Call, u32> = FxHashMap::default();
     let mut before = vec![None; calls.len()];
     for (place, call) in (0u32..).zip(calls) {

@@ -1,8 +1,8 @@
 //! The engines for registers against the definition, tried in every order.
 
-use super::frontier::{self, Frontier, Width};
-use super::register::{Access, Step};
-use super::zones::{self, Zones};
+use super::frontier::{self, FrontierResult, FrontierWidth};
+use super::register::{Access, RegisterStep};
+use super::zones::{self, ZonesResult};
 use claims::Limits;
 use histories::{Id, NEVER, OpId, ValueId};
 use std::sync::atomic::AtomicBool;
@@ -10,8 +10,8 @@ use testkit::Random;
 
 /// Herlihy & Wing's definition, literally: some order of the certain steps and any of the others extends real
 /// time and is legal. Every subset and every order is tried.
-fn is_linearizable(steps: &[Step], value: ValueId) -> bool {
-    fn extend(steps: &[Step], taken: u32, value: ValueId) -> bool {
+fn is_linearizable(steps: &[RegisterStep], value: ValueId) -> bool {
+    fn extend(steps: &[RegisterStep], taken: u32, value: ValueId) -> bool {
         if (0..steps.len()).all(|at| taken >> at & 1 == 1 || !steps[at].is_certain()) {
             return true;
         }
@@ -43,9 +43,9 @@ pub(crate) fn random_steps(
     values: usize,
     unique: bool,
     observes: bool,
-) -> Vec<Step> {
+) -> Vec<RegisterStep> {
     let (len, processes) = (1 + random.below(most), 1 + random.below(4));
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<RegisterStep> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let mut position = 0;
     let mut fresh = 1;
@@ -70,7 +70,12 @@ pub(crate) fn random_steps(
                 other => other,
             };
             open.push(steps.len());
-            steps.push(Step { id: OpId::new(steps.len()), access, invoked: position, returned: NEVER });
+            steps.push(RegisterStep {
+                id: OpId::new(steps.len()),
+                access,
+                invoked: position,
+                returned: NEVER,
+            });
         } else {
             let at = open.swap_remove(random.below(open.len()));
             let must_return = matches!(steps[at].access, Access::Read(_) | Access::Differs(_));
@@ -84,7 +89,7 @@ pub(crate) fn random_steps(
 }
 
 /// Whether an order is what the definition asks for.
-fn explains(order: &[u32], steps: &[Step], initial: ValueId) -> bool {
+fn explains(order: &[u32], steps: &[RegisterStep], initial: ValueId) -> bool {
     let mut seen = vec![false; steps.len()];
     let (mut value, mut latest_invocation) = (initial, 0);
     for &place in order {
@@ -109,23 +114,23 @@ fn the_frontier_agrees_with_the_definition() {
         let (values, unique, observes) = (2 + random.below(3), random.below(5) == 0, random.below(3) == 0);
         let steps = random_steps(random, 9, values, unique, observes);
         let expected = is_linearizable(&steps, ValueId::NULL);
-        for width in [Width::Beam(2), Width::Relaxed, Width::Loose] {
-            match frontier::decide(&steps, &[ValueId::NULL], width, &limits).0 {
-                Frontier::Order(order) if width == Width::Beam(2) => {
+        for width in [FrontierWidth::Beam(2), FrontierWidth::Relaxed, FrontierWidth::Loose] {
+            match frontier::decide_by_frontier(&steps, &[ValueId::NULL], width, &limits).0 {
+                FrontierResult::Order(order) if width == FrontierWidth::Beam(2) => {
                     assert!(
                         explains(&order, &steps, ValueId::NULL),
                         "seed {seed}: a beam finds {order:?} of {steps:#?}"
                     );
                 }
-                Frontier::Dead(_) if width != Width::Beam(2) => {
+                FrontierResult::Dead(_) if width != FrontierWidth::Beam(2) => {
                     assert!(!expected, "seed {seed}: {width:?} rejects {steps:#?}");
                     refuted += 1;
                 }
                 _ => {}
             }
         }
-        match frontier::decide(&steps, &[ValueId::NULL], Width::Whole, &limits).0 {
-            Frontier::Order(order) => {
+        match frontier::decide_by_frontier(&steps, &[ValueId::NULL], FrontierWidth::Whole, &limits).0 {
+            FrontierResult::Order(order) => {
                 assert!(expected, "seed {seed}: the frontier accepts {steps:#?}");
                 assert!(
                     explains(&order, &steps, ValueId::NULL),
@@ -133,11 +138,11 @@ fn the_frontier_agrees_with_the_definition() {
                 );
                 legal += 1;
             }
-            Frontier::Dead(_) => {
+            FrontierResult::Dead(_) => {
                 assert!(!expected, "seed {seed}: the frontier rejects {steps:#?}");
                 illegal += 1;
             }
-            Frontier::Unknown(why) => panic!("seed {seed}: {why:?}"),
+            FrontierResult::Unknown(why) => panic!("seed {seed}: {why:?}"),
         }
     }
     assert!(
@@ -158,10 +163,10 @@ fn the_zones_agree_with_the_definition() {
         let most = if seed < 15_000 { 4 } else { 8 };
         let steps = random_steps(random, most, 4, true, false);
         let mut kept = steps.clone();
-        super::register::drop_unwanted(&mut kept);
+        super::register::drop_unwanted_steps(&mut kept);
         let expected = is_linearizable(&steps, ValueId::NULL);
-        match zones::decide(&kept, ValueId::NULL) {
-            Zones::Order(order) => {
+        match zones::decide_by_zones(&kept, ValueId::NULL) {
+            ZonesResult::Order(order) => {
                 assert!(expected, "seed {seed}: the zones accept {steps:#?}");
                 assert!(
                     explains(&order, &kept, ValueId::NULL),
@@ -169,11 +174,11 @@ fn the_zones_agree_with_the_definition() {
                 );
                 legal += 1;
             }
-            Zones::Conflict(values) => {
+            ZonesResult::Conflict(values) => {
                 assert!(!expected, "seed {seed}: the zones reject {steps:#?} because of {values:?}");
                 illegal += 1;
             }
-            Zones::Ambiguous => panic!("seed {seed}: every value has one writer"),
+            ZonesResult::Ambiguous => panic!("seed {seed}: every value has one writer"),
         }
     }
     assert!(

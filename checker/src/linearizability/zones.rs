@@ -18,13 +18,13 @@
 //! An indeterminate write counts with a response at infinity if its value was read, and not at all if it was not
 //! (`register::steps` leaves it out). The initial value is a write before all events. Cost: O(n log n).
 
-use super::register::{Access, Step};
+use super::register::{Access, RegisterStep};
 use histories::{NEVER, ValueId};
 use rustc_hash::FxHashMap;
 
 /// What the zones of a register say.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Zones {
+pub(crate) enum ZonesResult {
     /// An order of the steps, by place, that explains them all.
     Order(Vec<u32>),
     /// Values no order of which explains the steps: those of one block, or of two that must precede each other.
@@ -36,7 +36,7 @@ pub(crate) enum Zones {
 const NONE: u32 = u32::MAX;
 
 /// The operations on one value.
-struct Cluster {
+struct ValueCluster {
     value: ValueId,
     /// The step that wrote it; [`NONE`] for the initial value.
     writer: u32,
@@ -47,55 +47,58 @@ struct Cluster {
 }
 
 /// A chain of clusters that stand next to each other in every order.
-struct Block {
+struct ClusterBlock {
     head: u32,
     first_response: u32,
     last_invocation: u32,
 }
 
-pub(crate) fn decide(steps: &[Step], initial: ValueId) -> Zones {
-    let Some((clusters, reads)) = (match clusters(steps, initial) {
+pub(crate) fn decide_by_zones(steps: &[RegisterStep], initial: ValueId) -> ZonesResult {
+    let Some((clusters, reads)) = (match build_clusters(steps, initial) {
         Ok(found) => found,
         Err(conflict) => return conflict,
     }) else {
-        return Zones::Ambiguous;
+        return ZonesResult::Ambiguous;
     };
     let mut blocks = Vec::with_capacity(clusters.len());
     let mut reached = 0;
     for head in 0..clusters.len() as u32 {
-        if is_head(&clusters[head as usize], steps) {
-            match block(head, &clusters, &reads, steps) {
+        if begins_block(&clusters[head as usize], steps) {
+            match build_block(head, &clusters, &reads, steps) {
                 Ok((block, length)) => {
                     reached += length;
                     blocks.push(block);
                 }
-                Err(values) => return Zones::Conflict(values),
+                Err(values) => return ZonesResult::Conflict(values),
             }
         }
     }
     if reached < clusters.len() {
-        return Zones::Conflict(ring(&clusters, steps));
+        return ZonesResult::Conflict(find_value_cycle(&clusters, steps));
     }
     blocks.sort_unstable_by_key(|block| block.first_response.min(block.last_invocation));
-    let mut latest: Option<&Block> = None;
+    let mut latest: Option<&ClusterBlock> = None;
     for block in &blocks {
         if let Some(before) = latest.filter(|before| block.first_response < before.last_invocation) {
-            let mut values = chain(before.head, &clusters);
-            values.extend(chain(block.head, &clusters));
-            return Zones::Conflict(values);
+            let mut values = block_values(before.head, &clusters);
+            values.extend(block_values(block.head, &clusters));
+            return ZonesResult::Conflict(values);
         }
         if latest.is_none_or(|before| before.last_invocation < block.last_invocation) {
             latest = Some(block);
         }
     }
-    Zones::Order(order(&blocks, &clusters, &reads, steps.len()))
+    ZonesResult::Order(order_steps(&blocks, &clusters, &reads, steps.len()))
 }
 
 /// Clusters and the reads sorted by cluster; `None` if reads-from is ambiguous; a conflict if a value that
 /// nobody wrote was read, or if two compare-and-sets replaced one value.
 #[allow(clippy::type_complexity, reason = "used once, right above")]
-fn clusters(steps: &[Step], initial: ValueId) -> Result<Option<(Vec<Cluster>, Vec<u32>)>, Zones> {
-    let cluster = |value, writer| Cluster { value, writer, successor: None, reads: 0..0 };
+fn build_clusters(
+    steps: &[RegisterStep],
+    initial: ValueId,
+) -> Result<Option<(Vec<ValueCluster>, Vec<u32>)>, ZonesResult> {
+    let cluster = |value, writer| ValueCluster { value, writer, successor: None, reads: 0..0 };
     let mut clusters = vec![cluster(initial, NONE)];
     let mut of_value: FxHashMap<ValueId, u32> = FxHashMap::default();
     of_value.insert(initial, 0);
@@ -103,7 +106,7 @@ fn clusters(steps: &[Step], initial: ValueId) -> Result<Option<(Vec<Cluster>, Ve
         if let Access::Differs(_) = step.access {
             return Ok(None);
         }
-        if let Some(value) = step.written() {
+        if let Some(value) = step.written_value() {
             if of_value.insert(value, clusters.len() as u32).is_some() {
                 return Ok(None);
             }
@@ -112,24 +115,27 @@ fn clusters(steps: &[Step], initial: ValueId) -> Result<Option<(Vec<Cluster>, Ve
     }
     let mut read_of = Vec::with_capacity(steps.len());
     for (place, step) in steps.iter().enumerate() {
-        let Some(value) = step.wanted() else { continue };
-        let &from = of_value.get(&value).ok_or_else(|| Zones::Conflict(vec![value]))?;
+        let Some(value) = step.wanted_value() else { continue };
+        let &from = of_value.get(&value).ok_or_else(|| ZonesResult::Conflict(vec![value]))?;
         match step.access {
             Access::Cas(_, new) => {
                 let successor = &mut clusters[from as usize].successor;
                 if successor.is_some() {
-                    return Err(Zones::Conflict(vec![value]));
+                    return Err(ZonesResult::Conflict(vec![value]));
                 }
                 *successor = Some((place as u32, of_value[&new]));
             }
             _ => read_of.push((from, place as u32)),
         }
     }
-    Ok(Some(sort_reads(clusters, &read_of)))
+    Ok(Some(sort_reads_by_cluster(clusters, &read_of)))
 }
 
 /// Reads by cluster, in order of invocation: a counting sort.
-fn sort_reads(mut clusters: Vec<Cluster>, read_of: &[(u32, u32)]) -> (Vec<Cluster>, Vec<u32>) {
+fn sort_reads_by_cluster(
+    mut clusters: Vec<ValueCluster>,
+    read_of: &[(u32, u32)],
+) -> (Vec<ValueCluster>, Vec<u32>) {
     for &(from, _) in read_of {
         clusters[from as usize].reads.end += 1;
     }
@@ -149,19 +155,19 @@ fn sort_reads(mut clusters: Vec<Cluster>, read_of: &[(u32, u32)]) -> (Vec<Cluste
 }
 
 /// Whether a block begins here: at the initial value or a blind write.
-fn is_head(cluster: &Cluster, steps: &[Step]) -> bool {
+fn begins_block(cluster: &ValueCluster, steps: &[RegisterStep]) -> bool {
     cluster.writer == NONE || matches!(steps[cluster.writer as usize].access, Access::Write(_))
 }
 
 /// The block that begins at `head` and how many clusters it has, or its values if its own operations
 /// contradict their order: a later one finished before an earlier one began.
-fn block(
+fn build_block(
     head: u32,
-    clusters: &[Cluster],
+    clusters: &[ValueCluster],
     reads: &[u32],
-    steps: &[Step],
-) -> Result<(Block, usize), Vec<ValueId>> {
-    let mut block = Block { head, first_response: NEVER, last_invocation: 0 };
+    steps: &[RegisterStep],
+) -> Result<(ClusterBlock, usize), Vec<ValueId>> {
+    let mut block = ClusterBlock { head, first_response: NEVER, last_invocation: 0 };
     if clusters[head as usize].writer == NONE {
         block.first_response = 0;
     }
@@ -169,15 +175,15 @@ fn block(
     loop {
         let cluster = &clusters[at as usize];
         length += 1;
-        let mut fits = cluster.writer == NONE || block.admit(&steps[cluster.writer as usize]);
+        let mut fits = cluster.writer == NONE || block.admit_step(&steps[cluster.writer as usize]);
         let before_reads = block.last_invocation;
         for &read in &reads[cluster.reads.clone()] {
             let read = &steps[read as usize];
             fits &= read.returned >= before_reads;
-            block.include(read);
+            block.include_step(read);
         }
         if !fits {
-            let mut values = chain(head, clusters);
+            let mut values = block_values(head, clusters);
             values.truncate(length);
             return Err(values);
         }
@@ -186,23 +192,23 @@ fn block(
     }
 }
 
-impl Block {
+impl ClusterBlock {
     /// Takes a step in after all that are in; false if it finished before one of them began.
-    fn admit(&mut self, step: &Step) -> bool {
+    fn admit_step(&mut self, step: &RegisterStep) -> bool {
         let fits = step.returned >= self.last_invocation;
-        self.include(step);
+        self.include_step(step);
         fits
     }
 
     /// Positions count from one here, so that the initial value can come before them all.
-    fn include(&mut self, step: &Step) {
+    fn include_step(&mut self, step: &RegisterStep) {
         self.first_response = self.first_response.min(step.returned.saturating_add(1));
         self.last_invocation = self.last_invocation.max(step.invoked + 1);
     }
 }
 
 /// The values of the block that begins at `head`.
-fn chain(head: u32, clusters: &[Cluster]) -> Vec<ValueId> {
+fn block_values(head: u32, clusters: &[ValueCluster]) -> Vec<ValueId> {
     let mut values = vec![clusters[head as usize].value];
     let mut at = head;
     while let Some((_, next)) = clusters[at as usize].successor {
@@ -213,9 +219,9 @@ fn chain(head: u32, clusters: &[Cluster]) -> Vec<ValueId> {
 }
 
 /// Values that compare-and-sets make of one another in a ring, so that none can be the first.
-fn ring(clusters: &[Cluster], steps: &[Step]) -> Vec<ValueId> {
+fn find_value_cycle(clusters: &[ValueCluster], steps: &[RegisterStep]) -> Vec<ValueId> {
     let mut reached = vec![false; clusters.len()];
-    for head in (0..clusters.len()).filter(|&head| is_head(&clusters[head], steps)) {
+    for head in (0..clusters.len()).filter(|&head| begins_block(&clusters[head], steps)) {
         let mut at = head;
         reached[at] = true;
         while let Some((_, next)) = clusters[at].successor {
@@ -236,7 +242,7 @@ fn ring(clusters: &[Cluster], steps: &[Step]) -> Vec<ValueId> {
 }
 
 /// The steps block by block: each write, its reads, and the compare-and-set that ends it.
-fn order(blocks: &[Block], clusters: &[Cluster], reads: &[u32], len: usize) -> Vec<u32> {
+fn order_steps(blocks: &[ClusterBlock], clusters: &[ValueCluster], reads: &[u32], len: usize) -> Vec<u32> {
     let mut order = Vec::with_capacity(len);
     for block in blocks {
         let mut at = block.head;

@@ -4,12 +4,12 @@
 //! first operation and after the last. All that came in between counts: commands of replication and of
 //! health checks, reads, and the user's writes themselves; that is what the store had to bear for them.
 
-use super::catalogue::Measured;
+use super::catalogue::MeasuredFigure;
 use super::figure::Figure;
 use histories::{Argument, Function, History, OpId, Outcome};
 
 /// Commands for each acknowledged write, and bytes for each byte written.
-pub(super) fn amplification(history: &History) -> (Measured, Measured) {
+pub(super) fn measure_amplification(history: &History) -> (MeasuredFigure, MeasuredFigure) {
     let mut counted = history.actor_events().iter().filter_map(|event| {
         let is_traffic = event.actor == "recorder" && event.function == "traffic";
         let numbers = is_traffic.then(|| serde_json::from_str::<[u64; 3]>(&event.value).ok()).flatten();
@@ -23,7 +23,7 @@ pub(super) fn amplification(history: &History) -> (Measured, Measured) {
     for id in history.ids() {
         let op = history.operation(id);
         let counts = op.outcome == Outcome::Ok && op.invoked > first.0 && op.completed < last.0;
-        if let Some(size) = size(history, id).filter(|_| counts) {
+        if let Some(size) = written_bytes(history, id).filter(|_| counts) {
             writes += 1;
             bytes += size;
         }
@@ -39,7 +39,7 @@ pub(super) fn amplification(history: &History) -> (Measured, Measured) {
 }
 
 /// How many bytes an operation asks to be written, if it is a write: those of its payload, else of its value.
-fn size(history: &History, id: OpId) -> Option<u64> {
+fn written_bytes(history: &History, id: OpId) -> Option<u64> {
     let is_write = matches!(
         history.function(id),
         Function::WRITE
@@ -57,11 +57,11 @@ fn size(history: &History, id: OpId) -> Option<u64> {
         Argument::Micros(_) => return None,
     };
     let text = history.value_text(value);
-    is_write.then(|| payload_bytes(text).unwrap_or(text.len() as u64))
+    is_write.then(|| parse_payload_bytes(text).unwrap_or(text.len() as u64))
 }
 
 /// The `bytes` of a payload. Its text is canonical, so that the field is found by its name alone.
-fn payload_bytes(text: &str) -> Option<u64> {
+fn parse_payload_bytes(text: &str) -> Option<u64> {
     let (_, rest) = text.strip_prefix('{')?.split_once("\"bytes\":")?;
     let digits = rest.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok()

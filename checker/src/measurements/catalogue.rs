@@ -4,7 +4,7 @@
 use super::figure::Figure;
 
 /// A figure as far as it is known, or why nothing is known of it.
-pub type Measured = Result<Figure, &'static str>;
+pub type MeasuredFigure = Result<Figure, &'static str>;
 
 /// One thing that is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,28 +107,28 @@ metrics! {
 }
 
 /// The metric of a name that objectives use, or of one that JSON uses.
-pub fn metric(name: &str) -> Option<&'static Metric> {
+pub fn find_metric(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.objective == name || metric.name == name)
 }
 
 /// Figures by metric, in the order of [`METRICS`].
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Values(Vec<(&'static Metric, Measured)>);
+pub struct MetricValues(Vec<(&'static Metric, MeasuredFigure)>);
 
-impl Values {
+impl MetricValues {
     /// Every figure there is, or why there is none.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static Metric, Measured)> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static Metric, MeasuredFigure)> + '_ {
         self.0.iter().copied()
     }
 
     /// The figure of a metric; nothing if it was not asked for.
-    pub fn get(&self, metric: &Metric) -> Option<Measured> {
+    pub fn get(&self, metric: &Metric) -> Option<MeasuredFigure> {
         self.iter().find(|(known, _)| known.name == metric.name).map(|(_, measured)| measured)
     }
 
     /// Takes a figure in. Panics for a name that is not in the table: a bug here.
-    pub(super) fn set(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
-        let metric = metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
+    pub(super) fn set_figure(&mut self, name: &str, measured: Result<impl Into<Figure>, &'static str>) {
+        let metric = find_metric(name).unwrap_or_else(|| panic!("{name} is in the table of metrics"));
         let measured = measured.map(Into::into).and_then(|figure: Figure| match figure.is_sound() {
             true => Ok(figure),
             false => Err("it is beyond what can be counted"),
@@ -137,12 +137,12 @@ impl Values {
     }
 
     /// Takes all figures back, for a reason.
-    pub(super) fn withhold(&mut self, why: &'static str) {
+    pub(super) fn withhold_all(&mut self, why: &'static str) {
         self.0.iter_mut().for_each(|(_, measured)| *measured = Err(why));
     }
 
     /// Brings the figures into the order of the table.
-    pub(super) fn sort(&mut self) {
+    pub(super) fn sort_by_table(&mut self) {
         let place = |metric: &Metric| METRICS.iter().position(|known| known.name == metric.name);
         self.0.sort_by_key(|(metric, _)| place(metric));
     }

@@ -14,7 +14,7 @@
 //! A figure between two bounds may be any number between them. So A and B are compared twice, with the bounds
 //! that are best for the one and worst for the other; where that gives two answers, there is none.
 
-use super::catalogue::{Better, METRICS, Metric, Values};
+use super::catalogue::{Better, METRICS, Metric, MetricValues};
 use super::figure::Figure;
 
 /// What counts as noise.
@@ -41,7 +41,7 @@ pub struct Summary {
 
 /// How B compares to A.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
+pub enum MetricChange {
     /// Better beyond noise.
     Better,
     /// Worse beyond noise.
@@ -58,7 +58,7 @@ pub enum Change {
 
 /// One figure of A and of B.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Compared {
+pub struct MetricComparison {
     /// Which.
     pub metric: &'static Metric,
     /// Of the runs of A that gave it.
@@ -68,12 +68,12 @@ pub struct Compared {
     /// Why it is missing.
     pub reason: Option<&'static str>,
     /// How B compares.
-    pub change: Change,
+    pub change: MetricChange,
     /// The probability of a difference of ranks as large if both were the same.
     pub probability: Option<f64>,
 }
 
-impl Compared {
+impl MetricComparison {
     /// Whether the median of B is the better one, if they differ for certain.
     pub fn is_better(&self) -> Option<bool> {
         let (a, b) = (self.a?.median, self.b?.median);
@@ -87,18 +87,24 @@ impl Compared {
 }
 
 /// Compares every figure of two sets of runs.
-pub fn compare(a: &[&Values], b: &[&Values], noise: Noise) -> Vec<Compared> {
-    METRICS.iter().map(|metric| one(metric, a, b, noise)).collect()
+pub fn compare_runs(a: &[&MetricValues], b: &[&MetricValues], noise: Noise) -> Vec<MetricComparison> {
+    METRICS.iter().map(|metric| compare_metric(metric, a, b, noise)).collect()
 }
 
-fn one(metric: &'static Metric, a: &[&Values], b: &[&Values], noise: Noise) -> Compared {
-    let figures = |runs: &[&Values]| -> Vec<Figure> {
+fn compare_metric(
+    metric: &'static Metric,
+    a: &[&MetricValues],
+    b: &[&MetricValues],
+    noise: Noise,
+) -> MetricComparison {
+    let figures = |runs: &[&MetricValues]| -> Vec<Figure> {
         runs.iter().filter_map(|values| values.get(metric)?.ok()).collect()
     };
     let missing = a.iter().chain(b).find_map(|values| values.get(metric).and_then(Result::err));
     let (of_a, of_b) = (figures(a), figures(b));
-    let (a, b) = (Summary::of(&of_a), Summary::of(&of_b));
-    let mut compared = Compared { metric, a, b, reason: missing, change: Change::Missing, probability: None };
+    let (a, b) = (Summary::from_figures(&of_a), Summary::from_figures(&of_b));
+    let mut compared =
+        MetricComparison { metric, a, b, reason: missing, change: MetricChange::Missing, probability: None };
     if a.is_none() || b.is_none() {
         return compared;
     }
@@ -107,42 +113,42 @@ fn one(metric: &'static Metric, a: &[&Values], b: &[&Values], noise: Noise) -> C
         |figures: &[Figure], bound: fn(&Figure) -> f64| figures.iter().map(bound).collect::<Vec<_>>();
     let ways = [(low as fn(&Figure) -> f64, high as fn(&Figure) -> f64), (high, low)];
     let [one, other] = ways.map(|(bound_a, bound_b)| {
-        change(metric.better, &bounded(&of_a, bound_a), &bounded(&of_b, bound_b), noise)
+        compare_exact_figures(metric.better, &bounded(&of_a, bound_a), &bounded(&of_b, bound_b), noise)
     });
-    compared.change = if one.0 == other.0 { one.0 } else { Change::BoundsOverlap };
+    compared.change = if one.0 == other.0 { one.0 } else { MetricChange::BoundsOverlap };
     compared.probability = Some(one.1.max(other.1));
     compared
 }
 
 /// How figures that are known exactly compare, and the probability of a difference as large by chance.
-fn change(better: Better, a: &[f64], b: &[f64], noise: Noise) -> (Change, f64) {
-    let [of_a, of_b] = [a, b].map(median);
+fn compare_exact_figures(better: Better, a: &[f64], b: &[f64], noise: Noise) -> (MetricChange, f64) {
+    let [of_a, of_b] = [a, b].map(median_of);
     let by = (of_a - of_b).abs();
-    let probability = probability(a, b);
+    let probability = rank_sum_probability(a, b);
     let change = match (of_b < of_a) == (better == Better::Less) {
-        _ if of_a == of_b || by <= noise.tolerance * of_a.abs().max(of_b.abs()) => Change::Same,
-        _ if least_probability(a.len(), b.len()) > noise.significance => Change::NoiseUnknown,
-        _ if probability > noise.significance => Change::Same,
-        true => Change::Better,
-        false => Change::Worse,
+        _ if of_a == of_b || by <= noise.tolerance * of_a.abs().max(of_b.abs()) => MetricChange::Same,
+        _ if least_probability(a.len(), b.len()) > noise.significance => MetricChange::NoiseUnknown,
+        _ if probability > noise.significance => MetricChange::Same,
+        true => MetricChange::Better,
+        false => MetricChange::Worse,
     };
     (change, probability)
 }
 
 impl Summary {
     /// Of the figures of some runs; nothing of none.
-    pub fn of(figures: &[Figure]) -> Option<Self> {
+    pub fn from_figures(figures: &[Figure]) -> Option<Self> {
         let bound = |of: fn(&Figure) -> f64| figures.iter().map(of);
         let min = bound(|figure| figure.least).reduce(f64::min)?;
         let max = bound(|figure| figure.most).reduce(f64::max)?;
         let [least, most] = [bound(|figure| figure.least), bound(|figure| figure.most)]
-            .map(|bounds| median(&bounds.collect::<Vec<_>>()));
+            .map(|bounds| median_of(&bounds.collect::<Vec<_>>()));
         Some(Self { count: figures.len(), min, median: Figure::between(least, most), max })
     }
 }
 
 /// The median of one figure or more.
-fn median(figures: &[f64]) -> f64 {
+fn median_of(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -157,7 +163,7 @@ fn median(figures: &[f64]) -> f64 {
 ///
 /// Ranks of equal figures are their mean, and all are doubled, so that they are whole. How many ways there are to
 /// choose so many of them with each sum is counted rank by rank: O(n² · sum).
-fn probability(a: &[f64], b: &[f64]) -> f64 {
+fn rank_sum_probability(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<f64> = a.iter().chain(b).copied().collect();
     all.sort_by(f64::total_cmp);
     let rank = |figure: f64| {
@@ -194,18 +200,18 @@ mod tests {
 
     const NOISE: Noise = Noise { significance: 0.01, tolerance: 0.05 };
 
-    fn runs(name: &str, figures: &[f64]) -> Vec<Values> {
+    fn runs(name: &str, figures: &[f64]) -> Vec<MetricValues> {
         let run = |&figure: &f64| {
-            let mut values = Values::default();
-            values.set(name, if figure.is_nan() { Err("not measured") } else { Ok(figure) });
+            let mut values = MetricValues::default();
+            values.set_figure(name, if figure.is_nan() { Err("not measured") } else { Ok(figure) });
             values
         };
         figures.iter().map(run).collect()
     }
 
-    fn compared(name: &str, a: &[f64], b: &[f64]) -> Compared {
+    fn compared(name: &str, a: &[f64], b: &[f64]) -> MetricComparison {
         let (a, b) = (runs(name, a), runs(name, b));
-        let found = compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
+        let found = compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
         found.into_iter().find(|compared| compared.metric.name == name).expect("every metric is compared")
     }
 
@@ -215,10 +221,10 @@ mod tests {
     fn probabilities_are_those_counted_by_hand() {
         let near =
             |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
-        near(probability(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 0.1);
-        near(probability(&[1.0, 2.0], &[2.0, 3.0]), 4.0 / 6.0);
-        near(probability(&[1.0, 1.0], &[1.0, 1.0]), 1.0);
-        near(probability(&[7.0], &[9.0]), 1.0);
+        near(rank_sum_probability(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 0.1);
+        near(rank_sum_probability(&[1.0, 2.0], &[2.0, 3.0]), 4.0 / 6.0);
+        near(rank_sum_probability(&[1.0, 1.0], &[1.0, 1.0]), 1.0);
+        near(rank_sum_probability(&[7.0], &[9.0]), 1.0);
         near(least_probability(3, 3), 0.1);
         near(least_probability(5, 5), 2.0 / 252.0);
         near(least_probability(2, 8), 2.0 / 45.0);
@@ -227,18 +233,24 @@ mod tests {
     #[test]
     fn only_what_is_beyond_noise_is_better_or_worse() {
         let (low, high) = ([1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.1, 2.2, 2.3, 2.4]);
-        assert_eq!(compared("recovery_p99_seconds", &low, &high).change, Change::Worse);
-        assert_eq!(compared("recovery_p99_seconds", &high, &low).change, Change::Better);
-        assert_eq!(compared("throughput_per_second", &low, &high).change, Change::Better);
+        assert_eq!(compared("recovery_p99_seconds", &low, &high).change, MetricChange::Worse);
+        assert_eq!(compared("recovery_p99_seconds", &high, &low).change, MetricChange::Better);
+        assert_eq!(compared("throughput_per_second", &low, &high).change, MetricChange::Better);
         // The ranges overlap in one run each.
-        assert_eq!(compared("recovery_p99_seconds", &[1.0, 1.1, 1.2, 1.3, 2.05], &high).change, Change::Same);
+        assert_eq!(
+            compared("recovery_p99_seconds", &[1.0, 1.1, 1.2, 1.3, 2.05], &high).change,
+            MetricChange::Same
+        );
         // Three runs each cannot tell; neither can one.
-        assert_eq!(compared("recovery_p99_seconds", &low[..3], &high[..3]).change, Change::NoiseUnknown);
-        assert_eq!(compared("recovery_p99_seconds", &[1.0], &[9.0]).change, Change::NoiseUnknown);
+        assert_eq!(
+            compared("recovery_p99_seconds", &low[..3], &high[..3]).change,
+            MetricChange::NoiseUnknown
+        );
+        assert_eq!(compared("recovery_p99_seconds", &[1.0], &[9.0]).change, MetricChange::NoiseUnknown);
         // Certain, and too small to matter.
         let close: Vec<f64> = low.iter().map(|figure| figure / 1000.0 + 1.0).collect();
-        assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &close).change, Change::Same);
-        assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &[f64::NAN; 5]).change, Change::Missing);
+        assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &close).change, MetricChange::Same);
+        assert_eq!(compared("recovery_p99_seconds", &[1.0; 5], &[f64::NAN; 5]).change, MetricChange::Missing);
     }
 
     /// Losses of 0 to 9 in each run of A: if there were none, B with 5 each is worse; if there were 9, it is better. With
@@ -246,24 +258,25 @@ mod tests {
     #[test]
     fn bounds_are_compared_at_both_ends() {
         let bounded = |least, most| {
-            let mut values = Values::default();
-            values.set("lost_writes", Ok(Figure::between(least, most)));
+            let mut values = MetricValues::default();
+            values.set_figure("lost_writes", Ok(Figure::between(least, most)));
             values
         };
         let compared = |b: &[f64]| {
             let (a, b) = (vec![bounded(0.0, 9.0); 5], runs("lost_writes", b));
-            let found = compare(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
+            let found = compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), NOISE);
             found.into_iter().find(|one| one.metric.name == "lost_writes").expect("compared")
         };
-        assert_eq!(compared(&[5.0; 5]).change, Change::BoundsOverlap);
+        assert_eq!(compared(&[5.0; 5]).change, MetricChange::BoundsOverlap);
         assert_eq!(compared(&[5.0; 5]).is_better(), None);
         let worse = compared(&[20.0; 5]);
-        assert_eq!((worse.change, worse.is_better()), (Change::Worse, Some(false)));
+        assert_eq!((worse.change, worse.is_better()), (MetricChange::Worse, Some(false)));
         assert_eq!(worse.a.expect("measured").median, Figure::between(0.0, 9.0));
         // Of what has no upper bound nothing is said but that it is not less.
         let endless = vec![bounded(1.0, f64::INFINITY); 5];
-        let found = compare(&endless.iter().collect::<Vec<_>>(), &endless.iter().collect::<Vec<_>>(), NOISE);
+        let found =
+            compare_runs(&endless.iter().collect::<Vec<_>>(), &endless.iter().collect::<Vec<_>>(), NOISE);
         let same = found.iter().find(|one| one.metric.name == "lost_writes").expect("compared");
-        assert_eq!(same.change, Change::BoundsOverlap);
+        assert_eq!(same.change, MetricChange::BoundsOverlap);
     }
 }

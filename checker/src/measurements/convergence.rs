@@ -13,7 +13,7 @@
 //! An id whose creation was not answered was told to nobody where the store gives out ids: no replica can be asked for it.
 //! It is left out, and counted.
 
-use super::faults::Fault;
+use super::faults::MeasuredFault;
 use histories::{Function, History, Note, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ const NOT_LOOKED: &str = "nobody looked at the replicas after it";
 
 /// When the replicas had come together after a fault, in ns since it was over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Together {
+pub(super) struct ConvergenceTime {
     /// The first look that found them so.
     pub(super) seen: i64,
     /// How long before it the look was that did not, or the end of the fault.
@@ -33,11 +33,11 @@ pub(super) struct Together {
 }
 
 /// What each replica holds under a key.
-type Held = Vec<(String, String)>;
+type ReplicaValues = Vec<(String, String)>;
 
 /// One look.
 #[derive(Default)]
-struct Look {
+struct ReplicaLook {
     time: i64,
     position: u32,
     /// Whether some replica did not answer.
@@ -45,13 +45,13 @@ struct Look {
     /// Whether a replica was not asked for all, because of an id that was out of reach: then it cannot tell that they agree.
     partial: bool,
     /// Keys of which replicas differed, with what they held, as JSON.
-    apart: Vec<(String, Held)>,
+    apart: Vec<(String, ReplicaValues)>,
 }
 
 /// All looks of a history, the last of which is that at everything in the end.
-pub(super) struct Looks<'a> {
+pub(super) struct ReplicaLooks<'a> {
     history: &'a History,
-    looks: Vec<Look>,
+    looks: Vec<ReplicaLook>,
     /// Of each key of which replicas differed, the writes that may have taken effect: from when to when they were under
     /// way.
     writes: FxHashMap<String, Vec<(i64, i64)>>,
@@ -64,9 +64,9 @@ pub(super) struct Looks<'a> {
 /// How the error ends of a look at an id that the store never told.
 const OUT_OF_REACH: &str = "nobody was told the id of this session";
 
-impl<'a> Looks<'a> {
-    pub(super) fn of(history: &'a History) -> Self {
-        let (looks, out_of_reach) = looks(history);
+impl<'a> ReplicaLooks<'a> {
+    pub(super) fn from_history(history: &'a History) -> Self {
+        let (looks, out_of_reach) = read_looks(history);
         let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
         for (key, _) in looks.iter().flat_map(|look| &look.apart) {
             writes.entry(key.clone()).or_insert_with(Vec::new);
@@ -85,20 +85,26 @@ impl<'a> Looks<'a> {
     }
 
     /// When the replicas had come together after a fault that was over at its end, until the next strikes.
-    pub(super) fn after(&self, fault: &Fault, next: Option<u32>) -> Result<Together, &'static str> {
-        let over = fault.over();
+    pub(super) fn convergence_after(
+        &self,
+        fault: &MeasuredFault,
+        next: Option<u32>,
+    ) -> Result<ConvergenceTime, &'static str> {
+        let over = fault.end_time();
         let began = fault.positions.1.unwrap_or(fault.positions.0);
         let until = next.unwrap_or(u32::MAX);
         let own = self.looks.iter().filter(|look| look.position > began && look.position < until);
         let (mut together, mut before) = (Err(NOT_LOOKED), over);
         for look in own {
-            let apart = |(key, held): &(String, Held)| self.tears(key, held, [over, before, look.time]);
+            let apart = |(key, held): &(String, ReplicaValues)| {
+                self.is_left_by_fault(key, held, [over, before, look.time])
+            };
             if look.silent || look.apart.iter().any(apart) {
                 together = Err(NEVER);
             } else if look.partial {
                 continue;
             } else if together.is_err() {
-                together = Ok(Together { seen: look.time - over, within: look.time - before });
+                together = Ok(ConvergenceTime { seen: look.time - over, within: look.time - before });
             }
             before = look.time;
         }
@@ -106,16 +112,16 @@ impl<'a> Looks<'a> {
     }
 
     /// Whether a difference is what the fault left behind. `over`: when that ended; `before`: when the look before was.
-    fn tears(&self, key: &str, held: &Held, [over, before, now]: [i64; 3]) -> bool {
+    fn is_left_by_fault(&self, key: &str, held: &ReplicaValues, [over, before, now]: [i64; 3]) -> bool {
         let writes = self.writes.get(key).map_or(&[][..], Vec::as_slice);
         if writes.iter().any(|&(from, to)| from <= now && to >= before) {
             return false;
         }
-        !held.iter().all(|(_, value)| self.began(value).is_some_and(|began| began > over))
+        !held.iter().all(|(_, value)| self.write_began_at(value).is_some_and(|began| began > over))
     }
 
     /// When the write of what is held began; of several fields, the first of them.
-    fn began(&self, value: &str) -> Option<i64> {
+    fn write_began_at(&self, value: &str) -> Option<i64> {
         let fields: Option<BTreeMap<&str, BTreeMap<&str, &RawValue>>> =
             value.starts_with("{\"fields\"").then(|| serde_json::from_str(value).ok()).flatten();
         let parts: Vec<&str> = match &fields {
@@ -128,10 +134,10 @@ impl<'a> Looks<'a> {
 }
 
 /// All looks, and how many ids were out of reach at most.
-fn looks(history: &History) -> (Vec<Look>, usize) {
+fn read_looks(history: &History) -> (Vec<ReplicaLook>, usize) {
     let (mut looks, mut apart) = (Vec::new(), Vec::new());
-    let mut last: BTreeMap<String, Held> = BTreeMap::new();
-    let mut end: Option<Look> = None;
+    let mut last: BTreeMap<String, ReplicaValues> = BTreeMap::new();
+    let mut end: Option<ReplicaLook> = None;
     let mut out_of_reach: FxHashSet<String> = FxHashSet::default();
     let mut left_out = 0;
     for event in history.actor_events() {
@@ -139,13 +145,13 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
         let error = || history.note(event.position).filter(|note| note.fields.contains("\"error\""));
         let within_reach = |note: &Note<'_>| !note.fields.contains(OUT_OF_REACH);
         match (event.actor.as_str(), event.function.as_str()) {
-            ("recorder", "apart") => apart.extend(differing(&event.value)),
+            ("recorder", "apart") => apart.extend(parse_difference(&event.value)),
             ("recorder", "look") => {
                 let apart = std::mem::take(&mut apart);
                 let silent = error().is_some_and(|note| within_reach(&note));
                 let partial = error().is_some_and(|note| !within_reach(&note));
-                left_out = left_out.max(number_left_out(&event.value)).max(usize::from(partial));
-                looks.push(Look { time, position: event.position, silent, partial, apart });
+                left_out = left_out.max(parse_ids_left_out(&event.value)).max(usize::from(partial));
+                looks.push(ReplicaLook { time, position: event.position, silent, partial, apart });
             }
             ("replica", "read") => {
                 let told: Option<[&RawValue; 3]> = serde_json::from_str(&event.value).ok();
@@ -169,8 +175,8 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
     if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
         // Everything is read in the end, which takes its time, and a session's may run out meanwhile.
         let expires = history.header().is_some_and(|header| header.contains("\"time_to_live_ms\""));
-        let there = |held: &Held| !expires || held.iter().all(|one| one.1 != "null");
-        let differ = |held: &Held| held.iter().any(|one| one.1 != held[0].1) && there(held);
+        let there = |held: &ReplicaValues| !expires || held.iter().all(|one| one.1 != "null");
+        let differ = |held: &ReplicaValues| held.iter().any(|one| one.1 != held[0].1) && there(held);
         end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
         looks.push(end);
     }
@@ -178,12 +184,12 @@ fn looks(history: &History) -> (Vec<Look>, usize) {
 }
 
 /// Of `[keys, replicas, keys of which they differ, ids left out]`, the last.
-fn number_left_out(value: &str) -> usize {
+fn parse_ids_left_out(value: &str) -> usize {
     serde_json::from_str::<[usize; 4]>(value).map_or(0, |numbers| numbers[3])
 }
 
 /// `[key, [node, held], …]`.
-fn differing(value: &str) -> Option<(String, Held)> {
+fn parse_difference(value: &str) -> Option<(String, ReplicaValues)> {
     let told: Vec<&RawValue> = serde_json::from_str(value).ok()?;
     let (key, held) = told.split_first()?;
     let one = |told: &&RawValue| {
@@ -197,19 +203,21 @@ fn differing(value: &str) -> Option<(String, Held)> {
 mod tests {
     use super::NEVER;
     use crate::measurements::tests::history;
-    use crate::measurements::{Measurements, Values, measure, metric, of_registers};
+    use crate::measurements::{
+        Measurements, MetricValues, find_metric, measure_history, measure_register_losses,
+    };
     use histories::ValueId;
 
     fn measured(text: &str) -> Measurements {
         let history = history(text);
-        measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
+        measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL))
     }
 
     /// In ms: after how long, and how much earlier it may have been.
-    fn together(values: &Values) -> Result<(f64, f64), &'static str> {
-        let of = |name| values.get(metric(name).expect("a metric")).expect("every fault has it");
+    fn together(values: &MetricValues) -> Result<(f64, f64), &'static str> {
+        let of = |name| values.get(find_metric(name).expect("a metric")).expect("every fault has it");
         let ms = |seconds: f64| (seconds * 1e3).round();
-        let exact = |name| of(name).map(|figure| figure.exact().expect("known exactly"));
+        let exact = |name| of(name).map(|figure| figure.exact_value().expect("known exactly"));
         Ok((ms(exact("convergence_seconds")?), ms(exact("convergence_uncertainty_seconds")?)))
     }
 
@@ -324,7 +332,8 @@ mod tests {
         let text = lines.join("\n");
         let history =
             histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
-        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL));
+        let found =
+            measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL));
         assert_eq!((together(&found.run), found.ids_out_of_reach), (Err(super::NOT_LOOKED), 1));
     }
 }

@@ -5,7 +5,7 @@ use histories::faults::{FaultEnd, fault_episodes};
 
 /// One fault from when it struck. Times are in ns on the history's clock.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
+pub struct MeasuredFault {
     /// What went wrong, as the history has it: `kill`, `delay=50ms`.
     pub name: String,
     /// Whom it struck, as JSON.
@@ -29,9 +29,9 @@ pub struct Fault {
 pub(super) const NOT_IN_FORCE: &str =
     "the fault was not in force: whoever caused it looked, and it had no effect";
 
-impl Fault {
+impl MeasuredFault {
     /// When it was over; when it struck, if it has no length.
-    pub fn over(&self) -> i64 {
+    pub fn end_time(&self) -> i64 {
         self.healed.unwrap_or(self.struck)
     }
 }
@@ -39,13 +39,13 @@ impl Fault {
 /// The faults of a history in the order in which they struck, as [`fault_episodes`] reads them; those that could not be caused
 /// are none. A fault strikes when its strike begins and is over when its end is done. `end` is when the last event of a user
 /// came.
-pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
+pub(super) fn read_faults(history: &History, end: i64) -> Vec<MeasuredFault> {
     let caused = fault_episodes(history).into_iter().filter(|episode| episode.failed.is_none());
-    let mut faults: Vec<Fault> = caused
+    let mut faults: Vec<MeasuredFault> = caused
         .filter_map(|episode| {
             let struck = episode.strike.first;
             let over = if let FaultEnd::Seen(moment) = episode.end { Some(moment.last) } else { None };
-            Some(Fault {
+            Some(MeasuredFault {
                 name: episode.name,
                 nodes: episode.value,
                 struck: struck.time_ns?,
@@ -57,11 +57,11 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
             })
         })
         .collect();
-    faults.iter_mut().for_each(|fault| take_evidence(history, fault));
+    faults.iter_mut().for_each(|fault| apply_evidence(history, fault));
     faults.sort_by_key(|fault| fault.struck);
     let strikes: Vec<i64> = faults.iter().map(|fault| fault.struck).collect();
     for (at, fault) in faults.iter_mut().enumerate() {
-        let over = fault.over();
+        let over = fault.end_time();
         let next = strikes[at + 1..].iter().find(|&&strike| strike >= over);
         fault.until = next.copied().unwrap_or(end).max(over);
     }
@@ -70,7 +70,7 @@ pub(super) fn faults(history: &History, end: i64) -> Vec<Fault> {
 
 /// Has a fault begin when it had been caused, instead of when that was asked for. What the recorder saw of it (`evidence`)
 /// stands in the notes of the event that struck or of the one that healed; what the second says was known later, and wins.
-fn take_evidence(history: &History, fault: &mut Fault) {
+fn apply_evidence(history: &History, fault: &mut MeasuredFault) {
     for position in [Some(fault.positions.0), fault.positions.1].into_iter().flatten() {
         let Some(note) = history.note(position).filter(|note| note.fields.contains("\"evidence\"")) else {
             continue;
@@ -90,7 +90,7 @@ fn take_evidence(history: &History, fault: &mut Fault) {
 mod tests {
     use super::*;
     use crate::measurements::tests::{history, is, unknown};
-    use crate::measurements::{Losses, measure};
+    use crate::measurements::{MeasuredLosses, measure_history};
     use histories::ValueId;
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
              40 nemesis heal-kill \"n2\"
              50 nemesis kill null failed",
         );
-        let found = faults(&mixed, 99_000_000);
+        let found = read_faults(&mixed, 99_000_000);
         let told: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.struck, f.healed, f.until)).collect();
         let ms = 1_000_000;
         assert_eq!(
@@ -124,7 +124,7 @@ mod tests {
              9 nemesis stop null
              10 nemesis stop \"ok\"",
         );
-        let found = faults(&history, 99_000_000);
+        let found = read_faults(&history, 99_000_000);
         // It strikes when that begins, and is over when that is done: until then it may be in force.
         assert_eq!((found.len(), found[0].struck, found[0].healed), (1, 0, Some(10_000_000)));
     }
@@ -151,7 +151,7 @@ mod tests {
         let history = with_evidence(
             r#"{"in_force":true,"from_ns":12000000,"to_ns":39000000,"how":"state T in /proc"}"#,
         );
-        let found = measure(&history, ValueId::NULL, &Losses::default());
+        let found = measure_history(&history, ValueId::NULL, &MeasuredLosses::default());
         let fault = &found.faults[0];
         assert_eq!((fault.fault.struck, fault.fault.healed), (12_000_000, Some(40_000_000)));
         assert_eq!(fault.fault.how.as_deref(), Some("state T in /proc"));
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn of_a_fault_that_was_not_in_force_nothing_is_known() {
         let history = with_evidence(r#"{"in_force":false,"how":"the process ran on"}"#);
-        let found = measure(&history, ValueId::NULL, &Losses::default());
+        let found = measure_history(&history, ValueId::NULL, &MeasuredLosses::default());
         assert_eq!(found.faults[0].fault.in_force, Some(false));
         for name in ["recovery_max_seconds", "affected_sessions", "availability_share", "lost_writes"] {
             unknown(&found.faults[0].values, name);

@@ -31,7 +31,7 @@ impl Figure {
     }
 
     /// The figure, if it is known exactly.
-    pub fn exact(self) -> Option<f64> {
+    pub fn exact_value(self) -> Option<f64> {
         (self.least == self.most).then_some(self.least)
     }
 
@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_figure_is_exact_only_if_its_bounds_meet() {
-        assert_eq!(Figure::exactly(3.0).exact(), Some(3.0));
-        assert_eq!(Figure::between(2.0, 3.0).exact(), None);
-        assert_eq!((Figure::at_least(2.0).exact(), Figure::at_least(2.0).upper_bound()), (None, None));
+        assert_eq!(Figure::exactly(3.0).exact_value(), Some(3.0));
+        assert_eq!(Figure::between(2.0, 3.0).exact_value(), None);
+        assert_eq!((Figure::at_least(2.0).exact_value(), Figure::at_least(2.0).upper_bound()), (None, None));
     }
 }

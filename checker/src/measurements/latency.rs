@@ -8,9 +8,9 @@
 //! Percentiles are by nearest rank over all values: exact. A histogram of logarithmic buckets would need less memory,
 //! but the values are here anyway. Operations that did not succeed have no latency; availability tells of them.
 
-use super::faults::Fault;
+use super::faults::MeasuredFault;
 use super::figure::Figure;
-use super::samples::{End, Sample, Samples};
+use super::samples::{Sample, Samples, UserOutcome};
 
 /// Percentiles, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,13 +34,13 @@ const RANKS: [usize; 5] = [500, 900, 990, 999, 1000];
 
 impl Quantiles {
     /// The percentiles of values in any order; none of none. O(n): each rank is looked for above the one before.
-    pub(super) fn of(mut values: Vec<i64>) -> Option<Quantiles> {
+    pub(super) fn from_values(mut values: Vec<i64>) -> Option<Quantiles> {
         let (count, mut from) = (values.len(), 0);
         if count == 0 {
             return None;
         }
         let found = RANKS.map(|mille| {
-            let at = rank(count, mille);
+            let at = rank_index(count, mille);
             let value = *values[from..].select_nth_unstable(at - from).1;
             // What is below is not needed again; the value itself may be.
             from = at;
@@ -50,9 +50,9 @@ impl Quantiles {
     }
 
     /// The percentiles of sorted values.
-    pub(super) fn of_sorted(values: &[i64]) -> Option<Quantiles> {
+    pub(super) fn from_sorted(values: &[i64]) -> Option<Quantiles> {
         let count = values.len();
-        (count > 0).then(|| Quantiles::from_ranks(count, RANKS.map(|mille| values[rank(count, mille)])))
+        (count > 0).then(|| Quantiles::from_ranks(count, RANKS.map(|mille| values[rank_index(count, mille)])))
     }
 
     fn from_ranks(count: usize, [p50, p90, p99, p999, max]: [i64; 5]) -> Quantiles {
@@ -61,7 +61,7 @@ impl Quantiles {
 }
 
 /// The place of a nearest rank, in thousandths: of the least value of which at least that share is no larger.
-fn rank(count: usize, mille: usize) -> usize {
+fn rank_index(count: usize, mille: usize) -> usize {
     (count * mille).div_ceil(1000).max(1) - 1
 }
 
@@ -75,10 +75,10 @@ pub struct Latency {
 }
 
 impl Latency {
-    pub(super) fn of(rows: &[Sample]) -> Latency {
-        let successes = || rows.iter().filter(|row| row.end == End::Success);
+    pub(super) fn from_samples(rows: &[Sample]) -> Latency {
+        let successes = || rows.iter().filter(|row| row.end == UserOutcome::Success);
         let took = |from: fn(&Sample) -> i64| {
-            Quantiles::of(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
+            Quantiles::from_values(successes().filter_map(|row| Some(row.ended? - from(row))).collect())
         };
         let service_time = took(|row| row.invoked);
         // Where nobody says what was intended the two are the same: sorting once is enough.
@@ -89,7 +89,7 @@ impl Latency {
 
 /// Latency around a fault, by when operations were invoked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Phases {
+pub struct LatencyPhases {
     /// Since the last event of any fault, or the beginning.
     pub before: Latency,
     /// While it lasted.
@@ -99,12 +99,12 @@ pub struct Phases {
 }
 
 /// Latency around a fault; `quiet_since` is when the last event of another fault came before it.
-pub(super) fn phases(samples: &Samples, fault: &Fault, quiet_since: i64) -> Phases {
-    let over = fault.over();
-    Phases {
-        before: Latency::of(samples.between(quiet_since, fault.struck)),
-        during: Latency::of(samples.between(fault.struck, over)),
-        after: Latency::of(samples.between(over, fault.until.saturating_add(1))),
+pub(super) fn measure_phases(samples: &Samples, fault: &MeasuredFault, quiet_since: i64) -> LatencyPhases {
+    let over = fault.end_time();
+    LatencyPhases {
+        before: Latency::from_samples(samples.invoked_between(quiet_since, fault.struck)),
+        during: Latency::from_samples(samples.invoked_between(fault.struck, over)),
+        after: Latency::from_samples(samples.invoked_between(over, fault.until.saturating_add(1))),
     }
 }
 
@@ -116,14 +116,18 @@ const TOLERANCE: f64 = 1.2;
 /// From the end of a fault until latency is as before, in seconds: until the first of fifty successes in a row (by when
 /// they were invoked) whose median is at most a fifth above the median before the fault. Where there are none, it took
 /// longer than is answered for.
-pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Result<Figure, &'static str> {
+pub(super) fn measure_warm_up(
+    samples: &Samples,
+    fault: &MeasuredFault,
+    before: &Latency,
+) -> Result<Figure, &'static str> {
     let Some(before) = before.latency.filter(|before| before.count >= WINDOW) else {
         return Err("fewer than 50 operations succeeded before the fault");
     };
-    let over = fault.over();
-    let rows = samples.between(over, fault.until.saturating_add(1));
+    let over = fault.end_time();
+    let rows = samples.invoked_between(over, fault.until.saturating_add(1));
     let seconds = |at: i64| (at - over) as f64 / 1e9;
-    let back = as_quick(rows, before.p50, WINDOW.div_ceil(2));
+    let back = find_quick_window(rows, before.p50, WINDOW.div_ceil(2));
     Ok(back.map_or(Figure::at_least(seconds(fault.until.max(over))), |at| Figure::exactly(seconds(at))))
 }
 
@@ -132,22 +136,26 @@ pub(super) fn warm_up(samples: &Samples, fault: &Fault, before: &Latency) -> Res
 ///
 /// A fault's warm-up has a *before* to be held against; a start has only what comes of it. And what is slow at a start
 /// is the first request on each connection and the first of each kind: too few for a median to notice.
-pub(super) fn start_warm_up(samples: &Samples, faults: &[Fault]) -> Result<i64, &'static str> {
+pub(super) fn measure_start_warm_up(
+    samples: &Samples,
+    faults: &[MeasuredFault],
+) -> Result<i64, &'static str> {
     let Some((from, end)) = samples.span() else { return Err(super::NO_TIMES) };
     let to = faults.iter().map(|fault| fault.struck).min().unwrap_or(end).max(from);
     let half = from + (to - from) / 2;
-    let Some(calm) = Latency::of(samples.between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
+    let Some(calm) =
+        Latency::from_samples(samples.invoked_between(half, to)).latency.filter(|calm| calm.count >= WINDOW)
     else {
         return Err("fewer than 50 operations succeeded in the second half of the time before any fault");
     };
-    let at = as_quick(samples.between(from, to), calm.p90, rank(WINDOW, 900) + 1);
+    let at = find_quick_window(samples.invoked_between(from, to), calm.p90, rank_index(WINDOW, 900) + 1);
     at.map(|at| at - from).ok_or("no 50 successes in a row were as quick as the second half")
 }
 
 /// When the first of fifty successes in a row was invoked of which at least so many took at most a fifth longer than this.
-fn as_quick(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
+fn find_quick_window(rows: &[Sample], before: i64, least: usize) -> Option<i64> {
     let bound = (before as f64 * TOLERANCE) as i64;
-    let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == End::Success).collect();
+    let successes: Vec<&Sample> = rows.iter().filter(|row| row.end == UserOutcome::Success).collect();
     // A percentile of a window is within the bound if and only if that share of it is: a count slides along.
     let quick = |row: &Sample| row.ended.is_some_and(|ended| ended - row.wanted <= bound);
     let mut count = 0;
@@ -169,11 +177,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_nearest_ranks() {
-        let quantiles = Quantiles::of((1..=1000).rev().collect()).expect("values");
+        let quantiles = Quantiles::from_values((1..=1000).rev().collect()).expect("values");
         assert_eq!((quantiles.p50, quantiles.p90, quantiles.p99), (500, 900, 990));
         assert_eq!((quantiles.p999, quantiles.max, quantiles.count), (999, 1000, 1000));
-        let one = Quantiles::of(vec![7]).expect("a value");
+        let one = Quantiles::from_values(vec![7]).expect("a value");
         assert_eq!((one.p50, one.p999), (7, 7));
-        assert_eq!(Quantiles::of(Vec::new()), None);
+        assert_eq!(Quantiles::from_values(Vec::new()), None);
     }
 }

@@ -27,23 +27,25 @@ mod survival;
 mod timeline;
 mod turned_away;
 
-pub use catalogue::{Better, METRICS, Measured, Metric, Unit, Values, metric};
-pub use comparison::{Change, Compared, Noise, Summary, compare};
+pub use catalogue::{Better, METRICS, MeasuredFigure, Metric, MetricValues, Unit, find_metric};
+pub use comparison::{MetricChange, MetricComparison, Noise, Summary, compare_runs};
 pub use convergence::NEVER as NEVER_TOGETHER;
-pub use faults::Fault;
+pub use faults::MeasuredFault;
 pub use figure::Figure;
-pub use latency::{Latency, Phases, Quantiles};
-pub use losses::{Losses, LostOperations, of_registers, of_sessions};
-pub use replication::{Looks, NodeReads, RESOLUTION_NS, Replicas, Replication, ReplicationBasis};
-pub use timeline::{Bucket, Timeline};
+pub use latency::{Latency, LatencyPhases, Quantiles};
+pub use losses::{LostOperations, MeasuredLosses, measure_register_losses, measure_session_losses};
+pub use replication::{
+    FinalReplicas, NodeReads, ObservedReplication, RESOLUTION_NS, ReplicationBasis, ReplicationMeasurements,
+};
+pub use timeline::{RunTimeline, TimelineBucket};
 
-use convergence::Together;
+use convergence::ConvergenceTime;
 use histories::{History, OpId, Outcome, ValueId};
 use recovery::Recovery;
-use samples::{End, Sample, Samples};
+use samples::{Sample, Samples, UserOutcome};
 use staleness::Staleness;
-use state::State;
-use survival::Wait;
+use state::SessionStateTracker;
+use survival::SessionWait;
 
 const NO_TIMES: &str = "the history has no times";
 const NO_FAULT: &str = "no fault struck";
@@ -54,7 +56,7 @@ const NO_SESSIONS: &str = "the objects are no sessions";
 #[derive(Clone, PartialEq, Debug)]
 pub struct Measurements {
     /// Over the whole run: every metric of [`METRICS`], in that order.
-    pub run: Values,
+    pub run: MetricValues,
     /// For each fault, in the order in which they struck.
     pub faults: Vec<FaultMeasurements>,
     /// Errors of the run by kind, the most frequent first.
@@ -62,9 +64,9 @@ pub struct Measurements {
     /// Latency over the run.
     pub latency: Latency,
     /// What replication looks like.
-    pub replication: Replication,
+    pub replication: ReplicationMeasurements,
     /// What happened when; none without times.
-    pub timeline: Option<Timeline>,
+    pub timeline: Option<RunTimeline>,
     /// Reads whose version is not known, so that their staleness is not.
     pub untraced_reads: usize,
     /// Ids that were told to nobody, so that no replica could be asked for them: left out of when replicas converged.
@@ -75,11 +77,11 @@ pub struct Measurements {
 #[derive(Clone, PartialEq, Debug)]
 pub struct FaultMeasurements {
     /// The fault.
-    pub fault: Fault,
+    pub fault: MeasuredFault,
     /// The metrics that a single fault has.
-    pub values: Values,
+    pub values: MetricValues,
     /// Latency before, while and after it.
-    pub phases: Phases,
+    pub phases: LatencyPhases,
     /// Errors put down to it, by kind, the most frequent first.
     pub errors: Vec<ErrorKind>,
     /// When the first and the last of the acknowledged writes that it lost were acknowledged, in ns.
@@ -90,9 +92,9 @@ pub struct FaultMeasurements {
 
 impl FaultMeasurements {
     /// Whether it did anything to anybody: a session was affected, or an acknowledged write lost.
-    pub fn hurt(&self) -> bool {
+    pub fn hurt_anyone(&self) -> bool {
         let some = |name| {
-            let figure = metric(name).and_then(|metric| self.values.get(metric));
+            let figure = find_metric(name).and_then(|metric| self.values.get(metric));
             figure.is_some_and(|figure| figure.is_ok_and(|count| count.most > 0.0))
         };
         some("affected_sessions") || some("lost_writes")
@@ -111,92 +113,100 @@ pub struct ErrorKind {
 }
 
 /// Measures a history. `initial` is what every object holds at first; `losses` is what findings say was lost.
-pub fn measure(history: &History, initial: ValueId, losses: &Losses) -> Measurements {
+pub fn measure_history(history: &History, initial: ValueId, losses: &MeasuredLosses) -> Measurements {
     let (samples, staleness) =
-        rayon::join(|| Samples::of(history), || staleness::staleness(history, initial));
+        rayon::join(|| Samples::from_history(history), || staleness::measure_staleness(history, initial));
     let end = samples.span().map_or(0, |(_, end)| end);
-    let faults = faults::faults(history, end);
-    let latency = Latency::of(&samples.rows);
+    let faults = faults::read_faults(history, end);
+    let latency = Latency::from_samples(&samples.rows);
     let median = latency.service_time.map_or(0, |quantiles| quantiles.p50);
-    let spans = availability::spans(&samples, median);
-    let state = State::of(history, &staleness);
-    let recovery = |fault| recovery::recovery(&samples, state.as_ref(), fault);
+    let spans = availability::find_unserved_spans(&samples, median);
+    let state = SessionStateTracker::from_history(history, &staleness);
+    let recovery = |fault| recovery::measure_recovery(&samples, state.as_ref(), fault);
     let recoveries: Vec<Recovery> = faults.iter().map(recovery).collect();
-    let looks = convergence::Looks::of(history);
+    let looks = convergence::ReplicaLooks::from_history(history);
     let mut told: Vec<FaultMeasurements> = Vec::new();
     for (at, recovery) in recoveries.iter().enumerate() {
-        let mut one = fault(&samples, &faults, at, recovery, state.is_some(), &spans);
-        come_together(
+        let mut one = measure_fault(&samples, &faults, at, recovery, state.is_some(), &spans);
+        set_convergence(
             &mut one.values,
-            looks.after(&faults[at], faults.get(at + 1).map(|next| next.positions.0)),
+            looks.convergence_after(&faults[at], faults.get(at + 1).map(|next| next.positions.0)),
         );
-        attribute(&mut one, history, &faults, at, losses);
+        attribute_losses(&mut one, history, &faults, at, losses);
         if faults[at].in_force == Some(false) {
-            one.values.withhold(faults::NOT_IN_FORCE);
+            one.values.withhold_all(faults::NOT_IN_FORCE);
         }
         told.push(one);
     }
-    let mut run = Values::default();
-    serve(&mut run, &samples, &spans);
-    recover(&mut run, &faults, &recoveries, state.is_some());
-    worst(&mut run, &told);
-    come_together_last(&mut run, &told);
-    lose(&mut run, losses);
+    let mut run = MetricValues::default();
+    set_availability(&mut run, &samples, &spans);
+    set_run_recovery(&mut run, &faults, &recoveries, state.is_some());
+    set_worst_fault(&mut run, &told);
+    set_worst_convergence(&mut run, &told);
+    set_losses(&mut run, losses);
     let asked = if samples.rows.is_empty() { Err(NO_TIMES) } else { Ok(()) };
-    run.set("retries", asked.map(|()| retries::retries(history, &samples) as f64));
-    take_time(&mut run, &latency);
-    run.set("start_warm_up_seconds", latency::start_warm_up(&samples, &faults).map(seconds));
-    age(&mut run, &staleness, samples.rows.is_empty());
-    let (commands, bytes) = amplification::amplification(history);
-    run.set("write_amplification_commands", commands);
-    run.set("write_amplification_bytes", bytes);
-    let replication = replication::replication(history, &samples, &faults, &staleness, losses);
+    run.set_figure("retries", asked.map(|()| retries::count_retries(history, &samples) as f64));
+    set_latency(&mut run, &latency);
+    run.set_figure(
+        "start_warm_up_seconds",
+        latency::measure_start_warm_up(&samples, &faults).map(to_seconds),
+    );
+    set_staleness(&mut run, &staleness, samples.rows.is_empty());
+    let (commands, bytes) = amplification::measure_amplification(history);
+    run.set_figure("write_amplification_commands", commands);
+    run.set_figure("write_amplification_bytes", bytes);
+    let replication = replication::measure_replication(history, &samples, &faults, &staleness, losses);
     let divergent = replication.replicas.as_ref().filter(|replicas| replicas.keys > 0);
     let unread = "no key was read at two replicas in the end";
-    run.set("divergent_keys", divergent.map(|replicas| replicas.divergent.len() as f64).ok_or(unread));
-    run.sort();
+    run.set_figure("divergent_keys", divergent.map(|replicas| replicas.divergent.len() as f64).ok_or(unread));
+    run.sort_by_table();
     Measurements {
         run,
         faults: told,
-        errors: errors(&samples, &samples.rows, samples.turned_away.len()),
+        errors: count_errors(&samples, &samples.rows, samples.turned_away.len()),
         latency,
         replication,
-        timeline: timeline::timeline(&samples),
+        timeline: timeline::build_timeline(&samples),
         untraced_reads: staleness.untraced,
         ids_out_of_reach: looks.out_of_reach,
     }
 }
 
-fn seconds(nanoseconds: i64) -> f64 {
+fn to_seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
 /// Availability, errors, retries.
-fn serve(values: &mut Values, samples: &Samples, spans: &[(i64, i64)]) {
-    let answered = samples.rows.iter().filter(|row| row.end != End::Error).count();
+fn set_availability(values: &mut MetricValues, samples: &Samples, spans: &[(i64, i64)]) {
+    let answered = samples.rows.iter().filter(|row| row.end != UserOutcome::Error).count();
     let (count, span) = (samples.rows.len() + samples.turned_away.len(), samples.span());
     let share = |part: usize| if count == 0 { Err(NO_TIMES) } else { Ok(part as f64 / count as f64) };
-    values.set("availability_share", share(answered));
-    values.set("error_share", share(count - answered));
+    values.set_figure("availability_share", share(answered));
+    values.set_figure("error_share", share(count - answered));
     let unavailable: i64 = spans.iter().map(|(from, to)| to - from).sum();
     let longest = spans.iter().map(|(from, to)| to - from).max().unwrap_or(0);
     let long = span.map(|(from, to)| to - from).filter(|&long| long > 0).ok_or(NO_TIMES);
-    values.set("available_time_share", long.map(|long| 1.0 - unavailable as f64 / long as f64));
-    values.set("unavailable_seconds", long.map(|_| seconds(unavailable)));
-    values.set("unavailable_longest_seconds", long.map(|_| seconds(longest)));
-    let waits = Quantiles::of_sorted(&availability::by_session(samples)).ok_or(NO_TIMES);
-    values.set("session_unavailable_p50_seconds", waits.map(|waits| seconds(waits.p50)));
-    values.set("session_unavailable_p99_seconds", waits.map(|waits| seconds(waits.p99)));
-    values.set("session_unavailable_max_seconds", waits.map(|waits| seconds(waits.max)));
-    let ok = samples.rows.iter().filter(|row| row.end == End::Success).count();
-    values.set("throughput_per_second", long.map(|long| ok as f64 / seconds(long)));
+    values.set_figure("available_time_share", long.map(|long| 1.0 - unavailable as f64 / long as f64));
+    values.set_figure("unavailable_seconds", long.map(|_| to_seconds(unavailable)));
+    values.set_figure("unavailable_longest_seconds", long.map(|_| to_seconds(longest)));
+    let waits = Quantiles::from_sorted(&availability::unserved_by_session(samples)).ok_or(NO_TIMES);
+    values.set_figure("session_unavailable_p50_seconds", waits.map(|waits| to_seconds(waits.p50)));
+    values.set_figure("session_unavailable_p99_seconds", waits.map(|waits| to_seconds(waits.p99)));
+    values.set_figure("session_unavailable_max_seconds", waits.map(|waits| to_seconds(waits.max)));
+    let ok = samples.rows.iter().filter(|row| row.end == UserOutcome::Success).count();
+    values.set_figure("throughput_per_second", long.map(|long| ok as f64 / to_seconds(long)));
 }
 
 /// What faults did to sessions, all faults together that were in force.
-fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], are_sessions: bool) {
+fn set_run_recovery(
+    values: &mut MetricValues,
+    faults: &[MeasuredFault],
+    recoveries: &[Recovery],
+    are_sessions: bool,
+) {
     let mut all = Recovery::default();
     for (_, one) in faults.iter().zip(recoveries).filter(|(fault, _)| fault.in_force != Some(false)) {
-        all.add(one);
+        all.add_fault(one);
     }
     all.waits.sort_unstable();
     all.state_waits.sort_unstable();
@@ -209,17 +219,22 @@ fn recover(values: &mut Values, faults: &[Fault], recoveries: &[Recovery], are_s
 }
 
 /// Percentiles of recovery; zero where requests were made and none was affected, for nobody waited.
-fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, found: &Recovery, are_sessions: bool) {
+fn set_recovery(
+    values: &mut MetricValues,
+    struck: Result<(), &'static str>,
+    found: &Recovery,
+    are_sessions: bool,
+) {
     let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
-    let of = |waits: &[Wait], share| match waits {
+    let of = |waits: &[SessionWait], share| match waits {
         [] => Figure::exactly(0.0),
-        waits => survival::quantile(waits, share),
+        waits => survival::wait_quantile(waits, share),
     };
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-        values.set(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
+        values.set_figure(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
         let state = asked.and(if are_sessions { Ok(()) } else { Err(NO_SESSIONS) });
         let state = state.map(|()| of(&found.state_waits, share));
-        values.set(&format!("recovery_with_state_{name}_seconds"), state);
+        values.set_figure(&format!("recovery_with_state_{name}_seconds"), state);
     }
     let share = match (asked, are_sessions, found.with_state) {
         (Err(why), ..) => Err(why),
@@ -228,16 +243,16 @@ fn set_recovery(values: &mut Values, struck: Result<(), &'static str>, found: &R
         (_, _, 0) => Err("no affected session was asked for again"),
         (_, _, all) => Ok(found.recovered_with_state as f64 / all as f64),
     };
-    values.set("recovered_with_state_share", share);
-    values.set("affected_sessions", asked.map(|()| found.affected() as f64));
-    values.set("unrecovered_sessions", asked.map(|()| found.unrecovered as f64));
-    values.set("silent_sessions", asked.map(|()| found.silent as f64));
+    values.set_figure("recovered_with_state_share", share);
+    values.set_figure("affected_sessions", asked.map(|()| found.affected_sessions() as f64));
+    values.set_figure("unrecovered_sessions", asked.map(|()| found.unrecovered as f64));
+    values.set_figure("silent_sessions", asked.map(|()| found.silent as f64));
 }
 
 /// One fault.
-fn fault(
+fn measure_fault(
     samples: &Samples,
-    faults: &[Fault],
+    faults: &[MeasuredFault],
     at: usize,
     recovery: &Recovery,
     are_sessions: bool,
@@ -246,33 +261,39 @@ fn fault(
     let fault = &faults[at];
     let events = faults.iter().flat_map(|other| [Some(other.struck), other.healed]).flatten();
     let quiet_since = events.filter(|&time| time < fault.struck).max().unwrap_or(i64::MIN);
-    let phases = latency::phases(samples, fault, quiet_since);
+    let phases = latency::measure_phases(samples, fault, quiet_since);
     let until = fault.until.saturating_add(1);
-    let rows = samples.between(fault.struck, until);
-    let away = turned_away::between(&samples.turned_away, fault.struck, until);
+    let rows = samples.invoked_between(fault.struck, until);
+    let away = turned_away::count_due_between(&samples.turned_away, fault.struck, until);
     let asked = rows.len() + away;
-    let failed = rows.iter().filter(|row| row.end == End::Error).count() + away;
+    let failed = rows.iter().filter(|row| row.end == UserOutcome::Error).count() + away;
     let share = |part: usize| match asked {
         0 => Err(NOTHING_ASKED),
         all => Ok(part as f64 / all as f64),
     };
-    let mut values = Values::default();
+    let mut values = MetricValues::default();
     set_recovery(&mut values, Ok(()), recovery, are_sessions);
-    let first = survival::first(&recovery.waits).unwrap_or(Figure::exactly(0.0));
-    values.set("recovery_first_seconds", if recovery.asked { Ok(first) } else { Err(NOTHING_ASKED) });
-    values.set("availability_share", share(asked - failed));
-    values.set("error_share", share(failed));
-    let unavailable = availability::within(spans, fault.struck, fault.until);
-    values.set("unavailable_seconds", Ok(seconds(unavailable)));
-    values.set("warm_up_seconds", latency::warm_up(samples, fault, &phases.before));
+    let first = survival::first_wait(&recovery.waits).unwrap_or(Figure::exactly(0.0));
+    values.set_figure("recovery_first_seconds", if recovery.asked { Ok(first) } else { Err(NOTHING_ASKED) });
+    values.set_figure("availability_share", share(asked - failed));
+    values.set_figure("error_share", share(failed));
+    let unavailable = availability::unserved_within_ns(spans, fault.struck, fault.until);
+    values.set_figure("unavailable_seconds", Ok(to_seconds(unavailable)));
+    values.set_figure("warm_up_seconds", latency::measure_warm_up(samples, fault, &phases.before));
     let silent_sessions = recovery.silent;
-    let errors = errors(samples, rows, away);
+    let errors = count_errors(samples, rows, away);
     FaultMeasurements { fault: fault.clone(), values, phases, errors, lost_window: None, silent_sessions }
 }
 
 /// Puts lost writes down to a fault: those that were acknowledged while it answered for what happened, and, to the
 /// first one, those before it.
-fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], at: usize, losses: &Losses) {
+fn attribute_losses(
+    told: &mut FaultMeasurements,
+    history: &History,
+    faults: &[MeasuredFault],
+    at: usize,
+    losses: &MeasuredLosses,
+) {
     let from = if at == 0 { i64::MIN } else { faults[at].struck };
     let next = faults.get(at + 1).map_or(i64::MAX, |next| next.struck);
     let own = |id: &&OpId| history.completed_at(**id).is_some_and(|time| (from..next).contains(&time));
@@ -291,22 +312,22 @@ fn attribute(told: &mut FaultMeasurements, history: &History, faults: &[Fault], 
     };
     let (writes, renewals) = (part(&losses.writes), part(&losses.renewals));
     told.lost_window = writes.as_ref().ok().and_then(|lost| window(&mut lost.certain.iter()));
-    let long = |window: Option<(i64, i64)>| seconds(window.map_or(0, |(first, last)| last - first));
+    let long = |window: Option<(i64, i64)>| to_seconds(window.map_or(0, |(first, last)| last - first));
     let point = writes.as_ref().map(|lost| {
         let all = window(&mut lost.certain.iter().chain(&lost.open));
         Figure::between(long(told.lost_window), long(all))
     });
-    told.values.set("recovery_point_seconds", point.map_err(|why| *why));
-    told.values.set("lost_writes", writes.as_ref().map(LostOperations::count).map_err(|why| *why));
-    told.values.set("lost_renewals", renewals.as_ref().map(LostOperations::count).map_err(|why| *why));
-    told.values.sort();
+    told.values.set_figure("recovery_point_seconds", point.map_err(|why| *why));
+    told.values.set_figure("lost_writes", writes.as_ref().map(LostOperations::count).map_err(|why| *why));
+    told.values.set_figure("lost_renewals", renewals.as_ref().map(LostOperations::count).map_err(|why| *why));
+    told.values.sort_by_table();
 }
 
 /// What is as bad as it was with the worst fault. If it is unknown of some, that may have been the worst.
-fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
+fn set_worst_fault(values: &mut MetricValues, faults: &[FaultMeasurements]) {
     let in_force = || faults.iter().filter(|fault| fault.fault.in_force != Some(false));
     for name in ["recovery_first_seconds", "recovery_point_seconds", "warm_up_seconds"] {
-        let metric = metric(name).expect("it is in the table");
+        let metric = find_metric(name).expect("it is in the table");
         let figures = || in_force().filter_map(|fault| fault.values.get(metric));
         let reason = figures().find_map(Result::err);
         let known = figures()
@@ -319,20 +340,21 @@ fn worst(values: &mut Values, faults: &[FaultMeasurements]) {
             (None, None) if faults.is_empty() => Err(NO_FAULT),
             (None, None) => Err(faults::NOT_IN_FORCE),
         };
-        values.set(name, figure);
+        values.set_figure(name, figure);
     }
 }
 
 /// When replicas held the same again, and how exactly that is known.
-fn come_together(values: &mut Values, together: Result<Together, &'static str>) {
-    values.set("convergence_seconds", together.map(|together| seconds(together.seen)));
-    values.set("convergence_uncertainty_seconds", together.map(|together| seconds(together.within)));
+fn set_convergence(values: &mut MetricValues, together: Result<ConvergenceTime, &'static str>) {
+    values.set_figure("convergence_seconds", together.map(|together| to_seconds(together.seen)));
+    values
+        .set_figure("convergence_uncertainty_seconds", together.map(|together| to_seconds(together.within)));
 }
 
 /// The same of the fault after which it took longest. Never is longer than any time.
-fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
+fn set_worst_convergence(values: &mut MetricValues, faults: &[FaultMeasurements]) {
     let [time, within] = ["convergence_seconds", "convergence_uncertainty_seconds"]
-        .map(|name| metric(name).expect("it is in the table"));
+        .map(|name| find_metric(name).expect("it is in the table"));
     let of = |fault: &FaultMeasurements| {
         let figure = |metric| fault.values.get(metric).unwrap_or(Err(NO_FAULT));
         (figure(time), figure(within))
@@ -344,28 +366,30 @@ fn come_together_last(values: &mut Values, faults: &[FaultMeasurements]) {
     };
     let figures = never.or_else(known).or_else(|| faults.first().map(of));
     let (seen, uncertain) = figures.unwrap_or((Err(NO_FAULT), Err(NO_FAULT)));
-    values.set(time.name, seen);
-    values.set(within.name, uncertain);
+    values.set_figure(time.name, seen);
+    values.set_figure(within.name, uncertain);
 }
 
-fn lose(values: &mut Values, losses: &Losses) {
+fn set_losses(values: &mut MetricValues, losses: &MeasuredLosses) {
     let count = |of: &Result<usize, &'static str>| of.map(|count| count as f64);
     let lost = |of: &Result<LostOperations, &'static str>| {
         of.as_ref().map(LostOperations::count).map_err(|why| *why)
     };
-    values.set("lost_sessions", losses.sessions);
-    values.set("lost_writes", lost(&losses.writes));
-    values.set("lost_renewals", lost(&losses.renewals));
-    values.set("lost_actions", count(&losses.actions));
-    values.set("duplicated_actions", count(&losses.duplicates));
+    values.set_figure("lost_sessions", losses.sessions);
+    values.set_figure("lost_writes", lost(&losses.writes));
+    values.set_figure("lost_renewals", lost(&losses.renewals));
+    values.set_figure("lost_actions", count(&losses.actions));
+    values.set_figure("duplicated_actions", count(&losses.duplicates));
 }
 
-fn take_time(values: &mut Values, latency: &Latency) {
+fn set_latency(values: &mut MetricValues, latency: &Latency) {
     for (kind, quantiles) in [("latency", latency.latency), ("service_time", latency.service_time)] {
         let quantiles = quantiles.ok_or("nothing succeeded at a known time");
         let mut set = |rank: &str, pick: fn(Quantiles) -> i64| {
-            values
-                .set(&format!("{kind}_{rank}_seconds"), quantiles.map(|quantiles| seconds(pick(quantiles))));
+            values.set_figure(
+                &format!("{kind}_{rank}_seconds"),
+                quantiles.map(|quantiles| to_seconds(pick(quantiles))),
+            );
         };
         set("p50", |quantiles| quantiles.p50);
         set("p90", |quantiles| quantiles.p90);
@@ -375,7 +399,7 @@ fn take_time(values: &mut Values, latency: &Latency) {
     }
 }
 
-fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
+fn set_staleness(values: &mut MetricValues, staleness: &Staleness, no_times: bool) {
     let traced = match (no_times, staleness.traced) {
         (true, _) => Err(NO_TIMES),
         (false, 0) => Err("no read could be traced to one write"),
@@ -384,22 +408,22 @@ fn age(values: &mut Values, staleness: &Staleness, no_times: bool) {
     let mut ages: Vec<i64> = staleness.stale.iter().map(|read| read.age).collect();
     ages.sort_unstable();
     let versions = staleness.stale.iter().map(|read| read.versions).max().unwrap_or(0);
-    values.set("stale_read_share", traced.map(|traced| ages.len() as f64 / traced as f64));
-    values.set("staleness_versions", traced.map(|_| f64::from(versions)));
+    values.set_figure("stale_read_share", traced.map(|traced| ages.len() as f64 / traced as f64));
+    values.set_figure("staleness_versions", traced.map(|_| f64::from(versions)));
     // Fresh reads, the most by far, have no age.
     let p99 = |traced: usize| {
         let rank = (traced * 99).div_ceil(100);
         (rank + ages.len()).checked_sub(traced + 1).map_or(0, |at| ages[at])
     };
-    values.set("staleness_p99_seconds", traced.map(|traced| seconds(p99(traced))));
-    values.set("staleness_delta_seconds", traced.map(|_| seconds(staleness.delta)));
-    values.set("staleness_gamma_seconds", traced.map(|_| seconds(staleness.gamma)));
+    values.set_figure("staleness_p99_seconds", traced.map(|traced| to_seconds(p99(traced))));
+    values.set_figure("staleness_delta_seconds", traced.map(|_| to_seconds(staleness.delta)));
+    values.set_figure("staleness_gamma_seconds", traced.map(|_| to_seconds(staleness.gamma)));
 }
 
 /// Errors by kind, the most frequent first, with how many users were turned away.
-fn errors(samples: &Samples, rows: &[Sample], turned_away: usize) -> Vec<ErrorKind> {
+fn count_errors(samples: &Samples, rows: &[Sample], turned_away: usize) -> Vec<ErrorKind> {
     let mut counts = vec![(0, 0); samples.errors.len()];
-    for row in rows.iter().filter(|row| row.end == End::Error) {
+    for row in rows.iter().filter(|row| row.end == UserOutcome::Error) {
         let (failed, unknown) = &mut counts[row.error as usize];
         match row.outcome {
             Outcome::Fail => *failed += 1,

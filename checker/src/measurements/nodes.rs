@@ -4,8 +4,8 @@
 //! web application it is a proxy or an instance in front of it, and two of those are not two replicas. What a figure
 //! says of replicas has to know which it is.
 
-use super::notes::{self, NONE, Names};
-use super::samples::spread;
+use super::notes::{self, NONE, NumberedTexts};
+use super::samples::distribute_notes;
 use histories::{History, Id, OpId};
 use rustc_hash::FxHashSet;
 
@@ -23,12 +23,12 @@ pub(super) struct Nodes {
 
 impl Nodes {
     /// Reads the notes of all operations. O(n).
-    pub(super) fn of(history: &History) -> Self {
-        let (mut errors, mut nodes) = (Names::default(), Names::default());
+    pub(super) fn from_history(history: &History) -> Self {
+        let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
         let facts: Vec<_> =
-            history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
+            history.note_texts().map(|text| notes::parse_note(text, &mut errors, &mut nodes)).collect();
         let mut of = vec![NONE; history.len()];
-        spread(history, &facts, &mut |id, facts, at_end| {
+        distribute_notes(history, &facts, &mut |id, facts, at_end| {
             if at_end {
                 of[id.index()] = facts.node;
             }
@@ -38,12 +38,12 @@ impl Nodes {
     }
 
     /// Whoever answered an operation, as a place in the names.
-    pub(super) fn named(&self, id: OpId) -> Option<u32> {
+    pub(super) fn node_of(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE)
     }
 
     /// The replica that answered an operation, as a place in the names.
-    pub(super) fn replica(&self, id: OpId) -> Option<u32> {
+    pub(super) fn replica_of(&self, id: OpId) -> Option<u32> {
         Some(self.of[id.index()]).filter(|&node| node != NONE && self.are_replicas)
     }
 }
@@ -62,5 +62,5 @@ pub(super) fn are_replicas(history: &History, names: &[String]) -> bool {
     if !replicas.is_empty() {
         return names.iter().all(|name| replicas.contains(name));
     }
-    !history.note_texts().any(|text| notes::fields(text).any(|(name, _)| name == "\"status\""))
+    !history.note_texts().any(|text| notes::note_fields(text).any(|(name, _)| name == "\"status\""))
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// What the further fields of one text say.
 #[derive(Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct NoteFacts {
     pub(super) intended: Option<i64>,
     /// Among [`Names::texts`] of the errors.
     pub(super) error: u32,
@@ -22,7 +22,7 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// Distinct texts and their numbers.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct NumberedTexts {
     pub(super) texts: Vec<String>,
     by_text: FxHashMap<String, u32>,
     /// By the JSON that it was read from.
@@ -30,32 +30,32 @@ pub(super) struct Names {
 }
 
 /// What a text of further fields says.
-pub(super) fn facts(text: &str, errors: &mut Names, nodes: &mut Names) -> Facts {
-    let mut facts = Facts { intended: None, error: NONE, node: NONE };
-    for (name, value) in fields(text) {
+pub(super) fn parse_note(text: &str, errors: &mut NumberedTexts, nodes: &mut NumberedTexts) -> NoteFacts {
+    let mut facts = NoteFacts { intended: None, error: NONE, node: NONE };
+    for (name, value) in note_fields(text) {
         match name {
             "\"intended\"" => facts.intended = value.parse().ok(),
-            "\"error\"" => facts.error = errors.number(value, |text| normalised(&text)),
-            "\"node\"" => facts.node = nodes.number(value, |text| text.into_owned()),
+            "\"error\"" => facts.error = errors.number_json(value, |text| normalise_error(&text)),
+            "\"node\"" => facts.node = nodes.number_json(value, |text| text.into_owned()),
             _ => {}
         }
     }
     facts
 }
 
-impl Names {
-    fn number(&mut self, json: &str, name: impl Fn(Cow<'_, str>) -> String) -> u32 {
+impl NumberedTexts {
+    fn number_json(&mut self, json: &str, name: impl Fn(Cow<'_, str>) -> String) -> u32 {
         if let Some(&known) = self.by_json.get(json) {
             return known;
         }
         let told = serde_json::from_str::<String>(json).map_or(Cow::Borrowed(json), Cow::Owned);
-        let number = self.of(&name(told));
+        let number = self.number_text(&name(told));
         self.by_json.insert(json.to_owned(), number);
         number
     }
 
     /// The number of a text.
-    pub(super) fn of(&mut self, text: &str) -> u32 {
+    pub(super) fn number_text(&mut self, text: &str) -> u32 {
         if let Some(&known) = self.by_text.get(text) {
             return known;
         }
@@ -67,20 +67,20 @@ impl Names {
 }
 
 /// The fields of an object in canonical JSON: names with their quotes, values as they stand.
-pub(super) fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn note_fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text.strip_prefix('{').unwrap_or("");
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(',');
-        let (name, after) = rest.split_at(value_end(rest));
+        let (name, after) = rest.split_at(find_value_end(rest));
         let after = after.strip_prefix(':')?;
-        let (value, after) = after.split_at(value_end(after));
+        let (value, after) = after.split_at(find_value_end(after));
         rest = after;
         Some((name, value))
     })
 }
 
 /// Where a value ends that a text begins with: before a comma, a colon or a bracket that is not its own.
-fn value_end(text: &str) -> usize {
+fn find_value_end(text: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -102,7 +102,7 @@ const KIND_CHARS_MAX: usize = 80;
 
 /// The kind of an error: its text with every run of digits as one N and with quoted parts left out, so that the
 /// same error of two connections is one kind.
-fn normalised(text: &str) -> String {
+fn normalise_error(text: &str) -> String {
     let mut kind = String::new();
     let mut quoted = false;
     for sign in text.chars() {
@@ -128,17 +128,20 @@ mod tests {
 
     #[test]
     fn errors_that_differ_in_numbers_and_names_are_one_kind() {
-        assert_eq!(normalised("127.0.0.1:6379: refused (os error 111)"), "N.N.N.N:N: refused (os error N)");
-        assert_eq!(normalised("no key \"a\" here"), normalised("no key \"bcd\" here"));
-        assert_eq!(normalised(&"x".repeat(200)).len(), KIND_CHARS_MAX);
+        assert_eq!(
+            normalise_error("127.0.0.1:6379: refused (os error 111)"),
+            "N.N.N.N:N: refused (os error N)"
+        );
+        assert_eq!(normalise_error("no key \"a\" here"), normalise_error("no key \"bcd\" here"));
+        assert_eq!(normalise_error(&"x".repeat(200)).len(), KIND_CHARS_MAX);
     }
 
     #[test]
     fn fields_are_found_whatever_stands_beside_them() {
-        let (mut errors, mut nodes) = (Names::default(), Names::default());
+        let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
         let mut read = |text| {
-            let facts = facts(text, &mut errors, &mut nodes);
-            let name = |names: &Names, at: u32| names.texts.get(at as usize).cloned();
+            let facts = parse_note(text, &mut errors, &mut nodes);
+            let name = |names: &NumberedTexts, at: u32| names.texts.get(at as usize).cloned();
             (facts.intended, name(&errors, facts.error), name(&nodes, facts.node))
         };
         let some = |text: &str| Some(text.to_owned());

@@ -16,10 +16,10 @@
 //!
 //! Its **recovery with its state** ([`state`]) is from the strike to the first answer that shows the session itself.
 
-use super::faults::Fault;
-use super::samples::{End, Sample, Samples};
-use super::state::{State, StateAfter};
-use super::survival::Wait;
+use super::faults::MeasuredFault;
+use super::samples::{Sample, Samples, UserOutcome};
+use super::state::{SessionStateTracker, StateAfter};
+use super::survival::SessionWait;
 use histories::{Id, SessionId};
 use rustc_hash::FxHashMap;
 
@@ -31,9 +31,9 @@ const SILENCE_NS: i64 = 2_000_000_000;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Recovery {
     /// How long each affected session waited for an answer, sorted.
-    pub(super) waits: Vec<Wait>,
+    pub(super) waits: Vec<SessionWait>,
     /// How long each that had a state waited until it had that again, sorted.
-    pub(super) state_waits: Vec<Wait>,
+    pub(super) state_waits: Vec<SessionWait>,
     /// Affected sessions that asked until the end, in vain.
     pub(super) unrecovered: usize,
     /// Affected sessions that stopped asking.
@@ -47,12 +47,12 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn affected(&self) -> usize {
+    pub(super) fn affected_sessions(&self) -> usize {
         self.waits.len()
     }
 
     /// Adds what another fault did; the waits are left unsorted.
-    pub(super) fn add(&mut self, other: &Recovery) {
+    pub(super) fn add_fault(&mut self, other: &Recovery) {
         self.waits.extend(&other.waits);
         self.state_waits.extend(&other.state_waits);
         self.unrecovered += other.unrecovered;
@@ -64,7 +64,7 @@ impl Recovery {
 }
 
 /// How a session's wait ended.
-enum Ended {
+enum WaitEnd {
     /// It was answered at that time.
     Answered(i64),
     /// It stopped asking, and its last request was over at that time.
@@ -74,28 +74,33 @@ enum Ended {
 }
 
 /// What a fault did. O(a log n) beyond the a operations that it answers for.
-pub(super) fn recovery(samples: &Samples, state: Option<&State<'_>>, fault: &Fault) -> Recovery {
-    let rows = &samples.rows[samples.reaching(fault.struck)..samples.from(fault.until.saturating_add(1))];
+pub(super) fn measure_recovery(
+    samples: &Samples,
+    state: Option<&SessionStateTracker<'_>>,
+    fault: &MeasuredFault,
+) -> Recovery {
+    let rows = &samples.rows
+        [samples.first_reaching(fault.struck)..samples.index_from(fault.until.saturating_add(1))];
     // The first operation of each session that the fault hit.
     let mut hit: FxHashMap<SessionId, &Sample> = FxHashMap::default();
-    for row in rows.iter().filter(|row| is_hit(row, fault)) {
+    for row in rows.iter().filter(|row| is_hit_by(row, fault)) {
         hit.entry(row.session).or_insert(row);
     }
     let mut recovery = Recovery { asked: !rows.is_empty(), ..Recovery::default() };
     let end = samples.span().map_or(fault.until, |(_, end)| end);
     for (session, first) in hit {
-        recovery.waits.push(match end_of_wait(samples, session, first, fault.struck, end) {
-            Ended::Answered(at) => Wait::answered(at - fault.struck),
-            Ended::Silent(at) => {
+        recovery.waits.push(match find_end_of_wait(samples, session, first, fault.struck, end) {
+            WaitEnd::Answered(at) => SessionWait::answered_after(at - fault.struck),
+            WaitEnd::Silent(at) => {
                 recovery.silent += 1;
-                Wait::longer_than(at - fault.struck)
+                SessionWait::longer_than(at - fault.struck)
             }
-            Ended::InVain(at) => {
+            WaitEnd::InVain(at) => {
                 recovery.unrecovered += 1;
-                Wait::longer_than(at - fault.struck)
+                SessionWait::longer_than(at - fault.struck)
             }
         });
-        let after = state.and_then(|state| state.after(samples.of_session(session), first));
+        let after = state.and_then(|state| state.state_after(samples.rows_of_session(session), first));
         let Some(after) = after else { continue };
         if after != StateAfter::Unasked {
             recovery.with_state += 1;
@@ -103,11 +108,13 @@ pub(super) fn recovery(samples: &Samples, state: Option<&State<'_>>, fault: &Fau
         recovery.state_waits.push(match after {
             StateAfter::Back(at) => {
                 recovery.recovered_with_state += 1;
-                Wait::answered(at - fault.struck)
+                SessionWait::answered_after(at - fault.struck)
             }
             // It is gone, or never answered for: it waits for ever, and so is among those that wait to the end.
-            StateAfter::Missing => Wait::longer_than(end - fault.struck),
-            StateAfter::Unasked => Wait::longer_than(last_end(since(samples, session, first)) - fault.struck),
+            StateAfter::Missing => SessionWait::longer_than(end - fault.struck),
+            StateAfter::Unasked => {
+                SessionWait::longer_than(last_activity(rows_since(samples, session, first)) - fault.struck)
+            }
         });
     }
     recovery.waits.sort_unstable();
@@ -115,55 +122,56 @@ pub(super) fn recovery(samples: &Samples, state: Option<&State<'_>>, fault: &Fau
     recovery
 }
 
-fn is_hit(row: &Sample, fault: &Fault) -> bool {
+fn is_hit_by(row: &Sample, fault: &MeasuredFault) -> bool {
     let under_way = row.invoked >= fault.struck || row.ended.is_none_or(|ended| ended >= fault.struck);
     let (Some(ended), true) = (row.ended, under_way) else { return under_way };
-    let waited = ended.min(fault.over()) - row.invoked.max(fault.struck);
-    row.end == End::Error || (fault.over() > fault.struck && 2 * waited >= fault.over() - fault.struck)
+    let waited = ended.min(fault.end_time()) - row.invoked.max(fault.struck);
+    row.end == UserOutcome::Error
+        || (fault.end_time() > fault.struck && 2 * waited >= fault.end_time() - fault.struck)
 }
 
 /// How a session's wait ended that began with `first`.
-fn end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64, end: i64) -> Ended {
+fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64, end: i64) -> WaitEnd {
     let mut answered: Option<i64> = None;
     // Until when its requests were under way, all that were looked at.
     let mut last = first.ended.unwrap_or(first.invoked);
     let mut again = false;
-    for row in since(samples, session, first) {
+    for row in rows_since(samples, session, first) {
         if answered.is_some_and(|answered| row.invoked > answered) {
             break;
         }
-        if is_silence(struck, last, row.wanted) {
-            return Ended::Silent(last);
+        if is_own_silence(struck, last, row.wanted) {
+            return WaitEnd::Silent(last);
         }
         // A refusal is an answer: the session is served, and told no.
-        if row.end != End::Error {
+        if row.end != UserOutcome::Error {
             answered = answered.into_iter().chain(row.ended).min();
         }
         again |= row.id != first.id;
         last = last.max(row.ended.unwrap_or(row.invoked));
     }
     match answered {
-        Some(at) => Ended::Answered(at),
-        None if again && !is_silence(struck, last, end) => Ended::InVain(last),
-        None => Ended::Silent(last),
+        Some(at) => WaitEnd::Answered(at),
+        None if again && !is_own_silence(struck, last, end) => WaitEnd::InVain(last),
+        None => WaitEnd::Silent(last),
     }
 }
 
 /// Whether a session that last waited at one time and asked at the next was silent in between by its own choice.
-fn is_silence(struck: i64, last: i64, next: i64) -> bool {
+fn is_own_silence(struck: i64, last: i64, next: i64) -> bool {
     next - last > SILENCE_NS.max(last - struck)
 }
 
-fn last_end<'a>(rows: impl Iterator<Item = &'a Sample>) -> i64 {
+fn last_activity<'a>(rows: impl Iterator<Item = &'a Sample>) -> i64 {
     rows.map(|row| row.ended.unwrap_or(row.invoked)).max().unwrap_or(0)
 }
 
-fn since<'a>(
+fn rows_since<'a>(
     samples: &'a Samples,
     session: SessionId,
     first: &Sample,
 ) -> impl Iterator<Item = &'a Sample> + Clone {
-    let rows = samples.of_session(session);
+    let rows = samples.rows_of_session(session);
     let (invoked, id) = (first.invoked, first.id.index());
     rows.skip_while(move |row| (row.invoked, row.id.index()) < (invoked, id))
 }
@@ -171,9 +179,9 @@ fn since<'a>(
 #[cfg(test)]
 mod tests {
     use crate::Limits;
-    use crate::continuity::{Question, RenewedBy, judge};
+    use crate::continuity::{Question, RenewedBy, judge_session_findings};
     use crate::measurements::tests::{bounded, history, is, unknown};
-    use crate::measurements::{Measurements, measure, of_sessions};
+    use crate::measurements::{Measurements, measure_history, measure_session_losses};
     use histories::ValueId;
 
     /// Measured as sessions that live for ever.
@@ -183,7 +191,11 @@ mod tests {
             Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
         let limits =
             Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
-        measure(&history, ValueId::NULL, &of_sessions(&history, &judge(&history, &question, &limits)))
+        measure_history(
+            &history,
+            ValueId::NULL,
+            &measure_session_losses(&history, &judge_session_findings(&history, &question, &limits)),
+        )
     }
 
     fn payload(user: &str, version: u32) -> String {

@@ -12,9 +12,9 @@
 //! answers for an application is no replica ([`Nodes`]). What a failover lost was not replicated when it was
 //! acknowledged, whatever the reads say. What is said is what was *seen*, and what it rests on.
 
-use super::faults::Fault;
+use super::faults::MeasuredFault;
 use super::latency::Quantiles;
-use super::losses::Losses;
+use super::losses::MeasuredLosses;
 use super::nodes::Nodes;
 use super::samples::Samples;
 use super::staleness::Staleness;
@@ -29,9 +29,9 @@ pub const RESOLUTION_NS: i64 = 1_000_000;
 
 /// What replication looks like.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Replication {
+pub struct ReplicationMeasurements {
     /// In a word.
-    pub looks: Looks,
+    pub looks: ObservedReplication,
     /// What that rests on.
     pub basis: ReplicationBasis,
     /// Reads before the first fault that succeeded.
@@ -43,12 +43,12 @@ pub struct Replication {
     /// The same by the node that answered, where that is told.
     pub nodes: Vec<NodeReads>,
     /// What the replicas held in the end, where they were asked one by one.
-    pub replicas: Option<Replicas>,
+    pub replicas: Option<FinalReplicas>,
 }
 
 /// What replication looks like, in a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Looks {
+pub enum ObservedReplication {
     /// Reads were stale before any fault, or a failover lost what was acknowledged.
     Asynchronous,
     /// Enough reads could have shown a lag, and none did.
@@ -91,7 +91,7 @@ pub struct NodeReads {
 
 /// What the replicas held in the end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Replicas {
+pub struct FinalReplicas {
     /// Who answered.
     pub nodes: usize,
     /// Keys that at least two of them were asked for with success.
@@ -102,27 +102,27 @@ pub struct Replicas {
     pub unanswered: usize,
 }
 
-pub(super) fn replication(
+pub(super) fn measure_replication(
     history: &History,
     samples: &Samples,
-    faults: &[Fault],
+    faults: &[MeasuredFault],
     staleness: &Staleness,
-    losses: &Losses,
-) -> Replication {
-    let nodes = Nodes::of(history);
+    losses: &MeasuredLosses,
+) -> ReplicationMeasurements {
+    let nodes = Nodes::from_history(history);
     let calm = faults.iter().map(|fault| fault.struck).min().unwrap_or(i64::MAX);
-    let ages = ages(history, losses);
+    let ages = measure_ages(history, losses);
     // The last acknowledged write of each object so far: who acknowledged it, and when.
     let mut written: FxHashMap<u32, (Option<u32>, i64)> = FxHashMap::default();
     let mut by_node: BTreeMap<Option<u32>, (usize, Vec<i64>)> = BTreeMap::new();
     let mut telling_reads = 0;
-    for (time, is_end, id) in events(history, samples, calm) {
-        let (key, node) = (history.key(id).raw(), nodes.replica(id));
+    for (time, is_end, id) in collect_events(history, samples, calm) {
+        let (key, node) = (history.key(id).raw(), nodes.replica_of(id));
         if is_end {
             written.insert(key, (node, time));
             continue;
         }
-        let (reads, stale) = by_node.entry(nodes.named(id)).or_default();
+        let (reads, stale) = by_node.entry(nodes.node_of(id)).or_default();
         *reads += 1;
         stale.extend(ages.get(&id));
         let soon = written.get(&key).filter(|(_, then)| time - then <= RESOLUTION_NS);
@@ -131,28 +131,38 @@ pub(super) fn replication(
     }
     let reads = by_node.values().map(|(reads, _)| reads).sum();
     let all: Vec<i64> = by_node.values().flat_map(|(_, ages)| ages).copied().collect();
-    let failover_lost = lost_elsewhere(&nodes, losses);
+    let failover_lost = was_lost_elsewhere(&nodes, losses);
     let known = staleness.traced > 0 || !losses.lacking.is_empty();
     let (looks, basis) = match (all.is_empty(), failover_lost, reads < READS_LEAST || !known) {
-        (false, ..) => (Looks::Asynchronous, ReplicationBasis::StaleReads),
-        (_, true, _) => (Looks::Asynchronous, ReplicationBasis::Losses),
-        (_, _, true) => (Looks::Unknown, ReplicationBasis::FewReads),
-        _ if telling_reads >= READS_LEAST => (Looks::Synchronous, ReplicationBasis::TellingReads),
-        _ if !nodes.are_replicas => (Looks::NoLagSeen, ReplicationBasis::NoReplicas),
-        _ => (Looks::NoLagSeen, ReplicationBasis::FewTellingReads),
+        (false, ..) => (ObservedReplication::Asynchronous, ReplicationBasis::StaleReads),
+        (_, true, _) => (ObservedReplication::Asynchronous, ReplicationBasis::Losses),
+        (_, _, true) => (ObservedReplication::Unknown, ReplicationBasis::FewReads),
+        _ if telling_reads >= READS_LEAST => {
+            (ObservedReplication::Synchronous, ReplicationBasis::TellingReads)
+        }
+        _ if !nodes.are_replicas => (ObservedReplication::NoLagSeen, ReplicationBasis::NoReplicas),
+        _ => (ObservedReplication::NoLagSeen, ReplicationBasis::FewTellingReads),
     };
     let of = by_node.into_iter().filter_map(|(node, (reads, ages))| {
         let node = nodes.names[node? as usize].clone();
-        Some(NodeReads { node, reads, stale: ages.len(), lag: Quantiles::of(ages) })
+        Some(NodeReads { node, reads, stale: ages.len(), lag: Quantiles::from_values(ages) })
     });
     let nodes = of.collect();
-    let lag = Quantiles::of(all);
-    Replication { looks, basis, reads, telling_reads, lag, nodes, replicas: replicas(history) }
+    let lag = Quantiles::from_values(all);
+    ReplicationMeasurements {
+        looks,
+        basis,
+        reads,
+        telling_reads,
+        lag,
+        nodes,
+        replicas: compare_replicas(history),
+    }
 }
 
 /// Reads by when they began, and writes by when they were acknowledged, before a time: of users, and in order.
-fn events(history: &History, samples: &Samples, calm: i64) -> Vec<(i64, bool, OpId)> {
-    let rows = samples.rows[..samples.from(calm)].iter().filter(|row| row.outcome == Outcome::Ok);
+fn collect_events(history: &History, samples: &Samples, calm: i64) -> Vec<(i64, bool, OpId)> {
+    let rows = samples.rows[..samples.index_from(calm)].iter().filter(|row| row.outcome == Outcome::Ok);
     let event = |row: &super::samples::Sample| {
         let ended = row.ended?;
         match history.function(row.id) {
@@ -171,7 +181,7 @@ fn has_argument(history: &History, id: OpId) -> bool {
 }
 
 /// For how long what it lacks had been acknowledged when it began, of each read that lacks anything, in ns.
-fn ages(history: &History, losses: &Losses) -> FxHashMap<OpId, i64> {
+fn measure_ages(history: &History, losses: &MeasuredLosses) -> FxHashMap<OpId, i64> {
     let mut ages: FxHashMap<OpId, i64> = FxHashMap::default();
     for &(lacked, answer) in &losses.lacking {
         // A session that is there although it was ended need not be old: somebody may have brought it back.
@@ -188,18 +198,18 @@ fn ages(history: &History, losses: &Losses) -> FxHashMap<OpId, i64> {
 }
 
 /// Whether something was lost that one server had acknowledged and another, or one that is not known, did not have.
-fn lost_elsewhere(nodes: &Nodes, losses: &Losses) -> bool {
+fn was_lost_elsewhere(nodes: &Nodes, losses: &MeasuredLosses) -> bool {
     let lost: FxHashSet<OpId> = losses.certain.iter().copied().collect();
     losses.lacking.iter().any(|&(lacked, answer)| {
-        let (one, other) = (nodes.replica(lacked), nodes.replica(answer));
+        let (one, other) = (nodes.replica_of(lacked), nodes.replica_of(answer));
         lost.contains(&lacked) && (one.is_none() || one != other)
     })
 }
 
 /// Compares what the replicas held. Where they were asked several times, the last answer counts.
-fn replicas(history: &History) -> Option<Replicas> {
+fn compare_replicas(history: &History) -> Option<FinalReplicas> {
     let mut held: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let mut found = Replicas::default();
+    let mut found = FinalReplicas::default();
     let mut nodes = FxHashSet::default();
     let mut asked = false;
     for event in history.actor_events() {
@@ -234,7 +244,7 @@ fn replicas(history: &History) -> Option<Replicas> {
 mod tests {
     use super::*;
     use crate::measurements::tests::{history, measured};
-    use crate::measurements::{measure, of_registers};
+    use crate::measurements::{measure_history, measure_register_losses};
 
     /// Rounds of a write at n1 and a read at n2, which begins so many ms after the write was acknowledged.
     fn rounds(count: usize, after_ms: f64, stale: bool) -> String {
@@ -251,7 +261,7 @@ mod tests {
         (1..=count).map(round).collect()
     }
 
-    fn looks(text: &str) -> (Looks, ReplicationBasis, usize) {
+    fn looks(text: &str) -> (ObservedReplication, ReplicationBasis, usize) {
         let found = measured(text).replication;
         (found.looks, found.basis, found.telling_reads)
     }
@@ -260,14 +270,17 @@ mod tests {
     /// wrong in four of six set-ups. Reads have to come soon enough to see a lag.
     #[test]
     fn synchronous_has_to_be_earned() {
-        assert_eq!(looks(&rounds(120, 5.0, false)), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
+        assert_eq!(
+            looks(&rounds(120, 5.0, false)),
+            (ObservedReplication::NoLagSeen, ReplicationBasis::FewTellingReads, 0)
+        );
         assert_eq!(
             looks(&rounds(120, 0.5, false)),
-            (Looks::Synchronous, ReplicationBasis::TellingReads, 120)
+            (ObservedReplication::Synchronous, ReplicationBasis::TellingReads, 120)
         );
-        assert_eq!(looks(&rounds(90, 0.5, false)).0, Looks::Unknown);
+        assert_eq!(looks(&rounds(90, 0.5, false)).0, ObservedReplication::Unknown);
         let stale = format!("{}{}", "2-3 a write x 1 ok @n1\n", rounds(120, 0.5, true));
-        assert_eq!(looks(&stale).0, Looks::Asynchronous);
+        assert_eq!(looks(&stale).0, ObservedReplication::Asynchronous);
     }
 
     /// A standby that shows a commit before it is acknowledged, and a primary that shows it only then, looked asynchronous.
@@ -284,14 +297,14 @@ mod tests {
             )
         };
         let text: String = (1..=120).map(early).collect();
-        assert_eq!(looks(&format!("2-3 a write x 1 ok @n1\n{text}")).0, Looks::Synchronous);
+        assert_eq!(looks(&format!("2-3 a write x 1 ok @n1\n{text}")).0, ObservedReplication::Synchronous);
     }
 
     /// Reads at the server that acknowledged the write see it at once, however it replicates.
     #[test]
     fn reads_at_the_writer_itself_tell_nothing() {
         let own = rounds(120, 0.5, false).replace("@n2", "@n1");
-        assert_eq!(looks(&own), (Looks::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
+        assert_eq!(looks(&own), (ObservedReplication::NoLagSeen, ReplicationBasis::FewTellingReads, 0));
     }
 
     /// Two instances of an application share what is behind them: an answer with a status is one of theirs.
@@ -301,15 +314,20 @@ mod tests {
         let text = lines.join("\n").replace("\"node\":", "\"status\":200,\"node\":");
         let history =
             histories::format::from_text(histories::format::Format::Native, &text).expect("a history");
-        let found = measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL)).replication;
-        assert_eq!((found.looks, found.basis), (Looks::NoLagSeen, ReplicationBasis::NoReplicas));
+        let found =
+            measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL))
+                .replication;
+        assert_eq!(
+            (found.looks, found.basis),
+            (ObservedReplication::NoLagSeen, ReplicationBasis::NoReplicas)
+        );
     }
 
     /// Replicas that are asked one by one are named in the history; whoever else answers is none.
     #[test]
     fn replicas_are_those_that_are_asked_by_themselves() {
         let asked = |node: &str| format!("{}9000 replica read [\"{node}\",\"x\",1]\n", rounds(2, 0.5, false));
-        let are = |text: &str| Nodes::of(&history(text)).are_replicas;
+        let are = |text: &str| Nodes::from_history(&history(text)).are_replicas;
         assert!(!are(&asked("n1")), "n2 is not among them");
         assert!(are(&format!("{}9001 replica read [\"n2\",\"x\",1]", asked("n1"))));
     }

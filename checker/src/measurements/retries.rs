@@ -1,15 +1,15 @@
 //! Operations that were asked again: the same of the same object by the same session, after it had failed or hung.
 
-use super::samples::{End, Samples};
+use super::samples::{Samples, UserOutcome};
 use histories::{Argument, Function, History, KeyId, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
 /// How many there are. Reads are asked again all the time, so only operations with an argument count.
-pub(super) fn retries(history: &History, samples: &Samples) -> usize {
+pub(super) fn count_retries(history: &History, samples: &Samples) -> usize {
     let mut failed: FxHashMap<(SessionId, Function, KeyId, ValueId, ValueId), i64> = FxHashMap::default();
     let mut count = 0;
     for row in &samples.rows {
-        if failed.is_empty() && row.end != End::Error {
+        if failed.is_empty() && row.end != UserOutcome::Error {
             continue;
         }
         let (one, two) = match history.argument(row.id) {
@@ -19,7 +19,7 @@ pub(super) fn retries(history: &History, samples: &Samples) -> usize {
         };
         let asked = (row.session, history.function(row.id), history.key(row.id), one, two);
         count += usize::from(failed.get(&asked).is_some_and(|&ended| ended <= row.invoked));
-        if let (End::Error, Some(ended)) = (row.end, row.ended) {
+        if let (UserOutcome::Error, Some(ended)) = (row.end, row.ended) {
             failed.insert(asked, ended);
         }
     }

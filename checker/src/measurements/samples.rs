@@ -5,8 +5,8 @@
 //! was asked anything. An operation without a completion of any kind has no end; nothing
 //! is counted from one.
 
-use super::notes::{self, Facts, NONE, Names};
-use super::turned_away::turned_away;
+use super::notes::{self, NONE, NoteFacts, NumberedTexts};
+use super::turned_away::read_turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
 
 /// How the error of an operation begins that was never issued, because an application's description lacks the step.
@@ -14,7 +14,7 @@ const NOT_ISSUED: &str = "the description has no [";
 
 /// What became of an operation, as its user sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
+pub(super) enum UserOutcome {
     /// It did what was asked.
     Success,
     /// The store answered that it cannot be: no such session, a compare-and-set of another value, an empty queue.
@@ -33,7 +33,7 @@ pub(super) struct Sample {
     pub(super) invoked: i64,
     /// When its last event came; `None` for an operation without any.
     pub(super) ended: Option<i64>,
-    pub(super) end: End,
+    pub(super) end: UserOutcome,
     pub(super) outcome: Outcome,
     /// The kind of error, among [`Samples::errors`].
     pub(super) error: u32,
@@ -59,14 +59,14 @@ pub(super) struct Samples {
 
 impl Samples {
     /// The operations of users; none if the history has no times. O(n log n), about 70 bytes an operation.
-    pub(super) fn of(history: &History) -> Samples {
+    pub(super) fn from_history(history: &History) -> Samples {
         let mut samples = Samples::default();
         let facts = samples.read_notes(history);
-        samples.turned_away = turned_away(history);
-        let (warm, settled) = (warmed_up(history), settled(history));
+        samples.turned_away = read_turned_away(history);
+        let (warm, settled) = (warmed_up_position(history), settled_position(history));
         let mut errors = vec![NONE; history.len()];
         let mut intended = vec![None; history.len()];
-        spread(history, &facts, &mut |id, facts, at_end| {
+        distribute_notes(history, &facts, &mut |id, facts, at_end| {
             if at_end {
                 errors[id.index()] = facts.error;
             } else {
@@ -83,7 +83,7 @@ impl Samples {
                 wanted: intended[at].map_or(invoked, |wanted| wanted.min(invoked)),
                 invoked,
                 ended,
-                end: End::Success,
+                end: UserOutcome::Success,
                 outcome: op.outcome,
                 error: NONE,
             };
@@ -93,7 +93,7 @@ impl Samples {
                     continue;
                 }
                 let refused = op.outcome == Outcome::Fail && is_refusal(op.function, told);
-                sample.end = if refused { End::Refusal } else { End::Error };
+                sample.end = if refused { UserOutcome::Refusal } else { UserOutcome::Error };
                 let unsaid = if ended.is_none() { samples.endless } else { samples.silent };
                 sample.error = if errors[at] == NONE { unsaid } else { errors[at] };
             }
@@ -102,39 +102,39 @@ impl Samples {
         if !samples.rows.is_sorted_by_key(|row| row.invoked) {
             samples.rows.sort_by_key(|row| row.invoked);
         }
-        samples.index(history.sessions.len());
+        samples.build_indexes(history.sessions.len());
         samples
     }
 
     /// The first row that was invoked at or after a time.
-    pub(super) fn from(&self, time: i64) -> usize {
+    pub(super) fn index_from(&self, time: i64) -> usize {
         self.rows.partition_point(|row| row.invoked < time)
     }
 
     /// The rows invoked from one time until before another.
-    pub(super) fn between(&self, from: i64, to: i64) -> &[Sample] {
-        &self.rows[self.from(from)..self.from(to).max(self.from(from))]
+    pub(super) fn invoked_between(&self, from: i64, to: i64) -> &[Sample] {
+        &self.rows[self.index_from(from)..self.index_from(to).max(self.index_from(from))]
     }
 
     /// A row before which none was under way at a time.
-    pub(super) fn reaching(&self, time: i64) -> usize {
+    pub(super) fn first_reaching(&self, time: i64) -> usize {
         self.reach.partition_point(|&reach| reach < time)
     }
 
     /// Whether some operation invoked before a time was under way at it.
     pub(super) fn is_under_way(&self, time: i64) -> bool {
-        self.from(time).checked_sub(1).is_some_and(|last| self.reach[last] > time)
+        self.index_from(time).checked_sub(1).is_some_and(|last| self.reach[last] > time)
     }
 
     /// The rows of one session, by when they were invoked.
-    pub(super) fn of_session(&self, session: SessionId) -> impl Iterator<Item = &Sample> + Clone {
+    pub(super) fn rows_of_session(&self, session: SessionId) -> impl Iterator<Item = &Sample> + Clone {
         let at = session.index();
         let range = self.session_starts[at] as usize..self.session_starts[at + 1] as usize;
         self.session_rows[range].iter().map(|&row| &self.rows[row as usize])
     }
 
     /// The sessions that have rows.
-    pub(super) fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
+    pub(super) fn sessions_with_rows(&self) -> impl Iterator<Item = SessionId> + '_ {
         let windows = self.session_starts.windows(2).enumerate();
         windows.filter(|(_, ends)| ends[0] < ends[1]).map(|(at, _)| SessionId::new(at))
     }
@@ -144,7 +144,7 @@ impl Samples {
         Some((self.rows.first()?.invoked, *self.reach.last()?))
     }
 
-    fn index(&mut self, sessions: usize) {
+    fn build_indexes(&mut self, sessions: usize) {
         let mut reach = i64::MIN;
         for row in &self.rows {
             reach = reach.max(row.ended.unwrap_or(row.invoked));
@@ -165,33 +165,38 @@ impl Samples {
     }
 
     /// What each distinct text of further fields says.
-    fn read_notes(&mut self, history: &History) -> Vec<Facts> {
-        let (mut errors, mut nodes) = (Names::default(), Names::default());
-        let facts = history.note_texts().map(|text| notes::facts(text, &mut errors, &mut nodes)).collect();
-        (self.silent, self.endless) = (errors.of("no error told"), errors.of("no end"));
+    fn read_notes(&mut self, history: &History) -> Vec<NoteFacts> {
+        let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
+        let facts =
+            history.note_texts().map(|text| notes::parse_note(text, &mut errors, &mut nodes)).collect();
+        (self.silent, self.endless) = (errors.number_text("no error told"), errors.number_text("no end"));
         self.errors = errors.texts;
         facts
     }
 }
 
 /// The position after which nobody is a user.
-pub(super) fn settled(history: &History) -> u32 {
-    told(history, "settled").unwrap_or(u32::MAX)
+pub(super) fn settled_position(history: &History) -> u32 {
+    find_recorder_event(history, "settled").unwrap_or(u32::MAX)
 }
 
 /// The position before which nobody is a user yet.
-fn warmed_up(history: &History) -> u32 {
-    told(history, "warmed-up").unwrap_or(0)
+fn warmed_up_position(history: &History) -> u32 {
+    find_recorder_event(history, "warmed-up").unwrap_or(0)
 }
 
-fn told(history: &History, what: &str) -> Option<u32> {
+fn find_recorder_event(history: &History, what: &str) -> Option<u32> {
     let mut events = history.actor_events().iter();
     let event = events.find(|event| event.actor == "recorder" && event.function == what);
     event.map(|event| event.position)
 }
 
 /// Hands each operation the facts of its two events: three lists by position, walked side by side.
-pub(super) fn spread(history: &History, facts: &[Facts], hand: &mut impl FnMut(OpId, Facts, bool)) {
+pub(super) fn distribute_notes(
+    history: &History,
+    facts: &[NoteFacts],
+    hand: &mut impl FnMut(OpId, NoteFacts, bool),
+) {
     let mut ends: Vec<(u32, OpId)> = history
         .operations()
         .filter(|op| op.completed != histories::NEVER)

@@ -11,7 +11,7 @@
 //! creates anew after the fault is another one, and so is what that is renewed to. What nobody asked for again cannot
 //! be told, and neither can what its own user ended, or what may have run out of time.
 
-use super::samples::{End, Sample};
+use super::samples::{Sample, UserOutcome};
 use super::staleness::Staleness;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,7 +28,7 @@ pub(super) enum StateAfter {
 }
 
 /// What is asked about the sessions of a history.
-pub(super) struct State<'a> {
+pub(super) struct SessionStateTracker<'a> {
     history: &'a History,
     stale: FxHashSet<OpId>,
     time_to_live: Option<i64>,
@@ -36,24 +36,24 @@ pub(super) struct State<'a> {
     shown: Vec<u32>,
 }
 
-impl<'a> State<'a> {
+impl<'a> SessionStateTracker<'a> {
     /// Nothing if the objects are no sessions. O(n).
-    pub(super) fn of(history: &'a History, staleness: &Staleness) -> Option<Self> {
+    pub(super) fn from_history(history: &'a History, staleness: &Staleness) -> Option<Self> {
         let sessions = history.ids().any(|id| history.function(id) == Function::CREATE);
         let mut shown = vec![u32::MAX; history.keys.len()];
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok && sessions) {
-            if shows(history, op.id) || op.function == Function::CREATE {
+            if shows_session(history, op.id) || op.function == Function::CREATE {
                 let known = &mut shown[op.key.index()];
                 *known = (*known).min(op.completed);
             }
         }
         let stale = staleness.stale.iter().map(|read| read.id).collect();
-        sessions.then(|| Self { history, stale, time_to_live: time_to_live(history), shown })
+        sessions.then(|| Self { history, stale, time_to_live: read_time_to_live(history), shown })
     }
 
     /// What became of a session's state since the first operation that a fault hit, of all that the session did;
     /// nothing if it had none.
-    pub(super) fn after<'b>(
+    pub(super) fn state_after<'b>(
         &self,
         rows: impl Iterator<Item = &'b Sample>,
         first: &Sample,
@@ -72,21 +72,22 @@ impl<'a> State<'a> {
             let function = history.function(id);
             let before = (row.invoked, id.index()) < (first.invoked, first.id.index());
             if before {
-                let own = history.key(id) == key || renewed_to(history, id) == Some(key);
-                let renews = own && function != Function::READ && row.end == End::Success;
+                let own = history.key(id) == key || renewed_id(history, id) == Some(key);
+                let renews = own && function != Function::READ && row.end == UserOutcome::Success;
                 renewed_at = if renews { row.invoked } else { renewed_at };
                 continue;
             }
             let Some(&certain) = ids.get(&history.key(id)) else { continue };
-            if shows(history, id) && !self.stale.contains(&id) {
+            if shows_session(history, id) && !self.stale.contains(&id) {
                 return row.ended.map(StateAfter::Back);
             }
             if self.time_to_live.is_some_and(|live| until.saturating_sub(renewed_at) >= live) {
                 break;
             }
-            let told = row.end == End::Refusal || (function == Function::READ && row.end == End::Success);
+            let told = row.end == UserOutcome::Refusal
+                || (function == Function::READ && row.end == UserOutcome::Success);
             missing |= told && certain;
-            if let Some(new) = renewed_to(history, id) {
+            if let Some(new) = renewed_id(history, id) {
                 ids.extend([(history.key(id), false), (new, false)]);
             }
             // Its user ended it: that it is gone from here on is as it should be.
@@ -99,15 +100,15 @@ impl<'a> State<'a> {
 }
 
 /// Whether an operation shows that the session was there.
-fn shows(history: &History, id: OpId) -> bool {
+fn shows_session(history: &History, id: OpId) -> bool {
     let found = match history.function(id) {
         Function::READ => history.operation(id).result != ValueId::NULL,
-        function => is_of_session(function) && function != Function::CREATE,
+        function => is_session_operation(function) && function != Function::CREATE,
     };
     found && history.outcome(id) == Outcome::Ok
 }
 
-fn is_of_session(function: Function) -> bool {
+fn is_session_operation(function: Function) -> bool {
     matches!(
         function,
         Function::CREATE
@@ -120,13 +121,13 @@ fn is_of_session(function: Function) -> bool {
     )
 }
 
-fn renewed_to(history: &History, id: OpId) -> Option<KeyId> {
+fn renewed_id(history: &History, id: OpId) -> Option<KeyId> {
     let renews = history.function(id) == Function::RENEW && history.outcome(id) != Outcome::Fail;
     history.keys.get(history.value_text(history.operation(id).value())).filter(|_| renews)
 }
 
 /// How long a session lives, in ns, as the header tells.
-fn time_to_live(history: &History) -> Option<i64> {
+fn read_time_to_live(history: &History) -> Option<i64> {
     let header: serde_json::Value = serde_json::from_str(history.header()?).ok()?;
     header["time_to_live_ms"].as_i64()?.checked_mul(1_000_000)
 }

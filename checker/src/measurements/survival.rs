@@ -15,15 +15,15 @@ use super::figure::Figure;
 
 /// How long one session waited, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Wait {
+pub(super) struct SessionWait {
     /// Until it was answered, or as long as it is known to have waited.
     pub(super) ns: i64,
     /// Whether it is only known to have waited longer. Among equal times the answered ones come first.
     pub(super) censored: bool,
 }
 
-impl Wait {
-    pub(super) fn answered(ns: i64) -> Self {
+impl SessionWait {
+    pub(super) fn answered_after(ns: i64) -> Self {
         Self { ns, censored: false }
     }
 
@@ -36,7 +36,7 @@ impl Wait {
 const ROUNDING: f64 = 1e-9;
 
 /// The time by which this share of the waits is over, in seconds; `waits` are sorted and there is one at least.
-pub(super) fn quantile(waits: &[Wait], share: f64) -> Figure {
+pub(super) fn wait_quantile(waits: &[SessionWait], share: f64) -> Figure {
     let mut waiting = 1.0;
     for (at, wait) in waits.iter().enumerate() {
         if wait.censored {
@@ -45,20 +45,20 @@ pub(super) fn quantile(waits: &[Wait], share: f64) -> Figure {
         let left = (waits.len() - at) as f64;
         waiting *= 1.0 - 1.0 / left;
         if waiting <= 1.0 - share + ROUNDING {
-            return Figure::exactly(seconds(wait.ns));
+            return Figure::exactly(to_seconds(wait.ns));
         }
     }
-    Figure::at_least(seconds(waits.last().map_or(0, |last| last.ns)))
+    Figure::at_least(to_seconds(waits.last().map_or(0, |last| last.ns)))
 }
 
 /// When the first of them was over, in seconds. Where none was, it is later than the first that was given up.
-pub(super) fn first(waits: &[Wait]) -> Option<Figure> {
+pub(super) fn first_wait(waits: &[SessionWait]) -> Option<Figure> {
     let answered = waits.iter().find(|wait| !wait.censored);
-    let answered = answered.map(|wait| Figure::exactly(seconds(wait.ns)));
-    answered.or_else(|| waits.first().map(|wait| Figure::at_least(seconds(wait.ns))))
+    let answered = answered.map(|wait| Figure::exactly(to_seconds(wait.ns)));
+    answered.or_else(|| waits.first().map(|wait| Figure::at_least(to_seconds(wait.ns))))
 }
 
-fn seconds(nanoseconds: i64) -> f64 {
+fn to_seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
@@ -68,11 +68,12 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
-    fn waits(answered: &[i64], censored: &[i64]) -> Vec<Wait> {
-        let of = |times: &[i64], wait: fn(i64) -> Wait| {
+    fn waits(answered: &[i64], censored: &[i64]) -> Vec<SessionWait> {
+        let of = |times: &[i64], wait: fn(i64) -> SessionWait| {
             times.iter().map(|time| wait(time * SECOND)).collect::<Vec<_>>()
         };
-        let mut waits = [of(answered, Wait::answered), of(censored, Wait::longer_than)].concat();
+        let mut waits =
+            [of(answered, SessionWait::answered_after), of(censored, SessionWait::longer_than)].concat();
         waits.sort_unstable();
         waits
     }
@@ -81,7 +82,7 @@ mod tests {
     fn without_censoring_percentiles_are_nearest_ranks() {
         let all: Vec<i64> = (1..=200).collect();
         let waits = waits(&all, &[]);
-        let found = [0.5, 0.9, 0.99, 1.0].map(|share| quantile(&waits, share).exact());
+        let found = [0.5, 0.9, 0.99, 1.0].map(|share| wait_quantile(&waits, share).exact_value());
         assert_eq!(found, [Some(100.0), Some(180.0), Some(198.0), Some(200.0)]);
     }
 
@@ -90,9 +91,9 @@ mod tests {
     #[test]
     fn what_is_censored_counts_until_then() {
         let waits = waits(&[1, 3, 6], &[2, 4]);
-        assert_eq!(quantile(&waits, 0.2).exact(), Some(1.0));
-        assert_eq!(quantile(&waits, 0.45).exact(), Some(3.0));
-        assert_eq!(quantile(&waits, 0.5).exact(), Some(6.0));
+        assert_eq!(wait_quantile(&waits, 0.2).exact_value(), Some(1.0));
+        assert_eq!(wait_quantile(&waits, 0.45).exact_value(), Some(3.0));
+        assert_eq!(wait_quantile(&waits, 0.5).exact_value(), Some(6.0));
     }
 
     /// One of two was answered at 1, the other had not been when it was last seen, at 9: the median is 1, and all that is
@@ -100,16 +101,16 @@ mod tests {
     #[test]
     fn where_too_many_still_wait_there_is_only_a_lower_bound() {
         let waits = waits(&[1], &[9]);
-        assert_eq!(quantile(&waits, 0.5).exact(), Some(1.0));
-        assert_eq!(quantile(&waits, 1.0), Figure::at_least(9.0));
-        assert_eq!(first(&waits), Some(Figure::exactly(1.0)));
+        assert_eq!(wait_quantile(&waits, 0.5).exact_value(), Some(1.0));
+        assert_eq!(wait_quantile(&waits, 1.0), Figure::at_least(9.0));
+        assert_eq!(first_wait(&waits), Some(Figure::exactly(1.0)));
     }
 
     #[test]
     fn of_those_that_all_gave_up_no_time_is_known() {
         let waits = waits(&[], &[2, 5]);
-        assert_eq!(quantile(&waits, 0.5), Figure::at_least(5.0));
-        assert_eq!(first(&waits), Some(Figure::at_least(2.0)));
-        assert_eq!(first(&[]), None);
+        assert_eq!(wait_quantile(&waits, 0.5), Figure::at_least(5.0));
+        assert_eq!(first_wait(&waits), Some(Figure::at_least(2.0)));
+        assert_eq!(first_wait(&[]), None);
     }
 }

@@ -58,18 +58,18 @@ pub(super) fn lines(text: &str) -> Vec<String> {
 
 pub(super) fn measured(text: &str) -> Measurements {
     let history = history(text);
-    measure(&history, ValueId::NULL, &of_registers(&history, ValueId::NULL))
+    measure_history(&history, ValueId::NULL, &measure_register_losses(&history, ValueId::NULL))
 }
 
 #[track_caller]
-pub(super) fn is(values: &Values, name: &str, expected: f64) {
+pub(super) fn is(values: &MetricValues, name: &str, expected: f64) {
     bounded(values, name, expected, expected);
 }
 
 /// Whether a figure is known between these bounds.
 #[track_caller]
-pub(super) fn bounded(values: &Values, name: &str, least: f64, most: f64) {
-    let found = values.get(metric(name).expect("a metric")).expect("asked for");
+pub(super) fn bounded(values: &MetricValues, name: &str, least: f64, most: f64) {
+    let found = values.get(find_metric(name).expect("a metric")).expect("asked for");
     let near = |one: f64, other: f64| one == other || (one - other).abs() < 1e-9;
     assert!(
         found.is_ok_and(|found| near(found.least, least) && near(found.most, most)),
@@ -79,8 +79,8 @@ pub(super) fn bounded(values: &Values, name: &str, least: f64, most: f64) {
 
 /// Whether nothing is known of a figure.
 #[track_caller]
-pub(super) fn unknown(values: &Values, name: &str) {
-    let found = values.get(metric(name).expect("a metric")).expect("asked for");
+pub(super) fn unknown(values: &MetricValues, name: &str) {
+    let found = values.get(find_metric(name).expect("a metric")).expect("asked for");
     assert!(found.is_err(), "{name}: {found:?}, expected nothing to be known");
 }
 
@@ -199,7 +199,7 @@ fn lost_writes_tell_the_recovery_point() {
     is(&found.run, "lost_writes", 2.0);
     is(&found.run, "recovery_point_seconds", 0.008);
     assert_eq!(found.faults[0].lost_window, Some((3_000_000, 11_000_000)));
-    assert_eq!(found.replication.looks, Looks::Asynchronous);
+    assert_eq!(found.replication.looks, ObservedReplication::Asynchronous);
     // Whoever reads everything back in the end is no user.
     is(&found.run, "availability_share", 3.0 / 4.0);
 }
@@ -213,7 +213,7 @@ fn what_may_have_come_last_is_not_taken_for_a_loss() {
     // Nothing that was acknowledged was seen again: neither is lost for certain, nor known to be there.
     bounded(&found.run, "lost_writes", 0.0, 2.0);
     let found = measured("0-1 a write x 1 ok");
-    assert!(found.run.get(metric("lost-writes").unwrap()).unwrap().is_err());
+    assert!(found.run.get(find_metric("lost-writes").unwrap()).unwrap().is_err());
 }
 
 /// Fifty successes of 1 ms before; after the heal fifty of 3 ms and then quick ones: the first window of fifty whose
@@ -254,7 +254,7 @@ fn a_start_is_warm_when_latency_is_what_it_comes_to() {
     text.push_str("900 recorder warmed-up 10");
     let warm = measured(&text);
     assert_eq!((warm.run, warm.latency, warm.timeline), (cold.run, cold.latency, cold.timeline));
-    assert!(measured("0-1 a write x 1 ok").run.get(metric("start-warm-up").unwrap()).unwrap().is_err());
+    assert!(measured("0-1 a write x 1 ok").run.get(find_metric("start-warm-up").unwrap()).unwrap().is_err());
 }
 
 /// Two versions behind, and for 20 ms: version 2 was there at 11, version 3 at 21, the read of 1 began at 31.
@@ -324,7 +324,7 @@ fn write_amplification_is_what_came_in_for_what_was_acknowledged() {
 #[test]
 fn what_a_history_does_not_tell_is_missing_with_a_reason() {
     let history = histories::notation::parse("a: [w1] [r1]").expect("a drawing");
-    let found = measure(&history, ValueId::NULL, &Losses::default());
+    let found = measure_history(&history, ValueId::NULL, &MeasuredLosses::default());
     assert_eq!(found.run.iter().len(), METRICS.len());
     for (metric, measured) in found.run.iter() {
         assert!(measured.is_err(), "{}: {measured:?}", metric.name);

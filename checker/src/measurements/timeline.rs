@@ -1,7 +1,7 @@
 //! What happened when, in buckets of equal width: for charts.
 
 use super::latency::Quantiles;
-use super::samples::{End, Samples};
+use super::samples::{Samples, UserOutcome};
 use super::turned_away;
 
 /// How many buckets there are at most.
@@ -11,18 +11,18 @@ const WIDTHS_MS: [i64; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10
 
 /// A run in buckets, by when operations were invoked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Timeline {
+pub struct RunTimeline {
     /// When the first begins, in ns on the history's clock.
     pub from: i64,
     /// How wide each is, in ns.
     pub width: i64,
     /// The buckets.
-    pub buckets: Vec<Bucket>,
+    pub buckets: Vec<TimelineBucket>,
 }
 
 /// What was asked in one bucket and what came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Bucket {
+pub struct TimelineBucket {
     /// Operations that succeeded.
     pub ok: usize,
     /// Operations that the store refused.
@@ -36,7 +36,7 @@ pub struct Bucket {
 }
 
 /// The buckets of a run.
-pub(super) fn timeline(samples: &Samples) -> Option<Timeline> {
+pub(super) fn build_timeline(samples: &Samples) -> Option<RunTimeline> {
     let (from, to) = (samples.rows.first()?.invoked, samples.rows.last()?.invoked);
     let to = samples.turned_away.last().map_or(to, |&last| last.max(to));
     let length = to - from + 1;
@@ -44,22 +44,22 @@ pub(super) fn timeline(samples: &Samples) -> Option<Timeline> {
     let minutes = |length: i64| (length / BUCKETS_MAX / 60_000_000_000 + 1) * 60_000_000_000;
     let width = fitting.unwrap_or_else(|| minutes(length));
     let count = (length + width - 1) / width;
-    let buckets = (0..count).map(|at| bucket(samples, from + at * width, from + (at + 1) * width));
-    Some(Timeline { from, width, buckets: buckets.collect() })
+    let buckets = (0..count).map(|at| build_bucket(samples, from + at * width, from + (at + 1) * width));
+    Some(RunTimeline { from, width, buckets: buckets.collect() })
 }
 
-fn bucket(samples: &Samples, from: i64, to: i64) -> Bucket {
-    let rows = samples.between(from, to);
+fn build_bucket(samples: &Samples, from: i64, to: i64) -> TimelineBucket {
+    let rows = samples.invoked_between(from, to);
     let count = |end| rows.iter().filter(|row| row.end == end).count();
-    let errors = rows.iter().filter(|row| row.end == End::Error);
+    let errors = rows.iter().filter(|row| row.end == UserOutcome::Error);
     let failed = errors.filter(|row| row.outcome == histories::Outcome::Fail).count();
-    let unknown = count(End::Error) - failed;
-    let took = rows.iter().filter(|row| row.end == End::Success);
-    Bucket {
-        ok: count(End::Success),
-        refused: count(End::Refusal),
-        failed: failed + turned_away::between(&samples.turned_away, from, to),
+    let unknown = count(UserOutcome::Error) - failed;
+    let took = rows.iter().filter(|row| row.end == UserOutcome::Success);
+    TimelineBucket {
+        ok: count(UserOutcome::Success),
+        refused: count(UserOutcome::Refusal),
+        failed: failed + turned_away::count_due_between(&samples.turned_away, from, to),
         unknown,
-        latency: Quantiles::of(took.filter_map(|row| Some(row.ended? - row.wanted)).collect()),
+        latency: Quantiles::from_values(took.filter_map(|row| Some(row.ended? - row.wanted)).collect()),
     }
 }

@@ -11,25 +11,25 @@
 //! Cost: O(n), 8 bytes a distinct value and 8 an operation beside the rows.
 
 use super::objects::{
-    CHOICE, Choice, Class, INITIAL, NOTHING, Objects, Read, Row, Starts, Token, expected, reads, value_read,
-    writes, written,
+    CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects, VersionClass, VersionRead,
+    VersionToken, is_read_function, is_write_function, value_expected, value_read, value_written,
 };
 use claims::ObjectQuestion;
 use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
 /// The objects of a history.
-pub(super) fn collect(history: &History, question: &ObjectQuestion) -> Objects {
-    let order = by_key_and_session(history);
-    let mut collector = Collector::new(history, question);
+pub(super) fn collect_objects(history: &History, question: &ObjectQuestion) -> SessionObjects {
+    let order = sort_by_key_and_session(history);
+    let mut collector = ObjectCollector::new(history, question);
     for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
-        collector.object(operations);
+        collector.add_object(operations);
     }
     collector.objects
 }
 
 /// All operations by key, within it by session, within that by invocation. O(n).
-fn by_key_and_session(history: &History) -> Vec<OpId> {
+fn sort_by_key_and_session(history: &History) -> Vec<OpId> {
     let ids: Vec<OpId> = history.ids().collect();
     let by_session = counting_sort(&ids, history.sessions.len(), |op| history.session(op).index());
     if history.keys.len() == 1 {
@@ -53,36 +53,36 @@ fn counting_sort(ids: &[OpId], class_count: usize, class: impl Fn(OpId) -> usize
 
 /// The versions of one object that have one value: a list through [`Collector::same`].
 #[derive(Clone, Copy)]
-struct Head {
+struct ValueHead {
     /// The object that it is of, counted from 1.
     object: u32,
     first: u32,
 }
 
 /// The objects so far, and the tables for the present one.
-struct Collector<'a> {
+struct ObjectCollector<'a> {
     history: &'a History,
     question: &'a ObjectQuestion,
     /// By value.
-    heads: Vec<Head>,
+    heads: Vec<ValueHead>,
     /// Of each version of the present object, the next with the same value.
     same: Vec<u32>,
     object: u32,
-    objects: Objects,
+    objects: SessionObjects,
 }
 
-impl<'a> Collector<'a> {
+impl<'a> ObjectCollector<'a> {
     fn new(history: &'a History, question: &'a ObjectQuestion) -> Self {
-        let value_count = history.values.len().max(question.initial.highest().index() + 1);
+        let value_count = history.values.len().max(question.initial.highest_value_id().index() + 1);
         Self {
             history,
             question,
-            heads: vec![Head { object: 0, first: NOTHING }; value_count],
+            heads: vec![ValueHead { object: 0, first: NOTHING }; value_count],
             same: Vec::new(),
             object: 0,
-            objects: Objects {
+            objects: SessionObjects {
                 keys: Vec::new(),
-                starts: vec![Starts::default()],
+                starts: vec![ObjectStarts::default()],
                 rows: Vec::new(),
                 writers: Vec::new(),
                 took_effect: Vec::new(),
@@ -96,11 +96,11 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds the object that these operations are on, unless it is one that is not decided.
-    fn object(&mut self, operations: &[OpId]) {
+    fn add_object(&mut self, operations: &[OpId]) {
         let may_have_happened = |&op: &OpId| self.history.outcome(op) != Outcome::Fail;
         let foreign = operations.iter().copied().filter(may_have_happened).find(|&op| {
             let function = self.history.function(op);
-            function != Function::CONTAINS && !reads(function) && !writes(function)
+            function != Function::CONTAINS && !is_read_function(function) && !is_write_function(function)
         });
         if let Some(op) = foreign {
             self.objects.foreign.get_or_insert(op);
@@ -109,13 +109,13 @@ impl<'a> Collector<'a> {
         self.object += 1;
         self.same.clear();
         self.same.push(NOTHING);
-        self.version_has(self.question.initial.of(self.history.key(operations[0])), INITIAL);
-        self.versions(operations);
-        self.reads();
-        self.took_effect();
+        self.set_version_value(self.question.initial.value_of_key(self.history.key(operations[0])), INITIAL);
+        self.add_versions(operations);
+        self.assign_reads();
+        self.mark_took_effect();
         let objects = &mut self.objects;
         objects.keys.push(self.history.key(operations[0]));
-        objects.starts.push(Starts {
+        objects.starts.push(ObjectStarts {
             rows: objects.rows.len(),
             writers: objects.writers.len(),
             choices: objects.choices.len(),
@@ -124,45 +124,45 @@ impl<'a> Collector<'a> {
         });
     }
 
-    fn here(&self) -> Starts {
+    fn current_starts(&self) -> ObjectStarts {
         *self.objects.starts.last().expect("the first is there from the start")
     }
 
     /// A row for each operation that may have happened; versions for what they wrote.
-    fn versions(&mut self, operations: &[OpId]) {
+    fn add_versions(&mut self, operations: &[OpId]) {
         let mut doubtful = Vec::new();
         for &op in operations {
             let operation = self.history.operation(op);
-            if !reads(operation.function) && !writes(operation.function) {
+            if !is_read_function(operation.function) && !is_write_function(operation.function) {
                 continue;
             }
             match (operation.outcome, operation.function) {
                 (Outcome::Fail, _) => continue,
-                (Outcome::Info, function) if !writes(function) => continue,
+                (Outcome::Info, function) if !is_write_function(function) => continue,
                 (Outcome::Info, Function::CAS) => doubtful.push(self.objects.rows.len() as u32),
                 (Outcome::Ok | Outcome::Info, _) => {}
             }
-            self.row(&operation);
-            if writes(operation.function)
+            self.add_row(&operation);
+            if is_write_function(operation.function)
                 && !(operation.function == Function::CAS && operation.outcome == Outcome::Info)
             {
-                self.version(self.objects.rows.len() - 1, written(&operation));
+                self.add_version(self.objects.rows.len() - 1, value_written(&operation));
             }
         }
         if !doubtful.is_empty() {
-            self.doubtful(doubtful);
+            self.resolve_doubtful(doubtful);
         }
     }
 
-    fn row(&mut self, operation: &Operation) {
+    fn add_row(&mut self, operation: &Operation) {
         let completed = if operation.outcome == Outcome::Ok { operation.completed } else { NEVER };
         if completed != NEVER
             && let Some(token) = self.history.version(operation.id)
         {
-            let row = (self.objects.rows.len() - self.here().rows) as u32;
-            self.objects.tokens.push(Token { token, row });
+            let row = (self.objects.rows.len() - self.current_starts().rows) as u32;
+            self.objects.tokens.push(VersionToken { token, row });
         }
-        self.objects.rows.push(Row {
+        self.objects.rows.push(ObjectRow {
             op: operation.id,
             session: operation.session,
             invoked: operation.invoked,
@@ -172,42 +172,42 @@ impl<'a> Collector<'a> {
         });
     }
 
-    fn version(&mut self, row: usize, value: ValueId) {
+    fn add_version(&mut self, row: usize, value: ValueId) {
         let version = self.same.len() as u32;
         self.same.push(NOTHING);
-        self.version_has(value, version);
+        self.set_version_value(value, version);
         self.objects.rows[row].wrote = version;
         self.objects.writers.push(self.objects.rows[row].op);
         self.objects.took_effect.push(self.objects.rows[row].is_ok());
     }
 
-    fn version_has(&mut self, value: ValueId, version: u32) {
-        let before = self.first(value);
+    fn set_version_value(&mut self, value: ValueId, version: u32) {
+        let before = self.first_version(value);
         self.same[version as usize] = before;
-        self.heads[value.index()] = Head { object: self.object, first: version };
+        self.heads[value.index()] = ValueHead { object: self.object, first: version };
     }
 
     /// The first version in the list of a value.
-    fn first(&self, value: ValueId) -> u32 {
+    fn first_version(&self, value: ValueId) -> u32 {
         let head = self.heads[value.index()];
         if head.object == self.object { head.first } else { NOTHING }
     }
 
     /// Indeterminate compare-and-sets: those become versions whose expected value can have been there.
-    fn doubtful(&mut self, doubtful: Vec<u32>) {
+    fn resolve_doubtful(&mut self, doubtful: Vec<u32>) {
         let mut waiting: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
         let mut possible = Vec::new();
         for row in doubtful {
-            let old = expected(&self.history.operation(self.objects.rows[row as usize].op));
-            if self.first(old) == NOTHING {
+            let old = value_expected(&self.history.operation(self.objects.rows[row as usize].op));
+            if self.first_version(old) == NOTHING {
                 waiting.entry(old).or_default().push(row);
             } else {
                 possible.push(row);
             }
         }
         while let Some(row) = possible.pop() {
-            let new = written(&self.history.operation(self.objects.rows[row as usize].op));
-            self.version(row as usize, new);
+            let new = value_written(&self.history.operation(self.objects.rows[row as usize].op));
+            self.add_version(row as usize, new);
             possible.extend(waiting.remove(&new).unwrap_or_default());
         }
         if !waiting.is_empty() {
@@ -218,7 +218,7 @@ impl<'a> Collector<'a> {
     /// What cannot have taken effect has no row: it would be a write of no version.
     fn drop_rows(&mut self, mut impossible: Vec<u32>) {
         impossible.sort_unstable();
-        let (start, mut at) = (self.here().rows, 0u32);
+        let (start, mut at) = (self.current_starts().rows, 0u32);
         let tail = self.objects.rows.split_off(start);
         let mut kept = vec![NOTHING; tail.len()];
         for (index, row) in tail.into_iter().enumerate() {
@@ -228,28 +228,28 @@ impl<'a> Collector<'a> {
                 self.objects.rows.push(row);
             }
         }
-        let tokens = self.here().tokens;
+        let tokens = self.current_starts().tokens;
         self.objects.tokens[tokens..].iter_mut().for_each(|token| token.row = kept[token.row as usize]);
     }
 
     /// What each row read.
-    fn reads(&mut self) {
-        let start = self.here().rows;
+    fn assign_reads(&mut self) {
+        let start = self.current_starts().rows;
         let mut unwritten = Vec::new();
         let mut classes: FxHashMap<ValueId, u32> = FxHashMap::default();
         for at in start..self.objects.rows.len() {
-            let Row { op, wrote, .. } = self.objects.rows[at];
+            let ObjectRow { op, wrote, .. } = self.objects.rows[at];
             let function = self.history.function(op);
-            if !reads(function) && function != Function::CAS {
+            if !is_read_function(function) && function != Function::CAS {
                 continue;
             }
             let value = value_read(self.history, op);
             // Nothing reads the version that it writes itself.
             let own = if wrote == INITIAL { NOTHING } else { wrote };
-            let read = match self.versions_of(value, own) {
+            let read = match self.two_versions_with(value, own) {
                 [NOTHING, ..] => NOTHING,
                 [only, NOTHING] => only,
-                [..] => self.choice((at - start) as u32, value, &mut classes),
+                [..] => self.add_choice((at - start) as u32, value, &mut classes),
             };
             self.objects.rows[at].read = read;
             if read == NOTHING {
@@ -262,27 +262,27 @@ impl<'a> Collector<'a> {
     }
 
     /// Two of the versions with a value, other than `own`; [`NOTHING`] where there are fewer.
-    fn versions_of(&self, value: ValueId, own: u32) -> [u32; 2] {
+    fn two_versions_with(&self, value: ValueId, own: u32) -> [u32; 2] {
         let mut found = [NOTHING; 2];
-        let mut others = self.class(value).filter(|&version| version != own);
+        let mut others = self.versions_with_value(value).filter(|&version| version != own);
         found.fill_with(|| others.next().unwrap_or(NOTHING));
         found
     }
 
     /// All versions with a value, the last first.
-    fn class(&self, value: ValueId) -> impl Iterator<Item = u32> {
-        let first = Some(self.first(value)).filter(|&first| first != NOTHING);
+    fn versions_with_value(&self, value: ValueId) -> impl Iterator<Item = u32> {
+        let first = Some(self.first_version(value)).filter(|&first| first != NOTHING);
         std::iter::successors(first, |&version| {
             Some(self.same[version as usize]).filter(|&next| next != NOTHING)
         })
     }
 
-    fn choice(&mut self, row: u32, value: ValueId, classes: &mut FxHashMap<ValueId, u32>) -> u32 {
-        let start = self.here();
+    fn add_choice(&mut self, row: u32, value: ValueId, classes: &mut FxHashMap<ValueId, u32>) -> u32 {
+        let start = self.current_starts();
         let next = (self.objects.classes.len() - start.classes) as u32;
         let class = *classes.entry(value).or_insert(next);
         if class == next {
-            let mut versions: Class = self.class(value).collect();
+            let mut versions: VersionClass = self.versions_with_value(value).collect();
             versions.sort_unstable();
             self.objects.classes.push(versions);
         }
@@ -291,8 +291,8 @@ impl<'a> Collector<'a> {
     }
 
     /// Marks indeterminate writes that something returned, whatever the choices.
-    fn took_effect(&mut self) {
-        let Starts { rows, writers, .. } = self.here();
+    fn mark_took_effect(&mut self) {
+        let ObjectStarts { rows, writers, .. } = self.current_starts();
         let objects = &mut self.objects;
         if objects.took_effect[writers..].iter().all(|&effect| effect) {
             return;
@@ -300,12 +300,12 @@ impl<'a> Collector<'a> {
         // What an indeterminate compare-and-set expected, by the version that it wrote.
         let mut found: FxHashMap<u32, u32> = FxHashMap::default();
         for row in objects.rows[rows..].iter().filter(|row| !row.is_ok()) {
-            if let Read::Version(version) = row.read() {
+            if let VersionRead::Version(version) = row.read() {
                 found.insert(row.wrote, version);
             }
         }
         for row in objects.rows[rows..].iter().filter(|row| row.is_ok()) {
-            let Read::Version(mut version) = row.read() else { continue };
+            let VersionRead::Version(mut version) = row.read() else { continue };
             while version != INITIAL && !objects.took_effect[writers + version as usize - 1] {
                 objects.took_effect[writers + version as usize - 1] = true;
                 version = found.get(&version).copied().unwrap_or(INITIAL);

@@ -1,9 +1,9 @@
 //! One object: is there an order of its versions?
 
 use super::guarantees::Guarantees;
-use super::objects::{INITIAL, Object, Read};
-use super::proof::{self, Found};
-use super::search::{self, Searched};
+use super::objects::{INITIAL, SessionObject, VersionRead};
+use super::proof::{self, FoundContradiction};
+use super::search::{self, SearchOutcome};
 use super::version_graph::{VersionGraph, is_strict};
 use super::{ANOMALIES_MAX, guess};
 use crate::graph::{Components, Csr, Edge};
@@ -11,7 +11,7 @@ use claims::{Limits, ReturnedWrite, VersionOrder, VersionProofStep, VersionRefut
 use histories::History;
 
 /// What is known of one object.
-pub(super) enum Decision {
+pub(super) enum ObjectDecision {
     Holds(VersionOrder),
     /// At least one, each of a component of its own.
     Violated(Vec<VersionRefutation>),
@@ -20,7 +20,7 @@ pub(super) enum Decision {
 }
 
 /// Decides the objects of a history one after the other, for one level.
-pub(super) struct Decider<'a> {
+pub(super) struct ObjectDecider<'a> {
     history: &'a History,
     guarantees: Guarantees,
     limits: &'a Limits<'a>,
@@ -30,52 +30,61 @@ pub(super) struct Decider<'a> {
     pub(super) searched: bool,
 }
 
-impl<'a> Decider<'a> {
+impl<'a> ObjectDecider<'a> {
     pub(super) fn new(history: &'a History, guarantees: Guarantees, limits: &'a Limits<'a>) -> Self {
         Self { history, guarantees, limits, steps: limits.steps, searched: false }
     }
 
     /// Decides one object: by its graph if that has a cycle already or nothing is left to choose, else by
     /// proposals, else by search.
-    pub(super) fn decide(&mut self, object: &Object<'_>) -> Decision {
-        if self.limits.stopped() {
-            return Decision::Unknown("stopped".to_owned());
+    pub(super) fn decide_object(&mut self, object: &SessionObject<'_>) -> ObjectDecision {
+        if self.limits.stop_requested() {
+            return ObjectDecision::Unknown("stopped".to_owned());
         }
         let graph = VersionGraph::new(self.history, object, self.guarantees);
         let csr = Csr::new(graph.vertex_count(), &graph.edges);
         let components = Components::new(&csr);
-        let bad = contradictory(&graph, &graph.edges, &components);
+        let bad = contradictory_components(&graph, &graph.edges, &components);
         if !bad.is_empty() {
-            let found = proof::contradictions(object, &graph, &csr, components, &bad, ANOMALIES_MAX);
-            return Decision::Violated(
-                found.into_iter().map(|found| self.cycle(object, &graph, found)).collect(),
+            let found = proof::find_contradictions(object, &graph, &csr, components, &bad, ANOMALIES_MAX);
+            return ObjectDecision::Violated(
+                found.into_iter().map(|found| self.cycle_refutation(object, &graph, found)).collect(),
             );
         }
         if object.choices.is_empty() {
-            return Decision::Holds(order(object, &graph, &components, &[]));
+            return ObjectDecision::Holds(version_order(object, &graph, &components, &[]));
         }
         self.searched = true;
-        let mut proposals = guess::proposals(object, &graph, &csr, &components, self.guarantees);
-        if let Some(order) = proposals.find_map(|chosen| fits(object, &graph, &chosen)) {
-            return Decision::Holds(order);
+        let mut proposals = guess::propose_choices(object, &graph, &csr, &components, self.guarantees);
+        if let Some(order) = proposals.find_map(|chosen| order_for_choices(object, &graph, &chosen)) {
+            return ObjectDecision::Holds(order);
         }
         drop(proposals);
-        let searched = search::decide(object, &graph, &csr, self.limits, &mut self.steps);
+        let searched = search::search_choices(object, &graph, &csr, self.limits, &mut self.steps);
         match searched {
-            Searched::Fits(chosen) => {
-                Decision::Holds(fits(object, &graph, &chosen).expect("the search met every constraint"))
+            SearchOutcome::Fits(chosen) => ObjectDecision::Holds(
+                order_for_choices(object, &graph, &chosen).expect("the search met every constraint"),
+            ),
+            SearchOutcome::Refuted(steps) => {
+                let proof = steps
+                    .into_iter()
+                    .map(|step| step.to_proof_step(object, &graph, self.guarantees))
+                    .collect();
+                ObjectDecision::Violated(vec![VersionRefutation { key: object.key, proof, shortest: false }])
             }
-            Searched::Refuted(steps) => {
-                let proof =
-                    steps.into_iter().map(|step| step.told(object, &graph, self.guarantees)).collect();
-                Decision::Violated(vec![VersionRefutation { key: object.key, proof, shortest: false }])
+            SearchOutcome::GaveUp(why) => {
+                ObjectDecision::Unknown(blame_repeated_values(self.history, object, why))
             }
-            Searched::GaveUp(why) => Decision::Unknown(blame(self.history, object, why)),
         }
     }
 
-    fn cycle(&self, object: &Object<'_>, graph: &VersionGraph, found: Found) -> VersionRefutation {
-        let constraints = proof::constraints(object, graph, self.guarantees, &found.walk);
+    fn cycle_refutation(
+        &self,
+        object: &SessionObject<'_>,
+        graph: &VersionGraph,
+        found: FoundContradiction,
+    ) -> VersionRefutation {
+        let constraints = proof::walk_to_constraints(object, graph, self.guarantees, &found.walk);
         VersionRefutation {
             key: object.key,
             proof: vec![VersionProofStep::Cycle(constraints)],
@@ -85,7 +94,7 @@ impl<'a> Decider<'a> {
 }
 
 /// The components that hold two versions, or a strict edge.
-fn contradictory(graph: &VersionGraph, edges: &[Edge], components: &Components) -> Vec<u32> {
+fn contradictory_components(graph: &VersionGraph, edges: &[Edge], components: &Components) -> Vec<u32> {
     if components.count as usize == graph.vertex_count() {
         return Vec::new();
     }
@@ -109,25 +118,31 @@ fn contradictory(graph: &VersionGraph, edges: &[Edge], components: &Components) 
 
 /// The order, if the versions chosen for the choices leave one. `None` leaves a choice out: an indeterminate
 /// compare-and-set that took no effect.
-fn fits(object: &Object<'_>, graph: &VersionGraph, chosen: &[Option<u32>]) -> Option<VersionOrder> {
+fn order_for_choices(
+    object: &SessionObject<'_>,
+    graph: &VersionGraph,
+    chosen: &[Option<u32>],
+) -> Option<VersionOrder> {
     let mut edges: Vec<Edge> = graph.edges.clone();
     for (choice, version) in chosen.iter().enumerate() {
         if let Some(version) = *version {
-            graph.choose(choice, version, |edge| edges.push(edge));
+            graph.for_each_choice_edge(choice, version, |edge| edges.push(edge));
         }
     }
     let components = Components::new(&Csr::new(graph.vertex_count(), &edges));
-    contradictory(graph, &edges, &components).is_empty().then(|| order(object, graph, &components, chosen))
+    contradictory_components(graph, &edges, &components)
+        .is_empty()
+        .then(|| version_order(object, graph, &components, chosen))
 }
 
 /// The versions that took effect, in the topological order of their components.
-fn order(
-    object: &Object<'_>,
+fn version_order(
+    object: &SessionObject<'_>,
     graph: &VersionGraph,
     components: &Components,
     chosen: &[Option<u32>],
 ) -> VersionOrder {
-    let took_effect = took_effect(object, chosen);
+    let took_effect = versions_that_took_effect(object, chosen);
     let mut version_at = vec![INITIAL; components.count as usize];
     for version in (1..graph.version_count).filter(|&version| took_effect[version as usize - 1]) {
         version_at[components.of[version as usize] as usize] = version;
@@ -144,15 +159,15 @@ fn order(
 
 /// Which versions from 1 on took effect: those that did anyway, what was chosen by what took effect, and what
 /// a compare-and-set among them found.
-pub(super) fn took_effect(object: &Object<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
+pub(super) fn versions_that_took_effect(object: &SessionObject<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
     let mut took_effect = object.took_effect.to_vec();
     if chosen.is_empty() || took_effect.iter().all(|&effect| effect) {
         return took_effect;
     }
-    let returned = |read: Read| match read {
-        Read::Nothing => None,
-        Read::Version(version) => Some(version),
-        Read::Choice(choice) => chosen[choice as usize],
+    let returned = |read: VersionRead| match read {
+        VersionRead::Nothing => None,
+        VersionRead::Version(version) => Some(version),
+        VersionRead::Choice(choice) => chosen[choice as usize],
     };
     let mut found = vec![INITIAL; object.version_count() as usize];
     let mut pending = Vec::new();
@@ -175,7 +190,7 @@ pub(super) fn took_effect(object: &Object<'_>, chosen: &[Option<u32>]) -> Vec<bo
 }
 
 /// Why nothing is known, with the values to blame.
-fn blame(history: &History, object: &Object<'_>, why: String) -> String {
+fn blame_repeated_values(history: &History, object: &SessionObject<'_>, why: String) -> String {
     let mut values: Vec<&str> = Vec::new();
     for choice in object.choices {
         let value = super::objects::value_read(history, object.rows[choice.row as usize].op);

@@ -24,8 +24,8 @@ use histories::{Argument, Function, History, OpId};
 ///      newer; but the initial value comes before 1 (operation 0)"
 /// );
 /// ```
-pub fn sentence(history: &History, cycle: &VersionRefutation) -> String {
-    let teller = Teller { history };
+pub fn describe_version_refutation(history: &History, cycle: &VersionRefutation) -> String {
+    let teller = SessionExplainer { history };
     let object = match history.key_text(cycle.key) {
         "" => String::new(),
         key => format!("{key}: "),
@@ -33,45 +33,50 @@ pub fn sentence(history: &History, cycle: &VersionRefutation) -> String {
     let constraints = cycle.cycles().next().unwrap_or_default();
     let mut told = match constraints {
         [] => "no order of the versions exists".to_owned(),
-        [only] if only.from == only.to => teller.with_itself(only),
+        [only] if only.from == only.to => teller.describe_self_conflict(only),
         [first, others @ ..] => {
-            let others: Vec<String> = others.iter().map(|constraint| teller.known(constraint)).collect();
-            format!("{}; but {}", teller.headline(first), others.join(", and "))
+            let others: Vec<String> =
+                others.iter().map(|constraint| teller.describe_premise(constraint)).collect();
+            format!("{}; but {}", teller.describe_headline(first), others.join(", and "))
         }
     };
     if let Some(VersionProofStep::Split { read, .. }) = cycle.proof.first() {
-        let index = history.index(*read);
+        let index = history.operation_index(*read);
         let cases = cycle.cycles().count();
         told += &format!(
             ". That is if operation {index} read what {} wrote; its value was written more than once, and each of \
              the {cases} ways to explain what was read ends in a contradiction like this one",
-            teller.writer(cycle.proof.first())
+            teller.name_assumed_writer(cycle.proof.first())
         );
     }
     object + &told
 }
 
 /// Why one version of a cycle comes before the next, in the same manner.
-pub fn reason(history: &History, constraint: &VersionConstraint) -> String {
-    let teller = Teller { history };
-    if constraint.from == constraint.to { teller.with_itself(constraint) } else { teller.known(constraint) }
+pub fn describe_constraint(history: &History, constraint: &VersionConstraint) -> String {
+    let teller = SessionExplainer { history };
+    if constraint.from == constraint.to {
+        teller.describe_self_conflict(constraint)
+    } else {
+        teller.describe_premise(constraint)
+    }
 }
 
-struct Teller<'a> {
+struct SessionExplainer<'a> {
     history: &'a History,
 }
 
-impl Teller<'_> {
-    fn operation(&self, op: OpId) -> String {
-        format!("operation {}", self.history.index(op))
+impl SessionExplainer<'_> {
+    fn name_operation(&self, op: OpId) -> String {
+        format!("operation {}", self.history.operation_index(op))
     }
 
-    fn session(&self, op: OpId) -> String {
+    fn name_session(&self, op: OpId) -> String {
         let text = self.history.session_text(self.history.session(op));
         if text.starts_with("process ") { text.to_owned() } else { format!("session {text}") }
     }
 
-    fn written(&self, op: OpId) -> &str {
+    fn written_text(&self, op: OpId) -> &str {
         self.history.value_text(match self.history.argument(op) {
             Argument::Pair(_, new) => new,
             Argument::Value(value) => value,
@@ -79,7 +84,7 @@ impl Teller<'_> {
         })
     }
 
-    fn read(&self, op: OpId) -> &str {
+    fn read_text(&self, op: OpId) -> &str {
         self.history.value_text(match self.history.argument(op) {
             Argument::Pair(old, _) => old,
             _ => self.history.operation(op).result,
@@ -87,45 +92,45 @@ impl Teller<'_> {
     }
 
     /// What a session did as a reader: a compare-and-set reads what it expects.
-    fn did_read(&self, op: OpId) -> String {
+    fn describe_read(&self, op: OpId) -> String {
         let verb = if self.history.function(op) == Function::CAS { "found" } else { "read" };
-        format!("{verb} {} ({})", self.read(op), self.operation(op))
+        format!("{verb} {} ({})", self.read_text(op), self.name_operation(op))
     }
 
-    fn did_write(&self, op: OpId) -> String {
-        format!("wrote {} ({})", self.written(op), self.operation(op))
+    fn describe_write(&self, op: OpId) -> String {
+        format!("wrote {} ({})", self.written_text(op), self.name_operation(op))
     }
 
     /// A version by its value and its write.
-    fn version(&self, write: Option<OpId>) -> String {
+    fn name_version(&self, write: Option<OpId>) -> String {
         match write {
             None => "the initial value".to_owned(),
-            Some(op) => format!("{} ({})", self.written(op), self.operation(op)),
+            Some(op) => format!("{} ({})", self.written_text(op), self.name_operation(op)),
         }
     }
 
-    fn value(&self, write: Option<OpId>) -> String {
-        write.map_or_else(|| "the initial value".to_owned(), |op| self.written(op).to_owned())
+    fn name_value(&self, write: Option<OpId>) -> String {
+        write.map_or_else(|| "the initial value".to_owned(), |op| self.written_text(op).to_owned())
     }
 
     /// Who wrote what the first case of a split assumes.
-    fn writer(&self, split: Option<&VersionProofStep>) -> String {
+    fn name_assumed_writer(&self, split: Option<&VersionProofStep>) -> String {
         match split {
             Some(VersionProofStep::Split { writes, .. }) if writes[0].is_none() => "nobody".to_owned(),
             Some(VersionProofStep::Split { writes, .. }) => {
-                self.operation(writes[0].expect("not the initial value"))
+                self.name_operation(writes[0].expect("not the initial value"))
             }
             _ => "somebody".to_owned(),
         }
     }
 
     /// What happened and what should have been.
-    fn headline(&self, constraint: &VersionConstraint) -> String {
+    fn describe_headline(&self, constraint: &VersionConstraint) -> String {
         let ConstraintReason::SessionOrder { guarantee, a, b } = constraint.reason else {
-            return self.known(constraint);
+            return self.describe_premise(constraint);
         };
-        let (session, older) = (self.session(a), self.value(constraint.from));
-        let what = self.what(guarantee, a, b);
+        let (session, older) = (self.name_session(a), self.name_value(constraint.from));
+        let what = self.describe_pair(guarantee, a, b);
         match guarantee {
             Level::ReadYourWrites | Level::MonotonicReads => {
                 format!("{session} {what}: it should have seen {older} or something newer")
@@ -134,70 +139,80 @@ impl Teller<'_> {
         }
     }
 
-    fn what(&self, guarantee: Level, a: OpId, b: OpId) -> String {
+    fn describe_pair(&self, guarantee: Level, a: OpId, b: OpId) -> String {
         let (first, second) = match guarantee {
-            Level::ReadYourWrites => (self.did_write(a), self.did_read(b)),
-            Level::MonotonicReads => (self.did_read(a), self.did_read(b)),
-            Level::MonotonicWrites => (self.did_write(a), self.did_write(b)),
-            _ => (self.did_read(a), self.did_write(b)),
+            Level::ReadYourWrites => (self.describe_write(a), self.describe_read(b)),
+            Level::MonotonicReads => (self.describe_read(a), self.describe_read(b)),
+            Level::MonotonicWrites => (self.describe_write(a), self.describe_write(b)),
+            _ => (self.describe_read(a), self.describe_write(b)),
         };
         format!("{first} and then {second}")
     }
 
     /// A constraint that makes the headline impossible.
-    fn known(&self, constraint: &VersionConstraint) -> String {
-        let (older, newer) = (self.version(constraint.from), self.version(constraint.to));
+    fn describe_premise(&self, constraint: &VersionConstraint) -> String {
+        let (older, newer) = (self.name_version(constraint.from), self.name_version(constraint.to));
         match constraint.reason {
             ConstraintReason::SessionOrder { guarantee, a, b } => {
                 let not_after =
                     if constraint.is_strict(self.history) { "is older than" } else { "is not newer than" };
-                let (what, session) = (self.what(guarantee, a, b), self.session(a));
+                let (what, session) = (self.describe_pair(guarantee, a, b), self.name_session(a));
                 format!("{session} {what}, so {older} {not_after} {newer}")
             }
             ConstraintReason::CompareAndSet { op } => {
-                format!("{} replaced {} by {}", self.operation(op), self.read(op), self.written(op))
+                format!(
+                    "{} replaced {} by {}",
+                    self.name_operation(op),
+                    self.read_text(op),
+                    self.written_text(op)
+                )
             }
             ConstraintReason::Token { a, b } => format!(
                 "the store numbered {older} as version {} ({}) and {newer} as version {} ({})",
-                self.token(a),
-                self.operation(a),
-                self.token(b),
-                self.operation(b)
+                self.token_of(a),
+                self.name_operation(a),
+                self.token_of(b),
+                self.name_operation(b)
             ),
             ConstraintReason::Initial => format!("the initial value comes before {newer}"),
             ConstraintReason::SessionWrites { a, b } => format!(
                 "{} {} and then {}, and the writes of a session are assumed to keep their order",
-                self.session(a),
-                self.did_write(a),
-                self.did_write(b)
+                self.name_session(a),
+                self.describe_write(a),
+                self.describe_write(b)
             ),
             ConstraintReason::RealTimeWrites { a, b } => format!(
                 "{} completed before {} began, and writes are assumed to keep real-time order",
-                self.version(Some(a)),
-                self.version(Some(b))
+                self.name_version(Some(a)),
+                self.name_version(Some(b))
             ),
         }
     }
 
-    fn token(&self, op: OpId) -> i64 {
+    fn token_of(&self, op: OpId) -> i64 {
         self.history.version(op).unwrap_or_default()
     }
 
     /// A version that would have to be older than itself.
-    fn with_itself(&self, constraint: &VersionConstraint) -> String {
+    fn describe_self_conflict(&self, constraint: &VersionConstraint) -> String {
         match constraint.reason {
             ConstraintReason::SessionOrder { a, b, .. } => {
-                format!("{} {} before it {}", self.session(a), self.did_read(a), self.did_write(b))
+                format!(
+                    "{} {} before it {}",
+                    self.name_session(a),
+                    self.describe_read(a),
+                    self.describe_write(b)
+                )
             }
             ConstraintReason::Token { a, b } => format!(
                 "the store numbered one version, {}, both {} ({}) and {} ({})",
-                self.version(constraint.from),
-                self.token(a),
-                self.operation(a),
-                self.token(b),
-                self.operation(b)
+                self.name_version(constraint.from),
+                self.token_of(a),
+                self.name_operation(a),
+                self.token_of(b),
+                self.name_operation(b)
             ),
-            _ => self.known(constraint),
+            _ => self.describe_premise(constraint),
         }
     }
 }

@@ -38,17 +38,17 @@ impl Guarantees {
     }
 
     /// Whether what a session read matters to what it does later.
-    pub(super) fn reads_lead(&self) -> bool {
+    pub(super) fn reads_constrain_later(&self) -> bool {
         self.monotonic_reads || self.writes_follow_reads
     }
 
     /// Whether what a session wrote matters to what it does later.
-    pub(super) fn writes_lead(&self) -> bool {
-        self.read_your_writes || self.writes_lead_writes()
+    pub(super) fn writes_constrain_later(&self) -> bool {
+        self.read_your_writes || self.writes_are_ordered()
     }
 
     /// Whether the writes of a session are in order.
-    pub(super) fn writes_lead_writes(&self) -> bool {
+    pub(super) fn writes_are_ordered(&self) -> bool {
         self.monotonic_writes || self.session_writes
     }
 }

@@ -13,7 +13,7 @@
 //! Cost: O(n log n) a proposal.
 
 use super::guarantees::Guarantees;
-use super::objects::{INITIAL, Object, Read, Row};
+use super::objects::{INITIAL, ObjectRow, SessionObject, VersionRead};
 use super::version_graph::VersionGraph;
 use crate::graph::{Components, Csr, Graph};
 use std::cmp::Reverse;
@@ -21,28 +21,28 @@ use std::collections::BinaryHeap;
 
 /// Versions for the choices of an object, by one order after the other. Without the choices, `graph` must have
 /// no contradiction.
-pub(super) fn proposals(
-    object: &Object<'_>,
+pub(super) fn propose_choices(
+    object: &SessionObject<'_>,
     graph: &VersionGraph,
     csr: &Csr,
     components: &Components,
     guarantees: Guarantees,
 ) -> impl Iterator<Item = Vec<Option<u32>>> {
-    let completed = |row: &Row| if row.is_ok() { row.completed } else { row.invoked };
-    let clocks: [fn(&Row) -> u32; 2] = [completed, |row| row.invoked];
+    let completed = |row: &ObjectRow| if row.is_ok() { row.completed } else { row.invoked };
+    let clocks: [fn(&ObjectRow) -> u32; 2] = [completed, |row| row.invoked];
     clocks.into_iter().map(move |clock| {
-        let ranks = ranks(object, graph, csr, components, clock);
-        Chooser::new(object, ranks).choose(guarantees)
+        let ranks = rank_versions(object, graph, csr, components, clock);
+        Chooser::new(object, ranks).choose_all(guarantees)
     })
 }
 
 /// The place of each version in a topological order of what is known, in the order of a clock where that is open.
-fn ranks(
-    object: &Object<'_>,
+fn rank_versions(
+    object: &SessionObject<'_>,
     graph: &VersionGraph,
     csr: &Csr,
     components: &Components,
-    clock: fn(&Row) -> u32,
+    clock: fn(&ObjectRow) -> u32,
 ) -> Vec<u32> {
     let of = |vertex: u32| components.of[vertex as usize];
     let mut time = vec![0; components.count as usize];
@@ -82,7 +82,7 @@ fn ranks(
 
 /// Chooses, for a fixed order of versions, the oldest that is allowed.
 struct Chooser<'a> {
-    object: &'a Object<'a>,
+    object: &'a SessionObject<'a>,
     ranks: Vec<u32>,
     /// The versions of each class, oldest first.
     classes: Vec<Vec<u32>>,
@@ -90,37 +90,38 @@ struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    fn new(object: &'a Object<'a>, ranks: Vec<u32>) -> Self {
+    fn new(object: &'a SessionObject<'a>, ranks: Vec<u32>) -> Self {
         let mut classes = object.classes.to_vec();
         classes.iter_mut().for_each(|class| class.sort_unstable_by_key(|&version| ranks[version as usize]));
         Self { object, ranks, classes, chosen: vec![None; object.choices.len()] }
     }
 
-    fn choose(mut self, guarantees: Guarantees) -> Vec<Option<u32>> {
+    fn choose_all(mut self, guarantees: Guarantees) -> Vec<Option<u32>> {
         for session in self.object.rows.chunk_by(|a, b| a.session == b.session) {
-            self.session(session, guarantees);
+            self.choose_in_session(session, guarantees);
         }
         self.chosen
     }
 
     /// A pass over one session with the newest version that it has read, and written, so far.
-    fn session(&mut self, rows: &[Row], guarantees: Guarantees) {
+    fn choose_in_session(&mut self, rows: &[ObjectRow], guarantees: Guarantees) {
         let (mut newest_read, mut newest_written) = (0, 0);
         let mut open = BinaryHeap::new();
         for (at, row) in rows.iter().enumerate() {
             while let Some(&Reverse((completed, a))) = open.peek()
                 && completed < row.invoked
             {
-                let a: &Row = &rows[a];
-                newest_read = newest_read.max(self.read(a).map_or(0, |version| self.ranks[version as usize]));
+                let a: &ObjectRow = &rows[a];
+                newest_read =
+                    newest_read.max(self.version_read(a).map_or(0, |version| self.ranks[version as usize]));
                 newest_written = newest_written.max(self.ranks[a.wrote as usize]);
                 open.pop();
             }
-            if let Read::Choice(choice) = row.read() {
+            if let VersionRead::Choice(choice) = row.read() {
                 let read_floor = if guarantees.monotonic_reads { newest_read } else { 0 };
                 let write_floor = if guarantees.read_your_writes { newest_written } else { 0 };
                 let floor = if row.is_ok() { read_floor.max(write_floor) } else { 0 };
-                self.chosen[choice as usize] = Some(self.oldest(choice as usize, row, floor));
+                self.chosen[choice as usize] = Some(self.oldest_allowed(choice as usize, row, floor));
             }
             if row.is_ok() {
                 open.push(Reverse((row.completed, at)));
@@ -128,16 +129,16 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    fn read(&self, row: &Row) -> Option<u32> {
+    fn version_read(&self, row: &ObjectRow) -> Option<u32> {
         match row.read() {
-            Read::Nothing => None,
-            Read::Version(version) => Some(version),
-            Read::Choice(choice) => self.chosen[choice as usize],
+            VersionRead::Nothing => None,
+            VersionRead::Version(version) => Some(version),
+            VersionRead::Choice(choice) => self.chosen[choice as usize],
         }
     }
 
     /// The oldest candidate from a rank on; the newest if all are older.
-    fn oldest(&self, choice: usize, row: &Row, floor: u32) -> u32 {
+    fn oldest_allowed(&self, choice: usize, row: &ObjectRow, floor: u32) -> u32 {
         let class = &self.classes[self.object.choices[choice].class as usize];
         let own = |version: &u32| row.wrote != INITIAL && *version == row.wrote;
         let from = class.partition_point(|&version| self.ranks[version as usize] < floor);

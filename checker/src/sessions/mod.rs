@@ -66,10 +66,10 @@ use claims::{
     AnomalyName, Core, Evidence, Level, Limits, ObjectQuestion, Reason, Verdict, VersionRefutation,
     Violation, Witness,
 };
-use decide::Decision;
+use decide::ObjectDecision;
 use guarantees::Guarantees;
 use histories::{History, OpId};
-use objects::Objects;
+use objects::SessionObjects;
 pub(crate) use objects::value_read;
 use unwritten::DidNotHappen;
 
@@ -77,50 +77,50 @@ use unwritten::DidNotHappen;
 pub const ANOMALIES_MAX: usize = 1_000;
 
 /// The verdict of one level, and the method that found it.
-pub type Found = (String, Verdict<Witness, Vec<Violation>>);
+pub type SessionLevelVerdict = (String, Verdict<Witness, Vec<Violation>>);
 
 /// Decides several of the session levels, reading the history only once. Panics for any other level.
 ///
 /// `limits` hold for each level by itself. The answers are in the order of `levels`.
-pub fn check_levels(
+pub fn check_session_levels(
     history: &History,
     levels: &[Level],
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-) -> Vec<Found> {
-    let objects = match Objects::new(history, question, limits) {
+) -> Vec<SessionLevelVerdict> {
+    let objects = match SessionObjects::new(history, question, limits) {
         Ok(objects) => objects,
         Err(unknown) => {
             let answer = ("version-graph".to_owned(), Verdict::Unknown(unknown));
             return vec![answer; levels.len()];
         }
     };
-    let unwritten = unwritten_anomalies(history, &objects);
-    let one = |&level: &Level| check_level(history, level, question, limits, &objects, &unwritten);
+    let unwritten = unwritten_violations_of_objects(history, &objects);
+    let one = |&level: &Level| check_session_level(history, level, question, limits, &objects, &unwritten);
     levels.iter().map(one).collect()
 }
 
-fn check_level(
+fn check_session_level(
     history: &History,
     level: Level,
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-    objects: &Objects,
+    objects: &SessionObjects,
     unwritten: &[Violation],
-) -> Found {
+) -> SessionLevelVerdict {
     let guarantees = Guarantees::new(level, question.assume);
-    let mut decider = decide::Decider::new(history, guarantees, limits);
+    let mut decider = decide::ObjectDecider::new(history, guarantees, limits);
     let mut orders = Vec::new();
     let mut anomalies = unwritten.to_vec();
-    let mut unknown: Option<Reason> = objects.foreign.map(|op| foreign(history, op));
+    let mut unknown: Option<Reason> = objects.foreign.map(|op| foreign_operation_reason(history, op));
     for object in objects.iter() {
         if anomalies.len() >= ANOMALIES_MAX {
             break;
         }
-        match decider.decide(&object) {
-            Decision::Holds(order) => orders.push(order),
-            Decision::Violated(cycles) => anomalies.extend(cycles.into_iter().map(cycle_anomaly)),
-            Decision::Unknown(reason) => unknown = unknown.or(Some(Reason { reason })),
+        match decider.decide_object(&object) {
+            ObjectDecision::Holds(order) => orders.push(order),
+            ObjectDecision::Violated(cycles) => anomalies.extend(cycles.into_iter().map(cycle_violation)),
+            ObjectDecision::Unknown(reason) => unknown = unknown.or(Some(Reason { reason })),
         }
     }
     anomalies.truncate(ANOMALIES_MAX);
@@ -133,8 +133,8 @@ fn check_level(
     (method.to_owned(), verdict)
 }
 
-fn foreign(history: &History, op: OpId) -> Reason {
-    let (index, name) = (history.index(op), history.function_name(history.function(op)));
+fn foreign_operation_reason(history: &History, op: OpId) -> Reason {
+    let (index, name) = (history.operation_index(op), history.function_name(history.function(op)));
     Reason {
         reason: format!(
             "operation {index} is a {name:?}: the session guarantees are decided for objects that are only read, \
@@ -144,22 +144,22 @@ fn foreign(history: &History, op: OpId) -> Reason {
 }
 
 /// Reads of values that nobody wrote: they violate every level.
-fn unwritten_anomalies(history: &History, objects: &Objects) -> Vec<Violation> {
-    unwritten_by_anybody(history, &objects.unwritten)
+fn unwritten_violations_of_objects(history: &History, objects: &SessionObjects) -> Vec<Violation> {
+    unwritten_read_violations(history, &objects.unwritten)
 }
 
 /// Reads that are known to have returned what nobody wrote, as anomalies.
-pub(crate) fn unwritten_by_anybody(history: &History, reads: &[OpId]) -> Vec<Violation> {
+pub(crate) fn unwritten_read_violations(history: &History, reads: &[OpId]) -> Vec<Violation> {
     if reads.is_empty() {
         return Vec::new();
     }
     let did_not_happen = DidNotHappen::new(history);
     let reads = reads.iter().take(ANOMALIES_MAX);
-    reads.map(|&read| unwritten_anomaly(history, &did_not_happen, read)).collect()
+    reads.map(|&read| unwritten_read_violation(history, &did_not_happen, read)).collect()
 }
 
-fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpId) -> Violation {
-    let writes = did_not_happen.before(history, read);
+fn unwritten_read_violation(history: &History, did_not_happen: &DidNotHappen, read: OpId) -> Violation {
+    let writes = did_not_happen.operations_leading_to(history, read);
     let kind = if writes.iter().any(|&op| history.outcome(op) == histories::Outcome::Fail) {
         "aborted-read"
     } else {
@@ -174,14 +174,14 @@ fn unwritten_anomaly(history: &History, did_not_happen: &DidNotHappen, read: OpI
         kind: AnomalyName::new(kind),
         key,
         operations,
-        evidence: Evidence::Core(Core::of_operations(key, core)),
+        evidence: Evidence::Core(Core::minimal_core(key, core)),
     }
 }
 
-fn cycle_anomaly(cycle: VersionRefutation) -> Violation {
-    let operations = cycle.operations();
+fn cycle_violation(cycle: VersionRefutation) -> Violation {
+    let operations = cycle.involved_operations();
     Violation {
-        kind: AnomalyName::new(cycle.kind()),
+        kind: AnomalyName::new(cycle.anomaly_name()),
         key: cycle.key,
         operations,
         evidence: Evidence::Cycle(cycle),

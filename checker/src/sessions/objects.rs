@@ -6,7 +6,7 @@
 //! A version is a write that did not fail, or the initial value (version 0). A read returns a version; where
 //! several have its value, it is a [`Choice`]. A compare-and-set is a read of what it expected and a write.
 
-use super::collect::collect;
+use super::collect::collect_objects;
 use claims::{Limits, Model, ObjectQuestion, Reason};
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 
@@ -20,7 +20,7 @@ pub(super) const CHOICE: u32 = 1 << 31;
 
 /// What an operation read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Read {
+pub(super) enum VersionRead {
     /// It reads nothing, or nobody wrote what it read.
     Nothing,
     /// The only version with its value.
@@ -31,7 +31,7 @@ pub(super) enum Read {
 
 /// One operation on an object that took effect, or may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
+pub(super) struct ObjectRow {
     pub(super) op: OpId,
     pub(super) session: SessionId,
     pub(super) invoked: u32,
@@ -43,13 +43,13 @@ pub(super) struct Row {
     pub(super) wrote: u32,
 }
 
-impl Row {
+impl ObjectRow {
     /// What it read.
-    pub(super) fn read(&self) -> Read {
+    pub(super) fn read(&self) -> VersionRead {
         match self.read {
-            NOTHING => Read::Nothing,
-            choice if choice & CHOICE != 0 => Read::Choice(choice & !CHOICE),
-            version => Read::Version(version),
+            NOTHING => VersionRead::Nothing,
+            choice if choice & CHOICE != 0 => VersionRead::Choice(choice & !CHOICE),
+            version => VersionRead::Version(version),
         }
     }
 
@@ -68,18 +68,18 @@ pub(super) struct Choice {
 }
 
 /// The versions with one value, sorted.
-pub(super) type Class = Vec<u32>;
+pub(super) type VersionClass = Vec<u32>;
 
 /// A version token that the store returned with a completed operation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
+pub(super) struct VersionToken {
     pub(super) token: i64,
     pub(super) row: u32,
 }
 
 /// Where the parts of one object lie.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Starts {
+pub(super) struct ObjectStarts {
     pub(super) rows: usize,
     pub(super) writers: usize,
     pub(super) choices: usize,
@@ -88,16 +88,16 @@ pub(super) struct Starts {
 }
 
 /// All objects of a history.
-pub(super) struct Objects {
+pub(super) struct SessionObjects {
     pub(super) keys: Vec<KeyId>,
     /// One more than there are keys.
-    pub(super) starts: Vec<Starts>,
-    pub(super) rows: Vec<Row>,
+    pub(super) starts: Vec<ObjectStarts>,
+    pub(super) rows: Vec<ObjectRow>,
     pub(super) writers: Vec<OpId>,
     pub(super) took_effect: Vec<bool>,
     pub(super) choices: Vec<Choice>,
-    pub(super) classes: Vec<Class>,
-    pub(super) tokens: Vec<Token>,
+    pub(super) classes: Vec<VersionClass>,
+    pub(super) tokens: Vec<VersionToken>,
     /// Completed reads of values that nobody wrote, one a value and key.
     pub(super) unwritten: Vec<OpId>,
     /// An operation that is none of read, write and compare-and-set; its key is left out.
@@ -106,10 +106,10 @@ pub(super) struct Objects {
 
 /// One object.
 #[derive(Clone, Copy)]
-pub(super) struct Object<'a> {
+pub(super) struct SessionObject<'a> {
     pub(super) key: KeyId,
     /// By session, then by invocation.
-    pub(super) rows: &'a [Row],
+    pub(super) rows: &'a [ObjectRow],
     /// The write of each version from 1 on.
     pub(super) writers: &'a [OpId],
     /// Of each version from 1 on: it completed, or something returned it whatever the choices.
@@ -117,11 +117,11 @@ pub(super) struct Object<'a> {
     /// Reads with several candidates.
     pub(super) choices: &'a [Choice],
     /// The values that are written more than once, as far as something reads them.
-    pub(super) classes: &'a [Class],
-    pub(super) tokens: &'a [Token],
+    pub(super) classes: &'a [VersionClass],
+    pub(super) tokens: &'a [VersionToken],
 }
 
-impl<'a> Object<'a> {
+impl<'a> SessionObject<'a> {
     /// What a choice may be: at least two versions. Nothing returns what it writes itself.
     pub(super) fn candidates(&self, choice: &Choice) -> impl DoubleEndedIterator<Item = u32> + use<'a> {
         let wrote = self.rows[choice.row as usize].wrote;
@@ -140,7 +140,7 @@ impl<'a> Object<'a> {
     }
 }
 
-impl Objects {
+impl SessionObjects {
     /// Sorts a history by object. O(n).
     pub(super) fn new(
         history: &History,
@@ -164,16 +164,16 @@ impl Objects {
         let transaction =
             |id: &OpId| history.function(*id) == Function::TXN && history.outcome(*id) != Outcome::Fail;
         if let Some(op) = history.ids().find(transaction) {
-            return Err(super::foreign(history, op));
+            return Err(super::foreign_operation_reason(history, op));
         }
-        Ok(collect(history, question))
+        Ok(collect_objects(history, question))
     }
 
     /// Every object that something was read from or written to.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = SessionObject<'_>> {
         self.keys.iter().zip(self.starts.windows(2)).map(|(&key, pair)| {
             let (from, to) = (pair[0], pair[1]);
-            Object {
+            SessionObject {
                 key,
                 rows: &self.rows[from.rows..to.rows],
                 writers: &self.writers[from.writers..to.writers],
@@ -186,15 +186,15 @@ impl Objects {
     }
 }
 
-pub(super) fn reads(function: Function) -> bool {
+pub(super) fn is_read_function(function: Function) -> bool {
     matches!(function, Function::READ | Function::GET)
 }
 
-pub(super) fn writes(function: Function) -> bool {
+pub(super) fn is_write_function(function: Function) -> bool {
     matches!(function, Function::WRITE | Function::PUT | Function::CAS)
 }
 
-pub(super) fn written(operation: &Operation) -> ValueId {
+pub(super) fn value_written(operation: &Operation) -> ValueId {
     match operation.argument {
         Argument::Pair(_, new) => new,
         _ => operation.value(),
@@ -204,10 +204,10 @@ pub(super) fn written(operation: &Operation) -> ValueId {
 /// The value that a read returned, or that a compare-and-set expected.
 pub(crate) fn value_read(history: &History, op: OpId) -> ValueId {
     let operation = history.operation(op);
-    if operation.function == Function::CAS { expected(&operation) } else { operation.result }
+    if operation.function == Function::CAS { value_expected(&operation) } else { operation.result }
 }
 
-pub(super) fn expected(operation: &Operation) -> ValueId {
+pub(super) fn value_expected(operation: &Operation) -> ValueId {
     match operation.argument {
         Argument::Pair(old, _) => old,
         _ => unreachable!("only a compare-and-set expects a value"),

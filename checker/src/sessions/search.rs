@@ -16,60 +16,60 @@
 //!
 //! Cost: `steps` edges at most. The proof is a tree, a leaf for each case that was refuted.
 
-use super::decide::took_effect;
+use super::decide::versions_that_took_effect;
 use super::guarantees::Guarantees;
-use super::objects::{INITIAL, Object};
-use super::proof::Contradiction;
+use super::objects::{INITIAL, SessionObject};
+use super::proof::ContradictionWalk;
 use super::proof::{self};
-use super::version_graph::{VersionGraph, operation};
-use crate::graph::{Csr, CycleSearch, Edge, Graph, Walk};
+use super::version_graph::{VersionGraph, operation_of_label};
+use crate::graph::{Csr, CycleSearch, Edge, Graph, WalkAutomaton};
 use claims::{Limits, VersionProofStep};
 use histories::OpId;
 use rustc_hash::FxHashMap;
 
 /// What a search found.
-pub(super) enum Searched {
+pub(super) enum SearchOutcome {
     /// A version for each choice; none for an indeterminate compare-and-set that took no effect.
     Fits(Vec<Option<u32>>),
     /// A proof in preorder.
-    Refuted(Vec<Refutation>),
+    Refuted(Vec<RefutationStep>),
     /// What ran out.
     GaveUp(String),
 }
 
 /// A step of a proof, in vertices.
-pub(super) enum Refutation {
+pub(super) enum RefutationStep {
     Split { choice: usize, candidates: Vec<u32> },
     Walk(Vec<Edge>),
 }
 
-impl Refutation {
+impl RefutationStep {
     /// The step in operations.
-    pub(super) fn told(
+    pub(super) fn to_proof_step(
         self,
-        object: &Object<'_>,
+        object: &SessionObject<'_>,
         graph: &VersionGraph,
         guarantees: Guarantees,
     ) -> VersionProofStep {
         match self {
-            Refutation::Split { choice, candidates } => VersionProofStep::Split {
+            RefutationStep::Split { choice, candidates } => VersionProofStep::Split {
                 read: object.rows[object.choices[choice].row as usize].op,
                 writes: candidates.into_iter().map(|version| object.writer(version)).collect(),
             },
-            Refutation::Walk(walk) => {
-                VersionProofStep::Cycle(proof::constraints(object, graph, guarantees, &walk))
+            RefutationStep::Walk(walk) => {
+                VersionProofStep::Cycle(proof::walk_to_constraints(object, graph, guarantees, &walk))
             }
         }
     }
 }
 
 /// A graph with further edges that can be taken back.
-struct Overlay<'a> {
+struct OverlayGraph<'a> {
     base: &'a Csr,
     further: Vec<Vec<Edge>>,
 }
 
-impl Graph for Overlay<'_> {
+impl Graph for OverlayGraph<'_> {
     fn vertex_count(&self) -> usize {
         self.base.vertex_count()
     }
@@ -80,49 +80,49 @@ impl Graph for Overlay<'_> {
 }
 
 /// One choice on the path from the root.
-struct Frame {
+struct ChoiceFrame {
     choice: usize,
     /// The best first.
     candidates: Vec<u32>,
     /// How many of them were tried, the present one included.
     tried: usize,
     /// The refutations of those before the present one.
-    proof: Vec<Refutation>,
+    proof: Vec<RefutationStep>,
     /// The choices before this one that they depend on.
     conflict: Vec<usize>,
 }
 
 /// A refuted case: the choices that it depends on, and the proof.
-struct Refuted {
+struct RefutedCase {
     conflict: Vec<usize>,
-    proof: Vec<Refutation>,
+    proof: Vec<RefutationStep>,
 }
 
-struct Search<'a> {
-    object: &'a Object<'a>,
+struct ChoiceSearch<'a> {
+    object: &'a SessionObject<'a>,
     graph: &'a VersionGraph,
     limits: &'a Limits<'a>,
     steps: &'a mut u64,
-    overlay: Overlay<'a>,
+    overlay: OverlayGraph<'a>,
     memory: CycleSearch,
     choice_of: FxHashMap<OpId, usize>,
     /// The choices of completed operations, by invocation.
     completed: Vec<usize>,
     invoked: Vec<u32>,
     chosen: Vec<Option<u32>>,
-    path: Vec<Frame>,
+    path: Vec<ChoiceFrame>,
     /// Edges in the proofs that are kept.
     proof_edges: usize,
 }
 
 /// Searches for versions of all choices; `csr` holds the edges of `graph`, which have no contradiction.
-pub(super) fn decide(
-    object: &Object<'_>,
+pub(super) fn search_choices(
+    object: &SessionObject<'_>,
     graph: &VersionGraph,
     csr: &Csr,
     limits: &Limits<'_>,
     steps: &mut u64,
-) -> Searched {
+) -> SearchOutcome {
     let row = |choice: usize| &object.rows[object.choices[choice].row as usize];
     let mut completed: Vec<usize> = (0..object.choices.len()).filter(|&choice| row(choice).is_ok()).collect();
     completed.sort_unstable_by_key(|&choice| row(choice).invoked);
@@ -130,13 +130,13 @@ pub(super) fn decide(
     object.rows.iter().filter(|row| row.wrote != INITIAL).for_each(|row| {
         invoked[row.wrote as usize] = row.invoked + 1;
     });
-    let mut search = Search {
+    let mut search = ChoiceSearch {
         object,
         graph,
         limits,
         steps,
-        overlay: Overlay { base: csr, further: vec![Vec::new(); graph.vertex_count()] },
-        memory: CycleSearch::new(graph.vertex_count(), Contradiction::STATES),
+        overlay: OverlayGraph { base: csr, further: vec![Vec::new(); graph.vertex_count()] },
+        memory: CycleSearch::new(graph.vertex_count(), ContradictionWalk::STATES),
         choice_of: (0..object.choices.len()).map(|choice| (row(choice).op, choice)).collect(),
         completed,
         invoked,
@@ -147,53 +147,53 @@ pub(super) fn decide(
     search.run()
 }
 
-impl Search<'_> {
-    fn run(&mut self) -> Searched {
+impl ChoiceSearch<'_> {
+    fn run(&mut self) -> SearchOutcome {
         loop {
-            let Some(choice) = self.open_choice() else {
-                return Searched::Fits(std::mem::take(&mut self.chosen));
+            let Some(choice) = self.next_open_choice() else {
+                return SearchOutcome::Fits(std::mem::take(&mut self.chosen));
             };
-            self.path.push(Frame {
+            self.path.push(ChoiceFrame {
                 choice,
-                candidates: self.candidates(choice),
+                candidates: self.ordered_candidates(choice),
                 tried: 0,
                 proof: Vec::new(),
                 conflict: Vec::new(),
             });
-            let mut refuted = self.try_next();
+            let mut refuted = self.try_next_version();
             while let Some(case) = refuted {
-                if let Some(why) = self.gave_up() {
-                    return Searched::GaveUp(why);
+                if let Some(why) = self.reason_to_give_up() {
+                    return SearchOutcome::GaveUp(why);
                 }
-                let Some(frame) = self.path.last_mut() else { return Searched::Refuted(case.proof) };
+                let Some(frame) = self.path.last_mut() else { return SearchOutcome::Refuted(case.proof) };
                 if case.conflict.binary_search(&frame.choice).is_err() {
                     // The same holds whatever this choice is: nothing else needs to be tried.
-                    refuted = Some(self.leave(case));
+                    refuted = Some(self.leave_choice(case));
                     continue;
                 }
                 frame.conflict.extend(case.conflict.iter().filter(|&&choice| choice != frame.choice));
                 frame.proof.extend(case.proof);
-                refuted = self.try_next();
+                refuted = self.try_next_version();
             }
-            if let Some(why) = self.gave_up() {
-                return Searched::GaveUp(why);
+            if let Some(why) = self.reason_to_give_up() {
+                return SearchOutcome::GaveUp(why);
             }
         }
     }
 
-    fn gave_up(&self) -> Option<String> {
+    fn reason_to_give_up(&self) -> Option<String> {
         let bytes = self.proof_edges * size_of::<claims::VersionConstraint>();
         if *self.steps == 0 {
             Some(format!("no answer within {} steps", self.limits.steps))
         } else if bytes > self.limits.bytes {
             Some("the proof grew beyond the memory limit".to_owned())
         } else {
-            self.limits.stopped().then(|| "stopped".to_owned())
+            self.limits.stop_requested().then(|| "stopped".to_owned())
         }
     }
 
     /// A choice that is to be made: of a completed operation, or of an indeterminate one that took effect.
-    fn open_choice(&mut self) -> Option<usize> {
+    fn next_open_choice(&mut self) -> Option<usize> {
         if let Some(&choice) = self.completed.get(self.path.len()) {
             return Some(choice);
         }
@@ -201,7 +201,7 @@ impl Search<'_> {
             return None;
         }
         *self.steps = self.steps.saturating_sub(self.object.rows.len() as u64);
-        let took_effect = took_effect(self.object, &self.chosen);
+        let took_effect = versions_that_took_effect(self.object, &self.chosen);
         (0..self.chosen.len()).find(|&choice| {
             let row = &self.object.rows[self.object.choices[choice].row as usize];
             self.chosen[choice].is_none() && !row.is_ok() && took_effect[row.wrote as usize - 1]
@@ -209,7 +209,7 @@ impl Search<'_> {
     }
 
     /// What was written before the read completed, the last first; then what was written later.
-    fn candidates(&self, choice: usize) -> Vec<u32> {
+    fn ordered_candidates(&self, choice: usize) -> Vec<u32> {
         let choice = &self.object.choices[choice];
         let row = &self.object.rows[choice.row as usize];
         let mut candidates: Vec<u32> = self.object.candidates(choice).collect();
@@ -222,51 +222,53 @@ impl Search<'_> {
 
     /// Tries the next version of the last choice; answers with the refutation of that version, or of the choice
     /// if there is none left.
-    fn try_next(&mut self) -> Option<Refuted> {
+    fn try_next_version(&mut self) -> Option<RefutedCase> {
         let frame = self.path.last_mut().expect("there is a choice to try");
         let (choice, tried) = (frame.choice, frame.tried);
-        self.take_back(choice);
+        self.take_back_choice(choice);
         let frame = self.path.last_mut().expect("the same");
-        let Some(&version) = frame.candidates.get(tried) else { return Some(self.exhausted()) };
+        let Some(&version) = frame.candidates.get(tried) else { return Some(self.refute_exhausted_choice()) };
         frame.tried += 1;
         self.chosen[choice] = Some(version);
         let further = &mut self.overlay.further;
-        self.graph.choose(choice, version, |edge| further[edge.from as usize].push(edge));
-        let walk = Contradiction { start: version, version_count: self.graph.version_count, component: None };
-        let found = self.memory.through(&self.overlay, &walk, version, u32::MAX, self.steps)?;
+        self.graph.for_each_choice_edge(choice, version, |edge| further[edge.from as usize].push(edge));
+        let walk =
+            ContradictionWalk { start: version, version_count: self.graph.version_count, component: None };
+        let found = self.memory.shortest_through(&self.overlay, &walk, version, u32::MAX, self.steps)?;
         self.proof_edges += found.len();
-        Some(Refuted { conflict: self.depends_on(&found), proof: vec![Refutation::Walk(found)] })
+        Some(RefutedCase { conflict: self.choices_of_walk(&found), proof: vec![RefutationStep::Walk(found)] })
     }
 
     /// Undoes the last choice, if it was made.
-    fn take_back(&mut self, choice: usize) {
+    fn take_back_choice(&mut self, choice: usize) {
         if let Some(version) = self.chosen[choice].take() {
             let further = &mut self.overlay.further;
-            self.graph.choose(choice, version, |edge| {
+            self.graph.for_each_choice_edge(choice, version, |edge| {
                 further[edge.from as usize].pop();
             });
         }
     }
 
     /// All versions of the last choice are refuted.
-    fn exhausted(&mut self) -> Refuted {
-        let Frame { choice, candidates, proof, mut conflict, .. } =
+    fn refute_exhausted_choice(&mut self) -> RefutedCase {
+        let ChoiceFrame { choice, candidates, proof, mut conflict, .. } =
             self.path.pop().expect("there is a choice to leave");
         if !self.object.rows[self.object.choices[choice].row as usize].is_ok() {
             conflict.extend(self.path.iter().map(|frame| frame.choice));
         }
         conflict.sort_unstable();
         conflict.dedup();
-        let mut whole = vec![Refutation::Split { choice, candidates }];
+        let mut whole = vec![RefutationStep::Split { choice, candidates }];
         whole.extend(proof);
-        Refuted { conflict, proof: whole }
+        RefutedCase { conflict, proof: whole }
     }
 
     /// Leaves the last choice, which a refutation does not depend on.
-    fn leave(&mut self, case: Refuted) -> Refuted {
+    fn leave_choice(&mut self, case: RefutedCase) -> RefutedCase {
         let frame = self.path.pop().expect("there is a choice to leave");
-        self.take_back(frame.choice);
-        let edges = |step: &Refutation| if let Refutation::Walk(walk) = step { walk.len() } else { 0 };
+        self.take_back_choice(frame.choice);
+        let edges =
+            |step: &RefutationStep| if let RefutationStep::Walk(walk) = step { walk.len() } else { 0 };
         self.proof_edges -= frame.proof.iter().map(edges).sum::<usize>();
         case
     }
@@ -276,8 +278,8 @@ impl Search<'_> {
     /// That indeterminate writes on it took effect depends on no more: each leads on by an operation that returned
     /// it, up to a completed one. Only if all are indeterminate compare-and-sets there is none; then the choice
     /// that was made last is of such a one, and those are never jumped over.
-    fn depends_on(&self, walk: &[Edge]) -> Vec<usize> {
-        let operations = walk.iter().filter_map(|edge| operation(edge.label));
+    fn choices_of_walk(&self, walk: &[Edge]) -> Vec<usize> {
+        let operations = walk.iter().filter_map(|edge| operation_of_label(edge.label));
         let mut choices: Vec<usize> = operations.filter_map(|op| self.choice_of.get(&op).copied()).collect();
         choices.retain(|&choice| self.chosen[choice].is_some());
         choices.sort_unstable();

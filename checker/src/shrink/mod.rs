@@ -25,12 +25,12 @@ mod needs;
 
 use claims::{AnomalyName, FindingKind, Level, Limits, Model, Property, Question, Verdict};
 use histories::{History, Id, NEVER, OpId, Outcome};
-use needs::Needs;
+use needs::OperationNeeds;
 use std::collections::BTreeSet;
 
 /// Whether it is about all that was recorded. A request that was left out would make its entry in an audit trail a forged
 /// one; what replicas hold is the work of everybody; and an invariant is about the sum of what was done.
-fn is_about_the_whole(property: Property) -> bool {
+fn concerns_whole_history(property: Property) -> bool {
     match property {
         Property::Finding(kind) => matches!(
             kind,
@@ -46,7 +46,7 @@ fn is_about_the_whole(property: Property) -> bool {
 
 /// The violation that is to stay.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ShrinkTarget {
     /// What is violated.
     pub property: Property,
     /// The anomaly's name: `stale-read`.
@@ -57,7 +57,7 @@ pub struct Target {
 
 /// A part of a history.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct ShrunkPart {
     /// Its operations, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
     /// Whether it is known that nothing more can be left out: no operation together with those that rest on it.
@@ -87,38 +87,38 @@ pub struct Part {
 /// assert!(part.minimal);
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```
-pub fn shrink(
+pub fn shrink_violation(
     history: &History,
     question: &Question,
-    target: &Target,
+    target: &ShrinkTarget,
     limits: &Limits<'_>,
     effort: u64,
-) -> Option<Part> {
-    if is_about_the_whole(target.property) {
-        return Some(Part { operations: history.ids().collect(), minimal: false, checks: 0 });
+) -> Option<ShrunkPart> {
+    if concerns_whole_history(target.property) {
+        return Some(ShrunkPart { operations: history.ids().collect(), minimal: false, checks: 0 });
     }
     let mut shrinker = Shrinker { question, target, limits, effort, checks: 0, sure: true };
-    let needs = Needs::of(history, question);
+    let needs = OperationNeeds::from_history(history, question);
     let evidence: BTreeSet<OpId> = target.operations.iter().copied().collect();
     let bases = [
-        needs.with_needed(evidence.clone()),
-        needs.with_needed(same_objects(history, &evidence, true)),
-        needs.with_needed(same_objects(history, &evidence, false)),
+        needs.close_over_needs(evidence.clone()),
+        needs.close_over_needs(operations_on_same_objects(history, &evidence, true)),
+        needs.close_over_needs(operations_on_same_objects(history, &evidence, false)),
         history.ids().collect(),
     ];
     let base = bases.into_iter().map(|base| base.into_iter().collect::<Vec<OpId>>()).find(|base| {
         // However large it is: without a base there is nothing to show.
         shrinker.effort = shrinker.effort.max(base.len() as u64 + 1);
-        shrinker.shows(history.part(base))
+        shrinker.shows_violation(history.restrict_to(base))
     })?;
     shrinker.sure = true;
-    let kept = shrinker.reduce(&history.part(&base));
+    let kept = shrinker.reduce_part(&history.restrict_to(&base));
     let operations = kept.into_iter().map(|id| base[id.index()]).collect();
-    Some(Part { operations, minimal: shrinker.sure, checks: shrinker.checks })
+    Some(ShrunkPart { operations, minimal: shrinker.sure, checks: shrinker.checks })
 }
 
 /// The operations on the objects of some; if asked, only those invoked before the last of them had ended.
-fn same_objects(history: &History, some: &BTreeSet<OpId>, until_last: bool) -> BTreeSet<OpId> {
+fn operations_on_same_objects(history: &History, some: &BTreeSet<OpId>, until_last: bool) -> BTreeSet<OpId> {
     let mut keys = BTreeSet::new();
     let mut last = 0;
     for &id in some {
@@ -137,7 +137,7 @@ fn same_objects(history: &History, some: &BTreeSet<OpId>, until_last: bool) -> B
 
 struct Shrinker<'a> {
     question: &'a Question,
-    target: &'a Target,
+    target: &'a ShrinkTarget,
     limits: &'a Limits<'a>,
     effort: u64,
     checks: u64,
@@ -147,15 +147,15 @@ struct Shrinker<'a> {
 
 impl Shrinker<'_> {
     /// Whether a part shows the violation.
-    fn shows(&mut self, part: History) -> bool {
+    fn shows_violation(&mut self, part: History) -> bool {
         let cost = part.len() as u64 + 1;
-        if self.effort < cost || self.limits.stopped() {
+        if self.effort < cost || self.limits.stop_requested() {
             self.sure = false;
             return false;
         }
         self.effort -= cost;
         self.checks += 1;
-        match crate::door::verdict_of(&part, self.question, self.target.property, self.limits) {
+        match crate::door::decide_property(&part, self.question, self.target.property, self.limits) {
             Verdict::Violated(found) => found.iter().any(|violation| violation.kind == self.target.kind),
             Verdict::Holds(_) | Verdict::Untested(_) => false,
             Verdict::Unknown(_) => {
@@ -167,16 +167,16 @@ impl Shrinker<'_> {
     }
 
     /// Leaves out what can be left out. The ids are those of `part`.
-    fn reduce(&mut self, part: &History) -> BTreeSet<OpId> {
-        let needs = Needs::of(part, self.question);
+    fn reduce_part(&mut self, part: &History) -> BTreeSet<OpId> {
+        let needs = OperationNeeds::from_history(part, self.question);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
-        if self.adds_up() {
-            self.cut_end(part, &mut kept);
+        if self.is_cumulative() {
+            self.cut_quiet_end(part, &mut kept);
         }
         let mut piece = kept.len().div_ceil(2).max(1);
         loop {
             let before = kept.len();
-            self.without_pieces(part, &needs, &mut kept, piece);
+            self.try_removing_pieces(part, &needs, &mut kept, piece);
             if piece > 1 {
                 piece = piece.div_ceil(2);
             } else if kept.len() == before {
@@ -186,33 +186,41 @@ impl Shrinker<'_> {
     }
 
     /// Tries to leave out each piece of so many operations, those apart that the rest needs.
-    fn without_pieces(&mut self, part: &History, needs: &Needs, kept: &mut BTreeSet<OpId>, piece: usize) {
+    fn try_removing_pieces(
+        &mut self,
+        part: &History,
+        needs: &OperationNeeds,
+        kept: &mut BTreeSet<OpId>,
+        piece: usize,
+    ) {
         let all: Vec<OpId> = kept.iter().copied().collect();
         for out in all.chunks(piece) {
             let out: BTreeSet<OpId> = out.iter().copied().filter(|id| kept.contains(id)).collect();
             // What rests on a single one goes with it; of a larger piece that would be nearly everything.
             let fewer = match piece {
-                1 => needs.without(kept, &out),
+                1 => needs.remove_with_dependents(kept, &out),
                 _ => {
-                    let rest = needs.with_needed(kept.difference(&out).copied().collect());
+                    let rest = needs.close_over_needs(kept.difference(&out).copied().collect());
                     rest.intersection(kept).copied().collect()
                 }
             };
-            if fewer.len() < kept.len() && self.shows(part.part(&fewer.iter().copied().collect::<Vec<_>>())) {
+            if fewer.len() < kept.len()
+                && self.shows_violation(part.restrict_to(&fewer.iter().copied().collect::<Vec<_>>()))
+            {
                 *kept = fewer;
             }
         }
     }
 
     /// Whether the objects are such that hardly anything may be left out from the middle.
-    fn adds_up(&self) -> bool {
+    fn is_cumulative(&self) -> bool {
         let values = [Model::Register, Model::CasRegister, Model::MultiRegister];
         self.target.property == Property::Level(Level::Linearizable) && !values.contains(&self.question.model)
     }
 
     /// Leaves out what was invoked after a moment at which nothing was in flight: the earliest such moment that still
     /// shows it. What a store does later changes nothing of what it has done, whatever the object.
-    fn cut_end(&mut self, part: &History, kept: &mut BTreeSet<OpId>) {
+    fn cut_quiet_end(&mut self, part: &History, kept: &mut BTreeSet<OpId>) {
         let mut quiet = Vec::new();
         let mut busy = 0;
         for id in part.ids() {
@@ -229,7 +237,7 @@ impl Shrinker<'_> {
         while fails + 1 < works {
             let middle = fails.midpoint(works);
             let early: Vec<OpId> = kept.iter().copied().filter(|&id| id < quiet[middle]).collect();
-            match self.shows(part.part(&early)) {
+            match self.shows_violation(part.restrict_to(&early)) {
                 true => works = middle,
                 false => fails = middle,
             }
@@ -253,9 +261,11 @@ mod tests {
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
         let operations = history.ids().collect();
-        let target = Target { property: Property::Level(level), kind: AnomalyName::new(kind), operations };
-        let part = shrink(&history, &question, &target, &limits, 10_000).expect("a part that shows it");
-        (part.operations.iter().map(|&id| history.index(id)).collect(), part.minimal)
+        let target =
+            ShrinkTarget { property: Property::Level(level), kind: AnomalyName::new(kind), operations };
+        let part =
+            shrink_violation(&history, &question, &target, &limits, 10_000).expect("a part that shows it");
+        (part.operations.iter().map(|&id| history.operation_index(id)).collect(), part.minimal)
     }
 
     /// Without the second write of 1 the last read would be stale, and is not.
@@ -295,12 +305,12 @@ mod tests {
         let question = Question::about(Model::Register);
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
-        let target = Target {
+        let target = ShrinkTarget {
             property: Property::Level(Level::Linearizable),
             kind: AnomalyName::new("stale-read"),
             operations: history.ids().collect(),
         };
-        assert!(!shrink(&history, &question, &target, &limits, 0).expect("a part").minimal);
-        assert!(shrink(&history, &question, &target, &limits, 1_000).expect("a part").minimal);
+        assert!(!shrink_violation(&history, &question, &target, &limits, 0).expect("a part").minimal);
+        assert!(shrink_violation(&history, &question, &target, &limits, 1_000).expect("a part").minimal);
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 /// What one operation provides and another needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-enum Token {
+enum NeedToken {
     /// A value of an object.
     Value(KeyId, ValueId),
     /// Whatever changes an object.
@@ -29,17 +29,17 @@ enum Token {
 }
 
 /// Who provides what, and who needs it.
-pub(super) struct Needs {
-    provides: Vec<Vec<Token>>,
-    needs: Vec<Vec<Token>>,
-    providers: FxHashMap<Token, Vec<OpId>>,
-    needers: FxHashMap<Token, Vec<OpId>>,
+pub(super) struct OperationNeeds {
+    provides: Vec<Vec<NeedToken>>,
+    needs: Vec<Vec<NeedToken>>,
+    providers: FxHashMap<NeedToken, Vec<OpId>>,
+    needers: FxHashMap<NeedToken, Vec<OpId>>,
 }
 
-impl Needs {
+impl OperationNeeds {
     /// Reads them off a history. O(n + elements of lists that were read).
-    pub(super) fn of(history: &History, question: &Question) -> Needs {
-        let mut all = Needs {
+    pub(super) fn from_history(history: &History, question: &Question) -> OperationNeeds {
+        let mut all = OperationNeeds {
             provides: Vec::with_capacity(history.len()),
             needs: Vec::with_capacity(history.len()),
             providers: FxHashMap::default(),
@@ -48,9 +48,9 @@ impl Needs {
         for op in history.operations() {
             let mut tokens = Tokens::default();
             match question.model {
-                Model::ListAppend | Model::RwRegister => transaction(history, &op, &mut tokens),
-                Model::Session => session(history, &question.sessions, &op, &mut tokens),
-                _ => object(history, question, &op, &mut tokens),
+                Model::ListAppend | Model::RwRegister => add_transaction_tokens(history, &op, &mut tokens),
+                Model::Session => add_session_tokens(history, &question.sessions, &op, &mut tokens),
+                _ => add_object_tokens(history, question, &op, &mut tokens),
             }
             for &token in &tokens.provides {
                 all.providers.entry(token).or_default().push(op.id);
@@ -65,23 +65,31 @@ impl Needs {
     }
 
     /// Some operations with all that they need.
-    pub(super) fn with_needed(&self, some: BTreeSet<OpId>) -> BTreeSet<OpId> {
-        spread(some, |id| &self.needs[id.index()], &self.providers, |_| true)
+    pub(super) fn close_over_needs(&self, some: BTreeSet<OpId>) -> BTreeSet<OpId> {
+        follow_tokens(some, |id| &self.needs[id.index()], &self.providers, |_| true)
     }
 
     /// What is kept without some operations and all that rests on them.
-    pub(super) fn without(&self, kept: &BTreeSet<OpId>, some: &BTreeSet<OpId>) -> BTreeSet<OpId> {
-        let gone =
-            spread(some.clone(), |id| &self.provides[id.index()], &self.needers, |id| kept.contains(&id));
+    pub(super) fn remove_with_dependents(
+        &self,
+        kept: &BTreeSet<OpId>,
+        some: &BTreeSet<OpId>,
+    ) -> BTreeSet<OpId> {
+        let gone = follow_tokens(
+            some.clone(),
+            |id| &self.provides[id.index()],
+            &self.needers,
+            |id| kept.contains(&id),
+        );
         kept.difference(&gone).copied().collect()
     }
 }
 
 /// Some operations, and whoever is reached from them by way of tokens. Each token is followed once.
-fn spread<'a>(
+fn follow_tokens<'a>(
     some: BTreeSet<OpId>,
-    tokens: impl Fn(OpId) -> &'a Vec<Token>,
-    reached: &FxHashMap<Token, Vec<OpId>>,
+    tokens: impl Fn(OpId) -> &'a Vec<NeedToken>,
+    reached: &FxHashMap<NeedToken, Vec<OpId>>,
     counts: impl Fn(OpId) -> bool,
 ) -> BTreeSet<OpId> {
     let mut todo: Vec<OpId> = some.iter().copied().collect();
@@ -98,138 +106,138 @@ fn spread<'a>(
 /// What one operation provides and needs.
 #[derive(Default)]
 struct Tokens {
-    provides: Vec<Token>,
-    needs: Vec<Token>,
+    provides: Vec<NeedToken>,
+    needs: Vec<NeedToken>,
 }
 
 impl Tokens {
-    fn provides(&mut self, key: KeyId, value: ValueId) {
-        self.provides.push(Token::Value(key, value));
+    fn provide_value(&mut self, key: KeyId, value: ValueId) {
+        self.provides.push(NeedToken::Value(key, value));
     }
 
-    fn needs(&mut self, key: KeyId, value: ValueId) {
-        self.needs.push(Token::Value(key, value));
+    fn need_value(&mut self, key: KeyId, value: ValueId) {
+        self.needs.push(NeedToken::Value(key, value));
     }
 
-    fn both(&mut self, token: Token) {
+    fn provide_and_need(&mut self, token: NeedToken) {
         self.provides.push(token);
         self.needs.push(token);
     }
 
     /// It changes the object in a way that cannot be told from that of others.
-    fn changes(&mut self, key: KeyId) {
-        self.both(Token::Object(key));
+    fn change_object(&mut self, key: KeyId) {
+        self.provide_and_need(NeedToken::Object(key));
     }
 }
 
 /// A transaction provides what it writes, and needs what it read.
-fn transaction(history: &History, op: &Operation, tokens: &mut Tokens) {
+fn add_transaction_tokens(history: &History, op: &Operation, tokens: &mut Tokens) {
     let known = op.outcome == Outcome::Ok;
     for micro in history.micros_of(op.id) {
         match micro.kind {
-            MicroKind::Write | MicroKind::Append => tokens.provides(micro.key, micro.value()),
-            MicroKind::Read if known => tokens.needs(micro.key, micro.value()),
+            MicroKind::Write | MicroKind::Append => tokens.provide_value(micro.key, micro.value()),
+            MicroKind::Read if known => tokens.need_value(micro.key, micro.value()),
             MicroKind::ReadList if known => {
-                history.list(micro.list()).iter().for_each(|&value| tokens.needs(micro.key, value));
+                history.list(micro.list()).iter().for_each(|&value| tokens.need_value(micro.key, value));
             }
             MicroKind::Read | MicroKind::ReadList => {}
         }
     }
 }
 
-fn object(history: &History, question: &Question, op: &Operation, tokens: &mut Tokens) {
+fn add_object_tokens(history: &History, question: &Question, op: &Operation, tokens: &mut Tokens) {
     let (key, known) = (op.key, op.outcome == Outcome::Ok);
     match question.model {
-        Model::Register | Model::CasRegister => register(question, op, tokens),
-        Model::MultiRegister => transaction(history, op, tokens),
-        Model::Queue | Model::Stack => element(op, tokens),
+        Model::Register | Model::CasRegister => add_register_tokens(question, op, tokens),
+        Model::MultiRegister => add_transaction_tokens(history, op, tokens),
+        Model::Queue | Model::Stack => add_element_tokens(op, tokens),
         Model::Set => match op.function {
-            Function::CONTAINS => tokens.needs(key, op.value()),
-            Function::READ if known => tokens.needs.push(Token::Object(key)),
+            Function::CONTAINS => tokens.need_value(key, op.value()),
+            Function::READ if known => tokens.needs.push(NeedToken::Object(key)),
             Function::READ => {}
             _ => {
-                tokens.provides(key, op.value());
-                tokens.provides.push(Token::Object(key));
-                tokens.needs(key, op.value());
+                tokens.provide_value(key, op.value());
+                tokens.provides.push(NeedToken::Object(key));
+                tokens.need_value(key, op.value());
             }
         },
         _ => match op.function {
-            Function::GET | Function::READ if known => tokens.needs.push(Token::Object(key)),
+            Function::GET | Function::READ if known => tokens.needs.push(NeedToken::Object(key)),
             Function::GET | Function::READ => {}
-            _ => tokens.changes(key),
+            _ => tokens.change_object(key),
         },
     }
 }
 
-fn register(question: &Question, op: &Operation, tokens: &mut Tokens) {
+fn add_register_tokens(question: &Question, op: &Operation, tokens: &mut Tokens) {
     let key = op.key;
     match (op.function, &op.argument, op.outcome) {
-        (Function::READ | Function::GET, _, Outcome::Ok) => tokens.needs(key, op.result),
+        (Function::READ | Function::GET, _, Outcome::Ok) => tokens.need_value(key, op.result),
         (Function::READ | Function::GET, ..) => {}
         (Function::CAS, &Argument::Pair(old, new), outcome) => {
             if outcome != Outcome::Fail {
-                tokens.needs(key, old);
+                tokens.need_value(key, old);
             } else if question.failed_cas == FailedCas::Observes {
                 // It saw something else than `old`, whoever wrote that.
-                tokens.needs.push(Token::Object(key));
+                tokens.needs.push(NeedToken::Object(key));
             }
-            tokens.provides(key, new);
-            tokens.provides.push(Token::Object(key));
+            tokens.provide_value(key, new);
+            tokens.provides.push(NeedToken::Object(key));
         }
         _ => {
-            tokens.provides(key, op.value());
-            tokens.provides.push(Token::Object(key));
+            tokens.provide_value(key, op.value());
+            tokens.provides.push(NeedToken::Object(key));
         }
     }
 }
 
 /// What is done with one element of a queue or a stack goes together. Nobody knows which element an indeterminate
 /// removal took, so it stays as long as any does.
-fn element(op: &Operation, tokens: &mut Tokens) {
+fn add_element_tokens(op: &Operation, tokens: &mut Tokens) {
     let key = op.key;
     let takes = matches!(op.function, Function::DEQUEUE | Function::POP);
     match (takes, op.outcome) {
         (true, Outcome::Ok) if op.result == ValueId::NULL => {}
         (true, Outcome::Ok) => {
-            tokens.provides(key, op.result);
-            tokens.needs(key, op.result);
+            tokens.provide_value(key, op.result);
+            tokens.need_value(key, op.result);
         }
-        (true, Outcome::Info) => tokens.provides.push(Token::Object(key)),
+        (true, Outcome::Info) => tokens.provides.push(NeedToken::Object(key)),
         (true, Outcome::Fail) => {}
         (false, _) => {
-            tokens.provides(key, op.value());
-            tokens.needs(key, op.value());
-            tokens.needs.push(Token::Object(key));
+            tokens.provide_value(key, op.value());
+            tokens.need_value(key, op.value());
+            tokens.needs.push(NeedToken::Object(key));
         }
     }
 }
 
 /// In a session store all that is done with an id hangs together, and all that one user does; a renewal ties two ids.
 /// A read that renews nothing only looks, and so does whatever failed: it tells that there was no such session.
-fn session(history: &History, question: &SessionRules, op: &Operation, tokens: &mut Tokens) {
+fn add_session_tokens(history: &History, question: &SessionRules, op: &Operation, tokens: &mut Tokens) {
     let read = matches!(op.function, Function::READ | Function::ACTIONS);
-    let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.has(op.function));
-    let mut tied = vec![Token::Object(op.key), Token::User(op.session)];
+    let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.includes_function(op.function));
+    let mut tied = vec![NeedToken::Object(op.key), NeedToken::User(op.session)];
     // The key of `actions` is the user; the value of `renew` is an id.
     let texts = [history.keys.text(op.key), history.value_text(op.value())];
-    tied.extend(history.sessions.get(texts[0]).map(Token::User));
+    tied.extend(history.sessions.get(texts[0]).map(NeedToken::User));
     if op.function == Function::RENEW {
-        tied.extend(history.keys.get(texts[1]).map(Token::Object));
+        tied.extend(history.keys.get(texts[1]).map(NeedToken::Object));
     }
     if looks {
         tokens.needs.extend(tied);
-        tokens.needs.extend(written(op.result));
+        tokens.needs.extend(written_token(op.result));
         // Failed or not, somebody may have read it.
-        tokens.provides.extend(written(op.value()));
+        tokens.provides.extend(written_token(op.value()));
     } else {
-        tied.into_iter().for_each(|token| tokens.both(token));
-        tokens.provides.extend(written(op.value()));
+        tied.into_iter().for_each(|token| tokens.provide_and_need(token));
+        tokens.provides.extend(written_token(op.value()));
     }
 }
 
 /// Nothing ties those together who wrote or found nothing.
-fn written(value: ValueId) -> Option<Token> {
-    (value != ValueId::NULL).then_some(Token::Written(value))
+fn written_token(value: ValueId) -> Option<NeedToken> {
+    (value != ValueId::NULL).then_some(NeedToken::Written(value))
 }
 
 #[cfg(test)]
@@ -239,9 +247,9 @@ mod tests {
 
     fn needed(model: Model, drawing: &str, some: usize) -> Vec<usize> {
         let history = parse(drawing).expect("a drawing");
-        let needs = Needs::of(&history, &Question::about(model));
+        let needs = OperationNeeds::from_history(&history, &Question::about(model));
         let some = BTreeSet::from([OpId::new(some)]);
-        needs.with_needed(some).into_iter().map(Id::index).collect()
+        needs.close_over_needs(some).into_iter().map(Id::index).collect()
     }
 
     #[test]
@@ -263,8 +271,8 @@ mod tests {
         ];
         let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
             .expect("a history");
-        let needs = Needs::of(&history, &Question::about(Model::Session));
-        let tied = needs.with_needed(BTreeSet::from([OpId::new(0)]));
+        let needs = OperationNeeds::from_history(&history, &Question::about(Model::Session));
+        let tied = needs.close_over_needs(BTreeSet::from([OpId::new(0)]));
         assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }
 

@@ -6,21 +6,21 @@
 //! registers the order of versions is known in part; there a level without violation is given to
 //! [`witness`], and is *unknown* if that finds nothing.
 
-use super::candidates::{candidates, extent_of, serial_candidates};
+use super::candidates::{extent_of_level, serial_candidates, witness_candidates};
 use super::cycles::{self, Cycles};
-use super::findings::Findings;
-use super::graph::{Components, Graph, Kinds, Scope};
-use super::index::{Index, KeyShape};
+use super::findings::AnomalyCollector;
+use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
+use super::index::{KeyShape, TransactionIndex};
 use super::placement;
-use super::serial::{self, Search};
+use super::serial::{self, SerialOutcome};
 use super::versions::{self, VersionEdge};
-use super::weak::{self, Decision, Facts};
+use super::weak::{self, AxiomDecision, TransactionFacts};
 use super::witness;
 use super::{dependencies, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
     Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
-    ruled_out_by,
+    levels_ruled_out_by,
 };
 use histories::{History, Id, OpId};
 use std::sync::Arc;
@@ -63,55 +63,61 @@ pub struct Judgement {
 
 /// Analyzes a history of transactions. Operations that are none are left out.
 pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<'_>) -> TransactionAnalysis {
-    if let Some(analysis) = plainly(history, options, limits) {
+    if let Some(analysis) = analyze_plain_history(history, options, limits) {
         return analysis;
     }
-    if limits.stopped() {
-        return stopped(options, Vec::new());
+    if limits.stop_requested() {
+        return summarize_stopped(options, Vec::new());
     }
-    let index = Index::new(history, limits);
-    if limits.stopped() {
-        return stopped(options, Vec::new());
+    let index = TransactionIndex::new(history, limits);
+    if limits.stop_requested() {
+        return summarize_stopped(options, Vec::new());
     }
-    let extent = options.levels.iter().map(|&level| extent_of(level)).max().unwrap_or(OrderExtent::Data);
-    let deepest = deepest(&options.levels);
+    let extent =
+        options.levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
+    let deepest = deepest_relevant_family(&options.levels);
     // Without real time the order between sessions is made up; session order is the most that is known.
     let extent = if history.has_real_time() { extent } else { extent.min(OrderExtent::Session) };
     // The two look at the same index and need nothing of one another.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
-            let mut findings = Findings::default();
-            reads::find(&index, &mut findings, limits);
-            let own_write_missed = internal::find(&index, &mut findings, limits);
+            let mut findings = AnomalyCollector::default();
+            reads::find_read_anomalies(&index, &mut findings, limits);
+            let own_write_missed = internal::find_internal_anomalies(&index, &mut findings, limits);
             (findings, own_write_missed)
         },
         || {
-            let mut findings = Findings::default();
-            let orders = versions::orders(&index, options.assume.of(history), &mut findings, limits);
-            let graph = dependencies::graph(&index, &orders, extent, deepest, limits);
+            let mut findings = AnomalyCollector::default();
+            let orders = versions::find_version_orders(
+                &index,
+                options.assume.applicable_to(history),
+                &mut findings,
+                limits,
+            );
+            let graph = dependencies::build_dependency_graph(&index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
     );
     findings.append(cyclic);
     let mut anomalies = findings.into_anomalies();
-    if limits.stopped() {
-        return stopped(options, anomalies);
+    if limits.stop_requested() {
+        return summarize_stopped(options, anomalies);
     }
-    let whole = whole(&index, &graph, deepest, extent, limits);
-    if limits.stopped() {
-        return stopped(options, anomalies);
+    let whole = find_widest_components(&index, &graph, deepest, extent, limits);
+    if limits.stop_requested() {
+        return summarize_stopped(options, anomalies);
     }
-    let cycles = cycles::find(&graph, &whole, extent, deepest, limits);
-    let explainer = why::Explainer { index: &index, orders: &orders };
+    let cycles = cycles::find_cycles(&graph, &whole, extent, deepest, limits);
+    let explainer = why::EdgeExplainer { index: &index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| TransactionAnomaly {
         phenomenon: Phenomenon::Cycle(found.kind),
         count: u64::from(found.components),
-        examples: vec![TransactionEvidence::Cycle(explainer.cycle(found))],
+        examples: vec![TransactionEvidence::Cycle(explainer.explain_cycle(found))],
     }));
-    if limits.stopped() {
-        return stopped(options, anomalies);
+    if limits.stop_requested() {
+        return summarize_stopped(options, anomalies);
     }
-    let case = Case {
+    let case = LevelJudge {
         index: &index,
         orders: &orders,
         graph: &graph,
@@ -121,19 +127,23 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         deepest,
         limits,
     };
-    let by_execution = case.by_execution(&options.levels, &mut anomalies);
-    let serially = case.serially(&options.levels, &mut anomalies, extent, &explainer);
+    let by_execution = case.decide_execution_levels(&options.levels, &mut anomalies);
+    let serially = case.search_serial_orders(&options.levels, &mut anomalies, extent, &explainer);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    let judgements = case.judge(&options.levels, &anomalies, extent, by_execution, serially);
-    summarize(options.assume, anomalies, judgements)
+    let judgements = case.judge_levels(&options.levels, &anomalies, extent, by_execution, serially);
+    summarize_judgements(options.assume, anomalies, judgements)
 }
 
 /// What can be said when the caller asked to stop: what was found rules out what it rules out; all else is unknown.
-fn stopped(options: &TransactionOptions, mut anomalies: Vec<TransactionAnomaly>) -> TransactionAnalysis {
+fn summarize_stopped(
+    options: &TransactionOptions,
+    mut anomalies: Vec<TransactionAnomaly>,
+) -> TransactionAnalysis {
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let verdict = |level: IsolationLevel| {
         let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
-        let guilty: Vec<Phenomenon> = phenomena.filter(|&each| ruled_out_by(each).contains(level)).collect();
+        let guilty: Vec<Phenomenon> =
+            phenomena.filter(|&each| levels_ruled_out_by(each).contains(level)).collect();
         match guilty.is_empty() {
             true => Verdict::Unknown(Reason { reason: Limits::STOPPED.to_owned() }),
             false => Verdict::Violated(guilty),
@@ -141,7 +151,7 @@ fn stopped(options: &TransactionOptions, mut anomalies: Vec<TransactionAnomaly>)
     };
     let judgements =
         options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) }).collect();
-    summarize(options.assume, anomalies, judgements)
+    summarize_judgements(options.assume, anomalies, judgements)
 }
 
 /// The levels by execution, the strongest first, with their axioms.
@@ -153,7 +163,7 @@ const BY_EXECUTION: [(IsolationLevel, Axiom); 3] = [
 
 /// The analysis where nothing but levels by execution is asked for, reads tell everything, and each level holds: no
 /// phenomenon that could rule one out is there, for there is a commit order. None where any of this is not so.
-fn plainly(
+fn analyze_plain_history(
     history: &History,
     options: &TransactionOptions,
     limits: &Limits<'_>,
@@ -165,14 +175,14 @@ fn plainly(
     {
         return None;
     }
-    let facts = Facts::plain(history, *limits)?;
+    let facts = TransactionFacts::from_plain_history(history, *limits)?;
     let mut proven: Vec<(IsolationSet, Verdict<TransactionWitness, Vec<Phenomenon>>)> = Vec::new();
     for (level, axiom) in BY_EXECUTION.into_iter().filter(|(level, _)| options.levels.contains(level)) {
         if proven.iter().any(|(covers, _)| covers.contains(level)) {
             continue;
         }
         let covers = IsolationSet::default().with(level).and_weaker(Proviso::None);
-        match weak::plainly(&facts, axiom, limits) {
+        match weak::find_plain_commit_order(&facts, axiom, limits) {
             Ok(order) => {
                 proven.push((covers, Verdict::Holds(TransactionWitness::CommitOrder(axiom, Arc::new(order)))))
             }
@@ -187,15 +197,15 @@ fn plainly(
         found.expect("every level that was asked for was decided").1.clone()
     };
     let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
-    Some(summarize(options.assume, Vec::new(), judgements.collect()))
+    Some(summarize_judgements(options.assume, Vec::new(), judgements.collect()))
 }
 
 /// The deepest family of cycles that can rule out any of these levels: what lies beyond is not looked for.
-fn deepest(levels: &[IsolationLevel]) -> CycleFamily {
+fn deepest_relevant_family(levels: &[IsolationLevel]) -> CycleFamily {
     let beyond = [CycleFamily::GSingle, CycleFamily::GNonadjacent, CycleFamily::G2].into_iter();
     let kinds = beyond.flat_map(|family| OrderExtent::ALL.map(|extent| CycleKind { family, extent }));
     let concerns = |kind: CycleKind| {
-        let ruled_out = ruled_out_by(Phenomenon::Cycle(kind));
+        let ruled_out = levels_ruled_out_by(Phenomenon::Cycle(kind));
         levels.iter().any(|&level| ruled_out.contains(level))
     };
     if levels.is_empty() || kinds.into_iter().any(concerns) { CycleFamily::G2 } else { CycleFamily::G1c }
@@ -203,55 +213,62 @@ fn deepest(levels: &[IsolationLevel]) -> CycleFamily {
 
 /// The components of the whole graph. What sessions alone tell of registers is not among the edges of real time, but
 /// cycles of it have to be within these too.
-fn whole(
-    index: &Index<'_>,
-    graph: &Graph,
+fn find_widest_components(
+    index: &TransactionIndex<'_>,
+    graph: &DependencyGraph,
     deepest: CycleFamily,
     extent: OrderExtent,
     limits: &Limits<'_>,
-) -> Components {
-    let mut kinds = cycles::kinds_of(deepest, extent);
+) -> DependencyComponents {
+    let mut kinds = cycles::edge_kinds_for(deepest, extent);
     if extent == OrderExtent::RealTime && index.has_registers() {
-        kinds = kinds.and(Kinds::SESSION);
+        kinds = kinds.union(EdgeKinds::SESSION);
     }
-    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    Components::find(graph, scope, 0..graph.operations())
+    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+    DependencyComponents::find_from_roots(graph, scope, 0..graph.operation_count())
 }
 
-fn components(graph: &Graph, family: CycleFamily, extent: OrderExtent, limits: &Limits<'_>) -> Components {
-    let kinds = cycles::kinds_of(family, extent);
-    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    Components::find(graph, scope, 0..graph.operations())
+fn find_components(
+    graph: &DependencyGraph,
+    family: CycleFamily,
+    extent: OrderExtent,
+    limits: &Limits<'_>,
+) -> DependencyComponents {
+    let kinds = cycles::edge_kinds_for(family, extent);
+    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+    DependencyComponents::find_from_roots(graph, scope, 0..graph.operation_count())
 }
 
-fn ruled_out(anomalies: &[TransactionAnomaly]) -> IsolationSet {
-    anomalies.iter().fold(IsolationSet::default(), |set, anomaly| set.union(ruled_out_by(anomaly.phenomenon)))
+fn ruled_out_levels(anomalies: &[TransactionAnomaly]) -> IsolationSet {
+    anomalies
+        .iter()
+        .fold(IsolationSet::default(), |set, anomaly| set.union(levels_ruled_out_by(anomaly.phenomenon)))
 }
 
 /// What follows from anomalies and judgements.
-pub(super) fn summarize(
+pub(super) fn summarize_judgements(
     assume: Assume,
     anomalies: Vec<TransactionAnomaly>,
     judgements: Vec<Judgement>,
 ) -> TransactionAnalysis {
-    let ruled_out = ruled_out(&anomalies);
+    let ruled_out = ruled_out_levels(&anomalies);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
-    let not: Vec<IsolationLevel> = ruled_out.weakest(Proviso::SessionsAside).collect();
+    let not: Vec<IsolationLevel> = ruled_out.weakest_levels(Proviso::SessionsAside).collect();
     let also_not = ruled_out.iter().filter(|level| !not.contains(level)).collect();
     let holding = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Holds(_)));
     let holding: IsolationSet = holding.map(|judgement| judgement.level).collect();
-    let holds = holding.and_weaker(Proviso::None).strongest(Proviso::None).collect();
+    let holds = holding.and_weaker(Proviso::None).strongest_levels(Proviso::None).collect();
     TransactionAnalysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
 /// Everything that a verdict can be drawn from.
-struct Case<'a, 'h> {
-    index: &'a Index<'h>,
+struct LevelJudge<'a, 'h> {
+    index: &'a TransactionIndex<'h>,
     orders: &'a [Vec<VersionEdge>],
-    graph: &'a Graph,
+    graph: &'a DependencyGraph,
     /// The components of the whole graph at the widest extent.
-    whole: &'a Components,
+    whole: &'a DependencyComponents,
     cycles: &'a Cycles,
     /// Whether a transaction read something else than what it had written itself.
     own_write_missed: bool,
@@ -262,26 +279,31 @@ struct Case<'a, 'h> {
 
 /// What the levels by execution came to, where they were not ruled out before: each with a witness or with why
 /// it is unknown.
-type ByExecution = Vec<(IsolationLevel, Result<TransactionWitness, String>)>;
+type ExecutionResults = Vec<(IsolationLevel, Result<TransactionWitness, String>)>;
 
-impl Case<'_, '_> {
+impl LevelJudge<'_, '_> {
     /// Decides the levels by execution that were asked for, and adds the cycles found to the anomalies.
-    fn by_execution(&self, asked: &[IsolationLevel], anomalies: &mut Vec<TransactionAnomaly>) -> ByExecution {
+    fn decide_execution_levels(
+        &self,
+        asked: &[IsolationLevel],
+        anomalies: &mut Vec<TransactionAnomaly>,
+    ) -> ExecutionResults {
         let mut decided = Vec::new();
         let mut facts = None;
         // The weakest first: what refutes one need not be asked again of those above.
         for (level, axiom) in BY_EXECUTION.into_iter().rev().filter(|(level, _)| asked.contains(level)) {
             // Cycles in what sessions lean on do not reach down here; the other facts do.
-            if self.violated(level, anomalies) || self.doubt(anomalies, level).is_some() {
+            if self.is_violated(level, anomalies) || self.reason_to_doubt_absence(anomalies, level).is_some()
+            {
                 continue;
             }
-            let facts = facts.get_or_insert_with(|| Facts::new(self.index, *self.limits));
-            match weak::decide(self.index, facts, self.orders, axiom, self.limits) {
-                Decision::Holds(order) => {
+            let facts = facts.get_or_insert_with(|| TransactionFacts::new(self.index, *self.limits));
+            match weak::decide_axiom(self.index, facts, self.orders, axiom, self.limits) {
+                AxiomDecision::Holds(order) => {
                     decided.push((level, Ok(TransactionWitness::CommitOrder(axiom, Arc::new(order)))));
                 }
-                Decision::Unknown(reason) => decided.push((level, Err(reason))),
-                Decision::Violated(evidence) => anomalies.push(TransactionAnomaly {
+                AxiomDecision::Unknown(reason) => decided.push((level, Err(reason))),
+                AxiomDecision::Violated(evidence) => anomalies.push(TransactionAnomaly {
                     phenomenon: Phenomenon::CommitOrder(axiom),
                     count: 1,
                     examples: vec![evidence],
@@ -293,40 +315,40 @@ impl Case<'_, '_> {
 
     /// Searches for the serial orders of registers that the levels asked for need, and adds the proofs that there is none
     /// to the anomalies.
-    fn serially(
+    fn search_serial_orders(
         &self,
         asked: &[IsolationLevel],
         anomalies: &mut Vec<TransactionAnomaly>,
         extent: OrderExtent,
-        explainer: &why::Explainer<'_, '_>,
-    ) -> Serially {
-        let mut found = Serially::default();
+        explainer: &why::EdgeExplainer<'_, '_>,
+    ) -> SerialSearchResults {
+        let mut found = SerialSearchResults::default();
         if !self.index.has_registers() {
             return found;
         }
         let mut tried: Vec<OrderExtent> = Vec::new();
         for &level in asked {
-            if self.doubt(anomalies, level).is_some() {
+            if self.reason_to_doubt_absence(anomalies, level).is_some() {
                 continue;
             }
             for (_, extent, strongest) in serial_candidates(level, extent, self.deepest) {
-                let known = self.violated(level, anomalies) || found.proves(level);
-                if known || tried.contains(&extent) || ruled_out(anomalies).contains(strongest) {
+                let known = self.is_violated(level, anomalies) || found.proves_level(level);
+                if known || tried.contains(&extent) || ruled_out_levels(anomalies).contains(strongest) {
                     continue;
                 }
                 tried.push(extent);
-                if !self.acyclic(CycleKind { family: CycleFamily::G2, extent }) {
+                if !self.is_acyclic(CycleKind { family: CycleFamily::G2, extent }) {
                     continue;
                 }
                 let covers = IsolationSet::default().with(strongest).and_weaker(Proviso::None);
-                match serial::search(self.index, self.graph, extent, self.limits) {
-                    Search::Order(order) => {
+                match serial::search_serial_order(self.index, self.graph, extent, self.limits) {
+                    SerialOutcome::Order(order) => {
                         found.proven.push((covers, TransactionWitness::Serial(extent, Arc::new(order))));
                     }
-                    Search::Unknown(reason) => found.open.push((covers, reason)),
-                    Search::Impossible(proof) => {
-                        let lemmas = explainer.lemmas(&proof);
-                        let extent = lemmas.iter().map(|lemma| why::extent(&lemma.cycle)).max();
+                    SerialOutcome::Unknown(reason) => found.open.push((covers, reason)),
+                    SerialOutcome::Impossible(proof) => {
+                        let lemmas = explainer.explain_lemmas(&proof);
+                        let extent = lemmas.iter().map(|lemma| why::extent_of_edges(&lemma.cycle)).max();
                         let extent = extent.unwrap_or(OrderExtent::Data);
                         anomalies.push(TransactionAnomaly {
                             phenomenon: Phenomenon::Cycle(CycleKind { family: CycleFamily::G2, extent }),
@@ -340,26 +362,27 @@ impl Case<'_, '_> {
         found
     }
 
-    fn violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
-        ruled_out(anomalies).contains(level)
+    fn is_violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
+        ruled_out_levels(anomalies).contains(level)
             || (level == IsolationLevel::MonotonicAtomicView && self.own_write_missed)
     }
 
-    fn guilty(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> Vec<Phenomenon> {
+    fn guilty_phenomena(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> Vec<Phenomenon> {
         let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
-        let guilty: Vec<Phenomenon> = phenomena.filter(|&each| ruled_out_by(each).contains(level)).collect();
+        let guilty: Vec<Phenomenon> =
+            phenomena.filter(|&each| levels_ruled_out_by(each).contains(level)).collect();
         if guilty.is_empty() { vec![Phenomenon::Internal] } else { guilty }
     }
 
-    fn judge(
+    fn judge_levels(
         &self,
         asked: &[IsolationLevel],
         anomalies: &[TransactionAnomaly],
         extent: OrderExtent,
-        by_execution: ByExecution,
-        serially: Serially,
+        by_execution: ExecutionResults,
+        serially: SerialSearchResults,
     ) -> Vec<Judgement> {
-        let Serially { mut proven, open } = serially;
+        let SerialSearchResults { mut proven, open } = serially;
         let mut undecided = Vec::new();
         for (level, decision) in by_execution {
             match decision {
@@ -371,15 +394,15 @@ impl Case<'_, '_> {
             }
         }
         let mut tried: Vec<(CycleFamily, OrderExtent)> = Vec::new();
-        let ruled_out = ruled_out(anomalies);
+        let ruled_out = ruled_out_levels(anomalies);
         let mut by_values = None;
         let mut judge = |level: IsolationLevel| {
-            if self.violated(level, anomalies) {
-                return Verdict::Violated(self.guilty(level, anomalies));
+            if self.is_violated(level, anomalies) {
+                return Verdict::Violated(self.guilty_phenomena(level, anomalies));
             }
-            if let Some(reason) = self.doubt(anomalies, level) {
+            if let Some(reason) = self.reason_to_doubt_absence(anomalies, level) {
                 if by_values.is_none() && !self.index.ambiguities.is_empty() {
-                    by_values = Some(self.by_values(extent));
+                    by_values = Some(self.find_orders_by_values(extent));
                     proven.extend(by_values.iter().flatten().cloned());
                 }
                 let proof = proven.iter().find(|(covers, _)| covers.contains(level));
@@ -391,10 +414,10 @@ impl Case<'_, '_> {
             if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
                 return Verdict::Holds(witness.clone());
             }
-            for (family, extent, strongest) in candidates(level, extent, self.deepest) {
+            for (family, extent, strongest) in witness_candidates(level, extent, self.deepest) {
                 if !ruled_out.contains(strongest) && !tried.contains(&(family, extent)) {
                     tried.push((family, extent));
-                    if let Some(witness) = self.witness(family, extent) {
+                    if let Some(witness) = self.find_witness(family, extent) {
                         let covers = IsolationSet::default().with(strongest).and_weaker(Proviso::None);
                         proven.push((covers, witness));
                     }
@@ -407,18 +430,22 @@ impl Case<'_, '_> {
                 undecided.iter().find(|(other, _)| *other == level).map(|(_, reason)| reason.clone());
             let searched = open.iter().find(|(covers, _)| covers.contains(level));
             let reason = reason.or_else(|| searched.map(|(_, reason)| (*reason).to_owned()));
-            Verdict::Unknown(Reason { reason: reason.unwrap_or_else(|| self.why_unknown(level)) })
+            Verdict::Unknown(Reason { reason: reason.unwrap_or_else(|| self.explain_unknown(level)) })
         };
         asked.iter().map(|&level| Judgement { level, verdict: judge(level) }).collect()
     }
 
     /// Why the absence of cycles would prove nothing.
-    fn doubt(&self, anomalies: &[TransactionAnomaly], level: IsolationLevel) -> Option<String> {
+    fn reason_to_doubt_absence(
+        &self,
+        anomalies: &[TransactionAnomaly],
+        level: IsolationLevel,
+    ) -> Option<String> {
         // By execution, what a transaction read twice is judged like any other read.
         let judged =
             |phenomenon| level == IsolationLevel::MonotonicAtomicView && phenomenon == Phenomenon::Internal;
         let clouds = |anomaly: &&TransactionAnomaly| {
-            anomaly.phenomenon.clouds_versions() && !judged(anomaly.phenomenon)
+            anomaly.phenomenon.leaves_versions_uncertain() && !judged(anomaly.phenomenon)
         };
         if let Some(anomaly) = anomalies.iter().find(clouds) {
             return Some(format!(
@@ -438,19 +465,19 @@ impl Case<'_, '_> {
             "{} was written to {} more than once (again at {}), so that a read does not tell who wrote it",
             history.value_text(ambiguity.value),
             history.key_text(ambiguity.key),
-            history.index(ambiguity.writer)
+            history.operation_index(ambiguity.writer)
         ))
     }
 
-    fn why_unknown(&self, level: IsolationLevel) -> String {
-        if self.limits.stopped() {
+    fn explain_unknown(&self, level: IsolationLevel) -> String {
+        if self.limits.stop_requested() {
             return Limits::STOPPED.to_owned();
         }
-        if extent_of(level) == OrderExtent::RealTime && !self.index.history.has_real_time() {
+        if extent_of_level(level) == OrderExtent::RealTime && !self.index.history.has_real_time() {
             return NO_REAL_TIME.to_owned();
         }
         let cycle = |family, extent| CycleKind { family, extent };
-        if self.cycles.undecided.contains(&cycle(CycleFamily::GSingle, extent_of(level))) {
+        if self.cycles.undecided.contains(&cycle(CycleFamily::GSingle, extent_of_level(level))) {
             return "the search for a cycle with one anti-dependency ran out of steps".to_owned();
         }
         if self.index.has_registers() {
@@ -461,7 +488,7 @@ impl Case<'_, '_> {
         format!("nothing found rules {} out, and this program knows no witness for it", level.name())
     }
 
-    fn acyclic(&self, kind: CycleKind) -> bool {
+    fn is_acyclic(&self, kind: CycleKind) -> bool {
         let weaker = |family| CycleKind { family, extent: kind.extent };
         let families: &[CycleFamily] = match kind.family {
             CycleFamily::G0 => &[CycleFamily::G0],
@@ -470,12 +497,12 @@ impl Case<'_, '_> {
             CycleFamily::GNonadjacent => &[CycleFamily::G1c, CycleFamily::GNonadjacent],
             CycleFamily::G2 => &[CycleFamily::G1c, CycleFamily::G2],
         };
-        families.iter().all(|&family| !self.cycles.any(weaker(family)))
+        families.iter().all(|&family| !self.cycles.has_cycle_implying(weaker(family)))
     }
 
     /// Orders that explain what was returned, whoever wrote it: what holds although reads do not tell their writers. The
     /// strongest that is found, of those that look so far.
-    fn by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
+    fn find_orders_by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
         use IsolationLevel::*;
         let serial = [Serializable, StrongSessionSerializable, StrictSerializable];
         let snapshots = [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation];
@@ -486,34 +513,34 @@ impl Case<'_, '_> {
         }
         let extents = || OrderExtent::ALL.into_iter().rev().filter(move |&each| each <= extent);
         let order = extents().find_map(|each| {
-            let order = placement::serial_order_by_values(self.index, each, self.limits)?;
+            let order = placement::find_serial_order_by_values(self.index, each, self.limits)?;
             Some((covers(serial[each as usize]), TransactionWitness::Serial(each, Arc::new(order))))
         });
         if order.as_ref().is_some_and(|_| extent == OrderExtent::Data) {
             return order.into_iter().collect();
         }
         let points = extents().find_map(|each| {
-            let points = placement::snapshots_of_registers(self.index, each, self.limits)?;
+            let points = placement::find_register_snapshots(self.index, each, self.limits)?;
             Some((covers(snapshots[each as usize]), TransactionWitness::Snapshots(each, Arc::new(points))))
         });
         order.into_iter().chain(points).collect()
     }
 
     /// An order that shows that nothing of a family, and nothing weaker, happened.
-    fn witness(&self, family: CycleFamily, extent: OrderExtent) -> Option<TransactionWitness> {
-        if !self.acyclic(CycleKind { family, extent }) {
+    fn find_witness(&self, family: CycleFamily, extent: OrderExtent) -> Option<TransactionWitness> {
+        if !self.is_acyclic(CycleKind { family, extent }) {
             return None;
         }
         match family {
             CycleFamily::G0 | CycleFamily::G1c => {
-                let components = components(self.graph, family, extent, self.limits);
-                let order = (!self.limits.stopped()).then(|| self.topological(&components))?;
+                let components = find_components(self.graph, family, extent, self.limits);
+                let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
                 Some(TransactionWitness::Versions(extent, family, Arc::new(order)))
             }
             CycleFamily::GSingle | CycleFamily::GNonadjacent => {
                 let points = match self.index.has_registers() {
-                    true => placement::snapshots_of_registers(self.index, extent, self.limits)?,
-                    false => witness::snapshots(self.index, self.graph, extent, self.limits)?,
+                    true => placement::find_register_snapshots(self.index, extent, self.limits)?,
+                    false => witness::find_list_snapshots(self.index, self.graph, extent, self.limits)?,
                 };
                 Some(TransactionWitness::Snapshots(extent, Arc::new(points)))
             }
@@ -522,10 +549,10 @@ impl Case<'_, '_> {
             CycleFamily::G2 => {
                 // Where the widest search found nothing, its own order serves.
                 let order = if self.whole.nontrivial.is_empty() {
-                    self.topological(self.whole)
+                    self.topological_order(self.whole)
                 } else {
-                    let components = components(self.graph, family, extent, self.limits);
-                    (!self.limits.stopped()).then(|| self.topological(&components))?
+                    let components = find_components(self.graph, family, extent, self.limits);
+                    (!self.limits.stop_requested()).then(|| self.topological_order(&components))?
                 };
                 Some(TransactionWitness::Serial(extent, Arc::new(order)))
             }
@@ -533,10 +560,10 @@ impl Case<'_, '_> {
     }
 
     /// The committed transactions in the order that components without cycles close in, read backwards.
-    fn topological(&self, components: &Components) -> Vec<OpId> {
+    fn topological_order(&self, components: &DependencyComponents) -> Vec<OpId> {
         debug_assert!(components.nontrivial.is_empty(), "there is no order around a cycle");
         let mut at_number = vec![None; components.count as usize];
-        for id in self.index.history.ids().filter(|id| self.index.committed(id.raw())) {
+        for id in self.index.history.ids().filter(|id| self.index.is_committed(id.raw())) {
             at_number[components.number[id.index()] as usize] = Some(id);
         }
         debug_assert!(self.orders.len() == self.index.keys.len());
@@ -546,13 +573,13 @@ impl Case<'_, '_> {
 
 /// What the search for serial orders came to: levels with the order that proves them, and why others are unknown.
 #[derive(Default)]
-struct Serially {
+struct SerialSearchResults {
     proven: Vec<(IsolationSet, TransactionWitness)>,
     open: Vec<(IsolationSet, &'static str)>,
 }
 
-impl Serially {
-    fn proves(&self, level: IsolationLevel) -> bool {
+impl SerialSearchResults {
+    fn proves_level(&self, level: IsolationLevel) -> bool {
         self.proven.iter().any(|(covers, _)| covers.contains(level))
     }
 }

@@ -3,7 +3,7 @@
 use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
 
 /// How far a level looks beyond the data.
-pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
+pub(super) fn extent_of_level(level: IsolationLevel) -> OrderExtent {
     use IsolationLevel::*;
     match level {
         StrictSerializable
@@ -25,12 +25,12 @@ pub(super) fn serial_candidates(
     extent: OrderExtent,
     deepest: CycleFamily,
 ) -> impl Iterator<Item = (CycleFamily, OrderExtent, IsolationLevel)> {
-    candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
+    witness_candidates(level, extent, deepest).into_iter().filter(|(family, _, _)| *family == CycleFamily::G2)
 }
 
 /// What would prove a level, strongest first: the family of cycles that must be absent, with which order, and
 /// the strongest level that this proves.
-pub(super) fn candidates(
+pub(super) fn witness_candidates(
     level: IsolationLevel,
     extent: OrderExtent,
     deepest: CycleFamily,

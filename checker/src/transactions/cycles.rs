@@ -19,7 +19,10 @@
 //! history, so it stops after a counted number of steps and says that the cycle need not be the shortest.
 //! What exists and what does not is not affected, with one exception, [`Cycles::undecided`].
 
-use super::graph::{Budget, Components, Goal, Graph, Kinds, Paths, Scope, Step};
+use super::graph::{
+    Budget, DependencyComponents, DependencyGraph, DependencyStep, EdgeKinds, GraphScope, PathGoal,
+    PathSearch,
+};
 use claims::{CycleFamily, CycleKind, Limits, OrderExtent};
 
 /// Steps that the search for short cycles may take beyond four for every edge of its component.
@@ -27,10 +30,10 @@ const STEPS_PER_COMPONENT: u64 = 100_000;
 
 /// The cycles of one kind.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundCycle {
     pub kind: CycleKind,
     /// The first component's, the shortest one found in it.
-    pub steps: Vec<Step>,
+    pub steps: Vec<DependencyStep>,
     /// Whether no shorter one is in its component.
     pub shortest: bool,
     /// In how many components of the whole graph there is one.
@@ -40,7 +43,7 @@ pub(crate) struct Found {
 /// All that was found out about the cycles of a graph; if it was stopped, what there was by then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cycles {
-    pub found: Vec<Found>,
+    pub found: Vec<FoundCycle>,
     /// Kinds of which one exists or not: the search ended first. Only ever `G-single-item` and its variants,
     /// where a nonadjacent cycle was found.
     pub undecided: Vec<CycleKind>,
@@ -48,32 +51,32 @@ pub(crate) struct Cycles {
 
 impl Cycles {
     /// Whether a cycle was found that is one of this kind too.
-    pub(crate) fn any(&self, kind: CycleKind) -> bool {
+    pub(crate) fn has_cycle_implying(&self, kind: CycleKind) -> bool {
         self.found.iter().any(|found| found.kind.implies(kind))
     }
 }
 
-pub(crate) fn kinds_of(family: CycleFamily, extent: OrderExtent) -> Kinds {
+pub(crate) fn edge_kinds_for(family: CycleFamily, extent: OrderExtent) -> EdgeKinds {
     let data = match family {
-        CycleFamily::G0 => Kinds::WW,
-        CycleFamily::G1c => Kinds::WW.and(Kinds::WR),
+        CycleFamily::G0 => EdgeKinds::WW,
+        CycleFamily::G1c => EdgeKinds::WW.union(EdgeKinds::WR),
         CycleFamily::GSingle | CycleFamily::GNonadjacent | CycleFamily::G2 => {
-            Kinds::WW.and(Kinds::WR).and(Kinds::RW)
+            EdgeKinds::WW.union(EdgeKinds::WR).union(EdgeKinds::RW)
         }
     };
     let order = match extent {
-        OrderExtent::Data => Kinds(0),
-        OrderExtent::Session => Kinds::SESSION,
-        OrderExtent::RealTime => Kinds::TIME,
+        OrderExtent::Data => EdgeKinds(0),
+        OrderExtent::Session => EdgeKinds::SESSION,
+        OrderExtent::RealTime => EdgeKinds::TIME,
     };
-    data.and(order).and(Kinds::THROUGH)
+    data.union(order).union(EdgeKinds::THROUGH)
 }
 
 /// Finds the cycles of every kind up to an extent and, if that is `G1c`, a family. `top` are the components of the
 /// whole graph at these.
-pub(crate) fn find(
-    graph: &Graph,
-    top: &Components,
+pub(crate) fn find_cycles(
+    graph: &DependencyGraph,
+    top: &DependencyComponents,
     extent: OrderExtent,
     deepest: CycleFamily,
     limits: &Limits<'_>,
@@ -81,98 +84,102 @@ pub(crate) fn find(
     if top.nontrivial.is_empty() {
         return Cycles::default();
     }
-    let mut search = Search {
+    let mut search = DependencyCycleSearch {
         graph,
         top,
-        paths: Paths::new(graph),
+        paths: PathSearch::new(graph),
         limits,
         found: vec![Vec::new(); top.nontrivial.len()],
         undecided: Vec::new(),
     };
     for extent in OrderExtent::ALL.into_iter().filter(|&each| each <= extent) {
-        if limits.stopped() {
+        if limits.stop_requested() {
             break;
         }
-        search.dependencies(CycleFamily::G0, extent);
-        let ranks = search.dependencies(CycleFamily::G1c, extent);
+        search.find_dependency_cycles(CycleFamily::G0, extent);
+        let ranks = search.find_dependency_cycles(CycleFamily::G1c, extent);
         if deepest > CycleFamily::G1c {
-            search.nonadjacent(extent, &ranks);
-            search.anti_dependencies(extent);
+            search.find_nonadjacent_cycles(extent, &ranks);
+            search.find_anti_dependency_cycles(extent);
         }
     }
-    search.finish()
+    search.into_cycles()
 }
 
 /// A cycle in one component of the whole graph.
 #[derive(Clone)]
 struct InComponent {
     kind: CycleKind,
-    steps: Vec<Step>,
+    steps: Vec<DependencyStep>,
     shortest: bool,
 }
 
 impl InComponent {
     /// What a search that was stopped can say: there is this cycle, and its edges tell what kind it is.
-    fn by_its_edges(&mut self) {
-        self.kind = CycleKind { family: family_of(&self.steps), extent: extent_of(&self.steps) };
+    fn reclassify_by_edges(&mut self) {
+        self.kind = CycleKind { family: family_of_steps(&self.steps), extent: extent_of_steps(&self.steps) };
         self.shortest = false;
     }
 }
 
-struct Search<'g> {
-    graph: &'g Graph,
-    top: &'g Components,
-    paths: Paths<'g>,
+struct DependencyCycleSearch<'g> {
+    graph: &'g DependencyGraph,
+    top: &'g DependencyComponents,
+    paths: PathSearch<'g>,
     limits: &'g Limits<'g>,
     /// By component of the whole graph.
     found: Vec<Vec<InComponent>>,
     undecided: Vec<CycleKind>,
 }
 
-impl<'g> Search<'g> {
+impl<'g> DependencyCycleSearch<'g> {
     /// The components of a narrower graph, within those of the whole where this kind is not implied by what
     /// was found there. With each its place in [`Components::nontrivial`] of the whole.
-    fn pass(&self, kind: CycleKind) -> Components {
-        let scope = self.scope(kind);
+    fn find_narrower_components(&self, kind: CycleKind) -> DependencyComponents {
+        let scope = self.scope_of_kind(kind);
         let members = self.top.nontrivial.iter().enumerate();
-        let wanted = members.filter(|(at, _)| self.wants(*at, kind));
-        Components::find(self.graph, scope, wanted.flat_map(|(_, members)| members.iter().copied()))
+        let wanted = members.filter(|(at, _)| self.wants_kind(*at, kind));
+        DependencyComponents::find_from_roots(
+            self.graph,
+            scope,
+            wanted.flat_map(|(_, members)| members.iter().copied()),
+        )
     }
 
-    fn scope(&self, kind: CycleKind) -> Scope<'g> {
+    fn scope_of_kind(&self, kind: CycleKind) -> GraphScope<'g> {
         let nonadjacent = matches!(kind.family, CycleFamily::GSingle | CycleFamily::GNonadjacent);
-        Scope {
-            kinds: kinds_of(kind.family, kind.extent),
+        GraphScope {
+            kinds: edge_kinds_for(kind.family, kind.extent),
             within: Some(self.top),
             nonadjacent,
             stop: self.limits.stop,
         }
     }
 
-    fn inside<'c>(&self, kinds: Kinds, components: &'c Components) -> Scope<'c>
+    fn scope_inside<'c>(&self, kinds: EdgeKinds, components: &'c DependencyComponents) -> GraphScope<'c>
     where
         'g: 'c,
     {
-        Scope { kinds, within: Some(components), nonadjacent: false, stop: self.limits.stop }
+        GraphScope { kinds, within: Some(components), nonadjacent: false, stop: self.limits.stop }
     }
 
-    fn has(&self, component: usize, kind: CycleKind) -> bool {
+    fn has_exact_kind(&self, component: usize, kind: CycleKind) -> bool {
         self.found[component].iter().any(|found| found.kind == kind)
     }
 
-    fn wants(&self, component: usize, kind: CycleKind) -> bool {
+    fn wants_kind(&self, component: usize, kind: CycleKind) -> bool {
         !self.found[component].iter().any(|found| found.kind.implies(kind))
     }
 
     /// The place of a vertex's component in [`Components::nontrivial`] of the whole.
-    fn place(&self, vertex: u32) -> usize {
+    fn component_place(&self, vertex: u32) -> usize {
         let number = self.top.number[vertex as usize];
         let of = |members: &Vec<u32>| self.top.number[members[0] as usize];
         self.top.nontrivial.binary_search_by_key(&number, of).expect("components close in order")
     }
 
-    fn note(&mut self, kind: CycleKind, steps: Vec<Step>, shortest: bool) {
-        let place = self.place(steps[0].from);
+    fn record_cycle(&mut self, kind: CycleKind, steps: Vec<DependencyStep>, shortest: bool) {
+        let place = self.component_place(steps[0].from);
         let known = self.found[place].iter_mut().find(|found| found.kind == kind);
         match known {
             Some(known) if known.steps.len() <= steps.len() => {}
@@ -182,47 +189,49 @@ impl<'g> Search<'g> {
     }
 
     /// `G0` and `G1c`. Any cycle of the pass is of the kind: where a weaker one would do, this was not wanted.
-    fn dependencies(&mut self, family: CycleFamily, extent: OrderExtent) -> Components {
+    fn find_dependency_cycles(&mut self, family: CycleFamily, extent: OrderExtent) -> DependencyComponents {
         let kind = CycleKind { family, extent };
-        let components = self.pass(kind);
-        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
-            if let Some((steps, shortest)) = self.shortest_in(members, &components, kind) {
-                self.note(kind, steps, shortest);
+        let components = self.find_narrower_components(kind);
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stop_requested()) {
+            if let Some((steps, shortest)) = self.shortest_cycle_in(members, &components, kind) {
+                self.record_cycle(kind, steps, shortest);
             }
         }
-        let complete = (0..self.found.len()).all(|at| self.wants(at, kind) || self.has(at, kind));
+        let complete =
+            (0..self.found.len()).all(|at| self.wants_kind(at, kind) || self.has_exact_kind(at, kind));
         if family == CycleFamily::G0 || complete {
             return components;
         }
         // Ranks are needed of every vertex, whether or not its component wanted this pass.
         let roots = self.top.nontrivial.iter().flatten().copied();
-        Components::find(self.graph, self.scope(kind), roots)
+        DependencyComponents::find_from_roots(self.graph, self.scope_of_kind(kind), roots)
     }
 
     /// `G-single-item` and `G-nonadjacent-item`.
-    fn nonadjacent(&mut self, extent: OrderExtent, ranks: &Components) {
+    fn find_nonadjacent_cycles(&mut self, extent: OrderExtent, ranks: &DependencyComponents) {
         let single = CycleKind { family: CycleFamily::GSingle, extent };
         let several = CycleKind { family: CycleFamily::GNonadjacent, extent };
-        let components = self.pass(single);
-        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
-            let place = self.place_of_copy(members[0]);
-            if !self.wants(place, single) && !self.has(place, single) {
+        let components = self.find_narrower_components(single);
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stop_requested()) {
+            let place = self.component_place_of_copy(members[0]);
+            if !self.wants_kind(place, single) && !self.has_exact_kind(place, single) {
                 continue;
             }
-            let mut budget = self.budget(members);
-            let edges = self.anti_dependencies_inside(members, &components, kinds_of(single.family, extent));
-            let one = self.shortest_closed(&edges, single, Some(ranks), &mut budget);
+            let mut budget = self.component_budget(members);
+            let edges =
+                self.anti_dependencies_inside(members, &components, edge_kinds_for(single.family, extent));
+            let one = self.shortest_cycle_closing(&edges, single, Some(ranks), &mut budget);
             let exhausted = budget.0 == 0;
             if let Some(steps) = one {
-                self.note(single, steps, !exhausted);
+                self.record_cycle(single, steps, !exhausted);
                 continue;
             }
-            let mut budget = self.budget(members);
-            if let Some(walk) = self.shortest_closed(&edges, several, None, &mut budget) {
-                let steps = simple_part(walk);
-                let kind = CycleKind { family: family_of(&steps), extent };
-                if self.wants(place, kind) {
-                    self.note(kind, steps, budget.0 > 0);
+            let mut budget = self.component_budget(members);
+            if let Some(walk) = self.shortest_cycle_closing(&edges, several, None, &mut budget) {
+                let steps = simple_part_of_walk(walk);
+                let kind = CycleKind { family: family_of_steps(&steps), extent };
+                if self.wants_kind(place, kind) {
+                    self.record_cycle(kind, steps, budget.0 > 0);
                 }
             }
             if exhausted {
@@ -232,55 +241,55 @@ impl<'g> Search<'g> {
     }
 
     /// `G2-item`.
-    fn anti_dependencies(&mut self, extent: OrderExtent) {
+    fn find_anti_dependency_cycles(&mut self, extent: OrderExtent) {
         let kind = CycleKind { family: CycleFamily::G2, extent };
-        let components = self.pass(kind);
-        for members in components.nontrivial.iter().take_while(|_| !self.limits.stopped()) {
-            let place = self.place(members[0]);
+        let components = self.find_narrower_components(kind);
+        for members in components.nontrivial.iter().take_while(|_| !self.limits.stop_requested()) {
+            let place = self.component_place(members[0]);
             let simple_case = self.found[place].is_empty()
                 || self.found[place].iter().all(|found| found.kind.family == CycleFamily::G2);
             let cycle = if simple_case {
-                self.shortest_in(members, &components, kind)
+                self.shortest_cycle_in(members, &components, kind)
             } else {
-                self.adjacent_in(members, &components, kind).map(|steps| (steps, false))
+                self.adjacent_cycle_in(members, &components, kind).map(|steps| (steps, false))
             };
             if let Some((steps, shortest)) = cycle {
-                self.note(kind, steps, shortest);
+                self.record_cycle(kind, steps, shortest);
             }
         }
     }
 
-    fn place_of_copy(&self, vertex: u32) -> usize {
-        let size = self.graph.vertices() as u32;
-        self.place(if vertex >= size { vertex - size } else { vertex })
+    fn component_place_of_copy(&self, vertex: u32) -> usize {
+        let size = self.graph.vertex_count() as u32;
+        self.component_place(if vertex >= size { vertex - size } else { vertex })
     }
 
-    fn budget(&self, members: &[u32]) -> Budget {
-        let size = self.graph.vertices() as u32;
+    fn component_budget(&self, members: &[u32]) -> Budget {
+        let size = self.graph.vertex_count() as u32;
         let plain = members.iter().map(|&member| if member >= size { member - size } else { member });
-        let edges: u64 = plain.map(|member| self.graph.arcs(member).len() as u64 + 2).sum();
+        let edges: u64 = plain.map(|member| self.graph.arcs_from(member).len() as u64 + 2).sum();
         Budget(STEPS_PER_COMPONENT + 4 * edges)
     }
 
     /// The shortest cycle in a component of a pass.
-    fn shortest_in(
+    fn shortest_cycle_in(
         &mut self,
         members: &[u32],
-        components: &Components,
+        components: &DependencyComponents,
         kind: CycleKind,
-    ) -> Option<(Vec<Step>, bool)> {
-        let scope = self.inside(kinds_of(kind.family, kind.extent), components);
-        let mut budget = self.budget(members);
-        let mut best: Option<Vec<Step>> = None;
-        for start in self.entered_from_later(members, components, scope.kinds) {
-            let goal = Goal { from: (start, false), to: start, scope, ranks: None };
-            let steps = self.paths.shortest(goal, &mut budget);
+    ) -> Option<(Vec<DependencyStep>, bool)> {
+        let scope = self.scope_inside(edge_kinds_for(kind.family, kind.extent), components);
+        let mut budget = self.component_budget(members);
+        let mut best: Option<Vec<DependencyStep>> = None;
+        for start in self.vertices_entered_from_later(members, components, scope.kinds) {
+            let goal = PathGoal { from: (start, false), to: start, scope, ranks: None };
+            let steps = self.paths.find_shortest(goal, &mut budget);
             if let Some(steps) = steps
                 && best.as_ref().is_none_or(|best| steps.len() < best.len())
             {
                 best = Some(steps);
             }
-            if budget.0 == 0 && (best.is_some() || self.limits.stopped()) {
+            if budget.0 == 0 && (best.is_some() || self.limits.stop_requested()) {
                 return best.map(|steps| (steps, false));
             }
             if budget.0 == 0 {
@@ -296,12 +305,17 @@ impl<'g> Search<'g> {
 
     /// The operations that an edge within the component enters from an operation invoked later, or from a
     /// helper. Every cycle has one.
-    fn entered_from_later(&self, members: &[u32], components: &Components, kinds: Kinds) -> Vec<u32> {
+    fn vertices_entered_from_later(
+        &self,
+        members: &[u32],
+        components: &DependencyComponents,
+        kinds: EdgeKinds,
+    ) -> Vec<u32> {
         let mut entered = Vec::new();
         for &from in members {
-            for arc in self.graph.arcs(from) {
+            for arc in self.graph.arcs_from(from) {
                 let backwards = arc.to < from && self.graph.is_operation(arc.to);
-                if backwards && arc.kind.within(kinds) && components.together(from, arc.to) {
+                if backwards && arc.kind.is_subset_of(kinds) && components.in_same_component(from, arc.to) {
                     entered.push(arc.to);
                 }
             }
@@ -312,15 +326,23 @@ impl<'g> Search<'g> {
     }
 
     /// Anti-dependencies within a component of the doubled graph. They may end at a helper.
-    fn anti_dependencies_inside(&self, members: &[u32], components: &Components, kinds: Kinds) -> Vec<Step> {
-        let size = self.graph.vertices() as u32;
+    fn anti_dependencies_inside(
+        &self,
+        members: &[u32],
+        components: &DependencyComponents,
+        kinds: EdgeKinds,
+    ) -> Vec<DependencyStep> {
+        let size = self.graph.vertex_count() as u32;
         let mut edges = Vec::new();
         for &from in members.iter().filter(|&&member| self.graph.is_operation(member)) {
-            for arc in
-                self.graph.arcs(from).iter().filter(|arc| arc.kind.has(Kinds::RW) && arc.kind.within(kinds))
+            for arc in self
+                .graph
+                .arcs_from(from)
+                .iter()
+                .filter(|arc| arc.kind.intersects(EdgeKinds::RW) && arc.kind.is_subset_of(kinds))
             {
-                if components.together(from, arc.to + size) {
-                    edges.push(Step { from, to: arc.to, kind: arc.kind, key: arc.key });
+                if components.in_same_component(from, arc.to + size) {
+                    edges.push(DependencyStep { from, to: arc.to, kind: arc.kind, key: arc.key });
                 }
             }
         }
@@ -328,30 +350,30 @@ impl<'g> Search<'g> {
     }
 
     /// The shortest cycle that one of these anti-dependencies closes.
-    fn shortest_closed(
+    fn shortest_cycle_closing(
         &mut self,
-        edges: &[Step],
+        edges: &[DependencyStep],
         kind: CycleKind,
-        ranks: Option<&Components>,
+        ranks: Option<&DependencyComponents>,
         budget: &mut Budget,
-    ) -> Option<Vec<Step>> {
+    ) -> Option<Vec<DependencyStep>> {
         let family = if kind.family == CycleFamily::GSingle { CycleFamily::G1c } else { kind.family };
-        let kinds = kinds_of(family, kind.extent);
+        let kinds = edge_kinds_for(family, kind.extent);
         let nonadjacent = kind.family == CycleFamily::GNonadjacent;
-        let mut best: Option<Vec<Step>> = None;
+        let mut best: Option<Vec<DependencyStep>> = None;
         for &edge in edges {
             if let Some(ranks) = ranks
                 && ranks.number[edge.to as usize] < ranks.number[edge.from as usize]
             {
                 continue;
             }
-            let scope = Scope { kinds, within: Some(self.top), nonadjacent, stop: self.limits.stop };
-            let goal = Goal { from: (edge.to, nonadjacent), to: edge.from, scope, ranks };
-            if let Some(mut steps) = self.paths.shortest(goal, budget)
+            let scope = GraphScope { kinds, within: Some(self.top), nonadjacent, stop: self.limits.stop };
+            let goal = PathGoal { from: (edge.to, nonadjacent), to: edge.from, scope, ranks };
+            if let Some(mut steps) = self.paths.find_shortest(goal, budget)
                 && best.as_ref().is_none_or(|best| steps.len() + 1 < best.len())
             {
                 // Past a helper, the path tells which transaction was meant.
-                steps.insert(0, Step { to: steps[0].from, ..edge });
+                steps.insert(0, DependencyStep { to: steps[0].from, ..edge });
                 best = Some(steps);
             }
             if budget.0 == 0 || best.as_ref().is_some_and(|best| best.len() == 2) {
@@ -364,21 +386,21 @@ impl<'g> Search<'g> {
     /// A cycle with adjacent anti-dependencies in a component that has others too: through each backward
     /// edge in turn, the shortest, until one is of the kind. It may miss one, and then nothing is lost: what
     /// was found in the component refutes more.
-    fn adjacent_in(
+    fn adjacent_cycle_in(
         &mut self,
         members: &[u32],
-        components: &Components,
+        components: &DependencyComponents,
         kind: CycleKind,
-    ) -> Option<Vec<Step>> {
-        let scope = self.inside(kinds_of(kind.family, kind.extent), components);
-        let mut budget = self.budget(members);
-        for start in self.entered_from_later(members, components, scope.kinds) {
-            let goal = Goal { from: (start, false), to: start, scope, ranks: None };
-            let steps = self.paths.shortest(goal, &mut budget);
+    ) -> Option<Vec<DependencyStep>> {
+        let scope = self.scope_inside(edge_kinds_for(kind.family, kind.extent), components);
+        let mut budget = self.component_budget(members);
+        for start in self.vertices_entered_from_later(members, components, scope.kinds) {
+            let goal = PathGoal { from: (start, false), to: start, scope, ranks: None };
+            let steps = self.paths.find_shortest(goal, &mut budget);
             if let Some(steps) = steps
                 && is_simple(&steps)
-                && family_of(&steps) == CycleFamily::G2
-                && extent_of(&steps) <= kind.extent
+                && family_of_steps(&steps) == CycleFamily::G2
+                && extent_of_steps(&steps) <= kind.extent
             {
                 return Some(steps);
             }
@@ -389,9 +411,9 @@ impl<'g> Search<'g> {
         None
     }
 
-    fn finish(mut self) -> Cycles {
-        if self.limits.stopped() {
-            self.found.iter_mut().flatten().for_each(InComponent::by_its_edges);
+    fn into_cycles(mut self) -> Cycles {
+        if self.limits.stop_requested() {
+            self.found.iter_mut().flatten().for_each(InComponent::reclassify_by_edges);
         }
         let mut cycles = Cycles { found: Vec::new(), undecided: self.undecided };
         for InComponent { kind, steps, shortest } in self.found.into_iter().rev().flatten() {
@@ -402,7 +424,7 @@ impl<'g> Search<'g> {
                         (found.steps, found.shortest) = (steps, shortest);
                     }
                 }
-                None => cycles.found.push(Found { kind, steps, shortest, components: 1 }),
+                None => cycles.found.push(FoundCycle { kind, steps, shortest, components: 1 }),
             }
         }
         cycles.found.sort_by_key(|found| (found.kind.extent, found.kind.family));
@@ -417,7 +439,7 @@ impl<'g> Search<'g> {
 /// A part of a closed walk without adjacent anti-dependencies that visits no transaction twice and has none
 /// either. Cut at a transaction that is visited twice: if one part begins and ends with an anti-dependency,
 /// the other does not begin or end with one, for the walk had none adjacent.
-fn simple_part(mut walk: Vec<Step>) -> Vec<Step> {
+fn simple_part_of_walk(mut walk: Vec<DependencyStep>) -> Vec<DependencyStep> {
     loop {
         let twice = (0..walk.len()).find_map(|i| {
             let later = (i + 1..walk.len()).find(|&j| walk[j].from == walk[i].from)?;
@@ -425,7 +447,8 @@ fn simple_part(mut walk: Vec<Step>) -> Vec<Step> {
         });
         let Some((i, j)) = twice else { return walk };
         let inner = walk[i..j].to_vec();
-        let closes_well = !(inner[0].kind.has(Kinds::RW) && inner[inner.len() - 1].kind.has(Kinds::RW));
+        let closes_well = !(inner[0].kind.intersects(EdgeKinds::RW)
+            && inner[inner.len() - 1].kind.intersects(EdgeKinds::RW));
         if closes_well || inner.len() == walk.len() {
             walk = inner;
         } else {
@@ -434,19 +457,19 @@ fn simple_part(mut walk: Vec<Step>) -> Vec<Step> {
     }
 }
 
-fn is_simple(steps: &[Step]) -> bool {
+fn is_simple(steps: &[DependencyStep]) -> bool {
     let mut seen: Vec<u32> = steps.iter().map(|step| step.from).collect();
     seen.sort_unstable();
     seen.windows(2).all(|pair| pair[0] != pair[1])
 }
 
 /// The family that a cycle's edges make it.
-pub(crate) fn family_of(steps: &[Step]) -> CycleFamily {
-    let is_rw = |at: usize| steps[at % steps.len()].kind.has(Kinds::RW);
+pub(crate) fn family_of_steps(steps: &[DependencyStep]) -> CycleFamily {
+    let is_rw = |at: usize| steps[at % steps.len()].kind.intersects(EdgeKinds::RW);
     let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
     let adjacent = (0..steps.len()).any(|at| is_rw(at) && is_rw(at + 1));
     match anti {
-        0 if steps.iter().any(|step| step.kind.has(Kinds::WR)) => CycleFamily::G1c,
+        0 if steps.iter().any(|step| step.kind.intersects(EdgeKinds::WR)) => CycleFamily::G1c,
         0 => CycleFamily::G0,
         1 => CycleFamily::GSingle,
         _ if adjacent => CycleFamily::G2,
@@ -455,9 +478,9 @@ pub(crate) fn family_of(steps: &[Step]) -> CycleFamily {
 }
 
 /// The order that a cycle leans on.
-pub(crate) fn extent_of(steps: &[Step]) -> OrderExtent {
-    let has = |kind: Kinds| steps.iter().any(|step| step.kind.has(kind));
-    match (has(Kinds::TIME), has(Kinds::SESSION)) {
+pub(crate) fn extent_of_steps(steps: &[DependencyStep]) -> OrderExtent {
+    let has = |kind: EdgeKinds| steps.iter().any(|step| step.kind.intersects(kind));
+    match (has(EdgeKinds::TIME), has(EdgeKinds::SESSION)) {
         (true, _) => OrderExtent::RealTime,
         (false, true) => OrderExtent::Session,
         (false, false) => OrderExtent::Data,

@@ -14,46 +14,49 @@
 //! A write that failed, or that more than one may have written, is stepped over: the versions around it are
 //! in order all the same.
 
-use super::graph::{Builder, Graph, Kinds, Timeline};
-use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
-use super::versions::{VersionEdge, by_touch_in_sessions};
-use super::witness::by_zones;
+use super::graph::{DependencyGraph, DependencyGraphBuilder, EdgeKinds, RealTimeChain};
+use super::index::{KeyShape, NONE, Touch, TransactionIndex, TransactionState, UNKNOWN, is_read};
+use super::versions::{VersionEdge, edges_by_session_touch};
+use super::witness::edges_by_zones;
 use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{History, Id, KeyId, NEVER};
 
 /// The graph of all dependencies, with session edges and real time as far as the extent asks for them.
 /// `orders` are the edges between versions of registers, by key. Anti-dependencies only if cycles beyond `G1c` are looked
 /// for. If it was stopped, edges are missing.
-pub(crate) fn graph(
-    index: &Index<'_>,
+pub(crate) fn build_dependency_graph(
+    index: &TransactionIndex<'_>,
     orders: &[Vec<VersionEdge>],
     extent: OrderExtent,
     deepest: CycleFamily,
     limits: &Limits<'_>,
-) -> Graph {
+) -> DependencyGraph {
     let anti = deepest > CycleFamily::G1c;
-    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
+    let mut builder = DependencyGraphBuilder::new(index.history.len(), index.history.micros().len() / 2);
     // What a key that is both a list and a register went through is anyone's guess.
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
-    for key in plain.take_while(|_| !limits.stopped()) {
+    for key in plain.take_while(|_| !limits.stop_requested()) {
         match index.key(key).shape {
-            KeyShape::List => list(index, key, anti, &mut builder),
+            KeyShape::List => add_list_edges(index, key, anti, &mut builder),
             KeyShape::Register => {
-                register(index, key, &orders[key.index()], anti, &mut builder);
+                add_register_edges(index, key, &orders[key.index()], anti, &mut builder);
                 if anti {
-                    by_order(index, key, extent, &mut builder);
+                    add_edges_by_order(index, key, extent, &mut builder);
                 }
             }
         }
     }
     if extent >= OrderExtent::Session {
-        sessions(index, &mut builder, limits);
+        add_session_edges(index, &mut builder, limits);
     }
-    builder.finish((extent == OrderExtent::RealTime).then(|| Timeline::new(index.history)), limits)
+    builder.into_graph((extent == OrderExtent::RealTime).then(|| RealTimeChain::new(index.history)), limits)
 }
 
 /// Reads with the version that they returned, as far as others wrote it.
-pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
+pub(crate) fn outside_reads<'a>(
+    index: &'a TransactionIndex<'_>,
+    key: KeyId,
+) -> impl Iterator<Item = (Touch, u32)> + 'a {
     index
         .touches(key)
         .iter()
@@ -62,53 +65,62 @@ pub(crate) fn outside_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterat
 }
 
 /// The same, leaving out a read that returns what the same transaction's one before it did.
-fn distinct_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = (Touch, u32)> + 'a {
+fn distinct_reads<'a>(
+    index: &'a TransactionIndex<'_>,
+    key: KeyId,
+) -> impl Iterator<Item = (Touch, u32)> + 'a {
     let mut before = (NONE, UNKNOWN);
     outside_reads(index, key).filter(move |&(touch, version)| {
         std::mem::replace(&mut before, (touch.op, version)) != (touch.op, version)
     })
 }
 
-fn list(index: &Index<'_>, key: KeyId, anti: bool, builder: &mut Builder) {
+fn add_list_edges(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    anti: bool,
+    builder: &mut DependencyGraphBuilder,
+) {
     let ordered = index.key(key).ordered;
     // next[v]: who wrote the first version after v; and the last writer of all.
     let mut next = vec![NONE; ordered as usize + 1];
     let mut after = NONE;
     for version in (1..=ordered).rev() {
-        if let Some(writer) = index.writer(key, version) {
+        if let Some(writer) = index.committed_writer(key, version) {
             if after != NONE && writer != after {
-                builder.edge(writer, after, Kinds::WW, key);
+                builder.add_edge(writer, after, EdgeKinds::WW, key);
             }
             after = writer;
         }
         next[version as usize - 1] = after;
     }
-    let last_writer = (1..=ordered).rev().find_map(|version| index.writer(key, version));
-    let unlisted = unlisted(index, key);
+    let last_writer = (1..=ordered).rev().find_map(|version| index.committed_writer(key, version));
+    let unlisted = unlisted_appenders(index, key);
     for &op in unlisted.iter().filter(|&&op| last_writer.is_some_and(|last| last != op)) {
-        builder.edge(last_writer.expect("just tested"), op, Kinds::WW, key);
+        builder.add_edge(last_writer.expect("just tested"), op, EdgeKinds::WW, key);
     }
     let mut readers_of_last = Vec::new();
     for (touch, version) in distinct_reads(index, key) {
-        if let Some(writer) = index.writer(key, version) {
-            builder.edge(writer, touch.op, Kinds::WR, key);
+        if let Some(writer) = index.committed_writer(key, version) {
+            builder.add_edge(writer, touch.op, EdgeKinds::WR, key);
         }
         if version > ordered || !anti {
             continue; // shown only by a list that contradicts the longest: its place is unknown
         }
         match next[version as usize] {
             NONE => readers_of_last.push(touch.op),
-            writer if writer != touch.op => builder.edge(touch.op, writer, Kinds::RW, key),
+            writer if writer != touch.op => builder.add_edge(touch.op, writer, EdgeKinds::RW, key),
             _ => {}
         }
     }
-    join(&readers_of_last, &unlisted, Kinds::RW, key, builder);
+    join_all_pairs(&readers_of_last, &unlisted, EdgeKinds::RW, key, builder);
 }
 
 /// Transactions that took effect and appended what no read shows, in order of invocation.
-pub(crate) fn unlisted(index: &Index<'_>, key: KeyId) -> Vec<u32> {
+pub(crate) fn unlisted_appenders(index: &TransactionIndex<'_>, key: KeyId) -> Vec<u32> {
     let versions = &index.versions(key)[index.key(key).strays as usize..];
-    let committed = versions.iter().map(|version| version.op).filter(|&op| op != NONE && index.committed(op));
+    let committed =
+        versions.iter().map(|version| version.op).filter(|&op| op != NONE && index.is_committed(op));
     let mut unlisted: Vec<u32> = committed.collect();
     unlisted.sort_unstable();
     unlisted.dedup();
@@ -119,45 +131,57 @@ pub(crate) fn unlisted(index: &Index<'_>, key: KeyId) -> Vec<u32> {
 ///
 /// Up to two targets: directly. Else a chain of helpers over the targets from each end; who is itself a
 /// target enters the one chain before its own place and the other after it.
-fn join(from: &[u32], to: &[u32], kind: Kinds, key: KeyId, builder: &mut Builder) {
+fn join_all_pairs(
+    from: &[u32],
+    to: &[u32],
+    kind: EdgeKinds,
+    key: KeyId,
+    builder: &mut DependencyGraphBuilder,
+) {
     if to.len() <= 2 || from.len() <= 1 {
         for &from in from {
             for &to in to.iter().filter(|&&to| to != from) {
-                builder.edge(from, to, kind, key);
+                builder.add_edge(from, to, kind, key);
             }
         }
         return;
     }
-    let upwards: Vec<u32> = to.iter().map(|_| builder.helper()).collect();
-    let downwards: Vec<u32> = to.iter().map(|_| builder.helper()).collect();
+    let upwards: Vec<u32> = to.iter().map(|_| builder.add_helper()).collect();
+    let downwards: Vec<u32> = to.iter().map(|_| builder.add_helper()).collect();
     for at in 0..to.len() {
-        builder.edge(upwards[at], to[at], Kinds::THROUGH, key);
-        builder.edge(downwards[at], to[at], Kinds::THROUGH, key);
+        builder.add_edge(upwards[at], to[at], EdgeKinds::THROUGH, key);
+        builder.add_edge(downwards[at], to[at], EdgeKinds::THROUGH, key);
         if at > 0 {
-            builder.edge(upwards[at - 1], upwards[at], Kinds::THROUGH, key);
-            builder.edge(downwards[at], downwards[at - 1], Kinds::THROUGH, key);
+            builder.add_edge(upwards[at - 1], upwards[at], EdgeKinds::THROUGH, key);
+            builder.add_edge(downwards[at], downwards[at - 1], EdgeKinds::THROUGH, key);
         }
     }
     for &from in from {
         match to.binary_search(&from) {
-            Err(_) => builder.edge(from, upwards[0], kind, key),
+            Err(_) => builder.add_edge(from, upwards[0], kind, key),
             Ok(at) => {
                 if at + 1 < to.len() {
-                    builder.edge(from, upwards[at + 1], kind, key);
+                    builder.add_edge(from, upwards[at + 1], kind, key);
                 }
                 if at > 0 {
-                    builder.edge(from, downwards[at - 1], kind, key);
+                    builder.add_edge(from, downwards[at - 1], kind, key);
                 }
             }
         }
     }
 }
 
-fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, builder: &mut Builder) {
+fn add_register_edges(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    order: &[VersionEdge],
+    anti: bool,
+    builder: &mut DependencyGraphBuilder,
+) {
     let mut readers: Vec<(u32, u32)> = Vec::new(); // (version, operation)
     for (touch, version) in distinct_reads(index, key) {
-        if let Some(writer) = index.writer(key, version) {
-            builder.edge(writer, touch.op, Kinds::WR, key);
+        if let Some(writer) = index.committed_writer(key, version) {
+            builder.add_edge(writer, touch.op, EdgeKinds::WR, key);
         }
         if anti {
             readers.push((version, touch.op));
@@ -170,33 +194,41 @@ fn register(index: &Index<'_>, key: KeyId, order: &[VersionEdge], anti: bool, bu
     };
     let mut writers: Vec<u32> =
         index.versions(key).iter().map(|version| version.op).filter(|&op| op != NONE).collect();
-    writers.retain(|&op| index.committed(op));
+    writers.retain(|&op| index.is_committed(op));
     writers.sort_unstable();
     writers.dedup();
     let first_readers: Vec<u32> = readers_of(0).collect();
-    join(&first_readers, &writers, Kinds::RW, key, builder);
+    join_all_pairs(&first_readers, &writers, EdgeKinds::RW, key, builder);
     for edge in order {
-        let (earlier, later) = (index.writer(key, edge.earlier), index.writer(key, edge.later));
+        let (earlier, later) =
+            (index.committed_writer(key, edge.earlier), index.committed_writer(key, edge.later));
         let Some(later) = later else { continue };
         // Of a read-modify-write the dependency is there already: it read from the earlier writer.
-        if let Some(earlier) = earlier.filter(|&earlier| earlier != later && !edge.by_reading()) {
-            builder.edge(earlier, later, Kinds::WW, key);
+        if let Some(earlier) = earlier.filter(|&earlier| earlier != later && !edge.is_by_reading()) {
+            builder.add_edge(earlier, later, EdgeKinds::WW, key);
         }
         for reader in readers_of(edge.earlier).filter(|&reader| reader != later) {
-            builder.edge(reader, later, Kinds::RW, key);
+            builder.add_edge(reader, later, EdgeKinds::RW, key);
         }
     }
 }
 
 /// Anti-dependencies from a version to one that session order, or real time, shows to be later.
-fn by_order(index: &Index<'_>, key: KeyId, extent: OrderExtent, builder: &mut Builder) {
-    let session = Kinds::RW.and(Kinds::SESSION);
-    let mut edges: Vec<(VersionEdge, Kinds)> = Vec::new();
+fn add_edges_by_order(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    extent: OrderExtent,
+    builder: &mut DependencyGraphBuilder,
+) {
+    let session = EdgeKinds::RW.union(EdgeKinds::SESSION);
+    let mut edges: Vec<(VersionEdge, EdgeKinds)> = Vec::new();
     if extent >= OrderExtent::Session {
-        edges.extend(by_touch_in_sessions(index, key).into_iter().map(|edge| (edge, session)));
+        edges.extend(edges_by_session_touch(index, key).into_iter().map(|edge| (edge, session)));
     }
     if extent == OrderExtent::RealTime {
-        edges.extend(by_zones(index, key).into_iter().map(|edge| (edge, Kinds::RW.and(Kinds::TIME))));
+        edges.extend(
+            edges_by_zones(index, key).into_iter().map(|edge| (edge, EdgeKinds::RW.union(EdgeKinds::TIME))),
+        );
     }
     if edges.is_empty() {
         return;
@@ -205,35 +237,40 @@ fn by_order(index: &Index<'_>, key: KeyId, extent: OrderExtent, builder: &mut Bu
         distinct_reads(index, key).map(|(at, version)| (version, at.op)).collect();
     readers.sort_unstable();
     for (edge, kind) in edges {
-        let Some(later) = index.writer(key, edge.later) else { continue };
+        let Some(later) = index.committed_writer(key, edge.later) else { continue };
         let start = readers.partition_point(|reader| reader.0 < edge.earlier);
         let same = readers[start..].iter().take_while(|reader| reader.0 == edge.earlier);
-        same.filter(|reader| reader.1 != later).for_each(|reader| builder.edge(reader.1, later, kind, key));
+        same.filter(|reader| reader.1 != later)
+            .for_each(|reader| builder.add_edge(reader.1, later, kind, key));
     }
 }
 
 /// Session order. Where no two operations of a session overlap, as in nearly all, one edge from each to the
 /// next; else to each that follows immediately.
-fn sessions(index: &Index<'_>, builder: &mut Builder, limits: &Limits<'_>) {
-    let sessions = by_session(index.history, &index.states).into_iter();
-    for session in sessions.take_while(|_| !limits.stopped()) {
+fn add_session_edges(
+    index: &TransactionIndex<'_>,
+    builder: &mut DependencyGraphBuilder,
+    limits: &Limits<'_>,
+) {
+    let sessions = transactions_by_session(index.history, &index.states).into_iter();
+    for session in sessions.take_while(|_| !limits.stop_requested()) {
         let ends = |op: u32| {
-            let operation = index.history.operation(index.op(op));
+            let operation = index.history.operation(index.op_id(op));
             (operation.invoked, operation.completed)
         };
         let intervals: Vec<(u32, u32)> = session.iter().map(|&op| ends(op)).collect();
         for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
             for later in range {
-                builder.edge(session[at], session[later], Kinds::SESSION, KeyId::NONE);
+                builder.add_edge(session[at], session[later], EdgeKinds::SESSION, KeyId::NONE);
             }
         }
     }
 }
 
 /// The committed transactions of each session that has any, in order of invocation.
-pub(crate) fn by_session(history: &History, states: &[State]) -> Vec<Vec<u32>> {
+pub(crate) fn transactions_by_session(history: &History, states: &[TransactionState]) -> Vec<Vec<u32>> {
     let mut sessions = vec![Vec::new(); history.sessions.len()];
-    for id in history.ids().filter(|id| states[id.index()] == State::Committed) {
+    for id in history.ids().filter(|id| states[id.index()] == TransactionState::Committed) {
         sessions[history.session(id).index()].push(id.raw());
     }
     sessions.retain(|session| !session.is_empty());
@@ -256,8 +293,8 @@ pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Ra
 }
 
 /// Whether a transaction writes a key.
-pub(crate) fn writes(index: &Index<'_>, touches: &[Touch]) -> bool {
-    touches.iter().any(|&touch| !is_read(index.micro(touch.micro)))
+pub(crate) fn contains_write(index: &TransactionIndex<'_>, touches: &[Touch]) -> bool {
+    touches.iter().any(|&touch| !is_read(index.micro_at(touch.micro)))
 }
 
 #[cfg(test)]

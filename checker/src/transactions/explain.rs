@@ -11,33 +11,33 @@ use histories::{History, KeyId, MicroKind, OpId, ValueId};
 use std::fmt::Write as _;
 
 /// An anomaly's evidence as text, several lines without a newline at the end.
-pub fn text(history: &History, evidence: &TransactionEvidence) -> String {
-    let words = Words { history };
+pub fn describe_evidence(history: &History, evidence: &TransactionEvidence) -> String {
+    let words = EvidenceExplainer { history };
     match evidence {
-        TransactionEvidence::Cycle(cycle) => words.cycle(cycle),
-        TransactionEvidence::Lemmas(lemmas) => words.lemmas(lemmas),
-        other => words.single(other),
+        TransactionEvidence::Cycle(cycle) => words.describe_cycle(cycle),
+        TransactionEvidence::Lemmas(lemmas) => words.describe_lemmas(lemmas),
+        other => words.describe_single(other),
     }
 }
 
 /// Why one transaction of a cycle comes before the other, given the names that the two have in the text around it.
-pub fn because(history: &History, edge: &Dependency, from: &str, to: &str) -> String {
-    Words { history }.because(edge, from, to)
+pub fn describe_dependency(history: &History, edge: &Dependency, from: &str, to: &str) -> String {
+    EvidenceExplainer { history }.describe_reason(edge, from, to)
 }
 
 /// A transaction in the manner of `[r x (1 2)] [append x 3]`.
-pub fn transaction(history: &History, id: OpId) -> String {
-    let words = Words { history };
+pub fn describe_transaction(history: &History, id: OpId) -> String {
+    let words = EvidenceExplainer { history };
     let micros = history.micros_of(id).iter().map(|micro| {
-        let key = words.key(micro.key);
+        let key = words.key_text(micro.key);
         match micro.kind {
-            MicroKind::Append => format!("append {key} {}", words.value(micro.value())),
-            MicroKind::Write => format!("w {key} {}", words.value(micro.value())),
+            MicroKind::Append => format!("append {key} {}", words.value_text(micro.value())),
+            MicroKind::Write => format!("w {key} {}", words.value_text(micro.value())),
             MicroKind::Read if micro.value() == ValueId::NULL => format!("r {key} nothing"),
-            MicroKind::Read => format!("r {key} {}", words.value(micro.value())),
+            MicroKind::Read => format!("r {key} {}", words.value_text(micro.value())),
             MicroKind::ReadList => {
                 let list: Vec<&str> =
-                    history.list(micro.list()).iter().map(|&value| words.value(value)).collect();
+                    history.list(micro.list()).iter().map(|&value| words.value_text(value)).collect();
                 format!("r {key} ({})", list.join(" "))
             }
         }
@@ -45,27 +45,28 @@ pub fn transaction(history: &History, id: OpId) -> String {
     micros.map(|micro| format!("[{micro}]")).collect::<Vec<_>>().join(" ")
 }
 
-struct Words<'h> {
+struct EvidenceExplainer<'h> {
     history: &'h History,
 }
 
-impl Words<'_> {
-    fn key(&self, key: KeyId) -> &str {
+impl EvidenceExplainer<'_> {
+    fn key_text(&self, key: KeyId) -> &str {
         self.history.key_text(key)
     }
 
-    fn value(&self, value: ValueId) -> &str {
+    fn value_text(&self, value: ValueId) -> &str {
         self.history.value_text(value)
     }
 
-    fn transaction_at(&self, id: OpId) -> String {
-        format!("the transaction at {}", self.history.index(id))
+    fn name_transaction(&self, id: OpId) -> String {
+        format!("the transaction at {}", self.history.operation_index(id))
     }
 
-    fn cycle(&self, cycle: &DependencyCycle) -> String {
+    fn describe_cycle(&self, cycle: &DependencyCycle) -> String {
         let mut text = String::from("Let:\n");
         for (at, edge) in cycle.edges.iter().enumerate() {
-            let (index, what) = (self.history.index(edge.from), transaction(self.history, edge.from));
+            let (index, what) =
+                (self.history.operation_index(edge.from), describe_transaction(self.history, edge.from));
             writeln!(text, "  T{} = at {index}: {what}", at + 1).expect("writing to a string");
         }
         text.push_str("Then:\n");
@@ -73,7 +74,7 @@ impl Words<'_> {
         for (at, edge) in cycle.edges.iter().enumerate() {
             let to = (at + 1) % count;
             let (from, to) = (format!("T{}", at + 1), format!("T{}", to + 1));
-            let because = self.because(edge, &from, &to);
+            let because = self.describe_reason(edge, &from, &to);
             if at + 1 == count {
                 write!(text, "  - However, {from} < {to}, because {because}: a contradiction.")
             } else {
@@ -85,7 +86,7 @@ impl Words<'_> {
     }
 
     /// A proof by cases: each step a cycle under what it supposes, the last without.
-    fn lemmas(&self, lemmas: &[OrderLemma]) -> String {
+    fn describe_lemmas(&self, lemmas: &[OrderLemma]) -> String {
         let mut names: Vec<OpId> = Vec::new();
         for edge in lemmas.iter().flat_map(|lemma| &lemma.cycle) {
             if !names.contains(&edge.from) {
@@ -98,16 +99,16 @@ impl Words<'_> {
         };
         let mut text = String::from("Let:\n");
         for (at, &id) in names.iter().enumerate() {
-            let (index, what) = (self.history.index(id), transaction(self.history, id));
+            let (index, what) = (self.history.operation_index(id), describe_transaction(self.history, id));
             writeln!(text, "  T{} = at {index}: {what}", at + 1).expect("writing to a string");
         }
         text.push_str("Then, in whichever order the versions came:\n");
         for (at, OrderLemma { assumed, cycle }) in lemmas.iter().enumerate() {
-            let supposed: Vec<String> = assumed.iter().map(|each| self.assumption(each)).collect();
+            let supposed: Vec<String> = assumed.iter().map(|each| self.describe_assumption(each)).collect();
             let (begin, end) = match supposed.as_slice() {
                 [] => ("Together:".to_owned(), String::new()),
                 [one] => {
-                    let not = self.assumption(&assumed[0].reversed());
+                    let not = self.describe_assumption(&assumed[0].reversed());
                     (format!("Suppose {one}. Then"), format!("\n      So {not}.\n"))
                 }
                 several => {
@@ -118,7 +119,7 @@ impl Words<'_> {
             write!(text, "  ({}) {begin}", at + 1).expect("writing to a string");
             for (at, edge) in cycle.iter().enumerate() {
                 let (from, to) = (name(edge.from), name(edge.to));
-                let because = self.because(edge, &from, &to);
+                let because = self.describe_reason(edge, &from, &to);
                 let (but, end) = match at + 1 == cycle.len() {
                     true => ("However, ", ": a contradiction."),
                     false => ("", "."),
@@ -131,15 +132,21 @@ impl Words<'_> {
         text
     }
 
-    fn assumption(&self, assumed: &OrderAssumption) -> String {
+    fn describe_assumption(&self, assumed: &OrderAssumption) -> String {
         let OrderAssumption { key, earlier, later } = *assumed;
-        format!("{} = {} was written before {}", self.key(key), self.value(earlier), self.value(later))
+        format!(
+            "{} = {} was written before {}",
+            self.key_text(key),
+            self.value_text(earlier),
+            self.value_text(later)
+        )
     }
 
-    fn because(&self, edge: &Dependency, from: &str, to: &str) -> String {
+    fn describe_reason(&self, edge: &Dependency, from: &str, to: &str) -> String {
         match &edge.why {
             DependencyReason::Overwritten { key, earlier, later, order } => {
-                let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
+                let (key, earlier, later) =
+                    (self.key_text(*key), self.value_text(*earlier), self.value_text(*later));
                 match order {
                     VersionEvidence::Listed => {
                         format!("{to} appended {later} to {key} after {from} had appended {earlier}")
@@ -149,16 +156,20 @@ impl Words<'_> {
                     ),
                     order => format!(
                         "{from} wrote {key} = {earlier}, and {to} wrote {later} after it ({})",
-                        version_evidence(*order)
+                        describe_version_evidence(*order)
                     ),
                 }
             }
             DependencyReason::ReadBy { key, value } => {
-                format!("{to} read {} from {}, which {from} wrote", self.value(*value), self.key(*key))
+                format!(
+                    "{to} read {} from {}, which {from} wrote",
+                    self.value_text(*value),
+                    self.key_text(*key)
+                )
             }
             DependencyReason::Missed { key, read, later, order } => {
-                let (key, later) = (self.key(*key), self.value(*later));
-                let read = read.map_or("nothing", |read| self.value(read));
+                let (key, later) = (self.key_text(*key), self.value_text(*later));
+                let read = read.map_or("nothing", |read| self.value_text(read));
                 match order {
                     VersionEvidence::Listed | VersionEvidence::Unlisted => {
                         let up_to =
@@ -170,23 +181,24 @@ impl Words<'_> {
                     }
                     order => format!(
                         "{from} read {read} from {key}, and {to} wrote {later} after that ({})",
-                        version_evidence(*order)
+                        describe_version_evidence(*order)
                     ),
                 }
             }
             DependencyReason::Concluded { key, earlier, later, lemma } => {
-                let (key, earlier, later) = (self.key(*key), self.value(*earlier), self.value(*later));
+                let (key, earlier, later) =
+                    (self.key_text(*key), self.value_text(*earlier), self.value_text(*later));
                 format!("{from} wrote {key} = {earlier} before {to} wrote {later}, by ({})", lemma + 1)
             }
             DependencyReason::Session => format!("{from} completed before {to} began, in the same session"),
             DependencyReason::RealTime => format!("{from} completed before {to} began"),
             DependencyReason::Arbitrated { axiom, key, reader, value, seen } => {
-                self.arbitrated(*axiom, *key, *reader, *value, seen, (from, to))
+                self.describe_arbitration(*axiom, *key, *reader, *value, seen, (from, to))
             }
         }
     }
 
-    fn arbitrated(
+    fn describe_arbitration(
         &self,
         axiom: Axiom,
         key: KeyId,
@@ -195,14 +207,14 @@ impl Words<'_> {
         seen: &SeenThrough,
         (from, to): (&str, &str),
     ) -> String {
-        let reader = self.transaction_at(reader);
+        let reader = self.name_transaction(reader);
         let how = match seen {
-            SeenThrough::Read(other) => format!("read {} from it", self.key(*other)),
+            SeenThrough::Read(other) => format!("read {} from it", self.key_text(*other)),
             SeenThrough::Session => "follows it in its session".to_owned(),
             SeenThrough::Causally(between) if between.is_empty() => "depends on it".to_owned(),
             SeenThrough::Causally(between) => {
                 let names: Vec<String> =
-                    between.iter().map(|&id| self.history.index(id).to_string()).collect();
+                    between.iter().map(|&id| self.history.operation_index(id).to_string()).collect();
                 format!("depends on it, by way of {}", names.join(", "))
             }
         };
@@ -210,93 +222,97 @@ impl Words<'_> {
             "{from} too wrote {key}, and {reader}, which {how}, read {value} from {key}, which {to} wrote: \
              {to} came later ({})",
             axiom.name(),
-            key = self.key(key),
-            value = self.value(value),
+            key = self.key_text(key),
+            value = self.value_text(value),
         )
     }
 
-    fn read(&self, read: ReadAt) -> String {
+    fn describe_read(&self, read: ReadAt) -> String {
         let micro = self.history.micros_of(read.transaction)[read.place];
-        let key = self.key(read.key);
+        let key = self.key_text(read.key);
         match micro.kind {
             MicroKind::ReadList => {
                 let list: Vec<&str> =
-                    self.history.list(micro.list()).iter().map(|&value| self.value(value)).collect();
-                format!("{} read ({}) from {key}", self.transaction_at(read.transaction), list.join(" "))
+                    self.history.list(micro.list()).iter().map(|&value| self.value_text(value)).collect();
+                format!("{} read ({}) from {key}", self.name_transaction(read.transaction), list.join(" "))
             }
             _ => {
-                let value = self.value(micro.value());
-                format!("{} read {value} from {key}", self.transaction_at(read.transaction))
+                let value = self.value_text(micro.value());
+                format!("{} read {value} from {key}", self.name_transaction(read.transaction))
             }
         }
     }
 
-    fn single(&self, evidence: &TransactionEvidence) -> String {
+    fn describe_single(&self, evidence: &TransactionEvidence) -> String {
         match evidence {
-            TransactionEvidence::Cycle(cycle) => self.cycle(cycle),
-            TransactionEvidence::Lemmas(lemmas) => self.lemmas(lemmas),
+            TransactionEvidence::Cycle(cycle) => self.describe_cycle(cycle),
+            TransactionEvidence::Lemmas(lemmas) => self.describe_lemmas(lemmas),
             TransactionEvidence::AbortedRead { read, value, writer } => format!(
                 "{}, but {}, which wrote {}, failed",
-                self.read(*read),
-                self.transaction_at(*writer),
-                self.value(*value)
+                self.describe_read(*read),
+                self.name_transaction(*writer),
+                self.value_text(*value)
             ),
             TransactionEvidence::IntermediateRead { read, value, writer } => format!(
                 "{}, but {} wrote {} only on its way: it wrote {} again",
-                self.read(*read),
-                self.transaction_at(*writer),
-                self.value(*value),
-                self.key(read.key)
+                self.describe_read(*read),
+                self.name_transaction(*writer),
+                self.value_text(*value),
+                self.key_text(read.key)
             ),
             TransactionEvidence::GarbageRead { read, value } => {
-                format!("{}, but nobody wrote {}", self.read(*read), self.value(*value))
+                format!("{}, but nobody wrote {}", self.describe_read(*read), self.value_text(*value))
             }
             TransactionEvidence::Internal { read, .. } => format!(
                 "{}, which is not what its own earlier operations on {} say: {}",
-                self.read(*read),
-                self.key(read.key),
-                transaction(self.history, read.transaction)
+                self.describe_read(*read),
+                self.key_text(read.key),
+                describe_transaction(self.history, read.transaction)
             ),
             TransactionEvidence::FutureRead { read, value, .. } => {
-                format!("{}, but wrote {} only later", self.read(*read), self.value(*value))
+                format!("{}, but wrote {} only later", self.describe_read(*read), self.value_text(*value))
             }
             TransactionEvidence::LostUpdate { key, version, transactions } => {
                 let names: Vec<String> =
-                    transactions.iter().map(|&id| self.history.index(id).to_string()).collect();
-                let version = version.map_or("nothing", |version| self.value(version));
+                    transactions.iter().map(|&id| self.history.operation_index(id).to_string()).collect();
+                let version = version.map_or("nothing", |version| self.value_text(version));
                 format!(
                     "the transactions at {} all read {version} from {key} and wrote it",
                     names.join(", "),
-                    key = self.key(*key)
+                    key = self.key_text(*key)
                 )
             }
             TransactionEvidence::DirtyUpdate { read, aborted, committed } => format!(
                 "{}: {} of {}, which failed, comes before {} of {}, which did not",
-                self.read(*read),
-                self.value(aborted.1),
-                self.transaction_at(aborted.0),
-                self.value(committed.1),
-                self.transaction_at(committed.0)
+                self.describe_read(*read),
+                self.value_text(aborted.1),
+                self.name_transaction(aborted.0),
+                self.value_text(committed.1),
+                self.name_transaction(committed.0)
             ),
             TransactionEvidence::DuplicateElement { read, value } => {
-                format!("{}, where {} is more than once", self.read(*read), self.value(*value))
+                format!("{}, where {} is more than once", self.describe_read(*read), self.value_text(*value))
             }
             TransactionEvidence::IncompatibleOrder { one, other } => {
-                format!("{}, but {}: neither is a prefix of the other", self.read(*one), self.read(*other))
+                format!(
+                    "{}, but {}: neither is a prefix of the other",
+                    self.describe_read(*one),
+                    self.describe_read(*other)
+                )
             }
             TransactionEvidence::AppendsOutOfOrder { read, writer, earlier, later } => format!(
                 "{}, but {} appended {} before {}",
-                self.read(*read),
-                self.transaction_at(*writer),
-                self.value(*earlier),
-                self.value(*later)
+                self.describe_read(*read),
+                self.name_transaction(*writer),
+                self.value_text(*earlier),
+                self.value_text(*later)
             ),
-            TransactionEvidence::CyclicVersions { key, steps } => self.cyclic_versions(*key, steps),
+            TransactionEvidence::CyclicVersions { key, steps } => self.describe_cyclic_versions(*key, steps),
         }
     }
 
-    fn cyclic_versions(&self, key: KeyId, steps: &[VersionStep]) -> String {
-        let name = |value: Option<ValueId>| value.map_or("nothing", |value| self.value(value));
+    fn describe_cyclic_versions(&self, key: KeyId, steps: &[VersionStep]) -> String {
+        let name = |value: Option<ValueId>| value.map_or("nothing", |value| self.value_text(value));
         let steps: Vec<String> = steps
             .iter()
             .map(|step| {
@@ -304,15 +320,15 @@ impl Words<'_> {
                     "{} before {} ({})",
                     name(step.earlier),
                     name(step.later),
-                    version_evidence(step.order)
+                    describe_version_evidence(step.order)
                 )
             })
             .collect();
-        format!("the versions of {} contradict one another: {}", self.key(key), steps.join(", "))
+        format!("the versions of {} contradict one another: {}", self.key_text(key), steps.join(", "))
     }
 }
 
-fn version_evidence(order: VersionEvidence) -> &'static str {
+fn describe_version_evidence(order: VersionEvidence) -> &'static str {
     match order {
         VersionEvidence::Listed => "a list shows both",
         VersionEvidence::Unlisted => "no list shows it",

@@ -5,11 +5,11 @@
 //! as petgraph's Tarjan does, end where a session is a long chain. For a graph that fits, this is the same graph in a type
 //! that everybody knows, and the reference that the engines' own components and cycles are tested against.
 
-use super::findings::Findings;
-use super::graph::Kinds;
-use super::graph::Step;
-use super::index::Index;
-use super::why::Explainer;
+use super::findings::AnomalyCollector;
+use super::graph::DependencyStep;
+use super::graph::EdgeKinds;
+use super::index::TransactionIndex;
+use super::why::EdgeExplainer;
 use super::{dependencies as edges, versions};
 use claims::{Assume, CycleFamily, DependencyReason, Limits, OrderExtent};
 use histories::{History, Id, KeyId, OpId};
@@ -41,28 +41,33 @@ pub fn dependencies(
     limits: &Limits<'_>,
 ) -> DiGraph<OpId, DependencyReason> {
     let mut graph = DiGraph::new();
-    let index = Index::new(history, limits);
-    let orders = versions::orders(&index, assume.of(history), &mut Findings::default(), limits);
-    let rows = edges::graph(&index, &orders, OrderExtent::Data, CycleFamily::G2, limits);
-    if limits.stopped() {
+    let index = TransactionIndex::new(history, limits);
+    let orders = versions::find_version_orders(
+        &index,
+        assume.applicable_to(history),
+        &mut AnomalyCollector::default(),
+        limits,
+    );
+    let rows = edges::build_dependency_graph(&index, &orders, OrderExtent::Data, CycleFamily::G2, limits);
+    if limits.stop_requested() {
         return graph;
     }
-    let committed: Vec<u32> = (0..rows.operations()).filter(|&op| index.committed(op)).collect();
+    let committed: Vec<u32> = (0..rows.operation_count()).filter(|&op| index.is_committed(op)).collect();
     let nodes: FxHashMap<u32, NodeIndex> =
         committed.iter().map(|&op| (op, graph.add_node(OpId::from_raw(op)))).collect();
-    let explainer = Explainer { index: &index, orders: &orders };
-    let data = Kinds::WW.and(Kinds::WR).and(Kinds::RW).and(Kinds::THROUGH);
+    let explainer = EdgeExplainer { index: &index, orders: &orders };
+    let data = EdgeKinds::WW.union(EdgeKinds::WR).union(EdgeKinds::RW).union(EdgeKinds::THROUGH);
     for &from in &committed {
-        for (to, kind, key) in reached(&rows, from, data) {
+        for (to, kind, key) in targets_through_helpers(&rows, from, data) {
             if let (Some(&node), true) = (nodes.get(&to), to != from) {
-                let why = explainer.dependency(Step { from, to, kind, key }).why;
+                let why = explainer.explain_dependency(DependencyStep { from, to, kind, key }).why;
                 graph.add_edge(nodes[&from], node, why);
             }
         }
     }
     if history.has_real_time() {
         let all: Vec<OpId> = committed.iter().map(|&op| OpId::from_raw(op)).collect();
-        add_order(history, &all, &nodes, &DependencyReason::RealTime, &mut graph);
+        add_interval_order(history, &all, &nodes, &DependencyReason::RealTime, &mut graph);
     }
     let mut by_session: FxHashMap<u32, Vec<OpId>> = FxHashMap::default();
     for id in committed.iter().map(|&op| OpId::from_raw(op)) {
@@ -71,19 +76,23 @@ pub fn dependencies(
     let mut sessions: Vec<(u32, Vec<OpId>)> = by_session.into_iter().collect();
     sessions.sort_unstable_by_key(|session| session.0);
     for (_, members) in &sessions {
-        add_order(history, members, &nodes, &DependencyReason::Session, &mut graph);
+        add_interval_order(history, members, &nodes, &DependencyReason::Session, &mut graph);
     }
     graph
 }
 
 /// Where the edges out of a transaction lead, through helpers; each with the kind that led out of it.
-fn reached(rows: &super::graph::Graph, from: u32, kinds: Kinds) -> Vec<(u32, Kinds, KeyId)> {
+fn targets_through_helpers(
+    rows: &super::graph::DependencyGraph,
+    from: u32,
+    kinds: EdgeKinds,
+) -> Vec<(u32, EdgeKinds, KeyId)> {
     let mut found = Vec::new();
-    let mut todo: Vec<(u32, Option<(Kinds, KeyId)>)> = vec![(from, None)];
+    let mut todo: Vec<(u32, Option<(EdgeKinds, KeyId)>)> = vec![(from, None)];
     let mut seen = vec![from];
     while let Some((vertex, led)) = todo.pop() {
         let mut cursor = 0;
-        while let Some((arc, next)) = rows.next(vertex, cursor, kinds) {
+        while let Some((arc, next)) = rows.next_arc(vertex, cursor, kinds) {
             cursor = next;
             let (kind, key) = led.unwrap_or((arc.kind, arc.key));
             if rows.is_operation(arc.to) {
@@ -99,7 +108,7 @@ fn reached(rows: &super::graph::Graph, from: u32, kinds: Kinds) -> Vec<(u32, Kin
 
 /// Adds the interval order of some transactions, which are in order of invocation: from each to those that begin after it
 /// completed and before anything that began after it completed has completed itself.
-fn add_order(
+fn add_interval_order(
     history: &History,
     members: &[OpId],
     nodes: &FxHashMap<u32, NodeIndex>,
@@ -129,7 +138,7 @@ fn add_order(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transactions::graph::{Components, Scope};
+    use crate::transactions::graph::{DependencyComponents, GraphScope};
     use histories::notation::parse;
 
     /// The engines' own components are those of petgraph on the exported graph, on shapes with every kind of edge.
@@ -151,16 +160,32 @@ mod tests {
                 .filter(|component| component.len() > 1)
                 .map(|component| component.into_iter().map(|node| graph[node].raw()).collect())
                 .collect();
-            let index = Index::new(&history, &limits);
-            let orders = versions::orders(&index, Assume::default(), &mut Findings::default(), &limits);
-            let rows = edges::graph(&index, &orders, OrderExtent::RealTime, CycleFamily::G2, &limits);
-            let kinds = Kinds(
-                Kinds::WW.0 | Kinds::WR.0 | Kinds::RW.0 | Kinds::TIME.0 | Kinds::SESSION.0 | Kinds::THROUGH.0,
+            let index = TransactionIndex::new(&history, &limits);
+            let orders = versions::find_version_orders(
+                &index,
+                Assume::default(),
+                &mut AnomalyCollector::default(),
+                &limits,
             );
-            let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-            let components = Components::find(&rows, scope, 0..rows.operations());
+            let rows = edges::build_dependency_graph(
+                &index,
+                &orders,
+                OrderExtent::RealTime,
+                CycleFamily::G2,
+                &limits,
+            );
+            let kinds = EdgeKinds(
+                EdgeKinds::WW.0
+                    | EdgeKinds::WR.0
+                    | EdgeKinds::RW.0
+                    | EdgeKinds::TIME.0
+                    | EdgeKinds::SESSION.0
+                    | EdgeKinds::THROUGH.0,
+            );
+            let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+            let components = DependencyComponents::find_from_roots(&rows, scope, 0..rows.operation_count());
             let mut by_number: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-            for op in (0..rows.operations()).filter(|&op| index.committed(op)) {
+            for op in (0..rows.operation_count()).filter(|&op| index.is_committed(op)) {
                 by_number.entry(components.number[op as usize]).or_default().push(op);
             }
             let mut ours: Vec<Vec<u32>> =

@@ -4,10 +4,14 @@ use claims::{Phenomenon, TransactionAnomaly, TransactionEvidence};
 
 /// Findings of one phenomenon as they come in: all counted, the first few kept.
 #[derive(Default)]
-pub(crate) struct Findings(Vec<TransactionAnomaly>);
+pub(crate) struct AnomalyCollector(Vec<TransactionAnomaly>);
 
-impl Findings {
-    pub(crate) fn add(&mut self, phenomenon: Phenomenon, evidence: impl FnOnce() -> TransactionEvidence) {
+impl AnomalyCollector {
+    pub(crate) fn record_finding(
+        &mut self,
+        phenomenon: Phenomenon,
+        evidence: impl FnOnce() -> TransactionEvidence,
+    ) {
         let place = self.0.iter().position(|anomaly| anomaly.phenomenon == phenomenon);
         let place = place.unwrap_or_else(|| {
             self.0.push(TransactionAnomaly { phenomenon, count: 0, examples: Vec::new() });
@@ -21,8 +25,8 @@ impl Findings {
     }
 
     /// Adds one that tells more than the others of its kind: it is kept before them.
-    pub(crate) fn add_first(&mut self, phenomenon: Phenomenon, evidence: TransactionEvidence) {
-        self.add(phenomenon, || evidence.clone());
+    pub(crate) fn record_finding_first(&mut self, phenomenon: Phenomenon, evidence: TransactionEvidence) {
+        self.record_finding(phenomenon, || evidence.clone());
         let anomaly = self.0.iter_mut().find(|anomaly| anomaly.phenomenon == phenomenon);
         let examples = &mut anomaly.expect("just added").examples;
         examples.retain(|known| *known != evidence);
@@ -31,7 +35,7 @@ impl Findings {
     }
 
     /// Adds findings of other phenomena.
-    pub(crate) fn append(&mut self, other: Findings) {
+    pub(crate) fn append(&mut self, other: AnomalyCollector) {
         self.0.extend(other.0);
     }
 

@@ -22,7 +22,7 @@ pub(crate) const UNKNOWN: u32 = u32::MAX - 1;
 
 /// What became of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
+pub(crate) enum TransactionState {
     /// It is no transaction, or it is one that may never have happened: nothing it wrote was read.
     Absent,
     /// It took effect: it said so, or what it wrote was read.
@@ -40,7 +40,7 @@ pub(crate) struct Touch {
 
 /// One version of a key.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Version {
+pub(crate) struct KeyVersion {
     pub value: ValueId,
     /// The operation that wrote it; [`NONE`] if nobody did, or more than one may have.
     pub op: u32,
@@ -50,14 +50,14 @@ pub(crate) struct Version {
     pub intermediate: bool,
 }
 
-impl Version {
+impl KeyVersion {
     /// Whether nobody wrote it.
-    pub(crate) fn garbage(&self) -> bool {
+    pub(crate) fn is_garbage(&self) -> bool {
         self.micro == NONE
     }
 
     /// Whether more than one may have written it.
-    pub(crate) fn ambiguous(&self) -> bool {
+    pub(crate) fn is_ambiguous(&self) -> bool {
         self.op == NONE && self.micro != NONE
     }
 }
@@ -71,7 +71,7 @@ pub(crate) enum KeyShape {
 
 /// One key: where its touches and versions are, and how many versions are in order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key {
+pub(crate) struct IndexedKey {
     pub shape: KeyShape,
     touches: (u32, u32),
     versions: (u32, u32),
@@ -92,12 +92,12 @@ pub(crate) struct Ambiguity {
     pub writer: OpId,
 }
 
-pub(crate) struct Index<'h> {
+pub(crate) struct TransactionIndex<'h> {
     pub history: &'h History,
-    pub states: Vec<State>,
-    pub keys: Vec<Key>,
+    pub states: Vec<TransactionState>,
+    pub keys: Vec<IndexedKey>,
     touches: Vec<Touch>,
-    versions: Vec<Version>,
+    versions: Vec<KeyVersion>,
     /// Of each micro-operation that read: the version. Of each that wrote: its own.
     pub version_of: Vec<u32>,
     pub ambiguities: Vec<Ambiguity>,
@@ -105,12 +105,12 @@ pub(crate) struct Index<'h> {
     pub mixed: Vec<KeyId>,
 }
 
-impl<'h> Index<'h> {
+impl<'h> TransactionIndex<'h> {
     /// If it was stopped there are no keys after some: then nothing in here is to be used.
     pub(crate) fn new(history: &'h History, limits: &Limits<'_>) -> Self {
-        let states = history.ids().map(|id| initial_state(history, id)).collect();
-        let (touches, starts) = by_key(history);
-        let mut index = Index {
+        let states = history.ids().map(|id| initial_transaction_state(history, id)).collect();
+        let (touches, starts) = sort_touches_by_key(history);
+        let mut index = TransactionIndex {
             history,
             states,
             keys: Vec::with_capacity(history.keys.len()),
@@ -120,9 +120,9 @@ impl<'h> Index<'h> {
             ambiguities: Vec::new(),
             mixed: Vec::new(),
         };
-        let mut scratch = Scratch { of_value: vec![0; history.values.len()] };
+        let mut scratch = ValueScratch { of_value: vec![0; history.values.len()] };
         for key in 0..history.keys.len() {
-            if limits.stopped() {
+            if limits.stop_requested() {
                 break;
             }
             index.add_key(KeyId::new(key), (starts[key], starts[key + 1]), &mut scratch);
@@ -130,15 +130,15 @@ impl<'h> Index<'h> {
         index
     }
 
-    pub(crate) fn micro(&self, at: u32) -> Micro {
+    pub(crate) fn micro_at(&self, at: u32) -> Micro {
         self.history.micros()[at as usize]
     }
 
-    pub(crate) fn op(&self, op: u32) -> OpId {
+    pub(crate) fn op_id(&self, op: u32) -> OpId {
         OpId::from_raw(op)
     }
 
-    pub(crate) fn key(&self, key: KeyId) -> &Key {
+    pub(crate) fn key(&self, key: KeyId) -> &IndexedKey {
         &self.keys[key.index()]
     }
 
@@ -153,22 +153,22 @@ impl<'h> Index<'h> {
     }
 
     /// The versions of a key after the initial one: version i is at i - 1.
-    pub(crate) fn versions(&self, key: KeyId) -> &[Version] {
+    pub(crate) fn versions(&self, key: KeyId) -> &[KeyVersion] {
         let (from, to) = self.keys[key.index()].versions;
         &self.versions[from as usize..to as usize]
     }
 
     /// The writer of a version, if it took effect and is known.
-    pub(crate) fn writer(&self, key: KeyId, version: u32) -> Option<u32> {
+    pub(crate) fn committed_writer(&self, key: KeyId, version: u32) -> Option<u32> {
         if version == 0 || version >= UNKNOWN {
             return None;
         }
         let op = self.versions(key)[version as usize - 1].op;
-        (op != NONE && self.states[op as usize] == State::Committed).then_some(op)
+        (op != NONE && self.states[op as usize] == TransactionState::Committed).then_some(op)
     }
 
     /// The value of a version; none of the initial one.
-    pub(crate) fn value(&self, key: KeyId, version: u32) -> Option<ValueId> {
+    pub(crate) fn value_of_version(&self, key: KeyId, version: u32) -> Option<ValueId> {
         (version != 0 && version < UNKNOWN).then(|| self.versions(key)[version as usize - 1].value)
     }
 
@@ -178,8 +178,8 @@ impl<'h> Index<'h> {
         self.key_ids().any(register)
     }
 
-    pub(crate) fn committed(&self, op: u32) -> bool {
-        self.states[op as usize] == State::Committed
+    pub(crate) fn is_committed(&self, op: u32) -> bool {
+        self.states[op as usize] == TransactionState::Committed
     }
 
     /// The version that a read returned, as others left it: of a list, without what the reader itself appended at
@@ -189,8 +189,8 @@ impl<'h> Index<'h> {
         if version >= UNKNOWN || !self.is_known_read(touch) {
             return None;
         }
-        let Key { shape, ordered, .. } = *self.key(key);
-        while self.writer(key, version) == Some(touch.op) {
+        let IndexedKey { shape, ordered, .. } = *self.key(key);
+        while self.committed_writer(key, version) == Some(touch.op) {
             if shape == KeyShape::Register || version > ordered {
                 return None;
             }
@@ -201,14 +201,14 @@ impl<'h> Index<'h> {
 
     /// Whether a micro-operation is a read whose result is known.
     pub(crate) fn is_known_read(&self, touch: Touch) -> bool {
-        is_read(self.micro(touch.micro)) && self.history.outcome(self.op(touch.op)) == Outcome::Ok
+        is_read(self.micro_at(touch.micro)) && self.history.outcome(self.op_id(touch.op)) == Outcome::Ok
     }
 
-    fn add_key(&mut self, key: KeyId, touches: (u32, u32), scratch: &mut Scratch) {
+    fn add_key(&mut self, key: KeyId, touches: (u32, u32), scratch: &mut ValueScratch) {
         let start = self.versions.len() as u32;
         let slice = touches.0 as usize..touches.1 as usize;
         let has = |kind: MicroKind| {
-            self.touches[slice.clone()].iter().any(|touch| self.micro(touch.micro).kind == kind)
+            self.touches[slice.clone()].iter().any(|touch| self.micro_at(touch.micro).kind == kind)
         };
         let (appends, writes) = (has(MicroKind::Append), has(MicroKind::Write));
         let list = appends || (!writes && has(MicroKind::ReadList));
@@ -218,7 +218,7 @@ impl<'h> Index<'h> {
             self.mixed.push(key);
         }
         let shape = if list { KeyShape::List } else { KeyShape::Register };
-        self.keys.push(Key {
+        self.keys.push(IndexedKey {
             shape,
             touches,
             versions: (start, start),
@@ -236,18 +236,18 @@ impl<'h> Index<'h> {
 
     fn is_read_as_one_value(&self, touches: std::ops::Range<usize>) -> bool {
         self.touches[touches].iter().any(|&touch| {
-            let micro = self.micro(touch.micro);
+            let micro = self.micro_at(touch.micro);
             micro.kind == MicroKind::Read && micro.value() != ValueId::NULL && self.is_known_read(touch)
         })
     }
 
-    fn add_register(&mut self, key: KeyId, scratch: &mut Scratch) {
+    fn add_register(&mut self, key: KeyId, scratch: &mut ValueScratch) {
         let (from, to) = self.keys[key.index()].touches;
         let start = self.versions.len();
         self.add_writes(key, MicroKind::Write, scratch);
         for at in from..to {
             let touch = self.touches[at as usize];
-            let micro = self.micro(touch.micro);
+            let micro = self.micro_at(touch.micro);
             if !self.is_known_read(touch) || micro.kind != MicroKind::Read {
                 continue;
             }
@@ -255,32 +255,32 @@ impl<'h> Index<'h> {
             // A written null cannot be told from the initial one; what nobody wrote is a version all the same.
             self.version_of[touch.micro as usize] = match (micro.value(), version) {
                 (ValueId::NULL, 0) => 0,
-                (value, 0) => self.add_garbage(start, value, scratch),
-                (_, version) if self.versions[start + version as usize - 1].ambiguous() => UNKNOWN,
+                (value, 0) => self.add_garbage_version(start, value, scratch),
+                (_, version) if self.versions[start + version as usize - 1].is_ambiguous() => UNKNOWN,
                 (_, version) => version,
             };
-            self.observe(start, version);
+            self.mark_observed(start, version);
         }
-        self.clear(start, scratch);
+        self.clear_values(start, scratch);
     }
 
-    fn add_garbage(&mut self, start: usize, value: ValueId, scratch: &mut Scratch) -> u32 {
-        self.versions.push(Version { value, op: NONE, micro: NONE, intermediate: false });
+    fn add_garbage_version(&mut self, start: usize, value: ValueId, scratch: &mut ValueScratch) -> u32 {
+        self.versions.push(KeyVersion { value, op: NONE, micro: NONE, intermediate: false });
         let version = (self.versions.len() - start) as u32;
         scratch.of_value[value.index()] = version;
         version
     }
 
     /// Adds a version for every write of a key, and leaves in `scratch` which value is which version.
-    fn add_writes(&mut self, key: KeyId, kind: MicroKind, scratch: &mut Scratch) {
+    fn add_writes(&mut self, key: KeyId, kind: MicroKind, scratch: &mut ValueScratch) {
         let (from, to) = self.keys[key.index()].touches;
         let start = self.versions.len();
         for at in from..to {
             let Touch { op, micro } = self.touches[at as usize];
-            if self.micro(micro).kind != kind || self.history.function(self.op(op)) != Function::TXN {
+            if self.micro_at(micro).kind != kind || self.history.function(self.op_id(op)) != Function::TXN {
                 continue;
             }
-            let value = self.micro(micro).value();
+            let value = self.micro_at(micro).value();
             if let Some(last) = self.versions[start..].last_mut().filter(|last| last.op == op) {
                 last.intermediate = true;
             }
@@ -294,43 +294,43 @@ impl<'h> Index<'h> {
                 self.versions[start + known as usize - 1].op = NONE;
             }
             if ambiguous {
-                self.ambiguities.push(Ambiguity { key, value, writer: self.op(op) });
+                self.ambiguities.push(Ambiguity { key, value, writer: self.op_id(op) });
             }
             self.version_of[micro as usize] = version;
             let op = if ambiguous { NONE } else { op };
-            self.versions.push(Version { value, op, micro, intermediate: false });
+            self.versions.push(KeyVersion { value, op, micro, intermediate: false });
         }
     }
 
     /// A write that was read took effect, whatever its client was told.
-    fn observe(&mut self, start: usize, version: u32) {
+    fn mark_observed(&mut self, start: usize, version: u32) {
         if version == 0 || version >= UNKNOWN {
             return;
         }
         let op = self.versions[start + version as usize - 1].op;
-        if op != NONE && self.states[op as usize] == State::Absent {
-            self.states[op as usize] = State::Committed;
+        if op != NONE && self.states[op as usize] == TransactionState::Absent {
+            self.states[op as usize] = TransactionState::Committed;
         }
     }
 
-    fn clear(&mut self, start: usize, scratch: &mut Scratch) {
+    fn clear_values(&mut self, start: usize, scratch: &mut ValueScratch) {
         for version in &self.versions[start..] {
             scratch.of_value[version.value.index()] = 0;
         }
     }
 
-    fn add_list(&mut self, key: KeyId, scratch: &mut Scratch) {
+    fn add_list(&mut self, key: KeyId, scratch: &mut ValueScratch) {
         let start = self.versions.len();
         self.add_writes(key, MicroKind::Append, scratch);
-        let order = self.longest_read(key);
-        self.put_in_order(key, start, &order, scratch);
+        let order = self.longest_list_read(key);
+        self.order_versions(key, start, &order, scratch);
         let (from, to) = self.keys[key.index()].touches;
         let lists = self.history.lists();
         let plain = order == lists.trunk(key);
         self.keys[key.index()].on_trunk = plain;
         for at in from..to {
             let touch = self.touches[at as usize];
-            let micro = self.micro(touch.micro);
+            let micro = self.micro_at(touch.micro);
             if !self.is_known_read(touch) {
                 continue;
             }
@@ -343,15 +343,15 @@ impl<'h> Index<'h> {
                 _ => UNKNOWN,
             };
         }
-        self.clear(start, scratch);
+        self.clear_values(start, scratch);
     }
 
     /// The longest list that was read of a key, the first one where several are, each element once.
-    fn longest_read(&self, key: KeyId) -> Vec<ValueId> {
+    fn longest_list_read(&self, key: KeyId) -> Vec<ValueId> {
         let lists = self.history.lists();
         let mut longest: &[ValueId] = &[];
         for &touch in self.touches(key) {
-            let micro = self.micro(touch.micro);
+            let micro = self.micro_at(touch.micro);
             if micro.kind == MicroKind::ReadList && self.is_known_read(touch) {
                 let list = lists.get(micro.list());
                 if list.len() > longest.len() {
@@ -364,11 +364,11 @@ impl<'h> Index<'h> {
     }
 
     /// Moves the versions of a key into the order of a list: those of the list, then the others.
-    fn put_in_order(&mut self, key: KeyId, start: usize, order: &[ValueId], scratch: &mut Scratch) {
+    fn order_versions(&mut self, key: KeyId, start: usize, order: &[ValueId], scratch: &mut ValueScratch) {
         let written = self.versions.split_off(start);
         for &value in order {
             let version = match scratch.of_value[value.index()] {
-                0 => Version { value, op: NONE, micro: NONE, intermediate: false },
+                0 => KeyVersion { value, op: NONE, micro: NONE, intermediate: false },
                 version => written[version as usize - 1],
             };
             self.versions.push(version);
@@ -381,7 +381,7 @@ impl<'h> Index<'h> {
             scratch.of_value[value.index()] = i as u32 + 1;
         }
         self.keys[key.index()].ordered = order.len() as u32;
-        let mut rest: Vec<Version> = Vec::new();
+        let mut rest: Vec<KeyVersion> = Vec::new();
         for version in written {
             match scratch.of_value[version.value.index()] {
                 0 => rest.push(version),
@@ -395,13 +395,19 @@ impl<'h> Index<'h> {
             scratch.of_value[version.value.index()] = place;
         }
         for place in 1..=order.len() {
-            self.observe(start, place as u32);
+            self.mark_observed(start, place as u32);
         }
         self.keys[key.index()].strays = order.len() as u32;
     }
 
     /// The version that a list shows which is no prefix of the longest: that of its last element.
-    fn version_of_stray(&mut self, key: KeyId, start: usize, micro: Micro, scratch: &mut Scratch) -> u32 {
+    fn version_of_stray(
+        &mut self,
+        key: KeyId,
+        start: usize,
+        micro: Micro,
+        scratch: &mut ValueScratch,
+    ) -> u32 {
         let history = self.history;
         let list = history.list(micro.list());
         let mut last = 0;
@@ -411,13 +417,13 @@ impl<'h> Index<'h> {
             if version > self.keys[key.index()].strays {
                 last = self.make_stray(key, start, version, scratch);
             }
-            self.observe(start, last);
+            self.mark_observed(start, last);
         }
         last
     }
 
     /// Notes that a version without a place in the order was read after all: swaps it to the front of those.
-    fn make_stray(&mut self, key: KeyId, start: usize, version: u32, scratch: &mut Scratch) -> u32 {
+    fn make_stray(&mut self, key: KeyId, start: usize, version: u32, scratch: &mut ValueScratch) -> u32 {
         self.keys[key.index()].strays += 1;
         let place = self.keys[key.index()].strays;
         self.versions.swap(start + place as usize - 1, start + version as usize - 1);
@@ -431,7 +437,7 @@ impl<'h> Index<'h> {
 }
 
 /// Dense tables over values, zero outside of use.
-struct Scratch {
+struct ValueScratch {
     of_value: Vec<u32>,
 }
 
@@ -439,16 +445,16 @@ pub(crate) fn is_read(micro: Micro) -> bool {
     matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
-pub(crate) fn initial_state(history: &History, id: OpId) -> State {
+pub(crate) fn initial_transaction_state(history: &History, id: OpId) -> TransactionState {
     match (history.function(id), history.outcome(id)) {
-        (Function::TXN, Outcome::Ok) => State::Committed,
-        (Function::TXN, Outcome::Fail) => State::Aborted,
-        _ => State::Absent,
+        (Function::TXN, Outcome::Ok) => TransactionState::Committed,
+        (Function::TXN, Outcome::Fail) => TransactionState::Aborted,
+        _ => TransactionState::Absent,
     }
 }
 
 /// All micro-operations of transactions sorted by key, and where each key's begin.
-fn by_key(history: &History) -> (Vec<Touch>, Vec<u32>) {
+fn sort_touches_by_key(history: &History) -> (Vec<Touch>, Vec<u32>) {
     let mut starts = vec![0u32; history.keys.len() + 1];
     for id in history.ids() {
         for micro in history.micros_of(id) {

@@ -39,7 +39,7 @@ mod witness;
 
 pub use analysis::{Judgement, TransactionAnalysis, TransactionOptions, analyze};
 pub use export::dependencies;
-pub use why::shape;
+pub use why::cycle_shape;
 
 use claims::IsolationLevel;
 
@@ -71,7 +71,7 @@ pub(crate) fn is_decided_through_others(level: IsolationLevel) -> bool {
 }
 
 /// The engine that decides a level, as reports name it.
-pub(crate) fn method(level: IsolationLevel) -> &'static str {
+pub(crate) fn isolation_method(level: IsolationLevel) -> &'static str {
     match level {
         IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal => {
             "commit-order"

@@ -12,7 +12,7 @@
 //! Cost: with the usual few transactions that overlap, about one step a transaction; at worst exponential, up to [`STEPS_MIN`] steps, and
 //! [`STEPS_EACH`] more for each transaction.
 
-use super::index::Index;
+use super::index::TransactionIndex;
 use claims::{Limits, OrderExtent, TransactionPoint};
 use histories::{History, Id, KeyId, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -29,32 +29,32 @@ const SEEN_MAX: usize = 1 << 20;
 
 /// Beginnings and commits of all committed transactions in an order that explains their reads and extends what it must; none
 /// if none was found.
-pub(super) fn snapshots_of_registers(
-    index: &Index<'_>,
+pub(super) fn find_register_snapshots(
+    index: &TransactionIndex<'_>,
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> Option<Vec<TransactionPoint>> {
-    let mut search = Search::new(index, extent, false);
-    search.run(limits).then_some(search.points)
+    let mut search = PlacementSearch::new(index, extent, false);
+    search.place_all(limits).then_some(search.points)
 }
 
 /// All committed transactions in a serial order that explains their reads by what they returned, whoever wrote it; none if none
 /// was found. For histories in which values were written more than once, so that reads do not tell their writers.
-pub(super) fn serial_order_by_values(
-    index: &Index<'_>,
+pub(super) fn find_serial_order_by_values(
+    index: &TransactionIndex<'_>,
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> Option<Vec<OpId>> {
-    let mut search = Search::new(index, extent, true);
+    let mut search = PlacementSearch::new(index, extent, true);
     let commits = |point: &TransactionPoint| match point {
         TransactionPoint::Commit(id) => Some(*id),
         TransactionPoint::Begin(_) => None,
     };
-    search.run(limits).then(|| search.points.iter().filter_map(commits).collect())
+    search.place_all(limits).then(|| search.points.iter().filter_map(commits).collect())
 }
 
 /// A transaction as the search sees it.
-struct Placed {
+struct PlaceableTransaction {
     id: OpId,
     /// What it read of others.
     reads: Vec<(KeyId, ValueId)>,
@@ -65,35 +65,35 @@ struct Placed {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
+enum PlacementStatus {
     Waiting,
     Begun,
     Committed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum PlacementStep {
     Begin(u32),
     Commit(u32),
     /// Both at once.
     Whole(u32),
 }
 
-struct Frame {
-    steps: Vec<Step>,
+struct PlacementFrame {
+    steps: Vec<PlacementStep>,
     next: usize,
     /// What the registers held that the step overwrote.
     overwritten: Vec<(KeyId, ValueId)>,
 }
 
-struct Search<'a> {
+struct PlacementSearch<'a> {
     history: &'a History,
     extent: OrderExtent,
     /// Whether each transaction happens at one moment.
     serial: bool,
     /// In order of completion.
-    all: Vec<Placed>,
-    status: Vec<Status>,
+    all: Vec<PlaceableTransaction>,
+    status: Vec<PlacementStatus>,
     /// The first that is not committed.
     first: usize,
     holds: FxHashMap<KeyId, ValueId>,
@@ -101,12 +101,13 @@ struct Search<'a> {
     seen: FxHashSet<u64>,
 }
 
-impl<'a> Search<'a> {
-    fn new(index: &Index<'a>, extent: OrderExtent, serial: bool) -> Self {
+impl<'a> PlacementSearch<'a> {
+    fn new(index: &TransactionIndex<'a>, extent: OrderExtent, serial: bool) -> Self {
         let history = index.history;
-        let mut ids: Vec<OpId> = history.ids().filter(|id| index.committed(id.raw())).collect();
+        let mut ids: Vec<OpId> = history.ids().filter(|id| index.is_committed(id.raw())).collect();
         ids.sort_by_key(|&id| (history.operation(id).completed, id));
-        let mut all: Vec<Placed> = ids.iter().map(|&id| placed(history, id)).collect();
+        let mut all: Vec<PlaceableTransaction> =
+            ids.iter().map(|&id| placeable_transaction(history, id)).collect();
         if extent == OrderExtent::Session {
             let mut of_session: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
             for (at, &id) in ids.iter().enumerate() {
@@ -124,7 +125,7 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let status = vec![Status::Waiting; all.len()];
+        let status = vec![PlacementStatus::Waiting; all.len()];
         Self {
             history,
             extent,
@@ -139,8 +140,9 @@ impl<'a> Search<'a> {
     }
 
     /// Places all; whether that was possible.
-    fn run(&mut self, limits: &Limits<'_>) -> bool {
-        let mut frames = vec![Frame { steps: self.steps(), next: 0, overwritten: Vec::new() }];
+    fn place_all(&mut self, limits: &Limits<'_>) -> bool {
+        let mut frames =
+            vec![PlacementFrame { steps: self.possible_steps(), next: 0, overwritten: Vec::new() }];
         let mut left = (STEPS_MIN + STEPS_EACH * self.all.len() as u64).min(limits.steps);
         while let Some(frame) = frames.last_mut() {
             if self.first == self.all.len() {
@@ -151,39 +153,41 @@ impl<'a> Search<'a> {
                 if let Some(before) = frames.last_mut() {
                     let (step, overwritten) =
                         (before.steps[before.next - 1], std::mem::take(&mut before.overwritten));
-                    self.take_back(step, overwritten);
+                    self.undo_step(step, overwritten);
                 }
                 continue;
             };
             frame.next += 1;
-            if left == 0 || (left & 0xff == 0 && limits.stopped()) {
+            if left == 0 || (left & 0xff == 0 && limits.stop_requested()) {
                 return false;
             }
             left -= 1;
-            frame.overwritten = self.take(step);
-            let new = self.seen.len() >= SEEN_MAX || self.seen.insert(self.fingerprint());
+            frame.overwritten = self.apply_step(step);
+            let new = self.seen.len() >= SEEN_MAX || self.seen.insert(self.state_fingerprint());
             if new {
-                let steps = self.steps();
-                frames.push(Frame { steps, next: 0, overwritten: Vec::new() });
+                let steps = self.possible_steps();
+                frames.push(PlacementFrame { steps, next: 0, overwritten: Vec::new() });
             } else {
                 let overwritten = std::mem::take(&mut frame.overwritten);
-                self.take_back(step, overwritten);
+                self.undo_step(step, overwritten);
             }
         }
         false
     }
 
     /// What can be done here, what is likeliest first.
-    fn steps(&self) -> Vec<Step> {
+    fn possible_steps(&self) -> Vec<PlacementStep> {
         let (mut whole, mut commits, mut begins) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = 0;
-        let deadline = self.deadline();
+        let deadline = self.begin_deadline();
         for at in self.first..self.all.len() {
             match self.status[at] {
-                Status::Committed => {}
-                Status::Begun if self.may_commit(at) => commits.push(Step::Commit(at as u32)),
-                Status::Begun => {}
-                Status::Waiting => {
+                PlacementStatus::Committed => {}
+                PlacementStatus::Begun if self.may_commit(at) => {
+                    commits.push(PlacementStep::Commit(at as u32))
+                }
+                PlacementStatus::Begun => {}
+                PlacementStatus::Waiting => {
                     waiting += 1;
                     if waiting > WINDOW {
                         break;
@@ -192,13 +196,13 @@ impl<'a> Search<'a> {
                         continue;
                     }
                     if self.all[at].writes.is_empty() {
-                        return vec![Step::Whole(at as u32)];
+                        return vec![PlacementStep::Whole(at as u32)];
                     }
                     if self.may_commit(at) {
-                        whole.push(Step::Whole(at as u32));
+                        whole.push(PlacementStep::Whole(at as u32));
                     }
                     if !self.serial {
-                        begins.push(Step::Begin(at as u32));
+                        begins.push(PlacementStep::Begin(at as u32));
                     }
                 }
             }
@@ -207,9 +211,9 @@ impl<'a> Search<'a> {
     }
 
     /// Nothing that was invoked after this moment may begin yet: something completed before that is not committed.
-    fn deadline(&self) -> u32 {
+    fn begin_deadline(&self) -> u32 {
         let open = self.all[self.first..].iter().zip(&self.status[self.first..]);
-        let open = open.filter(|(_, status)| **status != Status::Committed);
+        let open = open.filter(|(_, status)| **status != PlacementStatus::Committed);
         // In order of completion, so the first tells.
         open.map(|(one, _)| self.history.operation(one.id).completed).next().unwrap_or(NEVER)
     }
@@ -219,7 +223,7 @@ impl<'a> Search<'a> {
         let in_time = match self.extent {
             OrderExtent::Data => true,
             OrderExtent::Session => {
-                one.before.iter().all(|&other| self.status[other as usize] == Status::Committed)
+                one.before.iter().all(|&other| self.status[other as usize] == PlacementStatus::Committed)
             }
             OrderExtent::RealTime => self.history.operation(one.id).invoked < deadline,
         };
@@ -233,49 +237,52 @@ impl<'a> Search<'a> {
         let end = (self.first + 4 * WINDOW).min(self.all.len());
         (self.first..end).all(|other| {
             other == at
-                || self.status[other] != Status::Begun
+                || self.status[other] != PlacementStatus::Begun
                 || self.all[other].writes.iter().all(|(key, _)| writes.iter().all(|own| own.0 != *key))
         })
     }
 
-    fn take(&mut self, step: Step) -> Vec<(KeyId, ValueId)> {
-        let (Step::Begin(at) | Step::Commit(at) | Step::Whole(at)) = step;
+    fn apply_step(&mut self, step: PlacementStep) -> Vec<(KeyId, ValueId)> {
+        let (PlacementStep::Begin(at) | PlacementStep::Commit(at) | PlacementStep::Whole(at)) = step;
         let at = at as usize;
         let id = self.all[at].id;
-        if step != Step::Commit(at as u32) {
-            self.status[at] = Status::Begun;
+        if step != PlacementStep::Commit(at as u32) {
+            self.status[at] = PlacementStatus::Begun;
             self.points.push(TransactionPoint::Begin(id));
         }
         let mut overwritten = Vec::new();
-        if step != Step::Begin(at as u32) {
-            self.status[at] = Status::Committed;
+        if step != PlacementStep::Begin(at as u32) {
+            self.status[at] = PlacementStatus::Committed;
             self.points.push(TransactionPoint::Commit(id));
             for &(key, value) in &self.all[at].writes {
                 overwritten.push((key, self.holds.insert(key, value).unwrap_or(ValueId::NULL)));
             }
-            while self.status.get(self.first) == Some(&Status::Committed) {
+            while self.status.get(self.first) == Some(&PlacementStatus::Committed) {
                 self.first += 1;
             }
         }
         overwritten
     }
 
-    fn take_back(&mut self, step: Step, overwritten: Vec<(KeyId, ValueId)>) {
-        let (Step::Begin(at) | Step::Commit(at) | Step::Whole(at)) = step;
+    fn undo_step(&mut self, step: PlacementStep, overwritten: Vec<(KeyId, ValueId)>) {
+        let (PlacementStep::Begin(at) | PlacementStep::Commit(at) | PlacementStep::Whole(at)) = step;
         for (key, value) in overwritten.into_iter().rev() {
             self.holds.insert(key, value);
         }
         self.points.pop();
-        if matches!(step, Step::Whole(_)) {
+        if matches!(step, PlacementStep::Whole(_)) {
             self.points.pop();
         }
-        self.status[at as usize] =
-            if matches!(step, Step::Commit(_)) { Status::Begun } else { Status::Waiting };
+        self.status[at as usize] = if matches!(step, PlacementStep::Commit(_)) {
+            PlacementStatus::Begun
+        } else {
+            PlacementStatus::Waiting
+        };
         self.first = self.first.min(at as usize);
     }
 
     /// The place, told by what is committed or begun near the front and what the registers hold that these wrote.
-    fn fingerprint(&self) -> u64 {
+    fn state_fingerprint(&self) -> u64 {
         let mut hash = rustc_hash::FxBuildHasher.build_hasher();
         hash.write_usize(self.first);
         let end = (self.first + 4 * WINDOW).min(self.all.len());
@@ -295,7 +302,7 @@ impl<'a> Search<'a> {
     }
 }
 
-fn placed(history: &History, id: OpId) -> Placed {
+fn placeable_transaction(history: &History, id: OpId) -> PlaceableTransaction {
     let known = history.outcome(id) == Outcome::Ok;
     let mut reads: Vec<(KeyId, ValueId)> = Vec::new();
     let mut writes: Vec<(KeyId, ValueId)> = Vec::new();
@@ -308,5 +315,5 @@ fn placed(history: &History, id: OpId) -> Placed {
             _ => {}
         }
     }
-    Placed { id, reads, writes, before: Vec::new() }
+    PlaceableTransaction { id, reads, writes, before: Vec::new() }
 }

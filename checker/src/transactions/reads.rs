@@ -6,88 +6,93 @@
 //! with a prefix is wrong with the longest list, at a place, and a read shows it if it is long enough. So per
 //! key each *place* is judged once, and each read compared with the first bad one.
 
-use super::findings::Findings;
-use super::index::{Index, KeyShape, NONE, State, Touch, UNKNOWN, is_read};
+use super::findings::AnomalyCollector;
+use super::index::{KeyShape, NONE, Touch, TransactionIndex, TransactionState, UNKNOWN, is_read};
 use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Id, KeyId, MicroKind, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Finds what reads and updates of single keys show.
-pub(crate) fn find(index: &Index<'_>, findings: &mut Findings, limits: &Limits<'_>) {
+pub(crate) fn find_read_anomalies(
+    index: &TransactionIndex<'_>,
+    findings: &mut AnomalyCollector,
+    limits: &Limits<'_>,
+) {
     // Of a key that is both a list and a register nothing can be said.
     let plain = index.key_ids().filter(|key| index.mixed.binary_search(key).is_err());
-    for key in plain.take_while(|_| !limits.stopped()) {
+    for key in plain.take_while(|_| !limits.stop_requested()) {
         match index.key(key).shape {
-            KeyShape::List => list_key(index, key, findings),
-            KeyShape::Register => register_key(index, key, findings),
+            KeyShape::List => check_list_key(index, key, findings),
+            KeyShape::Register => check_register_key(index, key, findings),
         }
-        intermediate_reads(index, key, findings);
-        lost_updates(index, key, findings);
+        find_intermediate_reads(index, key, findings);
+        find_lost_updates(index, key, findings);
     }
 }
 
-pub(crate) fn read_at(index: &Index<'_>, touch: Touch, key: KeyId) -> ReadAt {
-    let transaction = index.op(touch.op);
+pub(crate) fn read_at(index: &TransactionIndex<'_>, touch: Touch, key: KeyId) -> ReadAt {
+    let transaction = index.op_id(touch.op);
     let histories::Argument::Micros(range) = index.history.argument(transaction) else {
         unreachable!("only transactions have micro-operations")
     };
     ReadAt { transaction, place: touch.micro as usize - range.start, key }
 }
 
-fn known_reads<'a>(index: &'a Index<'_>, key: KeyId) -> impl Iterator<Item = Touch> + 'a {
+fn known_reads<'a>(index: &'a TransactionIndex<'_>, key: KeyId) -> impl Iterator<Item = Touch> + 'a {
     index.touches(key).iter().copied().filter(|&touch| index.is_known_read(touch))
 }
 
-fn register_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+fn check_register_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut AnomalyCollector) {
     for touch in known_reads(index, key) {
         let version = index.version_of[touch.micro as usize];
-        let micro = index.micro(touch.micro);
+        let micro = index.micro_at(touch.micro);
         let garbage = match micro.kind {
             MicroKind::ReadList => index.history.list(micro.list()).first().copied(),
             _ if version == 0 || version >= UNKNOWN => None,
             _ => {
                 let written = index.versions(key)[version as usize - 1];
-                aborted_read(index, touch, key, written.op, written.value, findings);
-                written.garbage().then_some(written.value)
+                record_aborted_read(index, touch, key, written.op, written.value, findings);
+                written.is_garbage().then_some(written.value)
             }
         };
         if let Some(value) = garbage {
             let read = read_at(index, touch, key);
-            findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead { read, value });
+            findings
+                .record_finding(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead { read, value });
         }
     }
 }
 
-fn aborted_read(
-    index: &Index<'_>,
+fn record_aborted_read(
+    index: &TransactionIndex<'_>,
     touch: Touch,
     key: KeyId,
     writer: u32,
     value: ValueId,
-    findings: &mut Findings,
+    findings: &mut AnomalyCollector,
 ) {
-    if writer != NONE && index.states[writer as usize] == State::Aborted {
-        findings.add(Phenomenon::G1a, || TransactionEvidence::AbortedRead {
+    if writer != NONE && index.states[writer as usize] == TransactionState::Aborted {
+        findings.record_finding(Phenomenon::G1a, || TransactionEvidence::AbortedRead {
             read: read_at(index, touch, key),
             value,
-            writer: index.op(writer),
+            writer: index.op_id(writer),
         });
     }
 }
 
 /// The first places of a key's order that show something wrong, as lengths of reads that show it.
-struct Places {
+struct SuspectPlaces {
     aborted: Option<usize>,
     garbage: Option<usize>,
     /// A committed element after an aborted one: (aborted, committed).
     dirty: Option<(usize, usize)>,
 }
 
-fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
-    let places = places(index, key);
-    let longest = longest_read(index, key);
+fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut AnomalyCollector) {
+    let places = find_suspect_places(index, key);
+    let longest = longest_known_read(index, key);
     for touch in known_reads(index, key) {
-        let micro = index.micro(touch.micro);
+        let micro = index.micro_at(touch.micro);
         if micro.kind == MicroKind::Read {
             // Nothing, or one value, of which it is unclear what it says of a list: such keys are `mixed`.
             continue;
@@ -96,40 +101,49 @@ fn list_key(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         let lists = index.history.lists();
         let on_trunk = index.key(key).on_trunk && lists.is_prefix(micro.list());
         if on_trunk {
-            prefix_read(index, touch, key, list.len(), &places, findings);
+            check_prefix_read(index, touch, key, list.len(), &places, findings);
         } else {
-            stray_read(index, touch, key, findings);
+            check_stray_read(index, touch, key, findings);
         }
         let Some(longest) = longest else { continue };
-        let whole = index.history.list(index.micro(longest.micro).list());
+        let whole = index.history.list(index.micro_at(longest.micro).list());
         if !on_trunk && !whole.starts_with(list) {
-            findings.add(Phenomenon::IncompatibleOrder, || TransactionEvidence::IncompatibleOrder {
-                one: read_at(index, touch, key),
-                other: read_at(index, longest, key),
+            findings.record_finding(Phenomenon::IncompatibleOrder, || {
+                TransactionEvidence::IncompatibleOrder {
+                    one: read_at(index, touch, key),
+                    other: read_at(index, longest, key),
+                }
             });
         }
     }
-    dirty_update(index, key, &places, longest, findings);
+    record_dirty_update(index, key, &places, longest, findings);
     if let Some(longest) = longest {
-        own_order(index, key, longest, findings);
+        check_append_order(index, key, longest, findings);
     }
 }
 
 /// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
-fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findings) {
+fn check_append_order(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    longest: Touch,
+    findings: &mut AnomalyCollector,
+) {
     let ordered = index.key(key).ordered;
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
         let version = |touch: &Touch| index.version_of[touch.micro as usize];
-        let appends = group.iter().filter(|touch| index.micro(touch.micro).kind == MicroKind::Append);
+        let appends = group.iter().filter(|touch| index.micro_at(touch.micro).kind == MicroKind::Append);
         let mut greatest: Option<Touch> = None;
         for &append in appends {
             let shown = version(&append) <= ordered;
             if let Some(before) = greatest.filter(|before| shown && version(before) > version(&append)) {
-                findings.add(Phenomenon::IncompatibleOrder, || TransactionEvidence::AppendsOutOfOrder {
-                    read: read_at(index, longest, key),
-                    writer: index.op(append.op),
-                    earlier: index.micro(before.micro).value(),
-                    later: index.micro(append.micro).value(),
+                findings.record_finding(Phenomenon::IncompatibleOrder, || {
+                    TransactionEvidence::AppendsOutOfOrder {
+                        read: read_at(index, longest, key),
+                        writer: index.op_id(append.op),
+                        earlier: index.micro_at(before.micro).value(),
+                        later: index.micro_at(append.micro).value(),
+                    }
                 });
                 break;
             }
@@ -140,50 +154,53 @@ fn own_order(index: &Index<'_>, key: KeyId, longest: Touch, findings: &mut Findi
     }
 }
 
-fn longest_read(index: &Index<'_>, key: KeyId) -> Option<Touch> {
-    let lists = known_reads(index, key).filter(|touch| index.micro(touch.micro).kind == MicroKind::ReadList);
-    let len = |touch: &Touch| index.history.list(index.micro(touch.micro).list()).len();
+fn longest_known_read(index: &TransactionIndex<'_>, key: KeyId) -> Option<Touch> {
+    let lists =
+        known_reads(index, key).filter(|touch| index.micro_at(touch.micro).kind == MicroKind::ReadList);
+    let len = |touch: &Touch| index.history.list(index.micro_at(touch.micro).list()).len();
     lists.reduce(|best, touch| if len(&touch) > len(&best) { touch } else { best })
 }
 
-fn places(index: &Index<'_>, key: KeyId) -> Places {
-    let mut places = Places { aborted: None, garbage: None, dirty: None };
+fn find_suspect_places(index: &TransactionIndex<'_>, key: KeyId) -> SuspectPlaces {
+    let mut places = SuspectPlaces { aborted: None, garbage: None, dirty: None };
     let mut last_aborted = None;
     for (at, version) in index.versions(key)[..index.key(key).ordered as usize].iter().enumerate() {
         if version.op == NONE {
             // Written by more than one: not garbage, but nobody can be named.
-            places.garbage = places.garbage.or(version.garbage().then_some(at));
+            places.garbage = places.garbage.or(version.is_garbage().then_some(at));
             continue;
         }
         match index.states[version.op as usize] {
-            State::Aborted => {
+            TransactionState::Aborted => {
                 places.aborted = places.aborted.or(Some(at));
                 last_aborted = Some(at);
             }
-            State::Committed if index.history.outcome(index.op(version.op)) == histories::Outcome::Ok => {
+            TransactionState::Committed
+                if index.history.outcome(index.op_id(version.op)) == histories::Outcome::Ok =>
+            {
                 places.dirty = places.dirty.or(last_aborted.map(|aborted| (aborted, at)));
             }
-            State::Committed | State::Absent => {}
+            TransactionState::Committed | TransactionState::Absent => {}
         }
     }
     places
 }
 
-fn prefix_read(
-    index: &Index<'_>,
+fn check_prefix_read(
+    index: &TransactionIndex<'_>,
     touch: Touch,
     key: KeyId,
     len: usize,
-    places: &Places,
-    findings: &mut Findings,
+    places: &SuspectPlaces,
+    findings: &mut AnomalyCollector,
 ) {
     let versions = index.versions(key);
     if let Some(at) = places.aborted.filter(|&at| at < len) {
-        aborted_read(index, touch, key, versions[at].op, versions[at].value, findings);
+        record_aborted_read(index, touch, key, versions[at].op, versions[at].value, findings);
     }
     if let Some(at) = places.garbage.filter(|&at| at < len) {
         let read = read_at(index, touch, key);
-        findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
+        findings.record_finding(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
             read,
             value: versions[at].value,
         });
@@ -191,8 +208,8 @@ fn prefix_read(
 }
 
 /// A read that is no prefix of the key's order: element by element.
-fn stray_read(index: &Index<'_>, touch: Touch, key: KeyId, findings: &mut Findings) {
-    let list = index.history.list(index.micro(touch.micro).list());
+fn check_stray_read(index: &TransactionIndex<'_>, touch: Touch, key: KeyId, findings: &mut AnomalyCollector) {
+    let list = index.history.list(index.micro_at(touch.micro).list());
     let versions: FxHashMap<ValueId, usize> =
         index.versions(key).iter().enumerate().rev().map(|(at, version)| (version.value, at)).collect();
     let mut seen = FxHashSet::default();
@@ -201,47 +218,46 @@ fn stray_read(index: &Index<'_>, touch: Touch, key: KeyId, findings: &mut Findin
         let read = || read_at(index, touch, key);
         if !seen.insert(value) && !duplicate {
             duplicate = true;
-            findings.add(Phenomenon::DuplicateElements, || TransactionEvidence::DuplicateElement {
-                read: read(),
-                value,
+            findings.record_finding(Phenomenon::DuplicateElements, || {
+                TransactionEvidence::DuplicateElement { read: read(), value }
             });
         }
         let written = versions.get(&value).map(|&at| index.versions(key)[at]);
-        let Some(written) = written.filter(|written| !written.garbage()) else {
+        let Some(written) = written.filter(|written| !written.is_garbage()) else {
             if !garbage {
                 garbage = true;
-                findings.add(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
+                findings.record_finding(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
                     read: read(),
                     value,
                 });
             }
             continue;
         };
-        if written.op != NONE && index.states[written.op as usize] == State::Aborted && !aborted {
+        if written.op != NONE && index.states[written.op as usize] == TransactionState::Aborted && !aborted {
             aborted = true;
-            aborted_read(index, touch, key, written.op, value, findings);
+            record_aborted_read(index, touch, key, written.op, value, findings);
         }
     }
 }
 
-fn dirty_update(
-    index: &Index<'_>,
+fn record_dirty_update(
+    index: &TransactionIndex<'_>,
     key: KeyId,
-    places: &Places,
+    places: &SuspectPlaces,
     longest: Option<Touch>,
-    findings: &mut Findings,
+    findings: &mut AnomalyCollector,
 ) {
     let (Some((aborted, committed)), Some(longest)) = (places.dirty, longest) else { return };
     let versions = index.versions(key);
-    let who = |at: usize| (index.op(versions[at].op), versions[at].value);
-    findings.add(Phenomenon::DirtyUpdate, || TransactionEvidence::DirtyUpdate {
+    let who = |at: usize| (index.op_id(versions[at].op), versions[at].value);
+    findings.record_finding(Phenomenon::DirtyUpdate, || TransactionEvidence::DirtyUpdate {
         read: read_at(index, longest, key),
         aborted: who(aborted),
         committed: who(committed),
     });
 }
 
-fn intermediate_reads(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+fn find_intermediate_reads(index: &TransactionIndex<'_>, key: KeyId, findings: &mut AnomalyCollector) {
     for touch in known_reads(index, key) {
         let version = index.version_of[touch.micro as usize];
         if version == 0 || version >= UNKNOWN {
@@ -249,21 +265,21 @@ fn intermediate_reads(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
         }
         let written = index.versions(key)[version as usize - 1];
         if written.intermediate && written.op != touch.op && written.op != NONE {
-            findings.add(Phenomenon::G1b, || TransactionEvidence::IntermediateRead {
+            findings.record_finding(Phenomenon::G1b, || TransactionEvidence::IntermediateRead {
                 read: read_at(index, touch, key),
                 value: written.value,
-                writer: index.op(written.op),
+                writer: index.op_id(written.op),
             });
         }
     }
 }
 
 /// Transactions that read one version of the key before they wrote it themselves.
-fn lost_updates(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
+fn find_lost_updates(index: &TransactionIndex<'_>, key: KeyId, findings: &mut AnomalyCollector) {
     let mut updates: Vec<(u32, u32)> = Vec::new();
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
         let first = group[0];
-        let writes = group.iter().any(|&touch| !is_read(index.micro(touch.micro)));
+        let writes = group.iter().any(|&touch| !is_read(index.micro_at(touch.micro)));
         let version = index.version_of[first.micro as usize];
         if writes && index.is_known_read(first) && version < UNKNOWN {
             updates.push((version, first.op));
@@ -271,10 +287,10 @@ fn lost_updates(index: &Index<'_>, key: KeyId, findings: &mut Findings) {
     }
     updates.sort_unstable();
     for same in updates.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
-        findings.add(Phenomenon::LostUpdate, || TransactionEvidence::LostUpdate {
+        findings.record_finding(Phenomenon::LostUpdate, || TransactionEvidence::LostUpdate {
             key,
-            version: index.value(key, same[0].0),
-            transactions: same.iter().map(|&(_, op)| index.op(op)).collect(),
+            version: index.value_of_version(key, same[0].0),
+            transactions: same.iter().map(|&(_, op)| index.op_id(op)).collect(),
         });
     }
     debug_assert!(key.index() < index.history.keys.len());

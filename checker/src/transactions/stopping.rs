@@ -14,7 +14,7 @@ const SESSIONS: usize = 4;
 
 /// What the store of a test does.
 #[derive(Clone, Copy, PartialEq)]
-enum Store {
+enum SampleStore {
     Registers,
     Lists,
     /// Registers whose last transaction sees half of what another wrote.
@@ -24,8 +24,8 @@ enum Store {
 }
 
 /// One transaction after another; each reads one key and writes another. Lists are read while they are short.
-fn history(store: Store) -> History {
-    let lists = matches!(store, Store::Lists | Store::Garbage);
+fn history(store: SampleStore) -> History {
+    let lists = matches!(store, SampleStore::Lists | SampleStore::Garbage);
     let mut builder = HistoryBuilder::new();
     let names = builder.history();
     let keys: Vec<KeyId> = (0..KEYS * 10).map(|key| names.keys.intern(&key.to_string())).collect();
@@ -37,7 +37,7 @@ fn history(store: Store) -> History {
         let first = at * 10 / TRANSACTIONS * KEYS;
         let (read, write) = (first + at * 7 % KEYS, first + at % KEYS);
         let mut seen = held[read].clone();
-        if store == Store::Garbage && at == TRANSACTIONS / 2 {
+        if store == SampleStore::Garbage && at == TRANSACTIONS / 2 {
             seen.push(values[TRANSACTIONS]);
         }
         let last = |held: &[ValueId]| held.last().copied().unwrap_or(ValueId::NULL);
@@ -49,10 +49,10 @@ fn history(store: Store) -> History {
             micros.remove(0);
         }
         held[write].push(value);
-        if store == Store::Torn && at + 2 == TRANSACTIONS {
+        if store == SampleStore::Torn && at + 2 == TRANSACTIONS {
             micros.push(MicroInput::Write(keys[first], values[TRANSACTIONS]));
         }
-        if store == Store::Torn && at + 1 == TRANSACTIONS {
+        if store == SampleStore::Torn && at + 1 == TRANSACTIONS {
             let before = (at - 1) % KEYS + first;
             let older = held[before][held[before].len() - 2];
             micros = vec![
@@ -75,7 +75,7 @@ fn shown(history: &History, question: &Question, stop: &AtomicBool) -> Report {
 
 /// Stops at many moments; whatever is said then is what is said in the end, or *unknown* for lack of time, and each of
 /// `files` has looked at least as often as it should.
-fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize)]) {
+fn stops_anywhere(store: SampleStore, levels: &[IsolationLevel], files: &[(&str, usize)]) {
     let history = history(store);
     let question = ask(model_of_transactions(&history), &isolation(levels));
     let (whole, seen) = stopping_after(usize::MAX, |stop| shown(&history, &question, stop));
@@ -103,7 +103,7 @@ fn stops_anywhere(store: Store, levels: &[IsolationLevel], files: &[(&str, usize
         for anomaly in &found.phenomena {
             assert!(whole.phenomena.iter().any(|known| known.phenomenon == anomaly.phenomenon), "{looks}");
         }
-        let ((not, also_not), (all_not, all_also_not)) = (found.ruled_out(), whole.ruled_out());
+        let ((not, also_not), (all_not, all_also_not)) = (found.ruled_out_levels(), whole.ruled_out_levels());
         for level in not.iter().chain(&also_not) {
             assert!(
                 all_not.contains(level) || all_also_not.contains(level),
@@ -128,15 +128,15 @@ fn levels_by_execution() {
         (IsolationLevel::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),
         (IsolationLevel::Causal, ("weak/causal.rs", 2 * EACH)),
     ] {
-        stops_anywhere(Store::Registers, &[level], &[&plain[..], &[axiom]].concat());
+        stops_anywhere(SampleStore::Registers, &[level], &[&plain[..], &[axiom]].concat());
     }
 }
 
 #[test]
 fn levels_by_execution_that_are_violated() {
     let files = [("transactions/index.rs", 1), ("weak/mod.rs", EACH), ("graph/components.rs", EACH)];
-    stops_anywhere(Store::Torn, &[IsolationLevel::ReadAtomic], &files);
-    stops_anywhere(Store::Torn, &[IsolationLevel::Causal], &files);
+    stops_anywhere(SampleStore::Torn, &[IsolationLevel::ReadAtomic], &files);
+    stops_anywhere(SampleStore::Torn, &[IsolationLevel::Causal], &files);
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn serial_orders_of_registers() {
         ("serial/schedule.rs", 2 * EACH),
         ("serial/mod.rs", EACH),
     ];
-    stops_anywhere(Store::Registers, &[IsolationLevel::StrictSerializable], &files);
-    stops_anywhere(Store::Registers, &[IsolationLevel::Serializable], &files);
+    stops_anywhere(SampleStore::Registers, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(SampleStore::Registers, &[IsolationLevel::Serializable], &files);
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn lists() {
         ("graph/components.rs", EACH),
         ("verifier/src/watch.rs", 4),
     ];
-    stops_anywhere(Store::Lists, &[IsolationLevel::StrictSerializable], &files);
-    stops_anywhere(Store::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);
+    stops_anywhere(SampleStore::Lists, &[IsolationLevel::StrictSerializable], &files);
+    stops_anywhere(SampleStore::Lists, &[IsolationLevel::SnapshotIsolation, IsolationLevel::Causal], &files);
     stops_anywhere(
-        Store::Garbage,
+        SampleStore::Garbage,
         &[IsolationLevel::ReadCommitted, IsolationLevel::StrictSerializable],
         &files[..4],
     );

@@ -18,8 +18,8 @@
 //! used there.
 
 use super::dependencies::immediate_successors;
-use super::findings::Findings;
-use super::index::{Index, KeyShape, NONE, UNKNOWN};
+use super::findings::AnomalyCollector;
+use super::index::{KeyShape, NONE, TransactionIndex, UNKNOWN};
 use claims::{Assume, Limits, Phenomenon, TransactionEvidence, VersionEvidence, VersionStep};
 use histories::KeyId;
 use rustc_hash::FxHashMap;
@@ -34,49 +34,54 @@ pub(crate) struct VersionEdge {
 }
 
 impl VersionEdge {
-    pub(crate) fn by_reading(&self) -> bool {
+    pub(crate) fn is_by_reading(&self) -> bool {
         self.evidence == VersionEvidence::ReadModifyWrite
     }
 }
 
 /// The edges of every register, by key; none of lists.
-pub(crate) fn orders(
-    index: &Index<'_>,
+pub(crate) fn find_version_orders(
+    index: &TransactionIndex<'_>,
     assume: Assume,
-    findings: &mut Findings,
+    findings: &mut AnomalyCollector,
     limits: &Limits<'_>,
 ) -> Vec<Vec<VersionEdge>> {
     index
         .key_ids()
         .map(|key| match index.key(key).shape {
-            KeyShape::Register if limits.stopped() => Vec::new(),
+            KeyShape::Register if limits.stop_requested() => Vec::new(),
             KeyShape::List => Vec::new(),
-            KeyShape::Register => order(index, key, assume, findings),
+            KeyShape::Register => find_version_order(index, key, assume, findings),
         })
         .collect()
 }
 
-fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings) -> Vec<VersionEdge> {
-    let mut edges = read_modify_writes(index, key);
+fn find_version_order(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    assume: Assume,
+    findings: &mut AnomalyCollector,
+) -> Vec<VersionEdge> {
+    let mut edges = read_modify_write_edges(index, key);
     let certain = edges.len();
     let last = last_writes(index, key);
-    edges.extend(by_token(index, &last));
+    edges.extend(edges_by_token(index, &last));
     if assume.sequential_keys {
-        edges.extend(by_session(index, &last));
+        edges.extend(edges_by_session(index, &last));
     }
     if assume.linearizable_keys {
-        edges.extend(by_time(index, &last, VersionEvidence::LinearizableKeys));
+        edges.extend(edges_by_time(index, &last, VersionEvidence::LinearizableKeys));
     }
     if edges.len() == certain {
         return edges;
     }
     let count = index.versions(key).len() + 1;
-    if let Some(cycle) = cycle(count, &edges)
-        && !cycle.iter().all(VersionEdge::by_reading)
+    if let Some(cycle) = find_version_cycle(count, &edges)
+        && !cycle.iter().all(VersionEdge::is_by_reading)
     {
-        findings.add(Phenomenon::CyclicVersions, || TransactionEvidence::CyclicVersions {
+        findings.record_finding(Phenomenon::CyclicVersions, || TransactionEvidence::CyclicVersions {
             key,
-            steps: cycle.iter().map(|edge| step(index, key, edge)).collect(),
+            steps: cycle.iter().map(|edge| version_step(index, key, edge)).collect(),
         });
         edges.truncate(certain);
     }
@@ -90,11 +95,12 @@ fn order(index: &Index<'_>, key: KeyId, assume: Assume, findings: &mut Findings)
 /// wrote it, its commit is that version's; the later one's snapshot, no older than that commit, shows, or its own commit
 /// installs, the other. Below snapshots, where a read may be stale, nothing of the kind follows, and so these are not
 /// used for `ww` edges: of those `G1c` would be made.
-pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
+pub(crate) fn edges_by_session_touch(index: &TransactionIndex<'_>, key: KeyId) -> Vec<VersionEdge> {
     let mut edges = Vec::new();
     // Of each session: who touched the key last, and which versions.
     let mut last: FxHashMap<u32, (u32, Vec<u32>)> = FxHashMap::default();
-    for group in index.touches(key).chunk_by(|a, b| a.op == b.op).filter(|group| index.committed(group[0].op))
+    for group in
+        index.touches(key).chunk_by(|a, b| a.op == b.op).filter(|group| index.is_committed(group[0].op))
     {
         let mut versions: Vec<u32> = Vec::new();
         for &touch in group {
@@ -104,7 +110,7 @@ pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<Version
             };
             // What was overwritten within the transaction nobody else sees.
             let seen = |&version: &u32| {
-                index.writer(key, version).is_some()
+                index.committed_writer(key, version).is_some()
                     && !index.versions(key)[version as usize - 1].intermediate
             };
             versions.extend(version.filter(seen));
@@ -113,9 +119,9 @@ pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<Version
         if versions.is_empty() {
             continue;
         }
-        let here = index.history.operation(index.op(group[0].op));
+        let here = index.history.operation(index.op_id(group[0].op));
         if let Some((before, earlier)) = last.get(&here.session.raw())
-            && index.history.operation(index.op(*before)).precedes(&here)
+            && index.history.operation(index.op_id(*before)).precedes(&here)
         {
             let pairs = earlier.iter().flat_map(|&a| versions.iter().map(move |&b| (a, b)));
             let evidence = VersionEvidence::Session;
@@ -127,22 +133,22 @@ pub(crate) fn by_touch_in_sessions(index: &Index<'_>, key: KeyId) -> Vec<Version
     edges
 }
 
-fn step(index: &Index<'_>, key: KeyId, edge: &VersionEdge) -> VersionStep {
+fn version_step(index: &TransactionIndex<'_>, key: KeyId, edge: &VersionEdge) -> VersionStep {
     VersionStep {
-        earlier: index.value(key, edge.earlier),
-        later: index.value(key, edge.later),
+        earlier: index.value_of_version(key, edge.earlier),
+        later: index.value_of_version(key, edge.later),
         order: edge.evidence,
     }
 }
 
-fn read_modify_writes(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
+fn read_modify_write_edges(index: &TransactionIndex<'_>, key: KeyId) -> Vec<VersionEdge> {
     let mut edges = Vec::new();
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
         let earlier = index.version_of[group[0].micro as usize];
         if !index.is_known_read(group[0]) || earlier == 0 || earlier >= UNKNOWN {
             continue;
         }
-        let written = group.iter().find(|&&touch| !super::index::is_read(index.micro(touch.micro)));
+        let written = group.iter().find(|&&touch| !super::index::is_read(index.micro_at(touch.micro)));
         if let Some(written) = written {
             let later = index.version_of[written.micro as usize];
             if later != earlier {
@@ -154,17 +160,17 @@ fn read_modify_writes(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
 }
 
 /// The last write of each transaction to the key, as (operation, version), in order of invocation.
-fn last_writes(index: &Index<'_>, key: KeyId) -> Vec<(u32, u32)> {
+fn last_writes(index: &TransactionIndex<'_>, key: KeyId) -> Vec<(u32, u32)> {
     let versions = index.versions(key).iter().zip(1u32..);
     let last = versions.filter(|(version, _)| version.op != NONE && !version.intermediate);
     let mut last: Vec<(u32, u32)> = last.map(|(version, number)| (version.op, number)).collect();
-    last.retain(|&(op, _)| index.committed(op));
+    last.retain(|&(op, _)| index.is_committed(op));
     last.sort_unstable();
     last
 }
 
-fn by_token(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
-    let token = |op: u32| index.history.version(index.op(op));
+fn edges_by_token(index: &TransactionIndex<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
+    let token = |op: u32| index.history.version(index.op_id(op));
     let mut tokens: Vec<(i64, u32)> =
         last.iter().filter_map(|&(op, version)| Some((token(op)?, version))).collect();
     tokens.sort_unstable();
@@ -178,17 +184,21 @@ fn by_token(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
     edges
 }
 
-fn by_session(index: &Index<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
-    let session = |op: u32| index.history.session(index.op(op));
+fn edges_by_session(index: &TransactionIndex<'_>, last: &[(u32, u32)]) -> Vec<VersionEdge> {
+    let session = |op: u32| index.history.session(index.op_id(op));
     let mut sorted = last.to_vec();
     sorted.sort_by_key(|&(op, _)| (session(op), op));
     let of_one = sorted.chunk_by(|a, b| session(a.0) == session(b.0));
-    of_one.flat_map(|writes| by_time(index, writes, VersionEvidence::SequentialKeys)).collect()
+    of_one.flat_map(|writes| edges_by_time(index, writes, VersionEvidence::SequentialKeys)).collect()
 }
 
-fn by_time(index: &Index<'_>, writes: &[(u32, u32)], evidence: VersionEvidence) -> Vec<VersionEdge> {
+fn edges_by_time(
+    index: &TransactionIndex<'_>,
+    writes: &[(u32, u32)],
+    evidence: VersionEvidence,
+) -> Vec<VersionEdge> {
     let ends = |&(op, _): &(u32, u32)| {
-        let operation = index.history.operation(index.op(op));
+        let operation = index.history.operation(index.op_id(op));
         (operation.invoked, operation.completed)
     };
     let intervals: Vec<(u32, u32)> = writes.iter().map(ends).collect();
@@ -201,7 +211,7 @@ fn by_time(index: &Index<'_>, writes: &[(u32, u32)], evidence: VersionEvidence) 
 }
 
 /// A cycle among versions, if there is one: the shortest through the first version on any.
-fn cycle(count: usize, edges: &[VersionEdge]) -> Option<Vec<VersionEdge>> {
+fn find_version_cycle(count: usize, edges: &[VersionEdge]) -> Option<Vec<VersionEdge>> {
     let mut out: Vec<Vec<u32>> = vec![Vec::new(); count];
     let mut entering = vec![0u32; count];
     for (at, edge) in edges.iter().enumerate() {
@@ -225,10 +235,10 @@ fn cycle(count: usize, edges: &[VersionEdge]) -> Option<Vec<VersionEdge>> {
     }
     (0..count as u32)
         .filter(|&version| entering[version as usize] > 0)
-        .find_map(|start| shortest_from(start, edges, &out))
+        .find_map(|start| shortest_cycle_from(start, edges, &out))
 }
 
-fn shortest_from(start: u32, edges: &[VersionEdge], out: &[Vec<u32>]) -> Option<Vec<VersionEdge>> {
+fn shortest_cycle_from(start: u32, edges: &[VersionEdge], out: &[Vec<u32>]) -> Option<Vec<VersionEdge>> {
     let mut parent = vec![u32::MAX; out.len()];
     let mut queue = VecDeque::from([start]);
     while let Some(version) = queue.pop_front() {

@@ -1,10 +1,10 @@
 //! For every edge of a cycle, why it is there: looked up again for the few edges that are shown, rather than
 //! kept for the millions that are not.
 
-use super::cycles::Found;
-use super::graph::{Kinds, Step};
-use super::index::{self, Index, Touch};
-use super::serial::{self, Bond, Literal, Order, Tie};
+use super::cycles::FoundCycle;
+use super::graph::{DependencyStep, EdgeKinds};
+use super::index::{self, Touch, TransactionIndex};
+use super::serial::{self, Bond, Literal, PrecedenceEvidence, Tie};
 use super::versions::VersionEdge;
 use claims::{
     CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderExtent, OrderLemma,
@@ -12,140 +12,160 @@ use claims::{
 };
 use histories::{Id, KeyId, ValueId};
 
-pub(crate) struct Explainer<'a, 'h> {
-    pub index: &'a Index<'h>,
+pub(crate) struct EdgeExplainer<'a, 'h> {
+    pub index: &'a TransactionIndex<'h>,
     pub orders: &'a [Vec<VersionEdge>],
 }
 
-impl Explainer<'_, '_> {
-    pub(crate) fn cycle(&self, found: &Found) -> DependencyCycle {
-        let edges: Vec<Dependency> = found.steps.iter().map(|&step| self.dependency(step)).collect();
-        DependencyCycle { shape: shape(&edges), edges, shortest: found.shortest }
+impl EdgeExplainer<'_, '_> {
+    pub(crate) fn explain_cycle(&self, found: &FoundCycle) -> DependencyCycle {
+        let edges: Vec<Dependency> = found.steps.iter().map(|&step| self.explain_dependency(step)).collect();
+        DependencyCycle { shape: cycle_shape(&edges), edges, shortest: found.shortest }
     }
 
     /// A proof that there is no serial order.
-    pub(crate) fn lemmas(&self, proof: &[serial::LearnedLemma]) -> Vec<OrderLemma> {
+    pub(crate) fn explain_lemmas(&self, proof: &[serial::LearnedLemma]) -> Vec<OrderLemma> {
         let lemma = |lemma: &serial::LearnedLemma| OrderLemma {
-            assumed: lemma.assumed.iter().map(|&literal| self.assumption(literal)).collect(),
-            cycle: lemma.cycle.iter().map(|&tie| self.tie(tie, proof)).collect(),
+            assumed: lemma.assumed.iter().map(|&literal| self.explain_assumption(literal)).collect(),
+            cycle: lemma.cycle.iter().map(|&tie| self.explain_tie(tie, proof)).collect(),
         };
         proof.iter().map(lemma).collect()
     }
 
-    fn assumption(&self, Literal { key, earlier, later }: Literal) -> OrderAssumption {
-        OrderAssumption { key, earlier: self.left(earlier, key), later: self.left(later, key) }
+    fn explain_assumption(&self, Literal { key, earlier, later }: Literal) -> OrderAssumption {
+        OrderAssumption {
+            key,
+            earlier: self.last_value_written(earlier, key),
+            later: self.last_value_written(later, key),
+        }
     }
 
     /// What a transaction wrote last to a register.
-    fn left(&self, op: u32, key: KeyId) -> ValueId {
-        let last = self.touches(op, key).iter().rfind(|touch| !index::is_read(self.index.micro(touch.micro)));
-        self.index.micro(last.expect("it writes the key").micro).value()
+    fn last_value_written(&self, op: u32, key: KeyId) -> ValueId {
+        let last =
+            self.touches_of(op, key).iter().rfind(|touch| !index::is_read(self.index.micro_at(touch.micro)));
+        self.index.micro_at(last.expect("it writes the key").micro).value()
     }
 
-    fn tie(&self, Tie { from, to, bond }: Tie, proof: &[serial::LearnedLemma]) -> Dependency {
+    fn explain_tie(&self, Tie { from, to, bond }: Tie, proof: &[serial::LearnedLemma]) -> Dependency {
         let why = match bond {
-            Bond::Arc { kind, key } => return self.dependency(Step { from, to, kind, key }),
+            Bond::Arc { kind, key } => {
+                return self.explain_dependency(DependencyStep { from, to, kind, key });
+            }
             Bond::Unread { key, version, order } => DependencyReason::Missed {
                 key,
-                read: self.index.value(key, version),
-                later: self.left(to, key),
+                read: self.index.value_of_version(key, version),
+                later: self.last_value_written(to, key),
                 order: match order {
-                    Order::Initial => VersionEvidence::Initial,
-                    Order::Read => VersionEvidence::ReadModifyWrite,
-                    Order::Before(OrderExtent::RealTime) => VersionEvidence::RealTime,
-                    Order::Before(_) => VersionEvidence::Session,
-                    Order::Assumed => VersionEvidence::Assumed,
+                    PrecedenceEvidence::Initial => VersionEvidence::Initial,
+                    PrecedenceEvidence::Read => VersionEvidence::ReadModifyWrite,
+                    PrecedenceEvidence::Before(OrderExtent::RealTime) => VersionEvidence::RealTime,
+                    PrecedenceEvidence::Before(_) => VersionEvidence::Session,
+                    PrecedenceEvidence::Assumed => VersionEvidence::Assumed,
                 },
             },
             Bond::Lemma(number) => {
                 let concerns = |literal: &&Literal| (literal.earlier, literal.later) == (to, from);
                 let assumed = proof[number as usize].assumed.iter().find(concerns);
                 let key = assumed.expect("the lemma is about the two").key;
-                let (earlier, later) = (self.left(from, key), self.left(to, key));
+                let (earlier, later) = (self.last_value_written(from, key), self.last_value_written(to, key));
                 DependencyReason::Concluded { key, earlier, later, lemma: number as usize }
             }
         };
-        Dependency { from: self.index.op(from), to: self.index.op(to), why }
+        Dependency { from: self.index.op_id(from), to: self.index.op_id(to), why }
     }
 
-    pub(crate) fn dependency(&self, step: Step) -> Dependency {
+    pub(crate) fn explain_dependency(&self, step: DependencyStep) -> Dependency {
         let why = match step.kind {
-            Kinds::SESSION => DependencyReason::Session,
-            Kinds::TIME => DependencyReason::RealTime,
-            Kinds::WR => self.read_by(step),
-            Kinds::WW => self.overwritten(step),
-            Kinds::RW => self.missed(step),
-            kind if kind.has(Kinds::RW) => self.missed_by_order(step),
+            EdgeKinds::SESSION => DependencyReason::Session,
+            EdgeKinds::TIME => DependencyReason::RealTime,
+            EdgeKinds::WR => self.explain_read_by(step),
+            EdgeKinds::WW => self.explain_overwritten(step),
+            EdgeKinds::RW => self.explain_missed(step),
+            kind if kind.intersects(EdgeKinds::RW) => self.explain_missed_by_order(step),
             other => unreachable!("no dependency is of kind {other:?}"),
         };
-        Dependency { from: self.index.op(step.from), to: self.index.op(step.to), why }
+        Dependency { from: self.index.op_id(step.from), to: self.index.op_id(step.to), why }
     }
 
     /// What a transaction does to a key.
-    fn touches(&self, op: u32, key: KeyId) -> &[Touch] {
+    fn touches_of(&self, op: u32, key: KeyId) -> &[Touch] {
         let touches = self.index.touches(key);
         let start = touches.partition_point(|touch| touch.op < op);
         let len = touches[start..].partition_point(|touch| touch.op == op);
         &touches[start..start + len]
     }
 
-    fn written(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
-        let writes = self.touches(op, key).iter().filter(|touch| !self.index.is_known_read(**touch));
+    fn versions_written(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
+        let writes = self.touches_of(op, key).iter().filter(|touch| !self.index.is_known_read(**touch));
         let version = |touch: &Touch| self.index.version_of[touch.micro as usize];
-        writes.map(version).filter(move |&version| self.index.writer(key, version) == Some(op))
+        writes.map(version).filter(move |&version| self.index.committed_writer(key, version) == Some(op))
     }
 
-    fn read(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
-        self.touches(op, key).iter().filter_map(move |&touch| self.index.outside_version(key, touch))
+    fn versions_read(&self, op: u32, key: KeyId) -> impl Iterator<Item = u32> + '_ {
+        self.touches_of(op, key).iter().filter_map(move |&touch| self.index.outside_version(key, touch))
     }
 
-    fn read_by(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
-        let version = self.read(to, key).find(|&version| self.index.writer(key, version) == Some(from));
+    fn explain_read_by(&self, DependencyStep { from, to, key, .. }: DependencyStep) -> DependencyReason {
+        let version = self
+            .versions_read(to, key)
+            .find(|&version| self.index.committed_writer(key, version) == Some(from));
         let version = version.expect("the edge was made for a read");
-        DependencyReason::ReadBy { key, value: self.index.value(key, version).expect("somebody wrote it") }
+        DependencyReason::ReadBy {
+            key,
+            value: self.index.value_of_version(key, version).expect("somebody wrote it"),
+        }
     }
 
-    fn overwritten(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
-        let pairs = self.written(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+    fn explain_overwritten(&self, DependencyStep { from, to, key, .. }: DependencyStep) -> DependencyReason {
+        let pairs = self
+            .versions_written(from, key)
+            .flat_map(|a| self.versions_written(to, key).map(move |b| (a, b)));
         let (a, b, order) = pairs
-            .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
+            .filter_map(|(a, b)| Some((a, b, self.version_order_evidence(key, a, b)?)))
             .min_by_key(|&(a, b, _)| b.abs_diff(a))
             .expect("the edge was made for two versions");
-        let value = |version| self.index.value(key, version).expect("somebody wrote it");
+        let value = |version| self.index.value_of_version(key, version).expect("somebody wrote it");
         DependencyReason::Overwritten { key, earlier: value(a), later: value(b), order }
     }
 
-    fn missed(&self, Step { from, to, key, .. }: Step) -> DependencyReason {
-        let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+    fn explain_missed(&self, DependencyStep { from, to, key, .. }: DependencyStep) -> DependencyReason {
+        let pairs =
+            self.versions_read(from, key).flat_map(|a| self.versions_written(to, key).map(move |b| (a, b)));
         let (a, b, order) = pairs
-            .filter_map(|(a, b)| Some((a, b, self.order(key, a, b)?)))
+            .filter_map(|(a, b)| Some((a, b, self.version_order_evidence(key, a, b)?)))
             .min_by_key(|&(a, b, _)| b.abs_diff(a))
             .expect("the edge was made for a read and a version");
-        let later = self.index.value(key, b).expect("somebody wrote it");
-        DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
+        let later = self.index.value_of_version(key, b).expect("somebody wrote it");
+        DependencyReason::Missed { key, read: self.index.value_of_version(key, a), later, order }
     }
 
     /// The same, where session or real-time order alone tells which version is the later.
-    fn missed_by_order(&self, Step { from, to, key, kind }: Step) -> DependencyReason {
-        let order = match kind.has(Kinds::TIME) {
+    fn explain_missed_by_order(
+        &self,
+        DependencyStep { from, to, key, kind }: DependencyStep,
+    ) -> DependencyReason {
+        let order = match kind.intersects(EdgeKinds::TIME) {
             true => VersionEvidence::RealTime,
             false => VersionEvidence::Session,
         };
-        let pairs = self.read(from, key).flat_map(|a| self.written(to, key).map(move |b| (a, b)));
+        let pairs =
+            self.versions_read(from, key).flat_map(|a| self.versions_written(to, key).map(move |b| (a, b)));
         let (a, b) = pairs
             .into_iter()
             // What nobody is known to have written, or what its writer overwrote, has no place in the order.
             .filter(|&(a, _)| {
-                self.index.writer(key, a).is_some() && !self.index.versions(key)[a as usize - 1].intermediate
+                self.index.committed_writer(key, a).is_some()
+                    && !self.index.versions(key)[a as usize - 1].intermediate
             })
-            .find(|&(a, b)| touched_in_order(self.index, key, (a, b), order))
+            .find(|&(a, b)| is_touched_in_order(self.index, key, (a, b), order))
             .expect("the edge was made for a read and a version");
-        let later = self.index.value(key, b).expect("somebody wrote it");
-        DependencyReason::Missed { key, read: self.index.value(key, a), later, order }
+        let later = self.index.value_of_version(key, b).expect("somebody wrote it");
+        DependencyReason::Missed { key, read: self.index.value_of_version(key, a), later, order }
     }
 
     /// How version `a` is known to come before version `b`, by one step.
-    fn order(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
+    fn version_order_evidence(&self, key: KeyId, a: u32, b: u32) -> Option<VersionEvidence> {
         let shape = self.index.key(key);
         match shape.shape {
             index::KeyShape::List if a <= shape.ordered && b <= shape.ordered => {
@@ -159,7 +179,10 @@ impl Explainer<'_, '_> {
                 // Any version of the writers serves: the order is of transactions.
                 let same = |x: u32, y: u32| {
                     x == y
-                        || self.index.writer(key, x).is_some_and(|op| self.index.writer(key, y) == Some(op))
+                        || self
+                            .index
+                            .committed_writer(key, x)
+                            .is_some_and(|op| self.index.committed_writer(key, y) == Some(op))
                 };
                 let mut edges = self.orders[key.index()].iter();
                 edges.find(|edge| edge.earlier == a && same(edge.later, b)).map(|edge| edge.evidence)
@@ -170,16 +193,21 @@ impl Explainer<'_, '_> {
 
 /// Whether somebody had done with one version, in session or in real-time order, before somebody did something with the
 /// other.
-fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: VersionEvidence) -> bool {
+fn is_touched_in_order(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    (a, b): (u32, u32),
+    order: VersionEvidence,
+) -> bool {
     let touching = |version: u32| {
         let touches = index.touches(key).iter().filter(move |touch| {
-            index.committed(touch.op)
+            index.is_committed(touch.op)
                 && match index.is_known_read(**touch) {
                     true => index.outside_version(key, **touch) == Some(version),
                     false => index.version_of[touch.micro as usize] == version,
                 }
         });
-        touches.map(|touch| index.history.operation(index.op(touch.op)))
+        touches.map(|touch| index.history.operation(index.op_id(touch.op)))
     };
     let same = |one: &histories::Operation, other: &histories::Operation| {
         order == VersionEvidence::RealTime || one.session == other.session
@@ -189,7 +217,7 @@ fn touched_in_order(index: &Index<'_>, key: KeyId, (a, b): (u32, u32), order: Ve
 }
 
 /// How far beyond the data the edges of a cycle look.
-pub(crate) fn extent(edges: &[Dependency]) -> OrderExtent {
+pub(crate) fn extent_of_edges(edges: &[Dependency]) -> OrderExtent {
     let of_order = |order: VersionEvidence| match order {
         VersionEvidence::RealTime => OrderExtent::RealTime,
         VersionEvidence::Session => OrderExtent::Session,
@@ -205,7 +233,7 @@ pub(crate) fn extent(edges: &[Dependency]) -> OrderExtent {
 }
 
 /// The name of a cycle's shape, if it has one.
-pub fn shape(edges: &[Dependency]) -> Option<CycleShape> {
+pub fn cycle_shape(edges: &[Dependency]) -> Option<CycleShape> {
     let missed = |edge: &Dependency| match edge.why {
         DependencyReason::Missed { key, .. } => Some(key),
         _ => None,

@@ -6,10 +6,10 @@
 //! anti-dependencies apart. Appends that no read shows are put in order of completion, those of transactions
 //! that read the key first.
 
-use super::cycles::kinds_of;
-use super::dependencies::{outside_reads, unlisted};
-use super::graph::{Builder, Components, Graph, Kinds, Scope};
-use super::index::{Index, KeyShape};
+use super::cycles::edge_kinds_for;
+use super::dependencies::{outside_reads, unlisted_appenders};
+use super::graph::{DependencyComponents, DependencyGraph, DependencyGraphBuilder, EdgeKinds, GraphScope};
+use super::index::{KeyShape, TransactionIndex};
 use super::versions::VersionEdge;
 use claims::{CycleFamily, Limits, OrderExtent, TransactionPoint, VersionEvidence};
 use histories::{KeyId, OpId};
@@ -20,18 +20,18 @@ use std::cmp::Reverse;
 /// touches a completed before something that touches b was invoked, a comes before b: the zones of Gibbons & Korach
 /// (1997). Only orders to try are made of this, so it need not be all: each version leads to those
 /// that must follow it immediately, as far as the next [`FOLLOWING_MAX`].
-pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
+pub(crate) fn edges_by_zones(index: &TransactionIndex<'_>, key: KeyId) -> Vec<VersionEdge> {
     let versions = index.versions(key);
     // Of each version: the first completion and the last invocation among all that touch it.
     let mut zones: Vec<(u32, u32, u32)> =
         (1..=versions.len() as u32).map(|v| (histories::NEVER, 0, v)).collect();
     let mut touch = |version: u32, op: u32| {
-        let operation = index.history.operation(index.op(op));
+        let operation = index.history.operation(index.op_id(op));
         let zone = &mut zones[version as usize - 1];
         (zone.0, zone.1) = (zone.0.min(operation.completed), zone.1.max(operation.invoked));
     };
     for version in 1..=versions.len() as u32 {
-        if let Some(writer) = index.writer(key, version) {
+        if let Some(writer) = index.committed_writer(key, version) {
             touch(version, writer);
         }
     }
@@ -39,7 +39,8 @@ pub(crate) fn by_zones(index: &Index<'_>, key: KeyId) -> Vec<VersionEdge> {
         touch(version, read.op);
     }
     let installed = |version: u32| {
-        index.writer(key, version).is_some() && !index.versions(key)[version as usize - 1].intermediate
+        index.committed_writer(key, version).is_some()
+            && !index.versions(key)[version as usize - 1].intermediate
     };
     zones.retain(|&(_, _, version)| installed(version));
     zones.sort_unstable_by_key(|&(end, start, version)| (u64::from(end) + u64::from(start), version));
@@ -62,9 +63,9 @@ const FOLLOWING_MAX: usize = 64;
 
 /// An order of beginnings and commits; none if there is none with the appends that no read shows in the order
 /// that was tried, or if there are registers.
-pub(crate) fn snapshots(
-    index: &Index<'_>,
-    graph: &Graph,
+pub(crate) fn find_list_snapshots(
+    index: &TransactionIndex<'_>,
+    graph: &DependencyGraph,
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> Option<Vec<TransactionPoint>> {
@@ -73,15 +74,15 @@ pub(crate) fn snapshots(
         return None;
     }
     let count = index.history.len() as u32;
-    let points = points(index, graph, extent, limits);
-    let scope = Scope { kinds: Kinds::THROUGH, within: None, nonadjacent: false, stop: limits.stop };
-    let components = Components::find(&points, scope, 0..2 * count);
-    if !components.nontrivial.is_empty() || limits.stopped() {
+    let points = build_point_graph(index, graph, extent, limits);
+    let scope = GraphScope { kinds: EdgeKinds::THROUGH, within: None, nonadjacent: false, stop: limits.stop };
+    let components = DependencyComponents::find_from_roots(&points, scope, 0..2 * count);
+    if !components.nontrivial.is_empty() || limits.stop_requested() {
         return None;
     }
     let mut order: Vec<u32> = (0..2 * count).collect();
     order.sort_unstable_by_key(|&point| Reverse(components.number[point as usize]));
-    let committed = order.into_iter().filter(|&point| index.committed(point % count));
+    let committed = order.into_iter().filter(|&point| index.is_committed(point % count));
     let name = |point: u32| match point < count {
         true => TransactionPoint::Begin(OpId::from_raw(point)),
         false => TransactionPoint::Commit(OpId::from_raw(point - count)),
@@ -90,26 +91,31 @@ pub(crate) fn snapshots(
 }
 
 /// The graph of points: beginnings, commits, then the helpers and moments of the other graph.
-fn points(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Graph {
-    let count = graph.operations();
-    let mut builder = Builder::new(2 * count as usize, 4 * count as usize);
-    for _ in count..graph.vertices() as u32 {
-        builder.helper();
+fn build_point_graph(
+    index: &TransactionIndex<'_>,
+    graph: &DependencyGraph,
+    extent: OrderExtent,
+    limits: &Limits<'_>,
+) -> DependencyGraph {
+    let count = graph.operation_count();
+    let mut builder = DependencyGraphBuilder::new(2 * count as usize, 4 * count as usize);
+    for _ in count..graph.vertex_count() as u32 {
+        builder.add_helper();
     }
-    let kinds = kinds_of(CycleFamily::G2, extent);
+    let kinds = edge_kinds_for(CycleFamily::G2, extent);
     // Anti-dependencies lead from a beginning to a commit, all else from a commit to a beginning. Of lists,
     // only anti-dependencies go through helpers.
-    for vertex in 0..graph.vertices() as u32 {
-        if vertex & 0xfff == 0 && limits.stopped() {
+    for vertex in 0..graph.vertex_count() as u32 {
+        if vertex & 0xfff == 0 && limits.stop_requested() {
             break;
         }
         if graph.is_operation(vertex) {
-            builder.edge(vertex, vertex + count, Kinds::THROUGH, KeyId::NONE);
+            builder.add_edge(vertex, vertex + count, EdgeKinds::THROUGH, KeyId::NONE);
         }
         let mut cursor = 0;
-        while let Some((arc, next)) = graph.next(vertex, cursor, kinds) {
+        while let Some((arc, next)) = graph.next_arc(vertex, cursor, kinds) {
             cursor = next;
-            let anti = arc.kind.has(Kinds::RW.and(Kinds::THROUGH));
+            let anti = arc.kind.intersects(EdgeKinds::RW.union(EdgeKinds::THROUGH));
             let from = match graph.is_operation(vertex) {
                 true if anti => vertex,
                 _ => vertex + count,
@@ -118,26 +124,31 @@ fn points(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits
                 true if !anti => arc.to,
                 _ => arc.to + count,
             };
-            builder.edge(from, to, Kinds::THROUGH, arc.key);
+            builder.add_edge(from, to, EdgeKinds::THROUGH, arc.key);
         }
     }
     for key in index.key_ids() {
-        order_unlisted(index, key, count, &mut builder);
+        order_unlisted_appends(index, key, count, &mut builder);
     }
-    builder.finish(None, limits)
+    builder.into_graph(None, limits)
 }
 
-fn order_unlisted(index: &Index<'_>, key: KeyId, count: u32, builder: &mut Builder) {
-    let mut unlisted = unlisted(index, key);
+fn order_unlisted_appends(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    count: u32,
+    builder: &mut DependencyGraphBuilder,
+) {
+    let mut unlisted = unlisted_appenders(index, key);
     if unlisted.len() < 2 {
         return;
     }
     let readers: Vec<u32> = outside_reads(index, key).map(|(touch, _)| touch.op).collect();
     unlisted.sort_by_key(|&op| {
-        let operation = index.history.operation(index.op(op));
+        let operation = index.history.operation(index.op_id(op));
         (readers.binary_search(&op).is_err(), operation.completed, op)
     });
     for pair in unlisted.windows(2) {
-        builder.edge(pair[0] + count, pair[1], Kinds::THROUGH, key);
+        builder.add_edge(pair[0] + count, pair[1], EdgeKinds::THROUGH, key);
     }
 }

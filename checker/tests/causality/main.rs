@@ -7,8 +7,8 @@ use checker::{
     Model, Property, Question, SessionSerialization, Verdict, Violation, Witness,
 };
 use histories::{Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
-use testkit::registers::{RegisterShape, Run};
-use testkit::{Random, assert_refuted, check_confirmed, draw};
+use testkit::registers::{RegisterRun, RegisterShape};
+use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history};
 use verifier::Standing;
 
 /// In the order of [`reference::Holds`].
@@ -20,14 +20,14 @@ const RELATED: [Level; 4] =
     [Level::Linearizable, Level::Session, Level::MonotonicWrites, Level::WritesFollowReads];
 
 fn limits() -> Limits<'static> {
-    testkit::limits(100_000_000, 1 << 26)
+    testkit::test_limits(100_000_000, 1 << 26)
 }
 
 fn question(levels: &[Level]) -> Question {
-    testkit::ask(Model::CasRegister, &testkit::levels(levels))
+    testkit::question_about(Model::CasRegister, &testkit::level_properties(levels))
 }
 
-fn shape(random: &mut Random) -> RegisterShape {
+fn shape(random: &mut TestRandom) -> RegisterShape {
     let shape = RegisterShape::new(random);
     RegisterShape {
         operations: 3 + random.below(5),
@@ -41,11 +41,11 @@ fn shape(random: &mut Random) -> RegisterShape {
 }
 
 /// The history of a seed, and a question of it.
-fn random(seed: u64, shape: fn(&mut Random) -> RegisterShape) -> (History, Question) {
-    let mut random = Random::new(seed);
+fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Question) {
+    let mut random = TestRandom::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
-    let history = Run::new(random, shape, initial).history();
+    let history = RegisterRun::new(random, shape, initial).into_history();
     let mut question = question(&[&LEVELS[..], &RELATED[..]].concat());
     question.initial.set_default(initial).expect("it is JSON");
     (history, question)
@@ -63,7 +63,7 @@ fn compare(seed: u64, (history, question): (History, Question), counts: &mut Cou
     let report = check_confirmed(&history, &question, &limits());
     let (answers, related) = report.answers.split_at(LEVELS.len());
     for (at, answer) in answers.iter().enumerate() {
-        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw(&history));
+        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw_history(&history));
         assert_eq!(answer.property, Property::Level(LEVELS[at]));
         match answer.verdict {
             Verdict::Holds(_) => assert!(expected[at], "holds, but no execution fits\n{}", told()),
@@ -82,7 +82,7 @@ fn implications(history: &History, related: &[Answer], [seq, ccv, cm, cc, pram]:
         let answer = related.iter().find(|answer| answer.property == Property::Level(level));
         matches!(answer.expect("it was asked").verdict, Verdict::Holds(_))
     };
-    let told = || draw(history);
+    let told = || draw_history(history);
     assert!(!holds(Level::Linearizable) || seq, "linearizable, not sequential\n{}", told());
     assert!(!seq || ccv && cm, "sequential, not causal\n{}", told());
     assert!(cc || !ccv && !cm, "convergent or memory, not causal\n{}", told());
@@ -93,7 +93,7 @@ fn implications(history: &History, related: &[Answer], [seq, ccv, cm, cc, pram]:
 }
 
 /// Sessions with several operations in flight, on two objects, each value written once: what follows is not all of it.
-fn tabs(random: &mut Random) -> RegisterShape {
+fn tabs(random: &mut TestRandom) -> RegisterShape {
     RegisterShape {
         operations: 6 + random.below(3),
         sessions: 1 + random.below(2),
@@ -109,7 +109,7 @@ fn tabs(random: &mut Random) -> RegisterShape {
 }
 
 /// Few values, compare-and-sets that time out: who wrote what is open, and what took effect at all.
-fn tangled(random: &mut Random) -> RegisterShape {
+fn tangled(random: &mut TestRandom) -> RegisterShape {
     RegisterShape {
         operations: 5 + random.below(2),
         cas: 60,
@@ -180,9 +180,9 @@ fn tells_the_levels_apart_as_the_literature_does() {
 
 /// A violation that this refutation shows, told as the checker tells it.
 fn by_cycles(history: &History, level: Level, found: &CausalRefutation) -> Verdict {
-    let operations = found.operations();
+    let operations = found.involved_operations();
     Verdict::Violated(vec![Violation {
-        kind: AnomalyName::find(found.kind(level)).unwrap_or(AnomalyName::new("non-sequential")),
+        kind: AnomalyName::by_name(found.anomaly_name(level)).unwrap_or(AnomalyName::new("non-sequential")),
         key: operations.first().map_or(KeyId::NONE, |&op| history.key(op)),
         operations,
         evidence: Evidence::Causal(found.clone()),
@@ -276,7 +276,8 @@ fn a_second_check_without_room_says_so() {
         let orders = vec![SessionSerialization { session: None, operations }];
         let verdict = Verdict::Holds(Witness::Causal(CausalOrders { orders, returned: Vec::new() }));
         let level = Level::Causal;
-        let standing = testkit::standing(&history, &question(&[level]), Property::Level(level), verdict);
+        let standing =
+            testkit::claim_standing(&history, &question(&[level]), Property::Level(level), verdict);
         match standing {
             Standing::Confirmed => assert!(room, "{sessions} sessions"),
             Standing::Partly(why) => assert!(!room && why.contains("stopped before"), "{sessions}: {why}"),
@@ -293,7 +294,7 @@ fn own_reads(sessions: usize) -> History {
         for (function, argument) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
             let (process, payload) = (session as i64, Payload::Value(argument));
             let invocation = Invocation { process, session: None, function, key, payload };
-            testkit::record(&mut builder, invocation, Payload::Value(value));
+            testkit::record_operation(&mut builder, invocation, Payload::Value(value));
         }
     }
     builder.finish()
@@ -318,7 +319,7 @@ fn in_turn(rounds: usize, behind: usize) -> History {
             let session = Some(sessions[step % 2]);
             let payload = Payload::Value(argument);
             let invocation = Invocation { process, session, function, key, payload };
-            testkit::record(&mut builder, invocation, Payload::Value(result));
+            testkit::record_operation(&mut builder, invocation, Payload::Value(result));
         }
     }
     builder.finish()

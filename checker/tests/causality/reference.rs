@@ -49,7 +49,7 @@ fn possible(operations: &[Operation], question: &ObjectQuestion) -> Vec<usize> {
     loop {
         let vouched = |op: &Operation, possible: &[bool]| {
             seen(op).is_some_and(|old| {
-                old == question.initial.of(KeyId::NONE)
+                old == question.initial.value_of_key(KeyId::NONE)
                     || operations.iter().zip(possible).any(|(other, &possible)| {
                         possible && other.id != op.id && other.key == op.key && written(other) == Some(old)
                     })
@@ -72,7 +72,7 @@ fn sources(ops: &[&Operation], question: &ObjectQuestion, found: &mut Holds) {
         .iter()
         .map(|op| {
             let Some(value) = seen(op) else { return vec![None] };
-            let initial = (value == question.initial.of(KeyId::NONE)).then_some(None);
+            let initial = (value == question.initial.value_of_key(KeyId::NONE)).then_some(None);
             let wrote =
                 |&at: &usize| ops[at].id != op.id && ops[at].key == op.key && written(ops[at]) == Some(value);
             initial.into_iter().chain((0..ops.len()).filter(wrote).map(Some)).collect()

@@ -17,7 +17,7 @@ use random::Ids;
 use reference::{Does, Op, Rules, legal};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use testkit::{Random, limits};
+use testkit::{TestRandom, test_limits};
 use verifier::{Standing, verify};
 
 /// What is found; each finding is confirmed.
@@ -28,10 +28,10 @@ fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
         tolerance_ns: rules.tolerance,
     };
     let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
-    let question = Question { sessions, ..testkit::ask(Model::Session, &kinds) };
-    let report = checker::check(history, &question, &limits(1_000_000, 1 << 26))
+    let question = Question { sessions, ..testkit::question_about(Model::Session, &kinds) };
+    let report = checker::check(history, &question, &test_limits(1_000_000, 1 << 26))
         .unwrap_or_else(|why| panic!("{why}: {rules:?}\n{}", drawn(ops)));
-    let standings = verify(history, &question, &report, &limits(1_000_000, 1 << 26)).answers;
+    let standings = verify(history, &question, &report, &test_limits(1_000_000, 1 << 26)).answers;
     for (answer, standing) in report.answers.iter().zip(standings) {
         let found = matches!(answer.verdict, Verdict::Violated(_));
         assert!(!found || standing == Standing::Confirmed, "{standing:?}: {answer:?}\n{}", drawn(ops));
@@ -44,7 +44,7 @@ fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
         Verdict::Violated(violations) => Some(violations),
         _ => None,
     });
-    findings.flatten().map(|violation| violation.finding().expect("a finding").clone()).collect()
+    findings.flatten().map(|violation| violation.as_finding().expect("a finding").clone()).collect()
 }
 
 /// Whoever looks a second time sees something against a kind only where something was found: it is claimed of every kind
@@ -56,7 +56,7 @@ fn look_again(history: &History, question: &Question, report: &Report, ops: &[Op
         for answer in denied.answers.iter_mut().filter(|answer| which(&answer.verdict)) {
             answer.verdict = Verdict::Holds(Witness::NothingFound);
         }
-        let standings = verify(history, question, &denied, &limits(1_000_000, 1 << 26)).answers;
+        let standings = verify(history, question, &denied, &test_limits(1_000_000, 1 << 26)).answers;
         standings.into_iter().find(|standing| matches!(standing, Standing::Refuted(_)))
     };
     let against = deny(|verdict| !matches!(verdict, Verdict::Violated(_)));
@@ -100,7 +100,7 @@ fn against_brute_force(ids: Ids, fields: bool, seeds: std::ops::Range<u64>) -> T
 }
 
 fn random(seed: u64, ids: Ids, fields: bool) -> (Vec<Op>, Rules) {
-    let mut random = Random::new(seed);
+    let mut random = TestRandom::new(seed);
     let rules = random::rules(&mut random);
     (random::operations(&mut random, ids, rules, fields), rules)
 }

@@ -2,7 +2,7 @@
 
 use crate::reference::{Does, Op, Rules, State, apply};
 use histories::{Completion, Function, History, HistoryBuilder, Id, Invocation, Outcome, Payload, ValueId};
-use testkit::Random;
+use testkit::TestRandom;
 
 /// Whether ids are given out once, as stores promise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,13 +11,13 @@ pub(crate) enum Ids {
     Again,
 }
 
-pub(crate) fn rules(random: &mut Random) -> Rules {
+pub(crate) fn rules(random: &mut TestRandom) -> Rules {
     let live = random.chance(50).then(|| 4 + random.below(5) as i64);
     Rules { live, tolerance: random.below(2) as i64, reads_renew: random.chance(15) }
 }
 
 /// Two to seven operations.
-pub(crate) fn operations(random: &mut Random, ids: Ids, rules: Rules, fields: bool) -> Vec<Op> {
+pub(crate) fn operations(random: &mut TestRandom, ids: Ids, rules: Rules, fields: bool) -> Vec<Op> {
     let mut ops = plan(random, ids, fields);
     happen(random, &mut ops, rules);
     for _ in 0..random.below(3) {
@@ -26,7 +26,7 @@ pub(crate) fn operations(random: &mut Random, ids: Ids, rules: Rules, fields: bo
     ops
 }
 
-fn plan(random: &mut Random, ids: Ids, fields: bool) -> Vec<Op> {
+fn plan(random: &mut TestRandom, ids: Ids, fields: bool) -> Vec<Op> {
     let count = 2 + random.below(6);
     let mut renewed = false;
     let mut ops: Vec<Op> = (0..count)
@@ -57,7 +57,7 @@ fn plan(random: &mut Random, ids: Ids, fields: bool) -> Vec<Op> {
 }
 
 /// Gives the events positions and times.
-fn events(random: &mut Random, ops: &mut [Op]) {
+fn events(random: &mut TestRandom, ops: &mut [Op]) {
     let (mut position, mut time, mut next) = (0, 0, 0);
     let mut open: Vec<usize> = Vec::new();
     let concurrency = 1 + random.below(3);
@@ -76,7 +76,7 @@ fn events(random: &mut Random, ops: &mut [Op]) {
 }
 
 /// Executes the operations, each at some moment between its events.
-fn happen(random: &mut Random, ops: &mut [Op], rules: Rules) {
+fn happen(random: &mut TestRandom, ops: &mut [Op], rules: Rules) {
     let mut moments: Vec<(usize, usize)> = (0..ops.len())
         .map(|at| (ops[at].invoked + random.below(ops[at].completed - ops[at].invoked), at))
         .collect();
@@ -109,7 +109,7 @@ fn happen(random: &mut Random, ops: &mut [Op], rules: Rules) {
 }
 
 /// What a store with a bug would have answered.
-fn spoil(random: &mut Random, ops: &mut [Op]) {
+fn spoil(random: &mut TestRandom, ops: &mut [Op]) {
     let at = random.below(ops.len());
     let version = random.below(ops.len() + 1) as u32;
     let other = ops[random.below(ops.len())].result;

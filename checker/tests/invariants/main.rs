@@ -14,18 +14,18 @@ use histories::format::{self, Format};
 use histories::{History, KeyId, OpId, Operation, Outcome};
 use serde_json::{Value, json};
 use simulated::*;
-use testkit::{Random, assert_refuted, check_confirmed, limits};
+use testkit::{TestRandom, assert_refuted, check_confirmed, test_limits};
 use verifier::Standing;
 
 /// The question about an invariant, of a model that has it.
 fn question(invariant: Invariant, bank: BankRules) -> Question {
     let asked = Property::Invariant(invariant);
     let model = Model::ALL.iter().find(|model| model.properties().contains(&asked));
-    Question { bank, ..testkit::ask(*model.expect("a model has it"), &[asked]) }
+    Question { bank, ..testkit::question_about(*model.expect("a model has it"), &[asked]) }
 }
 
 fn report(history: &History, question: &Question) -> Report {
-    check_confirmed(history, question, &limits(u64::MAX, usize::MAX))
+    check_confirmed(history, question, &test_limits(u64::MAX, usize::MAX))
 }
 
 fn answer(history: &History, invariant: Invariant) -> Answer {
@@ -45,7 +45,7 @@ fn verdict(history: &History, invariant: Invariant) -> &'static str {
             assert!(!violation.operations.is_empty());
             let Evidence::Breach(evidence) = violation.evidence.clone() else { panic!("{violation:?}") };
             let breach = Breach { kind, key: violation.key, evidence };
-            assert!(invariants::explain::text(history, &breach).contains("operation"));
+            assert!(invariants::explain::describe_breach(history, &breach).contains("operation"));
         }
     }
     answer.verdict.name()
@@ -53,7 +53,7 @@ fn verdict(history: &History, invariant: Invariant) -> &'static str {
 
 /// A violation that this evidence shows, told as the checker tells it.
 fn by_breach(kind: AnomalyName, key: KeyId, evidence: BreachEvidence) -> Verdict {
-    let (operations, evidence) = (evidence.operations(), Evidence::Breach(evidence));
+    let (operations, evidence) = (evidence.involved_operations(), Evidence::Breach(evidence));
     Verdict::Violated(vec![Violation { kind, key, operations, evidence }])
 }
 
@@ -88,8 +88,8 @@ fn an_atomic_object_raises_no_alarm_and_a_defect_is_found() {
 }
 
 /// Noise: operations with overlapping intervals, all outcomes, and results that mean nothing.
-fn noise(seed: u64, next: Next, result: fn(&str, &mut Random) -> Option<Value>) -> History {
-    let mut random = Random::new(seed ^ 0xabcd);
+fn noise(seed: u64, next: Next, result: fn(&str, &mut TestRandom) -> Option<Value>) -> History {
+    let mut random = TestRandom::new(seed ^ 0xabcd);
     let object: Object =
         Box::new(move |f, argument, random| result(f, random).unwrap_or_else(|| argument.clone()));
     let steps = 12 + random.below(30) as u64;
@@ -119,7 +119,7 @@ fn list(history: &History, op: &Operation) -> Vec<Value> {
 fn held_against(
     check: Invariant,
     next: Next,
-    noise_of: fn(&str, &mut Random) -> Option<Value>,
+    noise_of: fn(&str, &mut TestRandom) -> Option<Value>,
     reference: fn(&History) -> bool,
 ) {
     let mut violated = 0;
@@ -173,11 +173,11 @@ fn counter_bounds_are_those_of_all_choices() {
     );
 }
 
-fn small_adds(random: &mut Random, _: u64) -> (&'static str, Value) {
+fn small_adds(random: &mut TestRandom, _: u64) -> (&'static str, Value) {
     if random.one_in(2) { ("read", Value::Null) } else { ("add", json!(random.below(4))) }
 }
 
-fn some_elements(f: &str, random: &mut Random) -> Option<Value> {
+fn some_elements(f: &str, random: &mut TestRandom) -> Option<Value> {
     let mut elements: Vec<u64> =
         (0..5).filter(|&element| element < 4 && !random.one_in(4) || random.one_in(30)).collect();
     if random.one_in(30) {
@@ -231,10 +231,10 @@ fn elements_are_lost_or_stale_as_every_pair_of_reads_says() {
 
 #[test]
 fn writes_are_reversed_as_every_pair_of_them_says() {
-    fn unique(random: &mut Random, count: u64) -> (&'static str, Value) {
+    fn unique(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
         if random.one_in(2) { ("read", Value::Null) } else { ("write", json!(count)) }
     }
-    fn some(f: &str, random: &mut Random) -> Option<Value> {
+    fn some(f: &str, random: &mut TestRandom) -> Option<Value> {
         (f == "read").then(|| (0..12).filter(|_| random.one_in(2)).map(|n| json!(n)).collect())
     }
     held_against(Invariant::CausalReverse, unique, some, |history| {
@@ -249,7 +249,7 @@ fn writes_are_reversed_as_every_pair_of_them_says() {
 
 #[test]
 fn sessions_go_back_as_every_pair_of_their_reads_says() {
-    fn some(f: &str, random: &mut Random) -> Option<Value> {
+    fn some(f: &str, random: &mut TestRandom) -> Option<Value> {
         (f == "read").then(|| {
             if random.one_in(2) { json!(random.below(4)) } else { json!({"x": random.below(3), "y": 1}) }
         })
@@ -272,13 +272,13 @@ fn sessions_go_back_as_every_pair_of_their_reads_says() {
 
 #[test]
 fn reads_fork_as_every_pair_of_them_says() {
-    fn some(f: &str, random: &mut Random) -> Option<Value> {
+    fn some(f: &str, random: &mut TestRandom) -> Option<Value> {
         let from = random.below(2);
-        let seen = |random: &mut Random| if random.one_in(3) { Value::Null } else { json!(1) };
+        let seen = |random: &mut TestRandom| if random.one_in(3) { Value::Null } else { json!(1) };
         (f == "read").then(|| (from..from + 3).map(|key| json!(["r", key, seen(random)])).collect())
     }
     // Which keys it reads is not said before it has read them: what it returns is drawn without looking.
-    fn next(random: &mut Random, count: u64) -> (&'static str, Value) {
+    fn next(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
         let (f, value) = groups(random, count);
         (f, if f == "read" { Value::Null } else { value })
     }
@@ -286,7 +286,7 @@ fn reads_fork_as_every_pair_of_them_says() {
         // Micro-operations are transactions, whatever `f` says.
         let reads: Vec<Vec<(Value, bool)>> = history
             .operations()
-            .filter(|op| op.outcome == Outcome::Ok && history.function_text(op.id) == "read")
+            .filter(|op| op.outcome == Outcome::Ok && history.written_function_name(op.id) == "read")
             .map(|op| {
                 let micros = history.micros_of(op.id).iter();
                 let key = |micro: &histories::Micro| {
@@ -321,14 +321,14 @@ fn ids_are_twice_as_every_pair_of_them_says() {
 /// Elements that must have come out, as all ways to hand them to dequeues that were never answered say.
 #[test]
 fn elements_of_a_queue_are_lost_if_no_unanswered_dequeue_can_have_them() {
-    fn next(random: &mut Random, count: u64) -> (&'static str, Value) {
+    fn next(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
         match random.below(10) {
             0..5 => ("enqueue", json!(count)),
             5..9 => ("dequeue", Value::Null),
             _ => ("drain", Value::Null),
         }
     }
-    fn some(f: &str, random: &mut Random) -> Option<Value> {
+    fn some(f: &str, random: &mut TestRandom) -> Option<Value> {
         match f {
             "enqueue" => None,
             "dequeue" => Some(if random.one_in(3) { Value::Null } else { json!(random.below(10)) }),
@@ -472,7 +472,7 @@ fn the_second_check_notices_what_is_not_so() {
         let Evidence::Breach(mut evidence) = found[0].evidence.clone() else { panic!("{found:?}") };
         let asked = question(check, BankRules::default());
         let first = Verdict::Violated(vec![found[0].clone()]);
-        let standing = testkit::standing(&history, &asked, Property::Invariant(check), first);
+        let standing = testkit::claim_standing(&history, &asked, Property::Invariant(check), first);
         assert_eq!(standing, Standing::Confirmed, "as it was found");
         let other = OpId::from_raw(0);
         match &mut evidence {

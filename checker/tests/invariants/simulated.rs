@@ -4,17 +4,17 @@
 use histories::History;
 use histories::format::{self, Format};
 use serde_json::{Value, json};
-use testkit::Random;
+use testkit::TestRandom;
 
 /// An object: what an operation does to it, and returns.
-pub(crate) type Object = Box<dyn FnMut(&str, &Value, &mut Random) -> Value>;
+pub(crate) type Object = Box<dyn FnMut(&str, &Value, &mut TestRandom) -> Value>;
 /// The next operation of a client.
-pub(crate) type Next = fn(&mut Random, u64) -> (&'static str, Value);
+pub(crate) type Next = fn(&mut TestRandom, u64) -> (&'static str, Value);
 
 /// Clients do operations on an object, each of which takes effect at one moment between its events; some fail, some
 /// are never answered and take effect later or not at all.
 pub(crate) fn simulate(seed: u64, steps: u64, next: Next, last: Option<&str>, mut object: Object) -> History {
-    let mut random = Random::new(seed);
+    let mut random = TestRandom::new(seed);
     let mut text = String::new();
     let mut event = |process: u64, kind: &str, f: &str, value: &Value| {
         text += &format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n");
@@ -90,7 +90,7 @@ pub(crate) fn bank(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn transfers(random: &mut Random, _: u64) -> (&'static str, Value) {
+pub(crate) fn transfers(random: &mut TestRandom, _: u64) -> (&'static str, Value) {
     match random.one_in(2) {
         true => ("read", Value::Null),
         false => {
@@ -113,7 +113,7 @@ pub(crate) fn set(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn adds(random: &mut Random, count: u64) -> (&'static str, Value) {
+pub(crate) fn adds(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
     if random.one_in(3) { ("read", Value::Null) } else { ("add", json!(count)) }
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn counter(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn increments(random: &mut Random, _: u64) -> (&'static str, Value) {
+pub(crate) fn increments(random: &mut TestRandom, _: u64) -> (&'static str, Value) {
     if random.one_in(2) { ("read", Value::Null) } else { ("add", json!(random.below(7) as i64 - 2)) }
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn queue(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn enqueues(random: &mut Random, count: u64) -> (&'static str, Value) {
+pub(crate) fn enqueues(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
     if random.one_in(3) { ("dequeue", Value::Null) } else { ("enqueue", json!(count % 40)) }
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn ids(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn generates(_: &mut Random, _: u64) -> (&'static str, Value) {
+pub(crate) fn generates(_: &mut TestRandom, _: u64) -> (&'static str, Value) {
     ("generate", Value::Null)
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn keys(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn groups(random: &mut Random, count: u64) -> (&'static str, Value) {
+pub(crate) fn groups(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
     if random.one_in(4) && count < 40 {
         return ("write", json!([["w", random.below(12), 1]]));
     }
@@ -204,7 +204,7 @@ pub(crate) fn register(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn grows(random: &mut Random, _: u64) -> (&'static str, Value) {
+pub(crate) fn grows(random: &mut TestRandom, _: u64) -> (&'static str, Value) {
     if random.one_in(2) { ("read", Value::Null) } else { ("inc", json!(1)) }
 }
 
@@ -228,6 +228,6 @@ pub(crate) fn rows(defect: bool) -> Object {
     })
 }
 
-pub(crate) fn inserts(random: &mut Random, count: u64) -> (&'static str, Value) {
+pub(crate) fn inserts(random: &mut TestRandom, count: u64) -> (&'static str, Value) {
     if random.one_in(3) { ("read", Value::Null) } else { ("insert", json!(count)) }
 }

@@ -4,7 +4,7 @@ use checker::Model;
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
-use testkit::Random;
+use testkit::TestRandom;
 
 /// An operation and what it answers if it completes.
 struct Planned {
@@ -34,7 +34,7 @@ impl Planned {
 }
 
 pub(crate) fn history(model: Model, seed: u64) -> History {
-    let mut random = Random::new(seed);
+    let mut random = TestRandom::new(seed);
     let mut builder = HistoryBuilder::new();
     let len = 1 + random.below(if seed < 3_000 { 5 } else { 8 });
     let most_open = 1 + random.below(4);
@@ -71,11 +71,12 @@ pub(crate) fn history(model: Model, seed: u64) -> History {
     builder.finish()
 }
 
-fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut Random, number: usize) -> Planned {
+fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut TestRandom, number: usize) -> Planned {
     let names = builder.history();
-    let few =
-        |names: &mut History, random: &mut Random| names.values.intern(&(1 + random.below(2)).to_string());
-    let maybe = |names: &mut History, random: &mut Random| match random.below(3) {
+    let few = |names: &mut History, random: &mut TestRandom| {
+        names.values.intern(&(1 + random.below(2)).to_string())
+    };
+    let maybe = |names: &mut History, random: &mut TestRandom| match random.below(3) {
         0 => ValueId::NULL,
         n => names.values.intern(&n.to_string()),
     };

@@ -9,21 +9,21 @@ use checker::{
 use histories::{Argument, Function, History, HistoryBuilder, Invocation, KeyId, Payload, ValueId, notation};
 use reference::LEVELS;
 use std::sync::atomic::AtomicBool;
-use testkit::registers::{RegisterShape, Run};
-use testkit::{Random, assert_refuted, check_confirmed, draw, verdict_of};
+use testkit::registers::{RegisterRun, RegisterShape};
+use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history, verdict_of};
 
 fn limits() -> Limits<'static> {
-    testkit::limits(1_000_000, 1 << 26)
+    testkit::test_limits(1_000_000, 1 << 26)
 }
 
 /// The history of a seed, and a question of it.
-fn random(seed: u64, shape: fn(&mut Random) -> RegisterShape) -> (History, Question) {
-    let mut random = Random::new(seed);
+fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Question) {
+    let mut random = TestRandom::new(seed);
     let shape = shape(&mut random);
     let initial = if random.chance(80) { "null" } else { "0" };
     let assume = Assume { sequential_keys: random.chance(15), linearizable_keys: random.chance(15) };
     let failed_cas = if random.chance(50) { FailedCas::SaysNothing } else { FailedCas::Observes };
-    let history = Run::new(random, shape, initial).history();
+    let history = RegisterRun::new(random, shape, initial).into_history();
     let mut question = Question { failed_cas, assume, ..question(Model::CasRegister) };
     question.initial.set_default(initial).expect("it is JSON");
     (history, question)
@@ -43,7 +43,7 @@ fn compare(seed: u64, (history, question): (History, Question), counts: &mut Cou
     for ((answer, level), (holds, counted)) in
         report.answers.iter().zip(LEVELS).zip(expected.into_iter().zip(&mut counts.verdicts))
     {
-        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw(&history));
+        let told = || format!("seed {seed}, {question:?}\n{}{answer:?}", draw_history(&history));
         assert_eq!(answer.property, Property::Level(level));
         match answer.verdict {
             Verdict::Holds(_) => assert!(holds, "holds, but no execution fits\n{}", told()),
@@ -80,7 +80,7 @@ fn cycles_are_the_shortest() {
         let asked = question.about_objects(&history);
         let writes = history.operations().filter(|op| op.function != Function::READ);
         let mut values: Vec<ValueId> = writes.map(|op| written(&op.argument)).collect();
-        values.push(asked.initial.of(KeyId::NONE));
+        values.push(asked.initial.value_of_key(KeyId::NONE));
         values.sort_unstable();
         if values.windows(2).any(|pair| pair[0] == pair[1]) {
             continue;
@@ -96,7 +96,7 @@ fn cycles_are_the_shortest() {
                 continue;
             };
             let expected = reference::fewest(&history, &asked, at);
-            assert_eq!(Some(found), expected, "seed {seed}\n{}{answer:?}", draw(&history));
+            assert_eq!(Some(found), expected, "seed {seed}\n{}{answer:?}", draw_history(&history));
             lengths[found.min(4)] += 1;
         }
     }
@@ -111,12 +111,12 @@ fn written(argument: &Argument) -> ValueId {
 }
 
 fn question(model: Model) -> Question {
-    testkit::ask(model, &testkit::levels(&LEVELS))
+    testkit::question_about(model, &testkit::level_properties(&LEVELS))
 }
 
 fn check(drawing: &str, level: Level, limits: &Limits<'_>) -> Verdict {
     let history = notation::parse(drawing).expect("a drawing");
-    let asked = testkit::ask(Model::Register, &[Property::Level(level)]);
+    let asked = testkit::question_about(Model::Register, &[Property::Level(level)]);
     check_confirmed(&history, &asked, limits).answers.remove(0).verdict
 }
 
@@ -164,9 +164,9 @@ fn limits_end_in_unknown_and_name_the_values() {
 /// A violation that this cycle shows, told as the checker tells it.
 fn by_cycle(cycle: &VersionRefutation) -> Verdict {
     Verdict::Violated(vec![Violation {
-        kind: AnomalyName::new(cycle.kind()),
+        kind: AnomalyName::new(cycle.anomaly_name()),
         key: cycle.key,
-        operations: cycle.operations(),
+        operations: cycle.involved_operations(),
         evidence: Evidence::Cycle(cycle.clone()),
     }])
 }
@@ -221,7 +221,7 @@ fn a_session_of_half_a_million_operations_overflows_nothing() {
         for (function, argument) in [(Function::WRITE, value), (Function::READ, ValueId::NULL)] {
             let (process, key, payload) = (0, KeyId::NONE, Payload::Value(argument));
             let invocation = Invocation { process, session, function, key, payload };
-            testkit::record(&mut builder, invocation, Payload::Value(value));
+            testkit::record_operation(&mut builder, invocation, Payload::Value(value));
         }
     }
     let limits = Limits { bytes: 1 << 30, ..limits() };

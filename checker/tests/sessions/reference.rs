@@ -78,7 +78,7 @@ fn with_writes(
     let candidates: Vec<Vec<usize>> = (reads.iter())
         .map(|read| {
             let has_value = |version: &usize| match version {
-                0 => Some(question.initial.of(read.key)) == seen(read),
+                0 => Some(question.initial.value_of_key(read.key)) == seen(read),
                 version => written(writes[version - 1]) == seen(read),
             };
             (0..=writes.len()).filter(has_value).collect()
@@ -208,7 +208,7 @@ pub(crate) fn fewest(history: &History, question: &ObjectQuestion, level: usize)
         let seen = happened.iter().find(|op| op.id == id).and_then(|op| seen(op))?;
         let write =
             writes.iter().position(|write| written(write) == Some(seen) && write.id != id).map(|at| at + 1);
-        write.or((seen == question.initial.of(KeyId::NONE)).then_some(0))
+        write.or((seen == question.initial.value_of_key(KeyId::NONE)).then_some(0))
     };
     let (mut pairs, mut of_level) = (Vec::new(), Default::default());
     for a in &happened {

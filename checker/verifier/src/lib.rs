@@ -91,66 +91,74 @@ enum Confirmation {
 /// assert!(matches!(standing, verifier::Standing::Refuted(_)));
 /// ```
 pub fn verify(history: &History, question: &Question, report: &Report, limits: &Limits<'_>) -> Verification {
-    let watch = Watch::of(limits);
+    let watch = Watch::from_limits(limits);
     // Transactions are checked as if all registers were null at first.
-    let rebased = (question.model.has_transactions() && !question.initial.is_nothing())
-        .then(|| question.initial.rebase(history));
-    let mut cases = Cases::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
+    let rebased = (question.model.has_transactions() && !question.initial.are_all_absent())
+        .then(|| question.initial.rebase_on_null(history));
+    let mut cases = ClaimChecker::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
     Verification {
-        answers: report.answers.iter().map(|answer| cases.standing(answer)).collect(),
-        beside: report.beside.iter().map(|answer| cases.standing(answer)).collect(),
-        phenomena: cases.phenomena(),
+        answers: report.answers.iter().map(|answer| cases.standing_of_answer(answer)).collect(),
+        beside: report.beside.iter().map(|answer| cases.standing_of_answer(answer)).collect(),
+        phenomena: cases.standings_of_phenomena(),
     }
 }
 
 /// What several claims are held against, made when it is first needed.
-struct Cases<'a> {
+struct ClaimChecker<'a> {
     history: &'a History,
     question: &'a Question,
     report: &'a Report,
     watch: &'a Watch<'a>,
-    transactions: Option<transactions::Evidences<'a>>,
-    findings: Option<findings::Findings>,
+    transactions: Option<transactions::TransactionClaims<'a>>,
+    findings: Option<findings::FindingClaims>,
 }
 
-impl<'a> Cases<'a> {
+impl<'a> ClaimChecker<'a> {
     fn new(history: &'a History, question: &'a Question, report: &'a Report, watch: &'a Watch<'a>) -> Self {
         Self { history, question, report, watch, transactions: None, findings: None }
     }
 
-    fn standing(&mut self, answer: &'a Answer) -> Standing {
-        if let Some(why) = self.contradiction(answer) {
+    fn standing_of_answer(&mut self, answer: &'a Answer) -> Standing {
+        if let Some(why) = self.explain_contradiction(answer) {
             return Standing::Refuted(why);
         }
         match &answer.verdict {
             // Nothing is claimed.
             Verdict::Unknown(_) => return Standing::Confirmed,
             Verdict::Untested(_) => {
-                return untested::check(self.history, self.question, answer.property);
+                return untested::verify_untested(self.history, self.question, answer.property);
             }
             Verdict::Holds(_) | Verdict::Violated(_) => {}
         }
         let standing = match answer.property {
-            Property::Level(level) => self.level(level, &answer.verdict),
+            Property::Level(level) => self.standing_of_level(level, &answer.verdict),
             Property::Isolation(level) => {
                 let (history, question, report, watch) =
                     (self.history, self.question, self.report, self.watch);
                 let evidence = self.transactions.get_or_insert_with(|| {
-                    transactions::Evidences::new(history, question.assume, &report.phenomena, watch)
+                    transactions::TransactionClaims::new(history, question.assume, &report.phenomena, watch)
                 });
-                told(evidence.answer(level, &answer.verdict).map(|()| Confirmation::Confirmed))
+                standing_of_result(
+                    evidence.check_verdict(level, &answer.verdict).map(|()| Confirmation::Confirmed),
+                )
             }
             Property::Finding(kind) => {
                 let (history, question, report, watch) =
                     (self.history, self.question, self.report, self.watch);
                 let findings = self.findings.get_or_insert_with(|| {
-                    findings::Findings::new(history, &question.sessions, report, watch)
+                    findings::FindingClaims::new(history, &question.sessions, report, watch)
                 });
-                findings.standing(kind, &answer.verdict)
+                findings.standing_of_kind(kind, &answer.verdict)
             }
             Property::Invariant(invariant) => {
                 let rules = &self.question.bank;
-                told(invariants::verdict(self.history, rules, invariant, &answer.verdict, self.watch))
+                standing_of_result(invariants::verify_invariant(
+                    self.history,
+                    rules,
+                    invariant,
+                    &answer.verdict,
+                    self.watch,
+                ))
             }
         };
         let green = standing == Standing::Confirmed && matches!(answer.verdict, Verdict::Holds(_));
@@ -158,7 +166,7 @@ impl<'a> Cases<'a> {
             Standing::Unchecked
         } else if green
             && !self.question.accept_untested
-            && untested::check(self.history, self.question, answer.property) == Standing::Confirmed
+            && untested::verify_untested(self.history, self.question, answer.property) == Standing::Confirmed
         {
             Standing::Partly("nothing in the history could have contradicted it: it is untested".to_owned())
         } else {
@@ -166,29 +174,35 @@ impl<'a> Cases<'a> {
         }
     }
 
-    fn level(&self, level: Level, verdict: &Verdict) -> Standing {
+    fn standing_of_level(&self, level: Level, verdict: &Verdict) -> Standing {
         let question = &self.question.about_objects(self.history);
         if level.needs_real_time() && !self.history.has_real_time() {
             return Standing::Refuted("the history does not tell real time".to_owned());
         }
-        told(match level {
-            Level::Linearizable => linearizability::verdict(self.history, question, verdict, self.watch),
+        standing_of_result(match level {
+            Level::Linearizable => {
+                linearizability::verify_linearizability(self.history, question, verdict, self.watch)
+            }
             Level::ReadYourWrites
             | Level::MonotonicReads
             | Level::MonotonicWrites
             | Level::WritesFollowReads
-            | Level::Session => sessions::verdict(self.history, level, question, verdict, self.watch)
-                .map(|()| Confirmation::Confirmed),
+            | Level::Session => {
+                sessions::verify_session_level(self.history, level, question, verdict, self.watch)
+                    .map(|()| Confirmation::Confirmed)
+            }
             Level::Sequential
             | Level::CausalConvergence
             | Level::CausalMemory
             | Level::Causal
-            | Level::Pram => causality::verdict(self.history, level, question, verdict, self.watch),
+            | Level::Pram => {
+                causality::verify_causal_level(self.history, level, question, verdict, self.watch)
+            }
         })
     }
 
     /// Why a claim cannot be believed because of the others, or of the question.
-    fn contradiction(&self, answer: &Answer) -> Option<String> {
+    fn explain_contradiction(&self, answer: &Answer) -> Option<String> {
         let name = answer.property.name();
         if !self.question.model.properties().contains(&answer.property) {
             return Some(format!("{name} is not a property of {}", self.question.model.name()));
@@ -201,15 +215,15 @@ impl<'a> Cases<'a> {
     }
 
     /// Each phenomenon by itself, whether or not a verdict rests on it.
-    fn phenomena(mut self) -> Vec<Standing> {
+    fn standings_of_phenomena(mut self) -> Vec<Standing> {
         let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
         if report.phenomena.is_empty() {
             return Vec::new();
         }
         let mut evidence = self.transactions.take().unwrap_or_else(|| {
-            transactions::Evidences::new(history, question.assume, &report.phenomena, watch)
+            transactions::TransactionClaims::new(history, question.assume, &report.phenomena, watch)
         });
-        let one = |at| match evidence.anomaly(at) {
+        let one = |at| match evidence.check_anomaly(at) {
             Ok(()) => Standing::Confirmed,
             Err(_) if watch.is_over() => Standing::Unchecked,
             Err(why) => Standing::Refuted(why.0),
@@ -218,7 +232,7 @@ impl<'a> Cases<'a> {
     }
 }
 
-fn told(result: Result<Confirmation, Mismatch>) -> Standing {
+fn standing_of_result(result: Result<Confirmation, Mismatch>) -> Standing {
     match result {
         Ok(Confirmation::Confirmed) => Standing::Confirmed,
         Ok(Confirmation::TooLarge) => Standing::Partly(

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 /// Whether it is so: no operation ended with an answer that could have been wrong, or, of sessions, what would show the
 /// finding was not recorded.
-pub(crate) fn check(history: &History, question: &Question, property: Property) -> Standing {
+pub(crate) fn verify_untested(history: &History, question: &Question, property: Property) -> Standing {
     let observed = |op: &Operation| {
         question.failed_cas == FailedCas::Observes
             && op.outcome == Outcome::Fail
             && op.function == Function::CAS
     };
     let answered = |op: &Operation| {
-        op.outcome == Outcome::Ok && (history.version(op.id).is_some() || tells(history, op))
+        op.outcome == Outcome::Ok && (history.version(op.id).is_some() || answer_tells_state(history, op))
     };
     let by_actors = matches!(
         property,
@@ -35,14 +35,15 @@ pub(crate) fn check(history: &History, question: &Question, property: Property) 
     match answers.next() {
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
-        Some(told) => {
-            Standing::Refuted(format!("operation {} could have contradicted it", history.index(told.id)))
-        }
+        Some(told) => Standing::Refuted(format!(
+            "operation {} could have contradicted it",
+            history.operation_index(told.id)
+        )),
     }
 }
 
 /// Whether the answer of an operation says something of the state.
-fn tells(history: &History, op: &Operation) -> bool {
+fn answer_tells_state(history: &History, op: &Operation) -> bool {
     match op.function {
         Function::TXN => {
             let reads = |kind| matches!(kind, MicroKind::Read | MicroKind::ReadList);

@@ -5,7 +5,7 @@
 //! fraction of a second. When it is spent, loops end where they are. Whatever they return then means nothing: who asked has
 //! to look at [`Watch::is_over`] first.
 
-use claims::{Limits, is_set};
+use claims::{Limits, is_stop_flag_set};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Steps that may still be done once the caller has asked to stop.
@@ -16,7 +16,7 @@ const BETWEEN: u64 = 1 << 15;
 
 /// What one item of a loop costs, in steps.
 #[derive(Clone, Copy)]
-pub(crate) enum Cost {
+pub(crate) enum StepCost {
     /// A look at an operation.
     Look = 1,
     /// Its reads or writes followed to others.
@@ -37,7 +37,7 @@ impl<'a> Watch<'a> {
         Self { since: AtomicU64::new(0), stop, left: AtomicU64::new(GRACE), over: AtomicBool::new(false) }
     }
 
-    pub(crate) fn of(limits: &Limits<'a>) -> Self {
+    pub(crate) fn from_limits(limits: &Limits<'a>) -> Self {
         Self::new(limits.stop)
     }
 
@@ -47,13 +47,17 @@ impl<'a> Watch<'a> {
     }
 
     /// The items, for as long as there is time.
-    pub(crate) fn watched<I: Iterator>(&self, cost: Cost, items: I) -> impl Iterator<Item = I::Item> {
+    pub(crate) fn take_while_in_time<I: Iterator>(
+        &self,
+        cost: StepCost,
+        items: I,
+    ) -> impl Iterator<Item = I::Item> {
         let between = BETWEEN / cost as u64;
         let mut until = 0;
         items.take_while(move |_| {
             if until == 0 {
                 until = between;
-                if !self.goes_on() {
+                if !self.has_time() {
                     return false;
                 }
             }
@@ -63,17 +67,17 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether there is time, after so many steps of a loop that is no iteration over items.
-    pub(crate) fn goes_on_after(&self, steps: u64) -> bool {
+    pub(crate) fn has_time_after(&self, steps: u64) -> bool {
         if self.since.fetch_add(steps, Ordering::Relaxed) + steps < BETWEEN {
             return !self.is_over();
         }
         self.since.store(0, Ordering::Relaxed);
-        self.goes_on()
+        self.has_time()
     }
 
     /// Whether there is time for [`BETWEEN`] more steps.
-    fn goes_on(&self) -> bool {
-        if !is_set(self.stop) {
+    fn has_time(&self) -> bool {
+        if !is_stop_flag_set(self.stop) {
             return true;
         }
         let spend = |left: u64| left.checked_sub(BETWEEN);

@@ -10,7 +10,9 @@ use claims::{
 };
 use histories::format::{Format, from_text};
 use histories::{History, KeyId, OpId, notation};
-use testkit::{ask, assert_confirmed, assert_refuted, check_all, check_confirmed, limits, standing};
+use testkit::{
+    assert_confirmed, assert_refuted, check_all, check_confirmed, claim_standing, question_about, test_limits,
+};
 use verifier::{Standing, verify};
 
 fn drawn(drawing: &str) -> History {
@@ -70,7 +72,7 @@ fn lost_session() -> History {
 
 /// The report about one property that is violated.
 fn violated_report(history: &History, question: &Question) -> (Report, Vec<Violation>) {
-    let report = check_confirmed(history, question, &limits(1_000_000, 1 << 26));
+    let report = check_confirmed(history, question, &test_limits(1_000_000, 1 << 26));
     let Verdict::Violated(found) = report.answers[0].verdict.clone() else { panic!("{report:#?}") };
     (report, found)
 }
@@ -79,7 +81,7 @@ fn violated_report(history: &History, question: &Question) -> (Report, Vec<Viola
 fn one_property_claimed_twice_is_refuted_both_times() {
     let history = drawn("a: [w1] [r1]");
     let report = check_all(&history, Model::Register, &Model::Register.properties());
-    let question = ask(Model::Register, &Model::Register.properties());
+    let question = question_about(Model::Register, &Model::Register.properties());
     assert_confirmed(&history, &question, &report);
     for at in 0..report.answers.len() {
         for verdict in [report.answers[at].verdict.clone(), Verdict::unknown("nobody looked")] {
@@ -115,7 +117,7 @@ fn a_property_that_the_model_does_not_have_is_refuted() {
 #[test]
 fn a_violation_told_of_other_operations_or_another_key_is_refuted() {
     for (history, model, property) in violated() {
-        let question = ask(model, &[property]);
+        let question = question_about(model, &[property]);
         let (_, found) = violated_report(&history, &question);
         let other = history.ids().find(|id| !found[0].operations.contains(id));
         for change in 0..4 {
@@ -141,7 +143,7 @@ fn a_violation_told_by_another_name_is_refuted() {
         if property == Property::Level(Level::Linearizable) {
             continue;
         }
-        let question = ask(model, &[property]);
+        let question = question_about(model, &[property]);
         let (_, mut found) = violated_report(&history, &question);
         let other = if found[0].kind == "cyclic-versions" { "cyclic-causality" } else { "cyclic-versions" };
         found[0].kind = AnomalyName::new(other);
@@ -154,13 +156,13 @@ fn a_violation_told_by_another_name_is_refuted() {
 fn evidence_of_another_kind_of_property_is_refuted() {
     let cases = violated();
     for (history, model, property) in &cases {
-        let question = ask(*model, &[*property]);
+        let question = question_about(*model, &[*property]);
         let (_, found) = violated_report(history, &question);
         for (other_history, other_model, other) in &cases {
             if std::mem::discriminant(other) == std::mem::discriminant(property) {
                 continue;
             }
-            let (_, foreign) = violated_report(other_history, &ask(*other_model, &[*other]));
+            let (_, foreign) = violated_report(other_history, &question_about(*other_model, &[*other]));
             let mut found = found.clone();
             found[0].evidence = foreign[0].evidence.clone();
             let fits =
@@ -189,7 +191,7 @@ const SKEW: &str = "a: [t rx() ay1    ]\nb: [t ry() ax1    ]\nc:                
 fn a_phenomenon_that_is_named_must_be_in_the_report() {
     let history = drawn(SKEW);
     let property = Property::Isolation(claims::IsolationLevel::Serializable);
-    let question = ask(Model::ListAppend, &[property]);
+    let question = question_about(Model::ListAppend, &[property]);
     let (report, found) = violated_report(&history, &question);
     let refuted = |report: &Report| is_refuted(&standings(&history, &question, report)[0]);
     assert!(!refuted(&report));
@@ -232,7 +234,9 @@ fn phenomena_that_are_made_up_are_refuted() {
         let model = testkit::model_of_transactions(&history);
         let phenomena = vec![TransactionAnomaly { phenomenon, count: 1, examples: vec![example] }];
         let report = Report { model, phenomena, ..Report::default() };
-        verify(&history, &ask(model, &[]), &report, &claims::Limits::unbounded()).phenomena.remove(0)
+        verify(&history, &question_about(model, &[]), &report, &claims::Limits::unbounded())
+            .phenomena
+            .remove(0)
     };
     let first = OpId::from_raw(0);
     let x = drawn("a: [t wx1]").micros_of(first)[0].key;
@@ -264,8 +268,8 @@ fn phenomena_that_are_made_up_are_refuted() {
 fn a_finding_is_denied_beside_its_proof_only_in_vain() {
     let history = lost_session();
     let all: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
-    let question = ask(Model::Session, &all);
-    let report = check_confirmed(&history, &question, &limits(1_000_000, 1 << 26));
+    let question = question_about(Model::Session, &all);
+    let report = check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 26));
     let lost = Property::Finding(FindingKind::LostSession);
     let at = report.answers.iter().position(|answer| answer.property == lost).expect("it was asked");
     assert_eq!(report.answers[at].verdict.name(), "violated", "{report:#?}");
@@ -281,7 +285,7 @@ fn a_finding_is_denied_beside_its_proof_only_in_vain() {
     let found = standings(&history, &question, &both);
     assert!(is_refuted(&found[at]) && is_refuted(found.last().expect("beside")), "{found:?}");
     // Denied, and nothing said of the others that it might be: it cannot be told which of them it is.
-    let only = standing(&history, &question, lost, Verdict::Holds(Witness::NothingFound));
+    let only = claim_standing(&history, &question, lost, Verdict::Holds(Witness::NothingFound));
     assert!(matches!(only, Standing::Partly(_)), "{only:?}");
 }
 
@@ -300,9 +304,9 @@ fn untested_is_refuted_where_an_answer_could_have_been_wrong() {
     ];
     for (model, told, silent) in cases {
         for property in model.properties() {
-            let question = ask(model, &[property]);
+            let question = question_about(model, &[property]);
             assert_refuted(&drawn(told), &question, property, untested());
-            let found = standing(&drawn(silent), &question, property, untested());
+            let found = claim_standing(&drawn(silent), &question, property, untested());
             assert_eq!(found, Standing::Confirmed, "{silent} {}", property.name());
         }
     }
@@ -329,7 +333,7 @@ fn findings_without_a_record_are_untested() {
     ];
     let question = Question::about(Model::Session);
     for &kind in FindingKind::ALL {
-        let found = standing(&history, &question, Property::Finding(kind), Verdict::untested(""));
+        let found = claim_standing(&history, &question, Property::Finding(kind), Verdict::untested(""));
         assert_eq!(found == Standing::Confirmed, unrecorded.contains(&kind), "{}: {found:?}", kind.name());
     }
 }
@@ -339,7 +343,8 @@ fn findings_without_a_record_are_untested() {
 fn unknown_claims_nothing() {
     for (history, model, _) in violated() {
         for property in model.properties() {
-            let found = standing(&history, &Question::about(model), property, Verdict::unknown("a limit"));
+            let found =
+                claim_standing(&history, &Question::about(model), property, Verdict::unknown("a limit"));
             assert_eq!(found, Standing::Confirmed);
         }
     }
@@ -357,6 +362,6 @@ fn real_time_cannot_be_claimed_of_a_history_without_it() {
     let report = check_all(&with, Model::Register, &[property]);
     let verdict = report.answers[0].verdict.clone();
     assert_eq!(verdict.name(), "holds");
-    let why = assert_refuted(&without, &ask(Model::Register, &[property]), property, verdict);
+    let why = assert_refuted(&without, &question_about(Model::Register, &[property]), property, verdict);
     assert!(why.contains("real time"), "{why}");
 }

@@ -1,7 +1,7 @@
 //! Which strikes an operation of an injector ends.
 
-use super::names::{is_immediate, named_end};
-use super::telling::Telling;
+use super::names::{ended_kind, is_immediate};
+use super::telling::InjectorOperation;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Names that end faults of another name, while one is open. If none is open the operation is a strike of its own:
@@ -14,7 +14,7 @@ const OTHER_ENDS: &[(&str, &[&str])] = &[
 ];
 
 /// What an operation of an injector is.
-pub(super) enum Role<'a> {
+pub(super) enum InjectorRole<'a> {
     /// A fault begins.
     Strike,
     /// Faults of these kinds end.
@@ -31,17 +31,17 @@ pub(super) struct NamedEnds<'a> {
 
 impl<'a> NamedEnds<'a> {
     /// Looks at all operations of a history's injectors.
-    pub(super) fn of(tellings: &[Telling<'a>]) -> Self {
+    pub(super) fn from_operations(tellings: &[InjectorOperation<'a>]) -> Self {
         let mut ended = FxHashSet::default();
         for telling in tellings {
-            ended.extend(named_end(telling.name).map(|kind| (telling.actor, kind)));
+            ended.extend(ended_kind(telling.name).map(|kind| (telling.actor, kind)));
             let others = OTHER_ENDS.iter().filter(|(name, _)| *name == telling.name);
             ended.extend(others.flat_map(|(_, kinds)| kinds.iter().map(|&kind| (telling.actor, kind))));
         }
         let mut others: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
         for telling in tellings {
             let is_other = !ended.contains(&(telling.actor, telling.kind)) && !is_immediate(telling.kind);
-            if is_other && telling.name != "heal" && named_end(telling.name).is_none() {
+            if is_other && telling.name != "heal" && ended_kind(telling.name).is_none() {
                 others.entry(telling.actor).or_default().push(telling.kind);
             }
         }
@@ -53,24 +53,28 @@ impl<'a> NamedEnds<'a> {
     }
 
     /// Whether an actor ends faults of this kind by name anywhere in the history.
-    pub(super) fn names(&self, actor: &str, kind: &str) -> bool {
+    pub(super) fn has_named_end(&self, actor: &str, kind: &str) -> bool {
         self.ended.contains(&(actor, kind))
     }
 
     /// What an operation is. `is_open` says whether a fault of a kind is open.
-    pub(super) fn role(&self, telling: &Telling<'a>, mut is_open: impl FnMut(&str) -> bool) -> Role<'a> {
-        if let Some(kind) = named_end(telling.name) {
-            return Role::End(vec![kind]);
+    pub(super) fn classify_operation(
+        &self,
+        telling: &InjectorOperation<'a>,
+        mut is_open: impl FnMut(&str) -> bool,
+    ) -> InjectorRole<'a> {
+        if let Some(kind) = ended_kind(telling.name) {
+            return InjectorRole::End(vec![kind]);
         }
         if telling.name == "heal" {
-            return Role::End(self.others.get(telling.actor).cloned().unwrap_or_default());
+            return InjectorRole::End(self.others.get(telling.actor).cloned().unwrap_or_default());
         }
         let other = OTHER_ENDS.iter().find(|(name, _)| *name == telling.name);
         let kinds: Vec<&str> =
             other.map_or(&[][..], |(_, kinds)| *kinds).iter().copied().filter(|kind| is_open(kind)).collect();
         match kinds.is_empty() {
-            true => Role::Strike,
-            false => Role::End(kinds),
+            true => InjectorRole::Strike,
+            false => InjectorRole::End(kinds),
         }
     }
 }

@@ -49,7 +49,7 @@ const START: &str = "start-";
 const STOP: &str = "stop-";
 
 /// The kind of fault that a strike's name means: `delay` of `delay=50ms`, `partition` of `start-partition`.
-pub(super) fn kind_of(name: &str) -> &str {
+pub(super) fn fault_kind(name: &str) -> &str {
     let name = name.split_once('=').map_or(name, |(kind, _)| kind);
     name.strip_prefix(START).unwrap_or(name)
 }
@@ -60,12 +60,12 @@ pub fn is_immediate(kind: &str) -> bool {
 }
 
 /// Whether a strike of this name is known to last until it is ended.
-pub(super) fn lasts(name: &str) -> bool {
-    name == "start" || name.starts_with(START) || LASTING.contains(&kind_of(name))
+pub(super) fn is_lasting(name: &str) -> bool {
+    name == "start" || name.starts_with(START) || LASTING.contains(&fault_kind(name))
 }
 
 /// Whether faults of this kind change clocks.
-pub(super) fn sets_clocks(kind: &str) -> bool {
+pub(super) fn changes_clocks(kind: &str) -> bool {
     CLOCKS.contains(&kind)
 }
 
@@ -75,14 +75,14 @@ pub(super) fn is_heal(name: &str) -> bool {
 }
 
 /// Whether only Jepsen's nemeses use such a name, which write two events for each of their operations.
-pub(super) fn is_jepsens(name: &str) -> bool {
+pub(super) fn is_jepsen_name(name: &str) -> bool {
     ["start", "stop", "resume", "heal"].contains(&name) || name.starts_with(START) || name.starts_with(STOP)
 }
 
 /// The kind that a name says the end of: `partition` for `heal-partition` and `stop-partition`.
-pub(super) fn named_end(name: &str) -> Option<&str> {
+pub(super) fn ended_kind(name: &str) -> Option<&str> {
     match name {
         "stop" => Some("start"),
-        _ => name.strip_prefix(HEAL).or_else(|| name.strip_prefix(STOP)).map(kind_of),
+        _ => name.strip_prefix(HEAL).or_else(|| name.strip_prefix(STOP)).map(fault_kind),
     }
 }

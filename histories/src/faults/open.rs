@@ -5,7 +5,7 @@
 //! dropped when they are met, so that all ends together cost what all strikes did.
 
 use super::names::is_heal;
-use super::telling::Telling;
+use super::telling::InjectorOperation;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(super) struct OpenFaults {
     /// By actor and kind.
-    of_kind: FxHashMap<(String, String), OfKind>,
+    of_kind: FxHashMap<(String, String), OpenFaultsOfKind>,
     /// By episode: how many of its targets are still struck. An open fault that names none has 1; one that is
     /// over has 0.
     targets_left: FxHashMap<usize, usize>,
 }
 
 #[derive(Default)]
-struct OfKind {
+struct OpenFaultsOfKind {
     /// All of them, the oldest first; some may be over.
     all: VecDeque<usize>,
     by_targets: FxHashMap<Vec<String>, VecDeque<usize>>,
@@ -29,7 +29,7 @@ struct OfKind {
 
 impl OpenFaults {
     /// Opens a fault: the episode of this number.
-    pub(super) fn strike(&mut self, actor: &str, kind: &str, targets: &[String], episode: usize) {
+    pub(super) fn open_fault(&mut self, actor: &str, kind: &str, targets: &[String], episode: usize) {
         let of_kind = self.of_kind.entry((actor.to_owned(), kind.to_owned())).or_default();
         let mut targets = targets.to_vec();
         targets.sort_unstable();
@@ -43,14 +43,14 @@ impl OpenFaults {
     }
 
     /// Whether a fault of this kind is open.
-    pub(super) fn has(&mut self, actor: &str, kind: &str) -> bool {
+    pub(super) fn is_open(&mut self, actor: &str, kind: &str) -> bool {
         let Some(of_kind) = self.of_kind.get_mut(&(actor.to_owned(), kind.to_owned())) else { return false };
         first_open(&mut of_kind.all, &self.targets_left).is_some()
     }
 
     /// The faults of a kind that an operation ends, by the number of their episode. If it failed they stay open,
     /// and only the oldest of them is named.
-    pub(super) fn end(&mut self, telling: &Telling<'_>, kind: &str) -> Vec<usize> {
+    pub(super) fn end_faults(&mut self, telling: &InjectorOperation<'_>, kind: &str) -> Vec<usize> {
         let left = &mut self.targets_left;
         let Some(of_kind) = self.of_kind.get_mut(&(telling.actor.to_owned(), kind.to_owned())) else {
             return Vec::new();
@@ -91,7 +91,11 @@ impl OpenFaults {
 }
 
 /// Takes each of the targets off the oldest fault that has it. Returns the faults that are over.
-fn end_targets(of_kind: &mut OfKind, targets: &[String], left: &mut FxHashMap<usize, usize>) -> Vec<usize> {
+fn end_targets(
+    of_kind: &mut OpenFaultsOfKind,
+    targets: &[String],
+    left: &mut FxHashMap<usize, usize>,
+) -> Vec<usize> {
     let mut over = Vec::new();
     for target in targets {
         let Some(queue) = of_kind.by_target.get_mut(target) else { continue };

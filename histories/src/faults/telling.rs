@@ -1,13 +1,13 @@
 //! The events of injectors, joined where two of them tell of one operation.
 
-use super::names::{is_heal, is_jepsens, kind_of};
+use super::names::{fault_kind, is_heal, is_jepsen_name};
 use super::{FaultEvent, FaultMoment, OBSERVERS};
 use crate::{ActorEvent, History};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 /// One operation of an injector: a strike or an end, told by one event or by two.
-pub(super) struct Telling<'a> {
+pub(super) struct InjectorOperation<'a> {
     pub(super) actor: &'a str,
     pub(super) name: &'a str,
     pub(super) kind: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Telling<'a> {
 
 /// How an actor writes its operations down.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Habit {
+enum LoggingHabit {
     /// One event each.
     Once,
     /// Two events each, one after the other.
@@ -32,47 +32,48 @@ enum Habit {
 }
 
 /// An operation that an event still to come may complete.
-struct Pending {
+struct PendingOperation {
     telling: usize,
     /// Whether it was an `invoke` event: then any completion of its name belongs to it.
     invoked: bool,
 }
 
-impl Telling<'_> {
+impl InjectorOperation<'_> {
     pub(super) fn moment(&self) -> FaultMoment {
         FaultMoment { first: self.first, last: self.last }
     }
 }
 
 /// The operations of a history's injectors, in the order in which they began.
-pub(super) fn tellings(history: &History) -> Vec<Telling<'_>> {
-    let habits = habits(history);
-    let mut tellings: Vec<Telling<'_>> = Vec::new();
-    let mut pending: FxHashMap<&str, Pending> = FxHashMap::default();
-    for (at, event) in faults(history) {
+pub(super) fn read_injector_operations(history: &History) -> Vec<InjectorOperation<'_>> {
+    let habits = detect_habits(history);
+    let mut tellings: Vec<InjectorOperation<'_>> = Vec::new();
+    let mut pending: FxHashMap<&str, PendingOperation> = FxHashMap::default();
+    for (at, event) in injector_events(history) {
         let (actor, name) = (event.actor.as_str(), event.function.as_str());
         let before = pending.remove(actor).filter(|before| {
             let same = tellings[before.telling].name == name && event.kind != "invoke";
             let twice = match habits[actor] {
-                Habit::Once => false,
-                Habit::Twice => true,
-                Habit::ByName => is_jepsens(name),
+                LoggingHabit::Once => false,
+                LoggingHabit::Twice => true,
+                LoggingHabit::ByName => is_jepsen_name(name),
             };
             same && (before.invoked || twice)
         });
         let Some(before) = before else {
-            pending.insert(actor, Pending { telling: tellings.len(), invoked: event.kind == "invoke" });
-            tellings.push(first_telling(history, at, event));
+            pending
+                .insert(actor, PendingOperation { telling: tellings.len(), invoked: event.kind == "invoke" });
+            tellings.push(begin_operation(history, at, event));
             continue;
         };
         let telling = &mut tellings[before.telling];
-        telling.last = FaultEvent::of(at, event);
-        telling.error = telling.error.take().or_else(|| error(history, event));
+        telling.last = FaultEvent::from_actor_event(at, event);
+        telling.error = telling.error.take().or_else(|| event_error(history, event));
         if event.value != "null" {
             telling.value = &event.value;
         }
         // What the completion returns may be a report in prose; the invocation may have said only "a majority".
-        let found = targets(&event.value);
+        let found = parse_targets(&event.value);
         if !found.is_empty() {
             telling.targets = found;
         }
@@ -80,22 +81,22 @@ pub(super) fn tellings(history: &History) -> Vec<Telling<'_>> {
     tellings
 }
 
-fn first_telling<'a>(history: &History, at: usize, event: &'a ActorEvent) -> Telling<'a> {
-    let moment = FaultEvent::of(at, event);
-    Telling {
+fn begin_operation<'a>(history: &History, at: usize, event: &'a ActorEvent) -> InjectorOperation<'a> {
+    let moment = FaultEvent::from_actor_event(at, event);
+    InjectorOperation {
         actor: &event.actor,
         name: &event.function,
-        kind: kind_of(&event.function),
+        kind: fault_kind(&event.function),
         first: moment,
         last: moment,
-        targets: targets(&event.value),
+        targets: parse_targets(&event.value),
         value: &event.value,
-        error: error(history, event),
+        error: event_error(history, event),
     }
 }
 
 /// The events that may tell of faults, with their indexes.
-fn faults(history: &History) -> impl Iterator<Item = (usize, &ActorEvent)> {
+fn injector_events(history: &History) -> impl Iterator<Item = (usize, &ActorEvent)> {
     let events = history.actor_events().iter().enumerate();
     events.filter(|(_, event)| !OBSERVERS.contains(&event.actor.as_str()))
 }
@@ -106,29 +107,29 @@ fn faults(history: &History) -> impl Iterator<Item = (usize, &ActorEvent)> {
 /// themselves decide: if an actor's events come in pairs of one name from first to last, and no pair names two
 /// different sets of nodes, then two events tell of one operation. `kill n1, kill n2, heal-kill n1, heal-kill n2` is
 /// four operations: its pairs name different nodes.
-fn habits(history: &History) -> FxHashMap<&str, Habit> {
+fn detect_habits(history: &History) -> FxHashMap<&str, LoggingHabit> {
     let is_recording = history.header().is_some_and(|header| {
         let fields: Value = serde_json::from_str(header).unwrap_or_default();
         fields["gapless"] == true
     });
     let mut of_actor: FxHashMap<&str, Vec<&ActorEvent>> = FxHashMap::default();
-    for (_, event) in faults(history).filter(|(_, event)| event.kind != "invoke") {
+    for (_, event) in injector_events(history).filter(|(_, event)| event.kind != "invoke") {
         of_actor.entry(&event.actor).or_default().push(event);
     }
     // An actor with invocations only has no habit yet.
-    let mut habits: FxHashMap<&str, Habit> =
-        faults(history).map(|(_, event)| (event.actor.as_str(), Habit::Once)).collect();
+    let mut habits: FxHashMap<&str, LoggingHabit> =
+        injector_events(history).map(|(_, event)| (event.actor.as_str(), LoggingHabit::Once)).collect();
     for (actor, events) in of_actor.into_iter().filter(|_| !is_recording) {
         let is_pair = |pair: &[&ActorEvent]| match pair {
-            [first, second] => first.function == second.function && !strike_two_sets(first, second),
+            [first, second] => first.function == second.function && !name_different_nodes(first, second),
             _ => true,
         };
         let habit = if events.len() > 1 && events.chunks(2).all(is_pair) {
-            Habit::Twice
+            LoggingHabit::Twice
         } else if events.iter().any(|event| is_heal(&event.function)) {
-            Habit::Once
+            LoggingHabit::Once
         } else {
-            Habit::ByName
+            LoggingHabit::ByName
         };
         habits.insert(actor, habit);
     }
@@ -137,15 +138,15 @@ fn habits(history: &History) -> FxHashMap<&str, Habit> {
 
 /// Whether both events name nodes, and not the same ones. Jepsen's own names are exempt: its completions are
 /// reports such as `"killed"`.
-fn strike_two_sets(first: &ActorEvent, second: &ActorEvent) -> bool {
-    let (one, other) = (listed_names(&first.value), listed_names(&second.value));
-    !is_jepsens(&first.function) && !one.is_empty() && !other.is_empty() && one != other
+fn name_different_nodes(first: &ActorEvent, second: &ActorEvent) -> bool {
+    let (one, other) = (parse_listed_names(&first.value), parse_listed_names(&second.value));
+    !is_jepsen_name(&first.function) && !one.is_empty() && !other.is_empty() && one != other
 }
 
 /// The nodes that a value names: a string without spaces, a list of such strings, or the keys of an object, alone or
 /// as the last item of a list (`["isolated", {"n1": […]}]`).
-fn targets(value: &str) -> Vec<String> {
-    let listed = listed_names(value);
+fn parse_targets(value: &str) -> Vec<String> {
+    let listed = parse_listed_names(value);
     if !listed.is_empty() {
         return listed;
     }
@@ -161,7 +162,7 @@ fn targets(value: &str) -> Vec<String> {
 }
 
 /// The names of a value that is a name or a list of names.
-fn listed_names(value: &str) -> Vec<String> {
+fn parse_listed_names(value: &str) -> Vec<String> {
     let is_name = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
     match serde_json::from_str(value) {
         Ok(Value::String(name)) if is_name(&name) => vec![name],
@@ -174,7 +175,7 @@ fn listed_names(value: &str) -> Vec<String> {
 
 /// What went wrong with an operation, if its event says so: the field `error`, or Jepsen's `exception`, or that it
 /// is a `fail`.
-fn error(history: &History, event: &ActorEvent) -> Option<String> {
+fn event_error(history: &History, event: &ActorEvent) -> Option<String> {
     let fields: Option<Value> =
         history.note(event.position).and_then(|note| serde_json::from_str(note.fields).ok());
     let noted = fields.as_ref().and_then(|fields| fields.get("error").or_else(|| fields.get("exception")));

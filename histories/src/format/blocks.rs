@@ -7,7 +7,7 @@
 //! beyond its size only for an event that is longer, and only to [`EVENT_BYTES_MAX`].
 
 use super::datum::Flaw;
-use super::edn::begins_vector;
+use super::edn::begins_vector_event;
 use std::io::{self, Read};
 
 /// No event is longer than this; a transaction that reads a million elements takes 8 MB.
@@ -19,7 +19,7 @@ pub(super) const BLANK_BYTES_MAX: u64 = 256 << 20;
 
 /// How a format may be cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Cut {
+pub(super) enum BlockCut {
     /// After any newline.
     Lines,
     /// After a bracket that closes an event, strings and JSON's escapes minded.
@@ -29,7 +29,7 @@ pub(super) enum Cut {
 }
 
 /// A piece of a file that ends where an event ends.
-pub(super) struct Block {
+pub(super) struct TextBlock {
     pub(super) bytes: Vec<u8>,
     pub(super) first: bool,
     /// Nothing follows it.
@@ -38,18 +38,18 @@ pub(super) struct Block {
     pub(super) oversize: bool,
 }
 
-impl Block {
+impl TextBlock {
     /// What is wrong with one that is oversize.
-    pub(super) fn oversized(&self) -> Flaw {
+    pub(super) fn oversize_flaw(&self) -> Flaw {
         let limit = format!("an event of at most {} MiB", EVENT_BYTES_MAX >> 20);
         Flaw::new(0, "an event that goes on and on", limit)
     }
 }
 
 /// Reads blocks.
-pub(super) struct Blocks<R> {
+pub(super) struct BlockReader<R> {
     reader: R,
-    cut: Cut,
+    cut: BlockCut,
     size: usize,
     rest: Vec<u8>,
     first: bool,
@@ -58,17 +58,17 @@ pub(super) struct Blocks<R> {
     blank: u64,
 }
 
-impl<R: Read> Blocks<R> {
+impl<R: Read> BlockReader<R> {
     /// Blocks of about `size` bytes, beginning with `head`, which was read already.
-    pub(super) fn new(reader: R, cut: Cut, size: usize, head: Vec<u8>) -> Self {
+    pub(super) fn new(reader: R, cut: BlockCut, size: usize, head: Vec<u8>) -> Self {
         Self { reader, cut, size: size.max(1), rest: head, first: true, ended: false, blank: 0 }
     }
 
     /// The next block, or none.
-    pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
-        let block = self.next_of_any()?;
+    pub(super) fn next_block(&mut self) -> io::Result<Option<TextBlock>> {
+        let block = self.cut_next_block()?;
         // A block that says something shows it in its first bytes.
-        let blank = |block: &Block| block.bytes.iter().all(u8::is_ascii_whitespace);
+        let blank = |block: &TextBlock| block.bytes.iter().all(u8::is_ascii_whitespace);
         if let Some(block) = block.as_ref().filter(|block| blank(block)) {
             self.blank += block.bytes.len() as u64;
             if self.blank > BLANK_BYTES_MAX {
@@ -80,36 +80,36 @@ impl<R: Read> Blocks<R> {
         Ok(block)
     }
 
-    fn next_of_any(&mut self) -> io::Result<Option<Block>> {
+    fn cut_next_block(&mut self) -> io::Result<Option<TextBlock>> {
         if self.ended && self.rest.is_empty() {
             return Ok(None);
         }
         let mut bytes = std::mem::take(&mut self.rest);
         let mut wanted = self.size;
         loop {
-            self.fill(&mut bytes, wanted)?;
+            self.fill_to(&mut bytes, wanted)?;
             if self.ended {
-                return Ok(Some(self.block(bytes)));
+                return Ok(Some(self.make_block(bytes)));
             }
-            if let Some(end) = self.cut.find(&bytes) {
+            if let Some(end) = self.cut.find_cut(&bytes) {
                 self.rest = bytes[end..].to_vec();
                 bytes.truncate(end);
-                return Ok(Some(self.block(bytes)));
+                return Ok(Some(self.make_block(bytes)));
             }
             if bytes.len() > EVENT_BYTES_MAX {
-                return self.pass_over(bytes).map(Some);
+                return self.skip_oversize_event(bytes).map(Some);
             }
             wanted = (bytes.len() * 2).min(EVENT_BYTES_MAX + 1);
         }
     }
 
-    fn block(&mut self, bytes: Vec<u8>) -> Block {
+    fn make_block(&mut self, bytes: Vec<u8>) -> TextBlock {
         let first = std::mem::replace(&mut self.first, false);
-        Block { bytes, first, last: self.ended && self.rest.is_empty(), oversize: false }
+        TextBlock { bytes, first, last: self.ended && self.rest.is_empty(), oversize: false }
     }
 
     /// Reads to a length, or to the end. Into room that is zeroed once, in reads as long as they can be.
-    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
+    fn fill_to(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
         let mut filled = bytes.len();
         if wanted > filled {
             bytes.reserve_exact(wanted - filled);
@@ -129,10 +129,10 @@ impl<R: Read> Blocks<R> {
     }
 
     /// Gives up an event that is too long: the rest of its line is not kept.
-    fn pass_over(&mut self, mut bytes: Vec<u8>) -> io::Result<Block> {
+    fn skip_oversize_event(&mut self, mut bytes: Vec<u8>) -> io::Result<TextBlock> {
         let mut beyond = Vec::new();
         loop {
-            self.fill(&mut beyond, 1 << 16)?;
+            self.fill_to(&mut beyond, 1 << 16)?;
             if let Some(newline) = memchr::memchr(b'\n', &beyond) {
                 self.rest = beyond.split_off(newline + 1);
                 break;
@@ -144,17 +144,17 @@ impl<R: Read> Blocks<R> {
         }
         // Its newlines still count.
         bytes.push(b'\n');
-        Ok(Block { oversize: true, ..self.block(bytes) })
+        Ok(TextBlock { oversize: true, ..self.make_block(bytes) })
     }
 }
 
-impl Cut {
+impl BlockCut {
     /// The length of the longest beginning that ends where an event ends, if there is one.
-    fn find(self, bytes: &[u8]) -> Option<usize> {
+    fn find_cut(self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Cut::Lines => memchr::memrchr(b'\n', bytes).map(|newline| newline + 1),
-            Cut::Json => last_event_end(bytes, false),
-            Cut::Edn => last_event_end(bytes, true),
+            BlockCut::Lines => memchr::memrchr(b'\n', bytes).map(|newline| newline + 1),
+            BlockCut::Json => last_event_end(bytes, false),
+            BlockCut::Edn => last_event_end(bytes, true),
         }
     }
 }
@@ -170,7 +170,7 @@ fn last_event_end(bytes: &[u8], edn: bool) -> Option<usize> {
             b'"' => at = string_end(bytes, at),
             b'{' => depth += 1,
             b'(' | b')' if !edn => {}
-            b'[' if edn && depth == 0 && begins_vector(bytes, at - 1) => depth = 1,
+            b'[' if edn && depth == 0 && begins_vector_event(bytes, at - 1) => depth = 1,
             b'[' | b'(' if depth > 0 => depth += 1,
             b'}' | b']' | b')' if depth > 0 => {
                 depth -= 1;
@@ -212,16 +212,18 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn pieces(text: &str, cut: Cut, size: usize) -> Vec<String> {
-        let mut blocks = Blocks::new(text.as_bytes(), cut, size, Vec::new());
-        std::iter::from_fn(|| blocks.next().unwrap().map(|block| String::from_utf8(block.bytes).unwrap()))
-            .collect()
+    fn pieces(text: &str, cut: BlockCut, size: usize) -> Vec<String> {
+        let mut blocks = BlockReader::new(text.as_bytes(), cut, size, Vec::new());
+        std::iter::from_fn(|| {
+            blocks.next_block().unwrap().map(|block| String::from_utf8(block.bytes).unwrap())
+        })
+        .collect()
     }
 
     #[test]
     fn lines_are_never_cut() {
         for size in 1..20 {
-            let found = pieces("one\ntwo\n\nthree", Cut::Lines, size);
+            let found = pieces("one\ntwo\n\nthree", BlockCut::Lines, size);
             assert_eq!(found.concat(), "one\ntwo\n\nthree");
             assert!(found[..found.len() - 1].iter().all(|piece| piece.ends_with('\n')), "{found:?}");
         }
@@ -231,7 +233,7 @@ mod tests {
     fn events_are_never_cut() {
         let edn = "; [ {\n[{:a \"}\\\"{\" :b \\{} #op\n{:c [1 {2 3}]}\n {}]";
         for size in 1..50 {
-            let found = pieces(edn, Cut::Edn, size);
+            let found = pieces(edn, BlockCut::Edn, size);
             assert_eq!(found.concat(), edn);
             for piece in &found {
                 let opened = piece.matches("{:").count();
@@ -244,9 +246,9 @@ mod tests {
     #[test]
     fn an_endless_line_is_passed_over() {
         let text = "a\n".to_owned() + &"x".repeat(EVENT_BYTES_MAX * 2) + "\nb\nc";
-        let mut blocks = Blocks::new(text.as_bytes(), Cut::Lines, 1 << 16, Vec::new());
+        let mut blocks = BlockReader::new(text.as_bytes(), BlockCut::Lines, 1 << 16, Vec::new());
         let (mut oversize, mut last) = (0, Vec::new());
-        while let Some(block) = blocks.next().unwrap() {
+        while let Some(block) = blocks.next_block().unwrap() {
             oversize += usize::from(block.oversize);
             last = block.bytes;
         }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// What one step of a transaction did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Step {
+pub(super) struct TransactionStep {
     pub(super) writes: bool,
     pub(super) key: i64,
     /// None: the initial value.
@@ -25,7 +25,7 @@ pub(super) struct Step {
 
 /// One transaction: which steps are its own, and what became of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Transaction {
+pub(super) struct SessionTransaction {
     pub(super) start: u32,
     pub(super) len: u32,
     pub(super) committed: bool,
@@ -35,32 +35,42 @@ pub(super) struct Transaction {
 
 /// What a file tells, for formats that are small or written; [`super::gathering`] has what streams by.
 #[derive(Default)]
-pub(super) struct BySession {
-    pub(super) steps: Vec<Step>,
+pub(super) struct TransactionsBySession {
+    pub(super) steps: Vec<TransactionStep>,
     /// The name of each session and what it did, in order.
-    pub(super) sessions: Vec<(i64, Vec<Transaction>)>,
+    pub(super) sessions: Vec<(i64, Vec<SessionTransaction>)>,
     /// Further fields of the header, as JSON after a comma: `,"info":"…"`.
     pub(super) about: String,
 }
 
-impl BySession {
+impl TransactionsBySession {
     /// Adds a transaction to the last session.
-    pub(super) fn push(&mut self, steps: impl IntoIterator<Item = Step>, committed: bool, number: u32) {
+    pub(super) fn push_transaction(
+        &mut self,
+        steps: impl IntoIterator<Item = TransactionStep>,
+        committed: bool,
+        number: u32,
+    ) {
         let start = self.steps.len() as u32;
         self.steps.extend(steps);
         let len = self.steps.len() as u32 - start;
         let (_, transactions) = self.sessions.last_mut().expect("a session was begun");
-        transactions.push(Transaction { start, len, committed, number });
+        transactions.push(SessionTransaction { start, len, committed, number });
     }
 
-    pub(super) fn steps_of(&self, told: Transaction) -> &[Step] {
+    pub(super) fn steps_of(&self, told: SessionTransaction) -> &[TransactionStep] {
         &self.steps[told.start as usize..(told.start + told.len) as usize]
     }
 }
 
 /// What is wrong with a whole file that was read at once, each with its place in the text; a file that is no text has
 /// none.
-pub(super) fn problems(file: &Arc<str>, text: Option<&[u8]>, mut flaws: Vec<Flaw>, max: usize) -> Problems {
+pub(super) fn place_flaws(
+    file: &Arc<str>,
+    text: Option<&[u8]>,
+    mut flaws: Vec<Flaw>,
+    max: usize,
+) -> Problems {
     let bytes = text.unwrap_or_default();
     flaws.sort_by_key(|flaw| flaw.at);
     let more = flaws.len().saturating_sub(max.max(1));

@@ -4,7 +4,7 @@
 //! `process` all are of one client, and the verdict is about another history. A field that only some events have may
 //! be a note. So a field is taken for a misspelt one if every invocation has it and no event has the right one.
 
-use super::chunk::{Chunk, Event, EventKind, Local, Value};
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use crate::history::NOT_GIVEN;
 use crate::{Id, Problem};
 use serde::de::IgnoredAny;
@@ -28,7 +28,7 @@ const NEAR_MISSES: &[(&str, &str, &[&str])] = &[
 
 /// What all events say together.
 #[derive(Default)]
-pub(super) struct Census {
+pub(super) struct FieldCensus {
     invocations: u64,
     /// Which of the fields of [`NEAR_MISSES`] some event has.
     given: [bool; 4],
@@ -46,15 +46,15 @@ pub(super) struct Census {
     pub(super) map_read_problem: Option<Problem>,
 }
 
-impl Census {
+impl FieldCensus {
     /// Begins a chunk.
-    pub(super) fn begin(&mut self, chunk: &Chunk) {
+    pub(super) fn begin_chunk(&mut self, chunk: &Chunk) {
         self.of_notes.clear();
         self.of_notes.resize(chunk.notes.len(), None);
     }
 
     /// Counts the index of an event.
-    pub(super) fn number(&mut self, index: i64) {
+    pub(super) fn count_index(&mut self, index: i64) {
         match index {
             NOT_GIVEN => self.unnumbered += 1,
             _ => self.numbered += 1,
@@ -62,22 +62,24 @@ impl Census {
     }
 
     /// Whether only some events have an index.
-    pub(super) fn is_mixed(&self) -> bool {
+    pub(super) fn is_partly_indexed(&self) -> bool {
         self.numbered > 0 && self.unnumbered > 0
     }
 
     /// Whether something is added.
-    pub(super) fn adds(&self) -> bool {
+    pub(super) fn adds_elements(&self) -> bool {
         self.adds
     }
 
     /// Adds an event of a client.
-    pub(super) fn add(&mut self, chunk: &Chunk, event: &Event) {
+    pub(super) fn count_event(&mut self, chunk: &Chunk, event: &ChunkEvent) {
         let says = match event.value {
-            Value::One(value) => value.given().is_some_and(|value| chunk.values.text(value) != "null"),
-            Value::Pair(..) | Value::Micros { .. } => true,
+            EventValue::One(value) => {
+                value.if_given().is_some_and(|value| chunk.values.text(value) != "null")
+            }
+            EventValue::Pair(..) | EventValue::Micros { .. } => true,
         };
-        let given = [event.process, event.key, event.session].map(|local| local != Local::ABSENT);
+        let given = [event.process, event.key, event.session].map(|local| local != LocalId::ABSENT);
         for (known, given) in self.given.iter_mut().zip(given.into_iter().chain([says])) {
             *known |= given;
         }
@@ -85,17 +87,16 @@ impl Census {
             return;
         }
         self.adds =
-            self.adds || event.function.given().is_some_and(|name| chunk.functions.text(name) == "add");
+            self.adds || event.function.if_given().is_some_and(|name| chunk.functions.text(name) == "add");
         let first = self.invocations == 0;
         self.invocations += 1;
         if !first && self.missed == [0; 4] {
             return;
         }
-        let found = match event.note.given() {
+        let found = match event.note.if_given() {
             None => [0; 4],
-            Some(note) => {
-                *self.of_notes[note.index()].get_or_insert_with(|| names_in(chunk.notes.text(note)))
-            }
+            Some(note) => *self.of_notes[note.index()]
+                .get_or_insert_with(|| near_misses_in_note(chunk.notes.text(note))),
         };
         for (at, missed) in self.missed.iter_mut().enumerate() {
             let still = if first { found[at] } else { *missed & found[at] };
@@ -104,7 +105,7 @@ impl Census {
     }
 
     /// What is to be said of fields that seem to be misspelt.
-    pub(super) fn near_misses(&self) -> Vec<String> {
+    pub(super) fn describe_misspelt_fields(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (at, (field, meaning, names)) in NEAR_MISSES.iter().enumerate() {
             if self.invocations == 0 || self.given[at] {
@@ -123,12 +124,12 @@ impl Census {
     }
 
     /// Whether an event returned a map of collections: `{"n1": [1], "n2": [1]}`.
-    pub(super) fn reads_lists_by_name(&self, chunk: &Chunk, event: &Event) -> bool {
+    pub(super) fn returns_map_of_collections(&self, chunk: &Chunk, event: &ChunkEvent) -> bool {
         if event.kind != EventKind::Ok || self.map_read.is_some() || self.map_read_problem.is_some() {
             return false;
         }
-        let Value::One(value) = event.value else { return false };
-        let text = value.given().map_or("null", |value| chunk.values.text(value));
+        let EventValue::One(value) = event.value else { return false };
+        let text = value.if_given().map_or("null", |value| chunk.values.text(value));
         // Canonical JSON: a value that is a collection follows its name without a space.
         text.starts_with('{')
             && serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text)
@@ -137,7 +138,7 @@ impl Census {
 }
 
 /// Which near misses are fields of a note.
-fn names_in(note: &str) -> [u16; 4] {
+fn near_misses_in_note(note: &str) -> [u16; 4] {
     let fields: BTreeMap<String, IgnoredAny> = serde_json::from_str(note).unwrap_or_default();
     let mut found = [0; 4];
     for (found, (_, _, names)) in found.iter_mut().zip(NEAR_MISSES) {

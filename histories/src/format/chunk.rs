@@ -12,18 +12,18 @@ use rustc_hash::FxHashMap;
 
 /// A name within one chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct Local(pub(super) u32);
+pub(super) struct LocalId(pub(super) u32);
 
-impl Local {
+impl LocalId {
     /// No name was given.
-    pub(super) const ABSENT: Local = Local(u32::MAX);
+    pub(super) const ABSENT: LocalId = LocalId(u32::MAX);
 
-    pub(super) fn given(self) -> Option<Local> {
+    pub(super) fn if_given(self) -> Option<LocalId> {
         (self != Self::ABSENT).then_some(self)
     }
 }
 
-impl Id for Local {
+impl Id for LocalId {
     fn new(index: usize) -> Self {
         assert!(index < u32::MAX as usize, "more names than fit in 32 bits");
         Self(index as u32)
@@ -48,9 +48,9 @@ pub(super) enum EventKind {
 
 /// The value of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Value {
-    One(Local),
-    Pair(Local, Local),
+pub(super) enum EventValue {
+    One(LocalId),
+    Pair(LocalId, LocalId),
     /// A range of [`Chunk::micros`].
     Micros {
         start: u32,
@@ -60,44 +60,44 @@ pub(super) enum Value {
 
 /// One event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Event {
+pub(super) struct ChunkEvent {
     /// Where its text starts in the block.
     pub(super) at: u32,
     pub(super) kind: EventKind,
-    pub(super) process: Local,
-    pub(super) function: Local,
+    pub(super) process: LocalId,
+    pub(super) function: LocalId,
     /// The name in `f` of a transaction that is not called `txn`.
-    pub(super) typed: Local,
+    pub(super) typed: LocalId,
     /// The same event as one of an actor, if its process is a string: its place in [`Chunk::actors`]. Whether the process
     /// is a client depends on its other events.
-    pub(super) actor: Local,
+    pub(super) actor: LocalId,
     /// Whether it is a compare-and-set written as `[key, old, new]`.
     pub(super) is_flat: bool,
-    pub(super) session: Local,
-    pub(super) key: Local,
-    pub(super) value: Value,
-    pub(super) note: Local,
+    pub(super) session: LocalId,
+    pub(super) key: LocalId,
+    pub(super) value: EventValue,
+    pub(super) note: LocalId,
     /// `NOT_GIVEN` where absent, as are the two that follow.
     pub(super) time: i64,
     pub(super) index: i64,
     pub(super) version: i64,
 }
 
-impl Event {
+impl ChunkEvent {
     /// An event of which nothing is known but its place.
-    pub(super) fn broken(at: usize, process: Local) -> Self {
-        Event {
+    pub(super) fn broken(at: usize, process: LocalId) -> Self {
+        ChunkEvent {
             at: at as u32,
             kind: EventKind::Broken,
             process,
-            function: Local::ABSENT,
-            typed: Local::ABSENT,
-            actor: Local::ABSENT,
+            function: LocalId::ABSENT,
+            typed: LocalId::ABSENT,
+            actor: LocalId::ABSENT,
             is_flat: false,
-            session: Local::ABSENT,
-            key: Local::ABSENT,
-            value: Value::One(Local::ABSENT),
-            note: Local::ABSENT,
+            session: LocalId::ABSENT,
+            key: LocalId::ABSENT,
+            value: EventValue::One(LocalId::ABSENT),
+            note: LocalId::ABSENT,
             time: NOT_GIVEN,
             index: NOT_GIVEN,
             version: NOT_GIVEN,
@@ -109,24 +109,24 @@ impl Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LocalMicro {
     pub(super) kind: MicroKind,
-    pub(super) key: Local,
-    pub(super) value: Local,
+    pub(super) key: LocalId,
+    pub(super) value: LocalId,
     pub(super) len: u32,
 }
 
 /// What one block says.
 #[derive(Default)]
 pub(super) struct Chunk {
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<ChunkEvent>,
     pub(super) micros: Vec<LocalMicro>,
-    pub(super) elements: Vec<Local>,
+    pub(super) elements: Vec<LocalId>,
     pub(super) processes: Vec<ProcessName>,
     process_ids: ProcessIds,
-    pub(super) functions: Interner<Local>,
-    pub(super) sessions: Interner<Local>,
-    pub(super) keys: Interner<Local>,
-    pub(super) values: Interner<Local>,
-    pub(super) notes: Interner<Local>,
+    pub(super) functions: Interner<LocalId>,
+    pub(super) sessions: Interner<LocalId>,
+    pub(super) keys: Interner<LocalId>,
+    pub(super) values: Interner<LocalId>,
+    pub(super) notes: Interner<LocalId>,
     pub(super) actors: Vec<ActorEvent>,
     pub(super) header: Option<String>,
     /// In order of their places, to [`FLAWS_MAX`].
@@ -154,15 +154,15 @@ pub(super) enum ProcessName {
 #[derive(Default)]
 struct ProcessIds {
     small: Vec<u32>,
-    other: FxHashMap<i64, Local>,
-    named: FxHashMap<String, Local>,
+    other: FxHashMap<i64, LocalId>,
+    named: FxHashMap<String, LocalId>,
 }
 
 const SMALL_PROCESSES: i64 = 4096;
 
 impl Chunk {
-    pub(super) fn process(&mut self, name: i64) -> Local {
-        let next = Local::new(self.processes.len());
+    pub(super) fn intern_process(&mut self, name: i64) -> LocalId {
+        let next = LocalId::new(self.processes.len());
         let id = if (0..SMALL_PROCESSES).contains(&name) {
             let at = name as usize;
             if at >= self.process_ids.small.len() {
@@ -172,7 +172,7 @@ impl Chunk {
             if *slot == u32::MAX {
                 *slot = next.0;
             }
-            Local(*slot)
+            LocalId(*slot)
         } else {
             *self.process_ids.other.entry(name).or_insert(next)
         };
@@ -182,17 +182,17 @@ impl Chunk {
         id
     }
 
-    pub(super) fn named_process(&mut self, name: &str) -> Local {
+    pub(super) fn intern_named_process(&mut self, name: &str) -> LocalId {
         if let Some(&known) = self.process_ids.named.get(name) {
             return known;
         }
-        let id = Local::new(self.processes.len());
+        let id = LocalId::new(self.processes.len());
         self.process_ids.named.insert(name.to_owned(), id);
         self.processes.push(ProcessName::Name(name.to_owned()));
         id
     }
 
-    pub(super) fn flaw(&mut self, flaw: Flaw) {
+    pub(super) fn add_flaw(&mut self, flaw: Flaw) {
         if self.flaws.len() < FLAWS_MAX {
             self.flaws.push(flaw);
         } else {
@@ -201,15 +201,20 @@ impl Chunk {
     }
 
     /// Reports what is wrong with the event at `at`.
-    pub(super) fn broken(&mut self, at: usize, process: Local, flaws: impl IntoIterator<Item = Flaw>) {
-        self.events.push(Event::broken(at, process));
+    pub(super) fn add_broken_event(
+        &mut self,
+        at: usize,
+        process: LocalId,
+        flaws: impl IntoIterator<Item = Flaw>,
+    ) {
+        self.events.push(ChunkEvent::broken(at, process));
         for flaw in flaws {
-            self.flaw(flaw);
+            self.add_flaw(flaw);
         }
     }
 
     /// Whether reading on would only count.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(super) fn has_too_many_flaws(&self) -> bool {
         self.more_flaws > 0
     }
 }

@@ -13,8 +13,8 @@
 //! an end is indeterminate.
 
 use super::chunk::Chunk;
-use super::datum::{Datum, Flaw, Kind};
-use super::event::{self, Rules};
+use super::datum::{Datum, DatumKind, Flaw};
+use super::event::{self, EventRules};
 
 /// The write that reads of the initial state name.
 const INITIAL: i64 = 0xbebe_ebee;
@@ -24,78 +24,80 @@ const NOTHING: i64 = 0xdead_beef;
 const COLLECTED: [i64; 2] = [0x2333_2333, 0x6666_6666];
 
 /// Adds the transactions of one session's log, each as a completion. Places are bytes of the log.
-pub(super) fn add(session: i64, log: &[u8], chunk: &mut Chunk, rules: Rules) {
-    let mut reader = Reader { log, at: 0 };
+pub(super) fn add_session_log(session: i64, log: &[u8], chunk: &mut Chunk, rules: EventRules) {
+    let mut reader = CobraReader { log, at: 0 };
     let mut open: Option<(usize, i64, Vec<Datum<'static>>)> = None;
     while reader.at < log.len() {
         let at = reader.at;
-        let result = reader.record().and_then(|record| match (record, open.take()) {
-            (Record::Start(number), None) => {
+        let result = reader.next_record().and_then(|record| match (record, open.take()) {
+            (CobraRecord::Start(number), None) => {
                 open = Some((at, number, Vec::new()));
                 Ok(())
             }
-            (Record::Step(step), Some((start, number, mut steps))) => {
+            (CobraRecord::Step(step), Some((start, number, mut steps))) => {
                 steps.push(step);
                 open = Some((start, number, steps));
                 Ok(())
             }
-            (Record::End(number, kind), Some((start, own, steps))) if number == own => {
-                event::add(chunk, &transaction(session, start, number, kind, steps), rules);
+            (CobraRecord::End(number, kind), Some((start, own, steps))) if number == own => {
+                event::add_event(chunk, &transaction_event(session, start, number, kind, steps), rules);
                 Ok(())
             }
-            (Record::End(number, _), Some((_, own, _))) => Err(Flaw::new(
+            (CobraRecord::End(number, _), Some((_, own, _))) => Err(Flaw::new(
                 at,
                 format!("the end of transaction {number}"),
                 format!("the end of transaction {own}"),
             )),
-            (Record::Start(number), Some((_, own, _))) => {
+            (CobraRecord::Start(number), Some((_, own, _))) => {
                 let found = format!("the beginning of transaction {number}");
                 Err(Flaw::new(at, found, format!("the end of transaction {own} first")))
             }
             (_, None) => Err(Flaw::new(at, "a record outside of a transaction", "the beginning of one (S)")),
         });
         if let Err(flaw) = result {
-            let process = chunk.process(session);
-            return chunk.broken(at, process, [flaw]);
+            let process = chunk.intern_process(session);
+            return chunk.add_broken_event(at, process, [flaw]);
         }
     }
     if let Some((start, number, steps)) = open {
-        event::add(chunk, &transaction(session, start, number, "info", steps), rules);
+        event::add_event(chunk, &transaction_event(session, start, number, "info", steps), rules);
     }
 }
 
-enum Record {
+enum CobraRecord {
     Start(i64),
     Step(Datum<'static>),
     End(i64, &'static str),
 }
 
-struct Reader<'a> {
+struct CobraReader<'a> {
     log: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
-    fn record(&mut self) -> Result<Record, Flaw> {
+impl CobraReader<'_> {
+    fn next_record(&mut self) -> Result<CobraRecord, Flaw> {
         let at = self.at;
         let kind = self.log[at];
         self.at += 1;
         Ok(match kind {
-            b'S' => Record::Start(self.number()?),
-            b'C' => Record::End(self.number()?, "ok"),
-            b'A' => Record::End(self.number()?, "fail"),
+            b'S' => CobraRecord::Start(self.next_number()?),
+            b'C' => CobraRecord::End(self.next_number()?, "ok"),
+            b'A' => CobraRecord::End(self.next_number()?, "fail"),
             b'W' => {
-                let [write, key, _] = [self.number()?, self.number()?, self.number()?];
-                Record::Step(step(at, "w", key, Kind::Int(write)))
+                let [write, key, _] = [self.next_number()?, self.next_number()?, self.next_number()?];
+                CobraRecord::Step(micro_datum(at, "w", key, DatumKind::Int(write)))
             }
             b'R' => {
-                let [_, write, key, _] = [self.number()?, self.number()?, self.number()?, self.number()?];
+                let [_, write, key, _] =
+                    [self.next_number()?, self.next_number()?, self.next_number()?, self.next_number()?];
                 if COLLECTED.contains(&write) {
                     let found = "a read of what the collector of garbage wrote";
                     return Err(Flaw::new(at, found, "a log of a run without garbage collection"));
                 }
-                let value = if [INITIAL, NOTHING].contains(&write) { Kind::Null } else { Kind::Int(write) };
-                Record::Step(step(at, "r", key, value))
+                let value =
+                    if [INITIAL, NOTHING].contains(&write) { DatumKind::Null } else { DatumKind::Int(write) };
+                CobraRecord::Step(micro_datum(at, "r", key, value))
             }
             other => {
                 let found = format!("a record of kind {:?}", char::from(other));
@@ -104,7 +106,7 @@ impl Reader<'_> {
         })
     }
 
-    fn number(&mut self) -> Result<i64, Flaw> {
+    fn next_number(&mut self) -> Result<i64, Flaw> {
         let bytes = self.log.get(self.at..self.at + 8);
         let bytes: [u8; 8] = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
             Flaw::new(self.log.len(), "the end of the log in the middle of a record", "the rest of it")
@@ -114,12 +116,12 @@ impl Reader<'_> {
     }
 }
 
-fn step(at: usize, kind: &'static str, key: i64, value: Kind<'static>) -> Datum<'static> {
-    let parts = [Kind::Text(kind.into()), Kind::Int(key), value];
-    Datum::new(at, Kind::List(parts.map(|part| Datum::new(at, part)).to_vec()))
+fn micro_datum(at: usize, kind: &'static str, key: i64, value: DatumKind<'static>) -> Datum<'static> {
+    let parts = [DatumKind::Text(kind.into()), DatumKind::Int(key), value];
+    Datum::new(at, DatumKind::List(parts.map(|part| Datum::new(at, part)).to_vec()))
 }
 
-fn transaction(
+fn transaction_event(
     session: i64,
     at: usize,
     number: i64,
@@ -127,14 +129,14 @@ fn transaction(
     steps: Vec<Datum<'static>>,
 ) -> Datum<'static> {
     let fields = [
-        ("process", Kind::Int(session)),
-        ("type", Kind::Text(kind.into())),
-        ("f", Kind::Text("txn".into())),
-        ("value", Kind::List(steps)),
-        ("transaction", Kind::Int(number)),
+        ("process", DatumKind::Int(session)),
+        ("type", DatumKind::Text(kind.into())),
+        ("f", DatumKind::Text("txn".into())),
+        ("value", DatumKind::List(steps)),
+        ("transaction", DatumKind::Int(number)),
     ];
-    let field = |(name, value): (&'static str, Kind<'static>)| {
-        (Datum::new(at, Kind::Text(name.into())), Datum::new(at, value))
+    let field = |(name, value): (&'static str, DatumKind<'static>)| {
+        (Datum::new(at, DatumKind::Text(name.into())), Datum::new(at, value))
     };
-    Datum::new(at, Kind::Map(fields.map(field).to_vec()))
+    Datum::new(at, DatumKind::Map(fields.map(field).to_vec()))
 }

@@ -23,12 +23,12 @@ pub(super) const DEPTH_MAX: usize = 64;
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Datum<'a> {
     pub(super) at: usize,
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: DatumKind<'a>,
 }
 
 /// What a value is.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Kind<'a> {
+pub(super) enum DatumKind<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -70,20 +70,20 @@ pub(super) const I64_RANGE: &str = "an integer between -2^63 and 2^63 - 1";
 pub(super) const U64_RANGE: &str = "an integer between -2^63 and 2^64 - 1";
 
 impl<'a> Datum<'a> {
-    pub(super) fn new(at: usize, kind: Kind<'a>) -> Self {
+    pub(super) fn new(at: usize, kind: DatumKind<'a>) -> Self {
         Self { at, kind }
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.kind == Kind::Null
+        self.kind == DatumKind::Null
     }
 
     /// A name, as fields, types, functions and actors have: a string or keyword without colons before it, however
     /// many conversions put them there, so that a name is the same when it is written and read again.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(super) fn as_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Text(text) => Some(text.trim_start_matches(':')),
-            Kind::Keyword(text) => Some(text.trim_start_matches(':')),
+            DatumKind::Text(text) => Some(text.trim_start_matches(':')),
+            DatumKind::Keyword(text) => Some(text.trim_start_matches(':')),
             _ => None,
         }
     }
@@ -92,21 +92,25 @@ impl<'a> Datum<'a> {
     pub(super) fn describe(&self) -> String {
         let mut text = String::new();
         match &self.kind {
-            Kind::Odd { text, .. } => return clip(text),
-            Kind::Text(_) | Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
-                canonical(self, Strictness::Lax, &mut text).expect("lax text always works");
+            DatumKind::Odd { text, .. } => return clip_text(text),
+            DatumKind::Text(_)
+            | DatumKind::Null
+            | DatumKind::Bool(_)
+            | DatumKind::Int(_)
+            | DatumKind::Float(_) => {
+                write_canonical(self, Strictness::Lax, &mut text).expect("lax text always works");
             }
-            Kind::Keyword(keyword) => text.push_str(keyword),
-            Kind::List(_) => text.push_str("a list"),
-            Kind::Set(_) => text.push_str("a set"),
-            Kind::Map(_) => text.push_str("a map"),
+            DatumKind::Keyword(keyword) => text.push_str(keyword),
+            DatumKind::List(_) => text.push_str("a list"),
+            DatumKind::Set(_) => text.push_str("a set"),
+            DatumKind::Map(_) => text.push_str("a map"),
         }
-        clip(&text)
+        clip_text(&text)
     }
 }
 
 /// The first 60 characters of something that was found.
-pub(super) fn clip(text: &str) -> String {
+pub(super) fn clip_text(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -123,47 +127,52 @@ pub(super) enum Strictness {
 }
 
 /// Appends the canonical JSON of a value. Depth is bounded by [`DEPTH_MAX`], which the readers enforce.
-pub(super) fn canonical(datum: &Datum<'_>, strictness: Strictness, out: &mut String) -> Result<(), Flaw> {
+pub(super) fn write_canonical(
+    datum: &Datum<'_>,
+    strictness: Strictness,
+    out: &mut String,
+) -> Result<(), Flaw> {
     match &datum.kind {
-        Kind::Null => out.push_str("null"),
-        Kind::Bool(true) => out.push_str("true"),
-        Kind::Bool(false) => out.push_str("false"),
-        Kind::Int(int) => write!(out, "{int}").expect("text grows"),
-        Kind::Float(float) => out.push_str(&float_text(*float)),
-        Kind::Text(text) => quote(text, out),
-        Kind::Keyword(keyword) => quote(keyword, out),
-        Kind::List(items) => {
-            let texts = items.iter().map(|item| text_of(item, strictness)).collect::<Result<Vec<_>, _>>()?;
-            join('[', &texts, ']', out);
+        DatumKind::Null => out.push_str("null"),
+        DatumKind::Bool(true) => out.push_str("true"),
+        DatumKind::Bool(false) => out.push_str("false"),
+        DatumKind::Int(int) => write!(out, "{int}").expect("text grows"),
+        DatumKind::Float(float) => out.push_str(&format_float(*float)),
+        DatumKind::Text(text) => write_quoted(text, out),
+        DatumKind::Keyword(keyword) => write_quoted(keyword, out),
+        DatumKind::List(items) => {
+            let texts =
+                items.iter().map(|item| canonical_text(item, strictness)).collect::<Result<Vec<_>, _>>()?;
+            write_joined('[', &texts, ']', out);
         }
-        Kind::Set(items) => {
+        DatumKind::Set(items) => {
             let mut texts =
-                items.iter().map(|item| text_of(item, strictness)).collect::<Result<Vec<_>, _>>()?;
+                items.iter().map(|item| canonical_text(item, strictness)).collect::<Result<Vec<_>, _>>()?;
             texts.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
-            join('[', &texts, ']', out);
+            write_joined('[', &texts, ']', out);
         }
-        Kind::Map(entries) => object(entries, strictness, out)?,
-        Kind::Odd { text, expected } => match strictness {
+        DatumKind::Map(entries) => write_object(entries, strictness, out)?,
+        DatumKind::Odd { text, expected } => match strictness {
             // Keys and values that are unsigned are integers like others: only their text is compared.
             Strictness::Judged if is_integer(text) && text.parse::<u64>().is_ok() => out.push_str(text),
             Strictness::Judged => {
                 let expected = if *expected == I64_RANGE { U64_RANGE } else { expected };
-                return Err(Flaw::new(datum.at, clip(text), expected));
+                return Err(Flaw::new(datum.at, clip_text(text), expected));
             }
             Strictness::Lax if is_integer(text) => out.push_str(text),
-            Strictness::Lax => quote(text, out),
+            Strictness::Lax => write_quoted(text, out),
         },
     }
     Ok(())
 }
 
-fn text_of(datum: &Datum<'_>, strictness: Strictness) -> Result<String, Flaw> {
+fn canonical_text(datum: &Datum<'_>, strictness: Strictness) -> Result<String, Flaw> {
     let mut text = String::new();
-    canonical(datum, strictness, &mut text)?;
+    write_canonical(datum, strictness, &mut text)?;
     Ok(text)
 }
 
-fn join(open: char, texts: &[String], close: char, out: &mut String) {
+fn write_joined(open: char, texts: &[String], close: char, out: &mut String) {
     out.push(open);
     for (at, text) in texts.iter().enumerate() {
         if at > 0 {
@@ -174,21 +183,25 @@ fn join(open: char, texts: &[String], close: char, out: &mut String) {
     out.push(close);
 }
 
-fn object(entries: &[(Datum<'_>, Datum<'_>)], strictness: Strictness, out: &mut String) -> Result<(), Flaw> {
+fn write_object(
+    entries: &[(Datum<'_>, Datum<'_>)],
+    strictness: Strictness,
+    out: &mut String,
+) -> Result<(), Flaw> {
     let mut texts = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let name = match &key.kind {
-            Kind::Text(text) => text.to_string(),
-            Kind::Keyword(keyword) => (*keyword).to_owned(),
-            _ => text_of(key, strictness)?,
+            DatumKind::Text(text) => text.to_string(),
+            DatumKind::Keyword(keyword) => (*keyword).to_owned(),
+            _ => canonical_text(key, strictness)?,
         };
-        texts.push((name, text_of(value, strictness)?, key.at));
+        texts.push((name, canonical_text(value, strictness)?, key.at));
     }
     texts.sort();
     if let Some(pair) = texts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Flaw::new(
             pair[1].2,
-            format!("the key {:?} for the second time", clip(&pair[1].0)),
+            format!("the key {:?} for the second time", clip_text(&pair[1].0)),
             "each key once",
         ));
     }
@@ -197,7 +210,7 @@ fn object(entries: &[(Datum<'_>, Datum<'_>)], strictness: Strictness, out: &mut 
         if at > 0 {
             out.push(',');
         }
-        quote(name, out);
+        write_quoted(name, out);
         out.push(':');
         out.push_str(value);
     }
@@ -206,7 +219,7 @@ fn object(entries: &[(Datum<'_>, Datum<'_>)], strictness: Strictness, out: &mut 
 }
 
 /// A float that reads back as the same float and never as an integer.
-fn float_text(float: f64) -> String {
+fn format_float(float: f64) -> String {
     serde_json::to_string(&float).expect("a finite float")
 }
 
@@ -218,7 +231,7 @@ fn is_integer(text: &str) -> bool {
 }
 
 /// Appends a JSON string: only `"`, `\` and control characters are escaped.
-pub(crate) fn quote(text: &str, out: &mut String) {
+pub(crate) fn write_quoted(text: &str, out: &mut String) {
     out.push('"');
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -246,16 +259,16 @@ pub(crate) fn quote(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn text(kind: Kind<'_>) -> Result<String, Flaw> {
-        text_of(&Datum::new(0, kind), Strictness::Judged)
+    fn text(kind: DatumKind<'_>) -> Result<String, Flaw> {
+        canonical_text(&Datum::new(0, kind), Strictness::Judged)
     }
 
     #[test]
     fn sorts_keys_and_sets_and_keeps_floats_apart() {
         let at = |kind| Datum::new(0, kind);
-        let map = Kind::Map(vec![
-            (at(Kind::Keyword(":b")), at(Kind::Float(1.0))),
-            (at(Kind::Int(10)), at(Kind::Set([10, 9, 2].map(|n| at(Kind::Int(n))).to_vec()))),
+        let map = DatumKind::Map(vec![
+            (at(DatumKind::Keyword(":b")), at(DatumKind::Float(1.0))),
+            (at(DatumKind::Int(10)), at(DatumKind::Set([10, 9, 2].map(|n| at(DatumKind::Int(n))).to_vec()))),
         ]);
         assert_eq!(text(map).unwrap(), r#"{"10":[2,9,10],":b":1.0}"#);
     }
@@ -263,8 +276,11 @@ mod tests {
     #[test]
     fn two_keys_alike_are_a_flaw() {
         let at = |kind| Datum::new(0, kind);
-        let map = vec![(at(Kind::Int(1)), at(Kind::Null)), (at(Kind::Text("1".into())), at(Kind::Null))];
-        assert!(text(Kind::Map(map)).unwrap_err().found.contains("second time"));
+        let map = vec![
+            (at(DatumKind::Int(1)), at(DatumKind::Null)),
+            (at(DatumKind::Text("1".into())), at(DatumKind::Null)),
+        ];
+        assert!(text(DatumKind::Map(map)).unwrap_err().found.contains("second time"));
     }
 
     /// serde_json writes strings by the same rule; it is the outside truth here.
@@ -272,14 +288,14 @@ mod tests {
     fn quotes_as_json_does() {
         let all: String = (0..0x300_u32).filter_map(char::from_u32).chain("𝄞\u{2028}".chars()).collect();
         let mut quoted = String::new();
-        quote(&all, &mut quoted);
+        write_quoted(&all, &mut quoted);
         assert_eq!(quoted, serde_json::to_string(&all).unwrap());
     }
 
     #[test]
     fn odd_values_are_flaws_where_they_are_judged_and_kept_where_they_are_shown() {
-        let odd = Kind::Odd { text: "18446744073709551616".into(), expected: I64_RANGE };
+        let odd = DatumKind::Odd { text: "18446744073709551616".into(), expected: I64_RANGE };
         assert_eq!(text(odd.clone()).unwrap_err().expected, U64_RANGE);
-        assert_eq!(text_of(&Datum::new(0, odd), Strictness::Lax).unwrap(), "18446744073709551616");
+        assert_eq!(canonical_text(&Datum::new(0, odd), Strictness::Lax).unwrap(), "18446744073709551616");
     }
 }

@@ -9,42 +9,50 @@
 //! value, an unknown escape) are collected and the event is read to its end; where brackets do not match,
 //! reading goes on at the next line that begins like an event.
 
-use super::chunk::{Chunk, Local};
-use super::datum::{DEPTH_MAX, Datum, Flaw, I64_RANGE, Kind, clip};
-use super::event::{self, Rules};
+use super::chunk::{Chunk, LocalId};
+use super::datum::{DEPTH_MAX, Datum, DatumKind, Flaw, I64_RANGE, clip_text};
+use super::event::{self, EventRules};
 use std::borrow::Cow;
 
 /// Reads every event of a block.
-pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
-    let mut parser = Parser::new(bytes, 0);
-    while !chunk.is_hopeless() {
-        parser.space();
+pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: EventRules) {
+    let mut parser = EdnParser::new(bytes, 0);
+    while !chunk.has_too_many_flaws() {
+        parser.skip_space();
         let start = parser.at;
-        match parser.next() {
-            Ok(Step::End) => break,
-            Ok(Step::Bracket { at, open: true }) if begins_vector(bytes, at) => {
+        match parser.next_item() {
+            Ok(EdnItem::End) => break,
+            Ok(EdnItem::Bracket { at, open: true }) if begins_vector_event(bytes, at) => {
                 parser.at = at;
-                match parser.form(false) {
-                    Ok(Some(datum)) if parser.flaws.is_empty() => match vector_event(datum) {
-                        Ok(datum) => event::add(chunk, &datum, rules),
-                        Err(flaw) => chunk.broken(at, Local::ABSENT, [flaw]),
+                match parser.parse_form(false) {
+                    Ok(Some(datum)) if parser.flaws.is_empty() => match convert_vector_event(datum) {
+                        Ok(datum) => event::add_event(chunk, &datum, rules),
+                        Err(flaw) => chunk.add_broken_event(at, LocalId::ABSENT, [flaw]),
                     },
-                    Ok(_) => chunk.broken(at, Local::ABSENT, parser.flaws.drain(..)),
-                    Err(flaw) => parser.at = resume(chunk, &mut parser.flaws, bytes, at, flaw),
+                    Ok(_) => chunk.add_broken_event(at, LocalId::ABSENT, parser.flaws.drain(..)),
+                    Err(flaw) => parser.at = skip_broken_event(chunk, &mut parser.flaws, bytes, at, flaw),
                 }
             }
-            Ok(Step::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
-            Ok(Step::Nothing) if parser.flaws.is_empty() => {}
-            Ok(Step::Nothing) => chunk.broken(start, Local::ABSENT, parser.flaws.drain(..)),
-            Ok(Step::Form(datum)) if parser.flaws.is_empty() => event::add(chunk, &datum, rules),
-            Ok(Step::Form(datum)) => chunk.broken(datum.at, Local::ABSENT, parser.flaws.drain(..)),
-            Err(flaw) => parser.at = resume(chunk, &mut parser.flaws, bytes, start, flaw),
+            Ok(EdnItem::Bracket { at, open }) => chunk.brackets.push((at as u32, open)),
+            Ok(EdnItem::Nothing) if parser.flaws.is_empty() => {}
+            Ok(EdnItem::Nothing) => chunk.add_broken_event(start, LocalId::ABSENT, parser.flaws.drain(..)),
+            Ok(EdnItem::Form(datum)) if parser.flaws.is_empty() => event::add_event(chunk, &datum, rules),
+            Ok(EdnItem::Form(datum)) => {
+                chunk.add_broken_event(datum.at, LocalId::ABSENT, parser.flaws.drain(..))
+            }
+            Err(flaw) => parser.at = skip_broken_event(chunk, &mut parser.flaws, bytes, start, flaw),
         }
     }
 }
 
 /// Reports an event whose brackets are out of order. Returns where reading goes on.
-fn resume(chunk: &mut Chunk, own: &mut Vec<Flaw>, bytes: &[u8], start: usize, flaw: Flaw) -> usize {
+fn skip_broken_event(
+    chunk: &mut Chunk,
+    own: &mut Vec<Flaw>,
+    bytes: &[u8],
+    start: usize,
+    flaw: Flaw,
+) -> usize {
     let from = if flaw.truncated { start } else { flaw.at.max(start) };
     let next = next_event_line(bytes, from);
     // A string that is never closed says more than the bracket that it swallowed.
@@ -53,28 +61,28 @@ fn resume(chunk: &mut Chunk, own: &mut Vec<Flaw>, bytes: &[u8], start: usize, fl
         flaws.push(flaw);
     }
     flaws.iter_mut().for_each(|flaw| flaw.truncated &= next.is_none());
-    chunk.broken(start, Local::ABSENT, flaws);
+    chunk.add_broken_event(start, LocalId::ABSENT, flaws);
     next.unwrap_or(bytes.len())
 }
 
 /// Whether the bracket at a place is that of an event which is a vector, as Knossos prints them: `[0 :invoke :read nil]`. A
 /// bracket around events has an event behind it.
-pub(super) fn begins_vector(bytes: &[u8], at: usize) -> bool {
+pub(super) fn begins_vector_event(bytes: &[u8], at: usize) -> bool {
     let mut words = bytes[at + 1..].iter().skip_while(|byte| matches!(byte, b' ' | b'\t' | b','));
     bytes[at] == b'[' && matches!(words.next(), Some(b'0'..=b'9' | b'-' | b':' | b'"'))
 }
 
 /// `[process :type :f value]` as the map that it stands for.
-fn vector_event(datum: Datum<'_>) -> Result<Datum<'_>, Flaw> {
-    let Kind::List(parts) = datum.kind else { unreachable!("a bracket begins a list") };
+fn convert_vector_event(datum: Datum<'_>) -> Result<Datum<'_>, Flaw> {
+    let DatumKind::List(parts) = datum.kind else { unreachable!("a bracket begins a list") };
     if !(3..=4).contains(&parts.len()) {
         let found = format!("an event of {} parts", parts.len());
         return Err(Flaw::new(datum.at, found, "[process :type :f value]"));
     }
     let names = ["process", "type", "f", "value"];
     let fields = names.into_iter().zip(parts);
-    let fields = fields.map(|(name, part)| (Datum::new(part.at, Kind::Text(name.into())), part));
-    Ok(Datum::new(datum.at, Kind::Map(fields.collect())))
+    let fields = fields.map(|(name, part)| (Datum::new(part.at, DatumKind::Text(name.into())), part));
+    Ok(Datum::new(datum.at, DatumKind::Map(fields.collect())))
 }
 
 /// The next line that begins like an event.
@@ -87,7 +95,7 @@ pub(super) fn next_event_line(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// What comes next in a block.
-pub(super) enum Step<'a> {
+pub(super) enum EdnItem<'a> {
     Form(Datum<'a>),
     /// A bracket around events.
     Bracket {
@@ -100,7 +108,7 @@ pub(super) enum Step<'a> {
 }
 
 /// Reads forms one after another.
-pub(super) struct Parser<'a> {
+pub(super) struct EdnParser<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
     /// What was wrong in the last form, where that did not keep it from being read to its end.
@@ -109,55 +117,55 @@ pub(super) struct Parser<'a> {
 
 /// What stands before a form and changes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Prefix {
+enum FormPrefix {
     Discard,
     Tag,
 }
 
-struct Frame<'a> {
+struct OpenCollection<'a> {
     close: u8,
     is_set: bool,
     at: usize,
     items: Vec<Datum<'a>>,
-    prefixes: Vec<Prefix>,
+    prefixes: Vec<FormPrefix>,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> EdnParser<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at, flaws: Vec::new() }
     }
 
     /// The next event, or a bracket around events. An error means that the brackets are out of order.
-    pub(super) fn next(&mut self) -> Result<Step<'a>, Flaw> {
-        self.space();
+    pub(super) fn next_item(&mut self) -> Result<EdnItem<'a>, Flaw> {
+        self.skip_space();
         let at = self.at;
         match self.bytes.get(at) {
-            None => Ok(Step::End),
+            None => Ok(EdnItem::End),
             Some(b'[' | b'(') => {
                 self.at += 1;
-                Ok(Step::Bracket { at, open: true })
+                Ok(EdnItem::Bracket { at, open: true })
             }
             Some(b']' | b')') => {
                 self.at += 1;
-                Ok(Step::Bracket { at, open: false })
+                Ok(EdnItem::Bracket { at, open: false })
             }
-            Some(_) => Ok(self.form(true)?.map_or(Step::Nothing, Step::Form)),
+            Some(_) => Ok(self.parse_form(true)?.map_or(EdnItem::Nothing, EdnItem::Form)),
         }
     }
 
     /// One form; none where there is only a dropped one. `outermost`: lists are brackets around events.
-    pub(super) fn form(&mut self, outermost: bool) -> Result<Option<Datum<'a>>, Flaw> {
-        let mut stack: Vec<Frame<'a>> = Vec::new();
-        let mut prefixes: Vec<Prefix> = Vec::new();
+    pub(super) fn parse_form(&mut self, outermost: bool) -> Result<Option<Datum<'a>>, Flaw> {
+        let mut stack: Vec<OpenCollection<'a>> = Vec::new();
+        let mut prefixes: Vec<FormPrefix> = Vec::new();
         loop {
-            self.space();
+            self.skip_space();
             let at = self.at;
             let Some(&byte) = self.bytes.get(at) else {
-                return self.ends_early(&stack, &prefixes);
+                return self.end_in_form(&stack, &prefixes);
             };
             let around = outermost && stack.is_empty();
             if around && matches!(byte, b'[' | b'(' | b']' | b')') {
-                return match prefixes.contains(&Prefix::Discard) {
+                return match prefixes.contains(&FormPrefix::Discard) {
                     true => Err(Flaw::new(at, "a bracket around events", "an event after #_ or ^")),
                     false => Ok(None),
                 };
@@ -165,28 +173,28 @@ impl<'a> Parser<'a> {
             let datum = match byte {
                 b'[' | b'(' | b'{' => {
                     self.at += 1;
-                    push(&mut stack, byte, false, at)?;
+                    open_collection(&mut stack, byte, false, at)?;
                     continue;
                 }
                 b']' | b')' | b'}' => {
-                    let frame = closes(&mut stack, byte, at)?;
+                    let frame = pop_closed(&mut stack, byte, at)?;
                     self.at += 1;
-                    self.close(frame)
+                    self.close_collection(frame)
                 }
-                b'#' | b'^' => match self.hash(&mut stack, at)? {
-                    Hash::Opened => continue,
-                    Hash::Prefix(prefix) => {
+                b'#' | b'^' => match self.parse_hash(&mut stack, at)? {
+                    HashForm::Opened => continue,
+                    HashForm::Prefix(prefix) => {
                         stack.last_mut().map_or(&mut prefixes, |frame| &mut frame.prefixes).push(prefix);
                         continue;
                     }
-                    Hash::Datum(datum) => datum,
+                    HashForm::Datum(datum) => datum,
                 },
-                b'"' => self.string(),
-                b'\\' => self.character(),
-                _ => self.token(),
+                b'"' => self.parse_string(),
+                b'\\' => self.parse_character(),
+                _ => self.parse_token(),
             };
             let waiting = stack.last_mut().map_or(&mut prefixes, |frame| &mut frame.prefixes);
-            if is_dropped(waiting) {
+            if consume_prefixes(waiting) {
                 if stack.is_empty() && prefixes.is_empty() {
                     return Ok(None);
                 }
@@ -200,7 +208,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Passes over spaces, commas and comments.
-    pub(super) fn space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
                 b' ' | b',' | b'\t' | b'\n' | b'\r' | 0x0c => self.at += 1,
@@ -213,7 +221,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn ends_early(&self, stack: &[Frame<'a>], prefixes: &[Prefix]) -> Result<Option<Datum<'a>>, Flaw> {
+    fn end_in_form(
+        &self,
+        stack: &[OpenCollection<'a>],
+        prefixes: &[FormPrefix],
+    ) -> Result<Option<Datum<'a>>, Flaw> {
         let mut flaw = match stack.first() {
             Some(frame) => Flaw::new(
                 frame.at,
@@ -227,12 +239,12 @@ impl<'a> Parser<'a> {
         Err(flaw)
     }
 
-    fn close(&mut self, frame: Frame<'a>) -> Datum<'a> {
+    fn close_collection(&mut self, frame: OpenCollection<'a>) -> Datum<'a> {
         if !frame.prefixes.is_empty() {
             self.flaws.push(Flaw::new(self.at - 1, "a closing bracket after a tag", "what the tag is for"));
         }
         let kind = match (frame.close, frame.is_set) {
-            (b'}', true) => Kind::Set(frame.items),
+            (b'}', true) => DatumKind::Set(frame.items),
             (b'}', false) => {
                 if !frame.items.len().is_multiple_of(2) {
                     let found = format!("a map of {} forms", frame.items.len());
@@ -243,91 +255,91 @@ impl<'a> Parser<'a> {
                 while let (Some(key), Some(value)) = (items.next(), items.next()) {
                     entries.push((key, value));
                 }
-                Kind::Map(entries)
+                DatumKind::Map(entries)
             }
-            _ => Kind::List(frame.items),
+            _ => DatumKind::List(frame.items),
         };
         Datum::new(frame.at, kind)
     }
 
     /// What `#` or `^` begins.
-    fn hash(&mut self, stack: &mut Vec<Frame<'a>>, at: usize) -> Result<Hash<'a>, Flaw> {
+    fn parse_hash(&mut self, stack: &mut Vec<OpenCollection<'a>>, at: usize) -> Result<HashForm<'a>, Flaw> {
         self.at += 1;
         if self.bytes[at] == b'^' {
-            return Ok(Hash::Prefix(Prefix::Discard));
+            return Ok(HashForm::Prefix(FormPrefix::Discard));
         }
         match self.bytes.get(self.at) {
             Some(b'{') => {
                 self.at += 1;
-                push(stack, b'{', true, at)?;
-                Ok(Hash::Opened)
+                open_collection(stack, b'{', true, at)?;
+                Ok(HashForm::Opened)
             }
             Some(b'_') => {
                 self.at += 1;
-                Ok(Hash::Prefix(Prefix::Discard))
+                Ok(HashForm::Prefix(FormPrefix::Discard))
             }
-            Some(b'"') => Ok(Hash::Datum(self.pattern())),
+            Some(b'"') => Ok(HashForm::Datum(self.parse_pattern())),
             Some(b'#' | b'\'') => {
                 self.at += 1;
-                let text = self.word(at);
-                Ok(Hash::Datum(odd(at, text, "a finite number, a string or another plain value")))
+                let text = self.take_word(at);
+                Ok(HashForm::Datum(odd_datum(at, text, "a finite number, a string or another plain value")))
             }
             _ => {
-                if self.word(at).len() == 1 {
+                if self.take_word(at).len() == 1 {
                     self.flaws.push(Flaw::new(at, "'#' without a tag", "a tag such as #inst"));
                 }
-                Ok(Hash::Prefix(Prefix::Tag))
+                Ok(HashForm::Prefix(FormPrefix::Tag))
             }
         }
     }
 
     /// The text from `from` to the end of the word that goes on here.
-    fn word(&mut self, from: usize) -> Cow<'a, str> {
+    fn take_word(&mut self, from: usize) -> Cow<'a, str> {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().position(|&byte| ends_word(byte)).unwrap_or(rest.len());
-        self.text(from, self.at)
+        self.take_text(from, self.at)
     }
 
-    fn text(&mut self, from: usize, to: usize) -> Cow<'a, str> {
+    fn take_text(&mut self, from: usize, to: usize) -> Cow<'a, str> {
         match std::str::from_utf8(&self.bytes[from..to]) {
             Ok(text) => Cow::Borrowed(text),
             Err(error) => {
-                self.flaws.push(not_utf8(from, error));
+                self.flaws.push(utf8_flaw(from, error));
                 String::from_utf8_lossy(&self.bytes[from..to])
             }
         }
     }
 
-    fn token(&mut self) -> Datum<'a> {
+    fn parse_token(&mut self) -> Datum<'a> {
         let at = self.at;
-        let text = match self.word(at) {
+        let text = match self.take_word(at) {
             Cow::Borrowed(text) => text,
-            Cow::Owned(text) => return odd(at, text.into(), "UTF-8"),
+            Cow::Owned(text) => return odd_datum(at, text.into(), "UTF-8"),
         };
         let first = text.trim_start_matches(['+', '-']).bytes().next();
         let kind = match text {
-            "nil" => Kind::Null,
-            "true" => Kind::Bool(true),
-            "false" => Kind::Bool(false),
-            _ if text.len() > 1 && text.starts_with(':') => Kind::Keyword(text),
-            _ if first.is_some_and(|byte| byte.is_ascii_digit()) => number(text),
+            "nil" => DatumKind::Null,
+            "true" => DatumKind::Bool(true),
+            "false" => DatumKind::Bool(false),
+            _ if text.len() > 1 && text.starts_with(':') => DatumKind::Keyword(text),
+            _ if first.is_some_and(|byte| byte.is_ascii_digit()) => parse_number(text),
             _ => {
                 let expected =
                     "a value: nil, true, false, a number, a string, a keyword or a collection of them";
-                Kind::Odd { text: text.into(), expected }
+                DatumKind::Odd { text: text.into(), expected }
             }
         };
         Datum::new(at, kind)
     }
 
     /// `\a`, `\newline`, `\u00e9`: a string of one character.
-    fn character(&mut self) -> Datum<'a> {
+    fn parse_character(&mut self) -> Datum<'a> {
         let at = self.at;
         self.at = (at + 2).min(self.bytes.len());
         while self.at < self.bytes.len() && (self.bytes[self.at] & 0xc0) == 0x80 {
             self.at += 1;
         }
-        let name = self.word(at + 1);
+        let name = self.take_word(at + 1);
         let mut letters = name.chars();
         let text: Cow<'a, str> = match (letters.next(), letters.next(), &*name) {
             (Some(_), None, _) => name,
@@ -341,18 +353,24 @@ impl<'a> Parser<'a> {
                 let code = u32::from_str_radix(&name[1..], 16).ok().filter(|_| name.len() == 5);
                 match code.and_then(char::from_u32) {
                     Some(letter) => letter.to_string().into(),
-                    None => return odd(at, format!("\\{name}").into(), "a character such as \\a or \\u00e9"),
+                    None => {
+                        return odd_datum(
+                            at,
+                            format!("\\{name}").into(),
+                            "a character such as \\a or \\u00e9",
+                        );
+                    }
                 }
             }
             (_, _, name) => {
-                return odd(at, format!("\\{name}").into(), "a character such as \\a or \\newline");
+                return odd_datum(at, format!("\\{name}").into(), "a character such as \\a or \\newline");
             }
         };
-        Datum::new(at, Kind::Text(text))
+        Datum::new(at, DatumKind::Text(text))
     }
 
     /// Where the string that begins here ends: just before its closing quote. None: it does not.
-    fn string_end(&mut self) -> usize {
+    fn find_string_end(&mut self) -> usize {
         let start = self.at;
         self.at += 1;
         while let Some(step) = memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..).unwrap_or(&[])) {
@@ -371,23 +389,23 @@ impl<'a> Parser<'a> {
     }
 
     /// A regular expression, `#"…"`: its text as it stands.
-    fn pattern(&mut self) -> Datum<'a> {
+    fn parse_pattern(&mut self) -> Datum<'a> {
         let at = self.at;
-        let end = self.string_end();
-        let text = self.text(at + 1, end);
-        Datum::new(at, Kind::Text(text))
+        let end = self.find_string_end();
+        let text = self.take_text(at + 1, end);
+        Datum::new(at, DatumKind::Text(text))
     }
 
-    fn string(&mut self) -> Datum<'a> {
+    fn parse_string(&mut self) -> Datum<'a> {
         let at = self.at;
-        let end = self.string_end();
-        let raw = self.text(at + 1, end);
+        let end = self.find_string_end();
+        let raw = self.take_text(at + 1, end);
         let text = if raw.contains('\\') { self.unescape(&raw, at + 1).into() } else { raw };
         if is_plain_keyword(&text) {
             let expected = "a keyword, or a string that cannot be taken for one";
-            return odd(at, format!("{text:?}").into(), expected);
+            return odd_datum(at, format!("{text:?}").into(), expected);
         }
-        Datum::new(at, Kind::Text(text))
+        Datum::new(at, DatumKind::Text(text))
     }
 
     fn unescape(&mut self, raw: &str, at: usize) -> String {
@@ -404,12 +422,12 @@ impl<'a> Parser<'a> {
                 Some(b'f') => (Some('\u{c}'), 1),
                 Some(b'"') => (Some('"'), 1),
                 Some(b'\\') => (Some('\\'), 1),
-                Some(b'u') => unicode_escape(escape),
+                Some(b'u') => parse_unicode_escape(escape),
                 _ => (None, 0),
             };
             if letter.is_none() {
                 let place = at + (raw.len() - rest.len()) + backslash;
-                let found = clip(&escape.chars().take(5).collect::<String>());
+                let found = clip_text(&escape.chars().take(5).collect::<String>());
                 self.flaws.push(Flaw::new(
                     place,
                     format!("the escape \\{found}"),
@@ -424,13 +442,18 @@ impl<'a> Parser<'a> {
     }
 }
 
-enum Hash<'a> {
+enum HashForm<'a> {
     Opened,
-    Prefix(Prefix),
+    Prefix(FormPrefix),
     Datum(Datum<'a>),
 }
 
-fn push<'a>(stack: &mut Vec<Frame<'a>>, open: u8, is_set: bool, at: usize) -> Result<(), Flaw> {
+fn open_collection<'a>(
+    stack: &mut Vec<OpenCollection<'a>>,
+    open: u8,
+    is_set: bool,
+    at: usize,
+) -> Result<(), Flaw> {
     // The event is a level of its own here, as it is not for JSON.
     if stack.len() > DEPTH_MAX {
         return Err(Flaw::new(at, "a value inside more than 64 others", "values nested at most 64 deep"));
@@ -440,11 +463,15 @@ fn push<'a>(stack: &mut Vec<Frame<'a>>, open: u8, is_set: bool, at: usize) -> Re
         b'(' => b')',
         _ => b'}',
     };
-    stack.push(Frame { close, is_set, at, items: Vec::new(), prefixes: Vec::new() });
+    stack.push(OpenCollection { close, is_set, at, items: Vec::new(), prefixes: Vec::new() });
     Ok(())
 }
 
-fn closes<'a>(stack: &mut Vec<Frame<'a>>, byte: u8, at: usize) -> Result<Frame<'a>, Flaw> {
+fn pop_closed<'a>(
+    stack: &mut Vec<OpenCollection<'a>>,
+    byte: u8,
+    at: usize,
+) -> Result<OpenCollection<'a>, Flaw> {
     let found = format!("{:?}", char::from(byte));
     match stack.pop() {
         Some(frame) if frame.close == byte => Ok(frame),
@@ -454,20 +481,20 @@ fn closes<'a>(stack: &mut Vec<Frame<'a>>, byte: u8, at: usize) -> Result<Frame<'
 }
 
 /// Takes the prefixes that a complete form uses up; whether it is dropped.
-fn is_dropped(prefixes: &mut Vec<Prefix>) -> bool {
+fn consume_prefixes(prefixes: &mut Vec<FormPrefix>) -> bool {
     while let Some(prefix) = prefixes.pop() {
-        if prefix == Prefix::Discard {
+        if prefix == FormPrefix::Discard {
             return true;
         }
     }
     false
 }
 
-fn odd<'a>(at: usize, text: Cow<'a, str>, expected: &'static str) -> Datum<'a> {
-    Datum::new(at, Kind::Odd { text, expected })
+fn odd_datum<'a>(at: usize, text: Cow<'a, str>, expected: &'static str) -> Datum<'a> {
+    Datum::new(at, DatumKind::Odd { text, expected })
 }
 
-pub(super) fn not_utf8(from: usize, error: std::str::Utf8Error) -> Flaw {
+pub(super) fn utf8_flaw(from: usize, error: std::str::Utf8Error) -> Flaw {
     Flaw::new(from + error.valid_up_to(), "bytes that are not UTF-8", "UTF-8 text")
 }
 
@@ -478,8 +505,8 @@ fn ends_word(byte: u8) -> bool {
 
 /// A number as Clojure reads it: decimal, `0x1f`, `017` (octal), `36rZZ`, each with `N` behind it; a float, or an exact
 /// decimal (`1.5M`) or ratio (`4/2`) that is an integer or a float.
-fn number(text: &str) -> Kind<'_> {
-    let odd = |expected| Kind::Odd { text: text.into(), expected };
+fn parse_number(text: &str) -> DatumKind<'_> {
+    let odd = |expected| DatumKind::Odd { text: text.into(), expected };
     let (sign, rest) = match text.as_bytes()[0] {
         b'-' => ("-", &text[1..]),
         b'+' => ("", &text[1..]),
@@ -489,17 +516,17 @@ fn number(text: &str) -> Kind<'_> {
         Some(digits) => (digits, true),
         None => (rest, false),
     };
-    if let Some((digits, radix)) = radix_of(unsigned) {
+    if let Some((digits, radix)) = split_radix(unsigned) {
         return match i128::from_str_radix(digits, radix) {
-            Ok(int) if !digits.starts_with(['+', '-']) => integer(if sign.is_empty() { int } else { -int }),
+            Ok(int) if !digits.starts_with(['+', '-']) => int_kind(if sign.is_empty() { int } else { -int }),
             _ => odd("an integer of at most 64 bits, such as 12, 0x1f, 017 or 2r101"),
         };
     }
     if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         return match format!("{sign}{unsigned}").parse() {
-            Ok(int) => integer(int),
+            Ok(int) => int_kind(int),
             // As JSON has it, without the N: notes keep it.
-            Err(_) => Kind::Odd { text: format!("{sign}{unsigned}").into(), expected: I64_RANGE },
+            Err(_) => DatumKind::Odd { text: format!("{sign}{unsigned}").into(), expected: I64_RANGE },
         };
     }
     if let Some((over, under)) = rest.split_once('/') {
@@ -507,7 +534,7 @@ fn number(text: &str) -> Kind<'_> {
         return match whole.filter(|(over, under)| over % under == 0) {
             Some((over, under)) => {
                 let int = i128::from(over / under);
-                integer(if sign.is_empty() { int } else { -int })
+                int_kind(if sign.is_empty() { int } else { -int })
             }
             None => odd("an integer or a float (JSON has no ratios)"),
         };
@@ -517,21 +544,23 @@ fn number(text: &str) -> Kind<'_> {
         None => (rest, false),
     };
     match format!("{sign}{decimal}").parse::<f64>() {
-        Ok(float) if float.is_finite() && !big && (!exact || is_exact(decimal, float)) => Kind::Float(float),
+        Ok(float) if float.is_finite() && !big && (!exact || is_exact_decimal(decimal, float)) => {
+            DatumKind::Float(float)
+        }
         Ok(_) if exact => odd("an integer or a float (JSON has no decimals of this length)"),
         _ => odd("an integer or a float"),
     }
 }
 
-fn integer<'a>(int: i128) -> Kind<'a> {
+fn int_kind<'a>(int: i128) -> DatumKind<'a> {
     match i64::try_from(int) {
-        Ok(int) => Kind::Int(int),
-        Err(_) => Kind::Odd { text: int.to_string().into(), expected: I64_RANGE },
+        Ok(int) => DatumKind::Int(int),
+        Err(_) => DatumKind::Odd { text: int.to_string().into(), expected: I64_RANGE },
     }
 }
 
 /// The digits and the radix of an integer that is not decimal.
-fn radix_of(text: &str) -> Option<(&str, u32)> {
+fn split_radix(text: &str) -> Option<(&str, u32)> {
     if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         return Some((digits, 16));
     }
@@ -543,13 +572,13 @@ fn radix_of(text: &str) -> Option<(&str, u32)> {
 }
 
 /// Whether a float has all digits of a decimal.
-fn is_exact(decimal: &str, float: f64) -> bool {
+fn is_exact_decimal(decimal: &str, float: f64) -> bool {
     let digits = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
     !decimal.contains(['e', 'E']) && digits(decimal) == digits(&format!("{}", float.abs()))
 }
 
 /// `uXXXX`, or two of them for a character beyond 16 bits, and its length.
-fn unicode_escape(escape: &str) -> (Option<char>, usize) {
+fn parse_unicode_escape(escape: &str) -> (Option<char>, usize) {
     let unit = |at: usize| {
         let digits = escape.get(at + 1..at + 5).filter(|_| escape.as_bytes().get(at) == Some(&b'u'))?;
         u16::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
@@ -577,21 +606,21 @@ pub(super) fn is_plain_keyword(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::datum::{Strictness, canonical};
-    use super::super::event::Strings;
+    use super::super::datum::{Strictness, write_canonical};
+    use super::super::event::StringProcesses;
     use super::*;
     use proptest::prelude::*;
 
     /// The canonical JSON of one form.
     fn json(edn: &str) -> Result<String, String> {
-        let mut parser = Parser::new(edn.as_bytes(), 0);
-        let form = parser.form(false).map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
+        let mut parser = EdnParser::new(edn.as_bytes(), 0);
+        let form = parser.parse_form(false).map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
         if let Some(flaw) = parser.flaws.first() {
             return Err(format!("{}: {}", flaw.at, flaw.found));
         }
         let mut text = String::new();
         let datum = form.ok_or("nothing")?;
-        canonical(&datum, Strictness::Judged, &mut text)
+        write_canonical(&datum, Strictness::Judged, &mut text)
             .map_err(|flaw| format!("{}: {}", flaw.at, flaw.found))?;
         Ok(text)
     }
@@ -647,7 +676,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(
             b"{}[]()#_^:;\\\"u0a1 \n".to_vec())], 0..60)) {
-            let rules = Rules { independent: false, process_required: false, strings: Strings::Recognised };
+            let rules = EventRules { independent: false, process_required: false, strings: StringProcesses::Recognised };
             let mut chunk = Chunk::default();
             read_block(&mut chunk, &bytes, rules);
         }

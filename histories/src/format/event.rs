@@ -3,28 +3,28 @@
 //! A format gives the fields as [`Datum`]s and this says what they mean: the contract's table of fields, in
 //! code. Every flaw of an event is found, not only the first.
 
-use super::chunk::{Chunk, Event, EventKind, Local, Value};
-use super::datum::{Datum, Flaw, I64_RANGE, Kind, Strictness, canonical, quote};
-use super::micros::{has_micros, intern_value, looks_like_micros, micros};
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
+use super::datum::{Datum, DatumKind, Flaw, I64_RANGE, Strictness, write_canonical, write_quoted};
+use super::micros::{has_micros, intern_value, looks_like_micros, parse_micros};
 use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
 use crate::{ActorEvent, Function};
 
 /// What differs between formats.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
+pub(super) struct EventRules {
     /// `value` is `[key, value]`.
     pub(super) independent: bool,
     /// Whether every event must name its process. Where it need not, a file that names none at all is taken
     /// as one process.
     pub(super) process_required: bool,
     /// Whose events those of a process are that is a string.
-    pub(super) strings: Strings,
+    pub(super) strings: StringProcesses,
 }
 
 /// What a process is that is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Strings {
+pub(super) enum StringProcesses {
     /// A client, if it invokes what a model knows; else an actor, such as a fault injector.
     Recognised,
     /// An actor.
@@ -37,13 +37,13 @@ pub(super) enum Strings {
 const LOG: &str = "log";
 
 /// Whether a process of this name is never a client.
-fn is_actor(name: &str) -> bool {
+fn is_always_actor(name: &str) -> bool {
     name == "nemesis" || OBSERVERS.contains(&name)
 }
 
 /// The fields that mean something; all others are notes.
 #[derive(Default)]
-struct Fields<'d, 'a> {
+struct EventFields<'d, 'a> {
     kind: Option<&'d Datum<'a>>,
     process: Option<&'d Datum<'a>>,
     function: Option<&'d Datum<'a>>,
@@ -57,75 +57,77 @@ struct Fields<'d, 'a> {
 }
 
 /// Adds the event that `datum` is to the chunk, or what is wrong with it.
-pub(super) fn add(chunk: &mut Chunk, datum: &Datum<'_>, rules: Rules) {
+pub(super) fn add_event(chunk: &mut Chunk, datum: &Datum<'_>, rules: EventRules) {
     let mut flaws = Vec::new();
-    let mut process = Local::ABSENT;
-    match event(chunk, datum, rules, &mut process, &mut flaws) {
+    let mut process = LocalId::ABSENT;
+    match parse_event(chunk, datum, rules, &mut process, &mut flaws) {
         Some(event) if flaws.is_empty() => chunk.events.push(event),
         _ => {
             flaws.sort_by_key(|flaw| flaw.at);
-            chunk.broken(datum.at, process, flaws);
+            chunk.add_broken_event(datum.at, process, flaws);
         }
     }
 }
 
-fn event(
+fn parse_event(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
-    rules: Rules,
-    process: &mut Local,
+    rules: EventRules,
+    process: &mut LocalId,
     flaws: &mut Vec<Flaw>,
-) -> Option<Event> {
+) -> Option<ChunkEvent> {
     let fields = sort_fields(datum, flaws)?;
-    let kind = kind(datum, &fields, flaws);
-    let who = who(chunk, datum, &fields, rules, flaws);
+    let kind = parse_kind(datum, &fields, flaws);
+    let who = parse_owner(chunk, datum, &fields, rules, flaws);
     *process = match who {
-        Some(Who::Client(id)) => id,
-        Some(Who::Either(name)) if name != LOG => chunk.named_process(name),
-        _ => Local::ABSENT,
+        Some(EventOwner::Client(id)) => id,
+        Some(EventOwner::Either(name)) if name != LOG => chunk.intern_named_process(name),
+        _ => LocalId::ABSENT,
     };
-    let time = integer(fields.time, "time", "nanoseconds", flaws);
-    let index = integer(fields.index, "index", "a number that no other event has", flaws);
+    let time = parse_integer(fields.time, "time", "nanoseconds", flaws);
+    let index = parse_integer(fields.index, "index", "a number that no other event has", flaws);
     if let Some(at) = fields.index.filter(|_| index != NOT_GIVEN && index < 0) {
         flaws.push(Flaw::new(at.at, format!("the index {index}"), "an index from 0 up"));
     }
     let (kind, who) = (kind?, who?);
-    let shared = Event { kind, time, index, ..Event::broken(datum.at, *process) };
+    let shared = ChunkEvent { kind, time, index, ..ChunkEvent::broken(datum.at, *process) };
     match who {
-        Who::Client(_) => client(chunk, datum, &fields, shared, rules, flaws),
-        Who::Actor(actor) => actor_event(chunk, &fields, shared, actor, flaws),
-        Who::Either(actor) => either(chunk, datum, &fields, (shared, actor), rules, flaws),
+        EventOwner::Client(_) => parse_client_event(chunk, datum, &fields, shared, rules, flaws),
+        EventOwner::Actor(actor) => parse_actor_event(chunk, &fields, shared, actor, flaws),
+        EventOwner::Either(actor) => {
+            parse_ambiguous_event(chunk, datum, &fields, (shared, actor), rules, flaws)
+        }
     }
 }
 
 /// The event of a process that is a string, as one of a client and as one of an actor: the merge knows which it is. What is
 /// wrong with it as an operation counts if it can be nothing else: if it is an `invoke`, `ok` or `fail` of what a model
 /// knows.
-fn either(
+fn parse_ambiguous_event(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
-    fields: &Fields<'_, '_>,
-    (shared, actor): (Event, &str),
-    rules: Rules,
+    fields: &EventFields<'_, '_>,
+    (shared, actor): (ChunkEvent, &str),
+    rules: EventRules,
     flaws: &mut Vec<Flaw>,
-) -> Option<Event> {
+) -> Option<ChunkEvent> {
     let mut own = Vec::new();
-    let client = client(chunk, datum, fields, shared, rules, &mut own);
-    let function = fields.function.and_then(Datum::name);
+    let client = parse_client_event(chunk, datum, fields, shared, rules, &mut own);
+    let function = fields.function.and_then(Datum::as_name);
     let known = function.is_some_and(|name| Function::WELL_KNOWN.contains(&name));
     if !own.is_empty() && known && shared.kind != EventKind::Info {
         flaws.append(&mut own);
         return None;
     }
-    let as_actor = actor_event(chunk, fields, shared, actor, flaws)?;
+    let as_actor = parse_actor_event(chunk, fields, shared, actor, flaws)?;
     Some(match client.filter(|_| own.is_empty()) {
-        Some(client) => Event { actor: as_actor.process, ..client },
+        Some(client) => ChunkEvent { actor: as_actor.process, ..client },
         None => as_actor,
     })
 }
 
-fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<Fields<'d, 'a>> {
-    let Kind::Map(entries) = &datum.kind else {
+fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<EventFields<'d, 'a>> {
+    let DatumKind::Map(entries) = &datum.kind else {
         flaws.push(Flaw::new(
             datum.at,
             datum.describe(),
@@ -133,9 +135,9 @@ fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<Fi
         ));
         return None;
     };
-    let mut fields = Fields::default();
+    let mut fields = EventFields::default();
     for (name, value) in entries {
-        let Some(text) = name.name() else {
+        let Some(text) = name.as_name() else {
             flaws.push(Flaw::new(name.at, format!("the field {}", name.describe()), "a name of a field"));
             continue;
         };
@@ -151,30 +153,30 @@ fn sort_fields<'d, 'a>(datum: &'d Datum<'a>, flaws: &mut Vec<Flaw>) -> Option<Fi
             "version" => &mut fields.version,
             _ => {
                 if fields.notes.iter().any(|&(other, _)| other == text) {
-                    flaws.push(twice(name, text));
+                    flaws.push(duplicate_field(name, text));
                 }
                 fields.notes.push((text, value));
                 continue;
             }
         };
         if slot.replace(value).is_some() {
-            flaws.push(twice(name, text));
+            flaws.push(duplicate_field(name, text));
         }
     }
     Some(fields)
 }
 
-fn twice(name: &Datum<'_>, text: &str) -> Flaw {
+fn duplicate_field(name: &Datum<'_>, text: &str) -> Flaw {
     Flaw::new(name.at, format!("the field {text:?} for the second time"), "each field once")
 }
 
-fn kind(datum: &Datum<'_>, fields: &Fields<'_, '_>, flaws: &mut Vec<Flaw>) -> Option<EventKind> {
+fn parse_kind(datum: &Datum<'_>, fields: &EventFields<'_, '_>, flaws: &mut Vec<Flaw>) -> Option<EventKind> {
     const TYPES: &str = "a type: invoke, ok, fail or info";
     let Some(kind) = fields.kind else {
         flaws.push(Flaw::new(datum.at, "an event without \"type\"", TYPES));
         return None;
     };
-    match kind.name() {
+    match kind.as_name() {
         Some("invoke") => Some(EventKind::Invoke),
         Some("ok") => Some(EventKind::Ok),
         Some("fail") => Some(EventKind::Fail),
@@ -187,44 +189,52 @@ fn kind(datum: &Datum<'_>, fields: &Fields<'_, '_>, flaws: &mut Vec<Flaw>) -> Op
 }
 
 /// Whose event it is.
-enum Who<'d> {
+enum EventOwner<'d> {
     /// `Local::ABSENT` where the event does not say and the format does not ask.
-    Client(Local),
+    Client(LocalId),
     Actor(&'d str),
     /// A process that is a string.
     Either(&'d str),
 }
 
-fn who<'d>(
+fn parse_owner<'d>(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
-    fields: &Fields<'d, '_>,
-    rules: Rules,
+    fields: &EventFields<'d, '_>,
+    rules: EventRules,
     flaws: &mut Vec<Flaw>,
-) -> Option<Who<'d>> {
+) -> Option<EventOwner<'d>> {
     const PROCESS: &str = "a process: an integer or a string";
     let Some(process) = fields.process else {
-        if fields.kind.and_then(Datum::name) == Some("info") {
+        if fields.kind.and_then(Datum::as_name) == Some("info") {
             // It completes no operation, for it does not say whose: a line of a log. Where no event names its process,
             // it may complete the one that is open.
-            return Some(if rules.process_required { Who::Actor(LOG) } else { Who::Either(LOG) });
+            return Some(if rules.process_required {
+                EventOwner::Actor(LOG)
+            } else {
+                EventOwner::Either(LOG)
+            });
         }
         if rules.process_required {
             flaws.push(Flaw::new(datum.at, "an event without \"process\"", PROCESS));
             return None;
         }
-        return Some(Who::Client(Local::ABSENT));
+        return Some(EventOwner::Client(LocalId::ABSENT));
     };
     match &process.kind {
-        Kind::Int(name) => Some(Who::Client(chunk.process(*name))),
-        Kind::Odd { text, expected } if *expected == I64_RANGE => {
+        DatumKind::Int(name) => Some(EventOwner::Client(chunk.intern_process(*name))),
+        DatumKind::Odd { text, expected } if *expected == I64_RANGE => {
             flaws.push(Flaw::new(process.at, format!("the process {text}"), I64_RANGE));
             None
         }
-        _ => match process.name() {
-            Some(actor) if rules.strings == Strings::Actors || is_actor(actor) => Some(Who::Actor(actor)),
-            Some(name) if rules.strings == Strings::Clients => Some(Who::Client(chunk.named_process(name))),
-            Some(name) => Some(Who::Either(name)),
+        _ => match process.as_name() {
+            Some(actor) if rules.strings == StringProcesses::Actors || is_always_actor(actor) => {
+                Some(EventOwner::Actor(actor))
+            }
+            Some(name) if rules.strings == StringProcesses::Clients => {
+                Some(EventOwner::Client(chunk.intern_named_process(name)))
+            }
+            Some(name) => Some(EventOwner::Either(name)),
             None => {
                 flaws.push(Flaw::new(process.at, format!("the process {}", process.describe()), PROCESS));
                 None
@@ -234,15 +244,15 @@ fn who<'d>(
 }
 
 /// A field that is an integer; `NOT_GIVEN` where it is absent or null.
-fn integer(field: Option<&Datum<'_>>, name: &str, meaning: &str, flaws: &mut Vec<Flaw>) -> i64 {
+fn parse_integer(field: Option<&Datum<'_>>, name: &str, meaning: &str, flaws: &mut Vec<Flaw>) -> i64 {
     let Some(field) = field.filter(|field| !field.is_null()) else { return NOT_GIVEN };
     match &field.kind {
-        Kind::Int(int) if *int != NOT_GIVEN => *int,
-        Kind::Int(_) => {
+        DatumKind::Int(int) if *int != NOT_GIVEN => *int,
+        DatumKind::Int(_) => {
             flaws.push(Flaw::new(field.at, format!("the {name} -2^63"), "an integer above -2^63"));
             NOT_GIVEN
         }
-        Kind::Odd { text, expected } => {
+        DatumKind::Odd { text, expected } => {
             flaws.push(Flaw::new(field.at, format!("the {name} {text}"), *expected));
             NOT_GIVEN
         }
@@ -257,33 +267,33 @@ fn integer(field: Option<&Datum<'_>>, name: &str, meaning: &str, flaws: &mut Vec
     }
 }
 
-fn client(
+fn parse_client_event(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
-    fields: &Fields<'_, '_>,
-    mut event: Event,
-    rules: Rules,
+    fields: &EventFields<'_, '_>,
+    mut event: ChunkEvent,
+    rules: EventRules,
     flaws: &mut Vec<Flaw>,
-) -> Option<Event> {
+) -> Option<ChunkEvent> {
     let mut text = String::new();
     if let Some(session) = fields.session.filter(|session| !session.is_null()) {
-        if matches!(session.kind, Kind::List(_) | Kind::Set(_) | Kind::Map(_)) {
+        if matches!(session.kind, DatumKind::List(_) | DatumKind::Set(_) | DatumKind::Map(_)) {
             flaws.push(Flaw::new(session.at, session.describe(), "a session: a string or a number"));
-        } else if let Err(flaw) = canonical(session, Strictness::Judged, &mut text) {
+        } else if let Err(flaw) = write_canonical(session, Strictness::Judged, &mut text) {
             flaws.push(flaw);
         } else {
             event.session = chunk.sessions.intern(&text);
         }
     }
-    let (key, value) = key_and_value(datum, fields, event.kind, rules, flaws);
+    let (key, value) = split_key_and_value(datum, fields, event.kind, rules, flaws);
     if let Some(key) = key.filter(|key| !key.is_null()) {
         text.clear();
-        match canonical(key, Strictness::Judged, &mut text) {
+        match write_canonical(key, Strictness::Judged, &mut text) {
             Ok(()) => event.key = chunk.keys.intern(&text),
             Err(flaw) => flaws.push(flaw),
         }
     }
-    let mut function = function(datum, fields, event.kind, value, flaws)?;
+    let mut function = parse_function(datum, fields, event.kind, value, flaws)?;
     if let Some(name) = function.filter(|&name| name != "txn")
         && value.is_some_and(has_micros)
     {
@@ -294,36 +304,37 @@ fn client(
     if let Some(name) = function {
         event.function = chunk.functions.intern(name);
     }
-    let flat = value.and_then(|value| flat_cas(function, value)).filter(|_| event.key == Local::ABSENT);
+    let flat =
+        value.and_then(|value| split_flat_cas(function, value)).filter(|_| event.key == LocalId::ABSENT);
     event.value = match flat {
         Some([key, old, new]) => {
             text.clear();
-            canonical(key, Strictness::Judged, &mut text).map_err(|flaw| flaws.push(flaw)).ok()?;
+            write_canonical(key, Strictness::Judged, &mut text).map_err(|flaw| flaws.push(flaw)).ok()?;
             event.key = chunk.keys.intern(&text);
             event.is_flat = !rules.independent;
             let (old, new) = (intern_value(chunk, old, flaws), intern_value(chunk, new, flaws));
-            Value::Pair(old?, new?)
+            EventValue::Pair(old?, new?)
         }
-        None => self::value(chunk, datum, function, event.kind, value, flaws)?,
+        None => self::parse_value(chunk, datum, function, event.kind, value, flaws)?,
     };
     let mut notes = fields.notes.clone();
     match fields.version.map(|version| &version.kind) {
-        Some(Kind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
+        Some(DatumKind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
             event.version = *version;
         }
         Some(_) => notes.extend(fields.version.map(|version| ("version", version))),
         None => {}
     }
-    event.note = note(chunk, notes, flaws);
+    event.note = intern_note(chunk, notes, flaws);
     Some(event)
 }
 
 /// The object and the value; with `--independent` both are in `value`.
-fn key_and_value<'d, 'a>(
+fn split_key_and_value<'d, 'a>(
     datum: &Datum<'_>,
-    fields: &Fields<'d, 'a>,
+    fields: &EventFields<'d, 'a>,
     kind: EventKind,
-    rules: Rules,
+    rules: EventRules,
     flaws: &mut Vec<Flaw>,
 ) -> (Option<&'d Datum<'a>>, Option<&'d Datum<'a>>) {
     if !rules.independent {
@@ -332,13 +343,13 @@ fn key_and_value<'d, 'a>(
     if let Some(key) = fields.key {
         flaws.push(Flaw::new(key.at, "the field \"key\"", "the key in \"value\", as --independent says"));
     }
-    let name = fields.function.and_then(Datum::name);
+    let name = fields.function.and_then(Datum::as_name);
     match fields.value.map(|value| &value.kind) {
-        Some(Kind::List(pair)) if pair.len() == 2 => (Some(&pair[0]), Some(&pair[1])),
+        Some(DatumKind::List(pair)) if pair.len() == 2 => (Some(&pair[0]), Some(&pair[1])),
         // A read of an object that says no more.
-        Some(Kind::List(key)) if key.len() == 1 && name == Some("read") => (Some(&key[0]), None),
+        Some(DatumKind::List(key)) if key.len() == 1 && name == Some("read") => (Some(&key[0]), None),
         // A compare-and-set with all three in one list.
-        Some(Kind::List(flat)) if flat.len() == 3 && name == Some("cas") => (None, fields.value),
+        Some(DatumKind::List(flat)) if flat.len() == 3 && name == Some("cas") => (None, fields.value),
         _ if matches!(kind, EventKind::Fail | EventKind::Info) => (None, fields.value),
         _ => {
             let found = fields.value.map_or("an event without \"value\"".to_owned(), Datum::describe);
@@ -351,16 +362,16 @@ fn key_and_value<'d, 'a>(
 
 /// The function's name. An event that names none is a transaction if its value looks like one; a completion
 /// may leave it to its invocation.
-fn function<'d>(
+fn parse_function<'d>(
     datum: &Datum<'_>,
-    fields: &Fields<'d, '_>,
+    fields: &EventFields<'d, '_>,
     kind: EventKind,
     value: Option<&Datum<'_>>,
     flaws: &mut Vec<Flaw>,
 ) -> Option<Option<&'d str>> {
     const FUNCTION: &str = "a function such as \"f\": \"read\"";
     match fields.function.filter(|function| !function.is_null()) {
-        Some(function) => match function.name().filter(|name| !name.is_empty()) {
+        Some(function) => match function.as_name().filter(|name| !name.is_empty()) {
             Some(name) => Some(Some(name)),
             None => {
                 flaws.push(Flaw::new(function.at, function.describe(), FUNCTION));
@@ -377,10 +388,13 @@ fn function<'d>(
 }
 
 /// `[key, old, new]` of a compare-and-set; the key is no list.
-fn flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d Datum<'a>; 3]> {
+fn split_flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d Datum<'a>; 3]> {
     match &value.kind {
-        Kind::List(parts) if function == Some("cas") && parts.len() == 3 => {
-            let scalar = !matches!(parts[0].kind, Kind::Null | Kind::List(_) | Kind::Set(_) | Kind::Map(_));
+        DatumKind::List(parts) if function == Some("cas") && parts.len() == 3 => {
+            let scalar = !matches!(
+                parts[0].kind,
+                DatumKind::Null | DatumKind::List(_) | DatumKind::Set(_) | DatumKind::Map(_)
+            );
             scalar.then(|| [&parts[0], &parts[1], &parts[2]])
         }
         _ => None,
@@ -389,21 +403,21 @@ fn flat_cas<'d, 'a>(function: Option<&str>, value: &'d Datum<'a>) -> Option<[&'d
 
 /// The value in the shape that its function asks for. Completions that return nothing (`fail`, `info`) may
 /// have any value: an error, a time-out.
-fn value(
+fn parse_value(
     chunk: &mut Chunk,
     datum: &Datum<'_>,
     function: Option<&str>,
     kind: EventKind,
     value: Option<&Datum<'_>>,
     flaws: &mut Vec<Flaw>,
-) -> Option<Value> {
-    const NULL: &Datum<'static> = &Datum { at: 0, kind: Kind::Null };
+) -> Option<EventValue> {
+    const NULL: &Datum<'static> = &Datum { at: 0, kind: DatumKind::Null };
     let here = value.map_or(datum.at, |value| value.at);
     let value = value.unwrap_or(NULL);
     let returns = matches!(kind, EventKind::Invoke | EventKind::Ok);
     match (function, &value.kind) {
-        (Some("txn"), Kind::List(items)) if returns || looks_like_micros(value) => {
-            micros(chunk, items, flaws)
+        (Some("txn"), DatumKind::List(items)) if returns || looks_like_micros(value) => {
+            parse_micros(chunk, items, flaws)
         }
         (Some("txn"), _) if returns => {
             let expected =
@@ -411,26 +425,26 @@ fn value(
             flaws.push(Flaw::new(here, value.describe(), expected));
             None
         }
-        (Some("cas"), Kind::List(pair)) if pair.len() == 2 => {
+        (Some("cas"), DatumKind::List(pair)) if pair.len() == 2 => {
             let old = intern_value(chunk, &pair[0], flaws);
             let new = intern_value(chunk, &pair[1], flaws);
-            Some(Value::Pair(old?, new?))
+            Some(EventValue::Pair(old?, new?))
         }
         (Some("cas"), _) if kind == EventKind::Invoke => {
             flaws.push(Flaw::new(here, value.describe(), "[old, new], the value of a compare-and-set"));
             None
         }
-        _ => intern_value(chunk, value, flaws).map(Value::One),
+        _ => intern_value(chunk, value, flaws).map(EventValue::One),
     }
 }
 
-fn actor_event(
+fn parse_actor_event(
     chunk: &mut Chunk,
-    fields: &Fields<'_, '_>,
-    mut event: Event,
+    fields: &EventFields<'_, '_>,
+    mut event: ChunkEvent,
     actor: &str,
     flaws: &mut Vec<Flaw>,
-) -> Option<Event> {
+) -> Option<ChunkEvent> {
     let kind = match event.kind {
         EventKind::Invoke => "invoke",
         EventKind::Ok => "ok",
@@ -443,7 +457,7 @@ fn actor_event(
         notes.extend(field.map(|field| (name, field)));
     }
     let function = match fields.function {
-        Some(function) => match function.name().filter(|name| !name.is_empty()) {
+        Some(function) => match function.as_name().filter(|name| !name.is_empty()) {
             Some(name) => name,
             None => {
                 flaws.push(Flaw::new(function.at, function.describe(), "a name of what the actor did"));
@@ -453,14 +467,14 @@ fn actor_event(
         None => "",
     };
     let mut value = String::new();
-    match fields.value.map(|datum| canonical(datum, Strictness::Lax, &mut value)) {
+    match fields.value.map(|datum| write_canonical(datum, Strictness::Lax, &mut value)) {
         Some(Err(flaw)) => flaws.push(flaw),
         Some(Ok(())) => {}
         None => value.push_str("null"),
     }
-    event.note = note(chunk, notes, flaws);
+    event.note = intern_note(chunk, notes, flaws);
     event.kind = EventKind::Actor;
-    event.process = Local(chunk.actors.len() as u32);
+    event.process = LocalId(chunk.actors.len() as u32);
     chunk.actors.push(ActorEvent {
         position: 0,
         time: (event.time != NOT_GIVEN).then_some(event.time),
@@ -473,9 +487,9 @@ fn actor_event(
 }
 
 /// The fields that nobody judges, as one JSON object.
-fn note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> Local {
+fn intern_note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> LocalId {
     if notes.is_empty() {
-        return Local::ABSENT;
+        return LocalId::ABSENT;
     }
     notes.sort_by_key(|&(name, _)| name);
     let mut text = String::from("{");
@@ -483,9 +497,9 @@ fn note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<F
         if at > 0 {
             text.push(',');
         }
-        quote(name, &mut text);
+        write_quoted(name, &mut text);
         text.push(':');
-        if let Err(flaw) = canonical(value, Strictness::Lax, &mut text) {
+        if let Err(flaw) = write_canonical(value, Strictness::Lax, &mut text) {
             flaws.push(flaw);
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a folder has.
-pub(super) enum Folder {
+pub(super) enum HistoryFolder {
     /// One file with the history.
     File(PathBuf),
     /// The logs of sessions, by the number of each.
@@ -29,11 +29,11 @@ const HISTORIES: [&str; 7] = [
 ];
 
 /// Finds the history in a folder. The error is what is to be said of the folder, without its name.
-pub(super) fn find(folder: &Path) -> Result<Folder, String> {
+pub(super) fn find_history(folder: &Path) -> Result<HistoryFolder, String> {
     if let Some(file) = HISTORIES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
-        return Ok(Folder::File(file));
+        return Ok(HistoryFolder::File(file));
     }
-    let failed = |error: io::Error| format!("cannot be read: {}", plain(&error));
+    let failed = |error: io::Error| format!("cannot be read: {}", describe_io_error(&error));
     let mut sessions = Vec::new();
     let mut binary = false;
     for (count, entry) in std::fs::read_dir(folder).map_err(failed)?.enumerate() {
@@ -51,7 +51,7 @@ pub(super) fn find(folder: &Path) -> Result<Folder, String> {
     }
     sessions.sort();
     match (sessions.is_empty(), binary) {
-        (false, _) => Ok(Folder::Sessions(sessions)),
+        (false, _) => Ok(HistoryFolder::Sessions(sessions)),
         (true, true) => Err(
             "is the store of a Jepsen run with its history in Jepsen's binary format only, which cannot be read. Let \
              Jepsen write history.edn or history.txt (`lein run analyze` does), and pass that."
@@ -66,7 +66,7 @@ pub(super) fn find(folder: &Path) -> Result<Folder, String> {
 }
 
 /// An error of the operating system without its number.
-pub(super) fn plain(error: &io::Error) -> String {
+pub(super) fn describe_io_error(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

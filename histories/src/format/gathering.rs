@@ -11,8 +11,8 @@
 //! sessions overlap, then the second, and so on. Indexes lead back to the file: operation 2n is the file's n-th
 //! transaction, from zero.
 
-use super::by_session::{BySession, Step};
-use super::integers::Integers;
+use super::by_session::{TransactionStep, TransactionsBySession};
+use super::integers::IntegerTable;
 use crate::{
     Function, History, HistoryBuilder, Id, Interner, KeyId, Micro, MicroKind, NEVER, Outcome, ProcessId,
     SessionId, ValueId,
@@ -23,10 +23,10 @@ use std::collections::BTreeMap;
 /// Transactions in the order of the file.
 #[derive(Default)]
 pub(super) struct Gathering {
-    keys: Integers,
-    values: Integers,
+    keys: IntegerTable,
+    values: IntegerTable,
     micros: Vec<Micro>,
-    transactions: Vec<Told>,
+    transactions: Vec<GatheredTransaction>,
     sessions: Vec<i64>,
     /// Once a transaction went on after another had begun: whose the steps are, in order, and how many in a row.
     mixed: Vec<(u32, u32)>,
@@ -38,7 +38,7 @@ pub(super) struct Gathering {
 
 /// One transaction; `start` is where its steps are if nothing is mixed.
 #[derive(Clone, Copy)]
-struct Told {
+struct GatheredTransaction {
     session: u32,
     start: u32,
     len: u32,
@@ -47,7 +47,7 @@ struct Told {
 
 impl Gathering {
     /// A session, by its name in the file.
-    pub(super) fn session(&mut self, name: i64) -> u32 {
+    pub(super) fn add_session(&mut self, name: i64) -> u32 {
         self.sessions.push(name);
         self.sessions.len() as u32 - 1
     }
@@ -58,10 +58,10 @@ impl Gathering {
     }
 
     /// A transaction of a session.
-    pub(super) fn begin(&mut self, session: u32, committed: bool) -> u32 {
+    pub(super) fn begin_transaction(&mut self, session: u32, committed: bool) -> u32 {
         assert!(self.transactions.len() < NEVER as usize / 2 - 1, "fewer than 2^32 - 1 events");
         let start = self.micros.len() as u32;
-        self.transactions.push(Told { session, start, len: 0, committed });
+        self.transactions.push(GatheredTransaction { session, start, len: 0, committed });
         self.transactions.len() as u32 - 1
     }
 
@@ -72,11 +72,16 @@ impl Gathering {
 
     /// Adds steps to a transaction. What an aborted one read is not known to mean anything; what it would have written
     /// must be known.
-    pub(super) fn add(&mut self, transaction: u32, steps: impl ExactSizeIterator<Item = Step>) {
+    pub(super) fn add_steps(
+        &mut self,
+        transaction: u32,
+        steps: impl ExactSizeIterator<Item = TransactionStep>,
+    ) {
         let before = self.micros.len();
         u32::try_from(before + steps.len()).expect("fewer than 2^32 micro-operations");
         let len = steps.len() as u32;
-        let Told { start, len: known, committed, .. } = self.transactions[transaction as usize];
+        let GatheredTransaction { start, len: known, committed, .. } =
+            self.transactions[transaction as usize];
         if !self.mixed.is_empty() {
             self.mixed.push((transaction, len));
         } else if (start + known) as usize != before {
@@ -85,9 +90,11 @@ impl Gathering {
         }
         self.transactions[transaction as usize].len += len;
         for step in steps {
-            let key = KeyId::new(self.keys.id(step.key) as usize + 1);
+            let key = KeyId::new(self.keys.intern_number(step.key) as usize + 1);
             let value = match step.value {
-                Some(value) if committed || step.writes => ValueId::new(self.values.id(value) as usize + 1),
+                Some(value) if committed || step.writes => {
+                    ValueId::new(self.values.intern_number(value) as usize + 1)
+                }
                 _ => ValueId::NULL,
             };
             self.zeros += usize::from(step.writes && value == ValueId::NULL);
@@ -97,26 +104,28 @@ impl Gathering {
     }
 
     /// What was told whole.
-    pub(super) fn of(told: &BySession) -> Self {
+    pub(super) fn from_sessions(told: &TransactionsBySession) -> Self {
         let mut gathering = Self::default();
         for (name, transactions) in &told.sessions {
-            let session = gathering.session(*name);
+            let session = gathering.add_session(*name);
             for &transaction in transactions {
-                let number = gathering.begin(session, transaction.committed);
+                let number = gathering.begin_transaction(session, transaction.committed);
                 debug_assert_eq!(number, transaction.number, "a file of sessions is in their order");
-                gathering.add(number, told.steps_of(transaction).iter().copied());
+                gathering.add_steps(number, told.steps_of(transaction).iter().copied());
             }
         }
-        gathering.settle();
+        gathering.detect_initial_state();
         gathering
     }
 
     /// Takes a first transaction that writes the initial value to every key for the initial state. Plume, PolySI and
     /// IsoVista begin their histories with one; as a write it would make each read of 0 one of which nobody can tell
     /// whether it saw the write or the beginning. Called once, when everything was added.
-    pub(super) fn settle(&mut self) {
-        self.unmix();
-        let Some(&Told { start, len, committed, .. }) = self.transactions.first() else { return };
+    pub(super) fn detect_initial_state(&mut self) {
+        self.sort_by_transaction();
+        let Some(&GatheredTransaction { start, len, committed, .. }) = self.transactions.first() else {
+            return;
+        };
         let steps = &self.micros[start as usize..(start + len) as usize];
         let mut written = vec![false; self.keys.numbers().len() + 1];
         let mut writes_once = |micro: &Micro| {
@@ -149,7 +158,7 @@ impl Gathering {
     }
 
     /// The history, of a file in `format`; `about` are further fields of its header, as JSON after a comma. O(steps).
-    pub(super) fn history(self, format: &str, about: &str) -> History {
+    pub(super) fn into_history(self, format: &str, about: &str) -> History {
         let mut builder = HistoryBuilder::new();
         let header = format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1{about}}}");
         // Its fields in the order in which a header is read, so that a native copy has the same.
@@ -157,34 +166,34 @@ impl Gathering {
             serde_json::from_str(&header).expect("JSON put together here");
         builder.set_header(&serde_json::to_string(&fields).expect("what was JSON is JSON"));
         let mut history = builder.finish();
-        let rounds = self.rounds();
-        let arranged = || self.arranged(&rounds.sequence);
+        let rounds = self.choose_rounds();
+        let arranged = || self.arrange_steps(&rounds.sequence);
         // A small file need not wake other threads.
         let ((micros, keys, values), ()) = match self.micros.len() < 1 << 14 {
-            true => (arranged(), self.columns(&rounds, &mut history)),
-            false => rayon::join(arranged, || self.columns(&rounds, &mut history)),
+            true => (arranged(), self.fill_columns(&rounds, &mut history)),
+            false => rayon::join(arranged, || self.fill_columns(&rounds, &mut history)),
         };
         (history.micros, history.keys, history.values) = (micros, keys, values);
         history
     }
 
     /// The steps in the order of their transactions, and names in the order in which steps name them.
-    fn arranged(&self, sequence: &[u32]) -> (Vec<Micro>, Interner<KeyId>, Interner<ValueId>) {
-        let (mut keys, mut values) = (Renamed::new(&self.keys), Renamed::new(&self.values));
+    fn arrange_steps(&self, sequence: &[u32]) -> (Vec<Micro>, Interner<KeyId>, Interner<ValueId>) {
+        let (mut keys, mut values) = (NameRenumbering::new(&self.keys), NameRenumbering::new(&self.values));
         let mut micros = Vec::with_capacity(self.micros.len());
         for &number in sequence {
-            let Told { start, len, .. } = self.transactions[number as usize];
+            let GatheredTransaction { start, len, .. } = self.transactions[number as usize];
             micros.extend(self.micros[start as usize..(start + len) as usize].iter().map(|micro| Micro {
                 kind: micro.kind,
-                key: KeyId::from_raw(keys.renamed(micro.key.raw())),
-                payload: values.renamed(micro.payload),
+                key: KeyId::from_raw(keys.renumber_name(micro.key.raw())),
+                payload: values.renumber_name(micro.payload),
             }));
         }
-        (micros, Interner::of_integers(&keys.numbers), Interner::of_integers(&values.numbers))
+        (micros, Interner::from_integers(&keys.numbers), Interner::from_integers(&values.numbers))
     }
 
     /// By transaction: a counting sort, which keeps the order of steps within each.
-    fn unmix(&mut self) {
+    fn sort_by_transaction(&mut self) {
         if self.mixed.is_empty() {
             return;
         }
@@ -207,21 +216,24 @@ impl Gathering {
     }
 
     /// The made-up order.
-    fn rounds(&self) -> Rounds {
+    fn choose_rounds(&self) -> TransactionRounds {
         let told = &self.transactions[self.skipped..];
         let changes = told.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
         match changes > told.len() / 2 {
-            true => self.as_in_the_file(),
-            false => self.session_by_session(),
+            true => self.rounds_in_file_order(),
+            false => self.rounds_across_sessions(),
         }
     }
 
     /// In the order of the file; a round ends where the next transaction is of a session that has one in it.
-    fn as_in_the_file(&self) -> Rounds {
+    fn rounds_in_file_order(&self) -> TransactionRounds {
         let count = self.transactions.len() as u32;
         let first = self.skipped as u32;
-        let mut rounds =
-            Rounds { sequence: (first..count).collect(), lengths: Vec::new(), sessions: Vec::new() };
+        let mut rounds = TransactionRounds {
+            sequence: (first..count).collect(),
+            lengths: Vec::new(),
+            sessions: Vec::new(),
+        };
         let mut last_round = vec![0; self.sessions.len()];
         for told in &self.transactions[self.skipped..] {
             let last = &mut last_round[told.session as usize];
@@ -238,13 +250,16 @@ impl Gathering {
     }
 
     /// In each round the next transaction of every session that has one.
-    fn session_by_session(&self) -> Rounds {
-        let (starts, by_session) = self.by_session();
+    fn rounds_across_sessions(&self) -> TransactionRounds {
+        let (starts, by_session) = self.transactions_by_session();
         let len = |session: u32| (starts[session as usize + 1] - starts[session as usize]) as usize;
         let sessions: Vec<u32> =
             (0..self.sessions.len() as u32).filter(|&session| len(session) > 0).collect();
-        let mut rounds =
-            Rounds { sequence: Vec::with_capacity(by_session.len()), lengths: Vec::new(), sessions };
+        let mut rounds = TransactionRounds {
+            sequence: Vec::with_capacity(by_session.len()),
+            lengths: Vec::new(),
+            sessions,
+        };
         let mut going = rounds.sessions.clone();
         for at in 0.. {
             going.retain(|&session| len(session) > at);
@@ -259,7 +274,7 @@ impl Gathering {
     }
 
     /// The operations: in each round all transactions are invoked before the first of them is completed.
-    fn columns(&self, rounds: &Rounds, history: &mut History) {
+    fn fill_columns(&self, rounds: &TransactionRounds, history: &mut History) {
         let mut processes = vec![ProcessId::from_raw(0); self.sessions.len()];
         for (&session, process) in rounds.sessions.iter().zip(0..) {
             let name = self.sessions[session as usize];
@@ -292,18 +307,22 @@ impl Gathering {
                 history.invoked.push(history.event_count);
                 history.completed.push(history.event_count + length);
                 history.event_count += 1;
-                history.numbering.set(history.event_count - 1, 2 * u64::from(number), history.event_count);
+                history.numbering.set_index(
+                    history.event_count - 1,
+                    2 * u64::from(number),
+                    history.event_count,
+                );
             }
             for &number in round {
                 history.event_count += 1;
                 let index = 2 * u64::from(number) + 1;
-                history.numbering.set(history.event_count - 1, index, history.event_count);
+                history.numbering.set_index(history.event_count - 1, index, history.event_count);
             }
         }
     }
 
     /// The transactions of each session, one session after the other, and where each begins.
-    fn by_session(&self) -> (Vec<u32>, Vec<u32>) {
+    fn transactions_by_session(&self) -> (Vec<u32>, Vec<u32>) {
         let mut starts = vec![0; self.sessions.len() + 1];
         for told in &self.transactions[self.skipped..] {
             starts[told.session as usize + 1] += 1;
@@ -323,7 +342,7 @@ impl Gathering {
 }
 
 /// The made-up order of transactions.
-struct Rounds {
+struct TransactionRounds {
     sequence: Vec<u32>,
     /// How many each round has.
     lengths: Vec<u32>,
@@ -332,20 +351,20 @@ struct Rounds {
 }
 
 /// Names, numbered anew in the order in which they are asked for; 0 stays what it is, `null`.
-struct Renamed<'a> {
+struct NameRenumbering<'a> {
     known: &'a [i64],
     /// The new number of each, from one; 0 where there is none yet.
     new: Vec<u32>,
     numbers: Vec<i64>,
 }
 
-impl<'a> Renamed<'a> {
-    fn new(names: &'a Integers) -> Self {
+impl<'a> NameRenumbering<'a> {
+    fn new(names: &'a IntegerTable) -> Self {
         let known = names.numbers();
         Self { known, new: vec![0; known.len() + 1], numbers: Vec::with_capacity(known.len()) }
     }
 
-    fn renamed(&mut self, old: u32) -> u32 {
+    fn renumber_name(&mut self, old: u32) -> u32 {
         if old == 0 {
             return 0;
         }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 /// Numbers of events that were seen. While they grow, the greatest says it all.
 #[derive(Default)]
-pub(super) struct Indexes {
+pub(super) struct SeenIndexes {
     greatest: Option<i64>,
     /// Filled when they first do not grow.
     seen: Option<FxHashSet<i64>>,
@@ -15,9 +15,9 @@ pub(super) struct Indexes {
     runs: Vec<(i64, u64)>,
 }
 
-impl Indexes {
+impl SeenIndexes {
     /// Notes a number; whether it was not seen before.
-    pub(super) fn is_new(&mut self, index: i64) -> bool {
+    pub(super) fn insert_index(&mut self, index: i64) -> bool {
         if self.greatest.is_none_or(|greatest| index > greatest) {
             self.greatest = Some(index);
             match (&mut self.seen, self.runs.last_mut()) {

@@ -22,7 +22,7 @@ pub enum Input {
 
 impl Input {
     /// What a command line means: `-` is standard input, anything else a file.
-    pub fn named(name: &str) -> Self {
+    pub fn from_argument(name: &str) -> Self {
         if name == "-" { Input::Stdin } else { Input::Path(PathBuf::from(name)) }
     }
 
@@ -37,7 +37,7 @@ impl Input {
 }
 
 /// An input that is open: plain bytes, and how far it is.
-pub(super) struct Opened {
+pub(super) struct OpenInput {
     pub(super) reader: Box<dyn Read + Send>,
     /// Bytes read so far, as they are on disk.
     pub(super) done: Arc<AtomicU64>,
@@ -45,7 +45,7 @@ pub(super) struct Opened {
     pub(super) total: u64,
 }
 
-pub(super) fn open(input: Input) -> io::Result<Opened> {
+pub(super) fn open_input(input: Input) -> io::Result<OpenInput> {
     let (name, total, reader): (String, u64, Box<dyn Read + Send>) = match input {
         Input::Path(path) => {
             let file = File::open(&path)?;
@@ -57,11 +57,11 @@ pub(super) fn open(input: Input) -> io::Result<Opened> {
         Input::Reader(name, reader) => (name, 0, reader),
     };
     let done = Arc::new(AtomicU64::new(0));
-    let counted = Counted { reader, done: Arc::clone(&done) };
-    Ok(Opened { reader: decompress(&name, counted)?, done, total })
+    let counted = CountingReader { reader, done: Arc::clone(&done) };
+    Ok(OpenInput { reader: decompress_reader(&name, counted)?, done, total })
 }
 
-fn decompress(name: &str, mut reader: Counted) -> io::Result<Box<dyn Read + Send>> {
+fn decompress_reader(name: &str, mut reader: CountingReader) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = Vec::new();
     (&mut reader).take(4).read_to_end(&mut magic)?;
     let is_gz = magic.starts_with(&[0x1f, 0x8b]);
@@ -109,12 +109,12 @@ pub(super) fn not_built(feature: &str) -> io::Error {
 }
 
 /// Counts what is read.
-struct Counted {
+struct CountingReader {
     reader: Box<dyn Read + Send>,
     done: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.done.fetch_add(read as u64, Ordering::Relaxed);

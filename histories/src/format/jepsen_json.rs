@@ -1,33 +1,33 @@
 //! JSON that holds events in one array, or one after another with any space between: what Jepsen's exports and
 //! elle-cli read. Each event is read as a native line is; this only finds where it begins and ends.
 
-use super::chunk::{Chunk, Local};
+use super::chunk::{Chunk, LocalId};
 use super::datum::Flaw;
 use super::edn::next_event_line;
-use super::event::Rules;
-use super::lines::json_event;
+use super::event::EventRules;
+use super::lines::read_json_event;
 use super::scan;
 
 /// Reads every event of a block.
-pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: Rules) {
+pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: EventRules) {
     let mut at = 0;
-    while at < bytes.len() && !chunk.is_hopeless() {
+    while at < bytes.len() && !chunk.has_too_many_flaws() {
         match bytes[at] {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
             byte @ (b'[' | b']') => {
                 chunk.brackets.push((at as u32, byte == b'['));
                 at += 1;
             }
-            _ => at = one_event(chunk, bytes, at, rules),
+            _ => at = read_event(chunk, bytes, at, rules),
         }
     }
 }
 
 /// Reads the event at `at`; where the next may begin.
-fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize {
-    if let Some(end) = event_end(bytes, at) {
-        if !scan::event(chunk, &bytes[at..end], at, rules) {
-            json_event(chunk, &bytes[at..end], at, rules, false, false);
+fn read_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: EventRules) -> usize {
+    if let Some(end) = find_object_end(bytes, at) {
+        if !scan::scan_event(chunk, &bytes[at..end], at, rules) {
+            read_json_event(chunk, &bytes[at..end], at, rules, false, false);
         }
         return end;
     }
@@ -39,12 +39,12 @@ fn one_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: Rules) -> usize 
         Flaw::new(at, word.lines().next().unwrap_or("").to_owned(), "an event such as {\"process\": 0, …}")
     };
     flaw.truncated = next.is_none() && bytes[at] == b'{';
-    chunk.broken(at, Local::ABSENT, [flaw]);
+    chunk.add_broken_event(at, LocalId::ABSENT, [flaw]);
     next.unwrap_or(bytes.len())
 }
 
 /// Where the object that begins at `at` ends, by its brackets.
-pub(super) fn event_end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn find_object_end(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes[at] != b'{' {
         return None;
     }

@@ -1,15 +1,15 @@
 //! Formats of one event a line: native JSON Lines, Jepsen's logs and its `history.txt`.
 
-use super::blocks::Block;
-use super::chunk::{Chunk, Local};
-use super::datum::{Datum, Flaw, Kind, Strictness, canonical, clip};
-use super::edn::{Parser, not_utf8};
-use super::event::{self, Rules};
+use super::blocks::TextBlock;
+use super::chunk::{Chunk, LocalId};
+use super::datum::{Datum, DatumKind, Flaw, Strictness, clip_text, write_canonical};
+use super::edn::{EdnParser, utf8_flaw};
+use super::event::{self, EventRules};
 use super::{json, scan};
 
 /// Calls `read` for each line that is not blank, with its place and its text without the newline.
-pub(super) fn each_line(
-    block: &Block,
+pub(super) fn for_each_line(
+    block: &TextBlock,
     chunk: &mut Chunk,
     mut read: impl FnMut(&mut Chunk, usize, &[u8], bool),
 ) {
@@ -28,66 +28,66 @@ pub(super) fn each_line(
 }
 
 /// Reads native lines.
-pub(super) fn read_native(chunk: &mut Chunk, block: &Block, rules: Rules) {
+pub(super) fn read_native_lines(chunk: &mut Chunk, block: &TextBlock, rules: EventRules) {
     let mut may_be_header = block.first;
-    each_line(block, chunk, |chunk, at, line, unfinished| {
+    for_each_line(block, chunk, |chunk, at, line, unfinished| {
         let header = std::mem::take(&mut may_be_header);
-        if header || !scan::event(chunk, line, at, rules) {
-            json_event(chunk, line, at, rules, header, unfinished);
+        if header || !scan::scan_event(chunk, line, at, rules) {
+            read_json_event(chunk, line, at, rules, header, unfinished);
         }
     });
 }
 
 /// One event in JSON, the careful way.
-pub(super) fn json_event(
+pub(super) fn read_json_event(
     chunk: &mut Chunk,
     bytes: &[u8],
     at: usize,
-    rules: Rules,
+    rules: EventRules,
     may_be_header: bool,
     unfinished: bool,
 ) {
     let indent = bytes.len() - bytes.trim_ascii_start().len();
     let at = at + indent;
     let parsed = match std::str::from_utf8(bytes.trim_ascii()) {
-        Ok(text) => json::parse(text, at),
+        Ok(text) => json::parse_json(text, at),
         Err(error) => {
-            let mut flaw = not_utf8(at, error);
+            let mut flaw = utf8_flaw(at, error);
             flaw.truncated = error.error_len().is_none();
             Err(flaw)
         }
     };
     match parsed {
         Ok(datum) if may_be_header && is_header(&datum) => {
-            if let Err(flaw) = header(chunk, &datum) {
-                chunk.flaw(flaw);
+            if let Err(flaw) = read_header(chunk, &datum) {
+                chunk.add_flaw(flaw);
             }
         }
-        Ok(datum) => event::add(chunk, &datum, rules),
+        Ok(datum) => event::add_event(chunk, &datum, rules),
         Err(mut flaw) => {
             flaw.truncated &= unfinished;
-            chunk.broken(at, Local::ABSENT, [flaw]);
+            chunk.add_broken_event(at, LocalId::ABSENT, [flaw]);
         }
     }
 }
 
 fn is_header(datum: &Datum<'_>) -> bool {
-    let Kind::Map(entries) = &datum.kind else { return false };
+    let DatumKind::Map(entries) = &datum.kind else { return false };
     let has = |field| entries.iter().any(|(name, _)| is_named(name, field));
-    let is_event = entries.iter().any(|(name, _)| name.name() == Some("type"));
+    let is_event = entries.iter().any(|(name, _)| name.as_name() == Some("type"));
     has("steadfast") && !is_event
 }
 
 /// Whether a field of a header has this name. Unlike those of events, it has no colon before it: a header is JSON alone.
 fn is_named(name: &Datum<'_>, field: &str) -> bool {
-    matches!(&name.kind, Kind::Text(text) if text == field)
+    matches!(&name.kind, DatumKind::Text(text) if text == field)
 }
 
-fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
-    let Kind::Map(entries) = &datum.kind else { unreachable!("a header is a map") };
+fn read_header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
+    let DatumKind::Map(entries) = &datum.kind else { unreachable!("a header is a map") };
     let version = entries.iter().find(|(name, _)| is_named(name, "steadfast"));
     let (_, version) = version.expect("a header names its version");
-    if version.kind != Kind::Int(1) {
+    if version.kind != DatumKind::Int(1) {
         return Err(Flaw::new(
             version.at,
             format!("version {}", version.describe()),
@@ -96,7 +96,7 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
     }
     let real_time = entries.iter().find(|(name, _)| is_named(name, "real_time"));
     if let Some((_, real_time)) = real_time
-        && !matches!(real_time.kind, Kind::Bool(_))
+        && !matches!(real_time.kind, DatumKind::Bool(_))
     {
         let found = format!("the real_time {}", real_time.describe());
         return Err(Flaw::new(
@@ -106,35 +106,39 @@ fn header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
         ));
     }
     let mut text = String::new();
-    canonical(datum, Strictness::Lax, &mut text)?;
+    write_canonical(datum, Strictness::Lax, &mut text)?;
     chunk.header = Some(text);
     Ok(())
 }
 
 /// Reads a log of Jepsen's, old or new, and the excerpts of such logs in Porcupine's tests: lines with
 /// `jepsen.util - PROCESS :TYPE :F VALUE` (or `jepsen.util: …`) are events, others are left out and counted.
-pub(super) fn read_log(chunk: &mut Chunk, block: &Block, rules: Rules) {
-    each_line(block, chunk, |chunk, at, line, unfinished| match log_mark(line) {
-        Some(from) => log_line(chunk, line, (at, from), unfinished, rules),
+pub(super) fn read_jepsen_log(chunk: &mut Chunk, block: &TextBlock, rules: EventRules) {
+    for_each_line(block, chunk, |chunk, at, line, unfinished| match find_log_mark(line) {
+        Some(from) => read_log_line(chunk, line, (at, from), unfinished, rules),
         None if resembles_event(line) => {
             let text = String::from_utf8_lossy(line);
-            chunk.broken(at, Local::ABSENT, [Flaw::new(at, clip(text.trim_end()), LOG_LINE)]);
+            chunk.add_broken_event(
+                at,
+                LocalId::ABSENT,
+                [Flaw::new(at, clip_text(text.trim_end()), LOG_LINE)],
+            );
         }
         None => chunk.left_out += 1,
     });
 }
 
 /// Reads the `history.txt` of a run of Jepsen: `PROCESS :TYPE :F VALUE` on each line, and an error behind it, if any.
-pub(super) fn read_history_text(chunk: &mut Chunk, block: &Block, rules: Rules) {
-    each_line(block, chunk, |chunk, at, line, unfinished| {
-        log_line(chunk, line, (at, 0), unfinished, rules);
+pub(super) fn read_history_text(chunk: &mut Chunk, block: &TextBlock, rules: EventRules) {
+    for_each_line(block, chunk, |chunk, at, line, unfinished| {
+        read_log_line(chunk, line, (at, 0), unfinished, rules);
     });
 }
 
 const LOG_LINE: &str = "a line such as \"INFO  jepsen.util - 3\t:invoke\t:write\t4\"";
 
 /// Where the event of a line of a log begins, if it has one.
-pub(super) fn log_mark(line: &[u8]) -> Option<usize> {
+pub(super) fn find_log_mark(line: &[u8]) -> Option<usize> {
     [&b"jepsen.util - "[..], b"jepsen.util: "]
         .into_iter()
         .find_map(|mark| memchr::memmem::find(line, mark).map(|at| at + mark.len()))
@@ -155,57 +159,65 @@ pub(super) fn is_history_text(line: &[u8]) -> bool {
     first.is_some_and(|&byte| byte.is_ascii_digit() || byte == b':') && resembles_event(line)
 }
 
-fn log_line(chunk: &mut Chunk, line: &[u8], (at, from): (usize, usize), unfinished: bool, rules: Rules) {
-    match log_event(line, at, from) {
-        Ok(datum) => event::add(chunk, &datum, rules),
+fn read_log_line(
+    chunk: &mut Chunk,
+    line: &[u8],
+    (at, from): (usize, usize),
+    unfinished: bool,
+    rules: EventRules,
+) {
+    match parse_log_event(line, at, from) {
+        Ok(datum) => event::add_event(chunk, &datum, rules),
         Err(mut flaw) => {
             flaw.truncated = unfinished;
-            chunk.broken(at, Local::ABSENT, [flaw]);
+            chunk.add_broken_event(at, LocalId::ABSENT, [flaw]);
         }
     }
 }
 
-fn log_event(line: &[u8], at: usize, from: usize) -> Result<Datum<'_>, Flaw> {
-    std::str::from_utf8(line).map_err(|error| not_utf8(at, error))?;
-    let mut parser = Parser::new(line, from);
+fn parse_log_event(line: &[u8], at: usize, from: usize) -> Result<Datum<'_>, Flaw> {
+    std::str::from_utf8(line).map_err(|error| utf8_flaw(at, error))?;
+    let mut parser = EdnParser::new(line, from);
     let mut entries = Vec::with_capacity(5);
     for name in ["process", "type", "f", "value", "error"] {
         // Only what did not succeed has an error behind its value.
         let succeeds = |(name, form): &(Datum<'_>, Datum<'_>)| {
-            name.name() == Some("type") && matches!(form.name(), Some("invoke" | "ok"))
+            name.as_name() == Some("type") && matches!(form.as_name(), Some("invoke" | "ok"))
         };
         if name == "error" && entries.iter().any(succeeds) {
             break;
         }
-        let form = parser.form(false).map_err(|flaw| Flaw { at: at + flaw.at, ..flaw })?;
+        let form = parser.parse_form(false).map_err(|flaw| Flaw { at: at + flaw.at, ..flaw })?;
         let Some(mut form) = form else {
             if name == "error" {
                 break;
             }
             return Err(Flaw::new(at + parser.at, format!("a line without a {name}"), LOG_LINE));
         };
-        move_by(&mut form, at);
-        entries.push((Datum::new(form.at, Kind::Text(name.into())), form));
+        shift_places(&mut form, at);
+        entries.push((Datum::new(form.at, DatumKind::Text(name.into())), form));
     }
-    parser.space();
+    parser.skip_space();
     if let Some(flaw) = parser.flaws.first() {
         return Err(Flaw { at: at + flaw.at, ..flaw.clone() });
     }
     if parser.at < line.len() {
         let more = String::from_utf8_lossy(&line[parser.at..]);
-        return Err(Flaw::new(at + parser.at, clip(&more), "the end of the line"));
+        return Err(Flaw::new(at + parser.at, clip_text(&more), "the end of the line"));
     }
-    Ok(Datum::new(at, Kind::Map(entries)))
+    Ok(Datum::new(at, DatumKind::Map(entries)))
 }
 
 /// From places in the line to places in the block. Depth is bounded by the parser.
-fn move_by(datum: &mut Datum<'_>, by: usize) {
+fn shift_places(datum: &mut Datum<'_>, by: usize) {
     datum.at += by;
     match &mut datum.kind {
-        Kind::List(items) | Kind::Set(items) => items.iter_mut().for_each(|item| move_by(item, by)),
-        Kind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
-            move_by(key, by);
-            move_by(value, by);
+        DatumKind::List(items) | DatumKind::Set(items) => {
+            items.iter_mut().for_each(|item| shift_places(item, by))
+        }
+        DatumKind::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+            shift_places(key, by);
+            shift_places(value, by);
         }),
         _ => {}
     }

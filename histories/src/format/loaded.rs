@@ -1,7 +1,7 @@
 //! How a history is to be read, and what comes of it.
 
 use super::Format;
-use super::merge::{Merge, Merged};
+use super::merge::{ChunkMerger, MergedHistory};
 use crate::{History, Problem, Problems};
 
 /// How to read a history.
@@ -55,8 +55,12 @@ pub struct Loaded {
 }
 
 /// What the merge made of the events.
-pub(super) fn loaded(merge: Merge, format: Format, options: &ReadOptions) -> Result<Loaded, Problems> {
-    let Merged { mut history, dropped, mut remarks, flat } = merge.finish()?;
+pub(super) fn load_merged(
+    merge: ChunkMerger,
+    format: Format,
+    options: &ReadOptions,
+) -> Result<Loaded, Problems> {
+    let MergedHistory { mut history, dropped, mut remarks, flat } = merge.finish()?;
     let independent = !options.independent && history.is_independent();
     if independent {
         history.split_by_object();

@@ -7,12 +7,12 @@
 //! it still open. Those would be reported as well, and the person would mend what is not wrong. So each broken
 //! event excuses one such complaint of its process, or of any, where its process could not be read.
 
-use super::census::Census;
-use super::chunk::{Chunk, Event, EventKind, FLAWS_MAX, Local, ProcessName, Value};
+use super::census::FieldCensus;
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, FLAWS_MAX, LocalId, ProcessName};
 use super::datum::Flaw;
-use super::indexes::Indexes;
-use super::names::Names;
-use super::places::Places;
+use super::indexes::SeenIndexes;
+use super::names::NameTranslation;
+use super::places::FilePosition;
 use crate::history::NOT_GIVEN;
 use crate::{
     Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome, PairingError,
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the merge is told.
-pub(super) struct Settings {
+pub(super) struct MergeSettings {
     pub(super) file: Arc<str>,
     pub(super) lenient: bool,
     pub(super) lone_completions: bool,
@@ -32,23 +32,23 @@ pub(super) struct Settings {
 }
 
 /// A history in the making.
-pub(super) struct Merge {
-    pub(super) settings: Settings,
+pub(super) struct ChunkMerger {
+    pub(super) settings: MergeSettings,
     pub(super) builder: HistoryBuilder,
     problems: Vec<Problem>,
     more: u64,
     dropped: Option<Problem>,
     remarks: Vec<String>,
-    places: Places,
-    indexes: Indexes,
+    places: FilePosition,
+    indexes: SeenIndexes,
     /// The index that the next event must have, if the header promises that none is missing.
     due: Option<i64>,
-    naming: Naming,
+    naming: ProcessNaming,
     /// Brackets around events that are open, and the last one.
     brackets: u32,
     bracket: (u64, u64),
-    pub(super) doubts: Doubts,
-    census: Census,
+    pub(super) doubts: BrokenEventCounts,
+    census: FieldCensus,
     /// Processes that the header calls clients.
     clients: FxHashSet<String>,
     /// Lines that are no events.
@@ -56,16 +56,16 @@ pub(super) struct Merge {
     /// Whether any event is an invocation.
     has_invocations: bool,
     /// Completions without an invocation, before any event was one: of a file that has no invocations they are operations.
-    lone: Later,
+    lone: ConditionalProblems,
     /// Compare-and-sets written as `[key, old, new]`: of an independent history they are right.
-    flat: Later,
+    flat: ConditionalProblems,
     /// A value that a completion gave and that nobody judges.
     value_note: Option<String>,
 }
 
 /// Whether events name their processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Naming {
+enum ProcessNaming {
     Unknown,
     Named,
     Unnamed,
@@ -74,7 +74,7 @@ enum Naming {
 
 /// Broken events whose other halves are still to come.
 #[derive(Default)]
-pub(super) struct Doubts {
+pub(super) struct BrokenEventCounts {
     pub(super) of_process: FxHashMap<ProcessId, u32>,
     pub(super) of_nobody: u32,
 }
@@ -87,22 +87,22 @@ fn is_gapless(header: &str) -> bool {
 
 /// Problems that are some only if the rest of the file makes them so.
 #[derive(Default)]
-struct Later {
+struct ConditionalProblems {
     list: Vec<Problem>,
     more: u64,
 }
 
 /// What is wrong with a block: the first few, and how many others there are. A block of a quarter of a million brackets
 /// would else have as many flaws, and each takes a pass over the block to be placed.
-struct Flaws {
+struct BlockFlaws {
     list: Vec<Flaw>,
     more: u64,
     lone: Vec<Flaw>,
     flat: Vec<Flaw>,
 }
 
-impl Flaws {
-    fn push(&mut self, flaw: Flaw) {
+impl BlockFlaws {
+    fn push_flaw(&mut self, flaw: Flaw) {
         // What a reader may drop is always kept: it is the last of a file.
         if self.list.len() < 2 * FLAWS_MAX || flaw.truncated {
             self.list.push(flaw);
@@ -114,7 +114,7 @@ impl Flaws {
 
 /// The processes that a header calls clients (or what it has there instead of a list of names), and the header without them;
 /// none if nothing else is left. A history tells clients itself, and whoever writes it says so again.
-fn without_clients(header: String) -> (Result<Vec<String>, String>, Option<String>) {
+fn split_clients(header: String) -> (Result<Vec<String>, String>, Option<String>) {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&header).unwrap_or_default();
     let Some(clients) = fields.remove("clients") else { return (Ok(Vec::new()), Some(header)) };
     let clients = serde_json::from_str(clients.get()).map_err(|_| clients.get().to_owned());
@@ -123,7 +123,7 @@ fn without_clients(header: String) -> (Result<Vec<String>, String>, Option<Strin
 }
 
 /// What was read, besides the history.
-pub(super) struct Merged {
+pub(super) struct MergedHistory {
     pub(super) history: History,
     pub(super) dropped: Option<Problem>,
     pub(super) remarks: Vec<String>,
@@ -131,41 +131,41 @@ pub(super) struct Merged {
     pub(super) flat: Option<Problems>,
 }
 
-impl From<Later> for Option<Problems> {
-    fn from(later: Later) -> Self {
+impl From<ConditionalProblems> for Option<Problems> {
+    fn from(later: ConditionalProblems) -> Self {
         (!later.list.is_empty()).then_some(Problems { list: later.list, more: later.more })
     }
 }
 
-impl Merge {
-    pub(super) fn new(settings: Settings) -> Self {
+impl ChunkMerger {
+    pub(super) fn new(settings: MergeSettings) -> Self {
         Self {
-            places: Places::new(Arc::clone(&settings.file)),
+            places: FilePosition::new(Arc::clone(&settings.file)),
             settings,
             builder: HistoryBuilder::new(),
             problems: Vec::new(),
             more: 0,
             dropped: None,
             remarks: Vec::new(),
-            indexes: Indexes::default(),
+            indexes: SeenIndexes::default(),
             due: None,
-            naming: Naming::Unknown,
+            naming: ProcessNaming::Unknown,
             brackets: 0,
             bracket: (0, 0),
-            doubts: Doubts::default(),
-            census: Census::default(),
+            doubts: BrokenEventCounts::default(),
+            census: FieldCensus::default(),
             clients: FxHashSet::default(),
             left_out: 0,
             has_invocations: false,
-            lone: Later::default(),
-            flat: Later::default(),
+            lone: ConditionalProblems::default(),
+            flat: ConditionalProblems::default(),
             value_note: None,
         }
     }
 
     /// Adds what one block says.
-    pub(super) fn add(&mut self, bytes: &[u8], mut chunk: Chunk) {
-        let mut flaws = Flaws {
+    pub(super) fn add_chunk(&mut self, bytes: &[u8], mut chunk: Chunk) {
+        let mut flaws = BlockFlaws {
             list: std::mem::take(&mut chunk.flaws),
             more: chunk.more_flaws,
             lone: Vec::new(),
@@ -173,7 +173,7 @@ impl Merge {
         };
         if let Some(header) = chunk.header.take() {
             self.due = is_gapless(&header).then_some(0);
-            let (clients, header) = without_clients(header);
+            let (clients, header) = split_clients(header);
             match clients {
                 Ok(clients) => self.clients.extend(clients),
                 Err(found) => flaws.list.push(Flaw::new(0, found, "a list of names in the header's clients")),
@@ -182,19 +182,19 @@ impl Merge {
                 self.builder.set_header(&header);
             }
         }
-        self.brackets(bytes, &chunk, &mut flaws);
-        let mut names = Names::of(&chunk);
-        self.census.begin(&chunk);
+        self.match_brackets(bytes, &chunk, &mut flaws);
+        let mut names = NameTranslation::for_chunk(&chunk);
+        self.census.begin_chunk(&chunk);
         self.left_out += chunk.left_out;
         for event in &chunk.events {
-            self.event(&chunk, &mut names, event, &mut flaws);
+            self.add_event(&chunk, &mut names, event, &mut flaws);
         }
         self.more += flaws.more;
         let max = self.settings.problems_max.max(1);
         for (later, found) in [(&mut self.lone, flaws.lone), (&mut self.flat, flaws.flat)] {
             for flaw in found {
                 match later.list.len() < max {
-                    true => later.list.push(self.places.problem(bytes, flaw)),
+                    true => later.list.push(self.places.problem_in_block(bytes, flaw)),
                     false => later.more += 1,
                 }
             }
@@ -202,9 +202,9 @@ impl Merge {
         flaws.list.sort_by_key(|flaw| flaw.at);
         for flaw in flaws.list {
             if flaw.truncated && self.settings.lenient {
-                self.dropped = Some(self.places.problem(bytes, flaw));
+                self.dropped = Some(self.places.problem_in_block(bytes, flaw));
             } else if self.has_room() {
-                let problem = self.places.problem(bytes, flaw);
+                let problem = self.places.problem_in_block(bytes, flaw);
                 self.problems.push(problem);
             } else {
                 // To find its place takes a pass over the block: not for what is only counted.
@@ -214,44 +214,44 @@ impl Merge {
         if let Some(at) = self.census.map_read.take() {
             let expected = "a list or a set of elements, for the history adds elements (\"f\": \"add\")";
             let flaw = Flaw::new(at as usize, "a read that returned a map of collections", expected);
-            self.census.map_read_problem.get_or_insert(self.places.problem(bytes, flaw));
+            self.census.map_read_problem.get_or_insert(self.places.problem_in_block(bytes, flaw));
         }
-        self.places.pass(bytes);
+        self.places.advance_past(bytes);
     }
 
     /// Adds a problem of the file as a whole.
-    pub(super) fn whole_file(&mut self, found: String, expected: &str) {
-        self.problem(self.places.at(0, 0, found, expected.to_owned()));
+    pub(super) fn add_file_problem(&mut self, found: String, expected: &str) {
+        self.add_problem(self.places.problem_at(0, 0, found, expected.to_owned()));
     }
 
     /// Adds something that the user should know of how the file was understood.
-    pub(super) fn remark(&mut self, remark: String) {
+    pub(super) fn add_remark(&mut self, remark: String) {
         self.remarks.push(remark);
     }
 
     /// The history, or everything that is wrong.
-    pub(super) fn finish(mut self) -> Result<Merged, Problems> {
+    pub(super) fn finish(mut self) -> Result<MergedHistory, Problems> {
         if self.brackets > 0 {
             let (line, column) = self.bracket;
             let (found, expected) =
                 ("a bracket that is never closed", "its other half at the end of the file");
-            let problem = self.places.at(line, column, found.to_owned(), expected.to_owned());
+            let problem = self.places.problem_at(line, column, found.to_owned(), expected.to_owned());
             if self.settings.lenient {
                 self.dropped.get_or_insert(problem);
             } else if self.problems.is_empty() {
-                self.problem(problem);
+                self.add_problem(problem);
             }
         }
         if self.has_invocations {
-            let Later { list, more } = std::mem::take(&mut self.lone);
+            let ConditionalProblems { list, more } = std::mem::take(&mut self.lone);
             self.more += more;
-            list.into_iter().for_each(|problem| self.problem(problem));
+            list.into_iter().for_each(|problem| self.add_problem(problem));
         }
-        for found in self.census.near_misses() {
-            self.problem(self.places.at(0, 0, found, String::new()));
+        for found in self.census.describe_misspelt_fields() {
+            self.add_problem(self.places.problem_at(0, 0, found, String::new()));
         }
-        if let Some(problem) = self.census.map_read_problem.take().filter(|_| self.census.adds()) {
-            self.problem(problem);
+        if let Some(problem) = self.census.map_read_problem.take().filter(|_| self.census.adds_elements()) {
+            self.add_problem(problem);
         }
         if !self.problems.is_empty() {
             self.problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -261,7 +261,7 @@ impl Merge {
             let count = self.left_out;
             self.remarks.push(format!("{count} other lines of the log were left out"));
         }
-        if self.naming == Naming::Unnamed {
+        if self.naming == ProcessNaming::Unnamed {
             self.remarks.push("no event names its process: all were taken as one process".to_owned());
         }
         let completions_only = !self.has_invocations && !self.builder.history().is_empty();
@@ -271,19 +271,19 @@ impl Merge {
                           operation; it is decided only from the order of each process";
             self.remarks.push(remark.to_owned());
         }
-        let mixed = self.census.is_mixed();
+        let mixed = self.census.is_partly_indexed();
         let mut history = self.builder.finish();
         // A completion that is an operation has two places, and its index is that of none.
-        let collide = (mixed || completions_only) && history.count_anew();
+        let collide = (mixed || completions_only) && history.renumber_duplicates();
         if collide && mixed {
             let remark = "some events have no index, and the others use theirs: events are numbered from 0";
             self.remarks.push(remark.to_owned());
         }
-        Ok(Merged { history, dropped: self.dropped, remarks: self.remarks, flat: self.flat.into() })
+        Ok(MergedHistory { history, dropped: self.dropped, remarks: self.remarks, flat: self.flat.into() })
     }
 
     /// Adds a problem.
-    pub(super) fn problem(&mut self, problem: Problem) {
+    pub(super) fn add_problem(&mut self, problem: Problem) {
         if self.has_room() {
             self.problems.push(problem);
         } else {
@@ -295,7 +295,7 @@ impl Merge {
         self.problems.len() < self.settings.problems_max.max(1)
     }
 
-    fn brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut Flaws) {
+    fn match_brackets(&mut self, bytes: &[u8], chunk: &Chunk, flaws: &mut BlockFlaws) {
         // Only the last one may stay open: to find its place takes a pass over the block.
         let mut opened = None;
         for &(at, open) in &chunk.brackets {
@@ -303,92 +303,101 @@ impl Merge {
                 (true, 0) => (self.brackets, opened) = (1, Some(at)),
                 (false, 1) => (self.brackets, opened) = (0, None),
                 (true, _) => {
-                    flaws.push(Flaw::new(at as usize, "a bracket inside the list of events", "an event"))
+                    flaws.push_flaw(Flaw::new(at as usize, "a bracket inside the list of events", "an event"))
                 }
-                (false, _) => flaws.push(Flaw::new(at as usize, "a closing bracket", "an event or the end")),
+                (false, _) => {
+                    flaws.push_flaw(Flaw::new(at as usize, "a closing bracket", "an event or the end"))
+                }
             }
         }
         if let Some(at) = opened {
-            self.bracket = self.places.place(bytes, at as usize);
+            self.bracket = self.places.line_and_column(bytes, at as usize);
         }
     }
 
-    fn event(&mut self, chunk: &Chunk, names: &mut Names, event: &Event, flaws: &mut Flaws) {
-        self.is_due(event, flaws);
+    fn add_event(
+        &mut self,
+        chunk: &Chunk,
+        names: &mut NameTranslation,
+        event: &ChunkEvent,
+        flaws: &mut BlockFlaws,
+    ) {
+        self.check_due_index(event, flaws);
         match event.kind {
             EventKind::Broken => {
-                match event.process.given() {
+                match event.process.if_given() {
                     Some(process) => {
-                        let process = names.process(process, chunk, &mut self.builder);
+                        let process = names.translate_process(process, chunk, &mut self.builder);
                         *self.doubts.of_process.entry(process).or_default() += 1;
                     }
                     None => self.doubts.of_nobody += 1,
                 }
                 return;
             }
-            EventKind::Actor => self.builder.actor(chunk.actors[event.process.index()].clone()),
-            _ if self.is_of_actor(chunk, event) => {
-                self.builder.actor(chunk.actors[event.actor.index()].clone());
+            EventKind::Actor => self.builder.add_actor_event(chunk.actors[event.process.index()].clone()),
+            _ if self.belongs_to_actor(chunk, event) => {
+                self.builder.add_actor_event(chunk.actors[event.actor.index()].clone());
             }
             EventKind::Invoke | EventKind::Ok | EventKind::Fail | EventKind::Info => {
-                let process = match event.process.given() {
+                let process = match event.process.if_given() {
                     Some(local) => {
-                        self.naming(true, event, flaws);
-                        names.process(local, chunk, &mut self.builder)
+                        self.check_naming(true, event, flaws);
+                        names.translate_process(local, chunk, &mut self.builder)
                     }
                     None => {
-                        self.naming(false, event, flaws);
-                        self.builder.process(0)
+                        self.check_naming(false, event, flaws);
+                        self.builder.intern_process(0)
                     }
                 };
-                if !self.client(chunk, names, event, process, flaws) {
+                if !self.add_client_event(chunk, names, event, process, flaws) {
                     return;
                 }
             }
         }
-        self.note(chunk, names, event);
-        self.census.number(event.index);
-        let is_operation = self.is_lone() && event.kind != EventKind::Actor && event.actor == Local::ABSENT;
+        self.add_note(chunk, names, event);
+        self.census.count_index(event.index);
+        let is_operation =
+            self.takes_lone_completions() && event.kind != EventKind::Actor && event.actor == LocalId::ABSENT;
         if event.index != NOT_GIVEN && !self.settings.lone_completions && !is_operation {
-            if self.indexes.is_new(event.index) {
+            if self.indexes.insert_index(event.index) {
                 self.builder.set_event_index(event.index as u64);
             } else {
                 let found = format!("the index {} for the second time", event.index);
-                flaws.push(Flaw::new(event.at as usize, found, "an index that no other event has"));
+                flaws.push_flaw(Flaw::new(event.at as usize, found, "an index that no other event has"));
             }
         }
     }
 
     /// Whether an event that may be a client's or an actor's is the latter's. Who never invoked an operation that a model
     /// knows is no client, and the `info` event of a client completes the operation that is open.
-    fn is_of_actor(&mut self, chunk: &Chunk, event: &Event) -> bool {
-        if event.actor == Local::ABSENT {
+    fn belongs_to_actor(&mut self, chunk: &Chunk, event: &ChunkEvent) -> bool {
+        if event.actor == LocalId::ABSENT {
             return false;
         }
-        let Some(process) = event.process.given() else {
-            return self.naming != Naming::Unnamed || {
-                let process = self.builder.process(0);
-                self.builder.open(process).is_none()
+        let Some(process) = event.process.if_given() else {
+            return self.naming != ProcessNaming::Unnamed || {
+                let process = self.builder.intern_process(0);
+                self.builder.open_operation(process).is_none()
             };
         };
         let ProcessName::Name(name) = &chunk.processes[process.index()] else { return false };
-        let known = self.builder.known_process(name);
-        let function = event.function.given().map(|function| chunk.functions.text(function));
+        let known = self.builder.find_named_process(name);
+        let function = event.function.if_given().map(|function| chunk.functions.text(function));
         match event.kind {
-            EventKind::Info => known.is_none_or(|process| self.builder.open(process).is_none()),
+            EventKind::Info => known.is_none_or(|process| self.builder.open_operation(process).is_none()),
             _ if self.clients.contains(name) => false,
             _ => known.is_none() && function.is_none_or(|name| !Function::WELL_KNOWN.contains(&name)),
         }
     }
 
     /// Whether completions are taken for whole operations: so far no event is an invocation.
-    fn is_lone(&self) -> bool {
+    fn takes_lone_completions(&self) -> bool {
         !self.has_invocations && self.due.is_none()
     }
 
     /// Whether an event is the one that must come next, where the header promises one after another: a line that
     /// was lost could be the one that shows a violation.
-    fn is_due(&mut self, event: &Event, flaws: &mut Flaws) {
+    fn check_due_index(&mut self, event: &ChunkEvent, flaws: &mut BlockFlaws) {
         let Some(due) = self.due else { return };
         self.due = Some(due + 1);
         if event.kind == EventKind::Broken || event.index == due {
@@ -397,76 +406,79 @@ impl Merge {
         let expected =
             format!("the index {due}: this recording has every event, as its header says (\"gapless\")");
         if event.index == NOT_GIVEN {
-            flaws.push(Flaw::new(event.at as usize, "an event without \"index\"", expected));
+            flaws.push_flaw(Flaw::new(event.at as usize, "an event without \"index\"", expected));
             return;
         }
         self.due = Some(event.index.max(due) + 1);
-        flaws.push(Flaw::new(event.at as usize, format!("the index {}", event.index), expected));
+        flaws.push_flaw(Flaw::new(event.at as usize, format!("the index {}", event.index), expected));
     }
 
     /// Keeps the fields of an event that nobody judges.
-    fn note(&mut self, chunk: &Chunk, names: &mut Names, event: &Event) {
-        let note = event.note.given();
+    fn add_note(&mut self, chunk: &Chunk, names: &mut NameTranslation, event: &ChunkEvent) {
+        let note = event.note.if_given();
         match (self.value_note.take(), note) {
             (None, None) => {}
             (None, Some(note)) => {
-                let id = names.note(note, chunk, &mut self.builder);
-                self.builder.note_id(id);
+                let id = names.translate_note(note, chunk, &mut self.builder);
+                self.builder.add_note_id(id);
             }
             (Some(value), note) => {
                 let mut fields: BTreeMap<String, Box<RawValue>> = note.map_or(BTreeMap::new(), |note| {
                     serde_json::from_str(chunk.notes.text(note)).expect("a note is a JSON object")
                 });
                 fields.insert("value".to_owned(), RawValue::from_string(value).expect("a value is JSON"));
-                self.builder.note(&serde_json::to_string(&fields).expect("text is JSON"));
+                self.builder.add_note(&serde_json::to_string(&fields).expect("text is JSON"));
             }
         }
     }
 
     /// Whether events name their processes; all do or none does.
-    fn naming(&mut self, named: bool, event: &Event, flaws: &mut Flaws) {
+    fn check_naming(&mut self, named: bool, event: &ChunkEvent, flaws: &mut BlockFlaws) {
         self.naming = match (self.naming, named) {
-            (Naming::Unknown | Naming::Named, true) => Naming::Named,
-            (Naming::Unknown | Naming::Unnamed, false) => Naming::Unnamed,
-            (Naming::Mixed, true) => Naming::Mixed,
-            (Naming::Unnamed, true) => {
+            (ProcessNaming::Unknown | ProcessNaming::Named, true) => ProcessNaming::Named,
+            (ProcessNaming::Unknown | ProcessNaming::Unnamed, false) => ProcessNaming::Unnamed,
+            (ProcessNaming::Mixed, true) => ProcessNaming::Mixed,
+            (ProcessNaming::Unnamed, true) => {
                 let expected = "no process, as in the events before it, or one in each event";
-                flaws.push(Flaw::new(event.at as usize, "an event with a process", expected));
-                Naming::Mixed
+                flaws.push_flaw(Flaw::new(event.at as usize, "an event with a process", expected));
+                ProcessNaming::Mixed
             }
-            (Naming::Named | Naming::Mixed, false) => {
+            (ProcessNaming::Named | ProcessNaming::Mixed, false) => {
                 let expected = "a process, as in other events";
-                flaws.push(Flaw::new(event.at as usize, "an event without \"process\"", expected));
-                Naming::Mixed
+                flaws.push_flaw(Flaw::new(event.at as usize, "an event without \"process\"", expected));
+                ProcessNaming::Mixed
             }
         };
     }
 
     /// Adds an event of a client; whether it fits.
-    fn client(
+    fn add_client_event(
         &mut self,
         chunk: &Chunk,
-        names: &mut Names,
-        event: &Event,
+        names: &mut NameTranslation,
+        event: &ChunkEvent,
         process: ProcessId,
-        flaws: &mut Flaws,
+        flaws: &mut BlockFlaws,
     ) -> bool {
         let invoke = event.kind == EventKind::Invoke;
         self.has_invocations |= invoke;
-        self.census.add(chunk, event);
-        let session = event.session.given().map(|local| names.session(local, chunk, &mut self.builder));
-        let key = event.key.given().map(|local| names.key(local, chunk, &mut self.builder));
-        let function = event.function.given().map(|local| names.function(local, chunk, &mut self.builder));
-        let typed = event.typed.given().map(|local| names.function(local, chunk, &mut self.builder));
+        self.census.count_event(chunk, event);
+        let session =
+            event.session.if_given().map(|local| names.translate_session(local, chunk, &mut self.builder));
+        let key = event.key.if_given().map(|local| names.translate_key(local, chunk, &mut self.builder));
+        let function =
+            event.function.if_given().map(|local| names.translate_function(local, chunk, &mut self.builder));
+        let typed =
+            event.typed.if_given().map(|local| names.translate_function(local, chunk, &mut self.builder));
         if event.is_flat {
             let expected = "[old, new], the value of a compare-and-set";
             flaws.flat.push(Flaw::new(event.at as usize, "a list of three", expected));
         }
-        let is_alone = !invoke && self.builder.open(process).is_none();
-        if is_alone && (self.settings.lone_completions || self.is_lone()) {
-            let number = self.builder.history().process_name(process);
+        let is_alone = !invoke && self.builder.open_operation(process).is_none();
+        if is_alone && (self.settings.lone_completions || self.takes_lone_completions()) {
+            let number = self.builder.history().process_number(process);
             let error = PairingError::NotInvoked { process: number };
-            if self.is_excused(&error, process) {
+            if self.consume_excuse(&error, process) {
                 return false;
             }
             if !self.settings.lone_completions {
@@ -475,24 +487,24 @@ impl Merge {
             }
             // Of a read the value is what it returned.
             let is_read = matches!(function, Some(Function::READ | Function::GET));
-            let value = if is_read { Value::One(Local::ABSENT) } else { event.value };
+            let value = if is_read { EventValue::One(LocalId::ABSENT) } else { event.value };
             let function = function.unwrap_or(Function::TXN);
             let done = self.with_payload(chunk, names, value, |merge, payload| {
-                merge.invoke(process, session, (function, typed), key, payload)
+                merge.add_invocation(process, session, (function, typed), key, payload)
             });
             if let Err(error) = done {
                 let flaw = self.pairing_flaw(event, chunk, (process, error));
-                flaws.push(flaw);
+                flaws.push_flaw(flaw);
                 return false;
             }
         }
         let done = if invoke {
             let function = function.expect("an invocation has a function");
             self.with_payload(chunk, names, event.value, |merge, payload| {
-                merge.invoke(process, session, (function, typed), key, payload)
+                merge.add_invocation(process, session, (function, typed), key, payload)
             })
         } else {
-            self.complete(chunk, names, event, process, session, typed.or(function), key)
+            self.add_completion(chunk, names, event, process, session, typed.or(function), key)
         };
         match done {
             Ok(id) => {
@@ -502,7 +514,7 @@ impl Merge {
                 if event.version != NOT_GIVEN {
                     self.builder.set_version(id, event.version);
                 }
-                if self.census.reads_lists_by_name(chunk, event)
+                if self.census.returns_map_of_collections(chunk, event)
                     && self.builder.history().function(id) == Function::READ
                 {
                     self.census.map_read.get_or_insert(event.at);
@@ -510,16 +522,16 @@ impl Merge {
                 true
             }
             Err(error) => {
-                if !self.is_excused(&error, process) {
+                if !self.consume_excuse(&error, process) {
                     let flaw = self.pairing_flaw(event, chunk, (process, error));
-                    flaws.push(flaw);
+                    flaws.push_flaw(flaw);
                 }
                 false
             }
         }
     }
 
-    fn invoke(
+    fn add_invocation(
         &mut self,
         process: ProcessId,
         session: Option<SessionId>,
@@ -531,17 +543,17 @@ impl Merge {
         let invocation = Invocation { process: 0, session, function, key, payload };
         let id = self.builder.invoke_as(process, invocation)?;
         if let Some(typed) = typed {
-            self.builder.set_typed(id, typed);
+            self.builder.set_written_function(id, typed);
         }
         Ok(id)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
-    fn complete(
+    fn add_completion(
         &mut self,
         chunk: &Chunk,
-        names: &mut Names,
-        event: &Event,
+        names: &mut NameTranslation,
+        event: &ChunkEvent,
         process: ProcessId,
         session: Option<SessionId>,
         function: Option<Function>,
@@ -552,18 +564,18 @@ impl Merge {
             EventKind::Fail => Outcome::Fail,
             _ => Outcome::Info,
         };
-        if let (Some(open), Some(session)) = (self.builder.open(process), session) {
-            self.builder.same_session(open, session)?;
+        if let (Some(open), Some(session)) = (self.builder.open_operation(process), session) {
+            self.builder.check_same_session(open, session)?;
         }
         self.with_payload(chunk, names, event.value, |merge, payload| {
-            let payload = merge.as_invoked(process, function, payload);
-            let before = merge.builder.open(process);
+            let payload = merge.shape_as_invoked(process, function, payload);
+            let before = merge.builder.open_operation(process);
             if let (Some(id), Outcome::Ok, Payload::Micros(micros), false) =
                 (before, outcome, payload, merge.settings.lone_completions)
             {
-                merge.same_steps(id, micros)?;
+                merge.check_same_steps(id, micros)?;
             }
-            let kept = before.and_then(|id| merge.worth_a_note(id, outcome, payload));
+            let kept = before.and_then(|id| merge.unjudged_value(id, outcome, payload));
             let done = merge
                 .builder
                 .complete_as(process, Completion { process: 0, outcome, function, key, payload });

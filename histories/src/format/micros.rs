@@ -4,26 +4,27 @@
 //! workload `:f :read`, and Elle looks at neither: it looks at the micro-operations. Taken for the value of a register
 //! that is appended to, `[["append", 9, 1]]` gives a false alarm.
 
-use super::chunk::{Chunk, Local, LocalMicro, Value};
-use super::datum::{Datum, Flaw, Kind, Strictness, canonical};
+use super::chunk::{Chunk, EventValue, LocalId, LocalMicro};
+use super::datum::{Datum, DatumKind, Flaw, Strictness, write_canonical};
 use crate::MicroKind;
 
 /// Whether a value is a list of at least one micro-operation.
 pub(super) fn has_micros(value: &Datum<'_>) -> bool {
-    looks_like_micros(value) && !matches!(&value.kind, Kind::List(items) if items.is_empty())
+    looks_like_micros(value) && !matches!(&value.kind, DatumKind::List(items) if items.is_empty())
 }
 
 pub(super) fn looks_like_micros(value: &Datum<'_>) -> bool {
     let micro = |item: &Datum<'_>| match &item.kind {
-        Kind::List(parts) => {
-            (2..=3).contains(&parts.len()) && parts[0].name().is_some_and(|name| micro_kind(name).is_some())
+        DatumKind::List(parts) => {
+            (2..=3).contains(&parts.len())
+                && parts[0].as_name().is_some_and(|name| parse_micro_kind(name).is_some())
         }
         _ => false,
     };
-    matches!(&value.kind, Kind::List(items) if items.iter().all(micro))
+    matches!(&value.kind, DatumKind::List(items) if items.iter().all(micro))
 }
 
-fn micro_kind(name: &str) -> Option<MicroKind> {
+fn parse_micro_kind(name: &str) -> Option<MicroKind> {
     match name {
         "r" | "read" => Some(MicroKind::Read),
         "w" | "write" => Some(MicroKind::Write),
@@ -32,28 +33,32 @@ fn micro_kind(name: &str) -> Option<MicroKind> {
     }
 }
 
-pub(super) fn micros(chunk: &mut Chunk, items: &[Datum<'_>], flaws: &mut Vec<Flaw>) -> Option<Value> {
+pub(super) fn parse_micros(
+    chunk: &mut Chunk,
+    items: &[Datum<'_>],
+    flaws: &mut Vec<Flaw>,
+) -> Option<EventValue> {
     let start = chunk.micros.len() as u32;
     let whole = flaws.len();
     for item in items {
-        if let Some(micro) = micro(chunk, item, flaws) {
+        if let Some(micro) = parse_micro(chunk, item, flaws) {
             chunk.micros.push(micro);
         }
     }
-    (flaws.len() == whole).then_some(Value::Micros { start, len: items.len() as u32 })
+    (flaws.len() == whole).then_some(EventValue::Micros { start, len: items.len() as u32 })
 }
 
-fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalMicro> {
+fn parse_micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalMicro> {
     const MICRO: &str =
         "a micro-operation: [\"r\", key, value], [\"w\", key, value] or [\"append\", key, value]";
     let parts = match &item.kind {
-        Kind::List(parts) if !parts.is_empty() => parts.as_slice(),
+        DatumKind::List(parts) if !parts.is_empty() => parts.as_slice(),
         _ => {
             flaws.push(Flaw::new(item.at, item.describe(), MICRO));
             return None;
         }
     };
-    let Some(kind) = parts[0].name().and_then(micro_kind) else {
+    let Some(kind) = parts[0].as_name().and_then(parse_micro_kind) else {
         flaws.push(Flaw::new(parts[0].at, parts[0].describe(), "a micro-operation's name: r, w or append"));
         return None;
     };
@@ -63,12 +68,12 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
         return None;
     }
     let mut text = String::new();
-    if let Err(flaw) = canonical(&parts[1], Strictness::Judged, &mut text) {
+    if let Err(flaw) = write_canonical(&parts[1], Strictness::Judged, &mut text) {
         flaws.push(flaw);
         return None;
     }
     let key = chunk.keys.intern(&text);
-    if let (MicroKind::Read, Some(Kind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
+    if let (MicroKind::Read, Some(DatumKind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
         let start = chunk.elements.len() as u32;
         for element in elements {
             let element = intern_value(chunk, element, flaws)?;
@@ -77,11 +82,11 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
         return Some(LocalMicro {
             kind: MicroKind::ReadList,
             key,
-            value: Local(start),
+            value: LocalId(start),
             len: elements.len() as u32,
         });
     }
-    if let (MicroKind::Read, Some(set @ Datum { kind: Kind::Set(_), .. })) = (kind, parts.get(2)) {
+    if let (MicroKind::Read, Some(set @ Datum { kind: DatumKind::Set(_), .. })) = (kind, parts.get(2)) {
         // As a list it would claim an order that nobody saw.
         flaws.push(Flaw::new(set.at, "a set that was read", "a list or one value"));
         return None;
@@ -94,9 +99,9 @@ fn micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<L
 }
 
 /// The number of a value in its canonical form.
-pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<Local> {
+pub(super) fn intern_value(chunk: &mut Chunk, value: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Option<LocalId> {
     let mut text = String::new();
-    match canonical(value, Strictness::Judged, &mut text) {
+    match write_canonical(value, Strictness::Judged, &mut text) {
         Ok(()) => Some(chunk.values.intern(&text)),
         Err(flaw) => {
             flaws.push(flaw);

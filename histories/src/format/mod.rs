@@ -75,7 +75,7 @@ pub use loaded::{Loaded, ReadOptions};
 pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
 pub use read::{from_text, read};
-pub use sayable::{Losses, Sayable, Unsayable};
+pub use sayable::{AcceptedLosses, NotRepresentable, RepresentableHistory};
 pub use write::{write_edn, write_native};
 
 /// A format that histories are written in.
@@ -181,7 +181,7 @@ impl Format {
 
 /// A format that histories can be written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
+pub enum TargetFormat {
     /// JSON Lines.
     Native,
     /// Jepsen's EDN, a map a line.
@@ -198,17 +198,17 @@ pub enum Target {
     DbcopBincode,
 }
 
-impl Target {
+impl TargetFormat {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Target::Native => "native",
-            Target::Edn => "edn",
-            Target::Otlp => "otlp",
-            Target::Plume => "plume",
-            Target::Awdit => "awdit",
-            Target::DbcopJson => "dbcop-json",
-            Target::DbcopBincode => "dbcop-bincode",
+            TargetFormat::Native => "native",
+            TargetFormat::Edn => "edn",
+            TargetFormat::Otlp => "otlp",
+            TargetFormat::Plume => "plume",
+            TargetFormat::Awdit => "awdit",
+            TargetFormat::DbcopJson => "dbcop-json",
+            TargetFormat::DbcopBincode => "dbcop-bincode",
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The names of a chunk, translated into those of the history as they are met.
 
-use super::chunk::{Chunk, Local, ProcessName};
+use super::chunk::{Chunk, LocalId, ProcessName};
 use crate::{Function, HistoryBuilder, Id, KeyId, ProcessId, SessionId, ValueId};
 
 /// A block's names, translated as they are met.
-pub(super) struct Names {
+pub(super) struct NameTranslation {
     processes: Vec<u32>,
     functions: Vec<u32>,
     sessions: Vec<u32>,
@@ -15,8 +15,8 @@ pub(super) struct Names {
 
 const UNKNOWN: u32 = u32::MAX;
 
-impl Names {
-    pub(super) fn of(chunk: &Chunk) -> Self {
+impl NameTranslation {
+    pub(super) fn for_chunk(chunk: &Chunk) -> Self {
         Self {
             processes: vec![UNKNOWN; chunk.processes.len()],
             functions: vec![UNKNOWN; chunk.functions.len()],
@@ -27,27 +27,42 @@ impl Names {
         }
     }
 
-    pub(super) fn process(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ProcessId {
+    pub(super) fn translate_process(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> ProcessId {
         let slot = &mut self.processes[local.index()];
         if *slot == UNKNOWN {
             let process = match &chunk.processes[local.index()] {
-                ProcessName::Number(number) => builder.process(*number),
-                ProcessName::Name(name) => builder.named_process(name),
+                ProcessName::Number(number) => builder.intern_process(*number),
+                ProcessName::Name(name) => builder.intern_named_process(name),
             };
             *slot = process.raw();
         }
         ProcessId::from_raw(*slot)
     }
 
-    pub(super) fn function(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> Function {
+    pub(super) fn translate_function(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> Function {
         let slot = &mut self.functions[local.index()];
         if *slot == UNKNOWN {
-            *slot = u32::from(builder.function(chunk.functions.text(local)).0);
+            *slot = u32::from(builder.intern_function(chunk.functions.text(local)).0);
         }
         Function(*slot as u16)
     }
 
-    pub(super) fn session(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> SessionId {
+    pub(super) fn translate_session(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> SessionId {
         let slot = &mut self.sessions[local.index()];
         if *slot == UNKNOWN {
             *slot = builder.history().sessions.intern(chunk.sessions.text(local)).raw();
@@ -55,7 +70,12 @@ impl Names {
         SessionId::from_raw(*slot)
     }
 
-    pub(super) fn key(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> KeyId {
+    pub(super) fn translate_key(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> KeyId {
         let slot = &mut self.keys[local.index()];
         if *slot == UNKNOWN {
             *slot = builder.history().keys.intern(chunk.keys.text(local)).raw();
@@ -63,7 +83,12 @@ impl Names {
         KeyId::from_raw(*slot)
     }
 
-    pub(super) fn value(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> ValueId {
+    pub(super) fn translate_value(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> ValueId {
         let slot = &mut self.values[local.index()];
         if *slot == UNKNOWN {
             *slot = builder.history().values.intern(chunk.values.text(local)).raw();
@@ -71,10 +96,15 @@ impl Names {
         ValueId::from_raw(*slot)
     }
 
-    pub(super) fn note(&mut self, local: Local, chunk: &Chunk, builder: &mut HistoryBuilder) -> u32 {
+    pub(super) fn translate_note(
+        &mut self,
+        local: LocalId,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) -> u32 {
         let slot = &mut self.notes[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.note_text(chunk.notes.text(local));
+            *slot = builder.intern_note(chunk.notes.text(local));
         }
         *slot
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 /// A file to write a history to. Compression needs an end: call [`Output::finish`], or what was written last
 /// is lost.
-pub struct Output(Kind);
+pub struct Output(OutputEncoder);
 
-enum Kind {
+enum OutputEncoder {
     Plain(File),
     #[cfg(feature = "gzip")]
     Gz(flate2::write::GzEncoder<File>),
@@ -26,14 +26,16 @@ impl Output {
         let extension = path.extension().and_then(|extension| extension.to_str());
         Ok(Self(match extension.map(str::to_ascii_lowercase).as_deref() {
             #[cfg(feature = "gzip")]
-            Some("gz") => Kind::Gz(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
+            Some("gz") => {
+                OutputEncoder::Gz(flate2::write::GzEncoder::new(file, flate2::Compression::default()))
+            }
             #[cfg(not(feature = "gzip"))]
             Some("gz") => return Err(super::input::not_built("gzip")),
             #[cfg(feature = "zstd")]
-            Some("zst") => Kind::Zst(zstd::stream::write::Encoder::new(file, 0)?),
+            Some("zst") => OutputEncoder::Zst(zstd::stream::write::Encoder::new(file, 0)?),
             #[cfg(not(feature = "zstd"))]
             Some("zst") => return Err(super::input::not_built("zstd")),
-            _ => Kind::Plain(file),
+            _ => OutputEncoder::Plain(file),
         }))
     }
 
@@ -43,11 +45,11 @@ impl Output {
     /// The file cannot be written.
     pub fn finish(self) -> io::Result<()> {
         match self.0 {
-            Kind::Plain(mut file) => file.flush(),
+            OutputEncoder::Plain(mut file) => file.flush(),
             #[cfg(feature = "gzip")]
-            Kind::Gz(encoder) => encoder.finish()?.flush(),
+            OutputEncoder::Gz(encoder) => encoder.finish()?.flush(),
             #[cfg(feature = "zstd")]
-            Kind::Zst(encoder) => encoder.finish()?.flush(),
+            OutputEncoder::Zst(encoder) => encoder.finish()?.flush(),
         }
     }
 }
@@ -55,21 +57,21 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Kind::Plain(file) => file.write(bytes),
+            OutputEncoder::Plain(file) => file.write(bytes),
             #[cfg(feature = "gzip")]
-            Kind::Gz(encoder) => encoder.write(bytes),
+            OutputEncoder::Gz(encoder) => encoder.write(bytes),
             #[cfg(feature = "zstd")]
-            Kind::Zst(encoder) => encoder.write(bytes),
+            OutputEncoder::Zst(encoder) => encoder.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Kind::Plain(file) => file.flush(),
+            OutputEncoder::Plain(file) => file.flush(),
             #[cfg(feature = "gzip")]
-            Kind::Gz(encoder) => encoder.flush(),
+            OutputEncoder::Gz(encoder) => encoder.flush(),
             #[cfg(feature = "zstd")]
-            Kind::Zst(encoder) => encoder.flush(),
+            OutputEncoder::Zst(encoder) => encoder.flush(),
         }
     }
 }

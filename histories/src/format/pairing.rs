@@ -1,23 +1,25 @@
 //! Completions held against their invocations: what each says beyond the other, and what is wrong if they do not fit.
 
-use super::chunk::{Chunk, Event, EventKind, Local, Value};
-use super::datum::{Flaw, clip};
-use super::merge::Merge;
-use super::names::Names;
-use super::write::{input, micros_json};
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
+use super::datum::{Flaw, clip_text};
+use super::merge::ChunkMerger;
+use super::names::NameTranslation;
+use super::write::{micro_input, micros_json};
 use crate::{Function, Id, MicroInput, MicroKind, OpId, Outcome, PairingError, Payload, ProcessId, ValueId};
 use serde_json::value::RawValue;
 
-impl Merge {
+impl ChunkMerger {
     /// A payload in the shape of its operation: a completion that names no function gives the two values of a
     /// compare-and-set as one list.
-    pub(super) fn as_invoked<'a>(
+    pub(super) fn shape_as_invoked<'a>(
         &mut self,
         process: ProcessId,
         function: Option<Function>,
         payload: Payload<'a>,
     ) -> Payload<'a> {
-        let (None, Payload::Value(value), Some(id)) = (function, payload, self.builder.open(process)) else {
+        let (None, Payload::Value(value), Some(id)) =
+            (function, payload, self.builder.open_operation(process))
+        else {
             return payload;
         };
         let history = self.builder.history();
@@ -33,7 +35,11 @@ impl Merge {
 
     /// Whether a transaction completed with the steps that it was invoked with, what its reads returned aside: else nobody
     /// knows what it wrote. An invocation without steps does not say which will follow.
-    pub(super) fn same_steps(&mut self, id: OpId, micros: &[MicroInput<'_>]) -> Result<(), PairingError> {
+    pub(super) fn check_same_steps(
+        &mut self,
+        id: OpId,
+        micros: &[MicroInput<'_>],
+    ) -> Result<(), PairingError> {
         let history = self.builder.history();
         let invoked = history.micros_of(id);
         let same = |(a, b): (&crate::Micro, &MicroInput<'_>)| match *b {
@@ -54,12 +60,13 @@ impl Merge {
             .position(|pair| !same(pair))
             .unwrap_or(invoked.len().min(micros.len()));
         let step = |micro: Option<String>| micro.unwrap_or_else(|| "the end".to_owned());
-        let found = micros.get(at).map(|&micro| clip(&micros_json(history, &[micro])));
-        let expected =
-            invoked.get(at).map(|&micro| clip(&micros_json(history, &[input(history, micro, false)])));
+        let found = micros.get(at).map(|&micro| clip_text(&micros_json(history, &[micro])));
+        let expected = invoked
+            .get(at)
+            .map(|&micro| clip_text(&micros_json(history, &[micro_input(history, micro, false)])));
         Err(PairingError::Differs {
-            process: history.process_name(history.process(id)),
-            open: history.index(id),
+            process: history.process_number(history.process(id)),
+            open: history.operation_index(id),
             found: format!("{} as step {at}", step(found)),
             expected: step(expected),
         })
@@ -67,7 +74,7 @@ impl Merge {
 
     /// The value of a completion that returns nothing, if it says anything that its invocation did not: an
     /// error, a time-out. It is kept as a note.
-    pub(super) fn worth_a_note(
+    pub(super) fn unjudged_value(
         &mut self,
         id: OpId,
         outcome: Outcome,
@@ -117,39 +124,42 @@ impl Merge {
     pub(super) fn with_payload<T>(
         &mut self,
         chunk: &Chunk,
-        names: &mut Names,
-        value: Value,
+        names: &mut NameTranslation,
+        value: EventValue,
         with: impl FnOnce(&mut Self, Payload<'_>) -> T,
     ) -> T {
         match value {
-            Value::One(value) => {
-                let value =
-                    value.given().map_or(ValueId::NULL, |value| names.value(value, chunk, &mut self.builder));
+            EventValue::One(value) => {
+                let value = value
+                    .if_given()
+                    .map_or(ValueId::NULL, |value| names.translate_value(value, chunk, &mut self.builder));
                 with(self, Payload::Value(value))
             }
-            Value::Pair(old, new) => {
-                let old = names.value(old, chunk, &mut self.builder);
-                let new = names.value(new, chunk, &mut self.builder);
+            EventValue::Pair(old, new) => {
+                let old = names.translate_value(old, chunk, &mut self.builder);
+                let new = names.translate_value(new, chunk, &mut self.builder);
                 with(self, Payload::Pair(old, new))
             }
-            Value::Micros { start, len } => {
+            EventValue::Micros { start, len } => {
                 let micros = &chunk.micros[start as usize..(start + len) as usize];
                 let mut elements: Vec<ValueId> = Vec::new();
                 for micro in micros.iter().filter(|micro| micro.kind == MicroKind::ReadList) {
                     let range = micro.value.index()..micro.value.index() + micro.len as usize;
                     let list = chunk.elements[range].iter();
-                    elements.extend(list.map(|&element| names.value(element, chunk, &mut self.builder)));
+                    elements.extend(
+                        list.map(|&element| names.translate_value(element, chunk, &mut self.builder)),
+                    );
                 }
                 let mut rest = elements.as_slice();
                 let inputs: Vec<MicroInput<'_>> = (micros.iter())
                     .map(|micro| {
-                        let key = names.key(micro.key, chunk, &mut self.builder);
+                        let key = names.translate_key(micro.key, chunk, &mut self.builder);
                         if micro.kind == MicroKind::ReadList {
                             let (list, others) = rest.split_at(micro.len as usize);
                             rest = others;
                             return MicroInput::ReadList(key, list);
                         }
-                        let value = names.value(micro.value, chunk, &mut self.builder);
+                        let value = names.translate_value(micro.value, chunk, &mut self.builder);
                         match micro.kind {
                             MicroKind::Write => MicroInput::Write(key, value),
                             MicroKind::Append => MicroInput::Append(key, value),
@@ -163,7 +173,7 @@ impl Merge {
     }
 
     /// Whether a broken event before it explains why an event of a process does not fit.
-    pub(super) fn is_excused(&mut self, error: &PairingError, process: ProcessId) -> bool {
+    pub(super) fn consume_excuse(&mut self, error: &PairingError, process: ProcessId) -> bool {
         if !matches!(error, PairingError::NotInvoked { .. } | PairingError::AlreadyOpen { .. }) {
             return false;
         }
@@ -178,7 +188,7 @@ impl Merge {
 
     pub(super) fn pairing_flaw(
         &mut self,
-        event: &Event,
+        event: &ChunkEvent,
         chunk: &Chunk,
         (process, error): (ProcessId, PairingError),
     ) -> Flaw {
@@ -208,10 +218,10 @@ impl Merge {
             ),
             PairingError::Shape { function, expected } => {
                 let value = match event.value {
-                    Value::One(value) if value != Local::ABSENT => chunk.values.text(value),
+                    EventValue::One(value) if value != LocalId::ABSENT => chunk.values.text(value),
                     _ => "another value",
                 };
-                Flaw::new(at, format!("{function} with {}", clip(value)), expected)
+                Flaw::new(at, format!("{function} with {}", clip_text(value)), expected)
             }
         }
     }

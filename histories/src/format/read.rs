@@ -1,14 +1,14 @@
 //! Reading a history: the loop that keeps blocks in flight.
 
-use super::blocks::{Block, Blocks, Cut};
-use super::chunk::{Chunk, Local};
-use super::event::{Rules, Strings};
-use super::folder::{self, Folder};
+use super::blocks::{BlockCut, BlockReader, TextBlock};
+use super::chunk::{Chunk, LocalId};
+use super::event::{EventRules, StringProcesses};
+use super::folder::{self, HistoryFolder};
 use super::gathering::Gathering;
-use super::input::{Opened, open};
-use super::loaded::{Loaded, ReadOptions, loaded};
-use super::merge::{Merge, Settings};
-use super::stream::stream;
+use super::input::{OpenInput, open_input};
+use super::loaded::{Loaded, ReadOptions, load_merged};
+use super::merge::{ChunkMerger, MergeSettings};
+use super::stream::stream_blocks;
 use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, read_sessions, s2, whole};
 use crate::{History, Problem, Problems};
 use std::io::{self, Read};
@@ -35,9 +35,9 @@ pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
 /// Everything that is wrong with the input, up to [`ReadOptions::problems_max`]: it cannot be read, its format is not
 /// recognised, or what it holds is no history. Then there is no history.
 pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
-    let (input, found) = match find_in_folder(input) {
-        Ok(Found::Input(input, remark)) => (input, remark),
-        Ok(Found::Sessions(name, sessions)) => return whole::read_cobra(&name, &sessions, options),
+    let (input, found) = match locate_history(input) {
+        Ok(HistorySource::Input(input, remark)) => (input, remark),
+        Ok(HistorySource::Sessions(name, sessions)) => return whole::read_cobra(&name, &sessions, options),
         Err(problems) => return Err(problems),
     };
     let mut loaded = read_input(input, options, progress)?;
@@ -46,25 +46,27 @@ pub fn read(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) ->
 }
 
 /// Where a history is.
-enum Found {
+enum HistorySource {
     /// In a file or a stream, with what is to be said of how it was found.
     Input(Input, Option<String>),
     /// In a folder of this name, with a file for each session.
     Sessions(String, Vec<(i64, std::path::PathBuf)>),
 }
 
-fn find_in_folder(input: Input) -> Result<Found, Problems> {
-    let Input::Path(path) = input else { return Ok(Found::Input(input, None)) };
+fn locate_history(input: Input) -> Result<HistorySource, Problems> {
+    let Input::Path(path) = input else { return Ok(HistorySource::Input(input, None)) };
     if !path.is_dir() {
-        return Ok(Found::Input(Input::Path(path), None));
+        return Ok(HistorySource::Input(Input::Path(path), None));
     }
-    match folder::find(&path) {
-        Ok(Folder::File(file)) => {
+    match folder::find_history(&path) {
+        Ok(HistoryFolder::File(file)) => {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let remark = format!("{} is a folder: its {name} was read", path.display());
-            Ok(Found::Input(Input::Path(file), Some(remark)))
+            Ok(HistorySource::Input(Input::Path(file), Some(remark)))
         }
-        Ok(Folder::Sessions(sessions)) => Ok(Found::Sessions(path.display().to_string(), sessions)),
+        Ok(HistoryFolder::Sessions(sessions)) => {
+            Ok(HistorySource::Sessions(path.display().to_string(), sessions))
+        }
         Err(found) => {
             let file = Arc::from(path.display().to_string());
             let problem = Problem { file, line: 0, column: 0, found, expected: String::new() };
@@ -75,22 +77,22 @@ fn find_in_folder(input: Input) -> Result<Found, Problems> {
 
 fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
     let name = input.name();
-    let mut merge = Merge::new(Settings {
+    let mut merge = ChunkMerger::new(MergeSettings {
         file: Arc::from(name.as_str()),
         lenient: options.lenient,
         lone_completions: options.lone_completions,
         problems_max: options.problems_max,
     });
-    let unreadable = |mut merge: Merge, error: io::Error| {
+    let unreadable = |mut merge: ChunkMerger, error: io::Error| {
         let found = match error.kind() {
             // A file that says of itself what is wrong with it.
-            io::ErrorKind::InvalidData => folder::plain(&error),
-            _ => format!("cannot be read: {}", folder::plain(&error)),
+            io::ErrorKind::InvalidData => folder::describe_io_error(&error),
+            _ => format!("cannot be read: {}", folder::describe_io_error(&error)),
         };
-        merge.whole_file(found, "");
+        merge.add_file_problem(found, "");
         merge.finish().err().expect("a problem was added")
     };
-    let Opened { mut reader, done, total } = match open(input) {
+    let OpenInput { mut reader, done, total } = match open_input(input) {
         Ok(opened) => opened,
         Err(error) => return Err(unreadable(merge, error)),
     };
@@ -104,43 +106,48 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     let Some(format) = options.from.or_else(|| Format::recognise(&name, &head)) else {
         let names = Format::ALL.map(Format::name).join(", ");
         let found = format!("is in no format that is recognised. Name its format with --from: {names}.");
-        merge.whole_file(found, "");
+        merge.add_file_problem(found, "");
         return Err(merge.finish().err().expect("a problem was added"));
     };
     if format.is_read_whole() {
-        return match read_whole(reader, head) {
-            Ok(bytes) => whole::read(format, &bytes, options, merge),
+        return match read_all_bytes(reader, head) {
+            Ok(bytes) => whole::read_whole_file(format, &bytes, options, merge),
             Err(error) => Err(unreadable(merge, error)),
         };
     }
     if format == Format::Cobra {
-        merge.whole_file("is a file. Cobra's logs are a folder: pass that.".to_owned(), "");
+        merge.add_file_problem("is a file. Cobra's logs are a folder: pass that.".to_owned(), "");
         return Err(merge.finish().err().expect("a problem was added"));
     }
     if format.is_by_session() && options.independent {
         let found = format!("{} with --independent", format.name());
-        merge.whole_file(found, "a format whose values are [key, value]");
+        merge.add_file_problem(found, "a format whose values are [key, value]");
         return Err(merge.finish().err().expect("a problem was added"));
     }
     let progress = || progress(done.load(Ordering::Relaxed), total);
     if format == Format::Dbcop {
-        return match read_whole(reader, head) {
-            Ok(bytes) => dbcops(&name, &bytes, options.problems_max),
+        return match read_all_bytes(reader, head) {
+            Ok(bytes) => load_dbcop(&name, &bytes, options.problems_max),
             Err(error) => Err(unreadable(merge, error)),
         };
     }
     if format.is_by_session() {
-        let blocks = Blocks::new(reader, Cut::Lines, options.block_bytes, head);
-        let read = read_sessions::read(format, blocks, (Arc::from(name), options.problems_max), &progress);
+        let blocks = BlockReader::new(reader, BlockCut::Lines, options.block_bytes, head);
+        let read = read_sessions::read_session_lines(
+            format,
+            blocks,
+            (Arc::from(name), options.problems_max),
+            &progress,
+        );
         return read.unwrap_or_else(|error| Err(unreadable(merge, error)));
     }
-    let parser = Parser { format, independent: options.independent };
-    let blocks = Blocks::new(reader, parser.cut(), options.block_bytes, head);
-    let add = |(block, chunk): (Block, Chunk)| merge.add(&block.bytes, chunk);
-    if let Err(error) = stream(blocks, |block| parser.parse(block), add, &progress) {
+    let parser = BlockParser { format, independent: options.independent };
+    let blocks = BlockReader::new(reader, parser.block_cut(), options.block_bytes, head);
+    let add = |(block, chunk): (TextBlock, Chunk)| merge.add_chunk(&block.bytes, chunk);
+    if let Err(error) = stream_blocks(blocks, |block| parser.parse_block(block), add, &progress) {
         return Err(unreadable(merge, error));
     }
-    loaded(merge, format, options)
+    load_merged(merge, format, options)
 }
 
 const HEAD_BYTES: u64 = 1 << 14;
@@ -149,7 +156,7 @@ const HEAD_BYTES: u64 = 1 << 14;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Everything, for formats in which what belongs together can be anywhere.
-fn read_whole(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
+fn read_all_bytes(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
     reader.take(whole::BYTES_MAX).read_to_end(&mut head)?;
     if head.len() as u64 > whole::BYTES_MAX {
         let why = "is larger than a gigabyte; a file of this format is read whole, so split it";
@@ -159,26 +166,27 @@ fn read_whole(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
 }
 
 /// The history of a file of dbcop's.
-fn dbcops(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
-    let told = dbcop::read(bytes).map_err(|flaws| {
-        let text = (dbcop::Encoding::of(bytes) == dbcop::Encoding::Json).then_some(bytes);
-        by_session::problems(&Arc::from(name), text, flaws, problems_max)
+fn load_dbcop(name: &str, bytes: &[u8], problems_max: usize) -> Result<Loaded, Problems> {
+    let told = dbcop::read_dbcop(bytes).map_err(|flaws| {
+        let text =
+            (dbcop::DbcopEncoding::detect_encoding(bytes) == dbcop::DbcopEncoding::Json).then_some(bytes);
+        by_session::place_flaws(&Arc::from(name), text, flaws, problems_max)
     })?;
-    let (format, gathering) = (Format::Dbcop, Gathering::of(&told));
+    let (format, gathering) = (Format::Dbcop, Gathering::from_sessions(&told));
     let remarks = gathering.remarks(format.name());
-    let history = gathering.history(format.name(), &told.about);
+    let history = gathering.into_history(format.name(), &told.about);
     Ok(Loaded { history, format, dropped: None, remarks, independent: false })
 }
 
 /// How a format's blocks are read.
 #[derive(Clone, Copy)]
-struct Parser {
+struct BlockParser {
     format: Format,
     independent: bool,
 }
 
-impl Parser {
-    fn cut(self) -> Cut {
+impl BlockParser {
+    fn block_cut(self) -> BlockCut {
         match self.format {
             Format::Native
             | Format::PorcupineEtcd
@@ -191,25 +199,33 @@ impl Parser {
             | Format::Csv
             | Format::S2
             | Format::Chronos
-            | Format::Cobra => Cut::Lines,
-            Format::JepsenJson => Cut::Json,
-            Format::Edn | Format::PorcupineKv => Cut::Edn,
+            | Format::Cobra => BlockCut::Lines,
+            Format::JepsenJson => BlockCut::Json,
+            Format::Edn | Format::PorcupineKv => BlockCut::Edn,
         }
     }
 
-    fn parse(self, block: Block) -> (Block, Chunk) {
+    fn parse_block(self, block: TextBlock) -> (TextBlock, Chunk) {
         let process_required = !matches!(self.format, Format::Edn | Format::JepsenJson);
-        let rules = Rules { independent: self.independent, process_required, strings: Strings::Recognised };
+        let rules = EventRules {
+            independent: self.independent,
+            process_required,
+            strings: StringProcesses::Recognised,
+        };
         let mut chunk = Chunk::default();
         if block.oversize {
-            chunk.broken(0, Local::ABSENT, [block.oversized()]);
+            chunk.add_broken_event(0, LocalId::ABSENT, [block.oversize_flaw()]);
             return (block, chunk);
         }
         match self.format {
-            Format::Native => lines::read_native(&mut chunk, &block, rules),
-            Format::PorcupineEtcd => lines::read_log(&mut chunk, &block, rules),
+            Format::Native => lines::read_native_lines(&mut chunk, &block, rules),
+            Format::PorcupineEtcd => lines::read_jepsen_log(&mut chunk, &block, rules),
             Format::JepsenText => lines::read_history_text(&mut chunk, &block, rules),
-            Format::S2 => s2::read(&mut chunk, &block, Rules { strings: Strings::Clients, ..rules }),
+            Format::S2 => s2::read_s2_lines(
+                &mut chunk,
+                &block,
+                EventRules { strings: StringProcesses::Clients, ..rules },
+            ),
             Format::JepsenJson => jepsen_json::read_block(&mut chunk, &block.bytes, rules),
             Format::Edn | Format::PorcupineKv => edn::read_block(&mut chunk, &block.bytes, rules),
             Format::Otlp

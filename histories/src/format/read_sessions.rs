@@ -2,11 +2,11 @@
 //!
 //! As with events, one thread gathers what the others have parsed, and only some blocks of text are in memory at a time.
 
-use super::blocks::{Block, Blocks};
+use super::blocks::{BlockReader, TextBlock};
 use super::datum::Flaw;
 use super::gathering::Gathering;
-use super::places::Places;
-use super::stream::stream;
+use super::places::FilePosition;
+use super::stream::stream_blocks;
 use super::{Format, awdit, plume};
 use crate::format::Loaded;
 use crate::{Problem, Problems};
@@ -14,43 +14,43 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 /// Reads a file, which has a name, and tells so many of its problems. The outer error is that of the reader.
-pub(super) fn read<R: Read + Send>(
+pub(super) fn read_session_lines<R: Read + Send>(
     format: Format,
-    blocks: Blocks<R>,
+    blocks: BlockReader<R>,
     (file, problems_max): (Arc<str>, usize),
     progress: &dyn Fn(),
 ) -> io::Result<Result<Loaded, Problems>> {
-    let mut wrong = Wrong::new(file, problems_max);
+    let mut wrong = FileProblems::new(file, problems_max);
     let kept = wrong.max;
     let gathering = if format == Format::Plume {
-        let mut sorter = plume::Sorter::default();
-        let parse = |block| Parsed::new(block, kept, |block, flaw| plume::read(block, flaw));
-        let add = |mut parsed: Parsed<plume::Lines>| {
+        let mut sorter = plume::PlumeSorter::default();
+        let parse = |block| ParsedBlock::new(block, kept, |block, flaw| plume::parse_lines(block, flaw));
+        let add = |mut parsed: ParsedBlock<plume::PlumeLines>| {
             // Those of transactions may stand before those of lines.
             parsed.flaws.room = kept;
-            sorter.add(&parsed.said, |flaw| parsed.flaws.add(flaw));
-            wrong.add(&parsed.block.bytes, parsed.flaws);
+            sorter.add_lines(&parsed.said, |flaw| parsed.flaws.push_flaw(flaw));
+            wrong.add_block(&parsed.block.bytes, parsed.flaws);
         };
-        stream(blocks, parse, add, progress)?;
+        stream_blocks(blocks, parse, add, progress)?;
         sorter.gathering
     } else {
-        let mut sorter = awdit::Sorter::default();
-        let parse = |block| Parsed::new(block, kept, |block, flaw| awdit::read(block, flaw));
-        let add = |parsed: Parsed<awdit::Steps>| {
-            sorter.add(&parsed.said);
-            wrong.add(&parsed.block.bytes, parsed.flaws);
+        let mut sorter = awdit::AwditSorter::default();
+        let parse = |block| ParsedBlock::new(block, kept, |block, flaw| awdit::parse_steps(block, flaw));
+        let add = |parsed: ParsedBlock<awdit::AwditSteps>| {
+            sorter.add_steps(&parsed.said);
+            wrong.add_block(&parsed.block.bytes, parsed.flaws);
         };
-        stream(blocks, parse, add, progress)?;
+        stream_blocks(blocks, parse, add, progress)?;
         sorter.gathering
     };
-    Ok(wrong.finish(|| loaded(gathering, format)))
+    Ok(wrong.into_result(|| load_gathering(gathering, format)))
 }
 
-fn loaded(mut gathering: Gathering, format: Format) -> Loaded {
-    gathering.settle();
+fn load_gathering(mut gathering: Gathering, format: Format) -> Loaded {
+    gathering.detect_initial_state();
     let remarks = gathering.remarks(format.name());
     Loaded {
-        history: gathering.history(format.name(), ""),
+        history: gathering.into_history(format.name(), ""),
         format,
         dropped: None,
         remarks,
@@ -59,33 +59,33 @@ fn loaded(mut gathering: Gathering, format: Format) -> Loaded {
 }
 
 /// What a block says, and what is wrong with it.
-struct Parsed<S> {
-    block: Block,
+struct ParsedBlock<S> {
+    block: TextBlock,
     said: S,
-    flaws: Flaws,
+    flaws: KeptFlaws,
 }
 
-impl<S: Default> Parsed<S> {
-    fn new(block: Block, kept: usize, read: impl FnOnce(&Block, &mut dyn FnMut(Flaw)) -> S) -> Self {
-        let mut flaws = Flaws { list: Vec::new(), room: kept, more: 0 };
+impl<S: Default> ParsedBlock<S> {
+    fn new(block: TextBlock, kept: usize, read: impl FnOnce(&TextBlock, &mut dyn FnMut(Flaw)) -> S) -> Self {
+        let mut flaws = KeptFlaws { list: Vec::new(), room: kept, more: 0 };
         if block.oversize {
-            flaws.add(block.oversized());
+            flaws.push_flaw(block.oversize_flaw());
             return Self { block, said: S::default(), flaws };
         }
-        let said = read(&block, &mut |flaw| flaws.add(flaw));
+        let said = read(&block, &mut |flaw| flaws.push_flaw(flaw));
         Self { block, said, flaws }
     }
 }
 
 /// What is wrong with a block: the first few, and how many others there are.
-struct Flaws {
+struct KeptFlaws {
     list: Vec<Flaw>,
     room: usize,
     more: u64,
 }
 
-impl Flaws {
-    fn add(&mut self, flaw: Flaw) {
+impl KeptFlaws {
+    fn push_flaw(&mut self, flaw: Flaw) {
         match self.room.checked_sub(1) {
             Some(room) => {
                 self.room = room;
@@ -97,33 +97,33 @@ impl Flaws {
 }
 
 /// What is wrong with a file.
-struct Wrong {
-    places: Places,
+struct FileProblems {
+    places: FilePosition,
     list: Vec<Problem>,
     max: usize,
     more: u64,
 }
 
-impl Wrong {
+impl FileProblems {
     fn new(file: Arc<str>, max: usize) -> Self {
-        Self { places: Places::new(file), list: Vec::new(), max: max.max(1), more: 0 }
+        Self { places: FilePosition::new(file), list: Vec::new(), max: max.max(1), more: 0 }
     }
 
     /// Adds what is wrong with the block that comes next.
-    fn add(&mut self, bytes: &[u8], mut flaws: Flaws) {
+    fn add_block(&mut self, bytes: &[u8], mut flaws: KeptFlaws) {
         self.more += flaws.more;
         flaws.list.sort_by_key(|flaw| flaw.at);
         for flaw in flaws.list {
             if self.list.len() < self.max {
-                self.list.push(self.places.problem(bytes, flaw));
+                self.list.push(self.places.problem_in_block(bytes, flaw));
             } else {
                 self.more += 1;
             }
         }
-        self.places.pass(bytes);
+        self.places.advance_past(bytes);
     }
 
-    fn finish(self, loaded: impl FnOnce() -> Loaded) -> Result<Loaded, Problems> {
+    fn into_result(self, loaded: impl FnOnce() -> Loaded) -> Result<Loaded, Problems> {
         if self.list.is_empty() { Ok(loaded()) } else { Err(Problems { list: self.list, more: self.more }) }
     }
 }

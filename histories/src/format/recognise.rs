@@ -10,32 +10,32 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "edn" => Some(Format::Edn),
-            "jsonl" | "ndjson" if s2::is_log(head) => Some(Format::S2),
+            "jsonl" | "ndjson" if s2::is_s2_log(head) => Some(Format::S2),
             "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
             "bincode" => Some(Format::Dbcop),
             "csv" => Some(Format::Csv),
-            "json" if dbcop::is_json(head) => Some(Format::Dbcop),
-            "json" => Some(json(head)),
-            _ => content(head),
+            "json" if dbcop::is_dbcop_json(head) => Some(Format::Dbcop),
+            "json" => Some(recognise_json(head)),
+            _ => recognise_content(head),
         }
     }
 }
 
-fn content(head: &[u8]) -> Option<Format> {
-    let text = skip(head);
-    if dbcop::is_json(text) {
+fn recognise_content(head: &[u8]) -> Option<Format> {
+    let text = skip_blank(head);
+    if dbcop::is_dbcop_json(text) {
         return Some(Format::Dbcop);
     }
     match text.first() {
         None => Some(Format::Native),
-        Some(b'{') => match skip(&text[1..]).first() {
-            Some(b'"') | None => Some(json(text)),
+        Some(b'{') => match skip_blank(&text[1..]).first() {
+            Some(b'"') | None => Some(recognise_json(text)),
             Some(_) => Some(Format::Edn),
         },
-        Some(b'[') => match skip(&text[1..]).first() {
-            Some(b'{') => content(&text[1..]).map(|inner| match inner {
+        Some(b'[') => match skip_blank(&text[1..]).first() {
+            Some(b'{') => recognise_content(&text[1..]).map(|inner| match inner {
                 Format::Edn => Format::Edn,
-                _ => json(text),
+                _ => recognise_json(text),
             }),
             Some(b']') => Some(Format::JepsenJson),
             Some(_) => Some(Format::Edn),
@@ -45,9 +45,9 @@ fn content(head: &[u8]) -> Option<Format> {
         Some(_) => {
             let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
             let of_line = |is: bool, format: Format| is.then_some(format);
-            steps(line)
+            recognise_steps(line)
                 .or_else(|| of_line(lines::is_history_text(line), Format::JepsenText))
-                .or_else(|| of_line(lines::log_mark(head).is_some(), Format::PorcupineEtcd))
+                .or_else(|| of_line(lines::find_log_mark(head).is_some(), Format::PorcupineEtcd))
                 .or_else(|| of_line(operations::csv::is_csv(text), Format::Csv))
         }
     }
@@ -55,11 +55,13 @@ fn content(head: &[u8]) -> Option<Format> {
 
 /// A request in OTLP/JSON has one field, and begins with it.
 fn is_otlp(head: &[u8]) -> bool {
-    skip(head).strip_prefix(b"{").is_some_and(|inside| skip(inside).starts_with(b"\"resourceSpans\""))
+    skip_blank(head)
+        .strip_prefix(b"{")
+        .is_some_and(|inside| skip_blank(inside).starts_with(b"\"resourceSpans\""))
 }
 
 /// A step of a transaction, `w(1,2,3,4)` or `w 1 2`, or what AWDIT's text puts between them.
-fn steps(line: &[u8]) -> Option<Format> {
+fn recognise_steps(line: &[u8]) -> Option<Format> {
     let (kind, rest) = line.split_first()?;
     match (kind, rest.first()) {
         (b'r' | b'w', Some(b'(')) if rest.get(1).is_some_and(u8::is_ascii_digit) => Some(Format::Plume),
@@ -72,20 +74,20 @@ fn steps(line: &[u8]) -> Option<Format> {
 }
 
 /// One event a line, or anything else that is JSON.
-fn json(head: &[u8]) -> Format {
+fn recognise_json(head: &[u8]) -> Format {
     if is_otlp(head) {
         return Format::Otlp;
     }
-    if operations::porcupine::is_json(head) {
+    if operations::porcupine::is_porcupine_json(head) {
         return Format::PorcupineJson;
     }
-    if chronos::is_json(head) {
+    if chronos::is_chronos_json(head) {
         return Format::Chronos;
     }
-    if s2::is_log(head) {
+    if s2::is_s2_log(head) {
         return Format::S2;
     }
-    let text = skip(head);
+    let text = skip_blank(head);
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii();
     match text.first() {
         Some(b'[') => Format::JepsenJson,
@@ -95,7 +97,7 @@ fn json(head: &[u8]) -> Format {
     }
 }
 
-fn skip(text: &[u8]) -> &[u8] {
+fn skip_blank(text: &[u8]) -> &[u8] {
     let at = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','));
     &text[at.unwrap_or(text.len())..]
 }

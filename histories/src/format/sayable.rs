@@ -5,22 +5,22 @@
 //! injectors, the header) is left out, and [`Sayable::left_out`] tells so. Real-time order is judged, and whoever does
 //! without it says so ([`Losses`]).
 
-use super::by_session::{BySession, Step, Transaction};
-use super::{OtlpLines, Target};
+use super::by_session::{SessionTransaction, TransactionStep, TransactionsBySession};
+use super::{OtlpLines, TargetFormat};
 use crate::{Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
 /// What the user agrees to lose.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Losses {
+pub struct AcceptedLosses {
     /// The order between operations of different sessions.
     pub real_time: bool,
 }
 
 /// What a format cannot say of a history.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unsayable {
+pub struct NotRepresentable {
     /// The first of them; never empty.
     pub reasons: Vec<String>,
     /// How many more there are.
@@ -29,7 +29,7 @@ pub struct Unsayable {
 
 const REASONS_MAX: usize = 10;
 
-impl fmt::Display for Unsayable {
+impl fmt::Display for NotRepresentable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reasons.join("\n"))?;
         if self.more > 0 {
@@ -39,60 +39,65 @@ impl fmt::Display for Unsayable {
     }
 }
 
-impl std::error::Error for Unsayable {}
+impl std::error::Error for NotRepresentable {}
 
 /// A history that a format can say.
-pub struct Sayable<'a> {
+pub struct RepresentableHistory<'a> {
     pub(super) history: &'a History,
-    pub(super) target: Target,
+    pub(super) target: TargetFormat,
     /// Its sessions, for formats that are told by session.
-    pub(super) told: BySession,
+    pub(super) told: TransactionsBySession,
 }
 
-impl<'a> Sayable<'a> {
+impl<'a> RepresentableHistory<'a> {
     /// Whether `target` can say all of a history that is judged. O(n).
     ///
     /// # Errors
     /// What the format cannot say, with the operations it is about.
-    pub fn new(history: &'a History, target: Target, losses: Losses) -> Result<Self, Unsayable> {
-        let mut reasons = Reasons { list: Vec::new(), more: 0 };
-        let mut told = BySession::default();
+    pub fn new(
+        history: &'a History,
+        target: TargetFormat,
+        losses: AcceptedLosses,
+    ) -> Result<Self, NotRepresentable> {
+        let mut reasons = RefusalReasons { list: Vec::new(), more: 0 };
+        let mut told = TransactionsBySession::default();
         match target {
-            Target::Native => {}
-            Target::Edn if !history.has_real_time() && !losses.real_time => reasons.add(
+            TargetFormat::Native => {}
+            TargetFormat::Edn if !history.has_real_time() && !losses.real_time => reasons.add_reason(
                 "the history has no real-time order, and EDN cannot say so: whoever reads it takes the order of \
                  events for one"
                     .to_owned(),
             ),
-            Target::Edn => {
+            TargetFormat::Edn => {
                 for name in history.unrecognised_clients() {
-                    reasons.add(format!(
+                    reasons.add_reason(format!(
                         "the process {name:?} does nothing that a model knows, and EDN cannot say that it is a client"
                     ));
                 }
             }
-            Target::Otlp => {
+            TargetFormat::Otlp => {
                 let written = OtlpLines::new(history, 0).and_then(|mut lines| lines.try_for_each(|line| line.map(drop)));
                 if let Err(why) = written {
-                    reasons.add(why.to_string());
+                    reasons.add_reason(why.to_string());
                 }
             }
-            Target::Plume | Target::Awdit | Target::DbcopJson | Target::DbcopBincode => {
+            TargetFormat::Plume | TargetFormat::Awdit | TargetFormat::DbcopJson | TargetFormat::DbcopBincode => {
                 if history.has_real_time() && history.len() > 1 && !losses.real_time {
-                    reasons.add(format!("{} knows no real-time order, and this history has one", target.name()));
+                    reasons.add_reason(format!("{} knows no real-time order, and this history has one", target.name()));
                 }
-                told = Teller { history, target, reasons: &mut reasons }.tell();
+                told = SessionCollector { history, target, reasons: &mut reasons }.collect_sessions();
             }
         }
         match reasons.list.is_empty() {
             true => Ok(Self { history, target, told }),
-            false => Err(Unsayable { reasons: reasons.list, more: reasons.more }),
+            false => Err(NotRepresentable { reasons: reasons.list, more: reasons.more }),
         }
     }
 
     /// What is not judged and is left out, in a few words each.
-    pub fn left_out(&self) -> Vec<&'static str> {
-        let by_session = !matches!(self.target, Target::Native | Target::Edn | Target::Otlp);
+    pub fn omitted_parts(&self) -> Vec<&'static str> {
+        let by_session =
+            !matches!(self.target, TargetFormat::Native | TargetFormat::Edn | TargetFormat::Otlp);
         let history = self.history;
         let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
         let any_time =
@@ -118,13 +123,13 @@ impl<'a> Sayable<'a> {
     }
 }
 
-struct Reasons {
+struct RefusalReasons {
     list: Vec<String>,
     more: u64,
 }
 
-impl Reasons {
-    fn add(&mut self, reason: String) {
+impl RefusalReasons {
+    fn add_reason(&mut self, reason: String) {
         if self.list.len() < REASONS_MAX {
             self.list.push(reason);
         } else {
@@ -134,48 +139,48 @@ impl Reasons {
 }
 
 /// Turns a history into what each session did.
-struct Teller<'a, 'r> {
+struct SessionCollector<'a, 'r> {
     history: &'a History,
-    target: Target,
-    reasons: &'r mut Reasons,
+    target: TargetFormat,
+    reasons: &'r mut RefusalReasons,
 }
 
-impl Teller<'_, '_> {
-    fn tell(mut self) -> BySession {
+impl SessionCollector<'_, '_> {
+    fn collect_sessions(mut self) -> TransactionsBySession {
         let history = self.history;
-        let mut told = BySession::default();
+        let mut told = TransactionsBySession::default();
         let mut places: FxHashMap<u32, usize> = FxHashMap::default();
         // Where the last operation of each session ended, and which it was.
         let mut ended: Vec<(u32, OpId)> = Vec::new();
-        let zeros = self.written_zeros();
+        let zeros = self.keys_written_zero();
         for id in history.ids() {
             let session = history.session(id).raw();
             let place = *places.entry(session).or_insert_with(|| {
-                told.sessions.push((history.process_name(history.process(id)), Vec::new()));
+                told.sessions.push((history.process_number(history.process(id)), Vec::new()));
                 ended.push((0, id));
                 ended.len() - 1
             });
             let operation = history.operation(id);
             if operation.invoked < ended[place].0 {
-                let (one, other) = (history.index(ended[place].1), history.index(id));
-                self.reasons.add(format!(
+                let (one, other) = (history.operation_index(ended[place].1), history.operation_index(id));
+                self.reasons.add_reason(format!(
                     "operation {other} begins before operation {one} of its session has ended: {} knows sessions \
                      that do one thing after another",
                     self.target.name()
                 ));
             }
             ended[place] = (operation.completed, id);
-            let Some(committed) = self.kind(id) else { continue };
+            let Some(committed) = self.commit_state(id) else { continue };
             let start = told.steps.len() as u32;
             for &micro in history.micros_of(id) {
                 if committed || micro.kind == MicroKind::Write {
-                    told.steps.extend(self.step(id, micro, &zeros));
+                    told.steps.extend(self.convert_step(id, micro, &zeros));
                 }
             }
             let len = told.steps.len() as u32 - start;
             // What an aborted transaction read means nothing; without a write there is nothing to tell of it.
             if committed || len > 0 {
-                let transaction = Transaction { start, len, committed, number: id.index() as u32 };
+                let transaction = SessionTransaction { start, len, committed, number: id.index() as u32 };
                 told.sessions[place].1.push(transaction);
             }
         }
@@ -183,11 +188,11 @@ impl Teller<'_, '_> {
     }
 
     /// Whether a transaction was committed, if it is one that can be said.
-    fn kind(&mut self, id: OpId) -> Option<bool> {
+    fn commit_state(&mut self, id: OpId) -> Option<bool> {
         let (history, name) = (self.history, self.target.name());
-        let index = history.index(id);
+        let index = history.operation_index(id);
         let mut refuse = |what: String| {
-            self.reasons.add(format!("operation {index} {what}"));
+            self.reasons.add_reason(format!("operation {index} {what}"));
             None
         };
         if history.function(id) != Function::TXN {
@@ -205,7 +210,7 @@ impl Teller<'_, '_> {
         }
         match history.outcome(id) {
             Outcome::Ok => Some(true),
-            Outcome::Fail if self.target == Target::Awdit => {
+            Outcome::Fail if self.target == TargetFormat::Awdit => {
                 refuse(format!("was aborted: {name} knows committed transactions only"))
             }
             Outcome::Fail => Some(false),
@@ -216,50 +221,57 @@ impl Teller<'_, '_> {
         }
     }
 
-    fn step(&mut self, id: OpId, micro: Micro, zeros: &FxHashSet<KeyId>) -> Option<Step> {
+    fn convert_step(&mut self, id: OpId, micro: Micro, zeros: &FxHashSet<KeyId>) -> Option<TransactionStep> {
         let (history, name) = (self.history, self.target.name());
-        let index = history.index(id);
-        let key = integer(history.keys.text(micro.key));
+        let index = history.operation_index(id);
+        let key = parse_natural(history.keys.text(micro.key));
         if key.is_none() {
             let text = history.keys.text(micro.key);
-            self.reasons
-                .add(format!("operation {index} is about {text}: the keys of {name} are integers from 0 up"));
+            self.reasons.add_reason(format!(
+                "operation {index} is about {text}: the keys of {name} are integers from 0 up"
+            ));
         }
         let writes = micro.kind == MicroKind::Write;
         let value = match micro.kind {
             MicroKind::Append | MicroKind::ReadList => {
                 let text = history.keys.text(micro.key);
-                self.reasons
-                    .add(format!("operation {index} is about the list {text}: {name} has registers only"));
+                self.reasons.add_reason(format!(
+                    "operation {index} is about the list {text}: {name} has registers only"
+                ));
                 return None;
             }
             MicroKind::Read | MicroKind::Write => micro.value(),
         };
-        let (value, why) = self.value(value, writes, zeros.contains(&micro.key));
+        let (value, why) = self.convert_value(value, writes, zeros.contains(&micro.key));
         if let Some(why) = why {
-            self.reasons.add(format!("operation {index} {why}"));
+            self.reasons.add_reason(format!("operation {index} {why}"));
         }
-        Some(Step { writes, key: key?, value })
+        Some(TransactionStep { writes, key: key?, value })
     }
 
     /// A value as the format has it, or why it has not.
-    fn value(&self, value: ValueId, writes: bool, zero_written: bool) -> (Option<i64>, Option<String>) {
+    fn convert_value(
+        &self,
+        value: ValueId,
+        writes: bool,
+        zero_written: bool,
+    ) -> (Option<i64>, Option<String>) {
         let name = self.target.name();
         let text = self.history.value_text(value);
-        let (does, number) = (if writes { "writes" } else { "reads" }, integer(text));
+        let (does, number) = (if writes { "writes" } else { "reads" }, parse_natural(text));
         let why = match (self.target, number) {
             (_, None) if value == ValueId::NULL && writes => {
                 Some(format!("writes null: {name} cannot write nothing"))
             }
-            (Target::Awdit, None) if value == ValueId::NULL => {
+            (TargetFormat::Awdit, None) if value == ValueId::NULL => {
                 Some(format!("reads the initial value: {name} has none"))
             }
             (_, None) if value == ValueId::NULL => None,
             (_, None) => Some(format!("{does} {text}: the values of {name} are integers from 0 up")),
-            (Target::Plume | Target::DbcopBincode, Some(0)) => {
+            (TargetFormat::Plume | TargetFormat::DbcopBincode, Some(0)) => {
                 Some(format!("{does} 0, which in {name} is the initial value"))
             }
-            (Target::DbcopJson, Some(0)) if !zero_written => Some(format!(
+            (TargetFormat::DbcopJson, Some(0)) if !zero_written => Some(format!(
                 "{does} 0, which no committed transaction writes: in {name} that is the initial value"
             )),
             (_, Some(_)) => None,
@@ -268,7 +280,7 @@ impl Teller<'_, '_> {
     }
 
     /// The keys that a committed transaction writes 0 to.
-    fn written_zeros(&self) -> FxHashSet<KeyId> {
+    fn keys_written_zero(&self) -> FxHashSet<KeyId> {
         let history = self.history;
         let committed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
         let micros = committed.flat_map(|id| history.micros_of(id));
@@ -278,6 +290,6 @@ impl Teller<'_, '_> {
     }
 }
 
-fn integer(text: &str) -> Option<i64> {
+fn parse_natural(text: &str) -> Option<i64> {
     text.parse().ok().filter(|&number| number >= 0)
 }

@@ -11,19 +11,19 @@
 //! the line. So it may refuse whatever it likes, but what it accepts must mean the same there; a property test
 //! below holds the two against each other.
 
-use super::chunk::{Chunk, Event, EventKind, Local, LocalMicro, Value};
-use super::event::Rules;
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalMicro};
+use super::event::EventRules;
 use crate::history::NOT_GIVEN;
 use crate::{Id, MicroKind};
 
 /// Reads the event of a line; false if it is none of the usual ones.
-pub(super) fn event(chunk: &mut Chunk, line: &[u8], at: usize, rules: Rules) -> bool {
+pub(super) fn scan_event(chunk: &mut Chunk, line: &[u8], at: usize, rules: EventRules) -> bool {
     let (micros, elements) = (chunk.micros.len(), chunk.elements.len());
-    let mut cursor = Cursor { bytes: line, at: 0, start: 0 };
-    let read = fields(&mut cursor).and_then(|fields| assemble(chunk, &fields, rules));
+    let mut cursor = LineCursor { bytes: line, at: 0, start: 0 };
+    let read = scan_fields(&mut cursor).and_then(|fields| assemble_event(chunk, &fields, rules));
     match read {
         Some(event) => {
-            chunk.events.push(Event { at: (at + cursor.start) as u32, ..event });
+            chunk.events.push(ChunkEvent { at: (at + cursor.start) as u32, ..event });
             true
         }
         None => {
@@ -36,7 +36,7 @@ pub(super) fn event(chunk: &mut Chunk, line: &[u8], at: usize, rules: Rules) -> 
 
 /// A value as it stands in the line.
 #[derive(Clone, Copy)]
-enum Raw<'a> {
+enum ScannedValue<'a> {
     Null,
     Int {
         text: &'a [u8],
@@ -49,29 +49,29 @@ enum Raw<'a> {
     List(&'a [u8]),
 }
 
-impl<'a> Raw<'a> {
+impl<'a> ScannedValue<'a> {
     /// Its text, which is canonical; none of a list, which may hold anything.
-    fn text(self) -> Option<&'a str> {
+    fn canonical_text(self) -> Option<&'a str> {
         let bytes = match self {
-            Raw::Null => b"null",
-            Raw::Int { text, .. } | Raw::Text(text) | Raw::Bool(text) => text,
-            Raw::List(_) => return None,
+            ScannedValue::Null => b"null",
+            ScannedValue::Int { text, .. } | ScannedValue::Text(text) | ScannedValue::Bool(text) => text,
+            ScannedValue::List(_) => return None,
         };
         std::str::from_utf8(bytes).ok()
     }
 
     /// What is between its quotes, without a colon before it; none with several.
-    fn name(self) -> Option<&'a [u8]> {
-        let Raw::Text(text) = self else { return None };
+    fn as_name(self) -> Option<&'a [u8]> {
+        let ScannedValue::Text(text) = self else { return None };
         let name = &text[1..text.len() - 1];
         Some(name.strip_prefix(b":").unwrap_or(name)).filter(|name| !name.starts_with(b":"))
     }
 
-    fn integer(self) -> Option<i64> {
+    fn as_integer(self) -> Option<i64> {
         match self {
-            Raw::Null => Some(NOT_GIVEN),
-            Raw::Int { value, .. } => Some(value),
-            Raw::Text(_) | Raw::Bool(_) | Raw::List(_) => None,
+            ScannedValue::Null => Some(NOT_GIVEN),
+            ScannedValue::Int { value, .. } => Some(value),
+            ScannedValue::Text(_) | ScannedValue::Bool(_) | ScannedValue::List(_) => None,
         }
     }
 }
@@ -79,23 +79,23 @@ impl<'a> Raw<'a> {
 const NOTES_MAX: usize = 8;
 
 /// The fields of a line.
-struct Fields<'a> {
+struct ScannedFields<'a> {
     kind: Option<EventKind>,
     process: Option<i64>,
     function: Option<&'a [u8]>,
-    value: Option<Raw<'a>>,
-    key: Option<Raw<'a>>,
-    session: Option<Raw<'a>>,
+    value: Option<ScannedValue<'a>>,
+    key: Option<ScannedValue<'a>>,
+    session: Option<ScannedValue<'a>>,
     version: Option<i64>,
     time: Option<i64>,
     index: Option<i64>,
-    notes: [(&'a [u8], Raw<'a>); NOTES_MAX],
+    notes: [(&'a [u8], ScannedValue<'a>); NOTES_MAX],
     note_count: usize,
 }
 
 /// Reads `{"name":value,…}` to the end of the line.
-fn fields<'a>(cursor: &mut Cursor<'a>) -> Option<Fields<'a>> {
-    let mut fields = Fields {
+fn scan_fields<'a>(cursor: &mut LineCursor<'a>) -> Option<ScannedFields<'a>> {
+    let mut fields = ScannedFields {
         kind: None,
         process: None,
         function: None,
@@ -105,22 +105,22 @@ fn fields<'a>(cursor: &mut Cursor<'a>) -> Option<Fields<'a>> {
         version: None,
         time: None,
         index: None,
-        notes: [(b"", Raw::Null); NOTES_MAX],
+        notes: [(b"", ScannedValue::Null); NOTES_MAX],
         note_count: 0,
     };
-    cursor.space();
+    cursor.skip_spaces();
     cursor.start = cursor.at;
-    cursor.eat(b'{')?;
+    cursor.expect_byte(b'{')?;
     loop {
-        cursor.space();
-        let name = cursor.string()?;
-        cursor.space();
-        cursor.eat(b':')?;
-        cursor.space();
-        let raw = cursor.value()?;
-        fields.set(&name[1..name.len() - 1], raw)?;
-        cursor.space();
-        match cursor.next()? {
+        cursor.skip_spaces();
+        let name = cursor.scan_string()?;
+        cursor.skip_spaces();
+        cursor.expect_byte(b':')?;
+        cursor.skip_spaces();
+        let raw = cursor.scan_value()?;
+        fields.set_field(&name[1..name.len() - 1], raw)?;
+        cursor.skip_spaces();
+        match cursor.next_byte()? {
             b',' => {}
             b'}' => break,
             _ => return None,
@@ -129,46 +129,50 @@ fn fields<'a>(cursor: &mut Cursor<'a>) -> Option<Fields<'a>> {
     cursor.bytes[cursor.at..].trim_ascii().is_empty().then_some(fields)
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ScannedFields<'a> {
     /// Keeps a field; none if it is there already or is not as usual.
-    fn set(&mut self, name: &'a [u8], raw: Raw<'a>) -> Option<()> {
-        fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    fn set_field(&mut self, name: &'a [u8], raw: ScannedValue<'a>) -> Option<()> {
+        fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
             slot.replace(value).is_none().then_some(())
         }
         match name {
             b"type" => {
-                let kind = match raw.name()? {
+                let kind = match raw.as_name()? {
                     b"invoke" => EventKind::Invoke,
                     b"ok" => EventKind::Ok,
                     b"fail" => EventKind::Fail,
                     b"info" => EventKind::Info,
                     _ => return None,
                 };
-                once(&mut self.kind, kind)
+                set_once(&mut self.kind, kind)
             }
             b"process" => match raw {
-                Raw::Int { value, .. } => once(&mut self.process, value),
+                ScannedValue::Int { value, .. } => set_once(&mut self.process, value),
                 _ => None,
             },
-            b"f" => once(&mut self.function, raw.name().filter(|name| !name.is_empty())?),
-            b"value" => once(&mut self.value, raw),
-            b"key" => once(&mut self.key, raw),
-            b"session" => once(&mut self.session, raw),
+            b"f" => set_once(&mut self.function, raw.as_name().filter(|name| !name.is_empty())?),
+            b"value" => set_once(&mut self.value, raw),
+            b"key" => set_once(&mut self.key, raw),
+            b"session" => set_once(&mut self.session, raw),
             b"version" => match raw {
-                Raw::Int { value, .. } => once(&mut self.version, value),
+                ScannedValue::Int { value, .. } => set_once(&mut self.version, value),
                 _ => None,
             },
-            b"time" => once(&mut self.time, raw.integer()?),
+            b"time" => set_once(&mut self.time, raw.as_integer()?),
             b"index" => {
-                once(&mut self.index, raw.integer().filter(|&index| index >= 0 || index == NOT_GIVEN)?)
+                set_once(&mut self.index, raw.as_integer().filter(|&index| index >= 0 || index == NOT_GIVEN)?)
             }
-            _ => self.note(name, raw),
+            _ => self.add_note(name, raw),
         }
     }
 
-    fn note(&mut self, name: &'a [u8], raw: Raw<'a>) -> Option<()> {
+    fn add_note(&mut self, name: &'a [u8], raw: ScannedValue<'a>) -> Option<()> {
         let is_new = self.notes[..self.note_count].iter().all(|&(other, _)| other != name);
-        if !is_new || self.note_count == NOTES_MAX || name.starts_with(b":") || matches!(raw, Raw::List(_)) {
+        if !is_new
+            || self.note_count == NOTES_MAX
+            || name.starts_with(b":")
+            || matches!(raw, ScannedValue::List(_))
+        {
             return None;
         }
         self.notes[self.note_count] = (name, raw);
@@ -177,26 +181,29 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn assemble(chunk: &mut Chunk, fields: &Fields<'_>, rules: Rules) -> Option<Event> {
+fn assemble_event(chunk: &mut Chunk, fields: &ScannedFields<'_>, rules: EventRules) -> Option<ChunkEvent> {
     let kind = fields.kind?;
     let (key, value) = match (rules.independent, fields.value) {
-        (false, value) => (fields.key, value.unwrap_or(Raw::Null)),
-        (true, Some(Raw::List(pair))) if fields.key.is_none() => {
-            let [key, value] = pair_of(pair)?;
+        (false, value) => (fields.key, value.unwrap_or(ScannedValue::Null)),
+        (true, Some(ScannedValue::List(pair))) if fields.key.is_none() => {
+            let [key, value] = scan_pair(pair)?;
             (Some(key), value)
         }
         (true, _) => return None,
     };
     let function = fields.function?;
     let value = match (function, value) {
-        (b"txn", Raw::List(list)) => micros(chunk, list)?,
+        (b"txn", ScannedValue::List(list)) => scan_micros(chunk, list)?,
         (b"txn", _) => return None,
-        (b"cas", Raw::List(list)) => {
-            let [old, new] = pair_of(list)?;
-            Value::Pair(chunk.values.intern(old.text()?), chunk.values.intern(new.text()?))
+        (b"cas", ScannedValue::List(list)) => {
+            let [old, new] = scan_pair(list)?;
+            EventValue::Pair(
+                chunk.values.intern(old.canonical_text()?),
+                chunk.values.intern(new.canonical_text()?),
+            )
         }
         (b"cas", _) if kind == EventKind::Invoke => return None,
-        (_, value) => Value::One(chunk.values.intern(value.text()?)),
+        (_, value) => EventValue::One(chunk.values.intern(value.canonical_text()?)),
     };
     let version = match (fields.version, kind) {
         (None, _) => NOT_GIVEN,
@@ -204,26 +211,26 @@ fn assemble(chunk: &mut Chunk, fields: &Fields<'_>, rules: Rules) -> Option<Even
         (Some(_), _) => return None,
     };
     let key = match key {
-        None | Some(Raw::Null) => Local::ABSENT,
-        Some(key) => chunk.keys.intern(key.text()?),
+        None | Some(ScannedValue::Null) => LocalId::ABSENT,
+        Some(key) => chunk.keys.intern(key.canonical_text()?),
     };
     let session = match fields.session {
-        None | Some(Raw::Null) => Local::ABSENT,
-        Some(session) => chunk.sessions.intern(session.text()?),
+        None | Some(ScannedValue::Null) => LocalId::ABSENT,
+        Some(session) => chunk.sessions.intern(session.canonical_text()?),
     };
     let function = std::str::from_utf8(function).ok()?;
-    Some(Event {
+    Some(ChunkEvent {
         at: 0,
         kind,
-        process: chunk.process(fields.process?),
+        process: chunk.intern_process(fields.process?),
         function: chunk.functions.intern(function),
-        typed: Local::ABSENT,
-        actor: Local::ABSENT,
+        typed: LocalId::ABSENT,
+        actor: LocalId::ABSENT,
         is_flat: false,
         session,
         key,
         value,
-        note: note(chunk, fields)?,
+        note: intern_note(chunk, fields)?,
         time: fields.time.unwrap_or(NOT_GIVEN),
         index: fields.index.unwrap_or(NOT_GIVEN),
         version,
@@ -231,9 +238,9 @@ fn assemble(chunk: &mut Chunk, fields: &Fields<'_>, rules: Rules) -> Option<Even
 }
 
 /// The fields that nobody judges as one object, its names sorted.
-fn note(chunk: &mut Chunk, fields: &Fields<'_>) -> Option<Local> {
+fn intern_note(chunk: &mut Chunk, fields: &ScannedFields<'_>) -> Option<LocalId> {
     if fields.note_count == 0 {
-        return Some(Local::ABSENT);
+        return Some(LocalId::ABSENT);
     }
     let mut notes = fields.notes;
     let notes = &mut notes[..fields.note_count];
@@ -244,7 +251,7 @@ fn note(chunk: &mut Chunk, fields: &Fields<'_>) -> Option<Local> {
         text.push_str(if at == 0 { "{\"" } else { ",\"" });
         text.push_str(std::str::from_utf8(name).ok()?);
         text.push_str("\":");
-        text.push_str(raw.text()?);
+        text.push_str(raw.canonical_text()?);
     }
     text.push('}');
     let id = chunk.notes.intern(&text);
@@ -252,75 +259,75 @@ fn note(chunk: &mut Chunk, fields: &Fields<'_>) -> Option<Local> {
     Some(id)
 }
 
-fn pair_of(list: &[u8]) -> Option<[Raw<'_>; 2]> {
-    let mut cursor = Cursor { bytes: list, at: 0, start: 0 };
-    cursor.eat(b'[')?;
-    cursor.space();
-    let first = cursor.value()?;
-    cursor.comma()?;
-    let second = cursor.value()?;
-    cursor.space();
-    cursor.eat(b']')?;
+fn scan_pair(list: &[u8]) -> Option<[ScannedValue<'_>; 2]> {
+    let mut cursor = LineCursor { bytes: list, at: 0, start: 0 };
+    cursor.expect_byte(b'[')?;
+    cursor.skip_spaces();
+    let first = cursor.scan_value()?;
+    cursor.expect_comma()?;
+    let second = cursor.scan_value()?;
+    cursor.skip_spaces();
+    cursor.expect_byte(b']')?;
     Some([first, second])
 }
 
 /// `[["r","x",null],["append","x",1]]`.
-fn micros(chunk: &mut Chunk, list: &[u8]) -> Option<Value> {
-    let mut cursor = Cursor { bytes: list, at: 0, start: 0 };
+fn scan_micros(chunk: &mut Chunk, list: &[u8]) -> Option<EventValue> {
+    let mut cursor = LineCursor { bytes: list, at: 0, start: 0 };
     let start = chunk.micros.len();
-    cursor.eat(b'[')?;
-    cursor.space();
+    cursor.expect_byte(b'[')?;
+    cursor.skip_spaces();
     if cursor.peek()? != b']' {
         loop {
-            let micro = micro(chunk, &mut cursor)?;
+            let micro = scan_micro(chunk, &mut cursor)?;
             chunk.micros.push(micro);
-            if !cursor.another(b']')? {
+            if !cursor.has_another(b']')? {
                 break;
             }
         }
     }
-    Some(Value::Micros { start: start as u32, len: (chunk.micros.len() - start) as u32 })
+    Some(EventValue::Micros { start: start as u32, len: (chunk.micros.len() - start) as u32 })
 }
 
-fn micro(chunk: &mut Chunk, cursor: &mut Cursor<'_>) -> Option<LocalMicro> {
-    cursor.eat(b'[')?;
-    cursor.space();
-    let kind = match Raw::Text(cursor.string()?).name()? {
+fn scan_micro(chunk: &mut Chunk, cursor: &mut LineCursor<'_>) -> Option<LocalMicro> {
+    cursor.expect_byte(b'[')?;
+    cursor.skip_spaces();
+    let kind = match ScannedValue::Text(cursor.scan_string()?).as_name()? {
         b"r" | b"read" => MicroKind::Read,
         b"w" | b"write" => MicroKind::Write,
         b"append" => MicroKind::Append,
         _ => return None,
     };
-    cursor.comma()?;
-    let key = chunk.keys.intern(cursor.scalar()?.text()?);
-    cursor.comma()?;
+    cursor.expect_comma()?;
+    let key = chunk.keys.intern(cursor.scan_scalar()?.canonical_text()?);
+    cursor.expect_comma()?;
     let micro = if kind == MicroKind::Read && cursor.peek()? == b'[' {
         let start = chunk.elements.len();
         cursor.at += 1;
-        cursor.space();
+        cursor.skip_spaces();
         if cursor.peek()? == b']' {
             cursor.at += 1;
         } else {
             loop {
-                let element = chunk.values.intern(cursor.scalar()?.text()?);
+                let element = chunk.values.intern(cursor.scan_scalar()?.canonical_text()?);
                 chunk.elements.push(element);
-                if !cursor.another(b']')? {
+                if !cursor.has_another(b']')? {
                     break;
                 }
             }
         }
         let len = (chunk.elements.len() - start) as u32;
-        LocalMicro { kind: MicroKind::ReadList, key, value: Local::new(start), len }
+        LocalMicro { kind: MicroKind::ReadList, key, value: LocalId::new(start), len }
     } else {
-        LocalMicro { kind, key, value: chunk.values.intern(cursor.scalar()?.text()?), len: 0 }
+        LocalMicro { kind, key, value: chunk.values.intern(cursor.scan_scalar()?.canonical_text()?), len: 0 }
     };
-    cursor.space();
-    cursor.eat(b']')?;
+    cursor.skip_spaces();
+    cursor.expect_byte(b']')?;
     Some(micro)
 }
 
 /// A place in a line.
-struct Cursor<'a> {
+struct LineCursor<'a> {
     bytes: &'a [u8],
     at: usize,
     /// Where the event begins.
@@ -338,40 +345,40 @@ static PLAIN: [bool; 256] = {
     plain
 };
 
-impl<'a> Cursor<'a> {
+impl<'a> LineCursor<'a> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
+    fn next_byte(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
-    fn eat(&mut self, expected: u8) -> Option<()> {
-        (self.next()? == expected).then_some(())
+    fn expect_byte(&mut self, expected: u8) -> Option<()> {
+        (self.next_byte()? == expected).then_some(())
     }
 
-    fn space(&mut self) {
+    fn skip_spaces(&mut self) {
         while self.peek() == Some(b' ') {
             self.at += 1;
         }
     }
 
-    fn comma(&mut self) -> Option<()> {
-        self.space();
-        self.eat(b',')?;
-        self.space();
+    fn expect_comma(&mut self) -> Option<()> {
+        self.skip_spaces();
+        self.expect_byte(b',')?;
+        self.skip_spaces();
         Some(())
     }
 
     /// After an item: whether another follows, or the list is closed.
-    fn another(&mut self, close: u8) -> Option<bool> {
-        self.space();
-        match self.next()? {
+    fn has_another(&mut self, close: u8) -> Option<bool> {
+        self.skip_spaces();
+        match self.next_byte()? {
             b',' => {
-                self.space();
+                self.skip_spaces();
                 Some(true)
             }
             byte => (byte == close).then_some(false),
@@ -379,39 +386,39 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string with its quotes.
-    fn string(&mut self) -> Option<&'a [u8]> {
+    fn scan_string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
-        self.eat(b'"')?;
+        self.expect_byte(b'"')?;
         while PLAIN[usize::from(self.peek()?)] {
             self.at += 1;
         }
-        self.eat(b'"')?;
+        self.expect_byte(b'"')?;
         Some(&self.bytes[start..self.at])
     }
 
-    fn value(&mut self) -> Option<Raw<'a>> {
-        if self.peek()? == b'[' { self.list() } else { self.scalar() }
+    fn scan_value(&mut self) -> Option<ScannedValue<'a>> {
+        if self.peek()? == b'[' { self.scan_list() } else { self.scan_scalar() }
     }
 
-    fn scalar(&mut self) -> Option<Raw<'a>> {
+    fn scan_scalar(&mut self) -> Option<ScannedValue<'a>> {
         match self.peek()? {
-            b'"' => self.string().map(Raw::Text),
-            b'-' | b'0'..=b'9' => self.integer(),
-            b'n' => self.word(b"null").map(|_| Raw::Null),
-            b't' => self.word(b"true").map(Raw::Bool),
-            b'f' => self.word(b"false").map(Raw::Bool),
+            b'"' => self.scan_string().map(ScannedValue::Text),
+            b'-' | b'0'..=b'9' => self.scan_integer(),
+            b'n' => self.expect_word(b"null").map(|_| ScannedValue::Null),
+            b't' => self.expect_word(b"true").map(ScannedValue::Bool),
+            b'f' => self.expect_word(b"false").map(ScannedValue::Bool),
             _ => None,
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Option<&'a [u8]> {
+    fn expect_word(&mut self, word: &[u8]) -> Option<&'a [u8]> {
         let found = self.bytes.get(self.at..self.at + word.len())?;
         self.at += word.len();
         (found == word).then_some(found)
     }
 
     /// An integer of at most 18 digits, as it is written canonically: no zeros before it, no `-0`.
-    fn integer(&mut self) -> Option<Raw<'a>> {
+    fn scan_integer(&mut self) -> Option<ScannedValue<'a>> {
         let start = self.at;
         let negative = self.peek()? == b'-';
         self.at += usize::from(negative);
@@ -431,17 +438,17 @@ impl<'a> Cursor<'a> {
             return None;
         }
         let value = if negative { -value } else { value };
-        Some(Raw::Int { text: &self.bytes[start..self.at], value })
+        Some(ScannedValue::Int { text: &self.bytes[start..self.at], value })
     }
 
     /// A list with its brackets, its strings plain; what it holds is looked at when its function is known.
-    fn list(&mut self) -> Option<Raw<'a>> {
+    fn scan_list(&mut self) -> Option<ScannedValue<'a>> {
         let start = self.at;
         let mut depth = 0_usize;
         loop {
             match self.peek()? {
                 b'"' => {
-                    self.string()?;
+                    self.scan_string()?;
                     continue;
                 }
                 b'[' => depth += 1,
@@ -451,7 +458,7 @@ impl<'a> Cursor<'a> {
             }
             self.at += 1;
             if depth == 0 {
-                return Some(Raw::List(&self.bytes[start..self.at]));
+                return Some(ScannedValue::List(&self.bytes[start..self.at]));
             }
         }
     }

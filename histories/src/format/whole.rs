@@ -2,10 +2,10 @@
 
 use super::chunk::Chunk;
 use super::datum::{Datum, Flaw};
-use super::edn::not_utf8;
-use super::event::{Rules, Strings};
-use super::loaded::loaded;
-use super::merge::{Merge, Settings};
+use super::edn::utf8_flaw;
+use super::event::{EventRules, StringProcesses};
+use super::loaded::load_merged;
+use super::merge::{ChunkMerger, MergeSettings};
 use super::{Format, Loaded, ReadOptions, chronos, cobra, folder, json, operations, otlp};
 use crate::{Problem, Problems};
 use std::path::PathBuf;
@@ -15,66 +15,68 @@ use std::sync::Arc;
 pub(super) const BYTES_MAX: u64 = 1 << 30;
 
 /// The history of a file that was read whole.
-pub(super) fn read(
+pub(super) fn read_whole_file(
     format: Format,
     bytes: &[u8],
     options: &ReadOptions,
-    mut merge: Merge,
+    mut merge: ChunkMerger,
 ) -> Result<Loaded, Problems> {
-    let rules = rules(options);
+    let rules = whole_file_rules(options);
     let (chunk, remarks) = match format {
         Format::Otlp => {
-            let otlp::Read { chunk, remarks } = otlp::read(bytes, rules);
+            let otlp::SpanFile { chunk, remarks } = otlp::read_requests(bytes, rules);
             (chunk, remarks)
         }
         _ => {
             let mut chunk = Chunk::default();
-            let remarks = match text(bytes).and_then(|text| add(format, text, options, &mut chunk, rules)) {
+            let remarks = match decode_utf8(bytes)
+                .and_then(|text| add_events(format, text, options, &mut chunk, rules))
+            {
                 Ok(remarks) => remarks,
                 Err(flaws) => {
-                    flaws.into_iter().for_each(|flaw| chunk.flaw(flaw));
+                    flaws.into_iter().for_each(|flaw| chunk.add_flaw(flaw));
                     Vec::new()
                 }
             };
             (chunk, remarks)
         }
     };
-    merge.add(bytes, chunk);
-    remarks.into_iter().for_each(|remark| merge.remark(remark));
-    loaded(merge, format, options)
+    merge.add_chunk(bytes, chunk);
+    remarks.into_iter().for_each(|remark| merge.add_remark(remark));
+    load_merged(merge, format, options)
 }
 
-fn rules(options: &ReadOptions) -> Rules {
-    Rules { independent: options.independent, process_required: true, strings: Strings::Clients }
+fn whole_file_rules(options: &ReadOptions) -> EventRules {
+    EventRules { independent: options.independent, process_required: true, strings: StringProcesses::Clients }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Vec<Flaw>> {
-    std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(0, error)])
+fn decode_utf8(bytes: &[u8]) -> Result<&str, Vec<Flaw>> {
+    std::str::from_utf8(bytes).map_err(|error| vec![utf8_flaw(0, error)])
 }
 
 /// Adds the events of a text to a chunk. Returns what is to be said.
-fn add(
+fn add_events(
     format: Format,
     text: &str,
     options: &ReadOptions,
     chunk: &mut Chunk,
-    rules: Rules,
+    rules: EventRules,
 ) -> Result<Vec<String>, Vec<Flaw>> {
     let calls = match format {
-        Format::Csv => operations::csv::read(text, options.columns.as_deref())?,
-        Format::PorcupineJson => operations::porcupine::read(&tree(text)?)?,
+        Format::Csv => operations::csv::read_table(text, options.columns.as_deref())?,
+        Format::PorcupineJson => operations::porcupine::read_operations(&parse_tree(text)?)?,
         Format::Chronos => {
-            chronos::add(&tree(text)?, chunk, rules);
+            chronos::add_transactions(&parse_tree(text)?, chunk, rules);
             return Ok(Vec::new());
         }
         _ => unreachable!("a format that streams by"),
     };
-    Ok(operations::add(&calls, chunk, rules))
+    Ok(operations::add_calls(&calls, chunk, rules))
 }
 
-fn tree(text: &str) -> Result<Datum<'_>, Vec<Flaw>> {
+fn parse_tree(text: &str) -> Result<Datum<'_>, Vec<Flaw>> {
     let indent = text.len() - text.trim_start().len();
-    json::parse(text.trim(), indent).map_err(|flaw| vec![flaw])
+    json::parse_json(text.trim(), indent).map_err(|flaw| vec![flaw])
 }
 
 /// The history of a folder of Cobra's logs, which is one of sessions without real time.
@@ -83,7 +85,7 @@ pub(super) fn read_cobra(
     sessions: &[(i64, PathBuf)],
     options: &ReadOptions,
 ) -> Result<Loaded, Problems> {
-    let mut merge = Merge::new(Settings {
+    let mut merge = ChunkMerger::new(MergeSettings {
         file: Arc::from(name),
         lenient: options.lenient,
         lone_completions: false,
@@ -102,18 +104,19 @@ pub(super) fn read_cobra(
         let log = if size > BYTES_MAX {
             Err("is larger than a gigabyte; a log is read whole".to_owned())
         } else {
-            std::fs::read(path).map_err(|error| format!("cannot be read: {}", folder::plain(&error)))
+            std::fs::read(path)
+                .map_err(|error| format!("cannot be read: {}", folder::describe_io_error(&error)))
         };
         let mut chunk = Chunk::default();
         match log {
-            Err(found) => merge.problem(problem(found, String::new())),
-            Ok(log) => cobra::add(*session, &log, &mut chunk, rules(options)),
+            Err(found) => merge.add_problem(problem(found, String::new())),
+            Ok(log) => cobra::add_session_log(*session, &log, &mut chunk, whole_file_rules(options)),
         }
         // Places in a stream of bytes are no lines.
         for flaw in std::mem::take(&mut chunk.flaws) {
-            merge.problem(problem(format!("{} at byte {}", flaw.found, flaw.at), flaw.expected));
+            merge.add_problem(problem(format!("{} at byte {}", flaw.found, flaw.at), flaw.expected));
         }
-        merge.add(&[], chunk);
+        merge.add_chunk(&[], chunk);
     }
-    loaded(merge, Format::Cobra, options)
+    load_merged(merge, Format::Cobra, options)
 }

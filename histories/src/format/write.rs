@@ -5,7 +5,7 @@
 //! invocation of a transaction that completed has `null` for each of its reads, and a completion that said
 //! nothing of its own repeats the value of its invocation.
 
-use super::datum::{Datum, Kind, quote};
+use super::datum::{Datum, DatumKind, write_quoted};
 use super::edn::is_plain_keyword;
 use super::json;
 use crate::events::Event;
@@ -23,20 +23,20 @@ pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
     let mut text = String::new();
     let clients = history.unrecognised_clients();
     if history.header().is_some() || !clients.is_empty() {
-        text.push_str(&with_version(history.header().unwrap_or("{}"), &clients));
+        text.push_str(&versioned_header(history.header().unwrap_or("{}"), &clients));
         text.push('\n');
     }
-    each_event(history, &mut to, text, |fields, text| {
+    write_events(history, &mut to, text, |fields, text| {
         let mut separator = '{';
         for (name, value) in fields.list {
             text.push(separator);
             separator = ',';
-            quote(name, text);
+            write_quoted(name, text);
             text.push(':');
             match value {
-                Field::Name(name) => quote(name, text),
-                Field::Json(json) => text.push_str(json),
-                Field::Int(int) => write!(text, "{int}").expect("text grows"),
+                WrittenField::Name(name) => write_quoted(name, text),
+                WrittenField::Json(json) => text.push_str(json),
+                WrittenField::Int(int) => write!(text, "{int}").expect("text grows"),
             }
         }
         text.push_str("}\n");
@@ -52,20 +52,22 @@ pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
     if let Some(header) = history.header() {
         writeln!(text, "; {header}").expect("text grows");
     }
-    each_event(history, &mut to, text, |fields, text| {
+    write_events(history, &mut to, text, |fields, text| {
         let mut separator = "{";
         for (name, value) in fields.list {
             text.push_str(separator);
             separator = ", ";
-            edn_name(name, text);
+            write_edn_name(name, text);
             text.push(' ');
             match value {
-                Field::Name(name) => edn_name(name, text),
-                Field::Json(json) if *name == "value" && fields.is_transaction => {
-                    edn(&json::parse(json, 0).expect("a value is JSON"), true, text);
+                WrittenField::Name(name) => write_edn_name(name, text),
+                WrittenField::Json(json) if *name == "value" && fields.is_transaction => {
+                    write_edn_value(&json::parse_json(json, 0).expect("a value is JSON"), true, text);
                 }
-                Field::Json(json) => edn(&json::parse(json, 0).expect("a value is JSON"), false, text),
-                Field::Int(int) => write!(text, "{int}").expect("text grows"),
+                WrittenField::Json(json) => {
+                    write_edn_value(&json::parse_json(json, 0).expect("a value is JSON"), false, text)
+                }
+                WrittenField::Int(int) => write!(text, "{int}").expect("text grows"),
             }
         }
         text.push_str("}\n");
@@ -73,15 +75,15 @@ pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
 }
 
 /// A field of an event as it is written.
-enum Field<'a> {
+enum WrittenField<'a> {
     /// A name: of a type, a function, an actor.
     Name(&'a str),
     Json(&'a str),
     Int(i64),
 }
 
-struct Fields<'a> {
-    list: &'a [(&'a str, Field<'a>)],
+struct WrittenFields<'a> {
+    list: &'a [(&'a str, WrittenField<'a>)],
     /// Its value is a list of micro-operations.
     is_transaction: bool,
 }
@@ -89,14 +91,14 @@ struct Fields<'a> {
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// Calls `print` for each event, and hands on what it prints.
-fn each_event(
+fn write_events(
     history: &History,
     to: &mut impl Write,
     mut text: String,
-    mut print: impl FnMut(&Fields<'_>, &mut String),
+    mut print: impl FnMut(&WrittenFields<'_>, &mut String),
 ) -> io::Result<()> {
     for (event, position) in history.events().zip(0..) {
-        one_event(history, event, position, &mut text, &mut print);
+        write_event(history, event, position, &mut text, &mut print);
         if text.len() >= BUFFER_BYTES {
             to.write_all(text.as_bytes())?;
             text.clear();
@@ -106,32 +108,32 @@ fn each_event(
     to.flush()
 }
 
-fn one_event(
+fn write_event(
     history: &History,
     event: Event<'_>,
     position: u32,
     text: &mut String,
-    print: &mut impl FnMut(&Fields<'_>, &mut String),
+    print: &mut impl FnMut(&WrittenFields<'_>, &mut String),
 ) {
     let note = history.note(position).map_or("", |note| note.fields);
     let notes: BTreeMap<String, &RawValue> = match note {
         "" => BTreeMap::new(),
         note => serde_json::from_str(note).expect("a note is a JSON object"),
     };
-    let mut list = vec![("index", Field::Int(history.event_index(position) as i64))];
+    let mut list = vec![("index", WrittenField::Int(history.event_index(position) as i64))];
     let is_transaction;
     let (value, session);
     match event {
         Event::Actor(actor) => {
             is_transaction = false;
-            list.extend(actor.time.map(|time| ("time", Field::Int(time))));
-            list.push(("process", Field::Name(&actor.actor)));
-            list.push(("type", Field::Name(&actor.kind)));
+            list.extend(actor.time.map(|time| ("time", WrittenField::Int(time))));
+            list.push(("process", WrittenField::Name(&actor.actor)));
+            list.push(("type", WrittenField::Name(&actor.kind)));
             if !actor.function.is_empty() {
-                list.push(("f", Field::Name(&actor.function)));
+                list.push(("f", WrittenField::Name(&actor.function)));
             }
             if actor.value != "null" {
-                list.push(("value", Field::Json(&actor.value)));
+                list.push(("value", WrittenField::Json(&actor.value)));
             }
         }
         Event::Invoke(id) | Event::Complete(id) => {
@@ -141,23 +143,27 @@ fn one_event(
             value = if completes { result_json(history, id) } else { argument_json(history, id) };
             list.extend(operation_fields(history, id, completes));
             if let Some(session) = &session {
-                list.push(("session", Field::Json(session)));
+                list.push(("session", WrittenField::Json(session)));
             }
             if history.key(id) != KeyId::NONE {
-                list.push(("key", Field::Json(history.keys.text(history.key(id)))));
+                list.push(("key", WrittenField::Json(history.keys.text(history.key(id)))));
             }
             if !notes.contains_key("value") {
-                list.push(("value", Field::Json(&value)));
+                list.push(("value", WrittenField::Json(&value)));
             }
             let version = history.version(id).filter(|_| completes);
-            list.extend(version.map(|version| ("version", Field::Int(version))));
+            list.extend(version.map(|version| ("version", WrittenField::Int(version))));
         }
     }
-    list.extend(notes.iter().map(|(name, value)| (name.as_str(), Field::Json(value.get()))));
-    print(&Fields { list: &list, is_transaction }, text);
+    list.extend(notes.iter().map(|(name, value)| (name.as_str(), WrittenField::Json(value.get()))));
+    print(&WrittenFields { list: &list, is_transaction }, text);
 }
 
-fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterator<Item = (&str, Field<'_>)> {
+fn operation_fields(
+    history: &History,
+    id: OpId,
+    completes: bool,
+) -> impl Iterator<Item = (&str, WrittenField<'_>)> {
     let time = if completes { history.completed_at(id) } else { history.invoked_at(id) };
     let kind = match history.outcome(id) {
         _ if !completes => "invoke",
@@ -166,13 +172,13 @@ fn operation_fields(history: &History, id: OpId, completes: bool) -> impl Iterat
         Outcome::Info => "info",
     };
     let process = match history.process_label(history.process(id)) {
-        Some(name) => Field::Name(name),
-        None => Field::Int(history.process_name(history.process(id))),
+        Some(name) => WrittenField::Name(name),
+        None => WrittenField::Int(history.process_number(history.process(id))),
     };
-    (time.map(|time| ("time", Field::Int(time))).into_iter()).chain([
+    (time.map(|time| ("time", WrittenField::Int(time))).into_iter()).chain([
         ("process", process),
-        ("type", Field::Name(kind)),
-        ("f", Field::Name(history.function_text(id))),
+        ("type", WrittenField::Name(kind)),
+        ("f", WrittenField::Name(history.written_function_name(id))),
     ])
 }
 
@@ -189,7 +195,7 @@ pub(super) fn argument_json(history: &History, id: OpId) -> String {
         Argument::Pair(old, new) => format!("[{},{}]", history.value_text(old), history.value_text(new)),
         Argument::Micros(range) => {
             let unread = history.outcome(id) == Outcome::Ok;
-            let micros = history.micros()[range].iter().map(|&micro| input(history, micro, unread));
+            let micros = history.micros()[range].iter().map(|&micro| micro_input(history, micro, unread));
             micros_json(history, &micros.collect::<Vec<_>>())
         }
     }
@@ -198,7 +204,7 @@ pub(super) fn argument_json(history: &History, id: OpId) -> String {
 pub(super) fn result_json(history: &History, id: OpId) -> String {
     let function = history.function(id);
     if history.outcome(id) == Outcome::Ok && function == Function::TXN {
-        let micros = history.micros_of(id).iter().map(|&micro| input(history, micro, false));
+        let micros = history.micros_of(id).iter().map(|&micro| micro_input(history, micro, false));
         return micros_json(history, &micros.collect::<Vec<_>>());
     }
     if history.outcome(id) == Outcome::Ok && function != Function::CAS {
@@ -207,7 +213,7 @@ pub(super) fn result_json(history: &History, id: OpId) -> String {
     argument_json(history, id)
 }
 
-pub(super) fn input(history: &History, micro: Micro, unread: bool) -> MicroInput<'_> {
+pub(super) fn micro_input(history: &History, micro: Micro, unread: bool) -> MicroInput<'_> {
     match micro.kind {
         MicroKind::Read | MicroKind::ReadList if unread => MicroInput::Read(micro.key, ValueId::NULL),
         MicroKind::Read => MicroInput::Read(micro.key, micro.value()),
@@ -250,7 +256,7 @@ pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> Strin
 }
 
 /// A header says which version of the format follows, and which processes are clients although nothing that they do tells.
-fn with_version(header: &str, clients: &[&str]) -> String {
+fn versioned_header(header: &str, clients: &[&str]) -> String {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
     if !clients.is_empty() {
         let json = |value: &[&str]| serde_json::value::to_raw_value(value).expect("texts are JSON");
@@ -268,46 +274,46 @@ fn with_version(header: &str, clients: &[&str]) -> String {
 }
 
 /// A name: a keyword where Clojure can read it as one, else a string.
-fn edn_name(name: &str, text: &mut String) {
+fn write_edn_name(name: &str, text: &mut String) {
     let keyword = format!(":{name}");
     if is_plain_keyword(&keyword) {
         text.push_str(&keyword);
     } else {
-        edn_string(name, text);
+        write_edn_string(name, text);
     }
 }
 
 /// Depth is bounded by the reader of JSON.
-fn edn(datum: &Datum<'_>, micros: bool, text: &mut String) {
+fn write_edn_value(datum: &Datum<'_>, micros: bool, text: &mut String) {
     match &datum.kind {
-        Kind::Null => text.push_str("nil"),
-        Kind::Bool(bool) => write!(text, "{bool}").expect("text grows"),
-        Kind::Int(int) => write!(text, "{int}").expect("text grows"),
-        Kind::Float(float) => {
+        DatumKind::Null => text.push_str("nil"),
+        DatumKind::Bool(bool) => write!(text, "{bool}").expect("text grows"),
+        DatumKind::Int(int) => write!(text, "{int}").expect("text grows"),
+        DatumKind::Float(float) => {
             text.push_str(&serde_json::to_string(float).expect("a finite float"));
         }
-        Kind::Text(name) if is_plain_keyword(name) => text.push_str(name),
-        Kind::Text(name) => edn_string(name, text),
-        Kind::Keyword(keyword) => text.push_str(keyword),
-        Kind::Odd { text: number, .. } => write!(text, "{number}N").expect("text grows"),
-        Kind::List(items) | Kind::Set(items) => {
+        DatumKind::Text(name) if is_plain_keyword(name) => text.push_str(name),
+        DatumKind::Text(name) => write_edn_string(name, text),
+        DatumKind::Keyword(keyword) => text.push_str(keyword),
+        DatumKind::Odd { text: number, .. } => write!(text, "{number}N").expect("text grows"),
+        DatumKind::List(items) | DatumKind::Set(items) => {
             text.push('[');
             for (at, item) in items.iter().enumerate() {
                 text.push_str(if at > 0 { " " } else { "" });
                 match (&item.kind, micros) {
-                    (Kind::List(parts), true) => edn_micro(parts, text),
-                    _ => edn(item, false, text),
+                    (DatumKind::List(parts), true) => write_edn_micro(parts, text),
+                    _ => write_edn_value(item, false, text),
                 }
             }
             text.push(']');
         }
-        Kind::Map(entries) => {
+        DatumKind::Map(entries) => {
             text.push('{');
             for (at, (name, value)) in entries.iter().enumerate() {
                 text.push_str(if at > 0 { ", " } else { "" });
-                edn(name, false, text);
+                write_edn_value(name, false, text);
                 text.push(' ');
-                edn(value, false, text);
+                write_edn_value(value, false, text);
             }
             text.push('}');
         }
@@ -315,19 +321,19 @@ fn edn(datum: &Datum<'_>, micros: bool, text: &mut String) {
 }
 
 /// `[:append "x" 1]`.
-fn edn_micro(parts: &[Datum<'_>], text: &mut String) {
+fn write_edn_micro(parts: &[Datum<'_>], text: &mut String) {
     text.push('[');
     for (at, part) in parts.iter().enumerate() {
         text.push_str(if at > 0 { " " } else { "" });
-        match part.name() {
-            Some(name) if at == 0 => edn_name(name, text),
-            _ => edn(part, false, text),
+        match part.as_name() {
+            Some(name) if at == 0 => write_edn_name(name, text),
+            _ => write_edn_value(part, false, text),
         }
     }
     text.push(']');
 }
 
-fn edn_string(string: &str, text: &mut String) {
+fn write_edn_string(string: &str, text: &mut String) {
     // JSON's escapes are Clojure's too.
-    quote(string, text);
+    write_quoted(string, text);
 }

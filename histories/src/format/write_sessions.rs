@@ -3,36 +3,36 @@
 //! Sessions come one after the other, each with the number of its process where every session has one from zero up
 //! of its own, else numbered from zero. Aborted transactions keep their writes; what they read means nothing.
 
-use super::by_session::BySession;
+use super::by_session::TransactionsBySession;
 use super::dbcop;
-use super::sayable::Sayable;
-use super::{Target, began_unix_ns, write, write_otlp};
+use super::sayable::RepresentableHistory;
+use super::{TargetFormat, began_unix_ns, write, write_otlp};
 use rustc_hash::FxHashSet;
 use std::io::{self, Write};
 
-impl Sayable<'_> {
+impl RepresentableHistory<'_> {
     /// Writes the history.
     ///
     /// # Errors
     /// The error of the writer.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         match self.target {
-            Target::Native => return write::write_native(self.history, to),
-            Target::Edn => return write::write_edn(self.history, to),
-            Target::Otlp => {
+            TargetFormat::Native => return write::write_native(self.history, to),
+            TargetFormat::Edn => return write::write_edn(self.history, to),
+            TargetFormat::Otlp => {
                 return write_otlp(self.history, began_unix_ns(self.history).unwrap_or(0), to);
             }
-            Target::Plume => plume(&self.told, &mut to)?,
-            Target::Awdit => awdit(&self.told, &mut to)?,
-            Target::DbcopJson => dbcop::write_json(&self.told, &mut to)?,
-            Target::DbcopBincode => dbcop::write_bincode(&self.told, &mut to)?,
+            TargetFormat::Plume => write_plume(&self.told, &mut to)?,
+            TargetFormat::Awdit => write_awdit(&self.told, &mut to)?,
+            TargetFormat::DbcopJson => dbcop::write_json(&self.told, &mut to)?,
+            TargetFormat::DbcopBincode => dbcop::write_bincode(&self.told, &mut to)?,
         }
         to.flush()
     }
 }
 
-fn plume(told: &BySession, to: &mut impl Write) -> io::Result<()> {
-    let names = names(told);
+fn write_plume(told: &TransactionsBySession, to: &mut impl Write) -> io::Result<()> {
+    let names = number_sessions(told);
     let mut number = 0_u64;
     for ((_, transactions), session) in told.sessions.iter().zip(names) {
         for transaction in transactions {
@@ -51,13 +51,13 @@ fn plume(told: &BySession, to: &mut impl Write) -> io::Result<()> {
 }
 
 /// The number of each session.
-fn names(told: &BySession) -> Vec<i64> {
+fn number_sessions(told: &TransactionsBySession) -> Vec<i64> {
     let own: Vec<i64> = told.sessions.iter().map(|(name, _)| *name).collect();
     let distinct: FxHashSet<i64> = own.iter().copied().filter(|&name| name >= 0).collect();
     if distinct.len() == own.len() { own } else { (0..own.len() as i64).collect() }
 }
 
-fn awdit(told: &BySession, to: &mut impl Write) -> io::Result<()> {
+fn write_awdit(told: &TransactionsBySession, to: &mut impl Write) -> io::Result<()> {
     let mut separator = "";
     for (_, transactions) in told.sessions.iter().filter(|(_, transactions)| !transactions.is_empty()) {
         for transaction in transactions.iter().filter(|transaction| transaction.len > 0) {

@@ -3,7 +3,7 @@
 use super::{ERROR_CHARS, outcome_name};
 use crate::Trace;
 use histories::Outcome;
-use workloads::{Operation, Value, function_name};
+use workloads::{ClientOperation, Value, function_name};
 
 /// An operation that is about to leave.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Invoked<'a> {
     /// On whose behalf.
     pub session: &'a str,
     /// What is done.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// When it should have begun, under an open load.
     pub intended_ns: Option<u64>,
     /// Who it is to those who trace it, where the store's protocol has room for that.
@@ -28,7 +28,7 @@ pub struct Completed<'a> {
     /// On whose behalf.
     pub session: &'a str,
     /// What was done.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// How it ended.
     pub outcome: Outcome,
     /// What came back; none: the value of the operation is repeated.
@@ -46,28 +46,28 @@ pub struct Completed<'a> {
 }
 
 impl Invoked<'_> {
-    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
-        begin(index, time_ns, line);
-        client(self.process, self.session, "invoke", self.operation, line);
+    pub(super) fn write_json(&self, index: u64, time_ns: u64, line: &mut String) {
+        write_event_start(index, time_ns, line);
+        write_client_fields(self.process, self.session, "invoke", self.operation, line);
         self.operation.value.write_json(line);
         if let Some(intended_ns) = self.intended_ns {
             line.push_str(",\"intended\":");
-            number(intended_ns, line);
+            write_number(intended_ns, line);
         }
         if let Some(trace) = self.trace {
-            field("trace_id", &trace.id(), line);
+            write_text_field("trace_id", &trace.trace_id(), line);
         }
         line.push('}');
     }
 }
 
 impl Completed<'_> {
-    pub(super) fn write(&self, index: u64, time_ns: u64, line: &mut String) {
-        begin(index, time_ns, line);
-        client(self.process, self.session, outcome_name(self.outcome), self.operation, line);
+    pub(super) fn write_json(&self, index: u64, time_ns: u64, line: &mut String) {
+        write_event_start(index, time_ns, line);
+        write_client_fields(self.process, self.session, outcome_name(self.outcome), self.operation, line);
         self.value.unwrap_or(&self.operation.value).write_json(line);
         if let Some(node) = self.node {
-            field("node", node, line);
+            write_text_field("node", node, line);
         }
         if let Some(version) = self.version {
             line.push_str(",\"version\":");
@@ -78,7 +78,7 @@ impl Completed<'_> {
             Value::Int(clock_ns).write_json(line);
         }
         if let Some(error) = self.error {
-            error_field(error, line);
+            write_error_field(error, line);
         }
         for (name, value) in self.notes {
             line.push_str(",\"");
@@ -101,57 +101,63 @@ pub(super) fn write_actor(
     more: &str,
     line: &mut String,
 ) {
-    begin(index, time_ns, line);
-    text(actor, line);
+    write_event_start(index, time_ns, line);
+    write_json_string(actor, line);
     line.push_str(",\"type\":\"info\"");
-    field("f", function, line);
+    write_text_field("f", function, line);
     line.push_str(",\"value\":");
     value.write_json(line);
     if let Some(error) = error {
-        error_field(error, line);
+        write_error_field(error, line);
     }
     line.push_str(more);
     line.push('}');
 }
 
-fn begin(index: u64, time_ns: u64, line: &mut String) {
+fn write_event_start(index: u64, time_ns: u64, line: &mut String) {
     line.push_str("{\"index\":");
-    number(index, line);
+    write_number(index, line);
     line.push_str(",\"time\":");
-    number(time_ns, line);
+    write_number(time_ns, line);
     line.push_str(",\"process\":");
 }
 
-fn client(process: u64, session: &str, kind: &str, operation: &Operation, line: &mut String) {
-    number(process, line);
-    field("session", session, line);
+fn write_client_fields(
+    process: u64,
+    session: &str,
+    kind: &str,
+    operation: &ClientOperation,
+    line: &mut String,
+) {
+    write_number(process, line);
+    write_text_field("session", session, line);
     line.push_str(",\"type\":\"");
     line.push_str(kind);
     line.push_str("\",\"f\":\"");
     line.push_str(function_name(operation.function));
     line.push('"');
     if let Some(key) = &operation.key {
-        field("key", key, line);
+        write_text_field("key", key, line);
     }
     line.push_str(",\"value\":");
 }
 
-fn field(name: &str, content: &str, line: &mut String) {
+fn write_text_field(name: &str, content: &str, line: &mut String) {
     line.push_str(",\"");
     line.push_str(name);
     line.push_str("\":");
-    text(content, line);
+    write_json_string(content, line);
 }
 
-fn error_field(error: &str, line: &mut String) {
+fn write_error_field(error: &str, line: &mut String) {
     match error.char_indices().nth(ERROR_CHARS) {
-        Some((end, _)) => field("error", &format!("{}…", &error[..end]), line),
-        None => field("error", error, line),
+        Some((end, _)) => write_text_field("error", &format!("{}…", &error[..end]), line),
+        None => write_text_field("error", error, line),
     }
 }
 
 /// A JSON string. Nearly all of ours need no escape.
-fn text(content: &str, line: &mut String) {
+fn write_json_string(content: &str, line: &mut String) {
     if content.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         line.push('"');
         line.push_str(content);
@@ -161,6 +167,6 @@ fn text(content: &str, line: &mut String) {
     }
 }
 
-fn number(number: u64, line: &mut String) {
+fn write_number(number: u64, line: &mut String) {
     line.push_str(itoa::Buffer::new().format(number));
 }

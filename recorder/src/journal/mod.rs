@@ -44,22 +44,22 @@ const ERROR_CHARS: usize = 200;
 /// Writes events in the order in which they are given to it.
 pub struct Journal {
     clock: Clock,
-    inner: Mutex<Inner>,
+    inner: Mutex<JournalState>,
 }
 
-struct Inner {
+struct JournalState {
     sink: Box<dyn Sink>,
     line: String,
     /// Bytes that the sink has taken.
     length: u64,
     events: u64,
-    lost: Option<Lost>,
+    lost: Option<JournalLost>,
 }
 
 /// The journal could not be written on; the history ends before this event.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the recording ends after {events} events because the journal could not be written: {reason}")]
-pub struct Lost {
+pub struct JournalLost {
     /// How many events are in it.
     pub events: u64,
     /// What the system said.
@@ -70,8 +70,8 @@ impl Journal {
     /// A journal that begins with a header: a JSON object whose first field is `"steadfast":1`. Two fields are
     /// added: that no event is missing (`gapless`), which readers hold against the indexes, and, where time is real,
     /// when its zero was, in ns since 1970 (`began_unix_ns`).
-    pub fn new(sink: impl Sink, clock: Clock, header: &str) -> Result<Self, Lost> {
-        let inner = Inner {
+    pub fn new(sink: impl Sink, clock: Clock, header: &str) -> Result<Self, JournalLost> {
+        let inner = JournalState {
             sink: Box::new(sink),
             line: String::with_capacity(1024),
             length: 0,
@@ -80,7 +80,7 @@ impl Journal {
         };
         let journal = Self { clock, inner: Mutex::new(inner) };
         {
-            let mut inner = journal.lock();
+            let mut inner = journal.lock_state();
             let began = unix_ns_at_zero(&journal.clock);
             let began = began.map_or(String::new(), |began| format!(",\"began_unix_ns\":{began}"));
             let open = header.strip_suffix('}').expect("a header is a JSON object");
@@ -91,52 +91,52 @@ impl Journal {
     }
 
     /// An `invoke` event. Returns its time; only then may the request leave.
-    pub fn invoke(&self, event: &Invoked<'_>) -> Result<u64, Lost> {
-        self.append(|line, index, time_ns| event.write(index, time_ns, line))
+    pub fn record_invocation(&self, event: &Invoked<'_>) -> Result<u64, JournalLost> {
+        self.append_event(|line, index, time_ns| event.write_json(index, time_ns, line))
     }
 
     /// An `ok`, `fail` or `info` event. Returns its time.
-    pub fn complete(&self, event: &Completed<'_>) -> Result<u64, Lost> {
-        self.append(|line, index, time_ns| event.write(index, time_ns, line))
+    pub fn record_completion(&self, event: &Completed<'_>) -> Result<u64, JournalLost> {
+        self.append_event(|line, index, time_ns| event.write_json(index, time_ns, line))
     }
 
     /// An event of an actor that is no client.
-    pub fn actor(
+    pub fn record_actor_event(
         &self,
         actor: &str,
         function: &str,
         value: &Value,
         error: Option<&str>,
-    ) -> Result<u64, Lost> {
-        self.actor_with(actor, function, value, error, "")
+    ) -> Result<u64, JournalLost> {
+        self.record_actor_event_with(actor, function, value, error, "")
     }
 
     /// The same with further fields: text that follows a JSON object's last one, each with a comma before it.
-    pub(crate) fn actor_with(
+    pub(crate) fn record_actor_event_with(
         &self,
         actor: &str,
         function: &str,
         value: &Value,
         error: Option<&str>,
         more: &str,
-    ) -> Result<u64, Lost> {
-        self.append(|line, index, time_ns| {
+    ) -> Result<u64, JournalLost> {
+        self.append_event(|line, index, time_ns| {
             line::write_actor(index, time_ns, actor, function, value, error, more, line)
         })
     }
 
     /// How many events are in it.
-    pub fn events(&self) -> u64 {
-        self.lock().events
+    pub fn event_count(&self) -> u64 {
+        self.lock_state().events
     }
 
     /// Why nothing more is written, if that is so.
-    pub fn lost(&self) -> Option<Lost> {
-        self.lock().lost.clone()
+    pub fn lost_reason(&self) -> Option<JournalLost> {
+        self.lock_state().lost.clone()
     }
 
-    fn append(&self, write: impl FnOnce(&mut String, u64, u64)) -> Result<u64, Lost> {
-        let mut inner = self.lock();
+    fn append_event(&self, write: impl FnOnce(&mut String, u64, u64)) -> Result<u64, JournalLost> {
+        let mut inner = self.lock_state();
         if let Some(lost) = &inner.lost {
             return Err(lost.clone());
         }
@@ -148,14 +148,14 @@ impl Journal {
         Ok(time_ns)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock_state(&self) -> MutexGuard<'_, JournalState> {
         self.inner.lock().expect("writing a line does not panic")
     }
 }
 
-impl Inner {
-    fn write_line(&mut self) -> Result<(), Lost> {
-        self.fill();
+impl JournalState {
+    fn write_line(&mut self) -> Result<(), JournalLost> {
+        self.pad_to_page();
         self.line.push('\n');
         let written = self.sink.append(self.line.as_bytes());
         let taken = self.line.len() as u64;
@@ -165,16 +165,16 @@ impl Inner {
             return Ok(());
         };
         let mut reason = error.to_string();
-        if let Err(error) = self.sink.cut_to(self.length) {
+        if let Err(error) = self.sink.truncate_to(self.length) {
             reason = format!("{reason}; and its last line may be torn: {error}");
         }
-        let lost = Lost { events: self.events, reason };
+        let lost = JournalLost { events: self.events, reason };
         self.lost = Some(lost.clone());
         Err(lost)
     }
 
     /// Spaces up to the end of the page, if the next line might not fit into what remains of it.
-    fn fill(&mut self) {
+    fn pad_to_page(&mut self) {
         let end = self.length + self.line.len() as u64 + 1;
         let remains = (PAGE - end % PAGE) % PAGE;
         if remains < ROOM as u64 {
@@ -202,7 +202,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use workloads::Operation;
+    use workloads::ClientOperation;
 
     /// A disk with room for so many bytes.
     struct SmallDisk(MemorySink, usize);
@@ -214,18 +214,18 @@ mod tests {
             if bytes.len() > room { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 
-        fn cut_to(&mut self, length: u64) -> std::io::Result<()> {
-            self.0.cut_to(length)
+        fn truncate_to(&mut self, length: u64) -> std::io::Result<()> {
+            self.0.truncate_to(length)
         }
     }
 
-    fn operation() -> Operation {
-        Operation::on(&"k1".into(), histories::Function::WRITE, Value::Int(5))
+    fn operation() -> ClientOperation {
+        ClientOperation::on_key(&"k1".into(), histories::Function::WRITE, Value::Int(5))
     }
 
-    fn invoke(journal: &Journal, process: u64) -> Result<u64, Lost> {
+    fn invoke(journal: &Journal, process: u64) -> Result<u64, JournalLost> {
         let operation = operation();
-        journal.invoke(&Invoked {
+        journal.record_invocation(&Invoked {
             process,
             session: "s-1",
             operation: &operation,
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_contract() {
         let sink = MemorySink::default();
-        let journal = Journal::new(sink.clone(), Clock::real(), "{\"steadfast\":1}").unwrap();
+        let journal = Journal::new(sink.clone(), Clock::start_real(), "{\"steadfast\":1}").unwrap();
         invoke(&journal, 3).unwrap();
         let operation = operation();
         let completed = Completed {
@@ -252,8 +252,8 @@ mod tests {
             error: Some("timeout"),
             notes: &[("status", Value::Int(504))],
         };
-        journal.complete(&completed).unwrap();
-        journal.actor("nemesis", "kill", &Value::from("n1"), None).unwrap();
+        journal.record_completion(&completed).unwrap();
+        journal.record_actor_event("nemesis", "kill", &Value::from("n1"), None).unwrap();
         let text = String::from_utf8(sink.bytes()).unwrap();
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn no_line_crosses_a_page() {
         let sink = MemorySink::default();
-        let journal = Journal::new(sink.clone(), Clock::real(), "{\"steadfast\":1}").unwrap();
+        let journal = Journal::new(sink.clone(), Clock::start_real(), "{\"steadfast\":1}").unwrap();
         for process in 0..5000 {
             invoke(&journal, process * process * process).unwrap();
         }
@@ -297,13 +297,13 @@ mod tests {
     fn a_full_disk_ends_the_history_with_a_whole_line() {
         let sink = MemorySink::default();
         let journal =
-            Journal::new(SmallDisk(sink.clone(), 1000), Clock::real(), "{\"steadfast\":1}").unwrap();
+            Journal::new(SmallDisk(sink.clone(), 1000), Clock::start_real(), "{\"steadfast\":1}").unwrap();
         let first_lost = (0..100).map(|process| invoke(&journal, process)).find_map(Result::err).unwrap();
         let text = String::from_utf8(sink.bytes()).unwrap();
         assert!(text.ends_with("}\n") && text.len() > 800);
         assert_eq!(text.lines().count() as u64, first_lost.events + 1);
         assert_eq!(invoke(&journal, 1), Err(first_lost.clone()));
-        assert_eq!(journal.lost(), Some(first_lost));
+        assert_eq!(journal.lost_reason(), Some(first_lost));
         assert_eq!(sink.bytes().len(), text.len());
     }
 }

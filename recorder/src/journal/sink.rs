@@ -11,7 +11,7 @@ pub trait Sink: Send + 'static {
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
 
     /// Cuts off everything after this length.
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()>;
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()>;
 }
 
 /// A file, without any buffer between it and us. Nobody else writes to it while this is there: it is locked.
@@ -28,7 +28,7 @@ impl FileSink {
             return Ok(Self(OpenOptions::new().write(true).open(path)?));
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        lock(&file)?;
+        lock_for_recording(&file)?;
         Ok(Self(file))
     }
 
@@ -38,7 +38,7 @@ impl FileSink {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match OpenOptions::new().write(true).open(&path) {
             Ok(old) if old.metadata()?.is_file() => {
-                lock(&old)?;
+                lock_for_recording(&old)?;
                 std::fs::remove_file(&path)?;
             }
             Ok(_) => {}
@@ -50,7 +50,7 @@ impl FileSink {
 }
 
 /// Locks a file for as long as it is open.
-fn lock(file: &File) -> io::Result<()> {
+fn lock_for_recording(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
@@ -66,7 +66,7 @@ impl Sink for FileSink {
         self.0.write_all(bytes)
     }
 
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()> {
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()> {
         use std::io::Seek;
         self.0.set_len(length)?;
         self.0.seek(std::io::SeekFrom::Start(length)).map(drop)
@@ -90,7 +90,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    fn cut_to(&mut self, length: u64) -> std::io::Result<()> {
+    fn truncate_to(&mut self, length: u64) -> std::io::Result<()> {
         self.0.lock().expect("no writer panics").truncate(length as usize);
         Ok(())
     }

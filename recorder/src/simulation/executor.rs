@@ -9,48 +9,48 @@ use std::task::{Context, Poll, Wake, Waker};
 
 /// A simulated clock. All clones tell the same time.
 #[derive(Clone, Default)]
-pub struct Timeline(Arc<Mutex<Inner>>);
+pub struct SimulatedClock(Arc<Mutex<SimulatedClockState>>);
 
 #[derive(Default)]
-struct Inner {
+struct SimulatedClockState {
     now_ns: u64,
     asked: u64,
-    timers: BinaryHeap<Reverse<Timer>>,
+    timers: BinaryHeap<Reverse<SimulatedTimer>>,
     /// Tasks that were spawned and have not been taken over by the simulation yet.
-    newborn: Vec<Task>,
+    newborn: Vec<BoxedTask>,
 }
 
 /// A timer, ordered by time and then by when it was asked for.
-struct Timer {
+struct SimulatedTimer {
     at_ns: u64,
     order: u64,
     waker: Waker,
 }
 
-impl PartialEq for Timer {
+impl PartialEq for SimulatedTimer {
     fn eq(&self, other: &Self) -> bool {
         (self.at_ns, self.order) == (other.at_ns, other.order)
     }
 }
 
-impl Eq for Timer {}
+impl Eq for SimulatedTimer {}
 
-impl PartialOrd for Timer {
+impl PartialOrd for SimulatedTimer {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Timer {
+impl Ord for SimulatedTimer {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.at_ns, self.order).cmp(&(other.at_ns, other.order))
     }
 }
 
-impl Timeline {
+impl SimulatedClock {
     /// Nanoseconds since the simulation began.
     pub fn now_ns(&self) -> u64 {
-        self.lock().now_ns
+        self.lock_state().now_ns
     }
 
     /// A future that is ready at this time.
@@ -60,35 +60,35 @@ impl Timeline {
 
     /// Starts a task.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.lock().newborn.push(Box::pin(task));
+        self.lock_state().newborn.push(Box::pin(task));
     }
 
     /// Wakes somebody at this time.
     pub(crate) fn wake_at_ns(&self, at_ns: u64, waker: Waker) {
-        let mut inner = self.lock();
+        let mut inner = self.lock_state();
         inner.asked += 1;
         let order = inner.asked;
-        inner.timers.push(Reverse(Timer { at_ns, order, waker }));
+        inner.timers.push(Reverse(SimulatedTimer { at_ns, order, waker }));
     }
 
-    fn newborn(&self) -> Vec<Task> {
-        std::mem::take(&mut self.lock().newborn)
+    fn take_spawned_tasks(&self) -> Vec<BoxedTask> {
+        std::mem::take(&mut self.lock_state().newborn)
     }
 
     /// Jumps to the next timer and returns whom it wakes.
-    fn advance(&self) -> Option<Waker> {
-        let mut inner = self.lock();
+    fn advance_to_next_timer(&self) -> Option<Waker> {
+        let mut inner = self.lock_state();
         let Reverse(timer) = inner.timers.pop()?;
         inner.now_ns = inner.now_ns.max(timer.at_ns);
         Some(timer.waker)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock_state(&self) -> MutexGuard<'_, SimulatedClockState> {
         self.0.lock().expect("no task panicked while it held the clock")
     }
 }
 
-impl std::fmt::Debug for Timeline {
+impl std::fmt::Debug for SimulatedClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Timeline({} ns)", self.now_ns())
     }
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Timeline {
 /// A wait for a simulated time.
 #[derive(Debug)]
 pub struct Sleep {
-    timeline: Timeline,
+    timeline: SimulatedClock,
     at_ns: u64,
     set: bool,
 }
@@ -118,20 +118,20 @@ impl Future for Sleep {
     }
 }
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+type BoxedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Ready = Arc<Mutex<VecDeque<usize>>>;
 
 /// Tasks on a timeline.
 #[derive(Default)]
 pub struct Simulation {
-    timeline: Timeline,
-    tasks: Vec<Option<Task>>,
+    timeline: SimulatedClock,
+    tasks: Vec<Option<BoxedTask>>,
     ready: Ready,
 }
 
 /// Nothing can ever happen again, and the task that was waited for is not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stuck;
+pub struct SimulationStuck;
 
 struct TaskWaker {
     task: usize,
@@ -146,16 +146,16 @@ impl Wake for TaskWaker {
 
 impl Simulation {
     /// The clock of this simulation.
-    pub fn timeline(&self) -> Timeline {
+    pub fn timeline(&self) -> SimulatedClock {
         self.timeline.clone()
     }
 
     /// Adds a task. It runs when the simulation does.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.adopt(Box::pin(task));
+        self.add_task(Box::pin(task));
     }
 
-    fn adopt(&mut self, task: Task) {
+    fn add_task(&mut self, task: BoxedTask) {
         self.ready.lock().expect("no waker panics").push_back(self.tasks.len());
         self.tasks.push(Some(task));
     }
@@ -164,7 +164,7 @@ impl Simulation {
     pub fn run<T: Send + 'static>(
         mut self,
         main: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Stuck> {
+    ) -> Result<T, SimulationStuck> {
         let result = Arc::new(Mutex::new(None));
         let yielded = result.clone();
         self.spawn(async move {
@@ -172,27 +172,27 @@ impl Simulation {
             *yielded.lock().expect("only written here") = Some(output);
         });
         loop {
-            while let Some(task) = self.next_ready() {
-                self.poll(task);
-                for newborn in self.timeline.newborn() {
-                    self.adopt(newborn);
+            while let Some(task) = self.take_next_ready() {
+                self.poll_task(task);
+                for newborn in self.timeline.take_spawned_tasks() {
+                    self.add_task(newborn);
                 }
             }
             if let Some(output) = result.lock().expect("only read here").take() {
                 return Ok(output);
             }
-            match self.timeline.advance() {
+            match self.timeline.advance_to_next_timer() {
                 Some(waker) => waker.wake(),
-                None => return Err(Stuck),
+                None => return Err(SimulationStuck),
             }
         }
     }
 
-    fn next_ready(&self) -> Option<usize> {
+    fn take_next_ready(&self) -> Option<usize> {
         self.ready.lock().expect("no waker panics").pop_front()
     }
 
-    fn poll(&mut self, task: usize) {
+    fn poll_task(&mut self, task: usize) {
         // A task may be woken more often than it waits, and after it has ended.
         let Some(future) = &mut self.tasks[task] else { return };
         let waker = Waker::from(Arc::new(TaskWaker { task, ready: self.ready.clone() }));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_task_that_nobody_will_wake_is_stuck() {
-        assert_eq!(Simulation::default().run(std::future::pending::<()>()), Err(Stuck));
+        assert_eq!(Simulation::default().run(std::future::pending::<()>()), Err(SimulationStuck));
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         let clock = crate::Clock::Simulated(simulation.timeline());
         let result = simulation.run(async move {
             let slow = clock.sleep(std::time::Duration::from_secs(10));
-            let none = clock.before_ns(2_000_000_000, slow).await;
+            let none = clock.await_until_ns(2_000_000_000, slow).await;
             (none, clock.now_ns())
         });
         assert_eq!(result, Ok((None, 2_000_000_000)));

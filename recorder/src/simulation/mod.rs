@@ -16,5 +16,5 @@
 mod executor;
 mod network;
 
-pub use executor::{Simulation, Sleep, Stuck, Timeline};
-pub use network::{Link, Network};
+pub use executor::{SimulatedClock, Simulation, SimulationStuck, Sleep};
+pub use network::{SimulatedLink, SimulatedNetwork};

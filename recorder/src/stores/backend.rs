@@ -8,13 +8,13 @@ use super::switches::{Switch, Switches};
 use super::{embedded, etcd, express_redis, http, memcached, postgres, redis, redis_sentinel};
 use crate::journal::FileSink;
 use crate::system::{Capabilities, Means, ServerError};
-use crate::{Clock, Counts, Journal, Nemesis, Outcome, RunSettings, Stop, Store, run};
+use crate::{Clock, Journal, Nemesis, RunCounts, RunOutcome, RunSettings, Stop, Store, run};
 use histories::Function;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Kind, Strike};
+use workloads::{Strike, WorkloadKind};
 
 /// Every store that can be driven. The first is the one unless said.
 pub static ALL: [&dyn Backend; 8] = [
@@ -37,7 +37,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// One line about it.
-    fn line(&self) -> &'static str;
+    fn summary(&self) -> &'static str;
 
     /// How it can be configured.
     fn switches(&self) -> &'static [Switch] {
@@ -45,7 +45,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// The workloads that it can be driven with, the usual one first; none: all, registers first.
-    fn kinds(&self) -> &'static [Kind] {
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
         &[]
     }
 
@@ -59,7 +59,7 @@ pub trait Backend: Sync + std::fmt::Debug {
 
     /// Whether sessions live there as the embedded store has them live, unless said: with ends, actions, and some that
     /// are left alone.
-    fn has_lives(&self) -> bool {
+    fn has_session_lifecycles(&self) -> bool {
         false
     }
 
@@ -69,7 +69,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// What cannot be done to its sessions.
-    fn lacks(&self, _choices: &Choices) -> Vec<Function> {
+    fn unsupported_functions(&self, _choices: &Choices) -> Vec<Function> {
         Vec::new()
     }
 
@@ -79,7 +79,7 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// The operations that give a session its whole time to live anew.
-    fn renewed_by(&self, _choices: &Choices) -> Vec<String> {
+    fn renewing_operations(&self, _choices: &Choices) -> Vec<String> {
         RENEWED_BY.map(str::to_owned).to_vec()
     }
 
@@ -92,15 +92,15 @@ pub trait Backend: Sync + std::fmt::Debug {
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String>;
 
     /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
-    fn lets(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
+    fn check_strike(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
         Ok(())
     }
 
     /// How a fault can be caused on it on this machine, for the listing; nothing if it never can.
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String>;
 
     /// Whether its replicas can be read one by one with a workload, so that it can be measured when they agree.
-    fn shows_replicas(&self, _kind: Kind) -> bool {
+    fn can_read_replicas(&self, _kind: WorkloadKind) -> bool {
         true
     }
 
@@ -110,29 +110,29 @@ pub trait Backend: Sync + std::fmt::Debug {
     }
 
     /// What it needs that is not on this machine.
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         Ok(())
     }
 
     /// How it is set up, for whoever watches the run.
-    fn setup(&self, choices: &Choices) -> String {
-        choices.switches.shown()
+    fn describe_setup(&self, choices: &Choices) -> String {
+        choices.switches.describe_set_switches()
     }
 
     /// Whether a user without privileges needs users of its own for it.
-    fn wants_own_users(&self, _choices: &Choices) -> bool {
+    fn wants_user_namespace(&self, _choices: &Choices) -> bool {
         false
     }
 
     /// Starts it, if it is ours to start, and records on it.
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String>;
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String>;
 }
 
 /// What the user chose of what is particular to stores.
 #[derive(Clone, Debug)]
 pub struct Choices {
     /// The embedded store's options.
-    pub embedded: embedded::Options,
+    pub embedded: embedded::EmbeddedOptions,
     /// Servers that are there already, `host:port`, the primary first.
     pub addresses: Vec<String>,
     /// Sentinels that are there already.
@@ -170,7 +170,7 @@ pub struct Recording {
     /// The first line of the history.
     pub header: String,
     /// What has happened so far.
-    pub counts: Arc<Counts>,
+    pub counts: Arc<RunCounts>,
     /// Asked when it is to end.
     pub stop: Stop,
     /// Tells the user something that is no error.
@@ -180,13 +180,17 @@ pub struct Recording {
 impl Recording {
     /// What a step before the recording yields; an error if the run is asked to stop first.
     pub async fn unless_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, String> {
-        let done = self.stop.unless_asked(step).await;
+        let done = self.stop.finish_unless_requested(step).await;
         done.ok_or_else(|| "the run was asked to stop before it began".to_owned())
     }
 
     /// Records on a store that is there, in real time.
-    pub async fn drive<S: Store, N: Nemesis>(self, store: S, nemesis: &mut N) -> Result<Outcome, String> {
-        let clock = Clock::real();
+    pub async fn record_in_real_time<S: Store, N: Nemesis>(
+        self,
+        store: S,
+        nemesis: &mut N,
+    ) -> Result<RunOutcome, String> {
+        let clock = Clock::start_real();
         let journal = Journal::new(self.sink, clock.clone(), &self.header).map_err(|why| why.to_string())?;
         let (journal, settings) = (Arc::new(journal), &self.settings);
         let ran = run(store, nemesis, settings, clock, journal, self.counts, self.stop).await;
@@ -195,8 +199,12 @@ impl Recording {
 }
 
 /// By which means a fault of links can be caused here, in words; none if by neither of these.
-pub(super) fn means_in_words(strike: &Strike, all: &[Means], capabilities: &Capabilities) -> Option<String> {
-    let can = all.iter().filter(|means| capabilities.can(**means, strike.fault).is_ok());
+pub(super) fn describe_link_means(
+    strike: &Strike,
+    all: &[Means],
+    capabilities: &Capabilities,
+) -> Option<String> {
+    let can = all.iter().filter(|means| capabilities.check_fault(**means, strike.fault).is_ok());
     let names: Vec<&str> = can.map(|means| means.name()).collect();
     (!names.is_empty()).then(|| names.join(" or "))
 }

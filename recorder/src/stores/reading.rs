@@ -21,10 +21,10 @@ pub(super) async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<V
         return Ok(line);
     }
     if line.len() as u64 == LINE_BYTES_MAX {
-        return Err(nonsense("a line longer than 64 KiB"));
+        return Err(protocol_error("a line longer than 64 KiB"));
     }
     if line.ends_with(b"\n") {
-        return Err(nonsense("a line that does not end with CR LF"));
+        return Err(protocol_error("a line that does not end with CR LF"));
     }
     Err(io::Error::from(io::ErrorKind::UnexpectedEof))
 }
@@ -37,7 +37,7 @@ pub(super) async fn read_bytes(stream: &mut BufReader<TcpStream>, length: u64) -
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
     if !bytes.ends_with(b"\r\n") {
-        return Err(nonsense("a text that does not end where its length says"));
+        return Err(protocol_error("a text that does not end where its length says"));
     }
     bytes.truncate(length as usize);
     Ok(bytes)
@@ -50,11 +50,11 @@ pub(super) fn expect_silence(stream: &BufReader<TcpStream>) -> io::Result<()> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     let waits = recv(stream.get_ref().as_raw_fd(), &mut byte, flags);
     if !stream.buffer().is_empty() || matches!(waits, Ok(1)) {
-        return Err(nonsense("bytes that nobody had asked for"));
+        return Err(protocol_error("bytes that nobody had asked for"));
     }
     Ok(())
 }
 
-pub(super) fn nonsense(why: &str) -> io::Error {
+pub(super) fn protocol_error(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }

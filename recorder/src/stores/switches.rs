@@ -47,26 +47,26 @@ impl Switches {
     }
 
     /// A switch that is a number.
-    pub fn number(&self, name: &str) -> Result<u64, String> {
+    pub fn get_number(&self, name: &str) -> Result<u64, String> {
         let value = self.get(name);
         value.parse().map_err(|_| format!("{name} is a number, not {value:?}"))
     }
 
     /// A switch that is a time, in ms.
-    pub fn millis(&self, name: &str) -> Result<u64, String> {
+    pub fn get_millis(&self, name: &str) -> Result<u64, String> {
         let time = workloads::parse_duration(self.get(name)).map_err(|why| format!("{name}: {why}"))?;
         Ok(time.as_millis() as u64)
     }
 
     /// A switch that is one of these.
-    pub fn one_of(&self, name: &str, all: &[&'static str]) -> Result<&'static str, String> {
+    pub fn get_one_of(&self, name: &str, all: &[&'static str]) -> Result<&'static str, String> {
         let value = self.get(name);
         let found = all.iter().find(|known| **known == value).copied();
         found.ok_or_else(|| format!("{name} is one of {}, not {value:?}", all.join(", ")))
     }
 
     /// What was set, for people.
-    pub fn shown(&self) -> String {
+    pub fn describe_set_switches(&self) -> String {
         self.set.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
     }
 }
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn what_is_not_set_is_as_it_is_unless_said() {
         let switches = Switches::parse(KNOWN, &["slow=30ms".to_owned()]).unwrap();
-        assert_eq!((switches.millis("slow"), switches.is_on("sticky")), (Ok(30), Ok(false)));
-        assert_eq!(switches.shown(), "slow=30ms");
+        assert_eq!((switches.get_millis("slow"), switches.is_on("sticky")), (Ok(30), Ok(false)));
+        assert_eq!(switches.describe_set_switches(), "slow=30ms");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::network::Means;
 use super::packets::{Firewall, probe_queue, probe_reset};
-use super::{Isolation, isolated};
+use super::{NetworkIsolation, run_isolated};
 use workloads::Fault;
 
 /// What this program may do here; where it may not, why.
@@ -21,13 +21,13 @@ pub struct Capabilities {
 impl Capabilities {
     /// Tries everything, on a thread of its own.
     pub fn probe() -> Self {
-        isolated(|isolation| async move { Self::here(&isolation) })
+        run_isolated(|isolation| async move { Self::probe_here(&isolation) })
     }
 
     /// Tries everything in the namespace of the calling thread, if that is its own. No rule is left.
-    pub fn here(isolation: &Isolation) -> Self {
+    pub fn probe_here(isolation: &NetworkIsolation) -> Self {
         match isolation {
-            Isolation::Own => {
+            NetworkIsolation::Own => {
                 let drops = Firewall::probe();
                 let (resets, queue) = match &drops {
                     Ok(()) => (probe_reset(), probe_queue()),
@@ -35,7 +35,7 @@ impl Capabilities {
                 };
                 Self { namespace: Ok(()), drops, resets, queue }
             }
-            Isolation::Shared(why) => {
+            NetworkIsolation::Shared(why) => {
                 let no = Err(format!("no network namespace of its own: {why}"));
                 Self { namespace: no.clone(), drops: no.clone(), resets: no.clone(), queue: no }
             }
@@ -43,23 +43,23 @@ impl Capabilities {
     }
 
     /// Whether a fault of links can be caused on this machine by these means; if not, why.
-    pub fn can(&self, means: Means, fault: Fault) -> Result<(), String> {
-        means.can(fault)?;
+    pub fn check_fault(&self, means: Means, fault: Fault) -> Result<(), String> {
+        means.check_fault(fault)?;
         match (means, fault) {
             (Means::Proxies, _) => Ok(()),
             (Means::Packets, Fault::Reset | Fault::Refuse) => self.resets.clone(),
-            (Means::Packets, fault) if fault.is_shape() => self.drops.clone(),
+            (Means::Packets, fault) if fault.divides_nodes() => self.drops.clone(),
             (Means::Packets, _) => self.queue.clone(),
         }
     }
 
     /// The means by which all of these faults can be caused on a network that can be made of either: packets if
     /// they will do. If neither will, why.
-    pub fn choose(&self, asked: Option<Means>, faults: &[Fault]) -> Result<Means, String> {
-        let of_links = || faults.iter().filter(|fault| fault.is_of_links());
+    pub fn choose_means(&self, asked: Option<Means>, faults: &[Fault]) -> Result<Means, String> {
+        let of_links = || faults.iter().filter(|fault| fault.strikes_links());
         let all = |means| {
             of_links().try_for_each(|fault| {
-                self.can(means, *fault).map_err(|why| format!("{fault} cannot be caused: {why}"))
+                self.check_fault(means, *fault).map_err(|why| format!("{fault} cannot be caused: {why}"))
             })
         };
         let packets = self.drops.clone().and_then(|()| all(Means::Packets));
@@ -90,15 +90,15 @@ mod tests {
         let none = Capabilities { namespace: no(), drops: no(), resets: no(), queue: no() };
         let no_queue = Capabilities { queue: no(), ..all.clone() };
         let (late, lossy, cut) = (faults(&["delay", "kill"]), faults(&["loss"]), faults(&["half-close"]));
-        assert_eq!(all.choose(None, &late), Ok(Means::Packets));
-        assert_eq!(all.choose(None, &cut), Ok(Means::Proxies));
-        assert_eq!(no_queue.choose(None, &late), Ok(Means::Proxies));
-        assert_eq!(no_queue.choose(None, &faults(&["partition"])), Ok(Means::Packets));
-        assert_eq!(none.choose(None, &[]), Ok(Means::Proxies));
-        assert_eq!(none.choose(Some(Means::Packets), &[]), Err("not allowed".to_owned()));
-        let why = none.choose(None, &lossy).unwrap_err();
+        assert_eq!(all.choose_means(None, &late), Ok(Means::Packets));
+        assert_eq!(all.choose_means(None, &cut), Ok(Means::Proxies));
+        assert_eq!(no_queue.choose_means(None, &late), Ok(Means::Proxies));
+        assert_eq!(no_queue.choose_means(None, &faults(&["partition"])), Ok(Means::Packets));
+        assert_eq!(none.choose_means(None, &[]), Ok(Means::Proxies));
+        assert_eq!(none.choose_means(Some(Means::Packets), &[]), Err("not allowed".to_owned()));
+        let why = none.choose_means(None, &lossy).unwrap_err();
         assert!(why.contains("not allowed") && why.contains("a proxy carries connections"), "{why}");
-        let why = all.choose(None, &[lossy, cut].concat()).unwrap_err();
+        let why = all.choose_means(None, &[lossy, cut].concat()).unwrap_err();
         assert!(why.contains("half-close") && why.contains("loss=0.2"), "{why}");
     }
 }

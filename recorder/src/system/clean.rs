@@ -26,13 +26,13 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(process) = name.to_str().and_then(process_of) else { continue };
+        let Some(process) = name.to_str().and_then(parse_folder_process) else { continue };
         let path = entry.path();
         if Path::new("/proc").join(process.to_string()).exists() {
             cleaned.in_use.push(path);
             continue;
         }
-        match remove(&path) {
+        match remove_folder(&path) {
             Ok(()) => cleaned.removed.push(path),
             Err(why) => cleaned.failed.push((path, why.to_string())),
         }
@@ -41,13 +41,13 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
 }
 
 /// Removes a run's folder. Whoever is noted in it as paused goes on.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    given::resume_noted(folder);
+pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
+    given::resume_noted_processes(folder);
     std::fs::remove_dir_all(folder)
 }
 
 /// The process that made a folder of this name, if it is one of ours.
-fn process_of(name: &str) -> Option<u32> {
+fn parse_folder_process(name: &str) -> Option<u32> {
     let (process, count) = name.strip_prefix(PREFIX)?.split_once('-')?;
     count.parse::<u32>().ok()?;
     process.parse().ok()
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn only_folders_of_dead_runs_are_removed() {
-        let own = super::super::Folder::create().unwrap();
+        let own = super::super::RunFolder::create().unwrap();
         let inside = |name: &str| {
             let path = own.path().join(name);
             std::fs::create_dir(&path).unwrap();

@@ -23,7 +23,7 @@ pub struct Disk(PathBuf);
 
 impl Disk {
     /// Gives this thread a mount namespace of its own. Once is enough; all disks are in it.
-    pub fn isolate() -> Result<(), String> {
+    pub fn isolate_mounts() -> Result<(), String> {
         let failed = |why: nix::Error| format!("no mount namespace of its own: {why}");
         unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
         // Or what is mounted here would show in the namespace that this one was copied from.
@@ -34,8 +34,8 @@ impl Disk {
     /// Whether disks are to be had here: tried in a thread that ends right away.
     pub fn probe() -> Result<(), String> {
         let probe = || {
-            Self::isolate()?;
-            let folder = super::Folder::create().map_err(|why| why.to_string())?;
+            Self::isolate_mounts()?;
+            let folder = super::RunFolder::create().map_err(|why| why.to_string())?;
             Self::mount(folder.path()).map(drop)
         };
         std::thread::spawn(probe).join().unwrap_or_else(|_| Err("a panic".to_owned()))
@@ -97,10 +97,10 @@ mod tests {
             }
             return;
         }
-        let folder = super::super::Folder::create().unwrap();
+        let folder = super::super::RunFolder::create().unwrap();
         let path = folder.path().to_owned();
         let thread = std::thread::spawn(move || {
-            Disk::isolate().unwrap();
+            Disk::isolate_mounts().unwrap();
             let disk = Disk::mount(&path).unwrap();
             let megabyte = vec![7; 1 << 20];
             std::fs::write(path.join("before"), &megabyte).unwrap();

@@ -11,9 +11,9 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that is removed, with all that is in it, when this is dropped.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct RunFolder(PathBuf);
 
-impl Folder {
+impl RunFolder {
     /// A new folder among the temporary files.
     pub fn create() -> io::Result<Self> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -28,9 +28,9 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for RunFolder {
     fn drop(&mut self) {
         // What cannot be removed now is found by `steadfast clean`.
-        let _ = super::clean::remove(&self.0);
+        let _ = super::clean::remove_folder(&self.0);
     }
 }

@@ -15,17 +15,17 @@ const PAUSED: &str = "paused";
 
 /// A process that is ours to break and not ours to keep.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Given {
+pub struct ForeignProcess {
     process: i32,
     /// When it started, in ticks since the machine did.
     started: u64,
     folder: PathBuf,
 }
 
-impl Given {
+impl ForeignProcess {
     /// The process of this number, if it is there and may be signalled. Notes go into the folder.
     pub fn new(process: i32, folder: &Path) -> Result<Self, String> {
-        let started = started(process).ok_or_else(|| format!("there is no process {process}"))?;
+        let started = process_start_time(process).ok_or_else(|| format!("there is no process {process}"))?;
         if process == std::process::id() as i32 || process <= 1 {
             return Err(format!("process {process} is not to be broken"));
         }
@@ -35,18 +35,18 @@ impl Given {
     }
 
     /// Its number.
-    pub fn process(&self) -> i32 {
+    pub fn process_id(&self) -> i32 {
         self.process
     }
 
     /// Whether it still runs.
-    pub fn runs(&self) -> bool {
-        is_same(self.process, self.started)
+    pub fn is_running(&self) -> bool {
+        is_same_process(self.process, self.started)
     }
 
     /// The state that the kernel has it in, while it runs.
-    pub fn state(&self) -> Option<char> {
-        self.runs().then(|| super::process::state_of(self.process as u32)).flatten()
+    pub fn kernel_state(&self) -> Option<char> {
+        self.is_running().then(|| super::process::read_process_state(self.process as u32)).flatten()
     }
 
     /// Makes it stand still. A note of that comes first.
@@ -57,21 +57,21 @@ impl Given {
             writeln!(file, "{} {}", self.process, self.started)
         };
         note().map_err(|why| format!("failed to note that process {} is paused: {why}", self.process))?;
-        self.signal(Signal::SIGSTOP)
+        self.send_signal(Signal::SIGSTOP)
     }
 
     /// Lets it go on.
     pub fn resume(&self) -> Result<(), String> {
-        self.signal(Signal::SIGCONT)
+        self.send_signal(Signal::SIGCONT)
     }
 
     /// Kills it at once.
     pub fn kill(&self) -> Result<(), String> {
-        self.signal(Signal::SIGKILL)
+        self.send_signal(Signal::SIGKILL)
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), String> {
-        if !self.runs() {
+    fn send_signal(&self, signal: Signal) -> Result<(), String> {
+        if !self.is_running() {
             return Err(format!("process {} has ended", self.process));
         }
         kill(Pid::from_raw(self.process), signal).map_err(|why| format!("process {}: {why}", self.process))
@@ -79,24 +79,24 @@ impl Given {
 }
 
 /// Lets every process go on that is noted in a run's folder and still is the one that was paused.
-pub(super) fn resume_noted(folder: &Path) {
+pub(super) fn resume_noted_processes(folder: &Path) {
     let notes = std::fs::read_to_string(folder.join(PAUSED)).unwrap_or_default();
     for note in notes.lines() {
         let Some((process, started)) = note.split_once(' ') else { continue };
         let (Ok(process), Ok(started)) = (process.parse::<i32>(), started.parse()) else { continue };
-        if is_same(process, started) {
+        if is_same_process(process, started) {
             // It fails only if it has just ended.
             let _ = kill(Pid::from_raw(process), Signal::SIGCONT);
         }
     }
 }
 
-fn is_same(process: i32, then: u64) -> bool {
-    started(process) == Some(then)
+fn is_same_process(process: i32, then: u64) -> bool {
+    process_start_time(process) == Some(then)
 }
 
 /// When a process started, unless it is gone or dead.
-fn started(process: i32) -> Option<u64> {
+fn process_start_time(process: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // After the name, in brackets: the state is field 3, the start field 22.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -106,7 +106,7 @@ fn started(process: i32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Folder;
+    use super::super::RunFolder;
     use super::*;
     use std::process::Command;
 
@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     fn what_was_paused_goes_on_when_the_folder_is_removed() {
-        let folder = Folder::create().unwrap();
+        let folder = RunFolder::create().unwrap();
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-        let given = Given::new(child.id() as i32, folder.path()).unwrap();
+        let given = ForeignProcess::new(child.id() as i32, folder.path()).unwrap();
         given.pause().unwrap();
         assert!(eventually(|| state(child.id()) == 'T'));
         given.resume().unwrap();
@@ -136,19 +136,19 @@ mod tests {
         assert!(eventually(|| state(child.id()) == 'S'));
         given.kill().unwrap();
         child.wait().unwrap();
-        assert!(!given.runs() && given.pause().is_err());
+        assert!(!given.is_running() && given.pause().is_err());
     }
 
     #[test]
     fn a_number_that_is_now_anothers_is_left_alone() {
-        let folder = Folder::create().unwrap();
+        let folder = RunFolder::create().unwrap();
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let process = child.id() as i32;
-        let earlier = Given { process, started: 1, folder: folder.path().to_owned() };
-        assert!(!earlier.runs() && earlier.kill().unwrap_err().contains("has ended"));
+        let earlier = ForeignProcess { process, started: 1, folder: folder.path().to_owned() };
+        assert!(!earlier.is_running() && earlier.kill().unwrap_err().contains("has ended"));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(Given::new(process, folder.path()).unwrap_err().contains("no process"));
-        assert!(Given::new(std::process::id() as i32, folder.path()).is_err());
+        assert!(ForeignProcess::new(process, folder.path()).unwrap_err().contains("no process"));
+        assert!(ForeignProcess::new(std::process::id() as i32, folder.path()).is_err());
     }
 }

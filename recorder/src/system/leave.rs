@@ -7,7 +7,7 @@
 //!
 //! There is no list of what was started, which would have to be right at any moment: the kernel has it.
 
-use super::clean::remove;
+use super::clean::remove_folder;
 use super::folder::PREFIX;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Kills all that this process started, and removes its folders. Another thread may still start something: that dies
 /// with the process, which is to end right after this.
-pub fn leave() {
+pub fn kill_descendants_and_clean() {
     let ours = std::process::id();
     let began = Instant::now();
     loop {
-        let left = descendants(ours);
+        let left = live_descendants(ours);
         if left.is_empty() || began.elapsed() > PATIENCE {
             break;
         }
@@ -36,16 +36,16 @@ pub fn leave() {
     let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)) {
         // What cannot be removed now is found by `steadfast clean`.
-        let _ = remove(&entry.path());
+        let _ = remove_folder(&entry.path());
     }
 }
 
 /// Processes that descend from this one and are not dead: a zombie is gone as soon as we are.
-fn descendants(ours: u32) -> Vec<i32> {
+fn live_descendants(ours: u32) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let parents: Vec<(i32, i32)> =
-        numbers.filter_map(|process| parent(process).map(|parent| (process, parent))).collect();
+        numbers.filter_map(|process| parent_of(process).map(|parent| (process, parent))).collect();
     let mut found = vec![ours as i32];
     let mut next = 0;
     while let Some(&process) = found.get(next) {
@@ -56,7 +56,7 @@ fn descendants(ours: u32) -> Vec<i32> {
 }
 
 /// The parent of a process, unless it is dead.
-fn parent(process: i32) -> Option<i32> {
+fn parent_of(process: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name, in brackets, may hold anything.
     let mut words = stat.rsplit_once(')')?.1.split_whitespace();
@@ -74,12 +74,12 @@ mod tests {
         let mut shell = Command::new("sh").args(["-c", "sleep 1000 & wait"]).spawn().unwrap();
         let ours = shell.id();
         let began = Instant::now();
-        while descendants(ours).is_empty() {
+        while live_descendants(ours).is_empty() {
             assert!(began.elapsed() < Duration::from_secs(10));
             std::thread::sleep(Duration::from_millis(5));
         }
-        let sleeper = descendants(ours)[0];
-        assert!(descendants(std::process::id()).contains(&sleeper));
+        let sleeper = live_descendants(ours)[0];
+        assert!(live_descendants(std::process::id()).contains(&sleeper));
         kill(Pid::from_raw(sleeper), Signal::SIGKILL).unwrap();
         shell.wait().unwrap();
     }

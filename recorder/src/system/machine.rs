@@ -10,16 +10,16 @@ use workloads::{Fault, Plan};
 
 /// What is needed on the machines of a run. Nothing by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Needs {
+pub struct MachineNeeds {
     /// A library in the servers, for their clocks and slow disks.
     pub preload: bool,
     /// Disks of their own, for full ones.
     pub disks: bool,
 }
 
-impl Needs {
+impl MachineNeeds {
     /// What the faults of a plan take.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of_plan(plan: &Plan) -> Self {
         let mut needs = Self::default();
         for episode in &plan.episodes {
             match episode.fault {
@@ -35,13 +35,13 @@ impl Needs {
 /// What the machines of a run have in common. Must stay on the thread that starts the servers.
 #[derive(Debug)]
 pub struct Machines {
-    needs: Needs,
+    needs: MachineNeeds,
     preload: Option<Preload>,
 }
 
 impl Machines {
     /// Prepares what is needed, in a folder.
-    pub fn prepare(needs: Needs, folder: &Path) -> Result<Self, String> {
+    pub fn prepare(needs: MachineNeeds, folder: &Path) -> Result<Self, String> {
         let preload = if needs.preload {
             let why = |why| format!("skew and slow-disk cannot be caused: {why}");
             Some(Preload::build(folder).map_err(why)?)
@@ -49,13 +49,13 @@ impl Machines {
             None
         };
         if needs.disks {
-            Disk::isolate().map_err(|why| format!("full-disk cannot be caused: {why}"))?;
+            Disk::isolate_mounts().map_err(|why| format!("full-disk cannot be caused: {why}"))?;
         }
         Ok(Self { needs, preload })
     }
 
     /// The machine of a server that keeps its files in this folder, which is empty so far.
-    pub fn machine(&self, home: &Path) -> Result<Machine, String> {
+    pub fn machine_for(&self, home: &Path) -> Result<Machine, String> {
         let disk = if self.needs.disks {
             let why = |why| format!("full-disk cannot be caused: {why}");
             Some(Disk::mount(home).map_err(why)?)
@@ -63,7 +63,8 @@ impl Machines {
             None
         };
         // Beside its folder, not in it: a full disk has no room for it.
-        let control = self.preload.as_ref().map(|preload| preload.control(home.with_extension("control")));
+        let control =
+            self.preload.as_ref().map(|preload| preload.create_control(home.with_extension("control")));
         Ok(Machine { control: control.transpose()?, disk, on: BTreeMap::new() })
     }
 }
@@ -79,7 +80,7 @@ pub struct Machine {
 
 impl Machine {
     /// Whether a fault is one of a machine.
-    pub fn has(fault: Fault) -> bool {
+    pub fn is_machine_fault(fault: Fault) -> bool {
         matches!(fault, Fault::Skew { .. } | Fault::SlowDisk { .. } | Fault::FullDisk)
     }
 
@@ -91,19 +92,19 @@ impl Machine {
     /// A fault begins.
     pub fn strike(&mut self, number: usize, fault: Fault) -> Result<(), String> {
         self.on.insert(number, fault);
-        self.settle(fault)
+        self.apply_active_faults(fault)
     }
 
     /// A fault is over; what others do goes on.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
         match self.on.remove(&number) {
-            Some(fault) => self.settle(fault),
+            Some(fault) => self.apply_active_faults(fault),
             None => Ok(()),
         }
     }
 
     /// Sets what a fault of this kind changes to what all that are on make of it.
-    fn settle(&self, fault: Fault) -> Result<(), String> {
+    fn apply_active_faults(&self, fault: Fault) -> Result<(), String> {
         let unprepared = || format!("{fault} was not prepared for");
         match fault {
             Fault::FullDisk => {

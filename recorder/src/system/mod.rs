@@ -31,15 +31,15 @@ mod sources;
 pub use capabilities::Capabilities;
 pub use clean::{Cleaned, clean};
 pub use disk::Disk;
-pub use folder::Folder;
-pub use given::Given;
-pub use leave::leave;
-pub use machine::{Machine, Machines, Needs};
-pub use namespace::{Isolation, connected, isolated, own_users};
-pub use network::{Means, Network};
+pub use folder::RunFolder;
+pub use given::ForeignProcess;
+pub use leave::kill_descendants_and_clean;
+pub use machine::{Machine, MachineNeeds, Machines};
+pub use namespace::{NetworkIsolation, enter_user_namespace, run_in_machine_network, run_isolated};
+pub use network::{FaultyNetwork, Means};
 pub use preload::{Control, Preload};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{
-    Carried, Direction, Flow, Gate, Link, LinkCounts, Messages, Proxy, RedisCommands, Uncounted,
+    Carried, Direction, Flow, Gate, LinkCounts, MessageCounter, Proxy, ProxyLink, RedisCommands, Uncounted,
 };
-pub(crate) use sources::set_sources;
+pub(crate) use sources::set_source_addresses;

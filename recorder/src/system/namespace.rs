@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Whether a network of our own is to be had.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Isolation {
+pub enum NetworkIsolation {
     /// The work runs in a network namespace that only it and its children are in.
     Own,
     /// It runs in the machine's network, because of this.
@@ -17,16 +17,16 @@ pub enum Isolation {
 ///
 /// All sockets that the work opens and all processes that it starts belong to that namespace. The runtime has
 /// one thread: the namespace is the thread's, not the process's.
-pub fn isolated<T, F>(work: impl FnOnce(Isolation) -> F + Send) -> T
+pub fn run_isolated<T, F>(work: impl FnOnce(NetworkIsolation) -> F + Send) -> T
 where
     T: Send,
     F: Future<Output = T>,
 {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let isolation = match enter() {
-                Ok(()) => Isolation::Own,
-                Err(why) => Isolation::Shared(why),
+            let isolation = match enter_network_namespace() {
+                Ok(()) => NetworkIsolation::Own,
+                Err(why) => NetworkIsolation::Shared(why),
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime with a timer and sockets").block_on(work(isolation))
@@ -36,7 +36,7 @@ where
 }
 
 /// Runs async work in the machine's own network, on a runtime with a thread for each core.
-pub fn connected<T>(work: impl Future<Output = T>) -> T {
+pub fn run_in_machine_network<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime with a timer and sockets").block_on(work)
 }
@@ -46,7 +46,7 @@ pub fn connected<T>(work: impl Future<Output = T>) -> T {
 ///
 /// For the whole process and for good, and only before it has a second thread: the kernel refuses it later. Where it
 /// is refused, everything is as before.
-pub fn own_users() -> Result<(), String> {
+pub fn enter_user_namespace() -> Result<(), String> {
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     if user.is_root() {
         return Ok(());
@@ -64,7 +64,7 @@ pub fn own_users() -> Result<(), String> {
     Ok(())
 }
 
-fn enter() -> Result<(), String> {
+fn enter_network_namespace() -> Result<(), String> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
         .map_err(|why| format!("no network namespace of its own: {why}"))?;
     // A new namespace has a loopback interface that is down.

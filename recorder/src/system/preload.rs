@@ -48,12 +48,12 @@ impl Preload {
 
     /// Whether it can be built here.
     pub fn probe() -> Result<(), String> {
-        let folder = super::Folder::create().map_err(|why| why.to_string())?;
+        let folder = super::RunFolder::create().map_err(|why| why.to_string())?;
         Self::build(folder.path()).map(drop)
     }
 
     /// What one server will be told, from a file of this name.
-    pub fn control(&self, path: PathBuf) -> Result<Control, String> {
+    pub fn create_control(&self, path: PathBuf) -> Result<Control, String> {
         let open = || -> std::io::Result<File> {
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
             file.set_len(CONTROL_BYTES)?;
@@ -76,16 +76,16 @@ impl Control {
 
     /// Sets how far the wall clock is off.
     pub fn set_clock_offset_ns(&self, offset_ns: i64) -> Result<(), String> {
-        self.set(CLOCK_OFFSET_AT, offset_ns)
+        self.write_value(CLOCK_OFFSET_AT, offset_ns)
     }
 
     /// Sets how many bytes a second the disk takes; none: as many as it can.
     pub fn set_disk_rate(&self, bytes_per_s: Option<u64>) -> Result<(), String> {
-        self.set(DISK_RATE_AT, bytes_per_s.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX)))
+        self.write_value(DISK_RATE_AT, bytes_per_s.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX)))
     }
 
     /// One aligned write of eight bytes to a page that is mapped: nobody sees half of it.
-    fn set(&self, at: u64, value: i64) -> Result<(), String> {
+    fn write_value(&self, at: u64, value: i64) -> Result<(), String> {
         self.file
             .write_all_at(&value.to_ne_bytes(), at)
             .map_err(|why| format!("{}: {why}", self.path.display()))
@@ -94,15 +94,15 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Folder;
+    use super::super::RunFolder;
     use super::*;
     use std::time::{Duration, Instant, SystemTime};
 
-    fn prepared() -> Option<(Folder, Control)> {
-        let folder = Folder::create().unwrap();
+    fn prepared() -> Option<(RunFolder, Control)> {
+        let folder = RunFolder::create().unwrap();
         match Preload::build(folder.path()) {
             Ok(library) => {
-                let control = library.control(folder.path().join("control")).unwrap();
+                let control = library.create_control(folder.path().join("control")).unwrap();
                 Some((folder, control))
             }
             Err(why) => {

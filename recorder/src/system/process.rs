@@ -30,7 +30,7 @@ pub struct Launch {
 
 impl Launch {
     /// The command, ready to run.
-    pub fn command(&self) -> Command {
+    pub fn build_command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -111,7 +111,7 @@ impl Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(|why| ServerError::System(format!("{}: {why}", self.log.display())))?;
         let errors = log.try_clone().map_err(|why| ServerError::System(why.to_string()))?;
-        let mut command = self.launch.command();
+        let mut command = self.launch.build_command();
         command.stdout(log).stderr(errors);
         // Not in our process group: a Ctrl-C is for us, and we stop what we started in our own order.
         command.process_group(0);
@@ -124,12 +124,12 @@ impl Server {
                 self.child = Some(child);
                 Ok(())
             }
-            Err(why) => Err(self.down(&format!("could not be started: {why}"))),
+            Err(why) => Err(self.failure_with_log(&format!("could not be started: {why}"))),
         }
     }
 
     /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
@@ -151,12 +151,12 @@ impl Server {
             return Ok(());
         }
         // It can have ended by itself.
-        let _ = self.signal(Signal::SIGTERM);
+        let _ = self.send_signal(Signal::SIGTERM);
         let began = Instant::now();
-        while self.runs() && began.elapsed() < patience {
+        while self.is_running() && began.elapsed() < patience {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let late = self.runs();
+        let late = self.is_running();
         self.kill();
         if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(()) }
     }
@@ -169,31 +169,31 @@ impl Server {
 
     /// Makes it stand still, with the processes that it started.
     pub fn pause(&self) -> Result<(), String> {
-        self.signal(Signal::SIGSTOP)?;
+        self.send_signal(Signal::SIGSTOP)?;
         self.signal_children(Signal::SIGSTOP)
     }
 
     /// Lets it go on.
     pub fn resume(&self) -> Result<(), String> {
         self.signal_children(Signal::SIGCONT)?;
-        self.signal(Signal::SIGCONT)
+        self.send_signal(Signal::SIGCONT)
     }
 
     /// The state that the kernel has it in (`S`, `T` …), while it runs.
-    pub fn state(&mut self) -> Option<char> {
-        if !self.runs() {
+    pub fn kernel_state(&mut self) -> Option<char> {
+        if !self.is_running() {
             return None;
         }
-        state_of(self.process()?)
+        read_process_state(self.process_id()?)
     }
 
     /// Its number among the processes, while it runs.
-    pub fn process(&self) -> Option<u32> {
+    pub fn process_id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
     /// An error of this server, with the end of its log.
-    pub fn down(&self, why: &str) -> ServerError {
+    pub fn failure_with_log(&self, why: &str) -> ServerError {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
@@ -205,22 +205,22 @@ impl Server {
     /// Signals its children: a server that gives each connection a process stands still only with them. A
     /// parent that stands still starts no more, so that the list is complete.
     fn signal_children(&self, signal: Signal) -> Result<(), String> {
-        let Some(parent) = self.process() else { return Err("it does not run".to_owned()) };
-        for child in children_of(parent) {
+        let Some(parent) = self.process_id() else { return Err("it does not run".to_owned()) };
+        for child in list_children(parent) {
             // One that has ended by now needs no signal.
             let _ = kill(Pid::from_raw(child), signal);
         }
         Ok(())
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), String> {
+    fn send_signal(&self, signal: Signal) -> Result<(), String> {
         let Some(child) = &self.child else { return Err("it does not run".to_owned()) };
         kill(Pid::from_raw(child.id() as i32), signal).map_err(|why| why.to_string())
     }
 }
 
 /// The state of a process, unless it is gone or dead.
-pub(super) fn state_of(process: u32) -> Option<char> {
+pub(super) fn read_process_state(process: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // After the name, which may contain anything.
     let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
@@ -228,7 +228,7 @@ pub(super) fn state_of(process: u32) -> Option<char> {
 }
 
 /// The processes that a process started, by what the kernel says of every process.
-fn children_of(parent: u32) -> Vec<i32> {
+fn list_children(parent: u32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_child = |number: &i32| {
@@ -250,8 +250,8 @@ impl Drop for Server {
 mod tests {
     use super::*;
 
-    fn folder() -> super::super::Folder {
-        super::super::Folder::create().unwrap()
+    fn folder() -> super::super::RunFolder {
+        super::super::RunFolder::create().unwrap()
     }
 
     fn state(server: &Server) -> char {
@@ -272,15 +272,15 @@ mod tests {
         let folder = folder();
         let sleep = find_program("sleep", "coreutils").unwrap();
         let mut server = Server::start(&sleep, vec!["1000".into()], folder.path().join("log")).unwrap();
-        assert!(server.runs());
+        assert!(server.is_running());
         server.pause().unwrap();
         assert!(eventually(|| state(&server) == 'T'));
         server.resume().unwrap();
         assert!(eventually(|| state(&server) == 'S'));
         server.kill();
-        assert!(!server.runs() && server.pause().is_err());
+        assert!(!server.is_running() && server.pause().is_err());
         server.start_again().unwrap();
-        assert!(server.runs());
+        assert!(server.is_running());
         let id = server.child.as_ref().unwrap().id();
         drop(server);
         assert!(!Path::new(&format!("/proc/{id}")).exists());
@@ -307,7 +307,7 @@ mod tests {
         assert!(eventually(|| log() == "\nfarewell\nhello\n"));
         let (mut server, _) = started("deaf", "");
         let why = server.stop(Duration::from_millis(50)).await.unwrap_err();
-        assert!(why.contains("did not end") && !server.runs(), "{why}");
+        assert!(why.contains("did not end") && !server.is_running(), "{why}");
     }
 
     #[test]
@@ -317,9 +317,9 @@ mod tests {
         assert!(missing.contains("apt-get install some-package"), "{missing}");
         let ls = find_program("ls", "coreutils").unwrap();
         let mut server = Server::start(&ls, vec!["/no/such/file".into()], folder.path().join("log")).unwrap();
-        while server.runs() {
+        while server.is_running() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        assert!(server.down("ended").to_string().contains("/no/such/file"));
+        assert!(server.failure_with_log("ended").to_string().contains("/no/such/file"));
     }
 }

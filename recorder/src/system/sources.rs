@@ -8,19 +8,19 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 
 /// Gives users the addresses that they connect from. Must be used on the thread whose namespace it is.
-pub(crate) fn set_sources(users: &[(u32, Ipv4Addr)]) -> Result<(), String> {
+pub(crate) fn set_source_addresses(users: &[(u32, Ipv4Addr)]) -> Result<(), String> {
     for (number, (user, address)) in users.iter().enumerate() {
         let (priority, table) = ((10 + number).to_string(), (100 + number).to_string());
         let (range, address) = (format!("{user}-{user}"), address.to_string());
-        ip(&["rule", "add", "pref", &priority, "uidrange", &range, "lookup", &table])?;
-        ip(&["route", "add", "local", "127.0.0.0/8", "dev", "lo", "src", &address, "table", &table])?;
+        run_ip(&["rule", "add", "pref", &priority, "uidrange", &range, "lookup", &table])?;
+        run_ip(&["route", "add", "local", "127.0.0.0/8", "dev", "lo", "src", &address, "table", &table])?;
     }
     // The rule for local addresses is the first that the kernel looks at: ours must come before it.
-    ip(&["rule", "add", "pref", "1000", "lookup", "local"])?;
-    ip(&["rule", "del", "pref", "0"])
+    run_ip(&["rule", "add", "pref", "1000", "lookup", "local"])?;
+    run_ip(&["rule", "del", "pref", "0"])
 }
 
-fn ip(arguments: &[&str]) -> Result<(), String> {
+fn run_ip(arguments: &[&str]) -> Result<(), String> {
     match Command::new("ip").args(arguments).output() {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {

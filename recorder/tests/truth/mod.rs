@@ -4,12 +4,12 @@
 pub(crate) mod sessions;
 
 use recorder::journal::MemorySink;
-use recorder::stores::embedded::{Options, simulate};
-use recorder::{Counts, Outcome, RunSettings, Stop};
+use recorder::stores::embedded::{EmbeddedOptions, simulate};
+use recorder::{RunCounts, RunOutcome, RunSettings, Stop};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Plan, Schedule, Settings};
+use workloads::{FaultSchedule, Plan, WorkloadSettings};
 
 /// An operation with the positions of its events.
 #[derive(Clone, Debug)]
@@ -86,8 +86,13 @@ pub(crate) fn operations(journal: &[u8]) -> Vec<Op> {
 }
 
 /// Settings for a short run with these faults.
-pub(crate) fn settings(workload: Settings, strikes: &[&str], nodes: usize, seconds: u64) -> RunSettings {
-    let schedule = Schedule {
+pub(crate) fn settings(
+    workload: WorkloadSettings,
+    strikes: &[&str],
+    nodes: usize,
+    seconds: u64,
+) -> RunSettings {
+    let schedule = FaultSchedule {
         strikes: strikes.iter().map(|text| text.parse().unwrap()).collect(),
         timing: "once".parse().unwrap(),
         length: Duration::from_secs(3),
@@ -95,7 +100,12 @@ pub(crate) fn settings(workload: Settings, strikes: &[&str], nodes: usize, secon
     planned(workload, &schedule, nodes, seconds)
 }
 
-pub(crate) fn planned(workload: Settings, schedule: &Schedule, nodes: usize, seconds: u64) -> RunSettings {
+pub(crate) fn planned(
+    workload: WorkloadSettings,
+    schedule: &FaultSchedule,
+    nodes: usize,
+    seconds: u64,
+) -> RunSettings {
     let duration = Duration::from_secs(seconds);
     let names: Vec<String> = (1..=nodes).map(|number| format!("n{number}")).collect();
     RunSettings {
@@ -114,11 +124,11 @@ pub(crate) fn planned(workload: Settings, schedule: &Schedule, nodes: usize, sec
 }
 
 /// Runs the embedded store; returns the journal as well.
-pub(crate) fn run(options: &Options, settings: &RunSettings) -> (Outcome, Vec<u8>) {
+pub(crate) fn run(options: &EmbeddedOptions, settings: &RunSettings) -> (RunOutcome, Vec<u8>) {
     let sink = MemorySink::default();
     let header = "{\"steadfast\":1}";
     let outcome =
-        simulate(options, settings, sink.clone(), header, Arc::new(Counts::default()), Stop::default());
+        simulate(options, settings, sink.clone(), header, Arc::new(RunCounts::default()), Stop::default());
     (outcome.unwrap(), sink.bytes())
 }
 

@@ -1,12 +1,12 @@
 //! Whether a run put its store to the test at all: a store that was never asked anything keeps every promise.
 
 use crate::args::RunPlan;
-use recorder::Outcome;
+use recorder::RunOutcome;
 use std::time::Duration;
 use workloads::format_duration;
 
 /// Why what was recorded says nothing of the store, or not what was asked for. Each is a sentence for the user.
-pub(super) fn shortcomings(plan: &RunPlan, outcome: &Outcome) -> Vec<String> {
+pub(super) fn shortcomings(plan: &RunPlan, outcome: &RunOutcome) -> Vec<String> {
     // Whoever ends a run has seen enough.
     if outcome.stopped {
         return Vec::new();
@@ -18,12 +18,12 @@ pub(super) fn shortcomings(plan: &RunPlan, outcome: &Outcome) -> Vec<String> {
 }
 
 /// No operation of the load succeeded.
-fn unanswered(outcome: &Outcome) -> Option<String> {
+fn unanswered(outcome: &RunOutcome) -> Option<String> {
     let load = outcome.load;
     if load.ok > 0 {
         return None;
     }
-    Some(match (&outcome.first_error, load.ended()) {
+    Some(match (&outcome.first_error, load.ended_count()) {
         (_, 0) => "the store was not tested: no operation was begun".to_owned(),
         (Some(why), count) => {
             format!(
@@ -35,7 +35,7 @@ fn unanswered(outcome: &Outcome) -> Option<String> {
 }
 
 /// This program was short of something, so that operations failed which the store never saw.
-fn shortage(outcome: &Outcome) -> Option<String> {
+fn shortage(outcome: &RunOutcome) -> Option<String> {
     let error = outcome.shortage.as_ref()?;
     Some(format!(
         "operations failed for want of something on this machine before they reached the store. The first was told: \
@@ -44,7 +44,7 @@ fn shortage(outcome: &Outcome) -> Option<String> {
 }
 
 /// Faults that struck nobody, or that the load did not outlast.
-fn faults_in_vain(plan: &RunPlan, outcome: &Outcome) -> Vec<String> {
+fn faults_in_vain(plan: &RunPlan, outcome: &RunOutcome) -> Vec<String> {
     let planned = &plan.settings.plan.episodes;
     let lasted = format_duration(outcome.load_lasted);
     let mut found = Vec::new();

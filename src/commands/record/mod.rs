@@ -12,12 +12,12 @@ use crate::report::rehearsal::rehearsal;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::backend::Recording;
-use recorder::system::own_users;
-use recorder::{Counts, Outcome, Stop, Unread};
+use recorder::system::enter_user_namespace;
+use recorder::{RunCounts, RunOutcome, Stop, Unread};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workloads::Kind;
+use workloads::WorkloadKind;
 
 /// How many names are tried for a history whose name was not typed.
 const NAMES_MAX: u32 = 1000;
@@ -50,7 +50,7 @@ pub(crate) fn export(plan: &RunPlan, file: &Path) -> Exit {
 
 /// What was recorded.
 pub(crate) struct Recorded {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RunOutcome,
     /// Where it is.
     pub(crate) file: PathBuf,
     /// Why it says nothing of the store, or not what was asked for. The user has been told.
@@ -71,13 +71,13 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
         return Ok(None);
     }
     announce(plan);
-    if plan.store.wants_own_users(&plan.choices) {
+    if plan.store.wants_user_namespace(&plan.choices) {
         // Before there is a second thread. If it may not, the network will not be its own either, and says why.
-        let _ = own_users();
+        let _ = enter_user_namespace();
     }
     let (sink, file) = create_journal(plan)?;
-    let (counts, stop) = (Arc::new(Counts::default()), Stop::default());
-    let undoing = stop.on_signals();
+    let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
+    let undoing = stop.request_on_signals();
     let live = Live::start(counts.clone(), plan.quiet);
     let recording = Recording {
         settings: plan.settings.clone(),
@@ -87,7 +87,7 @@ pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
         stop,
         remark: output::remark,
     };
-    let result = plan.store.record(&plan.choices, recording);
+    let result = plan.store.record_run(&plan.choices, recording);
     drop(live);
     // Everything is undone: from here on a signal need not wait for that.
     drop(undoing);
@@ -163,9 +163,9 @@ fn header(plan: &RunPlan) -> String {
     if let Some(name) = &plan.settings.workload.run {
         header["run"] = serde_json::json!(&**name);
     }
-    if plan.settings.workload.kind == Kind::Session {
+    if plan.settings.workload.kind == WorkloadKind::Session {
         header["time_to_live_ms"] = (plan.choices.time_to_live.as_millis() as u64).into();
-        header["renewed_by"] = serde_json::json!(plan.store.renewed_by(&plan.choices));
+        header["renewed_by"] = serde_json::json!(plan.store.renewing_operations(&plan.choices));
     }
     // The first field tells what the line is.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
@@ -181,7 +181,7 @@ fn start(plan: &RunPlan) -> &'static str {
 fn announce(plan: &RunPlan) {
     let (store, settings) = (plan.store.name(), &plan.settings);
     let (workload, seed) = (settings.workload.kind.name(), settings.workload.seed);
-    let setup = match plan.store.setup(&plan.choices) {
+    let setup = match plan.store.describe_setup(&plan.choices) {
         nothing if nothing.is_empty() => nothing,
         setup => format!(" ({setup})"),
     };
@@ -216,7 +216,7 @@ fn unread(unread: &Unread) -> String {
     format!("; {count} {objects} could not be read in the end{why}: {names}")
 }
 
-fn summarize(plan: &RunPlan, outcome: &Outcome, file: &Path) {
+fn summarize(plan: &RunPlan, outcome: &RunOutcome, file: &Path) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
     let mut text = format!(

@@ -5,8 +5,8 @@
 
 use crate::objectives::Held;
 use checker::measurements::{
-    ErrorKind, FaultMeasurements, Figure, Latency, Looks, Measured, Measurements, Metric, Quantiles,
-    RESOLUTION_NS, Replication, ReplicationBasis, Timeline, Values,
+    ErrorKind, FaultMeasurements, Figure, Latency, MeasuredFigure, Measurements, Metric, MetricValues,
+    ObservedReplication, Quantiles, RESOLUTION_NS, ReplicationBasis, ReplicationMeasurements, RunTimeline,
 };
 use histories::History;
 use serde_json::{Map, Value, json};
@@ -45,14 +45,14 @@ pub(crate) fn objectives(judged: &[Held]) -> Vec<Value> {
     judged.iter().map(one).collect()
 }
 
-fn figures(values: &Values) -> Map<String, Value> {
-    let named = |(metric, measured): (&Metric, Measured)| {
+fn figures(values: &MetricValues) -> Map<String, Value> {
+    let named = |(metric, measured): (&Metric, MeasuredFigure)| {
         (metric.name.to_owned(), measured.map_or(Value::Null, figure))
     };
     values.iter().map(named).collect()
 }
 
-fn missing(values: &Values) -> Map<String, Value> {
+fn missing(values: &MetricValues) -> Map<String, Value> {
     let missing = values.iter().filter_map(|(metric, measured)| Some((metric, measured.err()?)));
     missing.map(|(metric, why)| (metric.name.to_owned(), why.into())).collect()
 }
@@ -110,7 +110,7 @@ fn errors(kinds: &[ErrorKind]) -> Vec<Value> {
     kinds.iter().map(one).collect()
 }
 
-fn replication(found: &Replication) -> Value {
+fn replication(found: &ReplicationMeasurements) -> Value {
     let nodes = found.nodes.iter().map(|node| {
         json!({
             "node": node.node,
@@ -140,17 +140,17 @@ fn replication(found: &Replication) -> Value {
 }
 
 /// What replication looks like, in a word.
-pub(super) fn looks(looks: Looks) -> &'static str {
+pub(super) fn looks(looks: ObservedReplication) -> &'static str {
     match looks {
-        Looks::Asynchronous => "asynchronous",
-        Looks::Synchronous => "synchronous",
-        Looks::NoLagSeen => "no-lag-seen",
-        Looks::Unknown => "unknown",
+        ObservedReplication::Asynchronous => "asynchronous",
+        ObservedReplication::Synchronous => "synchronous",
+        ObservedReplication::NoLagSeen => "no-lag-seen",
+        ObservedReplication::Unknown => "unknown",
     }
 }
 
 /// What the word rests on.
-pub(super) fn rests_on(found: &Replication) -> String {
+pub(super) fn rests_on(found: &ReplicationMeasurements) -> String {
     let (reads, telling) = (found.reads, found.telling_reads);
     let millisecond = RESOLUTION_NS as f64 / 1e6;
     match found.basis {
@@ -174,8 +174,8 @@ pub(super) fn rests_on(found: &Replication) -> String {
     }
 }
 
-fn timeline(timeline: &Timeline) -> Value {
-    let column = |of: fn(&checker::measurements::Bucket) -> usize| -> Vec<usize> {
+fn timeline(timeline: &RunTimeline) -> Value {
+    let column = |of: fn(&checker::measurements::TimelineBucket) -> usize| -> Vec<usize> {
         timeline.buckets.iter().map(of).collect()
     };
     let took = |of: fn(&Quantiles) -> i64| -> Vec<Value> {
@@ -200,7 +200,7 @@ fn seconds(nanoseconds: i64) -> Value {
 
 /// A number, or the bounds of one.
 fn figure(figure: Figure) -> Value {
-    match figure.exact() {
+    match figure.exact_value() {
         Some(exact) => rounded(exact),
         None => json!({
             "least": rounded(figure.least),

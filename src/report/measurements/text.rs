@@ -5,7 +5,7 @@ use super::json::{looks, rests_on};
 use crate::objectives::{Held, shown, shown_figure};
 use crate::report::describe;
 use anstyle::{AnsiColor, Style};
-use checker::measurements::{FaultMeasurements, Figure, Measurements, NEVER_TOGETHER, Unit, metric};
+use checker::measurements::{FaultMeasurements, Figure, Measurements, NEVER_TOGETHER, Unit, find_metric};
 use std::io::{self, Write};
 
 /// Faults that have a line each; of more, the run's figures tell.
@@ -82,11 +82,12 @@ fn faults(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {
 /// What is told of a fault, by the names of [`COLUMNS`].
 pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
     let fault = &one.fault;
-    let value =
-        |name: &str| match metric(name).and_then(|metric| Some((metric.unit, one.values.get(metric)?))) {
-            Some((unit, Ok(figure))) => shown_figure(unit, figure),
-            _ => "?".to_owned(),
-        };
+    let value = |name: &str| match find_metric(name)
+        .and_then(|metric| Some((metric.unit, one.values.get(metric)?)))
+    {
+        Some((unit, Ok(figure))) => shown_figure(unit, figure),
+        _ => "?".to_owned(),
+    };
     let time = |nanoseconds: i64| shown(Unit::Seconds, nanoseconds as f64 / 1e9);
     let p99 = |latency: &checker::measurements::Latency| {
         latency.latency.map_or("?".to_owned(), |quantiles| time(quantiles.p99))
@@ -113,7 +114,7 @@ pub(in crate::report) fn row(one: &FaultMeasurements) -> Vec<String> {
 
 /// After how long replicas held the same again, with how exactly that is known.
 fn together(one: &FaultMeasurements) -> String {
-    let seen = metric("convergence_seconds").and_then(|metric| one.values.get(metric));
+    let seen = find_metric("convergence_seconds").and_then(|metric| one.values.get(metric));
     match (seen, figure(one, "convergence_uncertainty_seconds")) {
         (Some(Ok(seen)), Some(within)) => {
             format!("{} (-{})", shown_figure(Unit::Seconds, seen), shown(Unit::Seconds, within))
@@ -124,7 +125,10 @@ fn together(one: &FaultMeasurements) -> String {
 }
 
 fn figure(one: &FaultMeasurements, name: &str) -> Option<f64> {
-    metric(name).and_then(|metric| one.values.get(metric)).and_then(Result::ok).and_then(Figure::exact)
+    find_metric(name)
+        .and_then(|metric| one.values.get(metric))
+        .and_then(Result::ok)
+        .and_then(Figure::exact_value)
 }
 
 fn all(found: &Measurements, out: &mut dyn Write) -> io::Result<()> {

@@ -308,7 +308,7 @@ fn orders(findings: &Findings<'_>, core: &Core, html: &mut Html) {
     let history = findings.history;
     let question = findings.question.about_objects(history);
     let Some(ends) = verifier::dead_ends(history, &question, core, DEAD_ENDS_MAX) else { return };
-    let name = |id: &OpId| format!("{} ({})", describe::words(history, *id), history.index(*id));
+    let name = |id: &OpId| format!("{} ({})", describe::words(history, *id), history.operation_index(*id));
     // A single operation that is refused at once says nothing that the sentence does not.
     let ends: Vec<_> =
         ends.into_iter().filter(|end| !end.refused.is_empty() && !end.order.is_empty()).collect();
@@ -347,7 +347,7 @@ fn table(history: &History, operations: &[OpId], html: &mut Html) {
     rows.extend(operations.iter().map(|&id| {
         let mut row = text::row(history, id);
         if history.function(id) == Function::TXN {
-            row[text::DID] = transactions::explain::transaction(history, id);
+            row[text::DID] = transactions::explain::describe_transaction(history, id);
         }
         row
     }));
@@ -358,7 +358,7 @@ fn table(history: &History, operations: &[OpId], html: &mut Html) {
     rows[0].iter().for_each(|name| html.leaf("th", &[], name));
     html.close("tr");
     for (row, &id) in rows[1..].iter().zip(operations) {
-        html.open("tr", &[("data-op", &history.index(id))]);
+        html.open("tr", &[("data-op", &history.operation_index(id))]);
         for (cell, name) in row.iter().zip(&rows[0]) {
             let class = match name.as_str() {
                 "op" => "number",

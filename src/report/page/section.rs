@@ -127,8 +127,8 @@ pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
         html.leaf("p", &[], format!("And {more} like these: steadfast check --format json lists them."));
     }
     if findings.question.model.has_transactions() {
-        let (not, also_not) = findings.report.ruled_out();
-        isolation(&not, &also_not, &findings.report.strongest_holding(), html);
+        let (not, also_not) = findings.report.ruled_out_levels();
+        isolation(&not, &also_not, &findings.report.strongest_holding_levels(), html);
     }
     let marks = shown.iter().zip(anchors).filter_map(|(one, anchor)| mark(findings.history, one, anchor));
     if let Some(measured) = findings.measured {

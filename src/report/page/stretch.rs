@@ -120,7 +120,7 @@ fn laid_out(history: &History, near: &Near, telling: &[OpId], episodes: &[Episod
 /// What is written on a bar. A transaction's operations do not fit: it has the name that the text gives it.
 fn text(history: &History, id: OpId, names: &BTreeMap<OpId, String>) -> String {
     if history.function(id) == Function::TXN {
-        return names.get(&id).cloned().unwrap_or_else(|| history.index(id).to_string());
+        return names.get(&id).cloned().unwrap_or_else(|| history.operation_index(id).to_string());
     }
     let unread = history.outcome(id) != Outcome::Ok && describe::answers(history.function(id));
     let text = match history.function(id) {

@@ -103,7 +103,7 @@ fn drawn(history: &History, bar: &Bar, html: &mut Html) {
     };
     let role = if bar.tells { "tells" } else { "context" };
     let y = TOP + bar.row as f64 * ROW + (ROW - BAR) / 2.0;
-    let index = history.index(bar.id);
+    let index = history.operation_index(bar.id);
     html.open(
         "g",
         &[
@@ -126,9 +126,12 @@ fn drawn(history: &History, bar: &Bar, html: &mut Html) {
 /// All that is known of an operation, in a line.
 fn details(history: &History, id: OpId) -> String {
     let op = history.operation(id);
-    let mut parts =
-        vec![format!("operation {}: {}", history.index(id), super::clipped(&describe::words(history, id)))];
-    let process = format!("process {}", history.process_name(op.process));
+    let mut parts = vec![format!(
+        "operation {}: {}",
+        history.operation_index(id),
+        super::clipped(&describe::words(history, id))
+    )];
+    let process = format!("process {}", history.process_number(op.process));
     let session = describe::short(history.session_text(op.session));
     parts.push(if session == process { process } else { format!("session {session} ({process})") });
     parts.extend(describe::field(history, id, "node").map(|node| format!("node {}", describe::short(&node))));

@@ -12,9 +12,9 @@ mod plan;
 mod random;
 mod simulate;
 
-pub use plan::{Plan, Shape};
+pub use plan::{Shape, SimulationPlan};
 pub use random::Random;
-pub use simulate::simulate;
+pub use simulate::simulate_history;
 
 /// What a simulated database promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +72,7 @@ impl Defect {
     ];
 
     /// The strongest level that is kept by every other rule, so that the defect alone is to blame.
-    pub fn breaks(self) -> Isolation {
+    pub fn broken_level(self) -> Isolation {
         match self {
             Defect::StaleRead => Isolation::StrictSerializable,
             Defect::WriteSkew => Isolation::Serializable,

@@ -16,7 +16,7 @@ pub enum Shape {
 
 /// A run of a simulated database.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct SimulationPlan {
     /// Where all choices come from.
     pub seed: u64,
     /// How many transactions are invoked.
@@ -41,48 +41,48 @@ pub struct Plan {
 
 /// One operation of a transaction: on which key, and what it writes; nothing is a read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct PlannedStep {
     pub key: usize,
     pub write: Option<u32>,
 }
 
 /// Draws transactions.
-pub(crate) struct Generator {
-    plan: Plan,
+pub(crate) struct TransactionGenerator {
+    plan: SimulationPlan,
     /// Of each key in use: its number, how many writes it had, how many it takes.
     active: Vec<(usize, u32, u32)>,
     fresh: usize,
 }
 
-impl Generator {
-    pub(crate) fn new(plan: Plan, random: &mut Random) -> Self {
-        let active = (0..plan.keys).map(|key| (key, 0, limit(plan, random))).collect();
+impl TransactionGenerator {
+    pub(crate) fn new(plan: SimulationPlan, random: &mut Random) -> Self {
+        let active = (0..plan.keys).map(|key| (key, 0, draw_write_limit(plan, random))).collect();
         Self { plan, active, fresh: plan.keys }
     }
 
-    pub(crate) fn transaction(&mut self, random: &mut Random) -> Vec<Step> {
-        let length = 1 + random.below(self.plan.length_max);
-        (0..length).map(|_| self.step(random)).collect()
+    pub(crate) fn draw_transaction(&mut self, random: &mut Random) -> Vec<PlannedStep> {
+        let length = 1 + random.draw_below(self.plan.length_max);
+        (0..length).map(|_| self.draw_step(random)).collect()
     }
 
-    fn step(&mut self, random: &mut Random) -> Step {
+    fn draw_step(&mut self, random: &mut Random) -> PlannedStep {
         // Twice as likely each: the position of the highest bit of a number below 2^keys.
         let bits = self.plan.keys.min(30);
-        let place = (random.below((1 << bits) - 1) + 1).ilog2() as usize;
-        if random.chance(50) {
-            return Step { key: self.active[place].0, write: None };
+        let place = (random.draw_below((1 << bits) - 1) + 1).ilog2() as usize;
+        if random.draw_chance(50) {
+            return PlannedStep { key: self.active[place].0, write: None };
         }
         let (key, writes, limit_of_key) = self.active[place];
         if writes < limit_of_key {
             self.active[place].1 += 1;
-            return Step { key, write: Some(writes + 1) };
+            return PlannedStep { key, write: Some(writes + 1) };
         }
-        self.active[place] = (self.fresh, 1, limit(self.plan, random));
+        self.active[place] = (self.fresh, 1, draw_write_limit(self.plan, random));
         self.fresh += 1;
-        Step { key: self.fresh - 1, write: Some(1) }
+        PlannedStep { key: self.fresh - 1, write: Some(1) }
     }
 }
 
-fn limit(plan: Plan, random: &mut Random) -> u32 {
-    1 + random.below(plan.writes_per_key) as u32
+fn draw_write_limit(plan: SimulationPlan, random: &mut Random) -> u32 {
+    1 + random.draw_below(plan.writes_per_key) as u32
 }

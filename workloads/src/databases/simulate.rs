@@ -1,81 +1,90 @@
 //! The databases themselves: one loop that invokes, begins, commits and completes, as chance has it.
 
-use super::plan::{Generator, Step};
-use super::{Defect, Isolation, Plan, Random, Shape};
+use super::plan::{PlannedStep, TransactionGenerator};
+use super::{Defect, Isolation, Random, Shape, SimulationPlan};
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
 };
 
 /// A write that was committed: by which site, as its how many-th commit.
 #[derive(Clone, Copy)]
-struct Written {
+struct CommittedWrite {
     site: usize,
     commit: u32,
     value: u32,
 }
 
 /// What is visible: so many commits of each site.
-type Snapshot = [u32; 2];
+type VisibleCommits = [u32; 2];
 
 /// How far a transaction has come.
-enum Phase {
+enum TransactionPhase {
     Invoked,
-    Began(Snapshot),
+    Began(VisibleCommits),
     Done { committed: bool, reads: Vec<Vec<u32>> },
 }
 
-struct Running {
-    steps: Vec<Step>,
-    phase: Phase,
+struct RunningTransaction {
+    steps: Vec<PlannedStep>,
+    phase: TransactionPhase,
     /// What was visible when it was invoked.
-    invoked_at: Snapshot,
+    invoked_at: VisibleCommits,
 }
 
-struct Database {
-    plan: Plan,
+struct SimulatedDatabase {
+    plan: SimulationPlan,
     random: Random,
-    keys: Vec<Vec<Written>>,
+    keys: Vec<Vec<CommittedWrite>>,
     /// How many commits there are of each site, and how many of them each site sees.
-    commits: Snapshot,
-    seen: [Snapshot; 2],
+    commits: VisibleCommits,
+    seen: [VisibleCommits; 2],
     /// A write of a transaction that aborted, or of one that is not done, which can be read for a while.
     ghost: Option<(usize, u32)>,
 }
 
 /// The history that the clients of a simulated database record.
-pub fn simulate(plan: &Plan) -> History {
+pub fn simulate_history(plan: &SimulationPlan) -> History {
     let mut random = Random::new(plan.seed);
-    let mut generator = Generator::new(*plan, &mut random);
+    let mut generator = TransactionGenerator::new(*plan, &mut random);
     let mut recorder =
-        Recorder { builder: HistoryBuilder::new(), shape: plan.shape, processes: plan.clients };
+        HistoryRecorder { builder: HistoryBuilder::new(), shape: plan.shape, processes: plan.clients };
     let mut processes: Vec<usize> = (0..plan.clients).collect();
-    let mut database =
-        Database { plan: *plan, random, keys: Vec::new(), commits: [0; 2], seen: [[0; 2]; 2], ghost: None };
-    let mut clients: Vec<Option<Running>> = (0..plan.clients).map(|_| None).collect();
+    let mut database = SimulatedDatabase {
+        plan: *plan,
+        random,
+        keys: Vec::new(),
+        commits: [0; 2],
+        seen: [[0; 2]; 2],
+        ghost: None,
+    };
+    let mut clients: Vec<Option<RunningTransaction>> = (0..plan.clients).map(|_| None).collect();
     let mut left = plan.transactions;
     while left > 0 || clients.iter().any(Option::is_some) {
-        let client = database.random.below(plan.clients);
+        let client = database.random.draw_below(plan.clients);
         let Some(mut running) = clients[client].take() else {
             if left > 0 {
                 left -= 1;
-                let steps = generator.transaction(&mut database.random);
-                recorder.invoke(processes[client], client, &steps);
-                let invoked_at = database.visible(client);
-                clients[client] = Some(Running { steps, phase: Phase::Invoked, invoked_at });
+                let steps = generator.draw_transaction(&mut database.random);
+                recorder.record_invocation(processes[client], client, &steps);
+                let invoked_at = database.visible_commits(client);
+                clients[client] =
+                    Some(RunningTransaction { steps, phase: TransactionPhase::Invoked, invoked_at });
             }
             continue;
         };
         running.phase = match running.phase {
-            Phase::Invoked => Phase::Began(database.visible(client)),
-            Phase::Began(snapshot) => database.finish(client, &running.steps, snapshot, running.invoked_at),
-            Phase::Done { committed, reads } => {
-                let lost = database.random.chance(plan.indeterminate_percent);
+            TransactionPhase::Invoked => TransactionPhase::Began(database.visible_commits(client)),
+            TransactionPhase::Began(snapshot) => {
+                database.finish_transaction(client, &running.steps, snapshot, running.invoked_at)
+            }
+            TransactionPhase::Done { committed, reads } => {
+                let lost = database.random.draw_chance(plan.indeterminate_percent);
                 let outcome = match (lost, committed) {
                     (true, _) => Outcome::Info,
                     (false, true) => Outcome::Ok,
                     (false, false) => Outcome::Fail,
                 };
-                recorder.complete(processes[client], &running.steps, &reads, outcome);
+                recorder.record_completion(processes[client], &running.steps, &reads, outcome);
                 if lost {
                     processes[client] = recorder.processes;
                     recorder.processes += 1;
@@ -88,8 +97,8 @@ pub fn simulate(plan: &Plan) -> History {
     recorder.builder.finish()
 }
 
-impl Database {
-    fn site(&self, client: usize) -> usize {
+impl SimulatedDatabase {
+    fn site_of_client(&self, client: usize) -> usize {
         match self.plan.isolation {
             Isolation::ParallelSnapshotIsolation => client % 2,
             _ => 0,
@@ -97,56 +106,71 @@ impl Database {
     }
 
     /// What a client's site sees now. It hears of the other site's commits now and then, in order.
-    fn visible(&mut self, client: usize) -> Snapshot {
-        let site = self.site(client);
+    fn visible_commits(&mut self, client: usize) -> VisibleCommits {
+        let site = self.site_of_client(client);
         let other = 1 - site;
         self.seen[site][site] = self.commits[site];
-        if self.random.chance(30) {
+        if self.random.draw_chance(30) {
             self.seen[site][other] = self.commits[other];
         }
         self.seen[site]
     }
 
-    fn defect(&mut self, defect: Defect) -> bool {
-        self.plan.defect == Some(defect) && self.random.chance(20)
+    fn defect_occurs(&mut self, defect: Defect) -> bool {
+        self.plan.defect == Some(defect) && self.random.draw_chance(20)
     }
 
-    fn finish(&mut self, client: usize, steps: &[Step], began: Snapshot, invoked: Snapshot) -> Phase {
-        let now = self.visible(client);
+    fn finish_transaction(
+        &mut self,
+        client: usize,
+        steps: &[PlannedStep],
+        began: VisibleCommits,
+        invoked: VisibleCommits,
+    ) -> TransactionPhase {
+        let now = self.visible_commits(client);
         let read_only = steps.iter().all(|step| step.write.is_none());
-        let stale = read_only && self.defect(Defect::StaleRead);
-        let lagging = read_only && self.random.chance(30);
-        let skewed = self.defect(Defect::WriteSkew);
+        let stale = read_only && self.defect_occurs(Defect::StaleRead);
+        let lagging = read_only && self.random.draw_chance(30);
+        let skewed = self.defect_occurs(Defect::WriteSkew);
         let snapshot = match self.plan.isolation {
-            Isolation::StrictSerializable if stale => older(invoked),
-            Isolation::Serializable if lagging => older(invoked),
+            Isolation::StrictSerializable if stale => older_commits(invoked),
+            Isolation::Serializable if lagging => older_commits(invoked),
             Isolation::Serializable if skewed => began,
             Isolation::StrictSerializable | Isolation::Serializable | Isolation::ReadCommitted => now,
             Isolation::SnapshotIsolation | Isolation::ParallelSnapshotIsolation => began,
         };
         let conflict =
-            steps.iter().any(|step| step.write.is_some() && self.written_since(step.key, snapshot));
-        if conflict && !(self.defect(Defect::LostUpdate)) && self.plan.isolation != Isolation::ReadCommitted {
+            steps.iter().any(|step| step.write.is_some() && self.is_written_since(step.key, snapshot));
+        if conflict
+            && !(self.defect_occurs(Defect::LostUpdate))
+            && self.plan.isolation != Isolation::ReadCommitted
+        {
             self.expose_aborted(steps);
-            return Phase::Done { committed: false, reads: Vec::new() };
+            return TransactionPhase::Done { committed: false, reads: Vec::new() };
         }
-        let reads = self.reads(steps, snapshot, began, now);
-        if self.random.chance(2) {
+        let reads = self.read_results(steps, snapshot, began, now);
+        if self.random.draw_chance(2) {
             self.expose_aborted(steps);
-            return Phase::Done { committed: false, reads: Vec::new() };
+            return TransactionPhase::Done { committed: false, reads: Vec::new() };
         }
-        self.commit(client, steps);
-        Phase::Done { committed: true, reads }
+        self.commit_writes(client, steps);
+        TransactionPhase::Done { committed: true, reads }
     }
 
-    fn written_since(&self, key: usize, snapshot: Snapshot) -> bool {
+    fn is_written_since(&self, key: usize, snapshot: VisibleCommits) -> bool {
         let last = self.keys.get(key).and_then(|written| written.last());
         last.is_some_and(|last| last.commit > snapshot[last.site])
     }
 
     /// What each read returns: the snapshot, or at read committed anything between beginning and now, and the
     /// transaction's own writes on top.
-    fn reads(&mut self, steps: &[Step], snapshot: Snapshot, began: Snapshot, now: Snapshot) -> Vec<Vec<u32>> {
+    fn read_results(
+        &mut self,
+        steps: &[PlannedStep],
+        snapshot: VisibleCommits,
+        began: VisibleCommits,
+        now: VisibleCommits,
+    ) -> Vec<Vec<u32>> {
         let mut reads = Vec::new();
         for (at, step) in steps.iter().enumerate() {
             if step.write.is_some() {
@@ -156,14 +180,14 @@ impl Database {
             let own: Vec<u32> =
                 steps[..at].iter().filter(|own| own.key == step.key).filter_map(|own| own.write).collect();
             // Once it has written a key it holds that key's lock, and sees the newest.
-            let early = own.is_empty() && self.random.chance(50);
-            let fractured = own.is_empty() && self.defect(Defect::FracturedRead);
+            let early = own.is_empty() && self.random.draw_chance(50);
+            let fractured = own.is_empty() && self.defect_occurs(Defect::FracturedRead);
             let from = match self.plan.isolation {
                 Isolation::ReadCommitted if early => began,
                 Isolation::SnapshotIsolation if fractured => now,
                 _ => snapshot,
             };
-            let mut state = self.state(step.key, from);
+            let mut state = self.state_of_key(step.key, from);
             if let Some((key, value)) = self.ghost.filter(|&(key, _)| key == step.key && own.is_empty()) {
                 debug_assert!(key == step.key);
                 state.push(value);
@@ -175,15 +199,15 @@ impl Database {
         reads
     }
 
-    fn state(&self, key: usize, snapshot: Snapshot) -> Vec<u32> {
+    fn state_of_key(&self, key: usize, snapshot: VisibleCommits) -> Vec<u32> {
         let Some(written) = self.keys.get(key) else { return Vec::new() };
         let seen = written.partition_point(|each| each.commit <= snapshot[each.site]);
         let first = if self.plan.shape == Shape::Registers { seen.saturating_sub(1) } else { 0 };
         written[first..seen].iter().map(|each| each.value).collect()
     }
 
-    fn commit(&mut self, client: usize, steps: &[Step]) {
-        let site = self.site(client);
+    fn commit_writes(&mut self, client: usize, steps: &[PlannedStep]) {
+        let site = self.site_of_client(client);
         let writes: Vec<(usize, u32)> =
             steps.iter().filter_map(|step| Some((step.key, step.write?))).collect();
         if writes.is_empty() {
@@ -195,7 +219,7 @@ impl Database {
             if self.keys.len() <= key {
                 self.keys.resize(key + 1, Vec::new());
             }
-            self.keys[key].push(Written { site, commit: self.commits[site], value });
+            self.keys[key].push(CommittedWrite { site, commit: self.commits[site], value });
         }
         if self.ghost.is_some_and(|(ghost, _)| writes.iter().any(|&(key, _)| key == ghost)) {
             self.ghost = None;
@@ -204,7 +228,7 @@ impl Database {
     }
 
     /// Leaves a write of a transaction that aborts where it can be read.
-    fn expose_aborted(&mut self, steps: &[Step]) {
+    fn expose_aborted(&mut self, steps: &[PlannedStep]) {
         let write = steps.iter().find_map(|step| Some((step.key, step.write?)));
         if self.plan.defect == Some(Defect::DirtyRead) {
             self.ghost = write.or(self.ghost);
@@ -224,19 +248,19 @@ impl Database {
     }
 }
 
-fn older(snapshot: Snapshot) -> Snapshot {
+fn older_commits(snapshot: VisibleCommits) -> VisibleCommits {
     [snapshot[0] / 2 + snapshot[0] / 4, snapshot[1]]
 }
 
 /// Writes down what clients do and see.
-struct Recorder {
+struct HistoryRecorder {
     builder: HistoryBuilder,
     shape: Shape,
     processes: usize,
 }
 
-impl Recorder {
-    fn invoke(&mut self, process: usize, client: usize, steps: &[Step]) {
+impl HistoryRecorder {
+    fn record_invocation(&mut self, process: usize, client: usize, steps: &[PlannedStep]) {
         let session = Some(self.builder.history().sessions.intern(&client.to_string()));
         self.with_micros(steps, &[], |builder, payload| {
             let (process, function, key) = (process as i64, Function::TXN, KeyId::NONE);
@@ -244,7 +268,13 @@ impl Recorder {
         });
     }
 
-    fn complete(&mut self, process: usize, steps: &[Step], reads: &[Vec<u32>], outcome: Outcome) {
+    fn record_completion(
+        &mut self,
+        process: usize,
+        steps: &[PlannedStep],
+        reads: &[Vec<u32>],
+        outcome: Outcome,
+    ) {
         self.with_micros(steps, reads, |builder, payload| {
             let process = process as i64;
             let completion = Completion { process, outcome, function: None, key: None, payload };
@@ -254,7 +284,7 @@ impl Recorder {
 
     fn with_micros(
         &mut self,
-        steps: &[Step],
+        steps: &[PlannedStep],
         reads: &[Vec<u32>],
         run: impl FnOnce(&mut HistoryBuilder, Payload<'_>),
     ) {

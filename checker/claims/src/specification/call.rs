@@ -9,7 +9,7 @@ pub struct Call {
     /// What it does.
     pub function: Function,
     /// With what.
-    pub input: Input,
+    pub input: CallInput,
     /// What came back; nobody knows if it did not complete.
     pub output: Option<ValueId>,
     /// Whether the object is known to have refused it: a failed compare-and-set that counts as an observation.
@@ -18,7 +18,7 @@ pub struct Call {
 
 /// What a call was given.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Input {
+pub enum CallInput {
     /// One value; `null` where there is none.
     Value(ValueId),
     /// What a compare-and-set expects, and what it puts in its place.
@@ -42,8 +42,8 @@ impl Call {
     /// The value it was given; `null` for anything but one value.
     pub fn value(&self) -> ValueId {
         match self.input {
-            Input::Value(value) => value,
-            Input::Pair(..) | Input::Micros(_) => ValueId::NULL,
+            CallInput::Value(value) => value,
+            CallInput::Pair(..) | CallInput::Micros(_) => ValueId::NULL,
         }
     }
 
@@ -54,20 +54,20 @@ impl Call {
 }
 
 /// The values of a history, and those found inside its lists.
-pub struct Values<'a> {
+pub struct CallValues<'a> {
     history: &'a History,
     inside: Interner<ValueId>,
     lists: FxHashMap<ValueId, Vec<ValueId>>,
 }
 
-impl<'a> Values<'a> {
+impl<'a> CallValues<'a> {
     /// The values of a history.
     pub fn new(history: &'a History) -> Self {
         Self { history, inside: Interner::default(), lists: FxHashMap::default() }
     }
 
     /// A value as JSON.
-    pub fn text(&self, value: ValueId) -> &str {
+    pub fn text_of_value(&self, value: ValueId) -> &str {
         let own = self.history.values.len();
         match value.index().checked_sub(own) {
             None => self.history.values.text(value),
@@ -76,37 +76,37 @@ impl<'a> Values<'a> {
     }
 
     /// The string that a value is; of any other value its JSON, of `null` the empty string.
-    pub fn string(&self, value: ValueId) -> String {
-        match self.text(value) {
+    pub fn decode_string(&self, value: ValueId) -> String {
+        match self.text_of_value(value) {
             "null" => String::new(),
             text => serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned()),
         }
     }
 
     /// The integer that a value is.
-    pub fn integer(&self, value: ValueId) -> Option<i64> {
-        self.text(value).parse().ok()
+    pub fn parse_integer(&self, value: ValueId) -> Option<i64> {
+        self.text_of_value(value).parse().ok()
     }
 
     /// An operation as a call. A failed operation is a call that was refused.
-    pub fn call(&mut self, id: OpId) -> Call {
+    pub fn call_of_operation(&mut self, id: OpId) -> Call {
         let operation = self.history.operation(id);
         let input = match operation.argument {
-            Argument::Value(value) => Input::Value(value),
-            Argument::Pair(old, new) => Input::Pair(old, new),
-            Argument::Micros(range) => Input::Micros(self.micros(range)),
+            Argument::Value(value) => CallInput::Value(value),
+            Argument::Pair(old, new) => CallInput::Pair(old, new),
+            Argument::Micros(range) => CallInput::Micros(self.micro_calls(range)),
         };
         let output = match operation.outcome {
             Outcome::Ok => Some(operation.result),
             Outcome::Fail | Outcome::Info => None,
         };
         if operation.function == Function::READ {
-            self.open_list(operation.result);
+            self.decode_list(operation.result);
         }
         Call { function: operation.function, input, output, refused: operation.outcome == Outcome::Fail }
     }
 
-    fn micros(&self, range: std::ops::Range<usize>) -> Vec<MicroCall> {
+    fn micro_calls(&self, range: std::ops::Range<usize>) -> Vec<MicroCall> {
         let micros = self.history.micros()[range].iter();
         let call = |micro: &histories::Micro| {
             let write = matches!(micro.kind, MicroKind::Write | MicroKind::Append);
@@ -117,11 +117,11 @@ impl<'a> Values<'a> {
     }
 
     /// The elements of a value that is a list and that some operation read.
-    pub fn elements(&self, value: ValueId) -> Option<&[ValueId]> {
+    pub fn list_elements(&self, value: ValueId) -> Option<&[ValueId]> {
         self.lists.get(&value).map(Vec::as_slice)
     }
 
-    fn open_list(&mut self, value: ValueId) {
+    fn decode_list(&mut self, value: ValueId) {
         let text = self.history.values.text(value);
         if !text.starts_with('[') || self.lists.contains_key(&value) {
             return;

@@ -1,12 +1,12 @@
 //! A counter: add (or inc) and read.
 
-use super::{Call, Refused, Specification, Values};
+use super::{Call, CallValues, Refused, Specification};
 use histories::{Function, ValueId};
 
 /// A sum that starts at zero, or at the initial value where that is an integer.
 pub struct Counter<'a> {
     /// The texts behind the value ids.
-    pub values: &'a Values<'a>,
+    pub values: &'a CallValues<'a>,
     /// The sum before the first operation.
     pub initial: i64,
 }
@@ -23,12 +23,12 @@ impl Specification for Counter<'_> {
             Function::ADD | Function::INC => {
                 let by = match call.value() {
                     ValueId::NULL => 1,
-                    value => self.values.integer(value).ok_or(Refused("only integers can be added"))?,
+                    value => self.values.parse_integer(value).ok_or(Refused("only integers can be added"))?,
                 };
                 state.checked_add(by).ok_or(Refused("the sum leaves 64 bits"))
             }
             Function::READ => match call.output {
-                Some(found) if self.values.integer(found) != Some(*state) => {
+                Some(found) if self.values.parse_integer(found) != Some(*state) => {
                     Err(Refused("the counter stands at another sum"))
                 }
                 _ => Ok(*state),

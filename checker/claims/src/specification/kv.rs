@@ -1,6 +1,6 @@
 //! One key of a store of strings: get, put, append, delete.
 
-use super::{Call, Refused, Specification, Values};
+use super::{Call, CallValues, Refused, Specification};
 use histories::{Function, ValueId};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 /// A string that can be put, appended to and read; absent, it reads as the empty string.
 pub struct Kv<'a> {
-    values: &'a Values<'a>,
+    values: &'a CallValues<'a>,
     /// The strings of the values that matter, taken from their JSON once.
     strings: FxHashMap<ValueId, String>,
 }
 
 impl<'a> Kv<'a> {
     /// A key whose operations give and return values among `known`; others are decoded each time they are met.
-    pub fn new(values: &'a Values<'a>, known: impl Iterator<Item = ValueId>) -> Self {
-        Self { values, strings: known.map(|value| (value, values.string(value))).collect() }
+    pub fn new(values: &'a CallValues<'a>, known: impl Iterator<Item = ValueId>) -> Self {
+        Self { values, strings: known.map(|value| (value, values.decode_string(value))).collect() }
     }
 
-    fn string(&self, value: ValueId) -> Cow<'_, str> {
+    fn decoded_string(&self, value: ValueId) -> Cow<'_, str> {
         match self.strings.get(&value) {
             Some(known) => Cow::Borrowed(known),
-            None => Cow::Owned(self.values.string(value)),
+            None => Cow::Owned(self.values.decode_string(value)),
         }
     }
 }
@@ -41,18 +41,20 @@ impl Specification for Kv<'_> {
     fn step(&self, state: &Arc<str>, call: &Call) -> Result<Arc<str>, Refused> {
         match call.function {
             Function::GET | Function::READ => match call.output {
-                Some(found) if *self.string(found) != **state => Err(Refused("the key holds another string")),
+                Some(found) if *self.decoded_string(found) != **state => {
+                    Err(Refused("the key holds another string"))
+                }
                 _ => Ok(state.clone()),
             },
-            Function::PUT | Function::WRITE => Ok(Arc::from(&*self.string(call.value()))),
-            Function::APPEND => Ok(format!("{state}{}", self.string(call.value())).into()),
+            Function::PUT | Function::WRITE => Ok(Arc::from(&*self.decoded_string(call.value()))),
+            Function::APPEND => Ok(format!("{state}{}", self.decoded_string(call.value())).into()),
             Function::DELETE => Ok(Arc::from("")),
             _ => Err(Refused("a key-value store knows get, put, append and delete")),
         }
     }
 
-    fn leads_to(&self, state: &Arc<str>, read: &Call) -> bool {
-        read.output.is_none_or(|found| self.string(found).starts_with(&**state))
+    fn can_lead_to_read(&self, state: &Arc<str>, read: &Call) -> bool {
+        read.output.is_none_or(|found| self.decoded_string(found).starts_with(&**state))
     }
 
     fn overwrites(&self, call: &Call) -> bool {

@@ -37,13 +37,13 @@ mod mutex;
 mod register;
 mod set;
 
-pub use call::{Call, Input, MicroCall, Values};
+pub use call::{Call, CallInput, CallValues, MicroCall};
 pub use counter::Counter;
 pub use fifo::Fifo;
 pub use kv::Kv;
 pub use lifo::Lifo;
 pub use multi_register::MultiRegister;
-pub use mutex::Mutex;
+pub use mutex::MutexSpecification;
 pub use register::Register;
 pub use set::Set;
 
@@ -65,7 +65,7 @@ pub trait Specification: Sync {
     ///
     /// Worth writing for states that are long: an order of n operations is replayed in O(n), where copies would make it
     /// quadratic.
-    fn apply(&self, state: &mut Self::State, call: &Call) -> Result<(), Refused> {
+    fn step_in_place(&self, state: &mut Self::State, call: &Call) -> Result<(), Refused> {
         *state = self.step(state, call)?;
         Ok(())
     }
@@ -79,7 +79,7 @@ pub trait Specification: Sync {
     /// Whether `state` can still become one in which the read is legal, by calls that do not
     /// [overwrite](Specification::overwrites). Only for models in which nothing but a read is ever refused. Where it cannot, and nothing that overwrites is left before the read, the
     /// search turns back at once instead of at the read.
-    fn leads_to(&self, _state: &Self::State, _read: &Call) -> bool {
+    fn can_lead_to_read(&self, _state: &Self::State, _read: &Call) -> bool {
         true
     }
 

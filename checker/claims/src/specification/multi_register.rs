@@ -1,6 +1,6 @@
 //! Several registers, read and written together in one operation.
 
-use super::{Call, Input, Refused, Specification};
+use super::{Call, CallInput, Refused, Specification};
 use histories::{Function, Id, ValueId};
 
 /// As many registers as the history has keys.
@@ -22,7 +22,7 @@ impl Specification for MultiRegister {
     }
 
     fn step(&self, state: &Vec<ValueId>, call: &Call) -> Result<Vec<ValueId>, Refused> {
-        let (Function::TXN, Input::Micros(micros)) = (call.function, &call.input) else {
+        let (Function::TXN, CallInput::Micros(micros)) = (call.function, &call.input) else {
             return Err(Refused("a multi-register knows txn with reads and writes"));
         };
         let known = call.output.is_some();
@@ -39,6 +39,6 @@ impl Specification for MultiRegister {
     }
 
     fn is_read(&self, call: &Call) -> bool {
-        matches!(&call.input, Input::Micros(micros) if micros.iter().all(|micro| !micro.write))
+        matches!(&call.input, CallInput::Micros(micros) if micros.iter().all(|micro| !micro.write))
     }
 }

@@ -5,9 +5,9 @@ use histories::Function;
 
 /// A lock, free at first. Who holds it does not matter: what counts is that it is held once at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Mutex;
+pub struct MutexSpecification;
 
-impl Specification for Mutex {
+impl Specification for MutexSpecification {
     /// Whether it is held.
     type State = bool;
 

@@ -1,6 +1,6 @@
 //! A register: read, write, compare-and-set. Also what `get`, `put` and `delete` do to one key.
 
-use super::{Call, Input, Refused, Specification};
+use super::{Call, CallInput, Refused, Specification};
 use histories::{Function, ValueId};
 
 /// One register, with its initial value.
@@ -23,7 +23,7 @@ impl Specification for Register {
             (Function::DELETE, _) => Ok(ValueId::NULL),
             (Function::READ | Function::GET, _) if call.returns(*state) => Ok(*state),
             (Function::READ | Function::GET, _) => Err(Refused("the register holds another value")),
-            (Function::CAS, Input::Pair(old, new)) => match (old == state, call.refused) {
+            (Function::CAS, CallInput::Pair(old, new)) => match (old == state, call.refused) {
                 (true, false) => Ok(*new),
                 (false, true) => Ok(*state),
                 (true, true) => {

@@ -1,12 +1,12 @@
 //! A set: add, remove, contains, and a read of all of it.
 
-use super::{Call, Refused, Specification, Values};
+use super::{Call, CallValues, Refused, Specification};
 use histories::{Function, ValueId};
 
 /// A set, empty at first. `contains` answers true or false; `remove` and `add` may answer whether they changed it.
 pub struct Set<'a> {
     /// The texts behind the value ids.
-    pub values: &'a Values<'a>,
+    pub values: &'a CallValues<'a>,
 }
 
 impl Specification for Set<'_> {
@@ -25,7 +25,7 @@ impl Specification for Set<'_> {
         let place = state.binary_search(&call.value());
         match call.function {
             Function::ADD => {
-                self.answers(call, place.is_err())?;
+                self.check_boolean_result(call, place.is_err())?;
                 let mut next = state.clone();
                 if let Err(at) = place {
                     next.insert(at, call.value());
@@ -33,18 +33,18 @@ impl Specification for Set<'_> {
                 Ok(next)
             }
             Function::REMOVE => {
-                self.answers(call, place.is_ok())?;
+                self.check_boolean_result(call, place.is_ok())?;
                 let mut next = state.clone();
                 if let Ok(at) = place {
                     next.remove(at);
                 }
                 Ok(next)
             }
-            Function::CONTAINS => self.answers(call, place.is_ok()).map(|()| state.clone()),
+            Function::CONTAINS => self.check_boolean_result(call, place.is_ok()).map(|()| state.clone()),
             Function::READ => {
                 let Some(found) = call.output else { return Ok(state.clone()) };
-                match self.values.elements(found) {
-                    Some(elements) if same(state, elements) => Ok(state.clone()),
+                match self.values.list_elements(found) {
+                    Some(elements) if have_same_elements(state, elements) => Ok(state.clone()),
                     None if state.is_empty() && found == ValueId::NULL => Ok(state.clone()),
                     _ => Err(Refused("the set has other elements")),
                 }
@@ -60,9 +60,9 @@ impl Specification for Set<'_> {
 
 impl Set<'_> {
     /// Whether an answer of true or false fits; any other answer (the element echoed, null) says nothing.
-    fn answers(&self, call: &Call, expected: bool) -> Result<(), Refused> {
+    fn check_boolean_result(&self, call: &Call, expected: bool) -> Result<(), Refused> {
         let Some(found) = call.output else { return Ok(()) };
-        match (self.values.text(found), expected) {
+        match (self.values.text_of_value(found), expected) {
             ("true", false) => Err(Refused("the set answers false here")),
             ("false", true) => Err(Refused("the set answers true here")),
             _ => Ok(()),
@@ -70,7 +70,7 @@ impl Set<'_> {
     }
 }
 
-fn same(state: &[ValueId], found: &[ValueId]) -> bool {
+fn have_same_elements(state: &[ValueId], found: &[ValueId]) -> bool {
     let mut sorted = found.to_vec();
     sorted.sort_unstable();
     sorted == state

@@ -1,8 +1,8 @@
 //! What is open at one moment, indexed for the questions that the frontier asks: who reads this value, which write of
 //! it is used first, what does anybody wait for.
 
-use super::super::bits::{Bits, bit, clear, set};
-use super::super::register::Step;
+use super::super::bits::{Bits, clear_bit, has_bit, set_bit};
+use super::super::register::RegisterStep;
 use rustc_hash::FxHashMap;
 
 /// One way in which the operations so far can have happened.
@@ -17,10 +17,10 @@ pub(super) struct Config<const W: usize> {
 }
 
 /// All that is open, indexed for the questions that the search asks.
-pub(super) struct Open<'a, const W: usize> {
-    pub(super) steps: &'a [Step],
+pub(super) struct OpenSteps<'a, const W: usize> {
+    pub(super) steps: &'a [RegisterStep],
     /// Steps with their values numbered from zero.
-    pub(super) accesses: Vec<Local>,
+    pub(super) accesses: Vec<NumberedAccess>,
     pub(super) slot_of: Vec<u32>,
     pub(super) step_at: Vec<u32>,
     pub(super) free: Vec<u32>,
@@ -49,16 +49,16 @@ pub(super) struct Open<'a, const W: usize> {
 
 /// An access with dense values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Local {
+pub(super) enum NumberedAccess {
     Read(u32),
     Write(u32),
     Cas(u32, u32),
     Differs(u32),
 }
 
-impl<'a, const W: usize> Open<'a, W> {
-    pub(super) fn new(steps: &'a [Step], accesses: Vec<Local>, values: usize) -> Self {
-        Open {
+impl<'a, const W: usize> OpenSteps<'a, W> {
+    pub(super) fn new(steps: &'a [RegisterStep], accesses: Vec<NumberedAccess>, values: usize) -> Self {
+        OpenSteps {
             steps,
             slot_of: vec![u32::MAX; accesses.len()],
             accesses,
@@ -78,7 +78,7 @@ impl<'a, const W: usize> Open<'a, W> {
         }
     }
 
-    pub(super) fn open(&mut self, step: u32) -> u32 {
+    pub(super) fn open_step(&mut self, step: u32) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.used_slots += 1;
             self.used_slots - 1
@@ -87,26 +87,26 @@ impl<'a, const W: usize> Open<'a, W> {
         self.step_at[slot as usize] = step;
         let certain = self.steps[step as usize].is_certain();
         match self.accesses[step as usize] {
-            Local::Read(value) => {
+            NumberedAccess::Read(value) => {
                 self.readers[value as usize].push(slot);
                 *self.read.entry(value).or_default() += 1;
-                set(&mut self.reading, slot);
+                set_bit(&mut self.reading, slot);
             }
-            Local::Differs(_) => {
+            NumberedAccess::Differs(_) => {
                 self.differing.push(slot);
-                set(&mut self.reading, slot);
+                set_bit(&mut self.reading, slot);
             }
-            Local::Write(value) => {
+            NumberedAccess::Write(value) => {
                 self.insert_by_return(slot, |open| &mut open.writers[value as usize]);
                 if certain {
-                    set(&mut self.blind, slot);
+                    set_bit(&mut self.blind, slot);
                 }
             }
-            Local::Cas(old, _) => {
+            NumberedAccess::Cas(old, _) => {
                 self.insert_by_return(slot, |open| &mut open.takers[old as usize]);
                 *self.taken_from.entry(old).or_default() += 1;
                 if certain && self.obliges {
-                    set(&mut self.taking, slot);
+                    set_bit(&mut self.taking, slot);
                 }
             }
         }
@@ -125,7 +125,7 @@ impl<'a, const W: usize> Open<'a, W> {
         *list(self) = slots;
     }
 
-    pub(super) fn close(&mut self, step: u32) {
+    pub(super) fn close_step(&mut self, step: u32) {
         let slot = self.slot_of[step as usize];
         let forget = |list: &mut Vec<u32>| list.retain(|&other| other != slot);
         let one_less = |counts: &mut FxHashMap<u32, u32>, value: u32| {
@@ -136,20 +136,20 @@ impl<'a, const W: usize> Open<'a, W> {
             }
         };
         match self.accesses[step as usize] {
-            Local::Read(value) => {
+            NumberedAccess::Read(value) => {
                 forget(&mut self.readers[value as usize]);
                 one_less(&mut self.read, value);
             }
-            Local::Differs(_) => forget(&mut self.differing),
-            Local::Write(value) => forget(&mut self.writers[value as usize]),
-            Local::Cas(old, _) => {
+            NumberedAccess::Differs(_) => forget(&mut self.differing),
+            NumberedAccess::Write(value) => forget(&mut self.writers[value as usize]),
+            NumberedAccess::Cas(old, _) => {
                 forget(&mut self.takers[old as usize]);
                 one_less(&mut self.taken_from, old);
             }
         }
-        clear(&mut self.reading, slot);
-        clear(&mut self.taking, slot);
-        clear(&mut self.blind, slot);
+        clear_bit(&mut self.reading, slot);
+        clear_bit(&mut self.taking, slot);
+        clear_bit(&mut self.blind, slot);
         self.free.push(slot);
     }
 
@@ -162,34 +162,37 @@ impl<'a, const W: usize> Open<'a, W> {
         chance: Option<u32>,
         mut go: impl FnMut(u32),
     ) {
-        let wanted = self.wanted(config, chance);
+        let wanted = self.wanted_values(config, chance);
         for &value in &wanted {
             if value != config.value
-                && let Some(&by) = self.writers[value as usize].iter().find(|&&slot| !bit(&config.done, slot))
+                && let Some(&by) =
+                    self.writers[value as usize].iter().find(|&&slot| !has_bit(&config.done, slot))
                 && by != target
             {
                 go(by);
             }
         }
-        if let Some(by) = self.silent(config).filter(|&by| by != target) {
+        if let Some(by) = self.find_freeing_write(config).filter(|&by| by != target) {
             go(by);
         }
         let mut results: Vec<u32> = Vec::new();
         for &slot in &self.takers[config.value as usize] {
-            let Local::Cas(_, new) = self.accesses[self.step_at[slot as usize] as usize] else { continue };
-            if bit(&config.done, slot) || results.contains(&new) {
+            let NumberedAccess::Cas(_, new) = self.accesses[self.step_at[slot as usize] as usize] else {
+                continue;
+            };
+            if has_bit(&config.done, slot) || results.contains(&new) {
                 continue;
             }
             results.push(new);
-            if bit(&self.taking, slot) || wanted.contains(&new) {
+            if has_bit(&self.taking, slot) || wanted.contains(&new) {
                 go(slot);
             }
         }
     }
 
     /// The values that somebody open waits for, by way of indeterminate compare-and-sets too.
-    pub(super) fn wanted(&self, config: &Config<W>, chance: Option<u32>) -> Vec<u32> {
-        let waits = |slots: &[u32]| slots.iter().any(|&slot| !bit(&config.done, slot));
+    pub(super) fn wanted_values(&self, config: &Config<W>, chance: Option<u32>) -> Vec<u32> {
+        let waits = |slots: &[u32]| slots.iter().any(|&slot| !has_bit(&config.done, slot));
         let mut wanted: Vec<u32> = Vec::with_capacity(8);
         wanted.extend(chance);
         wanted.extend(
@@ -200,23 +203,24 @@ impl<'a, const W: usize> Open<'a, W> {
         );
         for &value in self.taken_from.keys() {
             let takers = &self.takers[value as usize];
-            let certain = |&slot: &u32| bit(&self.taking, slot) && !bit(&config.done, slot);
+            let certain = |&slot: &u32| has_bit(&self.taking, slot) && !has_bit(&config.done, slot);
             if takers.iter().any(certain) && !wanted.contains(&value) {
                 wanted.push(value);
             }
         }
         if !self.differing.is_empty() {
-            self.want_anything_else(config, &mut wanted);
+            self.want_any_other_value(config, &mut wanted);
         }
         let mut grown = true;
         while grown {
             grown = false;
             for &value in self.taken_from.keys().filter(|value| !wanted.contains(value)).collect::<Vec<_>>() {
                 let leads = |&slot: &u32| {
-                    let Local::Cas(_, new) = self.accesses[self.step_at[slot as usize] as usize] else {
+                    let NumberedAccess::Cas(_, new) = self.accesses[self.step_at[slot as usize] as usize]
+                    else {
                         return false;
                     };
-                    !bit(&config.done, slot) && wanted.contains(&new)
+                    !has_bit(&config.done, slot) && wanted.contains(&new)
                 };
                 if self.takers[value as usize].iter().any(leads) {
                     wanted.push(value);
@@ -229,13 +233,13 @@ impl<'a, const W: usize> Open<'a, W> {
     }
 
     /// A failed compare-and-set that is open wants any value but its own.
-    pub(super) fn want_anything_else(&self, config: &Config<W>, wanted: &mut Vec<u32>) {
-        if self.differing.iter().all(|&slot| bit(&config.done, slot)) {
+    pub(super) fn want_any_other_value(&self, config: &Config<W>, wanted: &mut Vec<u32>) {
+        if self.differing.iter().all(|&slot| has_bit(&config.done, slot)) {
             return;
         }
         let open = (0..self.used_slots).map(|slot| self.step_at[slot as usize]);
         for step in open.filter(|&step| self.slot_of[step as usize] != u32::MAX) {
-            if let Local::Write(value) | Local::Cas(_, value) = self.accesses[step as usize]
+            if let NumberedAccess::Write(value) | NumberedAccess::Cas(_, value) = self.accesses[step as usize]
                 && value != config.value
                 && !wanted.contains(&value)
             {
@@ -245,11 +249,11 @@ impl<'a, const W: usize> Open<'a, W> {
     }
 
     /// A write of the value that is there, to free the others before a compare-and-set takes the value away.
-    pub(super) fn silent(&self, config: &Config<W>) -> Option<u32> {
+    pub(super) fn find_freeing_write(&self, config: &Config<W>) -> Option<u32> {
         let stuck = (0..W).any(|w| self.blind[w] & !config.done[w] & !config.free[w] != 0);
-        let leaves = self.takers[config.value as usize].iter().any(|&slot| !bit(&config.done, slot));
+        let leaves = self.takers[config.value as usize].iter().any(|&slot| !has_bit(&config.done, slot));
         let mut writers = self.writers[config.value as usize].iter().copied();
-        (stuck && leaves).then(|| writers.find(|&slot| !bit(&config.done, slot))).flatten()
+        (stuck && leaves).then(|| writers.find(|&slot| !has_bit(&config.done, slot))).flatten()
     }
 
     /// Whether every continuation of `b` is one of `a` as well.

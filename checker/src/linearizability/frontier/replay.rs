@@ -4,13 +4,13 @@
 //! from the one in which it was invoked, that holds its value. So does a write that was not seen, or else it stands
 //! right before the first blind write seen after its invocation. Within a gap the order is that of invocations.
 
-use super::Path;
-use crate::linearizability::register::{Access, Step};
+use super::MovePath;
+use crate::linearizability::register::{Access, RegisterStep};
 use histories::ValueId;
 use rustc_hash::FxHashMap;
 
 /// All certain steps and the indeterminate ones that were seen, by place. O(n log n).
-pub(super) fn order(steps: &[Step], initials: &[ValueId], path: &Path) -> Vec<u32> {
+pub(super) fn reconstruct_order(steps: &[RegisterStep], initials: &[ValueId], path: &MovePath) -> Vec<u32> {
     let mut held = vec![initials[path.start as usize]];
     let mut gaps: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
     gaps.entry(held[0]).or_default().push(0);

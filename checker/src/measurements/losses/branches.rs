@@ -26,7 +26,7 @@
 //! the end, and otherwise open. O(n log n), and O(n) for each server beside.
 
 use super::super::nodes::Nodes;
-use super::super::samples::settled;
+use super::super::samples::settled_position;
 use histories::{History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -38,7 +38,7 @@ const NO_REIGN: u32 = u32::MAX;
 
 /// What answers say of entries: each an entry and the answer.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(super) struct LossEvidence {
     /// The answer shows the entry.
     pub(super) seen: Vec<(OpId, OpId)>,
     /// The answer began after the entry was acknowledged, and shows something older.
@@ -58,7 +58,7 @@ pub(super) struct Fates {
 
 impl Fates {
     /// Where nothing says what was there in the end: what is lost for other reasons is, all else is open.
-    pub(super) fn without_end(entries: &[OpId], evidence: &Evidence) -> Self {
+    pub(super) fn without_final_reads(entries: &[OpId], evidence: &LossEvidence) -> Self {
         let (lost, open) = entries.iter().partition(|id| evidence.lost.contains(id));
         Self { lost, open }
     }
@@ -83,9 +83,14 @@ struct Reign {
 }
 
 /// What became of the entries, which are all acknowledged and in order of invocation.
-pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Fates {
+pub(super) fn decide_fates(
+    history: &History,
+    nodes: &Nodes,
+    entries: &[OpId],
+    evidence: &LossEvidence,
+) -> Fates {
     let mut ledger = Ledger::new(history, nodes, entries, evidence);
-    ledger.settle(evidence);
+    ledger.apply_final_reads(evidence);
     let mut order: Vec<usize> = (0..ledger.reigns.len()).collect();
     let first = |reign: &Reign| reign.entries.first().map_or(0, |entry| entry.1);
     order.sort_by_key(|&at| std::cmp::Reverse(first(&ledger.reigns[at])));
@@ -100,10 +105,10 @@ pub(super) fn fates(history: &History, nodes: &Nodes, entries: &[OpId], evidence
     };
     let (seen, missing) = (by_reign(&evidence.seen), by_reign(&evidence.missing));
     for at in order {
-        seen[at].iter().for_each(|&(entry, read)| ledger.take_seen(at, entry, read));
-        missing[at].iter().for_each(|&(entry, read)| ledger.take_missing(at, entry, read));
+        seen[at].iter().for_each(|&(entry, read)| ledger.apply_seen(at, entry, read));
+        missing[at].iter().for_each(|&(entry, read)| ledger.apply_missing(at, entry, read));
     }
-    ledger.decide(entries)
+    ledger.collect_fates(entries)
 }
 
 /// What is known so far.
@@ -118,10 +123,10 @@ struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &Evidence) -> Self {
+    fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &LossEvidence) -> Self {
         let mut ledger = Self {
             history,
-            settled: settled(history),
+            settled: settled_position(history),
             reigns: Vec::new(),
             reign_of: vec![NO_REIGN; history.len()],
             kept: FxHashSet::default(),
@@ -130,7 +135,7 @@ impl<'a> Ledger<'a> {
         let mut answers: Vec<Vec<OpId>> = vec![Vec::new(); nodes.names.len()];
         let mut untold = Vec::new();
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-            match nodes.replica(op.id) {
+            match nodes.replica_of(op.id) {
                 Some(node) => answers[node as usize].push(op.id),
                 None => untold.push(op.id),
             }
@@ -138,9 +143,9 @@ impl<'a> Ledger<'a> {
         let mut shown: FxHashMap<OpId, Vec<OpId>> = FxHashMap::default();
         evidence.seen.iter().for_each(|&(entry, read)| shown.entry(read).or_default().push(entry));
         for (node, answers) in answers.iter().enumerate() {
-            ledger.reigns_of(nodes, node as u32, answers, entries, &shown);
+            ledger.add_reigns_of_server(nodes, node as u32, answers, entries, &shown);
         }
-        ledger.reigns_between_faults(&untold);
+        ledger.add_reigns_between_faults(&untold);
         for &id in entries.iter().rev() {
             let op = history.operation(id);
             let reign = &mut ledger.reigns[ledger.reign_of[id.index()] as usize];
@@ -152,7 +157,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// The reigns of one server, from its answers in order of invocation.
-    fn reigns_of(
+    fn add_reigns_of_server(
         &mut self,
         nodes: &Nodes,
         node: u32,
@@ -161,16 +166,16 @@ impl<'a> Ledger<'a> {
         shown: &FxHashMap<OpId, Vec<OpId>>,
     ) {
         let history = self.history;
-        let stops = stops(history, &nodes.names[node as usize]);
+        let stops = find_stops(history, &nodes.names[node as usize]);
         let is_entry: FxHashSet<OpId> =
-            entries.iter().copied().filter(|&id| nodes.replica(id) == Some(node)).collect();
+            entries.iter().copied().filter(|&id| nodes.replica_of(id) == Some(node)).collect();
         // Until when its answers reach, that time, and when the first entry of the reign was acknowledged.
         let (mut reach, mut reach_ns, mut first) = (0, None, u32::MAX);
         for (number, &id) in answers.iter().enumerate() {
             let op = history.operation(id);
             let stopped = stops.iter().any(|stop| (reach.min(op.invoked)..=op.invoked).contains(stop));
             let foreign = |entry: &OpId| {
-                nodes.replica(*entry) != Some(node) && history.operation(*entry).invoked > first
+                nodes.replica_of(*entry) != Some(node) && history.operation(*entry).invoked > first
             };
             let shows_another = shown.get(&id).is_some_and(|entries| entries.iter().any(foreign));
             let silent_ns = history.invoked_at(id).zip(reach_ns).map_or(i64::MAX, |(now, then)| now - then);
@@ -192,7 +197,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Of a store that does not tell who answered: it may be another server after each event of a fault.
-    fn reigns_between_faults(&mut self, answers: &[OpId]) {
+    fn add_reigns_between_faults(&mut self, answers: &[OpId]) {
         let history = self.history;
         let faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
         let events: Vec<u32> = faults.map(|event| event.position).collect();
@@ -208,11 +213,11 @@ impl<'a> Ledger<'a> {
     }
 
     /// What was read after the store had settled survived, and what is lost for other reasons did not.
-    fn settle(&mut self, evidence: &Evidence) {
+    fn apply_final_reads(&mut self, evidence: &LossEvidence) {
         let is_final = |read: OpId| self.history.operation(read).invoked > self.settled;
         let kept: Vec<OpId> =
             evidence.seen.iter().filter(|pair| is_final(pair.1)).map(|pair| pair.0).collect();
-        kept.into_iter().for_each(|entry| self.keep(entry));
+        kept.into_iter().for_each(|entry| self.keep_entry(entry));
         // A server that answers in the end has all that it acknowledged in that reign.
         for op in self.history.operations().filter(|op| op.invoked > self.settled) {
             if let Some(reign) = self.reigns.get_mut(self.reign_of[op.id.index()] as usize) {
@@ -227,7 +232,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn keep(&mut self, entry: OpId) {
+    fn keep_entry(&mut self, entry: OpId) {
         let invoked = self.history.operation(entry).invoked;
         if let Some(reign) = self.reigns.get_mut(self.reign_of[entry.index()] as usize) {
             reign.kept_to = reign.kept_to.max(invoked);
@@ -236,15 +241,15 @@ impl<'a> Ledger<'a> {
     }
 
     /// Takes an answer of one reign that shows an entry.
-    fn take_seen(&mut self, at: usize, entry: OpId, read: OpId) {
+    fn apply_seen(&mut self, at: usize, entry: OpId, read: OpId) {
         let survives = self.history.operation(read).completed < self.reigns[at].kept_to;
         if survives && self.reign_of[entry.index()] != at as u32 {
-            self.keep(entry);
+            self.keep_entry(entry);
         }
     }
 
     /// Takes an answer of one reign that lacks an entry.
-    fn take_missing(&mut self, at: usize, entry: OpId, read: OpId) {
+    fn apply_missing(&mut self, at: usize, entry: OpId, read: OpId) {
         let (acknowledged, began) =
             (self.history.operation(entry).completed, self.history.operation(read).invoked);
         let other = self.reign_of[entry.index()] as usize;
@@ -262,7 +267,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn decide(&mut self, entries: &[OpId]) -> Fates {
+    fn collect_fates(&mut self, entries: &[OpId]) -> Fates {
         for reign in &mut self.reigns {
             reign.torn |= reign.lost_from < reign.kept_to;
         }
@@ -296,11 +301,13 @@ fn others_acknowledged(
 ) -> bool {
     let first = entries.partition_point(|&id| history.operation(id).invoked <= from);
     let between = entries[first..].iter().map(|&id| history.operation(id)).take_while(|op| op.invoked < to);
-    between.filter(|op| op.completed < to).any(|op| nodes.replica(op.id).is_some_and(|other| other != node))
+    between
+        .filter(|op| op.completed < to)
+        .any(|op| nodes.replica_of(op.id).is_some_and(|other| other != node))
 }
 
 /// When faults stopped a server, or let it start again.
-fn stops(history: &History, node: &str) -> Vec<u32> {
+fn find_stops(history: &History, node: &str) -> Vec<u32> {
     let quoted = format!("\"{node}\"");
     let stops = history.actor_events().iter().filter(|event| {
         let name = event.function.trim_start_matches("heal-");

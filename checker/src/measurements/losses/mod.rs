@@ -18,10 +18,10 @@ mod sessions;
 
 use super::figure::Figure;
 use super::nodes::Nodes;
-use super::samples::settled;
+use super::samples::settled_position;
 use crate::Verdict;
-use crate::continuity::{Finding, Judged, Kind, Proof};
-use branches::{Fates, fates};
+use crate::continuity::{Finding, FindingVerdict, Kind, Proof};
+use branches::{Fates, decide_fates};
 use histories::{Function, History, KeyId, OpId, ValueId};
 use rustc_hash::FxHashSet;
 
@@ -32,7 +32,7 @@ const NO_SESSIONS: &str = "the objects are no sessions";
 
 /// What was lost.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Losses {
+pub struct MeasuredLosses {
     /// How many sessions.
     pub sessions: Result<Figure, &'static str>,
     /// Which acknowledged writes.
@@ -65,13 +65,13 @@ impl LostOperations {
         Figure::between(certain as f64, (certain + self.open.len()) as f64)
     }
 
-    fn of(fates: &Fates, is_counted: impl Fn(OpId) -> bool) -> Self {
+    fn from_fates(fates: &Fates, is_counted: impl Fn(OpId) -> bool) -> Self {
         let counted = |ids: &[OpId]| ids.iter().copied().filter(|&id| is_counted(id)).collect();
         Self { certain: counted(&fates.lost), open: counted(&fates.open) }
     }
 }
 
-impl Default for Losses {
+impl Default for MeasuredLosses {
     fn default() -> Self {
         Self {
             sessions: Err(NOT_FOUND_HERE),
@@ -86,29 +86,29 @@ impl Default for Losses {
 }
 
 /// What registers lost that held `initial` at first. O(n log n).
-pub fn of_registers(history: &History, initial: ValueId) -> Losses {
-    let none = Losses {
+pub fn measure_register_losses(history: &History, initial: ValueId) -> MeasuredLosses {
+    let none = MeasuredLosses {
         sessions: Err(NO_SESSIONS),
         renewals: Err(NO_SESSIONS),
         actions: Err(NO_SESSIONS),
         duplicates: Err(NO_SESSIONS),
-        ..Losses::default()
+        ..MeasuredLosses::default()
     };
-    if !registers::are_registers(history) {
-        return Losses { writes: Err("the objects are no registers"), ..none };
+    if !registers::has_only_registers(history) {
+        return MeasuredLosses { writes: Err("the objects are no registers"), ..none };
     }
-    let entries = registers::entries(history);
-    let evidence = registers::evidence(history, initial, &entries);
-    if settled(history) == u32::MAX {
-        return Losses { writes: Err(NOT_READ), lacking: evidence.missing, ..none };
+    let entries = registers::acknowledged_writes(history);
+    let evidence = registers::collect_evidence(history, initial, &entries);
+    if settled_position(history) == u32::MAX {
+        return MeasuredLosses { writes: Err(NOT_READ), lacking: evidence.missing, ..none };
     }
-    let fates = fates(history, &Nodes::of(history), &entries, &evidence);
-    let writes = Ok(LostOperations::of(&fates, |_| true));
-    Losses { writes, lacking: evidence.missing, certain: fates.lost, ..none }
+    let fates = decide_fates(history, &Nodes::from_history(history), &entries, &evidence);
+    let writes = Ok(LostOperations::from_fates(&fates, |_| true));
+    MeasuredLosses { writes, lacking: evidence.missing, certain: fates.lost, ..none }
 }
 
 /// What a session store lost, from what was found wrong with it and from what its answers show. O(n log n).
-pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
+pub fn measure_session_losses(history: &History, judged: &[FindingVerdict]) -> MeasuredLosses {
     let found = |kind| -> Result<&[Finding], &'static str> {
         match judged.iter().find(|judged| judged.kind == kind).map(|judged| &judged.verdict) {
             Some(Verdict::Holds(())) => Ok(&[]),
@@ -127,23 +127,23 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
     };
     let sessions = found(Kind::LostSession).map(|findings| {
         let lost: FxHashSet<KeyId> = findings.iter().map(|finding| finding.key).collect();
-        let open = sessions::unasked(history, &lost);
+        let open = sessions::count_unasked_sessions(history, &lost);
         Figure::between(lost.len() as f64, (lost.len() + open) as f64)
     });
-    let entries = sessions::entries(history);
-    let telling: Vec<&Finding> = judged.iter().filter_map(findings_of).flatten().collect();
-    let evidence = sessions::evidence(history, &entries, &telling);
+    let entries = sessions::acknowledged_changes(history);
+    let telling: Vec<&Finding> = judged.iter().filter_map(telling_findings).flatten().collect();
+    let evidence = sessions::collect_evidence(history, &entries, &telling);
     let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
     let fates = match undecided {
-        None => fates(history, &Nodes::of(history), &entries, &evidence),
-        Some(_) => Fates::without_end(&entries, &evidence),
+        None => decide_fates(history, &Nodes::from_history(history), &entries, &evidence),
+        Some(_) => Fates::without_final_reads(&entries, &evidence),
     };
     // Where the findings are not decided, what is certain is a lower bound; and if nothing is, nothing is known.
     let of = |is_counted: fn(Function) -> bool| {
-        let lost = LostOperations::of(&fates, |id| is_counted(history.function(id)));
+        let lost = LostOperations::from_fates(&fates, |id| is_counted(history.function(id)));
         undecided.filter(|_| lost.certain.is_empty()).map_or(Ok(lost), Err)
     };
-    Losses {
+    MeasuredLosses {
         sessions,
         writes: of(|function| matches!(function, Function::WRITE | Function::PATCH)),
         renewals: of(|function| function == Function::RENEW),
@@ -154,7 +154,7 @@ pub fn of_sessions(history: &History, judged: &[Judged]) -> Losses {
     }
 }
 
-fn findings_of(judged: &Judged) -> Option<&[Finding]> {
+fn telling_findings(judged: &FindingVerdict) -> Option<&[Finding]> {
     let tells = matches!(
         judged.kind,
         Kind::LostSession

@@ -5,8 +5,8 @@
 //! gave it). What an answer lacks is what the findings name: a session that is gone lacks its birth, a stale one the
 //! version that had replaced what it shows, one that is back lacks its end.
 
-use super::branches::Evidence;
-use super::registers::Newer;
+use super::branches::LossEvidence;
+use super::registers::NewerWrites;
 use crate::continuity::{Finding, Kind, Proof};
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The acknowledged operations that changed a session, in order of invocation.
-pub(super) fn entries(history: &History) -> Vec<OpId> {
+pub(super) fn acknowledged_changes(history: &History) -> Vec<OpId> {
     let changes = |function| {
         matches!(
             function,
@@ -25,29 +25,34 @@ pub(super) fn entries(history: &History) -> Vec<OpId> {
 }
 
 /// What is known of the entries. O(n) beside the parsing of sessions with several fields.
-pub(super) fn evidence(history: &History, entries: &[OpId], findings: &[&Finding]) -> Evidence {
-    let index = Index::of(history);
+pub(super) fn collect_evidence(history: &History, entries: &[OpId], findings: &[&Finding]) -> LossEvidence {
+    let index = EntryIndex::from_history(history);
     let whole: Vec<OpId> =
         entries.iter().copied().filter(|&id| history.function(id) == Function::WRITE).collect();
-    let newer = Newer::of(history, &whole);
-    let mut evidence = Evidence { seen: index.seen(history), ..Evidence::default() };
+    let newer = NewerWrites::from_entries(history, &whole);
+    let mut evidence = LossEvidence { seen: index.collect_seen(history), ..LossEvidence::default() };
     for finding in findings {
-        if let Some(pair) = first_lacked(history, &newer, finding).or_else(|| index.lacked(history, finding))
+        if let Some(pair) = find_first_lacked_write(history, &newer, finding)
+            .or_else(|| index.find_lacked_entry(history, finding))
         {
             evidence.missing.push(pair);
         }
         if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
-            evidence.lost.extend(index.gone_with(history, *gone));
+            evidence.lost.extend(index.entries_gone_with(history, *gone));
         }
     }
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
-    evidence.lost.extend(lost_with(history, lost_writes.copied()));
+    evidence.lost.extend(collect_lost_writes(history, lost_writes.copied()));
     evidence
 }
 
 /// Of the whole writes that the telling answer of a finding lacks, the one that was acknowledged first: a finding names the
 /// last of them, and the log of a server parts at the first.
-fn first_lacked(history: &History, newer: &Newer, finding: &Finding) -> Option<(OpId, OpId)> {
+fn find_first_lacked_write(
+    history: &History,
+    newer: &NewerWrites,
+    finding: &Finding,
+) -> Option<(OpId, OpId)> {
     let (read, older) = match finding.proof {
         Proof::Replaced { read, older, field: None, .. } => (read, older),
         Proof::BackToBirth { read, birth, field: None, .. } => (read, birth),
@@ -55,12 +60,12 @@ fn first_lacked(history: &History, newer: &Newer, finding: &Finding) -> Option<(
     };
     let (began, since) = (history.operation(read).invoked, history.operation(older));
     let acknowledged = since.outcome == Outcome::Ok;
-    let entry = newer.first_after(since.key, since.completed, began).filter(|_| acknowledged)?;
+    let entry = newer.first_acknowledged_after(since.key, since.completed, began).filter(|_| acknowledged)?;
     Some((entry, read))
 }
 
 /// Which operation wrote each value, and which gave each id.
-struct Index {
+struct EntryIndex {
     /// The acknowledged write of each value; none where several operations wrote it.
     writers: FxHashMap<ValueId, Option<OpId>>,
     /// The acknowledged birth of each id, if it is the only one.
@@ -69,8 +74,8 @@ struct Index {
     writes: FxHashMap<KeyId, Vec<OpId>>,
 }
 
-impl Index {
-    fn of(history: &History) -> Self {
+impl EntryIndex {
+    fn from_history(history: &History) -> Self {
         let mut index = Self {
             writers: FxHashMap::default(),
             births: vec![None; history.keys.len()],
@@ -98,19 +103,19 @@ impl Index {
         index
     }
 
-    fn writer(&self, value: ValueId) -> Option<OpId> {
+    fn writer_of(&self, value: ValueId) -> Option<OpId> {
         self.writers.get(&value).copied().flatten()
     }
 
     /// Entries and answers that show them.
-    fn seen(&self, history: &History) -> Vec<(OpId, OpId)> {
+    fn collect_seen(&self, history: &History) -> Vec<(OpId, OpId)> {
         let mut parts: FxHashMap<ValueId, Vec<OpId>> = FxHashMap::default();
         let mut seen = Vec::new();
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
             if op.function != Function::READ || op.result == ValueId::NULL {
                 continue;
             }
-            let writers = parts.entry(op.result).or_insert_with(|| self.writers_of(history, op.result));
+            let writers = parts.entry(op.result).or_insert_with(|| self.part_writers(history, op.result));
             seen.extend(writers.iter().map(|&writer| (writer, op.id)));
             seen.extend(self.births[op.key.index()].map(|birth| (birth, op.id)));
         }
@@ -118,19 +123,19 @@ impl Index {
     }
 
     /// The writes of the parts of a value.
-    fn writers_of(&self, history: &History, value: ValueId) -> Vec<OpId> {
+    fn part_writers(&self, history: &History, value: ValueId) -> Vec<OpId> {
         let text = history.value_text(value);
         let fields: Option<BTreeMap<&str, BTreeMap<String, &RawValue>>> =
             text.starts_with("{\"fields\"").then(|| serde_json::from_str(text).ok()).flatten();
-        let Some(object) = fields else { return self.writer(value).into_iter().collect() };
+        let Some(object) = fields else { return self.writer_of(value).into_iter().collect() };
         let parts = object.get("fields").into_iter().flat_map(BTreeMap::values);
-        parts.filter_map(|part| self.writer(history.values.get(part.get())?)).collect()
+        parts.filter_map(|part| self.writer_of(history.values.get(part.get())?)).collect()
     }
 
     /// The entry that the telling answer of a finding lacks.
-    fn lacked(&self, history: &History, finding: &Finding) -> Option<(OpId, OpId)> {
+    fn find_lacked_entry(&self, history: &History, finding: &Finding) -> Option<(OpId, OpId)> {
         let written = |id: OpId| match history.function(id) {
-            Function::READ => self.writer(history.operation(id).result),
+            Function::READ => self.writer_of(history.operation(id).result),
             _ => Some(id).filter(|&id| history.outcome(id) == Outcome::Ok),
         };
         match finding.proof {
@@ -146,7 +151,7 @@ impl Index {
     }
 
     /// What is gone with a session: all that was acknowledged under its id, and its birth.
-    fn gone_with(&self, history: &History, gone: OpId) -> Vec<OpId> {
+    fn entries_gone_with(&self, history: &History, gone: OpId) -> Vec<OpId> {
         let key = history.key(gone);
         let began = history.operation(gone).invoked;
         let writes = self.writes.get(&key).into_iter().flatten().copied();
@@ -156,7 +161,10 @@ impl Index {
 }
 
 /// The acknowledged writes that findings show to be lost, those that are lost with them included.
-fn lost_with<'a>(history: &History, findings: impl Iterator<Item = &'a Finding>) -> FxHashSet<OpId> {
+fn collect_lost_writes<'a>(
+    history: &History,
+    findings: impl Iterator<Item = &'a Finding>,
+) -> FxHashSet<OpId> {
     // For each object what survived: since when somebody had it, and until when nothing newer was there.
     let mut survived: FxHashMap<KeyId, Vec<(u32, u32)>> = FxHashMap::default();
     let mut lost: FxHashSet<OpId> = FxHashSet::default();
@@ -184,7 +192,7 @@ fn lost_with<'a>(history: &History, findings: impl Iterator<Item = &'a Finding>)
 
 /// Ids of sessions that may be lost, for all that is known: acknowledged, not ended, and not asked for again after the
 /// last event of a fault. None without faults. O(n).
-pub(super) fn unasked(history: &History, lost: &FxHashSet<KeyId>) -> usize {
+pub(super) fn count_unasked_sessions(history: &History, lost: &FxHashSet<KeyId>) -> usize {
     let mut faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
     let Some(last) = faults.next_back().map(|event| event.position) else { return 0 };
     let mut alive = vec![false; history.keys.len()];

@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::Limits;
-use crate::continuity::{Question, RenewedBy, judge};
+use crate::continuity::{Question, RenewedBy, judge_session_findings};
 use crate::measurements::tests::history;
 
 /// What the findings about a history, drawn as in `tests.rs`, say was lost.
-fn lost(text: &str) -> (History, Losses) {
+fn lost(text: &str) -> (History, MeasuredLosses) {
     let history = history(text);
     let question =
         Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
     let limits = Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
-    let losses = of_sessions(&history, &judge(&history, &question, &limits));
+    let losses = measure_session_losses(&history, &judge_session_findings(&history, &question, &limits));
     (history, losses)
 }
 
@@ -81,7 +81,7 @@ fn sessions_and_actions_are_counted_once_however_often_they_are_missed() {
 /// that may be: their values.
 fn lost_values(text: &str) -> (Vec<String>, Vec<String>) {
     let history = history(text);
-    let lost = of_registers(&history, ValueId::NULL).writes.expect("it was read back");
+    let lost = measure_register_losses(&history, ValueId::NULL).writes.expect("it was read back");
     let values = |ids: &[OpId]| {
         ids.iter().map(|&id| history.value_text(history.operation(id).value()).to_owned()).collect()
     };
@@ -128,7 +128,7 @@ fn what_a_deposed_primary_acknowledged_is_lost_though_it_was_overwritten() {
     crate::measurements::tests::bounded(&found.run, "lost_writes", 3.0, 4.0);
     // From the acknowledgement of 3, or that of 2, to that of 5.
     crate::measurements::tests::bounded(&found.run, "recovery_point_seconds", 0.004, 0.007);
-    assert_eq!(found.replication.looks, crate::measurements::Looks::Asynchronous);
+    assert_eq!(found.replication.looks, crate::measurements::ObservedReplication::Asynchronous);
 }
 
 /// The same, but n2 shows 2 as well: then only what came after it is lost.

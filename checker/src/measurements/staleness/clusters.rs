@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 /// What is known of one version. Times in ns; before all times for the initial one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cluster {
+pub(super) struct VersionCluster {
     /// When its write was invoked.
     pub(super) written: i64,
     /// The first response in it: m.
@@ -17,7 +17,7 @@ pub(super) struct Cluster {
 
 /// A read and the first response in the cluster of what it returned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
+pub(super) struct TracedRead {
     pub(super) id: OpId,
     pub(super) invoked: i64,
     pub(super) seen: i64,
@@ -25,54 +25,55 @@ pub(super) struct Read {
 
 /// The versions of one object that somebody had, and the reads of it.
 #[derive(Default)]
-pub(super) struct Object {
-    pub(super) clusters: Vec<Cluster>,
-    pub(super) reads: Vec<Read>,
+pub(super) struct ObjectVersions {
+    pub(super) clusters: Vec<VersionCluster>,
+    pub(super) reads: Vec<TracedRead>,
 }
 
 /// A write as it is found first: who wrote a value.
 #[derive(Clone, Copy)]
-enum Writer {
+enum VersionWriter {
     /// Its place among all versions.
     Version(u32),
     /// More than one, or a failed operation.
     Nobody,
 }
 
-struct Version {
+struct TrackedVersion {
     object: u32,
-    cluster: Cluster,
+    cluster: VersionCluster,
     /// Whether somebody had it: it was acknowledged, or read.
     seen: bool,
 }
 
 /// All objects with their clusters and traced reads; the counts of reads are filled in.
-pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Staleness) {
-    let lineage = Lineage::of(history);
-    let mut versions: Vec<Version> = Vec::new();
-    let mut writers: FxHashMap<(u32, ValueId), Writer> = FxHashMap::default();
+pub(super) fn build_objects(history: &History, initial: ValueId) -> (Vec<ObjectVersions>, Staleness) {
+    let lineage = Lineage::from_history(history);
+    let mut versions: Vec<TrackedVersion> = Vec::new();
+    let mut writers: FxHashMap<(u32, ValueId), VersionWriter> = FxHashMap::default();
     writers.reserve(history.len() / 2);
     if !lineage.sessions {
-        for object in lineage.roots() {
-            let cluster = Cluster { written: i64::MIN, first_response: i64::MIN, last_invocation: i64::MIN };
-            writers.insert((object, initial), Writer::Version(versions.len() as u32));
-            versions.push(Version { object, cluster, seen: true });
+        for object in lineage.root_keys() {
+            let cluster =
+                VersionCluster { written: i64::MIN, first_response: i64::MIN, last_invocation: i64::MIN };
+            writers.insert((object, initial), VersionWriter::Version(versions.len() as u32));
+            versions.push(TrackedVersion { object, cluster, seen: true });
         }
     }
     for id in history.ids() {
-        let Some((value, invoked)) = written(history, id) else { continue };
+        let Some((value, invoked)) = written_whole(history, id) else { continue };
         let object = lineage.object[history.key(id).index()];
         let failed = history.outcome(id) == Outcome::Fail;
         let response = match history.outcome(id) {
             Outcome::Ok => history.completed_at(id),
             Outcome::Fail | Outcome::Info => None,
         };
-        let version = Writer::Version(versions.len() as u32);
-        let writer = writers.entry((object, value)).and_modify(|writer| *writer = Writer::Nobody);
-        writer.or_insert(if failed { Writer::Nobody } else { version });
+        let version = VersionWriter::Version(versions.len() as u32);
+        let writer = writers.entry((object, value)).and_modify(|writer| *writer = VersionWriter::Nobody);
+        writer.or_insert(if failed { VersionWriter::Nobody } else { version });
         let first_response = response.unwrap_or(i64::MAX);
-        let cluster = Cluster { written: invoked, first_response, last_invocation: invoked };
-        versions.push(Version { object, cluster, seen: response.is_some() });
+        let cluster = VersionCluster { written: invoked, first_response, last_invocation: invoked };
+        versions.push(TrackedVersion { object, cluster, seen: response.is_some() });
     }
     let mut counts = Staleness::default();
     let mut reads: Vec<(OpId, i64, u32)> = Vec::new();
@@ -83,7 +84,8 @@ pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Stal
         }
         let object = lineage.object[history.key(id).index()];
         let writer = if lineage.patched[object as usize] { None } else { writers.get(&(object, value)) };
-        let (Some(&Writer::Version(version)), Some(response)) = (writer, history.completed_at(id)) else {
+        let (Some(&VersionWriter::Version(version)), Some(response)) = (writer, history.completed_at(id))
+        else {
             counts.untraced += 1;
             continue;
         };
@@ -99,18 +101,22 @@ pub(super) fn objects(history: &History, initial: ValueId) -> (Vec<Object>, Stal
         reads.push((id, invoked, version));
     }
     counts.traced = reads.len();
-    (sorted_out(&versions, &reads, lineage.object.len()), counts)
+    (group_by_object(&versions, &reads, lineage.object.len()), counts)
 }
 
-fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) -> Vec<Object> {
-    let mut objects: Vec<Object> = Vec::new();
-    objects.resize_with(count, Object::default);
+fn group_by_object(
+    versions: &[TrackedVersion],
+    reads: &[(OpId, i64, u32)],
+    count: usize,
+) -> Vec<ObjectVersions> {
+    let mut objects: Vec<ObjectVersions> = Vec::new();
+    objects.resize_with(count, ObjectVersions::default);
     for version in versions.iter().filter(|version| version.seen) {
         objects[version.object as usize].clusters.push(version.cluster);
     }
     for &(id, invoked, version) in reads {
         let version = &versions[version as usize];
-        let read = Read { id, invoked, seen: version.cluster.first_response };
+        let read = TracedRead { id, invoked, seen: version.cluster.first_response };
         objects[version.object as usize].reads.push(read);
     }
     objects.retain(|object| !object.reads.is_empty());
@@ -118,9 +124,9 @@ fn sorted_out(versions: &[Version], reads: &[(OpId, i64, u32)], count: usize) ->
 }
 
 /// The least Γ of an object; its clusters are left in another order.
-pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
+pub(super) fn least_gamma(clusters: &mut [VersionCluster]) -> i64 {
     let twice_middle =
-        |cluster: &Cluster| i128::from(cluster.first_response) + i128::from(cluster.last_invocation);
+        |cluster: &VersionCluster| i128::from(cluster.first_response) + i128::from(cluster.last_invocation);
     clusters.sort_unstable_by_key(twice_middle);
     let (mut gamma, mut latest) = (0, i64::MIN);
     for cluster in clusters.iter() {
@@ -133,7 +139,7 @@ pub(super) fn gamma(clusters: &mut [Cluster]) -> i64 {
 }
 
 /// What an operation wrote whole, and when it was invoked.
-fn written(history: &History, id: OpId) -> Option<(ValueId, i64)> {
+fn written_whole(history: &History, id: OpId) -> Option<(ValueId, i64)> {
     let value = match (history.function(id), history.argument(id)) {
         (Function::WRITE | Function::PUT | Function::CREATE, Argument::Value(value)) => value,
         (Function::CAS, Argument::Pair(_, new)) => new,
@@ -157,7 +163,7 @@ struct Lineage {
 }
 
 impl Lineage {
-    fn of(history: &History) -> Lineage {
+    fn from_history(history: &History) -> Lineage {
         let count = history.keys.len();
         let mut object: Vec<u32> = (0..count as u32).collect();
         let mut patched = vec![false; count];
@@ -167,13 +173,13 @@ impl Lineage {
                 (Function::RENEW, Argument::Value(new)) => {
                     let new = history.keys.get(history.value_text(new));
                     let (old, new) =
-                        (root(&mut object, history.key(id)), new.map(|new| root(&mut object, new)));
+                        (find_root(&mut object, history.key(id)), new.map(|new| find_root(&mut object, new)));
                     if let Some(new) = new {
                         object[new as usize] = old;
                     }
                 }
                 (Function::PATCH | Function::APPEND | Function::DELETE, _) => {
-                    let of = root(&mut object, history.key(id));
+                    let of = find_root(&mut object, history.key(id));
                     patched[of as usize] = true;
                 }
                 (Function::CREATE, _) => sessions = true,
@@ -181,20 +187,20 @@ impl Lineage {
             }
         }
         for key in 0..count as u32 {
-            let of = root(&mut object, KeyId::from_raw(key));
+            let of = find_root(&mut object, KeyId::from_raw(key));
             object[key as usize] = of;
             patched[of as usize] |= patched[key as usize];
         }
         Lineage { object, patched, sessions }
     }
 
-    fn roots(&self) -> impl Iterator<Item = u32> + '_ {
+    fn root_keys(&self) -> impl Iterator<Item = u32> + '_ {
         self.object.iter().enumerate().filter(|&(at, &root)| at == root as usize).map(|(_, &root)| root)
     }
 }
 
 /// The key that stands for a key's object; paths are halved on the way.
-fn root(object: &mut [u32], key: KeyId) -> u32 {
+fn find_root(object: &mut [u32], key: KeyId) -> u32 {
     let mut at = key.raw();
     while object[at as usize] != at {
         object[at as usize] = object[object[at as usize] as usize];

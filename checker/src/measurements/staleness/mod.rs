@@ -30,7 +30,7 @@
 mod clusters;
 mod versions;
 
-use clusters::{Object, Read, objects};
+use clusters::{ObjectVersions, TracedRead, build_objects};
 use histories::{History, OpId, ValueId};
 
 /// The staleness of a history's reads.
@@ -59,23 +59,23 @@ pub(super) struct StaleRead {
 }
 
 /// The staleness of all reads of single objects. O(n log n).
-pub(super) fn staleness(history: &History, initial: ValueId) -> Staleness {
-    let (objects, mut found) = objects(history, initial);
+pub(super) fn measure_staleness(history: &History, initial: ValueId) -> Staleness {
+    let (objects, mut found) = build_objects(history, initial);
     for object in objects {
-        take(object, &mut found);
+        measure_object(object, &mut found);
     }
     found.stale.sort_unstable_by_key(|read| read.id);
     found
 }
 
-fn take(mut object: Object, found: &mut Staleness) {
+fn measure_object(mut object: ObjectVersions, found: &mut Staleness) {
     object.clusters.sort_unstable_by_key(|cluster| cluster.written);
     // For each place, the first response of any cluster from there on.
     let mut earliest = vec![i64::MAX; object.clusters.len() + 1];
     for (at, cluster) in object.clusters.iter().enumerate().rev() {
         earliest[at] = earliest[at + 1].min(cluster.first_response);
     }
-    let mut stale: Vec<(Read, i64)> = Vec::new();
+    let mut stale: Vec<(TracedRead, i64)> = Vec::new();
     for read in &object.reads {
         let newer = object.clusters.partition_point(|cluster| cluster.written <= read.seen);
         if earliest[newer] < read.invoked {
@@ -83,9 +83,9 @@ fn take(mut object: Object, found: &mut Staleness) {
         }
     }
     found.delta = stale.iter().map(|(_, age)| *age).fold(found.delta, i64::max);
-    let counts = versions::behind(&object.clusters, &stale);
+    let counts = versions::count_versions_behind(&object.clusters, &stale);
     let reads = stale.iter().zip(counts);
     found.stale.extend(reads.map(|(&(read, age), versions)| StaleRead { id: read.id, versions, age }));
-    found.gamma = found.gamma.max(clusters::gamma(&mut object.clusters));
+    found.gamma = found.gamma.max(clusters::least_gamma(&mut object.clusters));
     found.delta = found.delta.max(found.gamma);
 }

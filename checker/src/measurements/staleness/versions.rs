@@ -4,11 +4,11 @@
 //! with m(B) < r less those with m(B) < r and w(B) ≤ m(A): reads are taken by m(A), clusters are let in by w(B), and a
 //! tree of partial sums (Fenwick 1994) over the ranks of m counts. O((n + s) log n) for s stale reads.
 
-use super::clusters::{Cluster, Read};
+use super::clusters::{TracedRead, VersionCluster};
 
 /// For each stale read how many versions are newer for certain and were there before it began. `clusters` are sorted
 /// by when they were written.
-pub(super) fn behind(clusters: &[Cluster], stale: &[(Read, i64)]) -> Vec<u32> {
+pub(super) fn count_versions_behind(clusters: &[VersionCluster], stale: &[(TracedRead, i64)]) -> Vec<u32> {
     if stale.is_empty() {
         return Vec::new();
     }
@@ -17,26 +17,26 @@ pub(super) fn behind(clusters: &[Cluster], stale: &[(Read, i64)]) -> Vec<u32> {
     let rank = |time: i64| responses.partition_point(|&response| response < time);
     let mut order: Vec<usize> = (0..stale.len()).collect();
     order.sort_unstable_by_key(|&at| stale[at].0.seen);
-    let mut sums = Sums(vec![0; clusters.len() + 1]);
+    let mut sums = RankCounts(vec![0; clusters.len() + 1]);
     let mut next = 0;
     let mut counts = vec![0; stale.len()];
     for at in order {
         let read = &stale[at].0;
         while let Some(cluster) = clusters.get(next).filter(|cluster| cluster.written <= read.seen) {
-            sums.add(rank(cluster.first_response));
+            sums.add_rank(rank(cluster.first_response));
             next += 1;
         }
         let there = rank(read.invoked);
-        counts[at] = there as u32 - sums.before(there);
+        counts[at] = there as u32 - sums.count_below(there);
     }
     counts
 }
 
 /// Counts by rank.
-struct Sums(Vec<u32>);
+struct RankCounts(Vec<u32>);
 
-impl Sums {
-    fn add(&mut self, rank: usize) {
+impl RankCounts {
+    fn add_rank(&mut self, rank: usize) {
         let mut at = rank + 1;
         while at < self.0.len() {
             self.0[at] += 1;
@@ -45,7 +45,7 @@ impl Sums {
     }
 
     /// How many have a lower rank.
-    fn before(&self, rank: usize) -> u32 {
+    fn count_below(&self, rank: usize) -> u32 {
         let (mut at, mut sum) = (rank, 0);
         while at > 0 {
             sum += self.0[at];

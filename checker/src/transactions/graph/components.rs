@@ -6,19 +6,19 @@
 //! first: an edge between two components leads from a higher number to a lower one, so the numbers are a
 //! topological order read backwards.
 
-use super::{Graph, Kinds};
-use claims::is_set;
+use super::{DependencyGraph, EdgeKinds};
+use claims::is_stop_flag_set;
 use std::sync::atomic::AtomicBool;
 
 const NEW: u32 = u32::MAX;
 
 /// Which part of the graph is looked at.
 #[derive(Clone, Copy)]
-pub(crate) struct Scope<'a> {
+pub(crate) struct GraphScope<'a> {
     /// Edges of these kinds.
-    pub kinds: Kinds,
+    pub kinds: EdgeKinds,
     /// If given: edges within one component of an earlier pass, between vertices that it keeps.
-    pub within: Option<&'a Components>,
+    pub within: Option<&'a DependencyComponents>,
     /// Whether no two anti-dependencies may follow one another. Then every vertex has a second copy, its number
     /// plus that of all vertices, for having arrived there by an anti-dependency: from it no other leads on.
     pub nonadjacent: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Scope<'a> {
 }
 
 /// The components of a part of a graph.
-pub(crate) struct Components {
+pub(crate) struct DependencyComponents {
     /// The number of each vertex's component; [`Components::LEFT_OUT`] where it was not looked at.
     pub number: Vec<u32>,
     /// How many components there are.
@@ -36,32 +36,40 @@ pub(crate) struct Components {
     pub nontrivial: Vec<Vec<u32>>,
 }
 
-impl Components {
+impl DependencyComponents {
     pub(crate) const LEFT_OUT: u32 = u32::MAX;
 
     /// Whether both are in one component that was looked at.
-    pub(crate) fn together(&self, a: u32, b: u32) -> bool {
+    pub(crate) fn in_same_component(&self, a: u32, b: u32) -> bool {
         self.number[a as usize] == self.number[b as usize] && self.number[a as usize] != Self::LEFT_OUT
     }
 
     /// The components that can be reached from `roots`. O(vertices + edges). If it was stopped they are not all there:
     /// the caller asks.
-    pub(crate) fn find(graph: &Graph, scope: Scope<'_>, roots: impl Iterator<Item = u32>) -> Self {
+    pub(crate) fn find_from_roots(
+        graph: &DependencyGraph,
+        scope: GraphScope<'_>,
+        roots: impl Iterator<Item = u32>,
+    ) -> Self {
         let copies = if scope.nonadjacent { 2 } else { 1 };
-        let size = graph.vertices() * copies;
-        let mut search = Search {
+        let size = graph.vertex_count() * copies;
+        let mut search = ComponentSearch {
             graph,
             scope,
-            size: graph.vertices() as u32,
+            size: graph.vertex_count() as u32,
             entered: vec![NEW; size],
             low: vec![0; size],
-            found: Components { number: vec![Self::LEFT_OUT; size], count: 0, nontrivial: Vec::new() },
+            found: DependencyComponents {
+                number: vec![Self::LEFT_OUT; size],
+                count: 0,
+                nontrivial: Vec::new(),
+            },
             clock: 0,
             open: Vec::new(),
             visit: Vec::new(),
         };
         for root in roots {
-            search.from(root);
+            search.visit_from(root);
             if !search.visit.is_empty() {
                 break; // stopped
             }
@@ -70,13 +78,13 @@ impl Components {
     }
 }
 
-struct Search<'a> {
-    graph: &'a Graph,
-    scope: Scope<'a>,
+struct ComponentSearch<'a> {
+    graph: &'a DependencyGraph,
+    scope: GraphScope<'a>,
     size: u32,
     entered: Vec<u32>,
     low: Vec<u32>,
-    found: Components,
+    found: DependencyComponents,
     clock: u32,
     /// Vertices whose component is not closed.
     open: Vec<u32>,
@@ -84,30 +92,30 @@ struct Search<'a> {
     visit: Vec<(u32, u32)>,
 }
 
-impl Search<'_> {
-    fn from(&mut self, root: u32) {
+impl ComponentSearch<'_> {
+    fn visit_from(&mut self, root: u32) {
         if self.entered[root as usize] != NEW {
             return;
         }
-        self.enter(root);
+        self.enter_vertex(root);
         while let Some(&(vertex, cursor)) = self.visit.last() {
-            if self.clock & 0xfff == 0 && is_set(self.scope.stop) {
+            if self.clock & 0xfff == 0 && is_stop_flag_set(self.scope.stop) {
                 return;
             }
-            let Some((to, cursor)) = self.next(vertex, cursor) else {
-                self.leave(vertex);
+            let Some((to, cursor)) = self.next_target(vertex, cursor) else {
+                self.leave_vertex(vertex);
                 continue;
             };
             self.visit.last_mut().expect("just read").1 = cursor;
             if self.entered[to as usize] == NEW {
-                self.enter(to);
-            } else if self.found.number[to as usize] == Components::LEFT_OUT {
+                self.enter_vertex(to);
+            } else if self.found.number[to as usize] == DependencyComponents::LEFT_OUT {
                 self.low[vertex as usize] = self.low[vertex as usize].min(self.entered[to as usize]);
             }
         }
     }
 
-    fn enter(&mut self, vertex: u32) {
+    fn enter_vertex(&mut self, vertex: u32) {
         self.entered[vertex as usize] = self.clock;
         self.low[vertex as usize] = self.clock;
         self.clock += 1;
@@ -115,7 +123,7 @@ impl Search<'_> {
         self.visit.push((vertex, 0));
     }
 
-    fn leave(&mut self, vertex: u32) {
+    fn leave_vertex(&mut self, vertex: u32) {
         self.visit.pop();
         let low = self.low[vertex as usize];
         if let Some(&(parent, _)) = self.visit.last() {
@@ -139,18 +147,19 @@ impl Search<'_> {
         }
     }
 
-    fn next(&self, vertex: u32, mut cursor: u32) -> Option<(u32, u32)> {
-        let Scope { mut kinds, within, nonadjacent, .. } = self.scope;
+    fn next_target(&self, vertex: u32, mut cursor: u32) -> Option<(u32, u32)> {
+        let GraphScope { mut kinds, within, nonadjacent, .. } = self.scope;
         let by_rw = vertex >= self.size;
         let plain = if by_rw { vertex - self.size } else { vertex };
         if by_rw {
-            kinds.0 &= !Kinds::RW.0;
+            kinds.0 &= !EdgeKinds::RW.0;
         }
         loop {
-            let (arc, next) = self.graph.next(plain, cursor, kinds)?;
+            let (arc, next) = self.graph.next_arc(plain, cursor, kinds)?;
             cursor = next;
-            if within.is_none_or(|within| within.together(plain, arc.to)) {
-                let arrives_by_rw = arc.kind.has(Kinds::RW) || (by_rw && arc.kind.has(Kinds::THROUGH));
+            if within.is_none_or(|within| within.in_same_component(plain, arc.to)) {
+                let arrives_by_rw =
+                    arc.kind.intersects(EdgeKinds::RW) || (by_rw && arc.kind.intersects(EdgeKinds::THROUGH));
                 let copy = if nonadjacent && arrives_by_rw { self.size } else { 0 };
                 return Some((arc.to + copy, cursor));
             }

@@ -15,10 +15,10 @@ mod paths;
 mod predecessors;
 mod timeline;
 
-pub(crate) use components::{Components, Scope};
-pub(crate) use paths::{Budget, Goal, Paths, Step};
+pub(crate) use components::{DependencyComponents, GraphScope};
+pub(crate) use paths::{Budget, DependencyStep, PathGoal, PathSearch};
 pub(crate) use predecessors::Predecessors;
-pub(crate) use timeline::Timeline;
+pub(crate) use timeline::RealTimeChain;
 
 use claims::Limits;
 use histories::KeyId;
@@ -34,78 +34,78 @@ const OVERLAPPING: &str = "
 
 /// A set of kinds of edges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Kinds(pub u8);
+pub(crate) struct EdgeKinds(pub u8);
 
-impl Kinds {
-    pub(crate) const WW: Kinds = Kinds(1);
-    pub(crate) const WR: Kinds = Kinds(2);
-    pub(crate) const RW: Kinds = Kinds(4);
-    pub(crate) const SESSION: Kinds = Kinds(8);
-    pub(crate) const TIME: Kinds = Kinds(16);
+impl EdgeKinds {
+    pub(crate) const WW: EdgeKinds = EdgeKinds(1);
+    pub(crate) const WR: EdgeKinds = EdgeKinds(2);
+    pub(crate) const RW: EdgeKinds = EdgeKinds(4);
+    pub(crate) const SESSION: EdgeKinds = EdgeKinds(8);
+    pub(crate) const TIME: EdgeKinds = EdgeKinds(16);
     /// Out of a helper: goes on with the kind of the edge that led into it.
-    pub(crate) const THROUGH: Kinds = Kinds(64);
+    pub(crate) const THROUGH: EdgeKinds = EdgeKinds(64);
 
-    pub(crate) const fn and(self, other: Kinds) -> Kinds {
-        Kinds(self.0 | other.0)
+    pub(crate) const fn union(self, other: EdgeKinds) -> EdgeKinds {
+        EdgeKinds(self.0 | other.0)
     }
 
-    pub(crate) fn has(self, other: Kinds) -> bool {
+    pub(crate) fn intersects(self, other: EdgeKinds) -> bool {
         self.0 & other.0 != 0
     }
 
     /// Whether all of it is among these. An anti-dependency that is known by session order alone is of two kinds, and is
     /// there only for those who look at both.
-    pub(crate) fn within(self, all: Kinds) -> bool {
+    pub(crate) fn is_subset_of(self, all: EdgeKinds) -> bool {
         self.0 & !all.0 == 0
     }
 }
 
 /// One edge on its way into the graph.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Edge {
+pub(crate) struct DependencyEdge {
     pub from: u32,
     pub to: u32,
-    pub kind: Kinds,
+    pub kind: EdgeKinds,
     /// The object that it is about.
     pub key: KeyId,
 }
 
 /// Where an edge leads.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arc {
+pub(crate) struct DependencyArc {
     pub to: u32,
     pub key: KeyId,
-    pub kind: Kinds,
+    pub kind: EdgeKinds,
 }
 
 /// Edges gathered one by one; helpers are handed out on the way.
-pub(crate) struct Builder {
+pub(crate) struct DependencyGraphBuilder {
     operations: u32,
     helpers: u32,
-    edges: Vec<Edge>,
+    edges: Vec<DependencyEdge>,
 }
 
-impl Builder {
+impl DependencyGraphBuilder {
     /// A graph of so many operations, with room for so many edges.
     pub(crate) fn new(operations: usize, edges: usize) -> Self {
         Self { operations: operations as u32, helpers: 0, edges: Vec::with_capacity(edges) }
     }
 
-    pub(crate) fn edge(&mut self, from: u32, to: u32, kind: Kinds, key: KeyId) {
+    pub(crate) fn add_edge(&mut self, from: u32, to: u32, kind: EdgeKinds, key: KeyId) {
         debug_assert!(from != to, "no transaction depends on itself");
-        self.edges.push(Edge { from, to, kind, key });
+        self.edges.push(DependencyEdge { from, to, kind, key });
     }
 
-    pub(crate) fn helper(&mut self) -> u32 {
+    pub(crate) fn add_helper(&mut self) -> u32 {
         self.helpers += 1;
         self.operations + self.helpers - 1
     }
 
     /// The graph of all edges. O(edges). If it was stopped there are none.
-    pub(crate) fn finish(self, timeline: Option<Timeline>, limits: &Limits<'_>) -> Graph {
+    pub(crate) fn into_graph(self, timeline: Option<RealTimeChain>, limits: &Limits<'_>) -> DependencyGraph {
         let stored = (self.operations + self.helpers) as usize;
         let mut starts = vec![0u32; stored + 1];
-        let parts = || self.edges.chunks(1 << 16).take_while(|_| !limits.stopped());
+        let parts = || self.edges.chunks(1 << 16).take_while(|_| !limits.stop_requested());
         for edge in parts().flatten() {
             starts[edge.from as usize + 1] += 1;
         }
@@ -113,33 +113,33 @@ impl Builder {
             starts[vertex] += starts[vertex - 1];
         }
         let mut next = starts.clone();
-        let mut arcs = vec![Arc { to: 0, key: KeyId::NONE, kind: Kinds(0) }; self.edges.len()];
+        let mut arcs = vec![DependencyArc { to: 0, key: KeyId::NONE, kind: EdgeKinds(0) }; self.edges.len()];
         for edge in parts().flatten() {
             let place = &mut next[edge.from as usize];
-            arcs[*place as usize] = Arc { to: edge.to, key: edge.key, kind: edge.kind };
+            arcs[*place as usize] = DependencyArc { to: edge.to, key: edge.key, kind: edge.kind };
             *place += 1;
         }
-        if limits.stopped() {
+        if limits.stop_requested() {
             starts.fill(0);
         }
-        Graph { operations: self.operations, starts, arcs, timeline }
+        DependencyGraph { operations: self.operations, starts, arcs, timeline }
     }
 }
 
 /// The graph. Vertices: operations, then helpers, then the moments of the timeline.
-pub(crate) struct Graph {
+pub(crate) struct DependencyGraph {
     operations: u32,
     starts: Vec<u32>,
-    arcs: Vec<Arc>,
-    timeline: Option<Timeline>,
+    arcs: Vec<DependencyArc>,
+    timeline: Option<RealTimeChain>,
 }
 
-impl Graph {
-    pub(crate) fn vertices(&self) -> usize {
-        self.starts.len() - 1 + self.timeline.as_ref().map_or(0, Timeline::moments)
+impl DependencyGraph {
+    pub(crate) fn vertex_count(&self) -> usize {
+        self.starts.len() - 1 + self.timeline.as_ref().map_or(0, RealTimeChain::moment_count)
     }
 
-    pub(crate) fn operations(&self) -> u32 {
+    pub(crate) fn operation_count(&self) -> u32 {
         self.operations
     }
 
@@ -148,7 +148,7 @@ impl Graph {
     }
 
     /// The stored edges out of a vertex; those of the timeline are not among them.
-    pub(crate) fn arcs(&self, vertex: u32) -> &[Arc] {
+    pub(crate) fn arcs_from(&self, vertex: u32) -> &[DependencyArc] {
         match self.starts.get(vertex as usize + 1) {
             Some(&end) => &self.arcs[self.starts[vertex as usize] as usize..end as usize],
             None => &[],
@@ -157,15 +157,20 @@ impl Graph {
 
     /// The edge number `cursor` of those out of `vertex` that are of the wanted kinds, and the number after
     /// it. Edges into a moment and out of one are of kind [`Kinds::TIME`].
-    pub(crate) fn next(&self, vertex: u32, mut cursor: u32, kinds: Kinds) -> Option<(Arc, u32)> {
-        let arcs = self.arcs(vertex);
+    pub(crate) fn next_arc(
+        &self,
+        vertex: u32,
+        mut cursor: u32,
+        kinds: EdgeKinds,
+    ) -> Option<(DependencyArc, u32)> {
+        let arcs = self.arcs_from(vertex);
         while let Some(&arc) = arcs.get(cursor as usize) {
             cursor += 1;
-            if arc.kind.within(kinds) {
+            if arc.kind.is_subset_of(kinds) {
                 return Some((arc, cursor));
             }
         }
-        let timeline = self.timeline.as_ref().filter(|_| kinds.has(Kinds::TIME))?;
+        let timeline = self.timeline.as_ref().filter(|_| kinds.intersects(EdgeKinds::TIME))?;
         let base = self.starts.len() as u32 - 1;
         let to = if vertex < base {
             if cursor as usize > arcs.len() || !self.is_operation(vertex) {
@@ -175,11 +180,11 @@ impl Graph {
         } else {
             let moment = vertex - base;
             match cursor.checked_sub(1) {
-                None if moment + 1 < timeline.moments() as u32 => base + moment + 1,
-                None => return self.next(vertex, 1, kinds),
+                None if moment + 1 < timeline.moment_count() as u32 => base + moment + 1,
+                None => return self.next_arc(vertex, 1, kinds),
                 Some(at) => timeline.invoked_at(moment).nth(at as usize)?,
             }
         };
-        Some((Arc { to, key: KeyId::NONE, kind: Kinds::TIME }, cursor + 1))
+        Some((DependencyArc { to, key: KeyId::NONE, kind: EdgeKinds::TIME }, cursor + 1))
     }
 }

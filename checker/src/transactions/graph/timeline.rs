@@ -11,14 +11,14 @@ use std::ops::Range;
 
 const NONE: u32 = u32::MAX;
 
-pub(crate) struct Timeline {
+pub(crate) struct RealTimeChain {
     /// The moment that each operation completed into.
     after: Vec<u32>,
     /// The first operation invoked at each moment, and one more at the end.
     invoked: Vec<u32>,
 }
 
-impl Timeline {
+impl RealTimeChain {
     /// O(events). Only operations that completed (`ok`) come before others.
     pub(crate) fn new(history: &History) -> Self {
         let mut completions = vec![NONE; history.event_count() as usize];
@@ -50,7 +50,7 @@ impl Timeline {
         Self { after, invoked }
     }
 
-    pub(crate) fn moments(&self) -> usize {
+    pub(crate) fn moment_count(&self) -> usize {
         self.invoked.len() - 1
     }
 
@@ -60,7 +60,7 @@ impl Timeline {
 
     /// The last moment before an operation was invoked. O(log moments).
     pub(crate) fn moment_before(&self, op: u32) -> Option<u32> {
-        let moments = &self.invoked[..self.moments()];
+        let moments = &self.invoked[..self.moment_count()];
         (moments.partition_point(|&first| first <= op) as u32).checked_sub(1)
     }
 
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn moments_are_real_time_order() {
         let history = parse(super::super::OVERLAPPING).unwrap();
-        let timeline = Timeline::new(&history);
+        let timeline = RealTimeChain::new(&history);
         let moment_of_invocation = |op: u32| {
-            (0..timeline.moments() as u32).find(|&moment| timeline.invoked_at(moment).contains(&op))
+            (0..timeline.moment_count() as u32).find(|&moment| timeline.invoked_at(moment).contains(&op))
         };
         for a in history.operations() {
             for b in history.operations() {

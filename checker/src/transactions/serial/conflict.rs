@@ -14,10 +14,10 @@
 //! here no formula is ever built: the order that grows is the assignment, and a lemma comes of nothing but the few
 //! transactions around the place where it got stuck.
 
-use super::lemmas::{Bond, LearnedLemma, Lemmas, Literal, Order, Tie};
-use super::problem::Problem;
-use super::schedule::Schedule;
-use crate::transactions::graph::{Arc, Predecessors};
+use super::lemmas::{Bond, LearnedLemma, Lemmas, Literal, PrecedenceEvidence, Tie};
+use super::problem::SerialProblem;
+use super::schedule::SerialSchedule;
+use crate::transactions::graph::{DependencyArc, Predecessors};
 use crate::transactions::index::NONE;
 use claims::{Limits, OrderExtent};
 use histories::KeyId;
@@ -27,16 +27,16 @@ use std::collections::BinaryHeap;
 
 /// Somebody waits for another.
 #[derive(Clone, Copy)]
-struct Wait {
+struct WaitEdge {
     /// The vertex waited for.
     on: u32,
     bond: Bond,
 }
 
-pub(super) struct Conflicts<'p, 'a, 'h> {
-    problem: &'p Problem<'a, 'h>,
+pub(super) struct ConflictAnalysis<'p, 'a, 'h> {
+    problem: &'p SerialProblem<'a, 'h>,
     predecessors: Predecessors<'a>,
-    arcs: Vec<Arc>,
+    arcs: Vec<DependencyArc>,
     /// A lemma that what is supposed goes against.
     broken: Option<u32>,
 }
@@ -45,28 +45,28 @@ pub(super) struct Conflicts<'p, 'a, 'h> {
 const CIRCLE_STEPS: u64 = 1 << 14;
 
 /// By how much a cycle is worse: pairs that it leans on, then edges.
-type Cost = (u32, u32);
+type CycleCost = (u32, u32);
 
-impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
+impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
     /// O(edges). None if it was stopped.
-    pub(super) fn new(problem: &'p Problem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
+    pub(super) fn new(problem: &'p SerialProblem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
         let predecessors = Predecessors::new(problem.graph, limits)?;
         Some(Self { problem, predecessors, arcs: Vec::new(), broken: None })
     }
 
     /// What is to be learned from a transaction that waits in a cycle, or for one: of pairs all of which stand. None if
     /// it does not wait so, or if the steps ran out. What is learned on the way is added to the lemmas.
-    pub(super) fn lemma(
+    pub(super) fn derive_lemma(
         &mut self,
         start: u32,
-        schedule: &Schedule<'_, '_, '_>,
+        schedule: &SerialSchedule<'_, '_, '_>,
         lemmas: &mut Lemmas,
         steps: &mut u64,
     ) -> Option<LearnedLemma> {
         lemmas.supposed.clear();
         let found = loop {
             self.broken = None;
-            let found = self.cycle(start, schedule, lemmas, steps);
+            let found = self.find_cycle_lemma(start, schedule, lemmas, steps);
             if let Some(broken) = self.broken {
                 let assumed = &lemmas.all[broken as usize].assumed;
                 let Some(last) = lemmas.supposed.iter().rposition(|each| assumed.contains(each)) else {
@@ -76,7 +76,8 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
                 continue;
             }
             let Some(lemma) = found else { break None };
-            let supposed = lemma.assumed.iter().copied().filter(|&literal| !schedule.affirms(literal));
+            let supposed =
+                lemma.assumed.iter().copied().filter(|&literal| !schedule.affirms_literal(literal));
             let supposed: Vec<Literal> = supposed.collect();
             if supposed.is_empty() {
                 break Some(lemma);
@@ -88,7 +89,7 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             }
             let last = lemmas.supposed.iter().rposition(|each| supposed.contains(each));
             lemmas.supposed.truncate(last.expect("all of them are there"));
-            lemmas.learn(lemma);
+            lemmas.add_lemma(lemma);
             if lemmas.is_full() {
                 break None;
             }
@@ -98,23 +99,26 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
     }
 
     /// A cycle that a transaction waits in, or for, and what it leans on.
-    fn cycle(
+    fn find_cycle_lemma(
         &mut self,
         start: u32,
-        schedule: &Schedule<'_, '_, '_>,
+        schedule: &SerialSchedule<'_, '_, '_>,
         lemmas: &Lemmas,
         steps: &mut u64,
     ) -> Option<LearnedLemma> {
-        let walked = self.walk(start, schedule, lemmas, steps)?;
+        let walked = self.follow_first_waits(start, schedule, lemmas, steps)?;
         let on_it = walked[0].0;
-        let chain = self.lightest(on_it, schedule, lemmas, steps).unwrap_or(walked);
-        let cycle = self.ties(&chain);
+        let chain = self.lightest_cycle(on_it, schedule, lemmas, steps).unwrap_or(walked);
+        let cycle = self.ties_of_chain(&chain);
         let mut assumed = Vec::new();
         for tie in &cycle {
             match tie.bond {
-                Bond::Unread { key, version, order: Order::Assumed } => {
-                    let earlier =
-                        self.problem.index.writer(key, version).expect("the initial one is no assumption");
+                Bond::Unread { key, version, order: PrecedenceEvidence::Assumed } => {
+                    let earlier = self
+                        .problem
+                        .index
+                        .committed_writer(key, version)
+                        .expect("the initial one is no assumption");
                     assumed.push(Literal { key, earlier, later: tie.to });
                 }
                 Bond::Lemma(number) => {
@@ -133,10 +137,10 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
 
     /// Follows whoever is waited for first until somebody comes again: the cycle, as a chain of who waits for whom,
     /// from a transaction to itself.
-    fn walk(
+    fn follow_first_waits(
         &mut self,
         start: u32,
-        schedule: &Schedule<'_, '_, '_>,
+        schedule: &SerialSchedule<'_, '_, '_>,
         lemmas: &Lemmas,
         steps: &mut u64,
     ) -> Option<Vec<(u32, Bond)>> {
@@ -148,12 +152,12 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             if let Some(&from) = seen.get(&at) {
                 path.drain(..from);
                 // A cycle of helpers alone there is not: they only lead on.
-                let first = path.iter().position(|&(vertex, _)| self.problem.is_placed(vertex))?;
+                let first = path.iter().position(|&(vertex, _)| self.problem.is_placeable(vertex))?;
                 path.rotate_left(first);
                 return Some(path);
             }
             *steps = steps.checked_sub(1)?;
-            self.waits(at, schedule, lemmas, &mut waits);
+            self.collect_waits(at, schedule, lemmas, &mut waits);
             let first = waits.first()?;
             seen.insert(at, path.len());
             path.push((at, first.bond));
@@ -163,22 +167,22 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
 
     /// The cycle through a transaction that leans on the fewest pairs, by Dijkstra's way, as far as counted work
     /// goes.
-    fn lightest(
+    fn lightest_cycle(
         &mut self,
         start: u32,
-        schedule: &Schedule<'_, '_, '_>,
+        schedule: &SerialSchedule<'_, '_, '_>,
         lemmas: &Lemmas,
         steps: &mut u64,
     ) -> Option<Vec<(u32, Bond)>> {
         const GOAL: u32 = NONE;
         // Of each vertex: what it costs to get there, from where, by what, and whether that is final.
-        let mut reached: FxHashMap<u32, (Cost, u32, Bond, bool)> = FxHashMap::default();
+        let mut reached: FxHashMap<u32, (CycleCost, u32, Bond, bool)> = FxHashMap::default();
         let mut queue = BinaryHeap::from([Reverse(((0, 0), start))]);
         let mut waits = Vec::new();
         let mut left = CIRCLE_STEPS;
         while let Some(Reverse((cost, vertex))) = queue.pop() {
             if vertex == GOAL {
-                return Some(chain(start, GOAL, &reached));
+                return Some(trace_chain(start, GOAL, &reached));
             }
             if let Some(entry) = reached.get_mut(&vertex) {
                 if entry.3 {
@@ -188,15 +192,15 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
             }
             left = left.checked_sub(1)?;
             *steps = steps.checked_sub(1)?;
-            self.waits(vertex, schedule, lemmas, &mut waits);
+            self.collect_waits(vertex, schedule, lemmas, &mut waits);
             for wait in &waits {
                 let to = if wait.on == start { GOAL } else { wait.on };
                 let leans = match wait.bond {
-                    Bond::Unread { order: Order::Assumed, .. } => 1,
+                    Bond::Unread { order: PrecedenceEvidence::Assumed, .. } => 1,
                     Bond::Lemma(number) => lemmas.all[number as usize].assumed.len() as u32 - 1,
                     Bond::Arc { .. } | Bond::Unread { .. } => 0,
                 };
-                let cost = (cost.0 + leans, cost.1 + u32::from(self.problem.is_placed(wait.on)));
+                let cost = (cost.0 + leans, cost.1 + u32::from(self.problem.is_placeable(wait.on)));
                 let better = reached.get(&to).is_none_or(|known| !known.3 && cost < known.0);
                 if better {
                     reached.insert(to, (cost, vertex, wait.bond, false));
@@ -208,32 +212,35 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
     }
 
     /// Whom a vertex waits for, and why.
-    fn waits(
+    fn collect_waits(
         &mut self,
         vertex: u32,
-        schedule: &Schedule<'_, '_, '_>,
+        schedule: &SerialSchedule<'_, '_, '_>,
         lemmas: &Lemmas,
-        found: &mut Vec<Wait>,
+        found: &mut Vec<WaitEdge>,
     ) {
         found.clear();
         self.arcs.clear();
-        self.predecessors.of(vertex, self.problem.kinds, &mut self.arcs);
+        self.predecessors.push_arcs_into(vertex, self.problem.kinds, &mut self.arcs);
         let arcs = self.arcs.iter().filter(|arc| !schedule.is_past(arc.to));
-        found.extend(arcs.map(|&Arc { to, key, kind }| Wait { on: to, bond: Bond::Arc { kind, key } }));
-        if !found.is_empty() || !self.problem.is_placed(vertex) {
+        found.extend(
+            arcs.map(|&DependencyArc { to, key, kind }| WaitEdge { on: to, bond: Bond::Arc { kind, key } }),
+        );
+        if !found.is_empty() || !self.problem.is_placeable(vertex) {
             return;
         }
-        for each in self.problem.uses(vertex).iter().filter(|each| each.leaves != NONE) {
-            let version = schedule.current(each.key);
-            let readers = self.problem.readers(self.problem.version(each.key, version)).iter();
-            let order = self.order(each.key, version, vertex, each.reads == version);
+        for each in self.problem.uses_of_transaction(vertex).iter().filter(|each| each.leaves != NONE) {
+            let version = schedule.current_version(each.key);
+            let readers =
+                self.problem.readers_of_version(self.problem.version_number(each.key, version)).iter();
+            let order = self.precedence_evidence(each.key, version, vertex, each.reads == version);
             let bond = Bond::Unread { key: each.key, version, order };
             let unread = readers.filter(|&&reader| reader != vertex && !schedule.is_placed(reader));
-            found.extend(unread.map(|&on| Wait { on, bond }));
+            found.extend(unread.map(|&on| WaitEdge { on, bond }));
         }
         // One that asks for one or another is followed only where nothing else is waited for, and where least would be
         // supposed.
-        let mut against: Vec<(u32, Vec<Literal>)> = lemmas.against(vertex, schedule).collect();
+        let mut against: Vec<(u32, Vec<Literal>)> = lemmas.blocking_lemmas(vertex, schedule).collect();
         let Some(fewest) = against.iter().map(|(_, own)| own.len()).min() else { return };
         if fewest > 1 && !found.is_empty() {
             return;
@@ -241,39 +248,46 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
         against.retain(|(_, own)| own.len() == fewest);
         for (number, own) in against {
             match own.first() {
-                Some(first) => found.push(Wait { on: first.later, bond: Bond::Lemma(number) }),
+                Some(first) => found.push(WaitEdge { on: first.later, bond: Bond::Lemma(number) }),
                 None => self.broken = Some(number),
             }
         }
     }
 
     /// How it is known that the writer of a version comes before a transaction that would overwrite it.
-    fn order(&self, key: KeyId, version: u32, later: u32, reads_it: bool) -> Order {
+    fn precedence_evidence(
+        &self,
+        key: KeyId,
+        version: u32,
+        later: u32,
+        reads_it: bool,
+    ) -> PrecedenceEvidence {
         let index = self.problem.index;
-        let Some(earlier) = index.writer(key, version) else { return Order::Initial };
+        let Some(earlier) = index.committed_writer(key, version) else { return PrecedenceEvidence::Initial };
         if reads_it {
-            return Order::Read;
+            return PrecedenceEvidence::Read;
         }
-        let (a, b) = (index.history.operation(index.op(earlier)), index.history.operation(index.op(later)));
+        let (a, b) =
+            (index.history.operation(index.op_id(earlier)), index.history.operation(index.op_id(later)));
         match self.problem.extent {
             OrderExtent::Session | OrderExtent::RealTime if a.session == b.session && a.precedes(&b) => {
-                Order::Before(OrderExtent::Session)
+                PrecedenceEvidence::Before(OrderExtent::Session)
             }
-            OrderExtent::RealTime if a.precedes(&b) => Order::Before(OrderExtent::RealTime),
-            _ => Order::Assumed,
+            OrderExtent::RealTime if a.precedes(&b) => PrecedenceEvidence::Before(OrderExtent::RealTime),
+            _ => PrecedenceEvidence::Assumed,
         }
     }
 
     /// The edges of the cycle, from who comes first to who comes after. A walk through helpers is one edge, of the kind
     /// that leads into them.
-    fn ties(&self, chain: &[(u32, Bond)]) -> Vec<Tie> {
+    fn ties_of_chain(&self, chain: &[(u32, Bond)]) -> Vec<Tie> {
         let mut ties: Vec<Tie> = Vec::new();
         // The chain tells who waits for whom; what comes first is at its end.
         for at in (0..chain.len()).rev() {
             let (to, bond) = chain[at];
             let from = chain[(at + 1) % chain.len()].0;
             match ties.last_mut() {
-                Some(last) if !self.problem.is_placed(from) => last.to = to,
+                Some(last) if !self.problem.is_placeable(from) => last.to = to,
                 _ => ties.push(Tie { from, to, bond }),
             }
         }
@@ -282,7 +296,11 @@ impl<'p, 'a, 'h> Conflicts<'p, 'a, 'h> {
 }
 
 /// Who waits for whom, from the start to the goal.
-fn chain(start: u32, goal: u32, reached: &FxHashMap<u32, (Cost, u32, Bond, bool)>) -> Vec<(u32, Bond)> {
+fn trace_chain(
+    start: u32,
+    goal: u32,
+    reached: &FxHashMap<u32, (CycleCost, u32, Bond, bool)>,
+) -> Vec<(u32, Bond)> {
     let mut chain = Vec::new();
     let mut at = goal;
     loop {

@@ -1,7 +1,7 @@
 //! What was learned of the order of versions.
 
-use super::schedule::Schedule;
-use crate::transactions::graph::Kinds;
+use super::schedule::SerialSchedule;
+use crate::transactions::graph::EdgeKinds;
 use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
@@ -18,16 +18,16 @@ pub(crate) struct Literal {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bond {
     /// The graph says so.
-    Arc { kind: Kinds, key: KeyId },
+    Arc { kind: EdgeKinds, key: KeyId },
     /// It reads this version of the key, and the other overwrites it.
-    Unread { key: KeyId, version: u32, order: Order },
+    Unread { key: KeyId, version: u32, order: PrecedenceEvidence },
     /// An earlier lemma, by its number, of whose other pairs all are assumed.
     Lemma(u32),
 }
 
 /// How it is known that what is overwritten was there before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Order {
+pub(crate) enum PrecedenceEvidence {
     /// It is the initial version.
     Initial,
     /// Whoever overwrites it read it.
@@ -69,7 +69,7 @@ pub(super) struct Lemmas {
 const SIZE_MAX: usize = 1 << 22;
 
 impl Lemmas {
-    pub(super) fn learn(&mut self, lemma: LearnedLemma) {
+    pub(super) fn add_lemma(&mut self, lemma: LearnedLemma) {
         let number = self.all.len() as u32;
         let mut earlier: Vec<u32> = lemma.assumed.iter().map(|literal| literal.earlier).collect();
         earlier.sort_unstable();
@@ -88,10 +88,10 @@ impl Lemmas {
 
     /// The lemmas that forbid to place a transaction now, all else of them standing or being supposed, in the order in
     /// which they were learned: with the pairs of each that it would complete.
-    pub(super) fn against<'l>(
+    pub(super) fn blocking_lemmas<'l>(
         &'l self,
         op: u32,
-        schedule: &'l Schedule<'_, '_, '_>,
+        schedule: &'l SerialSchedule<'_, '_, '_>,
     ) -> impl Iterator<Item = (u32, Vec<Literal>)> + 'l {
         let numbers = self.by_earlier.get(&op).into_iter().flatten();
         numbers.filter_map(move |&number| {
@@ -103,7 +103,7 @@ impl Lemmas {
                 match literal.earlier == op {
                     true if schedule.is_placed(literal.later) => return None,
                     true => own.push(literal),
-                    false if !schedule.affirms(literal) => return None,
+                    false if !schedule.affirms_literal(literal) => return None,
                     false => {}
                 }
             }

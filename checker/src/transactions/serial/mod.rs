@@ -15,20 +15,20 @@ mod lemmas;
 mod problem;
 mod schedule;
 
-pub(crate) use lemmas::{Bond, LearnedLemma, Literal, Order, Tie};
+pub(crate) use lemmas::{Bond, LearnedLemma, Literal, PrecedenceEvidence, Tie};
 
-use super::graph::{Components, Graph, Kinds, Scope};
-use super::index::{Index, NONE};
+use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
+use super::index::{NONE, TransactionIndex};
 use claims::{Limits, OrderExtent};
-use conflict::Conflicts;
+use conflict::ConflictAnalysis;
 use histories::{NEVER, OpId};
 use lemmas::Lemmas;
-use problem::Problem;
+use problem::SerialProblem;
 use rustc_hash::FxHashMap;
-use schedule::Schedule;
+use schedule::SerialSchedule;
 
 /// What came of the search.
-pub(crate) enum Search {
+pub(crate) enum SerialOutcome {
     /// All committed transactions in an order that explains all reads of registers and extends the graph.
     Order(Vec<OpId>),
     /// There is none: the last lemma assumes nothing, and each leans on earlier ones only.
@@ -39,60 +39,66 @@ pub(crate) enum Search {
 
 /// Searches for a serial order. The graph is one without cycles of these kinds, and every read returned what somebody
 /// wrote and left there.
-pub(crate) fn search(index: &Index<'_>, graph: &Graph, extent: OrderExtent, limits: &Limits<'_>) -> Search {
-    let problem = Problem::new(index, graph, extent, limits);
-    let Some(priority) = deadlines(graph, problem.kinds, &completions(index, graph), limits) else {
-        return Search::Unknown(Limits::STOPPED);
+pub(crate) fn search_serial_order(
+    index: &TransactionIndex<'_>,
+    graph: &DependencyGraph,
+    extent: OrderExtent,
+    limits: &Limits<'_>,
+) -> SerialOutcome {
+    let problem = SerialProblem::new(index, graph, extent, limits);
+    let Some(priority) = placement_deadlines(graph, problem.kinds, &completion_times(index, graph), limits)
+    else {
+        return SerialOutcome::Unknown(Limits::STOPPED);
     };
-    let committed = (0..graph.operations()).filter(|&op| index.committed(op)).count();
-    let Some(mut schedule) = Schedule::new(&problem, &priority, limits) else {
-        return Search::Unknown(Limits::STOPPED);
+    let committed = (0..graph.operation_count()).filter(|&op| index.is_committed(op)).count();
+    let Some(mut schedule) = SerialSchedule::new(&problem, &priority, limits) else {
+        return SerialOutcome::Unknown(Limits::STOPPED);
     };
     let mut lemmas = Lemmas::default();
     let mut conflicts = None;
     let mut steps = limits.steps;
     loop {
-        let overdue = advance(&mut schedule, &lemmas, &priority, &mut steps, limits);
+        let overdue = place_until_overdue(&mut schedule, &lemmas, &priority, &mut steps, limits);
         if schedule.placed.len() == committed {
-            return Search::Order(schedule.placed.iter().map(|&op| index.op(op)).collect());
+            return SerialOutcome::Order(schedule.placed.iter().map(|&op| index.op_id(op)).collect());
         }
-        if let Some(reason) = ended(&lemmas, steps, limits) {
-            return Search::Unknown(reason);
+        if let Some(reason) = reason_to_end(&lemmas, steps, limits) {
+            return SerialOutcome::Unknown(reason);
         }
         if conflicts.is_none() {
-            conflicts = Conflicts::new(&problem, limits);
+            conflicts = ConflictAnalysis::new(&problem, limits);
         }
-        let Some(conflicts) = &mut conflicts else { return Search::Unknown(Limits::STOPPED) };
+        let Some(conflicts) = &mut conflicts else { return SerialOutcome::Unknown(Limits::STOPPED) };
         let mut found = None;
         for &op in &overdue {
-            found = found.or_else(|| conflicts.lemma(op, &schedule, &mut lemmas, &mut steps));
+            found = found.or_else(|| conflicts.derive_lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         if found.is_none() && !overdue.is_empty() && steps > 0 {
             continue; // they wait for somebody whose turn is yet to come
         }
         if found.is_none() {
             // A lemma may have two pairs of one transaction, which is held for the first of them alone.
-            schedule.release_all();
-            if schedule.advance(&lemmas, &mut steps, limits).is_some() {
+            schedule.release_all_held();
+            if schedule.place_next(&lemmas, &mut steps, limits).is_some() {
                 continue;
             }
-            let start = schedule.blocked().next();
-            found = start.and_then(|op| conflicts.lemma(op, &schedule, &mut lemmas, &mut steps));
+            let start = schedule.blocked_transactions().next();
+            found = start.and_then(|op| conflicts.derive_lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         let Some(lemma) = found else {
-            return Search::Unknown(ended(&lemmas, steps, limits).unwrap_or(NO_CIRCLE));
+            return SerialOutcome::Unknown(reason_to_end(&lemmas, steps, limits).unwrap_or(NO_CIRCLE));
         };
         if lemma.assumed.is_empty() {
-            return Search::Impossible(proof(lemmas.all, lemma));
+            return SerialOutcome::Impossible(extract_proof(lemmas.all, lemma));
         }
         let earlier = lemma.assumed.iter().map(|literal| schedule.position(literal.earlier));
         let last = earlier.max().expect("it assumes something");
-        lemmas.learn(lemma);
+        lemmas.add_lemma(lemma);
         while schedule.placed.len() > last as usize {
-            schedule.take_back();
+            schedule.take_back_last();
             steps = steps.saturating_sub(1);
         }
-        schedule.release_all();
+        schedule.release_all_held();
     }
 }
 
@@ -104,18 +110,19 @@ const OVERDUE: u32 = 1024;
 const OVERDUE_MAX: usize = 8;
 
 /// Places all that can be placed, or as many as until somebody is overdue: who that is.
-fn advance(
-    schedule: &mut Schedule<'_, '_, '_>,
+fn place_until_overdue(
+    schedule: &mut SerialSchedule<'_, '_, '_>,
     lemmas: &Lemmas,
     priority: &[u32],
     steps: &mut u64,
     limits: &Limits<'_>,
 ) -> Vec<u32> {
-    while let Some(op) = schedule.advance(lemmas, steps, limits) {
+    while let Some(op) = schedule.place_next(lemmas, steps, limits) {
         if schedule.placed.len().is_multiple_of(LOOK_EVERY) {
             let is_overdue =
                 |&late: &u32| priority[late as usize].saturating_add(OVERDUE) < priority[op as usize];
-            let overdue: Vec<u32> = schedule.blocked().take(OVERDUE_MAX).filter(is_overdue).collect();
+            let overdue: Vec<u32> =
+                schedule.blocked_transactions().take(OVERDUE_MAX).filter(is_overdue).collect();
             if !overdue.is_empty() {
                 return overdue;
             }
@@ -130,9 +137,9 @@ const LEARNED_TOO_MUCH: &str = "the search for a serial order learned more than 
 const NO_CIRCLE: &str = "a read returned what no transaction that is known to have happened left there";
 
 /// Why the search has to end.
-fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static str> {
+fn reason_to_end(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static str> {
     match () {
-        () if limits.stopped() => Some(Limits::STOPPED),
+        () if limits.stop_requested() => Some(Limits::STOPPED),
         () if steps == 0 => Some(OUT_OF_STEPS),
         () if lemmas.is_full() => Some(LEARNED_TOO_MUCH),
         () => None,
@@ -140,7 +147,7 @@ fn ended(lemmas: &Lemmas, steps: u64, limits: &Limits<'_>) -> Option<&'static st
 }
 
 /// The last lemma and those that it leans on, numbered anew.
-fn proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
+fn extract_proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
     let leans_on = |lemma: &LearnedLemma| {
         let numbers = lemma.cycle.iter().filter_map(|tie| match tie.bond {
             Bond::Lemma(number) => Some(number),
@@ -171,17 +178,22 @@ fn proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedLemma> {
 }
 
 /// When each operation completed; helpers never do.
-fn completions(index: &Index<'_>, graph: &Graph) -> Vec<u32> {
+fn completion_times(index: &TransactionIndex<'_>, graph: &DependencyGraph) -> Vec<u32> {
     let completed = index.history.operations().map(|operation| operation.completed);
-    completed.chain(std::iter::repeat(NEVER)).take(graph.vertices()).collect()
+    completed.chain(std::iter::repeat(NEVER)).take(graph.vertex_count()).collect()
 }
 
 /// By when each must have been placed for all that come after it to be in time: the earliest of its own completion
 /// and theirs. None if it was stopped.
-fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'_>) -> Option<Vec<u32>> {
-    let scope = Scope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    let components = Components::find(graph, scope, 0..graph.vertices() as u32);
-    if limits.stopped() {
+fn placement_deadlines(
+    graph: &DependencyGraph,
+    kinds: EdgeKinds,
+    completions: &[u32],
+    limits: &Limits<'_>,
+) -> Option<Vec<u32>> {
+    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
+    let components = DependencyComponents::find_from_roots(graph, scope, 0..graph.vertex_count() as u32);
+    if limits.stop_requested() {
         return None;
     }
     // Without cycles every vertex is a component of its own, and they close in order, sinks first.
@@ -191,11 +203,11 @@ fn deadlines(graph: &Graph, kinds: Kinds, completions: &[u32], limits: &Limits<'
     }
     let mut deadlines = completions.to_vec();
     for (at, &vertex) in sinks_first.iter().enumerate() {
-        if at & 0xfff == 0 && limits.stopped() {
+        if at & 0xfff == 0 && limits.stop_requested() {
             return None;
         }
         let mut cursor = 0;
-        while let Some((arc, next)) = graph.next(vertex, cursor, kinds) {
+        while let Some((arc, next)) = graph.next_arc(vertex, cursor, kinds) {
             cursor = next;
             deadlines[vertex as usize] = deadlines[vertex as usize].min(deadlines[arc.to as usize]);
         }

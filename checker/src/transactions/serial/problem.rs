@@ -1,16 +1,16 @@
 //! What a serial order has to respect, laid out for the search: what each transaction does to registers, and who reads
 //! each version.
 
-use crate::transactions::cycles::kinds_of;
-use crate::transactions::dependencies::writes;
-use crate::transactions::graph::{Graph, Kinds};
-use crate::transactions::index::{Index, KeyShape, NONE, Touch};
+use crate::transactions::cycles::edge_kinds_for;
+use crate::transactions::dependencies::contains_write;
+use crate::transactions::graph::{DependencyGraph, EdgeKinds};
+use crate::transactions::index::{KeyShape, NONE, Touch, TransactionIndex};
 use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{Id, KeyId};
 
 /// What a transaction does to one register.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Use {
+pub(super) struct RegisterUse {
     pub key: KeyId,
     /// The version that it must find; [`NONE`] if it reads none from outside.
     pub reads: u32,
@@ -18,12 +18,12 @@ pub(super) struct Use {
     pub leaves: u32,
 }
 
-pub(super) struct Problem<'a, 'h> {
-    pub index: &'a Index<'h>,
-    pub graph: &'a Graph,
-    pub kinds: Kinds,
+pub(super) struct SerialProblem<'a, 'h> {
+    pub index: &'a TransactionIndex<'h>,
+    pub graph: &'a DependencyGraph,
+    pub kinds: EdgeKinds,
     pub extent: OrderExtent,
-    uses: Vec<Use>,
+    uses: Vec<RegisterUse>,
     /// Where the uses of each transaction begin.
     starts: Vec<u32>,
     /// The number of each key's initial version; those after it are numbered on.
@@ -33,24 +33,24 @@ pub(super) struct Problem<'a, 'h> {
     readers: Vec<u32>,
 }
 
-impl<'a, 'h> Problem<'a, 'h> {
+impl<'a, 'h> SerialProblem<'a, 'h> {
     /// O(micro-operations). If it was stopped, things are missing.
     pub(super) fn new(
-        index: &'a Index<'h>,
-        graph: &'a Graph,
+        index: &'a TransactionIndex<'h>,
+        graph: &'a DependencyGraph,
         extent: OrderExtent,
         limits: &Limits<'_>,
     ) -> Self {
-        let (uses, starts) = uses(index, limits);
+        let (uses, starts) = collect_uses(index, limits);
         let mut first_versions = vec![0u32; index.keys.len() + 1];
         for key in index.key_ids() {
             let after = first_versions[key.index()] + index.versions(key).len() as u32 + 1;
             first_versions[key.index() + 1] = after;
         }
-        let mut problem = Problem {
+        let mut problem = SerialProblem {
             index,
             graph,
-            kinds: kinds_of(CycleFamily::G2, extent),
+            kinds: edge_kinds_for(CycleFamily::G2, extent),
             extent,
             uses,
             starts,
@@ -58,14 +58,14 @@ impl<'a, 'h> Problem<'a, 'h> {
             reader_starts: Vec::new(),
             readers: Vec::new(),
         };
-        problem.find_readers();
+        problem.index_readers();
         problem
     }
 
-    fn find_readers(&mut self) {
-        let mut starts = vec![0u32; self.versions() + 1];
+    fn index_readers(&mut self) {
+        let mut starts = vec![0u32; self.version_count() + 1];
         for each in self.uses.iter().filter(|each| each.reads != NONE) {
-            starts[self.version(each.key, each.reads) as usize + 1] += 1;
+            starts[self.version_number(each.key, each.reads) as usize + 1] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
@@ -73,8 +73,8 @@ impl<'a, 'h> Problem<'a, 'h> {
         let mut next = starts.clone();
         let mut readers = vec![NONE; starts[starts.len() - 1] as usize];
         for op in 0..self.starts.len() as u32 - 1 {
-            for each in self.uses(op).iter().filter(|each| each.reads != NONE) {
-                let place = &mut next[self.version(each.key, each.reads) as usize];
+            for each in self.uses_of_transaction(op).iter().filter(|each| each.reads != NONE) {
+                let place = &mut next[self.version_number(each.key, each.reads) as usize];
                 readers[*place as usize] = op;
                 *place += 1;
             }
@@ -83,41 +83,41 @@ impl<'a, 'h> Problem<'a, 'h> {
     }
 
     /// How many versions all keys have together, the initial ones among them.
-    pub(super) fn versions(&self) -> usize {
+    pub(super) fn version_count(&self) -> usize {
         self.first_versions[self.first_versions.len() - 1] as usize
     }
 
     /// The number of a version of a key, among those of all.
-    pub(super) fn version(&self, key: KeyId, version: u32) -> u32 {
+    pub(super) fn version_number(&self, key: KeyId, version: u32) -> u32 {
         self.first_versions[key.index()] + version
     }
 
-    pub(super) fn readers(&self, version: u32) -> &[u32] {
+    pub(super) fn readers_of_version(&self, version: u32) -> &[u32] {
         let range = self.reader_starts[version as usize]..self.reader_starts[version as usize + 1];
         &self.readers[range.start as usize..range.end as usize]
     }
 
-    pub(super) fn uses(&self, op: u32) -> &[Use] {
+    pub(super) fn uses_of_transaction(&self, op: u32) -> &[RegisterUse] {
         &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
     }
 
     /// Whether a vertex is a transaction to be placed; all others are passed through.
-    pub(super) fn is_placed(&self, vertex: u32) -> bool {
-        self.graph.is_operation(vertex) && self.index.committed(vertex)
+    pub(super) fn is_placeable(&self, vertex: u32) -> bool {
+        self.graph.is_operation(vertex) && self.index.is_committed(vertex)
     }
 }
 
 /// What each transaction does to registers, by transaction.
-fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
+fn collect_uses(index: &TransactionIndex<'_>, limits: &Limits<'_>) -> (Vec<RegisterUse>, Vec<u32>) {
     let mut starts = vec![0u32; index.history.len() + 1];
-    each_use(index, limits, |op, _| starts[op as usize + 1] += 1);
+    for_each_use(index, limits, |op, _| starts[op as usize + 1] += 1);
     for op in 1..starts.len() {
         starts[op] += starts[op - 1];
     }
     let mut next = starts.clone();
-    let nothing = Use { key: KeyId::NONE, reads: NONE, leaves: NONE };
+    let nothing = RegisterUse { key: KeyId::NONE, reads: NONE, leaves: NONE };
     let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
-    each_use(index, limits, |op, each| {
+    for_each_use(index, limits, |op, each| {
         uses[next[op as usize] as usize] = each;
         next[op as usize] += 1;
     });
@@ -125,17 +125,17 @@ fn uses(index: &Index<'_>, limits: &Limits<'_>) -> (Vec<Use>, Vec<u32>) {
 }
 
 /// Key by key, so that the uses of one transaction come in the order of keys.
-fn each_use(index: &Index<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, Use)) {
+fn for_each_use(index: &TransactionIndex<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, RegisterUse)) {
     let registers = index.key_ids().filter(|&key| index.key(key).shape == KeyShape::Register);
-    for key in registers.take_while(|_| !limits.stopped()) {
+    for key in registers.take_while(|_| !limits.stop_requested()) {
         let of_one = index.touches(key).chunk_by(|a, b| a.op == b.op);
-        for group in of_one.filter(|group| index.committed(group[0].op)) {
+        for group in of_one.filter(|group| index.is_committed(group[0].op)) {
             let version = |touch: &Touch| index.version_of[touch.micro as usize];
             let reads = if index.is_known_read(group[0]) { version(&group[0]) } else { NONE };
-            let last_write = group.iter().rfind(|touch| writes(index, std::slice::from_ref(touch)));
+            let last_write = group.iter().rfind(|touch| contains_write(index, std::slice::from_ref(touch)));
             let leaves = last_write.map_or(NONE, version);
             if reads != NONE || leaves != NONE {
-                found(group[0].op, Use { key, reads, leaves });
+                found(group[0].op, RegisterUse { key, reads, leaves });
             }
         }
     }

@@ -6,7 +6,7 @@
 //! once and it would not come back. A fourth comes from [lemmas](super::lemmas::Lemma).
 
 use super::lemmas::{Lemmas, Literal};
-use super::problem::Problem;
+use super::problem::SerialProblem;
 use crate::transactions::index::NONE;
 use claims::Limits;
 use histories::{Id, KeyId};
@@ -28,7 +28,7 @@ pub(super) enum Obstacle {
 
 /// Where a transaction stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Standing {
+enum QueueState {
     /// In no queue: placed, or not all before it are.
     Out,
     Ready,
@@ -38,8 +38,8 @@ enum Standing {
     Held,
 }
 
-pub(super) struct Schedule<'p, 'a, 'h> {
-    problem: &'p Problem<'a, 'h>,
+pub(super) struct SerialSchedule<'p, 'a, 'h> {
+    problem: &'p SerialProblem<'a, 'h>,
     /// Who is ready is placed in this order.
     priority: &'p [u32],
     /// How many edges into each vertex are not yet satisfied.
@@ -56,7 +56,7 @@ pub(super) struct Schedule<'p, 'a, 'h> {
     held: FxHashMap<u32, Vec<u32>>,
     /// All that wait or are held, by priority.
     blocked: BTreeSet<(u32, u32)>,
-    standing: Vec<Standing>,
+    standing: Vec<QueueState>,
     position: Vec<u32>,
     pub placed: Vec<u32>,
     /// What was overwritten, for when it is taken back.
@@ -65,10 +65,10 @@ pub(super) struct Schedule<'p, 'a, 'h> {
     passing: Vec<u32>,
 }
 
-impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
+impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     /// O(edges). None if it was stopped.
     pub(super) fn new(
-        problem: &'p Problem<'a, 'h>,
+        problem: &'p SerialProblem<'a, 'h>,
         priority: &'p [u32],
         limits: &Limits<'_>,
     ) -> Option<Self> {
@@ -76,61 +76,67 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
         let mut schedule = Self {
             problem,
             priority,
-            entering: vec![0; graph.vertices()],
+            entering: vec![0; graph.vertex_count()],
             current: vec![0; problem.index.keys.len()],
-            unread: (0..problem.versions() as u32)
-                .map(|version| problem.readers(version).len() as u32)
+            unread: (0..problem.version_count() as u32)
+                .map(|version| problem.readers_of_version(version).len() as u32)
                 .collect(),
             ready: BinaryHeap::new(),
             waiting: vec![BTreeSet::new(); problem.index.keys.len()],
             held: FxHashMap::default(),
             blocked: BTreeSet::new(),
-            standing: vec![Standing::Out; graph.operations() as usize],
-            position: vec![NONE; graph.operations() as usize],
+            standing: vec![QueueState::Out; graph.operation_count() as usize],
+            position: vec![NONE; graph.operation_count() as usize],
             placed: Vec::new(),
             overwritten: Vec::new(),
             passing: Vec::new(),
         };
-        for vertex in 0..graph.vertices() as u32 {
-            if vertex & 0xfff == 0 && limits.stopped() {
+        for vertex in 0..graph.vertex_count() as u32 {
+            if vertex & 0xfff == 0 && limits.stop_requested() {
                 return None;
             }
             let mut cursor = 0;
-            while let Some((arc, next)) = graph.next(vertex, cursor, problem.kinds) {
+            while let Some((arc, next)) = graph.next_arc(vertex, cursor, problem.kinds) {
                 cursor = next;
                 schedule.entering[arc.to as usize] += 1;
             }
         }
-        let free: Vec<u32> =
-            (0..graph.vertices() as u32).filter(|&vertex| schedule.entering[vertex as usize] == 0).collect();
+        let free: Vec<u32> = (0..graph.vertex_count() as u32)
+            .filter(|&vertex| schedule.entering[vertex as usize] == 0)
+            .collect();
         for vertex in free {
             schedule.passing.push(vertex);
-            schedule.pass();
+            schedule.process_freed_vertices();
         }
         Some(schedule)
     }
 
     /// Places the next that can be; none if there is none, or if the steps ran out or it was stopped first. A step is a
     /// transaction looked at.
-    pub(super) fn advance(&mut self, lemmas: &Lemmas, steps: &mut u64, limits: &Limits<'_>) -> Option<u32> {
-        while *steps > 0 && (*steps & 0xfff != 0 || !limits.stopped()) {
+    pub(super) fn place_next(
+        &mut self,
+        lemmas: &Lemmas,
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> Option<u32> {
+        while *steps > 0 && (*steps & 0xfff != 0 || !limits.stop_requested()) {
             let Reverse((_, _, op, key)) = self.ready.pop()?;
             *steps -= 1;
-            if self.standing[op as usize] != Standing::Ready {
+            if self.standing[op as usize] != QueueState::Ready {
                 continue;
             }
-            self.standing[op as usize] = Standing::Out;
-            let obstacle = if self.is_free(op) { self.obstacle(op, lemmas) } else { None };
+            self.standing[op as usize] = QueueState::Out;
+            let obstacle = if self.is_free(op) { self.find_obstacle(op, lemmas) } else { None };
             if obstacle.is_none() && self.is_free(op) {
-                self.place(op);
+                self.place_transaction(op);
                 return Some(op);
             }
             if let Some(obstacle) = obstacle {
-                self.wait(op, obstacle);
+                self.enqueue_waiting(op, obstacle);
             }
             if key != KeyId::NONE {
                 // It did not take what it had waited for: the next one's turn.
-                self.wake_after(key, Bound::Excluded((self.priority[op as usize], op)));
+                self.wake_waiting_after(key, Bound::Excluded((self.priority[op as usize], op)));
             }
         }
         None
@@ -147,7 +153,7 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
 
     /// Whether a vertex keeps nobody back any more.
     pub(super) fn is_past(&self, vertex: u32) -> bool {
-        match self.problem.is_placed(vertex) {
+        match self.problem.is_placeable(vertex) {
             true => self.is_placed(vertex),
             false => self.entering[vertex as usize] == 0,
         }
@@ -158,74 +164,77 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     /// Whether the first of the two is placed, and before the second.
-    pub(super) fn affirms(&self, Literal { earlier, later, .. }: Literal) -> bool {
+    pub(super) fn affirms_literal(&self, Literal { earlier, later, .. }: Literal) -> bool {
         self.is_placed(earlier)
             && (!self.is_placed(later) || self.position[earlier as usize] < self.position[later as usize])
     }
 
-    pub(super) fn current(&self, key: KeyId) -> u32 {
+    pub(super) fn current_version(&self, key: KeyId) -> u32 {
         self.current[key.index()]
     }
 
     /// Those that wait, the most urgent first.
-    pub(super) fn blocked(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn blocked_transactions(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocked.iter().map(|&(_, op)| op)
     }
 
-    pub(super) fn obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
-        for each in self.problem.uses(op) {
+    pub(super) fn find_obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
+        for each in self.problem.uses_of_transaction(op) {
             let current = self.current[each.key.index()];
             if each.reads != NONE && each.reads != current {
                 return Some(Obstacle::Misread(each.key));
             }
             let own = u32::from(each.reads == current);
-            if each.leaves != NONE && self.unread[self.problem.version(each.key, current) as usize] > own {
+            if each.leaves != NONE
+                && self.unread[self.problem.version_number(each.key, current) as usize] > own
+            {
                 return Some(Obstacle::Unread(each.key));
             }
         }
-        lemmas.against(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
+        lemmas.blocking_lemmas(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
     }
 
-    fn wait(&mut self, op: u32, obstacle: Obstacle) {
+    fn enqueue_waiting(&mut self, op: u32, obstacle: Obstacle) {
         let place = (self.priority[op as usize], op);
         self.blocked.insert(place);
         self.standing[op as usize] = match obstacle {
             Obstacle::Unread(key) | Obstacle::Misread(key) => {
                 self.waiting[key.index()].insert(place);
-                Standing::Waiting(key)
+                QueueState::Waiting(key)
             }
             Obstacle::Lemma(literal) => {
                 self.held.entry(literal.later).or_default().push(op);
-                Standing::Held
+                QueueState::Held
             }
         };
     }
 
     /// Something changed about what a key holds. If nobody is to read it any more, one of those that wait may overwrite
     /// it; if one is, only that one may. All others would wait again.
-    fn wake(&mut self, key: KeyId) {
+    fn wake_waiting(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
             return;
         }
-        let version = self.problem.version(key, self.current[key.index()]);
+        let version = self.problem.version_number(key, self.current[key.index()]);
         if self.unread[version as usize] == 1 {
-            let readers = self.problem.readers(version).iter();
+            let readers = self.problem.readers_of_version(version).iter();
             let last = readers.copied().find(|&reader| !self.is_placed(reader));
-            if let Some(last) = last.filter(|&last| self.standing[last as usize] == Standing::Waiting(key)) {
-                self.look_again(last, KeyId::NONE);
+            if let Some(last) = last.filter(|&last| self.standing[last as usize] == QueueState::Waiting(key))
+            {
+                self.requeue_transaction(last, KeyId::NONE);
             }
         } else {
-            self.wake_after(key, Bound::Unbounded);
+            self.wake_waiting_after(key, Bound::Unbounded);
         }
     }
 
     /// Lets the first look again that waits behind a place for a key that may be overwritten.
-    fn wake_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
-        let version = self.problem.version(key, self.current[key.index()]);
+    fn wake_waiting_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
+        let version = self.problem.version_number(key, self.current[key.index()]);
         while self.unread[version as usize] == 0 {
             let next = self.waiting[key.index()].range((place, Bound::Unbounded)).next();
             let Some(&next) = next else { return };
-            if self.look_again(next.1, key) {
+            if self.requeue_transaction(next.1, key) {
                 return;
             }
             place = Bound::Excluded(next);
@@ -233,13 +242,13 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     /// Takes a transaction out of those that wait or are held; it is ready if all before it are placed. Whether it is.
-    fn look_again(&mut self, op: u32, key: KeyId) -> bool {
+    fn requeue_transaction(&mut self, op: u32, key: KeyId) -> bool {
         let place = (self.priority[op as usize], op);
-        if let Standing::Waiting(key) = self.standing[op as usize] {
+        if let QueueState::Waiting(key) = self.standing[op as usize] {
             self.waiting[key.index()].remove(&place);
         }
         self.blocked.remove(&place);
-        self.standing[op as usize] = Standing::Out;
+        self.standing[op as usize] = QueueState::Out;
         let free = self.is_free(op);
         if free {
             self.make_ready(op, key);
@@ -248,75 +257,75 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
     }
 
     /// Lets those look again that a transaction held back.
-    fn release(&mut self, by: u32) {
+    fn release_held_by(&mut self, by: u32) {
         for op in self.held.remove(&by).into_iter().flatten() {
-            self.look_again(op, KeyId::NONE);
+            self.requeue_transaction(op, KeyId::NONE);
         }
     }
 
     /// Lets all that are held look again: a lemma no longer stands in the way once others were taken back.
-    pub(super) fn release_all(&mut self) {
+    pub(super) fn release_all_held(&mut self) {
         for op in std::mem::take(&mut self.held).into_values().flatten() {
-            self.look_again(op, KeyId::NONE);
+            self.requeue_transaction(op, KeyId::NONE);
         }
     }
 
     fn make_ready(&mut self, op: u32, key: KeyId) {
         // Who only reads is placed as soon as can be, which cannot hurt.
-        let writes = self.problem.uses(op).iter().any(|each| each.leaves != NONE);
-        self.standing[op as usize] = Standing::Ready;
+        let writes = self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
+        self.standing[op as usize] = QueueState::Ready;
         self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
     }
 
-    fn place(&mut self, op: u32) {
+    fn place_transaction(&mut self, op: u32) {
         self.position[op as usize] = self.placed.len() as u32;
         self.placed.push(op);
         let problem = self.problem;
-        for each in problem.uses(op) {
+        for each in problem.uses_of_transaction(op) {
             let key = each.key.index();
             if each.reads != NONE {
-                self.unread[problem.version(each.key, each.reads) as usize] -= 1;
+                self.unread[problem.version_number(each.key, each.reads) as usize] -= 1;
             }
             if each.leaves != NONE {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
             }
         }
-        for each in problem.uses(op) {
-            self.wake(each.key);
+        for each in problem.uses_of_transaction(op) {
+            self.wake_waiting(each.key);
         }
-        self.release(op);
-        self.satisfy(op);
-        self.pass();
+        self.release_held_by(op);
+        self.satisfy_edges_from(op);
+        self.process_freed_vertices();
     }
 
     /// Takes back whoever was placed last.
-    pub(super) fn take_back(&mut self) {
+    pub(super) fn take_back_last(&mut self) {
         let Some(op) = self.placed.pop() else { return };
         let problem = self.problem;
-        self.unsatisfy(op);
+        self.unsatisfy_edges_from(op);
         self.position[op as usize] = NONE;
-        for each in problem.uses(op).iter().rev() {
+        for each in problem.uses_of_transaction(op).iter().rev() {
             if each.leaves != NONE {
                 self.current[each.key.index()] =
                     self.overwritten.pop().expect("it was put there with the write");
             }
             if each.reads != NONE {
-                self.unread[problem.version(each.key, each.reads) as usize] += 1;
+                self.unread[problem.version_number(each.key, each.reads) as usize] += 1;
             }
         }
-        for each in problem.uses(op) {
-            self.wake(each.key);
+        for each in problem.uses_of_transaction(op) {
+            self.wake_waiting(each.key);
         }
-        if self.standing[op as usize] == Standing::Out {
+        if self.standing[op as usize] == QueueState::Out {
             self.make_ready(op, KeyId::NONE);
         }
     }
 
     /// Counts the edges out of a vertex as satisfied; whom nothing holds any more is to be passed.
-    fn satisfy(&mut self, vertex: u32) {
+    fn satisfy_edges_from(&mut self, vertex: u32) {
         let mut cursor = 0;
-        while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+        while let Some((arc, next)) = self.problem.graph.next_arc(vertex, cursor, self.problem.kinds) {
             cursor = next;
             let entering = &mut self.entering[arc.to as usize];
             *entering -= 1;
@@ -328,27 +337,27 @@ impl<'p, 'a, 'h> Schedule<'p, 'a, 'h> {
 
     /// Those that nothing holds any more: a transaction is ready, a helper is passed through, and so is a
     /// transaction that never happened.
-    fn pass(&mut self) {
+    fn process_freed_vertices(&mut self) {
         while let Some(vertex) = self.passing.pop() {
-            if !self.problem.is_placed(vertex) {
-                self.satisfy(vertex);
-            } else if self.standing[vertex as usize] == Standing::Out {
+            if !self.problem.is_placeable(vertex) {
+                self.satisfy_edges_from(vertex);
+            } else if self.standing[vertex as usize] == QueueState::Out {
                 self.make_ready(vertex, KeyId::NONE);
             }
         }
     }
 
     /// The reverse: [`Self::satisfy`] and [`Self::pass`] of a transaction undone.
-    fn unsatisfy(&mut self, op: u32) {
+    fn unsatisfy_edges_from(&mut self, op: u32) {
         debug_assert!(self.passing.is_empty(), "nothing is passed while something is taken back");
         self.passing.push(op);
         while let Some(vertex) = self.passing.pop() {
             let mut cursor = 0;
-            while let Some((arc, next)) = self.problem.graph.next(vertex, cursor, self.problem.kinds) {
+            while let Some((arc, next)) = self.problem.graph.next_arc(vertex, cursor, self.problem.kinds) {
                 cursor = next;
                 let entering = &mut self.entering[arc.to as usize];
                 *entering += 1;
-                if *entering == 1 && !self.problem.is_placed(arc.to) {
+                if *entering == 1 && !self.problem.is_placeable(arc.to) {
                     self.passing.push(arc.to);
                 }
             }

@@ -10,8 +10,8 @@
 //! the clock that wrote the key: a search in a sorted list.
 
 use super::Arbitration;
-use super::facts::Facts;
-use super::guess::{Further, Order};
+use super::facts::TransactionFacts;
+use super::guess::{CommitOrder, ExtraPredecessors};
 use crate::transactions::index::NONE;
 use claims::Limits;
 use histories::{Id, KeyId, OpId, Outcome, ProcessId, SessionId};
@@ -19,55 +19,63 @@ use rustc_hash::FxHashMap;
 
 /// Where a transaction is in its chain.
 #[derive(Clone, Copy, Default)]
-struct Link {
+struct ChainLink {
     chain: u32,
     /// From one.
     place: u32,
 }
 
 /// Clocks of the transactions, one row each.
-pub(super) struct Clocks {
-    links: Vec<Link>,
+pub(super) struct ChainClocks {
+    links: Vec<ChainLink>,
     width: usize,
     entries: Vec<u32>,
 }
 
-impl Clocks {
+impl ChainClocks {
     /// The error says why there is no room for them.
-    pub(super) fn new(facts: &Facts<'_>, order: &Order, limits: &Limits<'_>) -> Result<Self, String> {
+    pub(super) fn new(
+        facts: &TransactionFacts<'_>,
+        order: &CommitOrder,
+        limits: &Limits<'_>,
+    ) -> Result<Self, String> {
         let count = facts.history.len();
-        let (links, width) = chains(facts);
+        let (links, width) = assign_chains(facts);
         let bytes = count.saturating_mul(width).saturating_mul(size_of::<u32>());
         if bytes > limits.bytes {
             return Err(format!(
                 "clocks of {width} clients for {count} transactions exceed the limit of memory"
             ));
         }
-        let further = Further::new(facts, &[]);
+        let further = ExtraPredecessors::new(facts, &[]);
         let mut clocks = Self { links, width, entries: vec![0; count * width] };
         for (at, &op) in order.sequence.iter().enumerate() {
-            if at & 0xfff == 0 && limits.stopped() {
+            if at & 0xfff == 0 && limits.stop_requested() {
                 return Err(Limits::STOPPED.to_owned());
             }
             let previous = std::iter::once(facts.previous[op as usize]);
-            let read = facts.reads.of(op).iter().map(|read| read.1);
+            let read = facts.reads.row(op).iter().map(|read| read.1);
             // Beside session order, what is required holds the versions of lists, and these nobody has seen.
-            let overlapping = further.of(op).iter().copied().filter(|&before| precedes(facts, before, op));
+            let overlapping = further
+                .predecessors_of(op)
+                .iter()
+                .copied()
+                .filter(|&before| precedes_in_session(facts, before, op));
             for before in previous.chain(read).chain(overlapping).filter(|&before| before != NONE) {
-                clocks.include(op, before);
+                clocks.include_past_of(op, before);
             }
             // Whoever has seen it has seen all of its chain before.
-            let Link { chain, place } = clocks.links[op as usize];
+            let ChainLink { chain, place } = clocks.links[op as usize];
             clocks.entries[op as usize * width + chain as usize] = place;
         }
         Ok(clocks)
     }
 
-    fn row(&self, op: u32) -> &[u32] {
+    fn clock_of(&self, op: u32) -> &[u32] {
         &self.entries[op as usize * self.width..(op as usize + 1) * self.width]
     }
 
-    fn include(&mut self, op: u32, seen: u32) {
+    fn include_past_of(&mut self, op: u32, seen: u32) {
         if self.has_seen(op, seen) {
             return;
         }
@@ -82,28 +90,28 @@ impl Clocks {
     }
 
     fn has_seen(&self, op: u32, other: u32) -> bool {
-        let Link { chain, place } = self.links[other as usize];
+        let ChainLink { chain, place } = self.links[other as usize];
         self.entries[op as usize * self.width + chain as usize] >= place
     }
 }
 
-fn precedes(facts: &Facts<'_>, a: u32, b: u32) -> bool {
+fn precedes_in_session(facts: &TransactionFacts<'_>, a: u32, b: u32) -> bool {
     let (a, b) = (facts.history.operation(OpId::from_raw(a)), facts.history.operation(OpId::from_raw(b)));
     a.session == b.session && a.precedes(&b)
 }
 
 /// Chains that session order runs along, and how many: what one process does in one session, up to where it no
 /// longer knows how an operation ended.
-fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
+fn assign_chains(facts: &TransactionFacts<'_>) -> (Vec<ChainLink>, usize) {
     let history = facts.history;
-    let mut links = vec![Link::default(); history.len()];
-    let mut open: FxHashMap<(SessionId, ProcessId), Link> = FxHashMap::default();
+    let mut links = vec![ChainLink::default(); history.len()];
+    let mut open: FxHashMap<(SessionId, ProcessId), ChainLink> = FxHashMap::default();
     let mut count = 0;
-    for operation in history.operations().filter(|operation| facts.committed(operation.id.raw())) {
+    for operation in history.operations().filter(|operation| facts.is_committed(operation.id.raw())) {
         let client = (operation.session, operation.process);
         let link = open.entry(client).or_insert_with(|| {
             count += 1;
-            Link { chain: count - 1, place: 0 }
+            ChainLink { chain: count - 1, place: 0 }
         });
         link.place += 1;
         links[operation.id.index()] = *link;
@@ -115,20 +123,20 @@ fn chains(facts: &Facts<'_>) -> (Vec<Link>, usize) {
 }
 
 /// Pairs that the axiom asks for and that the order has the wrong way round; if it was stopped, some of them.
-pub(super) fn outdated(
-    facts: &Facts<'_>,
-    clocks: &Clocks,
-    order: &Order,
+pub(super) fn find_violated_arbitrations(
+    facts: &TransactionFacts<'_>,
+    clocks: &ChainClocks,
+    order: &CommitOrder,
     limits: &Limits<'_>,
 ) -> Vec<Arbitration> {
     let mut so_far: Vec<Vec<u32>> = vec![Vec::new(); facts.history.keys.len()];
     let mut found = Vec::new();
     let mut by_chain = None;
     for (at, &reader) in order.sequence.iter().enumerate() {
-        if at & 0xfff == 0 && limits.stopped() {
+        if at & 0xfff == 0 && limits.stop_requested() {
             break;
         }
-        for &(key, later) in facts.reads.of(reader) {
+        for &(key, later) in facts.reads.row(reader) {
             let behind = so_far[key.index()].iter().rev().take_while(|&&writer| writer != later);
             let mut many = false;
             for (at, &earlier) in behind.enumerate() {
@@ -143,18 +151,18 @@ pub(super) fn outdated(
                 }
             }
             if many {
-                let writers = by_chain.get_or_insert_with(|| writers(facts, clocks));
+                let writers = by_chain.get_or_insert_with(|| writers_by_key(facts, clocks));
                 let wrong = |earlier: u32| {
                     later == NONE || order.place[earlier as usize] > order.place[later as usize]
                 };
-                last_seen(clocks, &writers[key.index()], reader, |earlier| {
+                for_each_last_seen(clocks, &writers[key.index()], reader, |earlier| {
                     if earlier != later && wrong(earlier) {
                         found.push(Arbitration { earlier, later, key, reader });
                     }
                 });
             }
         }
-        for &key in facts.writes.of(reader) {
+        for &key in facts.writes.row(reader) {
             so_far[key.index()].push(reader);
         }
     }
@@ -163,15 +171,18 @@ pub(super) fn outdated(
 
 /// All pairs that the axiom asks for, but for those that follow from others and session order; if it was stopped, some
 /// of them.
-pub(super) fn all(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Arbitration> {
-    let writers = writers(facts, clocks);
+pub(super) fn all_causal_arbitrations(
+    facts: &TransactionFacts<'_>,
+    clocks: &ChainClocks,
+) -> Vec<Arbitration> {
+    let writers = writers_by_key(facts, clocks);
     let mut found = Vec::new();
-    for reader in 0..facts.count() {
-        if reader & 0xfff == 0 && facts.limits.stopped() {
+    for reader in 0..facts.operation_count() {
+        if reader & 0xfff == 0 && facts.limits.stop_requested() {
             break;
         }
-        for &(key, later) in facts.reads.of(reader) {
-            last_seen(clocks, &writers[key.index()], reader, |earlier| {
+        for &(key, later) in facts.reads.row(reader) {
+            for_each_last_seen(clocks, &writers[key.index()], reader, |earlier| {
                 if earlier != later {
                     found.push(Arbitration { earlier, later, key, reader });
                 }
@@ -182,9 +193,9 @@ pub(super) fn all(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Arbitration> {
 }
 
 /// Of each chain the last transaction within the reader's clock that wrote the key.
-fn last_seen(clocks: &Clocks, writers: &[Wrote], reader: u32, mut tell: impl FnMut(u32)) {
+fn for_each_last_seen(clocks: &ChainClocks, writers: &[ChainWrites], reader: u32, mut tell: impl FnMut(u32)) {
     for &(chain, ref wrote) in writers {
-        let seen = clocks.row(reader)[chain as usize];
+        let seen = clocks.clock_of(reader)[chain as usize];
         // Its own place is in its clock, but it has not seen itself.
         let end = wrote.partition_point(|&(place, _)| place <= seen);
         if let Some(&(_, earlier)) = wrote[..end].iter().rfind(|&&(_, op)| op != reader) {
@@ -194,16 +205,16 @@ fn last_seen(clocks: &Clocks, writers: &[Wrote], reader: u32, mut tell: impl FnM
 }
 
 /// The transactions of a chain that wrote a key, as (place, transaction), in order; with the chain.
-type Wrote = (u32, Vec<(u32, u32)>);
+type ChainWrites = (u32, Vec<(u32, u32)>);
 
-fn writers(facts: &Facts<'_>, clocks: &Clocks) -> Vec<Vec<Wrote>> {
+fn writers_by_key(facts: &TransactionFacts<'_>, clocks: &ChainClocks) -> Vec<Vec<ChainWrites>> {
     let mut all: Vec<(KeyId, u32, u32, u32)> = Vec::new();
-    for op in 0..facts.count() {
-        let Link { chain, place } = clocks.links[op as usize];
-        all.extend(facts.writes.of(op).iter().map(|&key| (key, chain, place, op)));
+    for op in 0..facts.operation_count() {
+        let ChainLink { chain, place } = clocks.links[op as usize];
+        all.extend(facts.writes.row(op).iter().map(|&key| (key, chain, place, op)));
     }
     all.sort_unstable();
-    let mut writers: Vec<Vec<Wrote>> = vec![Vec::new(); facts.history.keys.len()];
+    let mut writers: Vec<Vec<ChainWrites>> = vec![Vec::new(); facts.history.keys.len()];
     for same in all.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let wrote = same.iter().map(|&(_, _, place, op)| (place, op)).collect();
         writers[same[0].0.index()].push((same[0].1, wrote));

@@ -6,22 +6,26 @@
 //! every value was written once, to one register, and no read shows anything that is wrong by itself. Most histories are
 //! so, and then the index, which takes several times as long, is not needed at all.
 
-use crate::transactions::dependencies::{by_session, immediate_successors, outside_reads, unlisted};
-use crate::transactions::index::{Index, KeyShape, NONE, State, initial_state, is_read};
+use crate::transactions::dependencies::{
+    immediate_successors, outside_reads, transactions_by_session, unlisted_appenders,
+};
+use crate::transactions::index::{
+    KeyShape, NONE, TransactionIndex, TransactionState, initial_transaction_state, is_read,
+};
 use claims::Limits;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 
 /// What the algorithms need to know of each transaction.
-pub(crate) struct Facts<'h> {
+pub(crate) struct TransactionFacts<'h> {
     pub history: &'h History,
     /// All that goes through them looks at the flag in here.
     pub limits: Limits<'h>,
-    pub states: Vec<State>,
+    pub states: Vec<TransactionState>,
     /// Reads from other transactions, in program order, by reader: (key, writer or [`NONE`] for the initial state).
-    pub reads: Rows<(KeyId, u32)>,
+    pub reads: FlatRows<(KeyId, u32)>,
     /// Keys written, ascending, by writer.
-    pub writes: Rows<KeyId>,
+    pub writes: FlatRows<KeyId>,
     /// The transactions of each session, in order of invocation.
     pub sessions: Vec<Vec<u32>>,
     /// Of each transaction the one right before it in its session, where that is one; else [`NONE`].
@@ -32,12 +36,12 @@ pub(crate) struct Facts<'h> {
 }
 
 /// Rows of different lengths in one flat vector.
-pub(crate) struct Rows<T> {
+pub(crate) struct FlatRows<T> {
     starts: Vec<u32>,
     items: Vec<T>,
 }
 
-impl<T: Copy> Rows<T> {
+impl<T: Copy> FlatRows<T> {
     /// Rows from pairs that are sorted by row.
     pub(crate) fn new<S: Copy>(count: usize, pairs: &[(u32, S)], item: impl Fn(S) -> T) -> Self {
         let mut starts = vec![0u32; count + 1];
@@ -50,23 +54,23 @@ impl<T: Copy> Rows<T> {
         Self { starts, items: pairs.iter().map(|&(_, found)| item(found)).collect() }
     }
 
-    pub(crate) fn of(&self, row: u32) -> &[T] {
+    pub(crate) fn row(&self, row: u32) -> &[T] {
         &self.items[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
     }
 }
 
-impl<'h> Facts<'h> {
-    pub(crate) fn new(index: &Index<'h>, limits: Limits<'h>) -> Self {
+impl<'h> TransactionFacts<'h> {
+    pub(crate) fn new(index: &TransactionIndex<'h>, limits: Limits<'h>) -> Self {
         let count = index.history.len();
         let mut reads: Vec<(u32, (u32, KeyId, u32))> = Vec::new();
         let mut writes: Vec<(u32, KeyId)> = Vec::new();
         for key in index.key_ids() {
             for (touch, version) in outside_reads(index, key) {
-                let writer = index.writer(key, version).unwrap_or(NONE);
+                let writer = index.committed_writer(key, version).unwrap_or(NONE);
                 reads.push((touch.op, (touch.micro, key, writer)));
             }
             for touch in index.touches(key) {
-                let wrote = !is_read(index.micro(touch.micro)) && index.committed(touch.op);
+                let wrote = !is_read(index.micro_at(touch.micro)) && index.is_committed(touch.op);
                 if wrote && writes.last() != Some(&(touch.op, key)) {
                     writes.push((touch.op, key));
                 }
@@ -74,11 +78,11 @@ impl<'h> Facts<'h> {
         }
         reads.par_sort_unstable();
         writes.par_sort_unstable();
-        let reads = Rows::new(count, &reads, |(_, key, writer)| (key, writer));
-        let writes = Rows::new(count, &writes, |key| key);
+        let reads = FlatRows::new(count, &reads, |(_, key, writer)| (key, writer));
+        let writes = FlatRows::new(count, &writes, |key| key);
         let mut facts = Self::with_sessions((index.history, limits), index.states.clone(), reads, writes);
         for key in index.key_ids().filter(|&key| index.key(key).shape == KeyShape::List) {
-            list_order(index, key, |earlier, later| facts.required.push((earlier, later)));
+            for_each_list_order_pair(index, key, |earlier, later| facts.required.push((earlier, later)));
         }
         facts
     }
@@ -86,40 +90,41 @@ impl<'h> Facts<'h> {
     /// The facts of a history of registers in which reads tell who wrote what they returned, and nothing is wrong with
     /// any of them; none of any other, or if it was stopped. O(micro-operations), quadratic in the length of a
     /// transaction up to [`LENGTH_MAX`].
-    pub(crate) fn plain(history: &'h History, limits: Limits<'h>) -> Option<Self> {
-        let mut states: Vec<State> = history.ids().map(|id| initial_state(history, id)).collect();
-        let written = Written::of(history, &limits)?;
+    pub(crate) fn from_plain_history(history: &'h History, limits: Limits<'h>) -> Option<Self> {
+        let mut states: Vec<TransactionState> =
+            history.ids().map(|id| initial_transaction_state(history, id)).collect();
+        let written = ValueWriters::from_history(history, &limits)?;
         let count = history.len();
         let chunk = (count / 64).max(1 << 10);
         let starts: Vec<usize> = (0..count).step_by(chunk).collect();
-        let parts: Option<Vec<Part>> = starts
+        let parts: Option<Vec<ReadChunk>> = starts
             .into_par_iter()
-            .map(|from| Part::read(history, &written, from..(from + chunk).min(count), &limits))
+            .map(|from| ReadChunk::collect_reads(history, &written, from..(from + chunk).min(count), &limits))
             .collect();
         let parts = parts?;
         for &writer in parts.iter().flat_map(|part| &part.observed) {
             match states[writer as usize] {
-                State::Absent => states[writer as usize] = State::Committed,
-                State::Aborted => return None,
-                State::Committed => {}
+                TransactionState::Absent => states[writer as usize] = TransactionState::Committed,
+                TransactionState::Aborted => return None,
+                TransactionState::Committed => {}
             }
         }
         drop(written);
-        let reads = join(count, parts);
-        let writes = keys_written(history, &states, &limits)?;
+        let reads = join_chunks(count, parts);
+        let writes = collect_written_keys(history, &states, &limits)?;
         let facts = Self::with_sessions((history, limits), states, reads, writes);
-        (!limits.stopped()).then_some(facts)
+        (!limits.stop_requested()).then_some(facts)
     }
 
     fn with_sessions(
         (history, limits): (&'h History, Limits<'h>),
-        states: Vec<State>,
-        reads: Rows<(KeyId, u32)>,
-        writes: Rows<KeyId>,
+        states: Vec<TransactionState>,
+        reads: FlatRows<(KeyId, u32)>,
+        writes: FlatRows<KeyId>,
     ) -> Self {
-        let sessions = by_session(history, &states);
+        let sessions = transactions_by_session(history, &states);
         let (mut previous, mut required) = (vec![NONE; history.len()], Vec::new());
-        for session in sessions.iter().take_while(|_| !limits.stopped()) {
+        for session in sessions.iter().take_while(|_| !limits.stop_requested()) {
             let ends = |&op: &u32| {
                 let operation = history.operation(OpId::from_raw(op));
                 (operation.invoked, operation.completed)
@@ -136,27 +141,31 @@ impl<'h> Facts<'h> {
         Self { history, limits, states, reads, writes, sessions, previous, required }
     }
 
-    pub(crate) fn committed(&self, op: u32) -> bool {
-        self.states[op as usize] == State::Committed
+    pub(crate) fn is_committed(&self, op: u32) -> bool {
+        self.states[op as usize] == TransactionState::Committed
     }
 
     /// How many operations there are, those that are no transactions included.
-    pub(crate) fn count(&self) -> u32 {
+    pub(crate) fn operation_count(&self) -> u32 {
         self.history.len() as u32
     }
 }
 
 /// Tells which writers of a list follow one another, those of the last that was read before all that none shows.
-pub(super) fn list_order(index: &Index<'_>, key: KeyId, mut follow: impl FnMut(u32, u32)) {
+pub(super) fn for_each_list_order_pair(
+    index: &TransactionIndex<'_>,
+    key: KeyId,
+    mut follow: impl FnMut(u32, u32),
+) {
     let mut last = None;
-    for writer in (1..=index.key(key).ordered).filter_map(|version| index.writer(key, version)) {
+    for writer in (1..=index.key(key).ordered).filter_map(|version| index.committed_writer(key, version)) {
         if let Some(last) = last.filter(|&last| last != writer) {
             follow(last, writer);
         }
         last = Some(writer);
     }
     let Some(last) = last else { return };
-    for later in unlisted(index, key).into_iter().filter(|&later| later != last) {
+    for later in unlisted_appenders(index, key).into_iter().filter(|&later| later != last) {
         follow(last, later);
     }
 }
@@ -165,18 +174,18 @@ pub(super) fn list_order(index: &Index<'_>, key: KeyId, mut follow: impl FnMut(u
 const LENGTH_MAX: usize = 256;
 
 /// Who wrote each value to which key; [`NONE`] where nobody did.
-struct Written {
+struct ValueWriters {
     by_value: Vec<(u32, KeyId)>,
 }
 
-impl Written {
+impl ValueWriters {
     /// None if a value was written twice, or the initial one was, or there are lists, or if it was stopped. Values that their own
     /// transaction overwrote are left out: who reads one reads what nobody committed.
-    fn of(history: &History, limits: &Limits<'_>) -> Option<Self> {
+    fn from_history(history: &History, limits: &Limits<'_>) -> Option<Self> {
         let mut by_value = vec![(NONE, KeyId::NONE); history.values.len()];
         let mut seen = vec![false; history.values.len()];
         for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
-            if id.raw() & 0xfff == 0 && limits.stopped() {
+            if id.raw() & 0xfff == 0 && limits.stop_requested() {
                 return None;
             }
             let micros = history.micros_of(id);
@@ -203,32 +212,32 @@ impl Written {
 }
 
 /// What a range of transactions read.
-struct Part {
+struct ReadChunk {
     lengths: Vec<u32>,
     reads: Vec<(KeyId, u32)>,
     /// Writers whose outcome their clients do not know, and whose writes were read.
     observed: Vec<u32>,
 }
 
-impl Part {
+impl ReadChunk {
     /// None if a read is wrong by itself, or if it was stopped.
-    fn read(
+    fn collect_reads(
         history: &History,
-        written: &Written,
+        written: &ValueWriters,
         range: std::ops::Range<usize>,
         limits: &Limits<'_>,
     ) -> Option<Self> {
         let mut part =
-            Part { lengths: Vec::with_capacity(range.len()), reads: Vec::new(), observed: Vec::new() };
+            ReadChunk { lengths: Vec::with_capacity(range.len()), reads: Vec::new(), observed: Vec::new() };
         for id in range.map(OpId::new) {
-            if id.raw() & 0xfff == 0 && limits.stopped() {
+            if id.raw() & 0xfff == 0 && limits.stop_requested() {
                 return None;
             }
             let before = part.reads.len();
             if history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok {
                 let micros = history.micros_of(id);
                 for (at, &micro) in micros.iter().enumerate().filter(|(_, micro)| is_read(**micro)) {
-                    part.add(history, written, id, (&micros[..at], micro))?;
+                    part.add_read(history, written, id, (&micros[..at], micro))?;
                 }
             }
             part.lengths.push((part.reads.len() - before) as u32);
@@ -236,10 +245,10 @@ impl Part {
         Some(part)
     }
 
-    fn add(
+    fn add_read(
         &mut self,
         history: &History,
-        written: &Written,
+        written: &ValueWriters,
         reader: OpId,
         (before, micro): (&[Micro], Micro),
     ) -> Option<()> {
@@ -264,7 +273,7 @@ impl Part {
     }
 }
 
-fn join(count: usize, parts: Vec<Part>) -> Rows<(KeyId, u32)> {
+fn join_chunks(count: usize, parts: Vec<ReadChunk>) -> FlatRows<(KeyId, u32)> {
     let mut starts = Vec::with_capacity(count + 1);
     let mut items = Vec::with_capacity(parts.iter().map(|part| part.reads.len()).sum());
     let mut end = 0;
@@ -276,19 +285,23 @@ fn join(count: usize, parts: Vec<Part>) -> Rows<(KeyId, u32)> {
         }));
         items.extend_from_slice(&part.reads);
     }
-    Rows { starts, items }
+    FlatRows { starts, items }
 }
 
-fn keys_written(history: &History, states: &[State], limits: &Limits<'_>) -> Option<Rows<KeyId>> {
+fn collect_written_keys(
+    history: &History,
+    states: &[TransactionState],
+    limits: &Limits<'_>,
+) -> Option<FlatRows<KeyId>> {
     let mut starts = Vec::with_capacity(history.len() + 1);
     let mut items: Vec<KeyId> = Vec::with_capacity(history.micros().len() / 2);
     starts.push(0);
     let mut row: Vec<KeyId> = Vec::new();
     for id in history.ids() {
-        if id.raw() & 0xfff == 0 && limits.stopped() {
+        if id.raw() & 0xfff == 0 && limits.stop_requested() {
             return None;
         }
-        if states[id.index()] == State::Committed {
+        if states[id.index()] == TransactionState::Committed {
             row.clear();
             row.extend(history.micros_of(id).iter().filter(|micro| !is_read(**micro)).map(|micro| micro.key));
             row.sort_unstable();
@@ -297,5 +310,5 @@ fn keys_written(history: &History, states: &[State], limits: &Limits<'_>) -> Opt
         }
         starts.push(items.len() as u32);
     }
-    Some(Rows { starts, items })
+    Some(FlatRows { starts, items })
 }

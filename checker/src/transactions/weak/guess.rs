@@ -12,7 +12,7 @@
 //! * Neither in [`ROUNDS_MAX`] rounds: the caller asks for all edges after all. Every round adds at least one pair, so
 //!   it would end by itself, but not necessarily soon.
 
-use super::facts::Facts;
+use super::facts::TransactionFacts;
 use super::{Arbitration, causal, visible};
 use crate::transactions::index::NONE;
 use claims::{Axiom, Limits};
@@ -21,7 +21,7 @@ use claims::{Axiom, Limits};
 const ROUNDS_MAX: usize = 24;
 
 /// A total order of the committed transactions.
-pub(crate) struct Order {
+pub(crate) struct CommitOrder {
     pub sequence: Vec<u32>,
     /// Where each operation is in it; [`NONE`] where it is not.
     pub place: Vec<u32>,
@@ -29,7 +29,7 @@ pub(crate) struct Order {
 
 /// What came of guessing.
 pub(super) enum Guess {
-    Holds(Order),
+    Holds(CommitOrder),
     /// These pairs, with sessions and reads, form a cycle, or one of them is with the initial state.
     Broken(Vec<Arbitration>),
     /// Neither came about.
@@ -38,33 +38,33 @@ pub(super) enum Guess {
     TooLarge(String),
 }
 
-pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Guess {
+pub(super) fn guess_commit_order(facts: &TransactionFacts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Guess {
     let mut kept: Vec<Arbitration> = Vec::new();
     let mut clocks = None;
     for _ in 0..ROUNDS_MAX {
-        if limits.stopped() {
+        if limits.stop_requested() {
             return Guess::Stopped;
         }
-        let Some(order) = Order::extending(facts, &kept) else {
-            return if limits.stopped() { Guess::Stopped } else { Guess::Broken(kept) };
+        let Some(order) = CommitOrder::extending_pairs(facts, &kept) else {
+            return if limits.stop_requested() { Guess::Stopped } else { Guess::Broken(kept) };
         };
         let wrong = |earlier: u32, later: u32| {
             later == NONE || order.place[earlier as usize] > order.place[later as usize]
         };
         let broken = match axiom {
-            Axiom::MonotonicAtomicView => visible::monotonic_atomic_view(facts, &wrong),
-            Axiom::ReadAtomic => visible::read_atomic(facts, &wrong),
+            Axiom::MonotonicAtomicView => visible::monotonic_atomic_view_arbitrations(facts, &wrong),
+            Axiom::ReadAtomic => visible::read_atomic_arbitrations(facts, &wrong),
             Axiom::Causal => {
                 if clocks.is_none() {
-                    match causal::Clocks::new(facts, &order, limits) {
+                    match causal::ChainClocks::new(facts, &order, limits) {
                         Ok(found) => clocks = Some(found),
                         Err(why) => return Guess::TooLarge(why),
                     }
                 }
-                causal::outdated(facts, clocks.as_ref().expect("just made"), &order, limits)
+                causal::find_violated_arbitrations(facts, clocks.as_ref().expect("just made"), &order, limits)
             }
         };
-        if limits.stopped() {
+        if limits.stop_requested() {
             return Guess::Stopped;
         }
         if broken.is_empty() {
@@ -82,26 +82,26 @@ pub(super) fn guess(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Gue
 /// A transaction that is being visited.
 const OPEN: u32 = u32::MAX - 1;
 
-impl Order {
+impl CommitOrder {
     /// An order that extends sessions, reads, what is required, and these pairs; none if there is a cycle of them, or if
     /// it was stopped.
-    pub(super) fn extending(facts: &Facts<'_>, kept: &[Arbitration]) -> Option<Order> {
-        let further = Further::new(facts, kept);
-        let count = facts.count();
+    pub(super) fn extending_pairs(facts: &TransactionFacts<'_>, kept: &[Arbitration]) -> Option<CommitOrder> {
+        let further = ExtraPredecessors::new(facts, kept);
+        let count = facts.operation_count();
         let mut order =
-            Order { sequence: Vec::with_capacity(count as usize), place: vec![NONE; count as usize] };
+            CommitOrder { sequence: Vec::with_capacity(count as usize), place: vec![NONE; count as usize] };
         let mut path: Vec<(u32, u32)> = Vec::new();
-        for root in (0..count).filter(|&op| facts.committed(op)) {
+        for root in (0..count).filter(|&op| facts.is_committed(op)) {
             if order.place[root as usize] != NONE {
                 continue;
             }
             order.place[root as usize] = OPEN;
             path.push((root, 0));
             while let Some(&mut (op, ref mut cursor)) = path.last_mut() {
-                let Some(before) = predecessor(facts, &further, op, *cursor) else {
+                let Some(before) = nth_predecessor(facts, &further, op, *cursor) else {
                     order.place[op as usize] = order.sequence.len() as u32;
                     order.sequence.push(op);
-                    if order.sequence.len() & 0xfff == 0 && facts.limits.stopped() {
+                    if order.sequence.len() & 0xfff == 0 && facts.limits.stop_requested() {
                         return None;
                     }
                     path.pop();
@@ -126,28 +126,33 @@ impl Order {
 }
 
 /// The predecessor of this number; [`NONE`] where it is nobody, nothing after the last.
-fn predecessor(facts: &Facts<'_>, further: &Further, op: u32, cursor: u32) -> Option<u32> {
-    let reads = facts.reads.of(op);
+fn nth_predecessor(
+    facts: &TransactionFacts<'_>,
+    further: &ExtraPredecessors,
+    op: u32,
+    cursor: u32,
+) -> Option<u32> {
+    let reads = facts.reads.row(op);
     match cursor as usize {
         0 => Some(facts.previous[op as usize]),
         at if at <= reads.len() => Some(reads[at - 1].1),
-        at => further.of(op).get(at - 1 - reads.len()).copied(),
+        at => further.predecessors_of(op).get(at - 1 - reads.len()).copied(),
     }
 }
 
 /// Predecessors beyond sessions and reads, by who comes later.
-pub(super) struct Further {
+pub(super) struct ExtraPredecessors {
     starts: Vec<u32>,
     before: Vec<u32>,
 }
 
-impl Further {
-    pub(super) fn new(facts: &Facts<'_>, kept: &[Arbitration]) -> Self {
+impl ExtraPredecessors {
+    pub(super) fn new(facts: &TransactionFacts<'_>, kept: &[Arbitration]) -> Self {
         let pairs = || {
             let kept = kept.iter().map(|pair| (pair.earlier, pair.later));
             facts.required.iter().copied().chain(kept)
         };
-        let mut starts = vec![0u32; facts.count() as usize + 1];
+        let mut starts = vec![0u32; facts.operation_count() as usize + 1];
         for (_, later) in pairs() {
             starts[later as usize + 1] += 1;
         }
@@ -163,7 +168,7 @@ impl Further {
         Self { starts, before }
     }
 
-    pub(super) fn of(&self, op: u32) -> &[u32] {
+    pub(super) fn predecessors_of(&self, op: u32) -> &[u32] {
         &self.before[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
     }
 }

@@ -35,14 +35,17 @@ mod facts;
 mod guess;
 mod visible;
 
-pub(crate) use facts::Facts;
+pub(crate) use facts::TransactionFacts;
 
-use super::cycles::Found;
+use super::cycles::FoundCycle;
 use super::dependencies::{immediate_successors, outside_reads};
-use super::graph::{Budget, Builder, Components, Goal, Graph, Kinds, Paths, Scope, Step};
-use super::index::{Index, KeyShape, NONE, UNKNOWN};
+use super::graph::{
+    Budget, DependencyComponents, DependencyGraph, DependencyGraphBuilder, DependencyStep, EdgeKinds,
+    GraphScope, PathGoal, PathSearch,
+};
+use super::index::{KeyShape, NONE, TransactionIndex, UNKNOWN};
 use super::versions::VersionEdge;
-use super::why::Explainer;
+use super::why::EdgeExplainer;
 use claims::{
     Axiom, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason, Limits, OrderExtent,
     SeenThrough, TransactionEvidence,
@@ -52,7 +55,7 @@ use histories::{KeyId, OpId};
 use std::sync::atomic::AtomicBool;
 
 /// What was decided.
-pub(crate) enum Decision {
+pub(crate) enum AxiomDecision {
     /// A commit order.
     Holds(Vec<OpId>),
     Violated(TransactionEvidence),
@@ -70,182 +73,203 @@ pub(crate) struct Arbitration {
 }
 
 /// Decides one of the three levels. Values must tell their writers: no garbage, nothing ambiguous.
-pub(crate) fn decide(
-    index: &Index<'_>,
-    facts: &Facts<'_>,
+pub(crate) fn decide_axiom(
+    index: &TransactionIndex<'_>,
+    facts: &TransactionFacts<'_>,
     orders: &[Vec<VersionEdge>],
     axiom: Axiom,
     limits: &Limits<'_>,
-) -> Decision {
-    let arbitrations = match guess::guess(facts, axiom, limits) {
-        Guess::Holds(order) => return Decision::Holds(named(&order.sequence)),
-        Guess::Stopped => return Decision::Unknown(Limits::STOPPED.to_owned()),
-        Guess::TooLarge(why) => return Decision::Unknown(why),
+) -> AxiomDecision {
+    let arbitrations = match guess::guess_commit_order(facts, axiom, limits) {
+        Guess::Holds(order) => return AxiomDecision::Holds(operation_ids(&order.sequence)),
+        Guess::Stopped => return AxiomDecision::Unknown(Limits::STOPPED.to_owned()),
+        Guess::TooLarge(why) => return AxiomDecision::Unknown(why),
         Guess::Broken(arbitrations) => arbitrations,
-        Guess::Open => match all(facts, axiom, limits) {
+        Guess::Open => match all_arbitrations(facts, axiom, limits) {
             Ok(arbitrations) => arbitrations,
-            Err(why) => return Decision::Unknown(why),
+            Err(why) => return AxiomDecision::Unknown(why),
         },
     };
-    let stopped = || Decision::Unknown(Limits::STOPPED.to_owned());
-    if limits.stopped() {
+    let stopped = || AxiomDecision::Unknown(Limits::STOPPED.to_owned());
+    if limits.stop_requested() {
         return stopped();
     }
-    let base = graph(index, facts, &[]);
-    let graph = graph(index, facts, &arbitrations);
-    let scope = Scope { kinds: ALL, within: None, nonadjacent: false, stop: limits.stop };
-    let components = Components::find(&graph, scope, 0..graph.operations());
-    if limits.stopped() {
+    let base = build_axiom_graph(index, facts, &[]);
+    let graph = build_axiom_graph(index, facts, &arbitrations);
+    let scope = GraphScope { kinds: ALL, within: None, nonadjacent: false, stop: limits.stop };
+    let components = DependencyComponents::find_from_roots(&graph, scope, 0..graph.operation_count());
+    if limits.stop_requested() {
         return stopped();
     }
     let Some(members) = components.nontrivial.first() else {
         let mut at_number = vec![None; components.count as usize];
-        for op in (0..facts.count()).filter(|&op| facts.committed(op)) {
+        for op in (0..facts.operation_count()).filter(|&op| facts.is_committed(op)) {
             at_number[components.number[op as usize] as usize] = Some(OpId::from_raw(op));
         }
-        return Decision::Holds(at_number.into_iter().rev().flatten().collect());
+        return AxiomDecision::Holds(at_number.into_iter().rev().flatten().collect());
     };
-    let Some(steps) = shortest(&graph, members, &components, limits) else { return stopped() };
-    let explain = Explain { index, facts, orders, axiom, base: &base, arbitrations: &arbitrations };
-    Decision::Violated(TransactionEvidence::Cycle(explain.cycle(&steps)))
+    let Some(steps) = find_short_cycle(&graph, members, &components, limits) else { return stopped() };
+    let explain =
+        ArbitrationExplainer { index, facts, orders, axiom, base: &base, arbitrations: &arbitrations };
+    AxiomDecision::Violated(TransactionEvidence::Cycle(explain.explain_cycle(&steps)))
 }
 
 /// A commit order, if one is found without the index: where reads tell everything and nothing is wrong.
 ///
 /// The error is why the caller has to look closer, or why nobody need.
-pub(crate) fn plainly(
-    facts: &Facts<'_>,
+pub(crate) fn find_plain_commit_order(
+    facts: &TransactionFacts<'_>,
     axiom: Axiom,
     limits: &Limits<'_>,
 ) -> Result<Vec<OpId>, Option<String>> {
-    match guess::guess(facts, axiom, limits) {
-        Guess::Holds(order) => Ok(named(&order.sequence)),
+    match guess::guess_commit_order(facts, axiom, limits) {
+        Guess::Holds(order) => Ok(operation_ids(&order.sequence)),
         Guess::Stopped => Err(Some(Limits::STOPPED.to_owned())),
         Guess::TooLarge(why) => Err(Some(why)),
         Guess::Broken(_) | Guess::Open => Err(None),
     }
 }
 
-fn named(sequence: &[u32]) -> Vec<OpId> {
+fn operation_ids(sequence: &[u32]) -> Vec<OpId> {
     sequence.iter().map(|&op| OpId::from_raw(op)).collect()
 }
 
 /// All pairs that the axiom asks for: with sessions, reads and lists they have a cycle exactly if it is broken.
-fn all(facts: &Facts<'_>, axiom: Axiom, limits: &Limits<'_>) -> Result<Vec<Arbitration>, String> {
+fn all_arbitrations(
+    facts: &TransactionFacts<'_>,
+    axiom: Axiom,
+    limits: &Limits<'_>,
+) -> Result<Vec<Arbitration>, String> {
     let any = |_: u32, _: u32| true;
     match axiom {
-        Axiom::MonotonicAtomicView => Ok(visible::monotonic_atomic_view(facts, &any)),
-        Axiom::ReadAtomic => Ok(visible::read_atomic(facts, &any)),
+        Axiom::MonotonicAtomicView => Ok(visible::monotonic_atomic_view_arbitrations(facts, &any)),
+        Axiom::ReadAtomic => Ok(visible::read_atomic_arbitrations(facts, &any)),
         Axiom::Causal => {
             // The first guess found one.
-            let order = guess::Order::extending(facts, &[]).ok_or_else(|| Limits::STOPPED.to_owned())?;
-            Ok(causal::all(facts, &causal::Clocks::new(facts, &order, limits)?))
+            let order =
+                guess::CommitOrder::extending_pairs(facts, &[]).ok_or_else(|| Limits::STOPPED.to_owned())?;
+            Ok(causal::all_causal_arbitrations(facts, &causal::ChainClocks::new(facts, &order, limits)?))
         }
     }
 }
 
 /// Session order, reads-from, the order of lists, and commit order as asked for.
-const ALL: Kinds =
-    Kinds::SESSION.and(Kinds::WR).and(Kinds::WW).and(Kinds::RW).and(Kinds::TIME).and(Kinds::THROUGH);
+const ALL: EdgeKinds = EdgeKinds::SESSION
+    .union(EdgeKinds::WR)
+    .union(EdgeKinds::WW)
+    .union(EdgeKinds::RW)
+    .union(EdgeKinds::TIME)
+    .union(EdgeKinds::THROUGH);
 
 /// [`Kinds::TIME`] stands for commit order that an axiom asks for: these levels know no real time.
-const ARBITRATED: Kinds = Kinds::TIME;
+const ARBITRATED: EdgeKinds = EdgeKinds::TIME;
 
 /// If it was stopped, some of it: whoever looks for components then looks at the flag too.
-fn graph(index: &Index<'_>, facts: &Facts<'_>, arbitrations: &[Arbitration]) -> Graph {
-    let mut builder = Builder::new(index.history.len(), index.history.micros().len() / 2);
-    for reader in 0..facts.count() {
-        if reader & 0xfff == 0 && facts.limits.stopped() {
+fn build_axiom_graph(
+    index: &TransactionIndex<'_>,
+    facts: &TransactionFacts<'_>,
+    arbitrations: &[Arbitration],
+) -> DependencyGraph {
+    let mut builder = DependencyGraphBuilder::new(index.history.len(), index.history.micros().len() / 2);
+    for reader in 0..facts.operation_count() {
+        if reader & 0xfff == 0 && facts.limits.stop_requested() {
             break;
         }
-        for &(key, writer) in facts.reads.of(reader) {
+        for &(key, writer) in facts.reads.row(reader) {
             if writer != NONE {
-                builder.edge(writer, reader, Kinds::WR, key);
+                builder.add_edge(writer, reader, EdgeKinds::WR, key);
             }
         }
     }
     for session in &facts.sessions {
         let ends = |&op: &u32| {
-            let operation = index.history.operation(index.op(op));
+            let operation = index.history.operation(index.op_id(op));
             (operation.invoked, operation.completed)
         };
         let intervals: Vec<(u32, u32)> = session.iter().map(ends).collect();
         for (at, range) in immediate_successors(&intervals).into_iter().enumerate() {
-            range.for_each(|later| builder.edge(session[at], session[later], Kinds::SESSION, KeyId::NONE));
+            range.for_each(|later| {
+                builder.add_edge(session[at], session[later], EdgeKinds::SESSION, KeyId::NONE)
+            });
         }
     }
     for key in index.key_ids().filter(|&key| index.key(key).shape == KeyShape::List) {
-        facts::list_order(index, key, |earlier, later| builder.edge(earlier, later, Kinds::WW, key));
+        facts::for_each_list_order_pair(index, key, |earlier, later| {
+            builder.add_edge(earlier, later, EdgeKinds::WW, key)
+        });
     }
     for each in arbitrations {
         match each.later {
-            NONE => builder.edge(each.reader, each.earlier, Kinds::RW, each.key),
-            later => builder.edge(each.earlier, later, ARBITRATED, each.key),
+            NONE => builder.add_edge(each.reader, each.earlier, EdgeKinds::RW, each.key),
+            later => builder.add_edge(each.earlier, later, ARBITRATED, each.key),
         }
     }
-    builder.finish(None, &facts.limits)
+    builder.into_graph(None, &facts.limits)
 }
 
 /// A short cycle in a component; none if it was stopped before there was one.
-fn shortest(
-    graph: &Graph,
+fn find_short_cycle(
+    graph: &DependencyGraph,
     members: &[u32],
-    components: &Components,
+    components: &DependencyComponents,
     limits: &Limits<'_>,
-) -> Option<Vec<Step>> {
-    let scope = Scope { kinds: ALL, within: Some(components), nonadjacent: false, stop: limits.stop };
-    let mut paths = Paths::new(graph);
+) -> Option<Vec<DependencyStep>> {
+    let scope = GraphScope { kinds: ALL, within: Some(components), nonadjacent: false, stop: limits.stop };
+    let mut paths = PathSearch::new(graph);
     let mut budget = Budget(1_000_000);
-    let mut best: Option<Vec<Step>> = None;
+    let mut best: Option<Vec<DependencyStep>> = None;
     for &start in members {
-        let goal = Goal { from: (start, false), to: start, scope, ranks: None };
-        let found = paths.shortest(goal, &mut budget);
+        let goal = PathGoal { from: (start, false), to: start, scope, ranks: None };
+        let found = paths.find_shortest(goal, &mut budget);
         if let Some(steps) = found
             && best.as_ref().is_none_or(|best| steps.len() < best.len())
         {
             best = Some(steps);
         }
-        if budget.0 == 0 && (best.is_some() || limits.stopped()) {
+        if budget.0 == 0 && (best.is_some() || limits.stop_requested()) {
             break;
         }
         if budget.0 == 0 {
             budget = Budget(u64::MAX); // a first cycle is owed
         }
     }
-    debug_assert!(best.is_some() || limits.stopped(), "a component of more than one vertex has a cycle");
+    debug_assert!(
+        best.is_some() || limits.stop_requested(),
+        "a component of more than one vertex has a cycle"
+    );
     best
 }
 
 /// Says why for the edges of a cycle.
-struct Explain<'a, 'h> {
-    index: &'a Index<'h>,
-    facts: &'a Facts<'h>,
+struct ArbitrationExplainer<'a, 'h> {
+    index: &'a TransactionIndex<'h>,
+    facts: &'a TransactionFacts<'h>,
     orders: &'a [Vec<VersionEdge>],
     axiom: Axiom,
-    base: &'a Graph,
+    base: &'a DependencyGraph,
     arbitrations: &'a [Arbitration],
 }
 
-impl Explain<'_, '_> {
-    fn cycle(&self, steps: &[Step]) -> DependencyCycle {
-        let mut edges: Vec<Dependency> = steps.iter().flat_map(|&step| self.dependency(step)).collect();
+impl ArbitrationExplainer<'_, '_> {
+    fn explain_cycle(&self, steps: &[DependencyStep]) -> DependencyCycle {
+        let mut edges: Vec<Dependency> = steps.iter().flat_map(|&step| self.explain_step(step)).collect();
         // A missed write brings its own way back along; what is between is then a cycle of its own.
-        if let Some(at) = steps.iter().position(|step| step.kind == Kinds::RW) {
-            edges = self.missed(steps[at]);
+        if let Some(at) = steps.iter().position(|step| step.kind == EdgeKinds::RW) {
+            edges = self.explain_missed_write(steps[at]);
         }
-        DependencyCycle { shape: super::why::shape(&edges), edges, shortest: false }
+        DependencyCycle { shape: super::why::cycle_shape(&edges), edges, shortest: false }
     }
 
-    fn plain(&self, steps: &[Step]) -> Vec<Dependency> {
-        let explainer = Explainer { index: self.index, orders: self.orders };
+    fn explain_plain_steps(&self, steps: &[DependencyStep]) -> Vec<Dependency> {
+        let explainer = EdgeExplainer { index: self.index, orders: self.orders };
         let kind = CycleKind { family: CycleFamily::G2, extent: OrderExtent::Session };
-        let found = Found { kind, steps: steps.to_vec(), shortest: false, components: 1 };
-        explainer.cycle(&found).edges
+        let found = FoundCycle { kind, steps: steps.to_vec(), shortest: false, components: 1 };
+        explainer.explain_cycle(&found).edges
     }
 
-    fn dependency(&self, step: Step) -> Vec<Dependency> {
+    fn explain_step(&self, step: DependencyStep) -> Vec<Dependency> {
         if step.kind != ARBITRATED {
-            return self.plain(&[step]);
+            return self.explain_plain_steps(&[step]);
         }
         let same =
             |each: &&Arbitration| (each.earlier, each.later, each.key) == (step.from, step.to, step.key);
@@ -255,60 +279,63 @@ impl Explain<'_, '_> {
         let why = DependencyReason::Arbitrated {
             axiom: self.axiom,
             key: each.key,
-            reader: index.op(each.reader),
+            reader: index.op_id(each.reader),
             value,
-            seen: self.seen(each),
+            seen: self.seen_through(each),
         };
-        vec![Dependency { from: index.op(step.from), to: index.op(step.to), why }]
+        vec![Dependency { from: index.op_id(step.from), to: index.op_id(step.to), why }]
     }
 
     fn value_read(&self, each: &Arbitration) -> Option<histories::ValueId> {
         let index = self.index;
         let mut reads = outside_reads(index, each.key).filter(|(touch, _)| touch.op == each.reader);
-        let version = reads.find(|&(_, version)| index.writer(each.key, version) == Some(each.later))?.1;
+        let version =
+            reads.find(|&(_, version)| index.committed_writer(each.key, version) == Some(each.later))?.1;
         debug_assert!(version < UNKNOWN);
-        index.value(each.key, version)
+        index.value_of_version(each.key, version)
     }
 
     /// How the reader has seen the earlier writer, by what the axiom counts.
-    fn seen(&self, each: &Arbitration) -> SeenThrough {
-        let read = self.facts.reads.of(each.reader).iter().find(|read| read.1 == each.earlier);
+    fn seen_through(&self, each: &Arbitration) -> SeenThrough {
+        let read = self.facts.reads.row(each.reader).iter().find(|read| read.1 == each.earlier);
         if let Some(&(key, _)) = read {
             return SeenThrough::Read(key);
         }
         let index = self.index;
-        let (a, b) =
-            (index.history.operation(index.op(each.earlier)), index.history.operation(index.op(each.reader)));
+        let (a, b) = (
+            index.history.operation(index.op_id(each.earlier)),
+            index.history.operation(index.op_id(each.reader)),
+        );
         if a.session == b.session && a.precedes(&b) {
             return SeenThrough::Session;
         }
-        let steps = self.way(each.earlier, each.reader);
-        SeenThrough::Causally(steps[1..].iter().map(|step| index.op(step.from)).collect())
+        let steps = self.shortest_causal_path(each.earlier, each.reader);
+        SeenThrough::Causally(steps[1..].iter().map(|step| index.op_id(step.from)).collect())
     }
 
     /// The shortest chain of sessions and reads.
-    fn way(&self, from: u32, to: u32) -> Vec<Step> {
-        let kinds = Kinds::SESSION.and(Kinds::WR);
+    fn shortest_causal_path(&self, from: u32, to: u32) -> Vec<DependencyStep> {
+        let kinds = EdgeKinds::SESSION.union(EdgeKinds::WR);
         // The few edges that are shown are explained whatever the time.
         let never = AtomicBool::new(false);
-        let scope = Scope { kinds, within: None, nonadjacent: false, stop: &never };
-        let goal = Goal { from: (from, false), to, scope, ranks: None };
+        let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: &never };
+        let goal = PathGoal { from: (from, false), to, scope, ranks: None };
         let mut budget = Budget(u64::MAX);
-        Paths::new(self.base).shortest(goal, &mut budget).expect("it was seen along some chain")
+        PathSearch::new(self.base).find_shortest(goal, &mut budget).expect("it was seen along some chain")
     }
 
     /// The reader saw the writer, and missed what it wrote.
-    fn missed(&self, step: Step) -> Vec<Dependency> {
+    fn explain_missed_write(&self, step: DependencyStep) -> Vec<Dependency> {
         let (writer, reader) = (step.to, step.from);
-        let direct = |kind, key| vec![Step { from: writer, to: reader, kind, key }];
+        let direct = |kind, key| vec![DependencyStep { from: writer, to: reader, kind, key }];
         let same = |each: &&Arbitration| (each.earlier, each.reader, each.key) == (writer, reader, step.key);
         let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
-        let mut steps = match self.seen(each) {
-            SeenThrough::Read(key) => direct(Kinds::WR, key),
-            SeenThrough::Session => direct(Kinds::SESSION, KeyId::NONE),
-            SeenThrough::Causally(_) => self.way(writer, reader),
+        let mut steps = match self.seen_through(each) {
+            SeenThrough::Read(key) => direct(EdgeKinds::WR, key),
+            SeenThrough::Session => direct(EdgeKinds::SESSION, KeyId::NONE),
+            SeenThrough::Causally(_) => self.shortest_causal_path(writer, reader),
         };
         steps.push(step);
-        self.plain(&steps)
+        self.explain_plain_steps(&steps)
     }
 }

@@ -11,7 +11,7 @@ mod orders;
 mod past;
 mod refutation;
 
-use crate::sessions::{Records, is_told_of, unwritten_in};
+use crate::sessions::{Records, check_unwritten_violation, check_violation_matches_evidence};
 use crate::watch::Watch;
 use crate::{Confirmation, Mismatch};
 use claims::{Evidence, Level, ObjectQuestion, Verdict, Witness};
@@ -20,7 +20,7 @@ use histories::{History, KeyId};
 /// Checks all that a verdict on one of the five levels rests on. The error says what does not follow.
 ///
 /// An *unknown* rests on nothing.
-pub(crate) fn verdict(
+pub(crate) fn verify_causal_level(
     history: &History,
     level: Level,
     question: &ObjectQuestion,
@@ -29,7 +29,9 @@ pub(crate) fn verdict(
 ) -> Result<Confirmation, Mismatch> {
     match verdict {
         Verdict::Unknown(_) | Verdict::Untested(_) => Ok(Confirmation::Confirmed),
-        Verdict::Holds(Witness::Causal(found)) => Ok(orders::check(history, level, question, found, watch)?),
+        Verdict::Holds(Witness::Causal(found)) => {
+            Ok(orders::verify_orders(history, level, question, found, watch)?)
+        }
         Verdict::Holds(_) => Err(Mismatch("this level is witnessed by orders of operations".to_owned())),
         Verdict::Violated(violations) if violations.is_empty() => {
             Err(Mismatch("violated, but by nothing".to_owned()))
@@ -38,12 +40,12 @@ pub(crate) fn verdict(
             let records = Records::with_writes(history, question, watch);
             violations.iter().try_for_each(|violation| match &violation.evidence {
                 Evidence::Causal(found) => {
-                    let operations = found.operations();
+                    let operations = found.involved_operations();
                     let key = operations.first().map_or(KeyId::NONE, |&op| history.key(op));
-                    is_told_of(violation, found.kind(level), key, &operations)?;
-                    refutation::check(&records, level, found)
+                    check_violation_matches_evidence(violation, found.anomaly_name(level), key, &operations)?;
+                    refutation::verify_refutation(&records, level, found)
                 }
-                Evidence::Core(core) => unwritten_in(&records, violation, core),
+                Evidence::Core(core) => check_unwritten_violation(&records, violation, core),
                 _ => Err("evidence of another kind of property".to_owned()),
             })?;
             Ok(Confirmation::Confirmed)

@@ -6,8 +6,8 @@
 
 use super::orders::Execution;
 use crate::Confirmation;
-use crate::sessions::writes;
-use crate::watch::Cost;
+use crate::sessions::value_written_by;
+use crate::watch::StepCost;
 use claims::SessionSerialization;
 use histories::{Id, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 /// The most numbers that the pasts may have: two gigabytes of them. The second check is given no limit of its own.
 const ENTRIES_MAX: usize = 1 << 29;
 
-pub(super) struct Past<'a> {
+pub(super) struct CausalPast<'a> {
     execution: &'a Execution<'a>,
     order: &'a SessionSerialization,
     /// By operation: its column, and how many are in it up to and with the operation.
@@ -28,7 +28,7 @@ pub(super) struct Past<'a> {
     written: FxHashMap<KeyId, Vec<(u32, Vec<OpId>)>>,
 }
 
-impl<'a> Past<'a> {
+impl<'a> CausalPast<'a> {
     pub(super) fn new(execution: &'a Execution<'a>, order: &'a SessionSerialization) -> Self {
         let mut past = Self {
             execution,
@@ -41,7 +41,7 @@ impl<'a> Past<'a> {
         };
         let mut in_order = vec![false; execution.history.len()];
         order.operations.iter().for_each(|op| in_order[op.index()] = true);
-        for operation in execution.operations().filter(|operation| in_order[operation.id.index()]) {
+        for operation in execution.executed_operations().filter(|operation| in_order[operation.id.index()]) {
             let ends = |column: u32| past.members[column as usize].last().copied();
             let is_over = |op: OpId| {
                 let last = execution.history.operation(op);
@@ -56,7 +56,7 @@ impl<'a> Past<'a> {
             });
             past.members[column as usize].push(operation.id);
             past.column[operation.id.index()] = (column, past.members[column as usize].len() as u32);
-            if writes(&operation).is_some() {
+            if value_written_by(&operation).is_some() {
                 let columns = past.written.entry(operation.key).or_default();
                 match columns.iter_mut().find(|known| known.0 == column) {
                     Some((_, written)) => written.push(operation.id),
@@ -70,14 +70,14 @@ impl<'a> Past<'a> {
 
     /// No read returned what was overwritten in its causal past; or, by the places of an order, what came before
     /// another write there. [`Confirmation::TooLarge`] where the pasts do not fit: nothing was looked at.
-    pub(super) fn check(&self, places: Option<&[u32]>) -> Result<Confirmation, String> {
+    pub(super) fn check_all_reads(&self, places: Option<&[u32]>) -> Result<Confirmation, String> {
         let width = self.column_count;
         if self.execution.history.len().saturating_mul(width) > ENTRIES_MAX {
             return Ok(Confirmation::TooLarge);
         }
         let mut past = vec![0u32; self.execution.history.len() * width];
         let mut own = vec![0u32; width];
-        for &op in self.execution.watch.watched(Cost::Follow, self.order.operations.iter()) {
+        for &op in self.execution.watch.take_while_in_time(StepCost::Follow, self.order.operations.iter()) {
             let operation = self.execution.history.operation(op);
             own.fill(0);
             let mut learn = |from: OpId| {
@@ -95,7 +95,7 @@ impl<'a> Past<'a> {
             if let Some(Some(write)) = self.execution.source[op.index()] {
                 learn(write);
             }
-            self.read(op, &own, &past, places)?;
+            self.check_read(op, &own, &past, places)?;
             let (column, count) = self.column[op.index()];
             own[column as usize] = count;
             past[op.index() * width..(op.index() + 1) * width].copy_from_slice(&own);
@@ -104,7 +104,7 @@ impl<'a> Past<'a> {
     }
 
     /// One read: `own` is its past.
-    fn read(&self, op: OpId, own: &[u32], past: &[u32], places: Option<&[u32]>) -> Result<(), String> {
+    fn check_read(&self, op: OpId, own: &[u32], past: &[u32], places: Option<&[u32]>) -> Result<(), String> {
         let Some(source) = self.execution.source[op.index()] else { return Ok(()) };
         let none = Vec::new();
         for (column, written) in self.written.get(&self.execution.history.key(op)).unwrap_or(&none) {
@@ -121,7 +121,7 @@ impl<'a> Past<'a> {
                 }
             };
             if newer {
-                return self.execution.error(op, "reads what its causal past had overwritten");
+                return self.execution.error_about(op, "reads what its causal past had overwritten");
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! A proof that nothing explains a history: each case, each link of each cycle.
 
-use crate::sessions::{Records, reads, writes};
+use crate::sessions::{Records, value_read_by, value_written_by};
 use claims::{
     CausalLink, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder, Level,
     LinkReason,
@@ -9,13 +9,13 @@ use histories::{OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 
 /// A case distinction that is not done.
-enum Case<'a> {
+enum OpenCase<'a> {
     Split { read: OpId, writes: &'a [Option<OpId>], at: usize },
     Order { a: OpId, b: OpId, swapped: bool },
 }
 
 /// What is assumed where the proof has got to.
-struct Checker<'a> {
+struct RefutationChecker<'a> {
     records: &'a Records<'a>,
     level: Level,
     assumed: FxHashMap<OpId, Option<OpId>>,
@@ -24,10 +24,14 @@ struct Checker<'a> {
     whose: Option<Option<SessionId>>,
 }
 
-pub(super) fn check(records: &Records<'_>, level: Level, found: &CausalRefutation) -> Result<(), String> {
+pub(super) fn verify_refutation(
+    records: &Records<'_>,
+    level: Level,
+    found: &CausalRefutation,
+) -> Result<(), String> {
     let mut checker =
-        Checker { records, level, assumed: FxHashMap::default(), orders: Vec::new(), whose: None };
-    let mut cases: Vec<Case<'_>> = Vec::new();
+        RefutationChecker { records, level, assumed: FxHashMap::default(), orders: Vec::new(), whose: None };
+    let mut cases: Vec<OpenCase<'_>> = Vec::new();
     let mut steps = found.proof.iter();
     loop {
         let Some(step) = steps.next() else {
@@ -35,18 +39,18 @@ pub(super) fn check(records: &Records<'_>, level: Level, found: &CausalRefutatio
         };
         match step {
             CausalProofStep::Split { read, writes } => {
-                checker.split(*read, writes)?;
-                cases.push(Case::Split { read: *read, writes, at: 0 });
+                checker.enter_split(*read, writes)?;
+                cases.push(OpenCase::Split { read: *read, writes, at: 0 });
             }
             CausalProofStep::Order { a, b } => {
-                checker.order(*a, *b)?;
-                cases.push(Case::Order { a: *a, b: *b, swapped: false });
+                checker.enter_order_case(*a, *b)?;
+                cases.push(OpenCase::Order { a: *a, b: *b, swapped: false });
             }
             CausalProofStep::Contradiction(found) => {
-                checker.contradiction(found)?;
+                checker.check_contradiction(found)?;
                 while let Some(case) = cases.last_mut() {
                     match case {
-                        Case::Split { read, writes, at } => {
+                        OpenCase::Split { read, writes, at } => {
                             *at += 1;
                             match writes.get(*at) {
                                 Some(&write) => {
@@ -56,7 +60,7 @@ pub(super) fn check(records: &Records<'_>, level: Level, found: &CausalRefutatio
                                 None => checker.assumed.remove(read),
                             };
                         }
-                        Case::Order { a, b, swapped } => {
+                        OpenCase::Order { a, b, swapped } => {
                             checker.orders.pop();
                             if !*swapped {
                                 *swapped = true;
@@ -81,52 +85,52 @@ pub(super) fn check(records: &Records<'_>, level: Level, found: &CausalRefutatio
     }
 }
 
-impl Checker<'_> {
-    fn error<T>(&self, op: OpId, what: &str) -> Result<T, String> {
-        Err(format!("operation {} {what}", self.records.history.index(op)))
+impl RefutationChecker<'_> {
+    fn error_about<T>(&self, op: OpId, what: &str) -> Result<T, String> {
+        Err(format!("operation {} {what}", self.records.history.operation_index(op)))
     }
 
-    fn split(&mut self, read: OpId, writes: &[Option<OpId>]) -> Result<(), String> {
-        let mut all = self.records.candidates(read);
+    fn enter_split(&mut self, read: OpId, writes: &[Option<OpId>]) -> Result<(), String> {
+        let mut all = self.records.candidate_versions(read);
         let mut given = writes.to_vec();
         all.sort_unstable();
         given.sort_unstable();
         if given != all || given.is_empty() || self.assumed.contains_key(&read) {
-            return self.error(read, "may have read something else as well");
+            return self.error_about(read, "may have read something else as well");
         }
-        if !self.happened(read) {
-            return self.error(read, "may not have happened");
+        if !self.certainly_happened(read) {
+            return self.error_about(read, "may not have happened");
         }
         self.assumed.insert(read, writes[0]);
         Ok(())
     }
 
-    fn order(&mut self, a: OpId, b: OpId) -> Result<(), String> {
+    fn enter_order_case(&mut self, a: OpId, b: OpId) -> Result<(), String> {
         let key = |op: OpId| self.records.history.key(op);
         let one_order = [Level::CausalMemory, Level::Pram, Level::Sequential].contains(&self.level);
-        let both = [a, b].into_iter().all(|op| self.writes(op) && self.happened(op));
+        let both = [a, b].into_iter().all(|op| self.is_write(op) && self.certainly_happened(op));
         if a == b || key(a) != key(b) || !one_order || !both {
-            return self.error(a, "need not be in one order with the other");
+            return self.error_about(a, "need not be in one order with the other");
         }
         self.orders.push((a, b));
         Ok(())
     }
 
-    fn writes(&self, op: OpId) -> bool {
-        writes(&self.records.operation(op)).is_some()
+    fn is_write(&self, op: OpId) -> bool {
+        value_written_by(&self.records.operation(op)).is_some()
     }
 
-    fn happened(&self, op: OpId) -> bool {
+    fn certainly_happened(&self, op: OpId) -> bool {
         match self.records.history.outcome(op) {
             Outcome::Ok => true,
             Outcome::Fail => false,
             Outcome::Info => {
-                self.records.took_effect(self.records.history.key(op), &self.assumed).contains(&op)
+                self.records.certain_operations(self.records.history.key(op), &self.assumed).contains(&op)
             }
         }
     }
 
-    fn contradiction(&mut self, found: &Contradiction) -> Result<(), String> {
+    fn check_contradiction(&mut self, found: &Contradiction) -> Result<(), String> {
         let one_each = matches!(self.level, Level::CausalMemory | Level::Pram);
         if one_each != found.session.is_some() {
             return Err("the order is nobody's".to_owned());
@@ -135,87 +139,101 @@ impl Checker<'_> {
             return Err("what is assumed of one order is used of another".to_owned());
         }
         for (at, inferred) in found.inferred.iter().enumerate() {
-            self.inferred(found, inferred, at)?;
+            self.check_inferred_order(found, inferred, at)?;
         }
         let count = found.inferred.len();
-        found.cycle.iter().try_for_each(|link| self.link(found, link, count))?;
+        found.cycle.iter().try_for_each(|link| self.check_link(found, link, count))?;
         let inferred = found.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
         if self.level == Level::Causal && inferred > 1 {
             return Err("the reads need not agree".to_owned());
         }
         match (found.cycle.first(), found.cycle.last()) {
-            (Some(first), Some(last)) if self.joins(last, first) => self.connected(&found.cycle),
+            (Some(first), Some(last)) if self.links_join(last, first) => {
+                self.require_connected_path(&found.cycle)
+            }
             _ => Err("the cycle is open".to_owned()),
         }
     }
 
     /// Whether one link ends where the next begins; initial values are those of one object.
-    fn joins(&self, before: &CausalLink, after: &CausalLink) -> bool {
+    fn links_join(&self, before: &CausalLink, after: &CausalLink) -> bool {
         let key = |op: Option<OpId>| op.map(|op| self.records.history.key(op));
         before.to == after.from && (before.to.is_some() || key(before.from) == key(after.to))
     }
 
-    fn connected(&self, path: &[CausalLink]) -> Result<(), String> {
-        match path.windows(2).all(|pair| self.joins(&pair[0], &pair[1])) {
+    fn require_connected_path(&self, path: &[CausalLink]) -> Result<(), String> {
+        match path.windows(2).all(|pair| self.links_join(&pair[0], &pair[1])) {
             true => Ok(()),
             false => Err("a path has a gap".to_owned()),
         }
     }
 
-    fn returned(&self, read: OpId) -> Result<Option<OpId>, String> {
-        match self.records.returned(read, &self.assumed) {
-            Some(write) if self.happened(read) => Ok(write),
-            _ => self.error(read, "is not known to have read anything"),
+    fn returned_write(&self, read: OpId) -> Result<Option<OpId>, String> {
+        match self.records.returned_version(read, &self.assumed) {
+            Some(write) if self.certainly_happened(read) => Ok(write),
+            _ => self.error_about(read, "is not known to have read anything"),
         }
     }
 
-    fn inferred(&self, whole: &Contradiction, inferred: &InferredOrder, at: usize) -> Result<(), String> {
+    fn check_inferred_order(
+        &self,
+        whole: &Contradiction,
+        inferred: &InferredOrder,
+        at: usize,
+    ) -> Result<(), String> {
         let InferredOrder { read, source, other, rule, path } = inferred;
         let history = self.records.history;
         let source = *source;
-        if self.returned(*read)? != source {
-            return self.error(*read, "returned something else");
+        if self.returned_write(*read)? != source {
+            return self.error_about(*read, "returned something else");
         }
         if Some(*other) == source || other == read || history.key(*other) != history.key(*read) {
-            return self.error(*other, "is no other write of the object");
+            return self.error_about(*other, "is no other write of the object");
         }
-        if !self.writes(*other) || !self.happened(*other) {
-            return self.error(*other, "is not known to have written anything");
+        if !self.is_write(*other) || !self.certainly_happened(*other) {
+            return self.error_about(*other, "is not known to have written anything");
         }
         if whole.session.is_some_and(|session| history.session(*read) != session) {
-            return self.error(*read, "is not answered by the order of this session");
+            return self.error_about(*read, "is not answered by the order of this session");
         }
         let causal = matches!(self.level, Level::Causal | Level::CausalConvergence);
         let plain =
             path.iter().all(|link| matches!(link.why, LinkReason::SessionOrder | LinkReason::ReadsFrom));
         if causal && (*rule == InferenceRule::NotYet || !plain) {
-            return self.error(*read, "says nothing beyond its causal past");
+            return self.error_about(*read, "says nothing beyond its causal past");
         }
-        path.iter().try_for_each(|link| self.link(whole, link, at))?;
-        self.connected(path)?;
+        path.iter().try_for_each(|link| self.check_link(whole, link, at))?;
+        self.require_connected_path(path)?;
         let ends = match rule {
             InferenceRule::NotBetween => (Some(*other), Some(*read)),
             InferenceRule::NotYet => (source, Some(*other)),
         };
         match (path.first(), path.last()) {
             (Some(first), Some(last)) if (first.from, last.to) == ends => Ok(()),
-            _ => self.error(*read, "does not have the path that the rule asks for"),
+            _ => self.error_about(*read, "does not have the path that the rule asks for"),
         }
     }
 
-    fn link(&self, whole: &Contradiction, link: &CausalLink, inferred_before: usize) -> Result<(), String> {
+    fn check_link(
+        &self,
+        whole: &Contradiction,
+        link: &CausalLink,
+        inferred_before: usize,
+    ) -> Result<(), String> {
         let history = self.records.history;
         let right = match (link.why, link.from, link.to) {
             (LinkReason::SessionOrder, Some(a), Some(b)) => {
                 let (a, b) = (self.records.operation(a), self.records.operation(b));
-                let happened = a.outcome == Outcome::Ok && self.happened(b.id);
+                let happened = a.outcome == Outcome::Ok && self.certainly_happened(b.id);
                 happened && a.session == b.session && a.completed < b.invoked
             }
             (LinkReason::ReadsFrom, Some(write), Some(read)) => {
                 let counts = self.level != Level::Pram || whole.session == Some(history.session(read));
-                counts && self.returned(read)? == Some(write)
+                counts && self.returned_write(read)? == Some(write)
             }
-            (LinkReason::Initial, None, Some(write)) => self.writes(write) && self.happened(write),
+            (LinkReason::Initial, None, Some(write)) => {
+                self.is_write(write) && self.certainly_happened(write)
+            }
             (LinkReason::Assumed, Some(a), Some(b)) => self.orders.contains(&(a, b)),
             (LinkReason::Inferred(number), from, to) if number < inferred_before => {
                 let InferredOrder { read, source, other, rule, .. } = &whole.inferred[number];
@@ -229,7 +247,9 @@ impl Checker<'_> {
         let named = link.from.into_iter().chain(link.to);
         if !right
             || named.clone().any(|op| {
-                writes(&self.records.operation(op)).or(reads(&self.records.operation(op))).is_none()
+                value_written_by(&self.records.operation(op))
+                    .or(value_read_by(&self.records.operation(op)))
+                    .is_none()
             })
         {
             return Err("a link of the proof does not follow".to_owned());

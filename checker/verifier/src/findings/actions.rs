@@ -1,60 +1,77 @@
 //! That a list of actions has too much, or too little.
 
-use super::{Checked, Mismatch, Record, ensure, is, over};
+use super::{FindingCheck, Mismatch, SessionRecord, ensure, equals_json, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Operation, Outcome};
 use serde_json::Value;
 
 /// The list that a read returned.
-pub(super) fn list(record: &Record<'_>, read: &Operation) -> Result<Vec<Value>, Mismatch> {
-    ensure(is_read(read), || "it read no list".to_owned())?;
+pub(super) fn parse_action_list(
+    record: &SessionRecord<'_>,
+    read: &Operation,
+) -> Result<Vec<Value>, Mismatch> {
+    ensure(is_actions_read(read), || "it read no list".to_owned())?;
     let told: Option<Vec<Value>> = serde_json::from_str(record.history.value_text(read.result))
         .map_err(|why| Mismatch(format!("no list: {why}")))?;
     Ok(told.unwrap_or_default())
 }
 
-fn is_read(read: &Operation) -> bool {
+fn is_actions_read(read: &Operation) -> bool {
     read.function == Function::ACTIONS && read.outcome == Outcome::Ok
 }
 
 /// Whether an operation, if one is named, asked for the action that is told.
-pub(super) fn is_asked_by(record: &Record<'_>, act: Option<Operation>, action: &str) -> Checked {
+pub(super) fn check_requested_by(
+    record: &SessionRecord<'_>,
+    act: Option<Operation>,
+    action: &str,
+) -> FindingCheck {
     let asked = |op: &Operation| {
         let told = serde_json::from_str::<Value>(record.history.value_text(op.value()));
-        op.function == Function::ACT && told.is_ok_and(|told| is(&told, action))
+        op.function == Function::ACT && told.is_ok_and(|told| equals_json(&told, action))
     };
     ensure(act.is_none_or(|op| asked(&op)), || "it is no request for that action".to_owned())
 }
 
-pub(super) fn is_repeated(record: &Record<'_>, read: &Operation, action: &str, times: usize) -> Checked {
-    let count = list(record, read)?.iter().filter(|element| is(element, action)).count();
+pub(super) fn check_repeated_action(
+    record: &SessionRecord<'_>,
+    read: &Operation,
+    action: &str,
+    times: usize,
+) -> FindingCheck {
+    let count =
+        parse_action_list(record, read)?.iter().filter(|element| equals_json(element, action)).count();
     ensure(count == times && count > 1, || "it is there once at most, or another number of times".to_owned())
 }
 
-pub(super) fn is_no_list(record: &Record<'_>, read: &Operation) -> Checked {
-    ensure(is_read(read) && list(record, read).is_err(), || "it is a list".to_owned())
+pub(super) fn check_not_a_list(record: &SessionRecord<'_>, read: &Operation) -> FindingCheck {
+    ensure(is_actions_read(read) && parse_action_list(record, read).is_err(), || "it is a list".to_owned())
 }
 
 /// Acknowledged before a list was read that lacks it.
-pub(super) fn is_undone(
-    record: &Record<'_>,
+pub(super) fn check_missing_action(
+    record: &SessionRecord<'_>,
     kind: FindingKind,
     [read, act]: [&Operation; 2],
     later: Option<Operation>,
-) -> Checked {
+) -> FindingCheck {
     let history = record.history;
     let action = history.value_text(act.value());
     let has = |read: &Operation| {
-        Ok::<bool, Mismatch>(list(record, read)?.iter().any(|element| is(element, action)))
+        Ok::<bool, Mismatch>(
+            parse_action_list(record, read)?.iter().any(|element| equals_json(element, action)),
+        )
     };
     let own = history.sessions.text(act.session) == history.keys.text(read.key);
     ensure(act.function == Function::ACT && own, || "it is no action of that user".to_owned())?;
-    ensure(over(act) < read.invoked && !has(read)?, || {
+    ensure(took_effect_by(act) < read.invoked && !has(read)?, || {
         "it is there, or was not acknowledged before".to_owned()
     })?;
     match (kind, later) {
         (FindingKind::LostAction, None) => {
-            let mut others = record.on(read.key).filter(|op| is_read(op) && op.completed > read.invoked);
+            let mut others = record
+                .operations_on(read.key)
+                .filter(|op| is_actions_read(op) && op.completed > read.invoked);
             ensure(!others.any(|other| has(&other).unwrap_or(false)), || "a later list has it".to_owned())
         }
         (FindingKind::StaleSession, Some(later)) => {
@@ -67,9 +84,17 @@ pub(super) fn is_undone(
 }
 
 /// In a list, though nobody can have asked for it by then.
-pub(super) fn is_unasked(record: &Record<'_>, read: &Operation, action: &str) -> Checked {
-    ensure(list(record, read)?.iter().any(|element| is(element, action)), || "it is not there".to_owned())?;
+pub(super) fn check_unrequested_action(
+    record: &SessionRecord<'_>,
+    read: &Operation,
+    action: &str,
+) -> FindingCheck {
+    ensure(parse_action_list(record, read)?.iter().any(|element| equals_json(element, action)), || {
+        "it is not there".to_owned()
+    })?;
     let asked = record.history.values.get(action).and_then(|value| record.acts.get(&value));
     let may = |op: Operation| op.outcome != Outcome::Fail && op.invoked < read.completed;
-    ensure(!asked.into_iter().flatten().any(|&id| may(record.op(id))), || "it was asked for".to_owned())
+    ensure(!asked.into_iter().flatten().any(|&id| may(record.operation(id))), || {
+        "it was asked for".to_owned()
+    })
 }

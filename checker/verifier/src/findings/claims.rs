@@ -1,55 +1,63 @@
 //! What operations on sessions and actions claim of one another, claim by claim, and which name each claim bears.
 
-use super::{Checked, Mismatch, Record, actions, clock, contents, ensure, over, presence, updates};
+use super::{
+    FindingCheck, Mismatch, SessionRecord, actions, contents, ensure, presence, reported_clock,
+    took_effect_by, updates,
+};
 use ::claims::{Finding, FindingKind, FindingProof};
 use histories::{Function, OpId, Operation};
 
-pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
+pub(super) fn check_claim(record: &SessionRecord<'_>, finding: &Finding) -> FindingCheck {
     let kind = finding.kind;
-    let op = |id: &OpId| record.op(*id);
-    let some = |id: &Option<OpId>| id.map(|id| record.op(id));
+    let op = |id: &OpId| record.operation(*id);
+    let some = |id: &Option<OpId>| id.map(|id| record.operation(id));
     match &finding.proof {
         FindingProof::Gone { gone, alive, renewed, idle_ns } => {
-            presence::is_gone(record, kind, [&op(gone), &op(alive)], some(renewed), *idle_ns)
+            presence::check_gone_session(record, kind, [&op(gone), &op(alive)], some(renewed), *idle_ns)
         }
         FindingProof::Back { back, ended, shown } => {
-            presence::is_back(record, &op(back), &op(ended), some(shown))
+            presence::check_found_again(record, &op(back), &op(ended), some(shown))
         }
-        FindingProof::EndedTwice { one, other } => presence::is_ended_twice(record, &op(one), &op(other)),
-        FindingProof::Unborn { seen } => presence::is_unborn(record, &op(seen)),
-        FindingProof::Overdue { seen, late_ns, .. } => presence::is_overdue(record, &op(seen), *late_ns),
+        FindingProof::EndedTwice { one, other } => presence::check_ended_twice(record, &op(one), &op(other)),
+        FindingProof::Unborn { seen } => presence::check_never_created(record, &op(seen)),
+        FindingProof::Overdue { seen, late_ns, .. } => {
+            presence::check_overdue_session(record, &op(seen), *late_ns)
+        }
         FindingProof::Replaced { read, field, older, newer, shown } => {
             let ops = [&op(read), &op(older), &op(newer), &op(shown)];
-            contents::is_replaced(record, kind, field.as_deref(), ops)
+            contents::check_replaced_version(record, kind, field.as_deref(), ops)
         }
         FindingProof::BackToBirth { read, field, birth, shown } => {
             let ops = [&op(read), &op(birth), &op(shown)];
-            contents::is_back_to_birth(record, kind, field.as_deref(), ops)
+            contents::check_back_to_creation(record, kind, field.as_deref(), ops)
         }
         FindingProof::Uncleared { read, field, patch, write } => {
-            contents::is_uncleared(record, field, [&op(read), &op(patch), &op(write)])
+            contents::check_uncleared_field(record, field, [&op(read), &op(patch), &op(write)])
         }
-        FindingProof::Unwritten { read, writer } => contents::is_unwritten(record, &op(read), some(writer)),
+        FindingProof::Unwritten { read, writer } => {
+            contents::check_unwritten_data(record, &op(read), some(writer))
+        }
         FindingProof::Foreign { read, writer, owner } => {
-            contents::is_foreign(record, &op(read), some(writer), owner)
+            contents::check_foreign_data(record, &op(read), some(writer), owner)
         }
         FindingProof::Repeated { read, act, action, times } => {
-            actions::is_asked_by(record, some(act), action)?;
-            actions::is_repeated(record, &op(read), action, *times)
+            actions::check_requested_by(record, some(act), action)?;
+            actions::check_repeated_action(record, &op(read), action, *times)
         }
         FindingProof::Undone { read, act, later } => {
-            actions::is_undone(record, kind, [&op(read), &op(act)], some(later))
+            actions::check_missing_action(record, kind, [&op(read), &op(act)], some(later))
         }
         FindingProof::Unasked { read, action, act } => {
-            actions::is_asked_by(record, some(act), action)?;
-            actions::is_unasked(record, &op(read), action)
+            actions::check_requested_by(record, some(act), action)?;
+            actions::check_unrequested_action(record, &op(read), action)
         }
-        FindingProof::Overwritten { save, read, other, other_read } => {
-            updates::is_overwritten(record, [&(op(save), some(read)), &(op(other), some(other_read))])
-        }
-        FindingProof::NoList { read } => actions::is_no_list(record, &op(read)),
+        FindingProof::Overwritten { save, read, other, other_read } => updates::check_overwritten_saves(
+            record,
+            [&(op(save), some(read)), &(op(other), some(other_read))],
+        ),
+        FindingProof::NoList { read } => actions::check_not_a_list(record, &op(read)),
         FindingProof::ToldEarlier { earlier, later, back_ns } => {
-            told_earlier(record, &op(earlier), &op(later), *back_ns)
+            check_clock_went_back(record, &op(earlier), &op(later), *back_ns)
         }
         FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
             Err(Mismatch("evidence of another kind".to_owned()))
@@ -57,20 +65,25 @@ pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
     }
 }
 
-fn told_earlier(record: &Record<'_>, earlier: &Operation, later: &Operation, back_ns: i64) -> Checked {
-    ensure(earlier.session == later.session && over(earlier) < later.invoked, || {
+fn check_clock_went_back(
+    record: &SessionRecord<'_>,
+    earlier: &Operation,
+    later: &Operation,
+    back_ns: i64,
+) -> FindingCheck {
+    ensure(earlier.session == later.session && took_effect_by(earlier) < later.invoked, || {
         "not so ordered".to_owned()
     })?;
-    let told = clock(record, earlier).zip(clock(record, later));
+    let told = reported_clock(record, earlier).zip(reported_clock(record, later));
     let back = told.is_some_and(|(first, second)| first - second == back_ns);
     ensure(back && back_ns > record.question.tolerance_ns, || "not so told".to_owned())
 }
 
 /// Whether what a proof shows bears this name. Of names that are diagnoses (lost, or expired early) more than one fits;
 /// what each asks for beside the contradiction is asked where that is checked.
-pub(super) fn bears(record: &Record<'_>, kind: FindingKind, proof: &FindingProof) -> bool {
+pub(super) fn kind_fits_proof(record: &SessionRecord<'_>, kind: FindingKind, proof: &FindingProof) -> bool {
     use FindingKind::*;
-    let renewal = |id: &OpId| record.op(*id).function == Function::RENEW;
+    let renewal = |id: &OpId| record.operation(*id).function == Function::RENEW;
     match proof {
         FindingProof::Gone { .. } => matches!(kind, LostSession | StaleSession | ExpiredEarly),
         FindingProof::Back { ended, .. } => {

@@ -1,12 +1,15 @@
 //! That a read returned something old, something foreign, or what nobody wrote.
 
-use super::{Checked, Mismatch, Record, creations, ensure, found, one_session, over};
+use super::{
+    FindingCheck, Mismatch, SessionRecord, belong_to_one_session, count_creations, ensure, found_session,
+    took_effect_by,
+};
 use ::claims::FindingKind;
 use histories::{Function, Operation, Outcome, ValueId};
 use serde_json::Value;
 
 /// What a read returned, part by part, as JSON; nothing of what is no JSON.
-fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
+fn parse_parts(record: &SessionRecord<'_>, read: &Operation) -> Vec<(String, Value)> {
     let Ok(told) = serde_json::from_str::<Value>(record.history.value_text(read.result)) else {
         return Vec::new();
     };
@@ -20,91 +23,95 @@ fn parts(record: &Record<'_>, read: &Operation) -> Vec<(String, Value)> {
 }
 
 /// Whether a read returned a value, whole or in part.
-fn shows(record: &Record<'_>, read: &Operation, value: ValueId) -> bool {
+fn shows_value(record: &SessionRecord<'_>, read: &Operation, value: ValueId) -> bool {
     let text = record.history.value_text(value);
-    returned(read) && parts(record, read).iter().any(|(_, part)| says(part, text))
+    returned_contents(read) && parse_parts(record, read).iter().any(|(_, part)| is_written_as(part, text))
 }
 
 /// Whether it is the value that this text, as values are written, says.
-fn says(part: &Value, text: &str) -> bool {
+fn is_written_as(part: &Value, text: &str) -> bool {
     let written = part.to_string();
     written == text
 }
 
-fn returned(read: &Operation) -> bool {
-    read.function == Function::READ && found(read)
+fn returned_contents(read: &Operation) -> bool {
+    read.function == Function::READ && found_session(read)
 }
 
 /// What an operation wrote or returned, as far as one field goes; of no field: what it wrote whole.
-fn value(record: &Record<'_>, op: &Operation, field: Option<&str>) -> Option<String> {
+fn version_text(record: &SessionRecord<'_>, op: &Operation, field: Option<&str>) -> Option<String> {
     if op.function != Function::READ {
         return Some(record.history.value_text(op.value()).to_owned());
     }
-    let parts = parts(record, op);
+    let parts = parse_parts(record, op);
     let own = parts.iter().find(|(name, _)| field.is_some_and(|field| field == name));
     let whole = parts.iter().find(|(_, part)| part.is_object() && part.get("field").is_none());
     own.or(whole).map(|(_, part)| part.to_string())
 }
 
 /// Who may have written a value.
-fn writers(record: &Record<'_>, text: &str) -> Vec<Operation> {
+fn possible_writers(record: &SessionRecord<'_>, text: &str) -> Vec<Operation> {
     let known = record.history.values.get(text).and_then(|value| record.written.get(&value));
-    let all = known.into_iter().flatten().map(|&id| record.op(id));
+    let all = known.into_iter().flatten().map(|&id| record.operation(id));
     all.filter(|op| op.outcome != Outcome::Fail).collect()
 }
 
 /// An old version, after a newer one had been there.
-pub(super) fn is_replaced(
-    record: &Record<'_>,
+pub(super) fn check_replaced_version(
+    record: &SessionRecord<'_>,
     kind: FindingKind,
     field: Option<&str>,
     ops: [&Operation; 4],
-) -> Checked {
+) -> FindingCheck {
     let [read, older, newer, shown] = ops;
-    let of = |op: &Operation| value(record, op, field);
-    ensure(returned(read) && of(read).is_some(), || "it read nothing".to_owned())?;
+    let of = |op: &Operation| version_text(record, op, field);
+    ensure(returned_contents(read) && of(read).is_some(), || "it read nothing".to_owned())?;
     ensure(of(read) == of(older), || "the older version is not the one that was read".to_owned())?;
     ensure(of(newer).is_some() && of(newer) == of(shown), || "the newer versions are two".to_owned())?;
     ensure(of(newer) != of(read), || "both are one version".to_owned())?;
-    ensure(over(older) < newer.invoked && over(shown) < read.invoked, || "not in this order".to_owned())?;
-    ensure(one_session(record, &ops), || "not one session".to_owned())?;
-    is_lost_if_told(record, kind, read, [of(read), of(newer)])
+    ensure(took_effect_by(older) < newer.invoked && took_effect_by(shown) < read.invoked, || {
+        "not in this order".to_owned()
+    })?;
+    ensure(belong_to_one_session(record, &ops), || "not one session".to_owned())?;
+    check_version_writers(record, kind, read, [of(read), of(newer)])
 }
 
 /// What the creation wrote, after something else had been there.
-pub(super) fn is_back_to_birth(
-    record: &Record<'_>,
+pub(super) fn check_back_to_creation(
+    record: &SessionRecord<'_>,
     kind: FindingKind,
     field: Option<&str>,
     ops: [&Operation; 3],
-) -> Checked {
+) -> FindingCheck {
     let [read, birth, shown] = ops;
-    let of = |op: &Operation| value(record, op, field);
-    ensure(returned(read) && of(read) == of(birth), || {
+    let of = |op: &Operation| version_text(record, op, field);
+    ensure(returned_contents(read) && of(read) == of(birth), || {
         "it does not return what the creation wrote".to_owned()
     })?;
-    ensure(birth.function == Function::CREATE && over(shown) < read.invoked, || {
+    ensure(birth.function == Function::CREATE && took_effect_by(shown) < read.invoked, || {
         "not in this order".to_owned()
     })?;
     ensure(of(shown).is_some() && of(shown) != of(birth), || {
         "the other operation shows no other version".to_owned()
     })?;
-    ensure(one_session(record, &ops) && creations(record, birth) == 1, || "not one session".to_owned())?;
-    is_lost_if_told(record, kind, read, [of(read), of(shown)])
+    ensure(belong_to_one_session(record, &ops) && count_creations(record, birth) == 1, || {
+        "not one session".to_owned()
+    })?;
+    check_version_writers(record, kind, read, [of(read), of(shown)])
 }
 
 /// That each version was written once; of a lost write also that it was acknowledged, after the one that is there in its
 /// stead, which was read after the store had settled.
-fn is_lost_if_told(
-    record: &Record<'_>,
+fn check_version_writers(
+    record: &SessionRecord<'_>,
     kind: FindingKind,
     read: &Operation,
     versions: [Option<String>; 2],
-) -> Checked {
+) -> FindingCheck {
     let [Some(older), Some(newer)] = versions else { return Err(Mismatch("it shows no version".to_owned())) };
     let mut written = Vec::new();
     for text in [older, newer] {
-        match writers(record, &text)[..] {
+        match possible_writers(record, &text)[..] {
             [ref write] => written.push(write.clone()),
             ref all => return Err(Mismatch(format!("it was written {} times: {text}", all.len()))),
         }
@@ -117,36 +124,46 @@ fn is_lost_if_told(
     ensure(settled.is_some_and(|settled| settled.position < read.invoked), || {
         "the store had not settled".to_owned()
     })?;
-    ensure(written[1].outcome == Outcome::Ok && over(&written[0]) < written[1].invoked, || {
+    ensure(written[1].outcome == Outcome::Ok && took_effect_by(&written[0]) < written[1].invoked, || {
         "the write was not acknowledged, or may have come first".to_owned()
     })
 }
 
 /// A field as it was before the whole session was replaced, beside what replaced it.
-pub(super) fn is_uncleared(record: &Record<'_>, field: &str, ops: [&Operation; 3]) -> Checked {
+pub(super) fn check_uncleared_field(
+    record: &SessionRecord<'_>,
+    field: &str,
+    ops: [&Operation; 3],
+) -> FindingCheck {
     let [read, patch, write] = ops;
-    let parts = parts(record, read);
+    let parts = parse_parts(record, read);
     let text = |op: &Operation| record.history.value_text(op.value()).to_owned();
-    let kept = parts.iter().any(|(name, part)| name == field && says(part, &text(patch)));
-    ensure(returned(read) && kept && shows(record, read, write.value()), || {
+    let kept = parts.iter().any(|(name, part)| name == field && is_written_as(part, &text(patch)));
+    ensure(returned_contents(read) && kept && shows_value(record, read, write.value()), || {
         "it does not return both".to_owned()
     })?;
     ensure(patch.function == Function::PATCH && write.function != Function::PATCH, || {
         "they are not a field and a whole".to_owned()
     })?;
-    let once = [patch, write].iter().all(|op| writers(record, &text(op)).len() == 1);
-    ensure(once && over(patch) < write.invoked, || "the field may have been written after it".to_owned())?;
-    ensure(one_session(record, &ops), || "not one session".to_owned())
+    let once = [patch, write].iter().all(|op| possible_writers(record, &text(op)).len() == 1);
+    ensure(once && took_effect_by(patch) < write.invoked, || {
+        "the field may have been written after it".to_owned()
+    })?;
+    ensure(belong_to_one_session(record, &ops), || "not one session".to_owned())
 }
 
 /// What no write can have written by then.
-pub(super) fn is_unwritten(record: &Record<'_>, read: &Operation, writer: Option<Operation>) -> Checked {
-    ensure(returned(read), || "it read nothing".to_owned())?;
-    let parts = parts(record, read);
+pub(super) fn check_unwritten_data(
+    record: &SessionRecord<'_>,
+    read: &Operation,
+    writer: Option<Operation>,
+) -> FindingCheck {
+    ensure(returned_contents(read), || "it read nothing".to_owned())?;
+    let parts = parse_parts(record, read);
     ensure(!parts.is_empty(), || "it read no JSON".to_owned())?;
     if let Some(writer) = writer {
-        ensure(shows(record, read, writer.value()), || "it does not show that".to_owned())?;
-        let all = writers(record, record.history.value_text(writer.value()));
+        ensure(shows_value(record, read, writer.value()), || "it does not show that".to_owned())?;
+        let all = possible_writers(record, record.history.value_text(writer.value()));
         return ensure(all.iter().all(|op| op.invoked > read.completed), || {
             "it was written in time".to_owned()
         });
@@ -161,38 +178,39 @@ pub(super) fn is_unwritten(record: &Record<'_>, read: &Operation, writer: Option
 }
 
 /// What another session wrote, or another user.
-pub(super) fn is_foreign(
-    record: &Record<'_>,
+pub(super) fn check_foreign_data(
+    record: &SessionRecord<'_>,
     read: &Operation,
     writer: Option<Operation>,
     owner: &str,
-) -> Checked {
+) -> FindingCheck {
     let history = record.history;
     if read.function == Function::ACTIONS {
         let act = writer.ok_or_else(|| Mismatch("nobody asked for that action".to_owned()))?;
-        let list = super::actions::list(record, read)?;
-        let has = list.iter().any(|element| super::is(element, history.value_text(act.value())));
+        let list = super::actions::parse_action_list(record, read)?;
+        let has = list.iter().any(|element| super::equals_json(element, history.value_text(act.value())));
         let own = history.sessions.text(act.session) == history.keys.text(read.key);
         return ensure(act.function == Function::ACT && has && !own, || "it is the user's own".to_owned());
     }
-    ensure(returned(read), || "it read nothing".to_owned())?;
-    let ids = record.ids(read.key);
+    ensure(returned_contents(read), || "it read nothing".to_owned())?;
+    let ids = record.ids_of_session(read.key);
     if let Some(writer) = writer {
-        ensure(shows(record, read, writer.value()), || "it does not show that".to_owned())?;
-        let sole = writers(record, history.value_text(writer.value())).len() == 1;
+        ensure(shows_value(record, read, writer.value()), || "it does not show that".to_owned())?;
+        let sole = possible_writers(record, history.value_text(writer.value())).len() == 1;
         let settled = record.creators.contains(&read.session);
         let other = !ids.contains(&writer.key) || (read.session != writer.session && settled);
         return ensure(sole && other, || "it is the reader's own".to_owned());
     }
-    let parts = parts(record, read);
+    let parts = parse_parts(record, read);
     let named = |part: &Value| part.get("session").and_then(Value::as_str) == Some(owner);
-    let unwritten = |part: &Value| writers(record, &part.to_string()).is_empty();
+    let unwritten = |part: &Value| possible_writers(record, &part.to_string()).is_empty();
     ensure(parts.iter().any(|(_, part)| named(part) && unwritten(part)), || {
         "it does not name that owner".to_owned()
     })?;
     let owner = Value::from(owner).to_string();
     let known = history.sessions.get(&owner).is_some();
-    let creations = ids.iter().flat_map(|key| record.by_key.get(key)).flatten().map(|&id| record.op(id));
+    let creations =
+        ids.iter().flat_map(|key| record.by_key.get(key)).flatten().map(|&id| record.operation(id));
     let first = creations.filter(|op| op.function == Function::CREATE).min_by_key(|op| op.id);
     let mine = first.map(|birth| history.sessions.text(birth.session) == owner);
     ensure(!known || mine == Some(false), || "that is whose it is".to_owned())

@@ -12,42 +12,42 @@ mod presence;
 mod trails;
 mod updates;
 
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use crate::{Mismatch, Standing};
 use ::claims::{
     Answer, Evidence, Finding, FindingKind, FindingProof, Report, SessionRules, Verdict, Witness,
 };
 use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
-use nothing::Against;
+use nothing::CounterEvidence;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-type Checked = Result<(), Mismatch>;
+type FindingCheck = Result<(), Mismatch>;
 
 /// The claims about findings, held against a history together: what one finding shows to be wrong is no evidence for
 /// another.
-pub(crate) struct Findings {
+pub(crate) struct FindingClaims {
     /// Of each kind that is claimed to be found, what came of checking it.
-    found: HashMap<FindingKind, Checked>,
+    found: HashMap<FindingKind, FindingCheck>,
     /// What speaks against it that nothing else is to be found.
-    against: Vec<Against>,
+    against: Vec<CounterEvidence>,
     /// The kinds of which it is claimed that there is none.
     denied: HashSet<FindingKind>,
 }
 
-impl Findings {
+impl FindingClaims {
     /// Checks all findings of a report, and looks whether there are others. O(n log n), and for each finding the
     /// operations on its ids.
     pub(crate) fn new(history: &History, rules: &SessionRules, report: &Report, watch: &Watch<'_>) -> Self {
-        let record = Record::new(history, rules);
+        let record = SessionRecord::new(history, rules);
         let answers = || report.answers.iter().chain(&report.beside);
         let (mut found, mut wrong) = (HashMap::new(), HashSet::new());
         for answer in answers() {
             let ::claims::Property::Finding(kind) = answer.property else { continue };
             let Verdict::Violated(_) = answer.verdict else { continue };
-            let checked = all_of(&record, kind, answer, watch);
+            let checked = check_all_findings(&record, kind, answer, watch);
             if checked.is_ok() {
-                wrong.extend(findings_of(answer).filter_map(Finding::wrong));
+                wrong.extend(findings_in_answer(answer).filter_map(Finding::wrong_operation));
             }
             found.insert(kind, checked);
         }
@@ -58,28 +58,28 @@ impl Findings {
         let denied: HashSet<FindingKind> = holds.collect();
         let against = match denied.is_empty() || watch.is_over() {
             true => Vec::new(),
-            false => nothing::look(history, rules, &wrong),
+            false => nothing::collect_counter_evidence(history, rules, &wrong),
         };
         Self { found, against, denied }
     }
 
     /// Where the claim about a kind stands.
-    pub(crate) fn standing(&self, kind: FindingKind, verdict: &Verdict) -> Standing {
+    pub(crate) fn standing_of_kind(&self, kind: FindingKind, verdict: &Verdict) -> Standing {
         match verdict {
             Verdict::Violated(_) => match &self.found[&kind] {
                 Ok(()) => Standing::Confirmed,
                 Err(why) => Standing::Refuted(why.0.clone()),
             },
-            Verdict::Holds(Witness::NothingFound) => self.nothing(kind),
+            Verdict::Holds(Witness::NothingFound) => self.standing_of_absence(kind),
             Verdict::Holds(_) => Standing::Refuted("that nothing was found has no such witness".to_owned()),
             Verdict::Untested(_) | Verdict::Unknown(_) => Standing::Confirmed,
         }
     }
 
     /// What speaks against it may be of one of several kinds: it refutes one only if all of them are denied.
-    fn nothing(&self, kind: FindingKind) -> Standing {
+    fn standing_of_absence(&self, kind: FindingKind) -> Standing {
         let own = || self.against.iter().filter(|against| against.kinds.contains(&kind));
-        let refutes = |against: &&Against| {
+        let refutes = |against: &&CounterEvidence| {
             against.certain && against.kinds.iter().all(|kind| self.denied.contains(kind))
         };
         match (own().find(refutes), own().next()) {
@@ -93,19 +93,24 @@ impl Findings {
     }
 }
 
-fn findings_of(answer: &Answer) -> impl Iterator<Item = &Finding> {
+fn findings_in_answer(answer: &Answer) -> impl Iterator<Item = &Finding> {
     let violations = match &answer.verdict {
         Verdict::Violated(violations) => violations.as_slice(),
         _ => &[],
     };
-    violations.iter().filter_map(|violation| violation.finding())
+    violations.iter().filter_map(|violation| violation.as_finding())
 }
 
 /// Checks every finding of a kind. The error names the first that does not stand.
-fn all_of(record: &Record<'_>, kind: FindingKind, answer: &Answer, watch: &Watch<'_>) -> Checked {
+fn check_all_findings(
+    record: &SessionRecord<'_>,
+    kind: FindingKind,
+    answer: &Answer,
+    watch: &Watch<'_>,
+) -> FindingCheck {
     let Verdict::Violated(violations) = &answer.verdict else { return Ok(()) };
     ensure(!violations.is_empty(), || "violated without a finding".to_owned())?;
-    watch.watched(Cost::Follow, violations.iter()).try_for_each(|violation| {
+    watch.take_while_in_time(StepCost::Follow, violations.iter()).try_for_each(|violation| {
         let Evidence::Finding(finding) = &violation.evidence else {
             return Err(Mismatch("evidence of another kind of property".to_owned()));
         };
@@ -115,34 +120,36 @@ fn all_of(record: &Record<'_>, kind: FindingKind, answer: &Answer, watch: &Watch
         ensure(violation.key == finding.key && violation.operations == finding.operations, || {
             format!("{} is told of other operations than it names", kind.name())
         })?;
-        one(record, finding).map_err(|why| {
-            let indexes = finding.operations.iter().map(|&id| record.history.index(id));
+        check_finding(record, finding).map_err(|why| {
+            let indexes = finding.operations.iter().map(|&id| record.history.operation_index(id));
             let operations: Vec<u64> = indexes.collect();
             Mismatch(format!("{} of operations {operations:?}: {why}", finding.kind.name()))
         })
     })
 }
 
-fn one(record: &Record<'_>, finding: &Finding) -> Checked {
-    let named = finding.proof.operations();
-    ensure(claims::bears(record, finding.kind, &finding.proof), || "it does not show that".to_owned())?;
+fn check_finding(record: &SessionRecord<'_>, finding: &Finding) -> FindingCheck {
+    let named = finding.proof.involved_operations();
+    ensure(claims::kind_fits_proof(record, finding.kind, &finding.proof), || {
+        "it does not show that".to_owned()
+    })?;
     ensure(named.iter().all(|id| finding.operations.contains(id)), || {
         "it rests on operations that it does not name".to_owned()
     })?;
     match finding.proof {
         FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
-            trails::check(record, finding)
+            trails::check_trail_finding(record, finding)
         }
-        _ => claims::check(record, finding),
+        _ => claims::check_claim(record, finding),
     }
 }
 
-fn ensure(holds: bool, why: impl FnOnce() -> String) -> Checked {
+fn ensure(holds: bool, why: impl FnOnce() -> String) -> FindingCheck {
     if holds { Ok(()) } else { Err(Mismatch(why())) }
 }
 
 /// The history, looked up by id.
-struct Record<'a> {
+struct SessionRecord<'a> {
     history: &'a History,
     question: &'a SessionRules,
     by_key: HashMap<KeyId, Vec<OpId>>,
@@ -154,10 +161,10 @@ struct Record<'a> {
     /// Users who asked for a session of their own.
     creators: HashSet<SessionId>,
     /// What the audit trail should have and what it has; read when it is first needed.
-    trail: OnceCell<trails::Trail>,
+    trail: OnceCell<trails::AuditTrail>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> SessionRecord<'a> {
     fn new(history: &'a History, question: &'a SessionRules) -> Self {
         let mut record = Self {
             history,
@@ -190,30 +197,30 @@ impl<'a> Record<'a> {
         record
     }
 
-    fn op(&self, id: OpId) -> Operation {
+    fn operation(&self, id: OpId) -> Operation {
         self.history.operation(id)
     }
 
     /// The operations on an id that did not fail.
-    fn on(&self, key: KeyId) -> impl Iterator<Item = Operation> + '_ {
+    fn operations_on(&self, key: KeyId) -> impl Iterator<Item = Operation> + '_ {
         let all = self.by_key.get(&key).into_iter().flatten();
-        all.map(|&id| self.op(id)).filter(|op| op.outcome != Outcome::Fail)
+        all.map(|&id| self.operation(id)).filter(|op| op.outcome != Outcome::Fail)
     }
 
     /// What created an id or renewed to it.
-    fn births(&self, key: KeyId) -> Vec<Operation> {
-        let given = self.given_by.get(&key).into_iter().flatten().map(|&id| self.op(id));
-        self.on(key).filter(|op| op.function == Function::CREATE).chain(given).collect()
+    fn births_of_id(&self, key: KeyId) -> Vec<Operation> {
+        let given = self.given_by.get(&key).into_iter().flatten().map(|&id| self.operation(id));
+        self.operations_on(key).filter(|op| op.function == Function::CREATE).chain(given).collect()
     }
 
     /// All ids of a session: what it was renewed from and to.
-    fn ids(&self, key: KeyId) -> Vec<KeyId> {
+    fn ids_of_session(&self, key: KeyId) -> Vec<KeyId> {
         let mut all = vec![key];
         let mut known = HashSet::from([key]);
         let mut at = 0;
         while at < all.len() {
-            let renewed = self.on(all[at]).filter_map(|op| given(self, &op));
-            let from = self.given_by.get(&all[at]).into_iter().flatten().map(|&id| self.op(id).key);
+            let renewed = self.operations_on(all[at]).filter_map(|op| renewed_id(self, &op));
+            let from = self.given_by.get(&all[at]).into_iter().flatten().map(|&id| self.operation(id).key);
             let near: Vec<KeyId> = renewed.chain(from).collect();
             all.extend(near.into_iter().filter(|&key| known.insert(key)));
             at += 1;
@@ -223,15 +230,15 @@ impl<'a> Record<'a> {
 }
 
 /// The id that a renewal gives.
-fn given(record: &Record<'_>, op: &Operation) -> Option<KeyId> {
+fn renewed_id(record: &SessionRecord<'_>, op: &Operation) -> Option<KeyId> {
     (op.function == Function::RENEW)
         .then(|| record.history.keys.get(record.history.value_text(op.value())))?
 }
 
 /// Whether an id can only have come from another one, through renewals.
-fn descends(record: &Record<'_>, mut key: KeyId, from: KeyId) -> bool {
+fn descends_from(record: &SessionRecord<'_>, mut key: KeyId, from: KeyId) -> bool {
     for _ in 0..record.history.keys.len() {
-        match record.births(key).as_slice() {
+        match record.births_of_id(key).as_slice() {
             [_] if key == from => return true,
             [birth] if birth.function == Function::RENEW => key = birth.key,
             _ => return false,
@@ -240,50 +247,52 @@ fn descends(record: &Record<'_>, mut key: KeyId, from: KeyId) -> bool {
     false
 }
 
-fn one_session(record: &Record<'_>, ops: &[&Operation]) -> bool {
-    let ids = record.ids(ops[0].key);
+fn belong_to_one_session(record: &SessionRecord<'_>, ops: &[&Operation]) -> bool {
+    let ids = record.ids_of_session(ops[0].key);
     ops.iter().all(|op| ids.contains(&op.key))
 }
 
 /// How many creations there are of the session of an operation.
-fn creations(record: &Record<'_>, op: &Operation) -> usize {
-    let ids = record.ids(op.key);
-    ids.iter().map(|&key| record.on(key).filter(|op| op.function == Function::CREATE).count()).sum()
+fn count_creations(record: &SessionRecord<'_>, op: &Operation) -> usize {
+    let ids = record.ids_of_session(op.key);
+    ids.iter()
+        .map(|&key| record.operations_on(key).filter(|op| op.function == Function::CREATE).count())
+        .sum()
 }
 
 /// Whether an operation created an id, or renewed to it.
-fn is_birth(record: &Record<'_>, key: KeyId, op: &Operation) -> bool {
-    record.births(key).iter().any(|birth| birth.id == op.id)
+fn is_birth(record: &SessionRecord<'_>, key: KeyId, op: &Operation) -> bool {
+    record.births_of_id(key).iter().any(|birth| birth.id == op.id)
 }
 
-fn ends(op: &Operation) -> bool {
+fn ends_session(op: &Operation) -> bool {
     matches!(op.function, Function::DESTROY | Function::RENEW)
 }
 
 /// The time that an answer tells.
-fn clock(record: &Record<'_>, op: &Operation) -> Option<i64> {
+fn reported_clock(record: &SessionRecord<'_>, op: &Operation) -> Option<i64> {
     let fields: serde_json::Value = serde_json::from_str(record.history.note(op.completed)?.fields).ok()?;
     fields.get("clock")?.as_i64()
 }
 
 /// By when an operation had taken effect for certain.
-fn over(op: &Operation) -> u32 {
+fn took_effect_by(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }
 
 /// Whether an answer says that the session was there.
-fn found(op: &Operation) -> bool {
+fn found_session(op: &Operation) -> bool {
     let reads = op.function == Function::READ;
     let acts = [Function::WRITE, Function::PATCH, Function::TOUCH, Function::RENEW, Function::DESTROY];
     op.outcome == Outcome::Ok && if reads { op.result != ValueId::NULL } else { acts.contains(&op.function) }
 }
 
 /// Whether it says that there was none.
-fn found_nothing(op: &Operation) -> bool {
+fn found_no_session(op: &Operation) -> bool {
     op.outcome == Outcome::Ok && op.function == Function::READ && op.result == ValueId::NULL
 }
 
 /// Whether a value is the one that this JSON says.
-fn is(value: &serde_json::Value, text: &str) -> bool {
+fn equals_json(value: &serde_json::Value, text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok_and(|told| told == *value)
 }

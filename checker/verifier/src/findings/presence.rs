@@ -1,36 +1,37 @@
 //! That a session was there, or was not, and should not have been.
 
 use super::{
-    Checked, Mismatch, Record, clock, creations, descends, ends, ensure, found, found_nothing, given,
-    is_birth, one_session, over,
+    FindingCheck, Mismatch, SessionRecord, belong_to_one_session, count_creations, descends_from,
+    ends_session, ensure, found_no_session, found_session, is_birth, renewed_id, reported_clock,
+    took_effect_by,
 };
 use ::claims::FindingKind;
 use histories::faults::OBSERVERS;
 use histories::{Function, Operation, Outcome};
 
 /// Found nothing, though it was there and nothing can have ended it.
-pub(super) fn is_gone(
-    record: &Record<'_>,
+pub(super) fn check_gone_session(
+    record: &SessionRecord<'_>,
     kind: FindingKind,
     [gone, alive]: [&Operation; 2],
     renewed: Option<Operation>,
     idle_ns: Option<i64>,
-) -> Checked {
+) -> FindingCheck {
     // Whoever creates a session, or renews to its id, found none there.
-    let key = if found_nothing(gone) { gone.key } else { given(record, gone).unwrap_or(gone.key) };
-    ensure(gone.outcome == Outcome::Ok && (found_nothing(gone) || is_birth(record, key, gone)), || {
+    let key = if found_no_session(gone) { gone.key } else { renewed_id(record, gone).unwrap_or(gone.key) };
+    ensure(gone.outcome == Outcome::Ok && (found_no_session(gone) || is_birth(record, key, gone)), || {
         "it was not found to be gone".to_owned()
     })?;
     let birth = is_birth(record, key, alive);
-    ensure(birth || alive.key == key && found(alive), || "it was not found to be there".to_owned())?;
-    ensure(over(alive) < gone.invoked, || "it was not there before".to_owned())?;
-    let excuse = record.on(key).find(|op| {
+    ensure(birth || alive.key == key && found_session(alive), || "it was not found to be there".to_owned())?;
+    ensure(took_effect_by(alive) < gone.invoked, || "it was not there before".to_owned())?;
+    let excuse = record.operations_on(key).find(|op| {
         let over = if op.outcome == Outcome::Ok { op.completed } else { u32::MAX };
-        ends(op) && op.invoked < gone.completed && over > alive.invoked
+        ends_session(op) && op.invoked < gone.completed && over > alive.invoked
     });
     ensure(excuse.is_none(), || "somebody may have ended it".to_owned())?;
     if kind == FindingKind::StaleSession {
-        let again = record.on(key).any(|op| found(&op) && op.invoked > gone.completed);
+        let again = record.operations_on(key).any(|op| found_session(&op) && op.invoked > gone.completed);
         ensure(again, || "it is not found again".to_owned())?;
     }
     let Some(live_ns) = record.question.time_to_live_ns else {
@@ -39,9 +40,10 @@ pub(super) fn is_gone(
         });
     };
     let renewed = renewed.ok_or_else(|| Mismatch("nothing says that its time had not run out".to_owned()))?;
-    let renews = record.question.renewed_by.has(renewed.function) && renewed.outcome == Outcome::Ok;
-    let there = renewed.function == Function::CREATE || found(&renewed);
-    let own = one_session(record, &[gone, &renewed]);
+    let renews =
+        record.question.renewed_by.includes_function(renewed.function) && renewed.outcome == Outcome::Ok;
+    let there = renewed.function == Function::CREATE || found_session(&renewed);
+    let own = belong_to_one_session(record, &[gone, &renewed]);
     ensure(renews && there && own && renewed.invoked < gone.completed, || "it was not renewed".to_owned())?;
     let idle = record.history.completed_at(gone.id).zip(record.history.invoked_at(renewed.id));
     let idle = idle.map(|(until, from)| until - from);
@@ -50,7 +52,7 @@ pub(super) fn is_gone(
         "its time may have run out".to_owned()
     })?;
     if kind == FindingKind::ExpiredEarly {
-        return speaks_for_a_clock(record, gone, &renewed, idle.unwrap_or(0));
+        return require_expiry_explanation(record, gone, &renewed, idle.unwrap_or(0));
     }
     Ok(())
 }
@@ -59,63 +61,76 @@ pub(super) fn is_gone(
 const CLOCKS: &[&str] = &["skew", "clock", "bump", "strobe"];
 
 /// That half of its time had passed, that clocks had been set, or that by the clocks of the answers all of it had.
-fn speaks_for_a_clock(record: &Record<'_>, gone: &Operation, renewed: &Operation, idle_ns: i64) -> Checked {
+fn require_expiry_explanation(
+    record: &SessionRecord<'_>,
+    gone: &Operation,
+    renewed: &Operation,
+    idle_ns: i64,
+) -> FindingCheck {
     let live_ns = record.question.time_to_live_ns.unwrap_or(i64::MAX);
     let events = record.history.actor_events().iter();
     let set = events
         .filter(|event| !OBSERVERS.contains(&event.actor.as_str()) && event.position <= gone.completed)
         .any(|event| CLOCKS.iter().any(|name| event.function.contains(name)));
-    let told = clock(record, gone).zip(clock(record, renewed));
+    let told = reported_clock(record, gone).zip(reported_clock(record, renewed));
     let by_clocks = told.is_some_and(|(late, early)| late - early >= live_ns - record.question.tolerance_ns);
     ensure(set || by_clocks || idle_ns >= live_ns / 2, || "nothing speaks for a clock".to_owned())
 }
 
 /// Found again, though it had ended, or had been found to be gone.
-pub(super) fn is_back(
-    record: &Record<'_>,
+pub(super) fn check_found_again(
+    record: &SessionRecord<'_>,
     back: &Operation,
     ended: &Operation,
     shown: Option<Operation>,
-) -> Checked {
-    ensure(found(back) && back.key == ended.key, || "it was not found again".to_owned())?;
-    let births = record.births(back.key);
-    if found_nothing(ended) {
+) -> FindingCheck {
+    ensure(found_session(back) && back.key == ended.key, || "it was not found again".to_owned())?;
+    let births = record.births_of_id(back.key);
+    if found_no_session(ended) {
         let shown = shown.ok_or_else(|| Mismatch("nothing says that it had been there".to_owned()))?;
-        let there = found(&shown) && shown.key == back.key || is_birth(record, back.key, &shown);
-        ensure(there && over(&shown) < ended.invoked, || "it had not been there before".to_owned())?;
-        return ensure(over(ended) < back.invoked && births.len() == 1, || {
+        let there = found_session(&shown) && shown.key == back.key || is_birth(record, back.key, &shown);
+        ensure(there && took_effect_by(&shown) < ended.invoked, || {
+            "it had not been there before".to_owned()
+        })?;
+        return ensure(took_effect_by(ended) < back.invoked && births.len() == 1, || {
             "it may have been created again".to_owned()
         });
     }
-    let done = match (shown, given(record, ended)) {
+    let done = match (shown, renewed_id(record, ended)) {
         (Some(shown), Some(new)) => {
-            ensure(found(&shown) && descends(record, shown.key, new), || {
+            ensure(found_session(&shown) && descends_from(record, shown.key, new), || {
                 "the new id was not found".to_owned()
             })?;
-            over(&shown)
+            took_effect_by(&shown)
         }
         (Some(_), None) => return Err(Mismatch("nothing was given a new id".to_owned())),
-        (None, _) => over(ended),
+        (None, _) => took_effect_by(ended),
     };
-    ensure(ended.outcome != Outcome::Fail && ends(ended) && done < back.invoked, || {
+    ensure(ended.outcome != Outcome::Fail && ends_session(ended) && done < back.invoked, || {
         "it had not ended before".to_owned()
     })?;
-    let again =
-        births.iter().filter(|birth| birth.invoked < over(back)).any(|birth| over(birth) >= ended.invoked);
+    let again = births
+        .iter()
+        .filter(|birth| birth.invoked < took_effect_by(back))
+        .any(|birth| took_effect_by(birth) >= ended.invoked);
     ensure(births.len() == 1 || !again, || "it may have been created again".to_owned())
 }
 
 /// Both ended what was created once.
-pub(super) fn is_ended_twice(record: &Record<'_>, one: &Operation, other: &Operation) -> Checked {
-    let both = [one, other].iter().all(|op| ends(op) && op.outcome == Outcome::Ok);
+pub(super) fn check_ended_twice(
+    record: &SessionRecord<'_>,
+    one: &Operation,
+    other: &Operation,
+) -> FindingCheck {
+    let both = [one, other].iter().all(|op| ends_session(op) && op.outcome == Outcome::Ok);
     ensure(both && one.id != other.id && one.key == other.key, || "they did not both end it".to_owned())?;
-    ensure(record.births(one.key).len() == 1, || "it was created again".to_owned())
+    ensure(record.births_of_id(one.key).len() == 1, || "it was created again".to_owned())
 }
 
 /// There, though nobody had begun to create it.
-pub(super) fn is_unborn(record: &Record<'_>, seen: &Operation) -> Checked {
-    let born = record.births(seen.key).iter().any(|birth| birth.invoked < seen.completed);
-    ensure(found(seen) && !born, || "somebody may have created it".to_owned())
+pub(super) fn check_never_created(record: &SessionRecord<'_>, seen: &Operation) -> FindingCheck {
+    let born = record.births_of_id(seen.key).iter().any(|birth| birth.invoked < seen.completed);
+    ensure(found_session(seen) && !born, || "somebody may have created it".to_owned())
 }
 
 /// There, though its time had run out.
@@ -123,22 +138,29 @@ pub(super) fn is_unborn(record: &Record<'_>, seen: &Operation) -> Checked {
 /// How far its time can have reached: from one certain renewal to the next, each counted from its completion, as late
 /// as it can have been; where the next begins beyond that, renewals that nobody answered fill the gap, each once and for
 /// one time to live. So it is no sweep as the finder's is, but a reach that grows until nothing makes it grow.
-pub(super) fn is_overdue(record: &Record<'_>, seen: &Operation, late_ns: i64) -> Checked {
+pub(super) fn check_overdue_session(
+    record: &SessionRecord<'_>,
+    seen: &Operation,
+    late_ns: i64,
+) -> FindingCheck {
     let (question, history) = (record.question, record.history);
     let untimed = || Mismatch("an operation has no time".to_owned());
     let live_ns = question.time_to_live_ns.ok_or_else(|| Mismatch("sessions live for ever".to_owned()))?;
     let span_ns = live_ns + question.tolerance_ns;
-    ensure(found(seen) && creations(record, seen) == 1, || "it was not found, or created again".to_owned())?;
+    ensure(found_session(seen) && count_creations(record, seen) == 1, || {
+        "it was not found, or created again".to_owned()
+    })?;
     let began_ns = history.invoked_at(seen.id).ok_or_else(untimed)?;
     let (mut certain, mut unknown) = (Vec::new(), Vec::new());
-    let may_renew = |op: &Operation| op.id != seen.id && question.renewed_by.has(op.function);
-    let ids = record.ids(seen.key);
-    let earlier = ids.iter().flat_map(|&key| record.on(key)).filter(|op| op.invoked < seen.completed);
+    let may_renew = |op: &Operation| op.id != seen.id && question.renewed_by.includes_function(op.function);
+    let ids = record.ids_of_session(seen.key);
+    let earlier =
+        ids.iter().flat_map(|&key| record.operations_on(key)).filter(|op| op.invoked < seen.completed);
     for op in earlier.filter(may_renew) {
         let from = history.invoked_at(op.id).ok_or_else(untimed)?;
         if op.outcome == Outcome::Info {
             unknown.push(from);
-        } else if op.function == Function::CREATE || found(&op) {
+        } else if op.function == Function::CREATE || found_session(&op) {
             ensure(op.completed < seen.completed, || "it may just have been renewed".to_owned())?;
             let until = history.completed_at(op.id).ok_or_else(untimed)?;
             certain.push((from, until, op.function == Function::CREATE));

@@ -1,41 +1,43 @@
 //! What audit trails and replicas say, against what was asked.
 
-use super::{Checked, Mismatch, Record, ensure, is, one_session};
+use super::{FindingCheck, Mismatch, SessionRecord, belong_to_one_session, ensure, equals_json};
 use ::claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, Function, OpId, Operation, Outcome};
 use serde_json::Value;
 use std::collections::HashMap;
 
-pub(super) fn check(record: &Record<'_>, finding: &Finding) -> Checked {
+pub(super) fn check_trail_finding(record: &SessionRecord<'_>, finding: &Finding) -> FindingCheck {
     match &finding.proof {
         FindingProof::Entries { found, acknowledged, possible } => {
-            entries(record, finding, [*found, *acknowledged, *possible])
+            check_entry_counts(record, finding, [*found, *acknowledged, *possible])
         }
-        FindingProof::OutOfOrder { first, second } => out_of_order(record, finding, [*first, *second]),
-        FindingProof::Differ { one, other } => differ(record, finding, [one, other]),
+        FindingProof::OutOfOrder { first, second } => {
+            check_entries_out_of_order(record, finding, [*first, *second])
+        }
+        FindingProof::Differ { one, other } => check_replicas_differ(record, finding, [one, other]),
         _ => Err(Mismatch("evidence of another kind".to_owned())),
     }
 }
 
-fn event<'a>(record: &Record<'a>, position: u32) -> Result<&'a ActorEvent, Mismatch> {
+fn actor_event_at<'a>(record: &SessionRecord<'a>, position: u32) -> Result<&'a ActorEvent, Mismatch> {
     let events = record.history.actor_events();
     let at = events.binary_search_by_key(&position, |event| event.position);
     at.map(|at| &events[at]).map_err(|_| Mismatch(format!("there is no actor's event at {position}")))
 }
 
 /// The name of a critical event, the id of the session, the value.
-type Name = (String, String, String);
+type AuditedEventName = (String, String, String);
 
 /// What the audit trail should have, and what it has.
 #[derive(Default)]
-pub(super) struct Trail {
+pub(super) struct AuditTrail {
     /// Of each event: the requests for it, and the positions of its entries.
-    events: HashMap<Name, (Vec<OpId>, Vec<u32>)>,
+    events: HashMap<AuditedEventName, (Vec<OpId>, Vec<u32>)>,
 }
 
-impl Trail {
-    fn of(record: &Record<'_>) -> Self {
-        let mut trail = Trail::default();
+impl AuditTrail {
+    fn from_record(record: &SessionRecord<'_>) -> Self {
+        let mut trail = AuditTrail::default();
         for op in record.history.operations() {
             if let Some(name) = name_of_request(record, &op) {
                 trail.events.entry(name).or_default().0.push(op.id);
@@ -50,7 +52,7 @@ impl Trail {
     }
 }
 
-fn name_of_request(record: &Record<'_>, op: &Operation) -> Option<Name> {
+fn name_of_request(record: &SessionRecord<'_>, op: &Operation) -> Option<AuditedEventName> {
     let value = match op.function {
         Function::CREATE | Function::DESTROY => "null",
         Function::RENEW | Function::ACT => record.history.value_text(op.value()),
@@ -60,35 +62,39 @@ fn name_of_request(record: &Record<'_>, op: &Operation) -> Option<Name> {
     Some((record.history.function_name(op.function).to_owned(), key.to_owned(), value.to_owned()))
 }
 
-fn name_of_entry(event: &ActorEvent) -> Option<Name> {
+fn name_of_entry(event: &ActorEvent) -> Option<AuditedEventName> {
     let [key, value]: [Value; 2] = serde_json::from_str(&event.value).ok()?;
     (event.actor == "audit").then(|| (event.function.clone(), key.to_string(), value.to_string()))
 }
 
 /// The one event that requests and entries are about, with all requests for it and all entries of it.
-fn told<'r>(
-    record: &'r Record<'_>,
+fn find_audited_event<'r>(
+    record: &'r SessionRecord<'_>,
     request: Option<OpId>,
     entry: Option<u32>,
 ) -> Result<&'r (Vec<OpId>, Vec<u32>), Mismatch> {
-    let trail = record.trail.get_or_init(|| Trail::of(record));
+    let trail = record.trail.get_or_init(|| AuditTrail::from_record(record));
     let name = match (request, entry) {
-        (Some(id), _) => name_of_request(record, &record.op(id)),
-        (None, Some(position)) => name_of_entry(event(record, position)?),
+        (Some(id), _) => name_of_request(record, &record.operation(id)),
+        (None, Some(position)) => name_of_entry(actor_event_at(record, position)?),
         (None, None) => None,
     };
     let known = name.and_then(|name| trail.events.get(&name));
     known.ok_or_else(|| Mismatch("it is about no event that belongs into the trail".to_owned()))
 }
 
-fn entries(record: &Record<'_>, finding: &Finding, [found, acknowledged, possible]: [usize; 3]) -> Checked {
+fn check_entry_counts(
+    record: &SessionRecord<'_>,
+    finding: &Finding,
+    [found, acknowledged, possible]: [usize; 3],
+) -> FindingCheck {
     let (requests, entries) =
-        told(record, finding.operations.first().copied(), finding.events.first().copied())?;
+        find_audited_event(record, finding.operations.first().copied(), finding.events.first().copied())?;
     ensure(*requests == finding.operations && *entries == finding.events, || {
         "these are not all requests for it and all entries of it".to_owned()
     })?;
-    whole(record)?;
-    let outcomes: Vec<Outcome> = requests.iter().map(|&id| record.op(id).outcome).collect();
+    require_whole_trail(record)?;
+    let outcomes: Vec<Outcome> = requests.iter().map(|&id| record.operation(id).outcome).collect();
     let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
     let counted =
         [entries.len(), count(|outcome| *outcome == Outcome::Ok), count(|outcome| *outcome != Outcome::Fail)];
@@ -103,7 +109,7 @@ fn entries(record: &Record<'_>, finding: &Finding, [found, acknowledged, possibl
 }
 
 /// That the trail was recorded from beginning to end: of one that was cut short nothing is missing.
-fn whole(record: &Record<'_>) -> Checked {
+fn require_whole_trail(record: &SessionRecord<'_>) -> FindingCheck {
     let events = record.history.actor_events();
     let told = events.iter().find(|event| event.actor == "recorder" && event.function == "audit");
     let count = events.iter().filter(|event| event.actor == "audit").count();
@@ -112,31 +118,44 @@ fn whole(record: &Record<'_>) -> Checked {
     })
 }
 
-fn out_of_order(record: &Record<'_>, finding: &Finding, [first, second]: [u32; 2]) -> Checked {
+fn check_entries_out_of_order(
+    record: &SessionRecord<'_>,
+    finding: &Finding,
+    [first, second]: [u32; 2],
+) -> FindingCheck {
     let [later, earlier] = finding.operations[..] else {
         return Err(Mismatch("not two requests".to_owned()));
     };
-    whole(record)?;
+    require_whole_trail(record)?;
     for (position, id) in [(second, later), (first, earlier)] {
-        let (requests, entries) = told(record, Some(id), None)?;
+        let (requests, entries) = find_audited_event(record, Some(id), None)?;
         ensure(requests[..] == [id] && entries.first() == Some(&position), || {
             "the entry is another request's, or a repetition".to_owned()
         })?;
     }
-    let (later, earlier) = (record.op(later), record.op(earlier));
+    let (later, earlier) = (record.operation(later), record.operation(earlier));
     let ordered = later.outcome == Outcome::Ok && later.completed < earlier.invoked;
     ensure(first < second && ordered, || "not in the other order".to_owned())?;
-    ensure(one_session(record, &[&later, &earlier]), || "not one session".to_owned())
+    ensure(belong_to_one_session(record, &[&later, &earlier]), || "not one session".to_owned())
 }
 
 /// That two replicas held different things, and it is not that time ran out while they were asked.
-fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Checked {
+fn check_replicas_differ(
+    record: &SessionRecord<'_>,
+    finding: &Finding,
+    [one, other]: [&str; 2],
+) -> FindingCheck {
     let [second, first] = finding.events[..] else {
         return Err(Mismatch("not two reads".to_owned()));
     };
-    let (first, second) = (read_of(record, event(record, first)?)?, read_of(record, event(record, second)?)?);
+    let (first, second) = (
+        parse_replica_read(record, actor_event_at(record, first)?)?,
+        parse_replica_read(record, actor_event_at(record, second)?)?,
+    );
     ensure(first.0 == second.0 && first.1 != second.1, || "they agree".to_owned())?;
-    ensure(is(&first.1, one) && is(&second.1, other), || "they held something else".to_owned())?;
+    ensure(equals_json(&first.1, one) && equals_json(&second.1, other), || {
+        "they held something else".to_owned()
+    })?;
     let Some(live_ns) = record.question.time_to_live_ns else { return Ok(()) };
     if !first.1.is_null() && !second.1.is_null() {
         return Ok(());
@@ -145,16 +164,18 @@ fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Ch
     let key = record.history.keys.get(&first.0.to_string()).ok_or_else(untimed)?;
     let mut asked = Vec::new();
     for event in record.history.actor_events() {
-        if read_of(record, event).is_ok_and(|read| read.0 == first.0) {
+        if parse_replica_read(record, event).is_ok_and(|read| read.0 == first.0) {
             asked.push(event.time.ok_or_else(untimed)?);
         }
     }
     let (begin, end) =
         asked.iter().min().zip(asked.iter().max()).map(|(a, b)| (*a, *b)).ok_or_else(untimed)?;
-    let all: Vec<Operation> = record.ids(key).iter().flat_map(|&key| record.on(key)).collect();
-    let renews = |op: &&Operation| record.question.renewed_by.has(op.function);
-    let certain =
-        |op: &&Operation| op.outcome == Outcome::Ok && (op.function == Function::CREATE || super::found(op));
+    let all: Vec<Operation> =
+        record.ids_of_session(key).iter().flat_map(|&key| record.operations_on(key)).collect();
+    let renews = |op: &&Operation| record.question.renewed_by.includes_function(op.function);
+    let certain = |op: &&Operation| {
+        op.outcome == Outcome::Ok && (op.function == Function::CREATE || super::found_session(op))
+    };
     let renewals: Vec<&Operation> = all.iter().filter(renews).filter(certain).collect();
     let least = renewals.iter().filter_map(|op| record.history.invoked_at(op.id)).max();
     let most = renewals.iter().filter_map(|op| record.history.completed_at(op.id)).max();
@@ -166,7 +187,7 @@ fn differ(record: &Record<'_>, finding: &Finding, [one, other]: [&str; 2]) -> Ch
 }
 
 /// The key that a replica was asked for and what it held under it, if it answered.
-fn read_of(record: &Record<'_>, event: &ActorEvent) -> Result<(Value, Value), Mismatch> {
+fn parse_replica_read(record: &SessionRecord<'_>, event: &ActorEvent) -> Result<(Value, Value), Mismatch> {
     ensure(event.actor == "replica", || "no replica's".to_owned())?;
     let fields = record.history.note(event.position).map_or("{}", |note| note.fields);
     let fields: Value = serde_json::from_str(fields).map_err(|why| Mismatch(why.to_string()))?;

@@ -3,14 +3,14 @@
 
 mod nothing;
 
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use crate::{Confirmation, Mismatch};
 use claims::{BankRules, Breach, BreachEvidence, Evidence, Invariant, Verdict, Violation, Witness};
 use histories::{Argument, Function, History, MicroKind, OpId, Operation, Outcome, ValueId};
 use serde_json::Value;
 
 /// Checks all breaches of an answer, or that there is none. The error says what is not borne out, and how.
-pub(crate) fn verdict(
+pub(crate) fn verify_invariant(
     history: &History,
     options: &BankRules,
     check: Invariant,
@@ -23,7 +23,7 @@ pub(crate) fn verdict(
             return Err(Mismatch(claims::NO_REAL_TIME.to_owned()));
         }
         Verdict::Holds(Witness::Looked(_)) => {
-            nothing::holds(history, check, options, watch)?;
+            nothing::verify_absence_of_breaches(history, check, options, watch)?;
             return Ok(Confirmation::Confirmed);
         }
         Verdict::Holds(_) => return Err(Mismatch("an invariant has no such witness".to_owned())),
@@ -32,11 +32,11 @@ pub(crate) fn verdict(
     if violations.is_empty() {
         return Err(Mismatch(format!("{} violated without a breach", check.name())));
     }
-    watch.watched(Cost::Follow, violations.iter()).try_for_each(|violation| {
-        let breach = &breach_of(violation)?;
-        let case = Case { history, options, breach };
-        let named = bears(&case, check, breach.kind.as_str());
-        match named.then(|| holds(&case, check)).flatten() {
+    watch.take_while_in_time(StepCost::Follow, violations.iter()).try_for_each(|violation| {
+        let breach = &breach_of_violation(violation)?;
+        let case = BreachCase { history, options, breach };
+        let named = evidence_fits_invariant(&case, check, breach.kind.as_str());
+        match named.then(|| evidence_is_supported(&case, check)).flatten() {
             Some(true) => Ok(()),
             _ => Err(Mismatch(format!("the evidence does not bear out the verdict: {breach:?}"))),
         }
@@ -44,20 +44,20 @@ pub(crate) fn verdict(
     Ok(Confirmation::Confirmed)
 }
 
-fn breach_of(violation: &Violation) -> Result<Breach, Mismatch> {
+fn breach_of_violation(violation: &Violation) -> Result<Breach, Mismatch> {
     let Evidence::Breach(evidence) = &violation.evidence else {
         return Err(Mismatch("evidence of another kind of property".to_owned()));
     };
-    if violation.operations != evidence.operations() {
+    if violation.operations != evidence.involved_operations() {
         return Err(Mismatch("it is told of other operations than it names".to_owned()));
     }
     Ok(Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() })
 }
 
 /// Whether such evidence breaks a check, under this name.
-fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
+fn evidence_fits_invariant(case: &BreachCase<'_>, check: Invariant, kind: &str) -> bool {
     use Invariant::{AtMostOnce, Bank, Set, SetFull, SetFullLinearizable, TotalQueue};
-    if check == Set && !is_of_the_last_read(case) {
+    if check == Set && !is_about_last_read(case) {
         return false;
     }
     let of = |checks: &[Invariant], name: &str| checks.contains(&check) && kind == name;
@@ -71,8 +71,8 @@ fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
         BreachEvidence::Unwritten { element, .. } => {
             // In a certificate it may be anything.
             let Ok(element) = serde_json::from_str::<Value>(element) else { return false };
-            let aborted = case.writers(&element).next().is_some()
-                && case.writers(&element).all(|op| op.outcome == Outcome::Fail);
+            let aborted = case.writers_of_element(&element).next().is_some()
+                && case.writers_of_element(&element).all(|op| op.outcome == Outcome::Fail);
             let name = if aborted { "aborted-read" } else { "unexpected" };
             of(&[Set, SetFull, SetFullLinearizable, TotalQueue, AtMostOnce], name)
         }
@@ -87,7 +87,7 @@ fn bears(case: &Case<'_>, check: Invariant, kind: &str) -> bool {
 }
 
 /// Whether the read of some evidence is the one that completed last of its object.
-fn is_of_the_last_read(case: &Case<'_>) -> bool {
+fn is_about_last_read(case: &BreachCase<'_>) -> bool {
     let (BreachEvidence::Missing { read, .. } | BreachEvidence::Unwritten { read, .. }) =
         &case.breach.evidence
     else {
@@ -98,30 +98,30 @@ fn is_of_the_last_read(case: &Case<'_>) -> bool {
     reads.max_by_key(|op| op.completed).is_some_and(|last| last.id == *read)
 }
 
-struct Case<'a> {
+struct BreachCase<'a> {
     history: &'a History,
     options: &'a BankRules,
     breach: &'a Breach,
 }
 
-impl Case<'_> {
-    fn op(&self, id: OpId) -> Operation {
+impl BreachCase<'_> {
+    fn operation(&self, id: OpId) -> Operation {
         self.history.operation(id)
     }
 
     /// What an operation on this object returned, if it ended `ok`.
-    fn returned(&self, id: OpId) -> Option<Value> {
-        let op = self.op(id);
-        (op.outcome == Outcome::Ok && op.key == self.breach.key).then(|| self.json(op.result))?
+    fn returned_value(&self, id: OpId) -> Option<Value> {
+        let op = self.operation(id);
+        (op.outcome == Outcome::Ok && op.key == self.breach.key).then(|| self.parse_value(op.result))?
     }
 
-    fn json(&self, value: ValueId) -> Option<Value> {
+    fn parse_value(&self, value: ValueId) -> Option<Value> {
         serde_json::from_str(self.history.value_text(value)).ok()
     }
 
     /// The elements that an operation returned: of a dequeue, the one.
-    fn elements(&self, id: OpId) -> Option<Vec<Value>> {
-        match (self.op(id).function, self.returned(id)?) {
+    fn returned_elements(&self, id: OpId) -> Option<Vec<Value>> {
+        match (self.operation(id).function, self.returned_value(id)?) {
             (Function::DEQUEUE, Value::Null) => Some(Vec::new()),
             (Function::DEQUEUE, value) => Some(vec![value]),
             (_, Value::Null) => Some(Vec::new()),
@@ -131,18 +131,18 @@ impl Case<'_> {
     }
 
     /// What puts elements in: every operation of this object but those that read.
-    fn writers<'s>(&'s self, element: &'s Value) -> impl Iterator<Item = Operation> + 's {
+    fn writers_of_element<'s>(&'s self, element: &'s Value) -> impl Iterator<Item = Operation> + 's {
         let reads = [Function::READ, Function::DEQUEUE, Function::DRAIN];
         let here = self
             .history
             .operations()
             .filter(move |op| op.key == self.breach.key && !reads.contains(&op.function));
-        here.filter(move |op| self.json(op.value()).as_ref() == Some(element))
+        here.filter(move |op| self.parse_value(op.value()).as_ref() == Some(element))
     }
 
-    fn balances(&self, read: OpId) -> Option<Vec<(String, Option<i64>)>> {
+    fn account_balances(&self, read: OpId) -> Option<Vec<(String, Option<i64>)>> {
         let balance = |value: Value| if value.is_null() { Some(None) } else { value.as_i64().map(Some) };
-        match self.returned(read)? {
+        match self.returned_value(read)? {
             Value::Object(map) => map.into_iter().map(|(name, held)| Some((name, balance(held)?))).collect(),
             Value::Array(list) => list
                 .into_iter()
@@ -153,82 +153,88 @@ impl Case<'_> {
         }
     }
 
-    fn total(&self, read: OpId) -> Option<i128> {
-        self.balances(read)?.into_iter().map(|(_, balance)| balance.map(i128::from)).sum()
+    fn total_balance(&self, read: OpId) -> Option<i128> {
+        self.account_balances(read)?.into_iter().map(|(_, balance)| balance.map(i128::from)).sum()
     }
 }
 
 /// Whether evidence is borne out; none where it is not even about such operations.
-fn holds(case: &Case<'_>, check: Invariant) -> Option<bool> {
+fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool> {
     match &case.breach.evidence {
         BreachEvidence::Total { read, total, expected, first } => {
             let known = match first {
-                Some(first) => case.total(*first)?,
+                Some(first) => case.total_balance(*first)?,
                 None => i128::from(case.options.total?),
             };
-            Some(case.total(*read)? == *total && known == *expected && total != expected)
+            Some(case.total_balance(*read)? == *total && known == *expected && total != expected)
         }
         BreachEvidence::Balance { read, account, balance } => {
             let allowed = balance.is_some_and(|balance| balance >= 0 || case.options.negative_balances);
-            Some(case.balances(*read)?.contains(&(account.clone(), *balance)) && !allowed)
+            Some(case.account_balances(*read)?.contains(&(account.clone(), *balance)) && !allowed)
         }
         BreachEvidence::Missing { element, known, read, again } => {
-            missing(case, check, element, *known, *read, *again)
+            missing_is_supported(case, check, element, *known, *read, *again)
         }
         BreachEvidence::Doubled { element, read, times } => {
             let element: Value = serde_json::from_str(element).ok()?;
-            let found = case.elements(*read)?.iter().filter(|each| **each == element).count();
+            let found = case.returned_elements(*read)?.iter().filter(|each| **each == element).count();
             Some(found == *times && found > 1)
         }
         BreachEvidence::Unwritten { element, read, .. } => {
             let element: Value = serde_json::from_str(element).ok()?;
-            let end = case.op(*read).completed;
-            let could = case.writers(&element).any(|op| op.outcome != Outcome::Fail && op.invoked < end);
-            Some(case.elements(*read)?.contains(&element) && !could)
+            let end = case.operation(*read).completed;
+            let could =
+                case.writers_of_element(&element).any(|op| op.outcome != Outcome::Fail && op.invoked < end);
+            Some(case.returned_elements(*read)?.contains(&element) && !could)
         }
-        BreachEvidence::Bounds { read, value, least, most } => bounds(case, *read, *value, *least, *most),
+        BreachEvidence::Bounds { read, value, least, most } => {
+            bounds_are_supported(case, *read, *value, *least, *most)
+        }
         BreachEvidence::Undelivered { enqueued, empty, swallowed } => {
-            undelivered(case, enqueued, *empty, *swallowed)
+            undelivered_is_supported(case, enqueued, *empty, *swallowed)
         }
         BreachEvidence::Repeated { element, returned, put_in } => {
             let element: Value = serde_json::from_str(element).ok()?;
-            let end = returned.iter().map(|&id| case.op(id).completed).max()?;
-            let could =
-                case.writers(&element).filter(|op| op.outcome != Outcome::Fail && op.invoked < end).count();
+            let end = returned.iter().map(|&id| case.operation(id).completed).max()?;
+            let could = case
+                .writers_of_element(&element)
+                .filter(|op| op.outcome != Outcome::Fail && op.invoked < end)
+                .count();
             let mut distinct = returned.clone();
             distinct.sort_unstable();
             distinct.dedup();
             let times: usize = distinct
                 .iter()
-                .filter_map(|&id| case.elements(id))
+                .filter_map(|&id| case.returned_elements(id))
                 .map(|list| list.iter().filter(|each| **each == element).count())
                 .sum();
             Some(could == *put_in && times >= returned.len() && returned.len() > could)
         }
         BreachEvidence::SameId { id, one, other } => {
             let id: Value = serde_json::from_str(id).ok()?;
-            Some(one != other && case.returned(*one)? == id && case.returned(*other)? == id)
+            Some(one != other && case.returned_value(*one)? == id && case.returned_value(*other)? == id)
         }
         BreachEvidence::Fork { one, other, x, y } => {
-            let saw =
-                |read, seen: &str, unseen: &str| Some(saw(case, read, seen)? && !saw(case, read, unseen)?);
+            let saw = |read, seen: &str, unseen: &str| {
+                Some(saw_key_written(case, read, seen)? && !saw_key_written(case, read, unseen)?)
+            };
             Some(saw(*one, x, y)? && saw(*other, y, x)?)
         }
         BreachEvidence::Backwards { earlier, later, register, from, to } => {
-            let value = |id: OpId| match (case.returned(id)?, register) {
+            let value = |id: OpId| match (case.returned_value(id)?, register) {
                 (Value::Object(map), Some(name)) => map.get(name)?.as_i64(),
                 (value, None) => value.as_i64(),
                 _ => None,
             };
-            let (one, two) = (case.op(*earlier), case.op(*later));
+            let (one, two) = (case.operation(*earlier), case.operation(*later));
             let ordered = one.session == two.session && one.precedes(&two);
             Some(ordered && value(*earlier)? == *from && value(*later)? == *to && from > to)
         }
         BreachEvidence::Reversed { first, second, read } => {
-            let (one, two) = (case.op(*first), case.op(*second));
-            let list = case.elements(*read)?;
-            let (gone, there) = (case.json(one.value())?, case.json(two.value())?);
-            let sole = case.writers(&there).filter(|op| op.outcome != Outcome::Fail).count() == 1;
+            let (one, two) = (case.operation(*first), case.operation(*second));
+            let list = case.returned_elements(*read)?;
+            let (gone, there) = (case.parse_value(one.value())?, case.parse_value(two.value())?);
+            let sole = case.writers_of_element(&there).filter(|op| op.outcome != Outcome::Fail).count() == 1;
             let known = [&one, &two].iter().all(|op| op.key == case.breach.key);
             Some(
                 sole && known
@@ -241,8 +247,8 @@ fn holds(case: &Case<'_>, check: Invariant) -> Option<bool> {
     }
 }
 
-fn missing(
-    case: &Case<'_>,
+fn missing_is_supported(
+    case: &BreachCase<'_>,
     check: Invariant,
     element: &str,
     known: OpId,
@@ -250,30 +256,44 @@ fn missing(
     again: Option<OpId>,
 ) -> Option<bool> {
     let element: Value = serde_json::from_str(element).ok()?;
-    let (one, two) = (case.op(known), case.op(read));
-    let shows = |id: OpId| case.elements(id).is_some_and(|list| list.contains(&element));
+    let (one, two) = (case.operation(known), case.operation(read));
+    let shows = |id: OpId| case.returned_elements(id).is_some_and(|list| list.contains(&element));
     let known = one.outcome == Outcome::Ok
         && one.key == case.breach.key
-        && (if one.function == Function::READ { shows(known) } else { case.json(one.value())? == element });
+        && (if one.function == Function::READ {
+            shows(known)
+        } else {
+            case.parse_value(one.value())? == element
+        });
     let reads =
         case.history.operations().filter(|op| op.function == Function::READ && op.key == case.breach.key);
     let later = |op: &Operation| op.outcome == Outcome::Ok && op.completed > two.invoked;
     let comes_back = reads.filter(later).any(|op| shows(op.id));
     let rightly_told = match again {
-        Some(again) => later(&case.op(again)) && shows(again) && check == Invariant::SetFullLinearizable,
+        Some(again) => {
+            later(&case.operation(again)) && shows(again) && check == Invariant::SetFullLinearizable
+        }
         None => !comes_back,
     };
-    Some(known && one.precedes(&two) && case.elements(read).is_some() && !shows(read) && rightly_told)
+    Some(
+        known && one.precedes(&two) && case.returned_elements(read).is_some() && !shows(read) && rightly_told,
+    )
 }
 
-fn bounds(case: &Case<'_>, read: OpId, value: i128, least: i128, most: i128) -> Option<bool> {
-    let found = case.op(read);
+fn bounds_are_supported(
+    case: &BreachCase<'_>,
+    read: OpId,
+    value: i128,
+    least: i128,
+    most: i128,
+) -> Option<bool> {
+    let found = case.operation(read);
     let (mut low, mut high) = (0, 0);
     for op in case.history.operations().filter(|op| op.key == case.breach.key) {
         if !matches!(op.function, Function::ADD | Function::INC) || op.outcome == Outcome::Fail {
             continue;
         }
-        let by = match case.json(op.value())? {
+        let by = match case.parse_value(op.value())? {
             Value::Null => 1,
             value => i128::from(value.as_i64()?),
         };
@@ -285,15 +305,20 @@ fn bounds(case: &Case<'_>, read: OpId, value: i128, least: i128, most: i128) -> 
             high += by.max(0);
         }
     }
-    let returned = i128::from(case.returned(read)?.as_i64()?);
+    let returned = i128::from(case.returned_value(read)?.as_i64()?);
     Some(returned == value && (low, high) == (least, most) && (value < low || value > high))
 }
 
-fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize) -> Option<bool> {
-    let last = case.op(empty);
+fn undelivered_is_supported(
+    case: &BreachCase<'_>,
+    enqueued: &[OpId],
+    empty: OpId,
+    swallowed: usize,
+) -> Option<bool> {
+    let last = case.operation(empty);
     let shows_empty = match last.function {
-        Function::DRAIN => case.elements(empty).is_some(),
-        Function::DEQUEUE => case.returned(empty)?.is_null(),
+        Function::DRAIN => case.returned_elements(empty).is_some(),
+        Function::DEQUEUE => case.returned_value(empty)?.is_null(),
         _ => false,
     };
     let here = |op: &Operation| op.key == case.breach.key;
@@ -306,24 +331,24 @@ fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize
     distinct.dedup();
     let enough = distinct.len() == enqueued.len() && enqueued.len() > swallowed;
     let in_time = enqueued.iter().all(|&id| {
-        let op = case.op(id);
+        let op = case.operation(id);
         here(&op) && op.function == Function::ENQUEUE && op.precedes(&last)
     });
     // Of each value no more are missing than were acknowledged and did not come out.
     let scarce = |&id: &OpId| {
-        let value = case.op(id).value();
-        let Some(element) = case.json(value) else { return false };
-        let acknowledged = case.writers(&element).filter(|op| op.outcome == Outcome::Ok).count();
+        let value = case.operation(id).value();
+        let Some(element) = case.parse_value(value) else { return false };
+        let acknowledged = case.writers_of_element(&element).filter(|op| op.outcome == Outcome::Ok).count();
         let out: usize = case
             .history
             .ids()
             .filter_map(|id| {
-                let out = matches!(case.op(id).function, Function::DEQUEUE | Function::DRAIN);
-                out.then(|| case.elements(id)).flatten()
+                let out = matches!(case.operation(id).function, Function::DEQUEUE | Function::DRAIN);
+                out.then(|| case.returned_elements(id)).flatten()
             })
             .map(|list| list.iter().filter(|each| **each == element).count())
             .sum();
-        let missing = enqueued.iter().filter(|&&other| case.op(other).value() == value).count();
+        let missing = enqueued.iter().filter(|&&other| case.operation(other).value() == value).count();
         missing + out <= acknowledged
     };
     let right = shows_empty && enough && in_time && unanswered(Function::DRAIN) == 0;
@@ -334,8 +359,8 @@ fn undelivered(case: &Case<'_>, enqueued: &[OpId], empty: OpId, swallowed: usize
 const EACH_MAX: usize = 1000;
 
 /// Whether a read found a key written by others.
-fn saw(case: &Case<'_>, read: OpId, key: &str) -> Option<bool> {
-    let op = case.op(read);
+fn saw_key_written(case: &BreachCase<'_>, read: OpId, key: &str) -> Option<bool> {
+    let op = case.operation(read);
     if op.outcome != Outcome::Ok {
         return None;
     }
@@ -349,7 +374,7 @@ fn saw(case: &Case<'_>, read: OpId, key: &str) -> Option<bool> {
         };
     }
     let key: Value = serde_json::from_str(key).ok()?;
-    let Value::Array(micros) = case.json(op.result)? else { return None };
+    let Value::Array(micros) = case.parse_value(op.result)? else { return None };
     let micro = micros.iter().find(|micro| micro.get(1) == Some(&key))?;
     Some(micro.get(2).is_some_and(|value| !value.is_null()))
 }

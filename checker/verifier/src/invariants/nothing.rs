@@ -6,14 +6,14 @@
 //! is asked of each element once: no read may have begun after the element was known and last seen. Costs O(n log n)
 //! and the size of what was read, as the checks do, and finds no names, no operations and no counts.
 
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{BankRules, Invariant};
 use histories::{Argument, Function, History, MicroKind, NEVER, OpId, Operation, Outcome, ValueId};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 
 /// Looks whether a check holds. The error says what speaks against it.
-pub(super) fn holds(
+pub(super) fn verify_absence_of_breaches(
     history: &History,
     check: Invariant,
     options: &BankRules,
@@ -24,86 +24,88 @@ pub(super) fn holds(
         objects.entry(op.key.raw()).or_default().push(op);
     }
     objects.values().try_for_each(|ops| {
-        let object = Object { history, ops, watch };
+        let object = InvariantObject { history, ops, watch };
         match check {
-            Invariant::Bank => object.bank(options),
-            Invariant::Set => object.set(),
-            Invariant::SetFull => object.set_full(false),
-            Invariant::SetFullLinearizable => object.set_full(true),
-            Invariant::Counter => object.counter(),
-            Invariant::TotalQueue => object.queue(false),
-            Invariant::AtMostOnce => object.queue(true),
-            Invariant::UniqueIds => object.unique_ids(),
-            Invariant::LongFork => object.long_fork(),
-            Invariant::Monotonic => object.monotonic(),
-            Invariant::CausalReverse => object.causal_reverse(),
+            Invariant::Bank => object.check_bank(options),
+            Invariant::Set => object.check_set(),
+            Invariant::SetFull => object.check_set_full(false),
+            Invariant::SetFullLinearizable => object.check_set_full(true),
+            Invariant::Counter => object.check_counter(),
+            Invariant::TotalQueue => object.check_queue(false),
+            Invariant::AtMostOnce => object.check_queue(true),
+            Invariant::UniqueIds => object.check_unique_ids(),
+            Invariant::LongFork => object.check_long_fork(),
+            Invariant::Monotonic => object.check_monotonic(),
+            Invariant::CausalReverse => object.check_causal_reverse(),
         }
     })
 }
 
 /// The operations on one object that did not fail.
-struct Object<'a> {
+struct InvariantObject<'a> {
     history: &'a History,
     ops: &'a [Operation],
     watch: &'a Watch<'a>,
 }
 
-type Holds = Result<(), String>;
+type HoldsResult = Result<(), String>;
 
-impl<'a> Object<'a> {
+impl<'a> InvariantObject<'a> {
     /// What ended `ok` of one function.
-    fn done(&self, function: Function) -> impl Iterator<Item = &'a Operation> + use<'a> {
-        let all = self.watch.watched(Cost::Follow, self.ops.iter());
+    fn acknowledged_operations(&self, function: Function) -> impl Iterator<Item = &'a Operation> + use<'a> {
+        let all = self.watch.take_while_in_time(StepCost::Follow, self.ops.iter());
         all.filter(move |op| op.function == function && op.outcome == Outcome::Ok)
     }
 
-    fn text(&self, value: ValueId) -> &'a str {
+    fn value_text(&self, value: ValueId) -> &'a str {
         self.history.value_text(value)
     }
 
     /// The elements that an operation returned.
-    fn elements(&self, op: &Operation) -> Result<Vec<&'a str>, String> {
-        let list: Result<Option<Vec<&RawValue>>, _> = serde_json::from_str(self.text(op.result));
-        let list = list.map_err(|_| self.against(op, "returned no list"))?;
+    fn returned_elements(&self, op: &Operation) -> Result<Vec<&'a str>, String> {
+        let list: Result<Option<Vec<&RawValue>>, _> = serde_json::from_str(self.value_text(op.result));
+        let list = list.map_err(|_| self.describe_contradiction(op, "returned no list"))?;
         Ok(list.unwrap_or_default().into_iter().map(RawValue::get).collect())
     }
 
-    fn integer(&self, op: &Operation, value: ValueId) -> Result<i64, String> {
-        self.text(value).parse().map_err(|_| self.against(op, "tells no integer"))
+    fn parse_integer(&self, op: &Operation, value: ValueId) -> Result<i64, String> {
+        self.value_text(value).parse().map_err(|_| self.describe_contradiction(op, "tells no integer"))
     }
 
-    fn against(&self, op: &Operation, what: &str) -> String {
-        format!("operation {} {what}", self.history.index(op.id))
+    fn describe_contradiction(&self, op: &Operation, what: &str) -> String {
+        format!("operation {} {what}", self.history.operation_index(op.id))
     }
 
     /// When each element can first have been there (the earliest invocation that adds it) and when it was known from its
     /// adds (the earliest acknowledgement).
-    fn added(&self, functions: &[Function]) -> HashMap<&'a str, (u32, u32)> {
+    fn addition_times(&self, functions: &[Function]) -> HashMap<&'a str, (u32, u32)> {
         let mut added: HashMap<&str, (u32, u32)> = HashMap::new();
         for op in self.ops.iter().filter(|op| functions.contains(&op.function)) {
-            let (may, known) = added.entry(self.text(op.value())).or_insert((NEVER, NEVER));
+            let (may, known) = added.entry(self.value_text(op.value())).or_insert((NEVER, NEVER));
             *may = (*may).min(op.invoked);
-            *known = (*known).min(over(op));
+            *known = (*known).min(took_effect_by(op));
         }
         added
     }
 
-    fn bank(&self, options: &BankRules) -> Holds {
+    fn check_bank(&self, options: &BankRules) -> HoldsResult {
         let mut totals = Vec::new();
-        for read in self.done(Function::READ) {
-            let text = self.text(read.result);
+        for read in self.acknowledged_operations(Function::READ) {
+            let text = self.value_text(read.result);
             let listed: Result<Vec<Option<i64>>, _> = serde_json::from_str(text);
             let named = || {
                 serde_json::from_str::<BTreeMap<String, Option<i64>>>(text)
                     .map(|map| map.into_values().collect())
             };
-            let balances: Vec<Option<i64>> =
-                listed.or_else(|_| named()).map_err(|_| self.against(read, "tells no balances"))?;
+            let balances: Vec<Option<i64>> = listed
+                .or_else(|_| named())
+                .map_err(|_| self.describe_contradiction(read, "tells no balances"))?;
             let whole: Option<Vec<i64>> = balances.into_iter().collect();
-            let whole = whole.ok_or_else(|| self.against(read, "shows an account without a balance"))?;
+            let whole = whole
+                .ok_or_else(|| self.describe_contradiction(read, "shows an account without a balance"))?;
             let least = whole.iter().copied().min().unwrap_or(0);
             if least < 0 && !options.negative_balances {
-                return Err(self.against(read, "shows an account that is overdrawn"));
+                return Err(self.describe_contradiction(read, "shows an account that is overdrawn"));
             }
             totals.push(whole.into_iter().map(i128::from).sum::<i128>());
         }
@@ -114,11 +116,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn set(&self) -> Holds {
-        let Some(last) = self.done(Function::READ).max_by_key(|op| op.completed) else { return Ok(()) };
-        let mut there = self.elements(last)?;
+    fn check_set(&self) -> HoldsResult {
+        let Some(last) = self.acknowledged_operations(Function::READ).max_by_key(|op| op.completed) else {
+            return Ok(());
+        };
+        let mut there = self.returned_elements(last)?;
         there.sort_unstable();
-        let added = self.added(&[Function::ADD]);
+        let added = self.addition_times(&[Function::ADD]);
         let unwritten =
             there.iter().any(|element| added.get(element).is_none_or(|(may, _)| *may > last.completed));
         let missing = added
@@ -126,32 +130,34 @@ impl<'a> Object<'a> {
             .any(|(element, (_, known))| *known < last.invoked && there.binary_search(element).is_err());
         match (unwritten, missing) {
             (false, false) => Ok(()),
-            (true, _) => Err(self.against(last, "has an element that nobody can have added")),
-            (_, true) => Err(self.against(last, "lacks an element that was acknowledged before it")),
+            (true, _) => Err(self.describe_contradiction(last, "has an element that nobody can have added")),
+            (_, true) => {
+                Err(self.describe_contradiction(last, "lacks an element that was acknowledged before it"))
+            }
         }
     }
 
     /// Each element by itself: known since, seen last. Each read by itself: as many elements as it must have.
-    fn set_full(&self, linearizable: bool) -> Holds {
+    fn check_set_full(&self, linearizable: bool) -> HoldsResult {
         let mut lives: HashMap<&str, (u32, u32, Option<u32>)> = self
-            .added(&[Function::ADD])
+            .addition_times(&[Function::ADD])
             .into_iter()
             .map(|(element, (may, known))| (element, (may, known, None)))
             .collect();
         let (mut reads, mut last_began) = (Vec::new(), 0);
-        for read in self.done(Function::READ) {
-            let mut elements = self.elements(read)?;
+        for read in self.acknowledged_operations(Function::READ) {
+            let mut elements = self.returned_elements(read)?;
             let count = elements.len();
             elements.sort_unstable();
             elements.dedup();
             if elements.len() < count {
-                return Err(self.against(read, "has an element twice"));
+                return Err(self.describe_contradiction(read, "has an element twice"));
             }
             for element in &elements {
-                let (_, known, seen) = lives
-                    .get_mut(element)
-                    .filter(|(may, ..)| *may < read.completed)
-                    .ok_or_else(|| self.against(read, "has an element that nobody can have added"))?;
+                let (_, known, seen) =
+                    lives.get_mut(element).filter(|(may, ..)| *may < read.completed).ok_or_else(|| {
+                        self.describe_contradiction(read, "has an element that nobody can have added")
+                    })?;
                 *known = (*known).min(read.completed);
                 *seen = (*seen).max(Some(read.completed));
             }
@@ -166,14 +172,14 @@ impl<'a> Object<'a> {
         for (read, elements) in reads.iter().filter(|_| linearizable) {
             let there = elements.iter().filter(|element| lives[*element].1 < read.invoked).count();
             if there < known.partition_point(|&at| at < read.invoked) {
-                return Err(self.against(read, "lacks an element that was known before it"));
+                return Err(self.describe_contradiction(read, "lacks an element that was known before it"));
             }
         }
         Ok(())
     }
 
     /// The events in their order: the position, and whether it is the completion of which operation.
-    fn events(&self) -> Vec<(u32, bool, &'a Operation)> {
+    fn events_in_order(&self) -> Vec<(u32, bool, &'a Operation)> {
         let mut events: Vec<(u32, bool, &Operation)> = Vec::with_capacity(2 * self.ops.len());
         for op in self.ops {
             events.push((op.invoked, false, op));
@@ -184,24 +190,26 @@ impl<'a> Object<'a> {
     }
 
     /// One walk along the events, with four sums: what was acknowledged and what was asked for, up and down.
-    fn counter(&self) -> Holds {
+    fn check_counter(&self) -> HoldsResult {
         let (mut sure, mut may) = ([0_i128; 2], [0_i128; 2]);
         let mut begun: HashMap<OpId, [i128; 2]> = HashMap::new();
-        for (_, completes, op) in self.events() {
+        for (_, completes, op) in self.events_in_order() {
             if op.function == Function::READ {
                 if !completes {
                     begun.insert(op.id, sure);
                 } else if let Some([up, down]) = begun.remove(&op.id) {
-                    let value = i128::from(self.integer(op, op.result)?);
+                    let value = i128::from(self.parse_integer(op, op.result)?);
                     if value < up + may[1] || value > may[0] + down {
-                        return Err(self.against(op, "is outside of what can have been counted"));
+                        return Err(
+                            self.describe_contradiction(op, "is outside of what can have been counted")
+                        );
                     }
                 }
                 continue;
             }
             let by = match op.value() {
                 ValueId::NULL => 1,
-                value => i128::from(self.integer(op, value)?),
+                value => i128::from(self.parse_integer(op, value)?),
             };
             let sums = if completes { &mut sure } else { &mut may };
             sums[usize::from(by < 0)] += by;
@@ -211,28 +219,28 @@ impl<'a> Object<'a> {
 
     /// What came out, one by one, was put in; and what did not, in order of when it must have, is matched with dequeues
     /// that nobody answered, in order of when they were asked.
-    fn queue(&self, once: bool) -> Holds {
+    fn check_queue(&self, once: bool) -> HoldsResult {
         #[derive(Default)]
-        struct Element {
+        struct QueuedElement {
             put: Vec<u32>,
             acknowledged: Vec<u32>,
             out: Vec<u32>,
         }
-        let mut elements: HashMap<&str, Element> = HashMap::new();
+        let mut elements: HashMap<&str, QueuedElement> = HashMap::new();
         let (mut empty, mut unanswered, mut drained) = (Vec::new(), Vec::new(), NEVER);
         for op in self.ops {
             match (op.function, op.outcome) {
                 (Function::ENQUEUE, outcome) => {
-                    let element = elements.entry(self.text(op.value())).or_default();
+                    let element = elements.entry(self.value_text(op.value())).or_default();
                     element.put.push(op.invoked);
                     element.acknowledged.extend((outcome == Outcome::Ok).then_some(op.completed));
                 }
                 (Function::DEQUEUE, Outcome::Ok) if op.result != ValueId::NULL => {
-                    elements.entry(self.text(op.result)).or_default().out.push(op.completed);
+                    elements.entry(self.value_text(op.result)).or_default().out.push(op.completed);
                 }
                 (Function::DEQUEUE | Function::DRAIN, Outcome::Ok) => {
                     empty.push((op.invoked, op.completed));
-                    for element in self.elements(op)? {
+                    for element in self.returned_elements(op)? {
                         elements.entry(element).or_default().out.push(op.completed);
                     }
                 }
@@ -266,8 +274,9 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn unique_ids(&self) -> Holds {
-        let mut ids: Vec<u32> = self.done(Function::GENERATE).map(|op| op.result.raw()).collect();
+    fn check_unique_ids(&self) -> HoldsResult {
+        let mut ids: Vec<u32> =
+            self.acknowledged_operations(Function::GENERATE).map(|op| op.result.raw()).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
@@ -275,12 +284,14 @@ impl<'a> Object<'a> {
     }
 
     /// Of each pair of keys of which a read saw one: always the same one.
-    fn long_fork(&self) -> Holds {
+    fn check_long_fork(&self) -> HoldsResult {
         let mut names: BTreeMap<String, u32> = BTreeMap::new();
         let mut rows: Vec<(u32, u32, bool)> = Vec::new();
-        for op in self.done(Function::READ).chain(self.done(Function::TXN)) {
+        for op in
+            self.acknowledged_operations(Function::READ).chain(self.acknowledged_operations(Function::TXN))
+        {
             let mut seen: Vec<(u32, bool)> = Vec::new();
-            for (name, there) in self.snapshot(op)? {
+            for (name, there) in self.keys_seen_by(op)? {
                 let next = names.len() as u32;
                 seen.push((*names.entry(name).or_insert(next), there));
             }
@@ -297,11 +308,11 @@ impl<'a> Object<'a> {
     }
 
     /// The keys that a transaction read of others, each with whether it had been written.
-    fn snapshot(&self, op: &Operation) -> Result<Vec<(String, bool)>, String> {
+    fn keys_seen_by(&self, op: &Operation) -> Result<Vec<(String, bool)>, String> {
         let Argument::Micros(range) = op.argument.clone() else {
             let told: Result<Vec<(String, &RawValue, Option<&RawValue>)>, _> =
-                serde_json::from_str(self.text(op.result));
-            let told = told.map_err(|_| self.against(op, "is no read of keys"))?;
+                serde_json::from_str(self.value_text(op.result));
+            let told = told.map_err(|_| self.describe_contradiction(op, "is no read of keys"))?;
             let there = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
             return Ok(told
                 .into_iter()
@@ -326,23 +337,24 @@ impl<'a> Object<'a> {
     }
 
     /// One walk along the events, with the greatest value that each session had seen of each register by then.
-    fn monotonic(&self) -> Holds {
+    fn check_monotonic(&self) -> HoldsResult {
         let mut greatest: HashMap<(u32, String), i64> = HashMap::new();
         let mut begun: HashMap<OpId, Vec<(String, i64, i64)>> = HashMap::new();
-        for (_, completes, op) in self.events().into_iter().filter(|event| event.2.function == Function::READ)
+        for (_, completes, op) in
+            self.events_in_order().into_iter().filter(|event| event.2.function == Function::READ)
         {
             let key = |name: &String| (op.session.raw(), name.clone());
             if !completes {
                 if op.outcome == Outcome::Ok && op.result != ValueId::NULL {
                     let floor = |name: &String| greatest.get(&key(name)).copied().unwrap_or(i64::MIN);
-                    let seen = self.registers(op)?.into_iter();
+                    let seen = self.parse_registers(op)?.into_iter();
                     begun.insert(op.id, seen.map(|(name, to)| (name.clone(), to, floor(&name))).collect());
                 }
                 continue;
             }
             for (name, to, floor) in begun.remove(&op.id).into_iter().flatten() {
                 if to < floor {
-                    return Err(self.against(op, "shows less than its session had seen"));
+                    return Err(self.describe_contradiction(op, "shows less than its session had seen"));
                 }
                 let known = greatest.entry(key(&name)).or_insert(to);
                 *known = (*known).max(to);
@@ -351,32 +363,32 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    fn registers(&self, op: &Operation) -> Result<Vec<(String, i64)>, String> {
-        let text = self.text(op.result);
+    fn parse_registers(&self, op: &Operation) -> Result<Vec<(String, i64)>, String> {
+        let text = self.value_text(op.result);
         if let Ok(number) = text.parse() {
             return Ok(vec![(String::new(), number)]);
         }
         let map: Result<BTreeMap<String, Option<i64>>, _> = serde_json::from_str(text);
-        let map = map.map_err(|_| self.against(op, "tells no integer"))?;
+        let map = map.map_err(|_| self.describe_contradiction(op, "tells no integer"))?;
         Ok(map.into_iter().filter_map(|(name, number)| Some((format!(".{name}"), number?))).collect())
     }
 
     /// Of each read: the write that was acknowledged first of those that it does not show was acknowledged after the last
     /// of those that it shows had begun.
-    fn causal_reverse(&self) -> Holds {
+    fn check_causal_reverse(&self) -> HoldsResult {
         let writes = |op: &&Operation| {
             matches!(op.function, Function::WRITE | Function::ADD)
                 || self.history.function_name(op.function) == "insert"
         };
         let began: HashMap<&str, u32> =
-            self.ops.iter().filter(writes).map(|op| (self.text(op.value()), op.invoked)).collect();
+            self.ops.iter().filter(writes).map(|op| (self.value_text(op.value()), op.invoked)).collect();
         let mut acknowledged: Vec<(u32, &str)> = (self.ops.iter().filter(writes))
             .filter(|op| op.outcome == Outcome::Ok)
-            .map(|op| (op.completed, self.text(op.value())))
+            .map(|op| (op.completed, self.value_text(op.value())))
             .collect();
         acknowledged.sort_unstable();
-        for read in self.done(Function::READ) {
-            let mut shown = self.elements(read)?;
+        for read in self.acknowledged_operations(Function::READ) {
+            let mut shown = self.returned_elements(read)?;
             shown.sort_unstable();
             let last = shown.iter().filter_map(|element| began.get(element)).max();
             let first_missing =
@@ -384,9 +396,10 @@ impl<'a> Object<'a> {
             if let (Some(&last), Some(&(first, _))) = (last, first_missing)
                 && first < last
             {
-                return Err(
-                    self.against(read, "shows a write, and not one that had been acknowledged before")
-                );
+                return Err(self.describe_contradiction(
+                    read,
+                    "shows a write, and not one that had been acknowledged before",
+                ));
             }
         }
         Ok(())
@@ -394,6 +407,6 @@ impl<'a> Object<'a> {
 }
 
 /// By when an operation had taken effect for certain.
-fn over(op: &Operation) -> u32 {
+fn took_effect_by(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }

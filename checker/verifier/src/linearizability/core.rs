@@ -1,9 +1,9 @@
 //! Holds a core against the rules of what may be left out, and tries every order of what is left.
 
-use super::{Objects, observes, returned};
+use super::{OperationsByObject, is_failed_observation, returned_position};
 use crate::Confirmation;
-use crate::watch::{Cost, Watch};
-use claims::specification::{Call, Input, Specification, Values};
+use crate::watch::{StepCost, Watch};
+use claims::specification::{Call, CallInput, CallValues, Specification};
 use claims::{Core, Model as ModelName};
 use histories::{Argument, Function, History, Id, NEVER, OpId, Outcome, ValueId};
 use std::collections::HashSet;
@@ -16,50 +16,59 @@ const EFFORT: u64 = 20_000_000;
 /// Reads may. A write may if nobody in the core wants its value; but if some failed compare-and-set in the core wants
 /// any *other* value, no write may. What was invoked after the end of the core may, and what returned before its
 /// beginning.
-pub(super) fn is_sound(objects: &Objects<'_>, core: &Core, watch: &Watch<'_>) -> Result<(), String> {
-    let (history, question, here) = (objects.history, objects.question, objects.of(core.key));
+pub(super) fn check_omitted_operations(
+    objects: &OperationsByObject<'_>,
+    core: &Core,
+    watch: &Watch<'_>,
+) -> Result<(), String> {
+    let (history, question, here) = (objects.history, objects.question, objects.operations_of(core.key));
     let kept: HashSet<OpId> = core.operations.iter().copied().collect();
     let only: HashSet<OpId> = core.writes_only.iter().copied().collect();
     if kept.len() != core.operations.len() || !only.is_subset(&kept) {
         return Err("a core names its operations once".to_owned());
     }
     let wanted: HashSet<ValueId> =
-        kept.iter().filter(|id| !only.contains(id)).filter_map(|&id| wants(history, id)).collect();
-    let kv = (question.model == ModelName::Kv).then(|| Values::new(history));
+        kept.iter().filter(|id| !only.contains(id)).filter_map(|&id| required_value(history, id)).collect();
+    let kv = (question.model == ModelName::Kv).then(|| CallValues::new(history));
     // A store of strings does not tell a value from another that is the same string.
-    let same = |a: ValueId, b: ValueId| a == b || kv.as_ref().is_some_and(|kv| kv.string(a) == kv.string(b));
-    let wants_others = kept.iter().any(|&id| observes(history, question, id));
+    let same = |a: ValueId, b: ValueId| {
+        a == b || kv.as_ref().is_some_and(|kv| kv.decode_string(a) == kv.decode_string(b))
+    };
+    let wants_others = kept.iter().any(|&id| is_failed_observation(history, question, id));
     let is_register = matches!(
         question.model,
         ModelName::Register | ModelName::CasRegister | ModelName::Kv | ModelName::Mutex
     ) && !here.iter().any(|&id| history.function(id) == Function::APPEND);
     let strange = |id: &&OpId| {
         (question.model != ModelName::MultiRegister && history.key(**id) != core.key)
-            || (history.outcome(**id) == Outcome::Fail && !observes(history, question, **id))
+            || (history.outcome(**id) == Outcome::Fail && !is_failed_observation(history, question, **id))
     };
     if let Some(&id) = core.operations.iter().find(strange) {
-        return Err(format!("operation {} does not belong into the core", history.index(id)));
+        return Err(format!("operation {} does not belong into the core", history.operation_index(id)));
     }
-    for &id in watch.watched(Cost::Look, here.iter()).filter(|id| !kept.contains(id)) {
+    for &id in watch.take_while_in_time(StepCost::Look, here.iter()).filter(|id| !kept.contains(id)) {
         let operation = history.operation(id);
-        let outside =
-            operation.invoked > core.until || core.from.is_some_and(|from| returned(history, id) < from);
+        let outside = operation.invoked > core.until
+            || core.from.is_some_and(|from| returned_position(history, id) < from);
         if outside || operation.outcome == Outcome::Fail {
             continue;
         }
-        let may_go = match writes(history, id) {
+        let may_go = match written_value(history, id) {
             None => is_read(history, id),
             Some(value) => is_register && !wants_others && !wanted.iter().any(|&want| same(want, value)),
         };
         if !may_go {
-            return Err(format!("operation {} must not be left out of the core", history.index(id)));
+            return Err(format!(
+                "operation {} must not be left out of the core",
+                history.operation_index(id)
+            ));
         }
     }
     Ok(())
 }
 
 /// Whether a core of a specification of somebody's own leaves out only reads, and what was invoked after its end.
-pub(super) fn leaves_out_reads<S: Specification>(
+pub(super) fn check_omits_only_reads<S: Specification>(
     history: &History,
     specification: &S,
     calls: &[Call],
@@ -71,7 +80,7 @@ pub(super) fn leaves_out_reads<S: Specification>(
     }
     for operation in history.operations() {
         let (here, failed) = (operation.key == core.key, operation.outcome == Outcome::Fail);
-        let index = history.index(operation.id);
+        let index = history.operation_index(operation.id);
         if kept.contains(&operation.id) {
             if !here || failed {
                 return Err(format!("operation {index} does not belong into the core"));
@@ -91,7 +100,7 @@ const FREE: ValueId = ValueId::NULL;
 const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
 
 /// The value that an operation of a register must find.
-fn wants(history: &History, id: OpId) -> Option<ValueId> {
+fn required_value(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id), history.outcome(id)) {
         (Function::READ | Function::GET, _, Outcome::Ok) => Some(history.operation(id).result),
         (Function::CAS, Argument::Pair(old, _), Outcome::Ok | Outcome::Info) => Some(old),
@@ -102,7 +111,7 @@ fn wants(history: &History, id: OpId) -> Option<ValueId> {
 }
 
 /// The value that an operation of a register leaves behind; anything at all of other functions that change something.
-fn writes(history: &History, id: OpId) -> Option<ValueId> {
+fn written_value(history: &History, id: OpId) -> Option<ValueId> {
     match (history.function(id), history.argument(id)) {
         (Function::CAS, Argument::Pair(old, new)) => (old != new).then_some(new),
         (Function::DELETE, _) => Some(ValueId::NULL),
@@ -126,7 +135,7 @@ fn is_read(history: &History, id: OpId) -> bool {
 }
 
 /// One operation of the core.
-struct Piece {
+struct CoreOperation {
     call: Call,
     invoked: u32,
     /// [`NEVER`] if it may or may not have happened.
@@ -148,17 +157,17 @@ pub(super) fn try_every_order<S: Specification>(
     let piece = |&id: &OpId| {
         let mut call = call(id);
         if core.writes_only.contains(&id)
-            && let Input::Pair(_, new) = call.input
+            && let CallInput::Pair(_, new) = call.input
         {
             call.function = Function::WRITE;
-            call.input = Input::Value(new);
+            call.input = CallInput::Value(new);
         }
-        let returned = returned(history, id);
+        let returned = returned_position(history, id);
         let invoked = history.operation(id).invoked;
         let open = returned > core.until || core.from.is_some_and(|from| invoked < from);
-        Piece { call, invoked, returned: if open { NEVER } else { returned } }
+        CoreOperation { call, invoked, returned: if open { NEVER } else { returned } }
     };
-    let pieces: Vec<Piece> = core.operations.iter().map(piece).collect();
+    let pieces: Vec<CoreOperation> = core.operations.iter().map(piece).collect();
     let words = pieces.len().div_ceil(64).max(1);
     let states: Vec<S::State> = if core.from.is_some() { any.to_vec() } else { vec![model.initial()] };
     let mut todo: Vec<(Vec<u64>, S::State)> =
@@ -166,7 +175,7 @@ pub(super) fn try_every_order<S: Specification>(
     let mut tried: HashSet<(Vec<u64>, S::State)> = HashSet::new();
     let mut effort = 0;
     while let Some((happened, state)) = todo.pop() {
-        if !watch.goes_on_after(pieces.len() as u64) {
+        if !watch.has_time_after(pieces.len() as u64) {
             return Ok(Confirmation::TooLarge);
         }
         effort += pieces.len() as u64;

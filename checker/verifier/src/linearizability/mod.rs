@@ -10,12 +10,12 @@ mod core;
 mod order;
 pub(crate) mod why;
 
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use crate::{Confirmation, Mismatch, Standing};
-use claims::specification::{self, Call, Refused, Specification, Values};
+use claims::specification::{self, Call, CallValues, Refused, Specification};
 use claims::{
-    Assume, Core, Evidence, FailedCas, Initial, Limits, Linearization, Model, ObjectQuestion, Verdict,
-    Violation, Witness,
+    Assume, Core, Evidence, FailedCas, InitialValueIds, Limits, Linearization, Model, ObjectQuestion,
+    Verdict, Violation, Witness,
 };
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
@@ -24,21 +24,21 @@ use rayon::prelude::*;
 ///
 /// O(n) steps of the specification for orders; for a core, at most a bounded effort, after which the answer is
 /// [`Confirmation::TooLarge`].
-pub(crate) fn verdict(
+pub(crate) fn verify_linearizability(
     history: &History,
     question: &ObjectQuestion,
     verdict: &Verdict,
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
     match verdict {
-        Verdict::Holds(Witness::Orders(orders)) => all_orders(history, question, orders, watch)?,
+        Verdict::Holds(Witness::Orders(orders)) => check_all_orders(history, question, orders, watch)?,
         Verdict::Holds(_) => {
             return Err(Mismatch("a witness of linearizability is an order of each object".into()));
         }
         Verdict::Violated(violations) if violations.is_empty() => {
             return Err(Mismatch("violated, but by nothing".into()));
         }
-        Verdict::Violated(violations) => return all_cores(history, question, violations, watch),
+        Verdict::Violated(violations) => return check_all_cores(history, question, violations, watch),
         Verdict::Untested(_) | Verdict::Unknown(_) => {}
     }
     Ok(Confirmation::Confirmed)
@@ -53,23 +53,24 @@ pub fn verify_specification<S: Specification>(
     verdict: &Verdict,
     limits: &Limits<'_>,
 ) -> Standing {
-    let watch = Watch::of(limits);
+    let watch = Watch::from_limits(limits);
     let question = &ObjectQuestion {
         model: Model::Register,
-        initial: Initial::all(ValueId::NULL),
+        initial: InitialValueIds::same_for_all(ValueId::NULL),
         failed_cas: FailedCas::SaysNothing,
         assume: Assume::default(),
     };
-    let mut values = Values::new(history);
+    let mut values = CallValues::new(history);
     // The lists that reads returned have to be known before the first step.
-    let calls: Vec<Call> = history.ids().map(|id| values.call(id)).collect();
+    let calls: Vec<Call> = history.ids().map(|id| values.call_of_operation(id)).collect();
     let mut call = |id: OpId| calls[id.index()].clone();
     let result = match verdict {
-        Verdict::Holds(Witness::Orders(orders)) => all_are_ordered(history, question, orders, &watch)
+        Verdict::Holds(Witness::Orders(orders)) => check_all_are_ordered(history, question, orders, &watch)
             .and_then(|()| {
                 orders.iter().try_for_each(|found| {
-                    let operations = watch.watched(Cost::Follow, found.operations.iter().copied());
-                    order::replay(history, specification, &mut call, operations)
+                    let operations =
+                        watch.take_while_in_time(StepCost::Follow, found.operations.iter().copied());
+                    order::replay_order(history, specification, &mut call, operations)
                 })?;
                 Ok(Confirmation::Confirmed)
             }),
@@ -80,9 +81,10 @@ pub fn verify_specification<S: Specification>(
                     worst = Err("evidence against linearizability is a core".to_owned());
                     break;
                 };
-                let checked = core::leaves_out_reads(history, specification, &calls, core).and_then(|()| {
-                    core::try_every_order(history, specification, &mut call, core, &[], &watch)
-                });
+                let checked =
+                    core::check_omits_only_reads(history, specification, &calls, core).and_then(|()| {
+                        core::try_every_order(history, specification, &mut call, core, &[], &watch)
+                    });
                 match checked {
                     Ok(Confirmation::Confirmed) => {}
                     other => worst = other,
@@ -96,25 +98,31 @@ pub fn verify_specification<S: Specification>(
         Verdict::Holds(_) | Verdict::Violated(_) => Err("it rests on nothing that can be checked".to_owned()),
         Verdict::Untested(_) | Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
     };
-    if watch.is_over() { Standing::Unchecked } else { crate::told(result.map_err(Mismatch)) }
+    if watch.is_over() { Standing::Unchecked } else { crate::standing_of_result(result.map_err(Mismatch)) }
 }
 
 /// Every operation that must be in some order is in the order of its object, and each order is legal.
-fn all_orders(
+fn check_all_orders(
     history: &History,
     question: &ObjectQuestion,
     orders: &[Linearization],
     watch: &Watch<'_>,
 ) -> Result<(), String> {
-    all_are_ordered(history, question, orders, watch)?;
+    check_all_are_ordered(history, question, orders, watch)?;
     orders.par_iter().try_for_each(|found| {
-        with_specification(history, question, found.key, &found.operations, Replay(found, history, watch))
-            .map(|_| ())
+        run_with_specification(
+            history,
+            question,
+            found.key,
+            &found.operations,
+            OrderReplay(found, history, watch),
+        )
+        .map(|_| ())
     })
 }
 
 /// Every operation that must be in some order is in the order of its object, once.
-fn all_are_ordered(
+fn check_all_are_ordered(
     history: &History,
     question: &ObjectQuestion,
     orders: &[Linearization],
@@ -122,29 +130,29 @@ fn all_are_ordered(
 ) -> Result<(), String> {
     let mut ordered = vec![false; history.len()];
     for found in orders {
-        for &id in watch.watched(Cost::Look, found.operations.iter()) {
-            if is_local(question.model) && history.key(id) != found.key {
-                return Err(format!("operation {} is of another key", history.index(id)));
+        for &id in watch.take_while_in_time(StepCost::Look, found.operations.iter()) {
+            if has_object_per_key(question.model) && history.key(id) != found.key {
+                return Err(format!("operation {} is of another key", history.operation_index(id)));
             }
             if std::mem::replace(&mut ordered[id.index()], true) {
-                return Err(format!("operation {} is ordered twice", history.index(id)));
+                return Err(format!("operation {} is ordered twice", history.operation_index(id)));
             }
         }
     }
-    let missing = |id: &OpId| !ordered[id.index()] && must_happen(history, question, *id);
-    if let Some(id) = watch.watched(Cost::Look, history.ids()).find(missing) {
-        return Err(format!("operation {} is in no order", history.index(id)));
+    let missing = |id: &OpId| !ordered[id.index()] && must_take_effect(history, question, *id);
+    if let Some(id) = watch.take_while_in_time(StepCost::Look, history.ids()).find(missing) {
+        return Err(format!("operation {} is in no order", history.operation_index(id)));
     }
     Ok(())
 }
 
-fn all_cores(
+fn check_all_cores(
     history: &History,
     question: &ObjectQuestion,
     violations: &[Violation],
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
-    let objects = Objects::new(history, question);
+    let objects = OperationsByObject::new(history, question);
     let one = |violation: &Violation| {
         let Evidence::Core(core) = &violation.evidence else {
             return Err("evidence against linearizability is a core".to_owned());
@@ -152,8 +160,14 @@ fn all_cores(
         if violation.key != core.key || violation.operations != core.operations {
             return Err("it is told of other operations than its core".to_owned());
         }
-        core::is_sound(&objects, core, watch)?;
-        with_specification(history, question, core.key, &core.operations, Refute(core, history, watch))
+        core::check_omitted_operations(&objects, core, watch)?;
+        run_with_specification(
+            history,
+            question,
+            core.key,
+            &core.operations,
+            CoreRefutation(core, history, watch),
+        )
     };
     let all: Result<Vec<Confirmation>, String> = violations.par_iter().map(one).collect();
     let too_large = all?.contains(&Confirmation::TooLarge);
@@ -161,45 +175,45 @@ fn all_cores(
 }
 
 /// The operations of each object.
-struct Objects<'a> {
+struct OperationsByObject<'a> {
     history: &'a History,
     question: &'a ObjectQuestion,
     /// By key, in order of invocation. Of a specification that is one object whatever the keys, all under the first.
     by_key: Vec<Vec<OpId>>,
 }
 
-impl<'a> Objects<'a> {
+impl<'a> OperationsByObject<'a> {
     fn new(history: &'a History, question: &'a ObjectQuestion) -> Self {
         let mut by_key = vec![Vec::new(); history.keys.len()];
         for id in history.ids() {
-            let key = if is_local(question.model) { history.key(id) } else { KeyId::NONE };
+            let key = if has_object_per_key(question.model) { history.key(id) } else { KeyId::NONE };
             by_key[key.index()].push(id);
         }
         Self { history, question, by_key }
     }
 
-    fn of(&self, key: KeyId) -> &[OpId] {
-        let key = if is_local(self.question.model) { key } else { KeyId::NONE };
+    fn operations_of(&self, key: KeyId) -> &[OpId] {
+        let key = if has_object_per_key(self.question.model) { key } else { KeyId::NONE };
         &self.by_key[key.index()]
     }
 }
 
 /// Whether each key is an object of its own.
-fn is_local(model: Model) -> bool {
+fn has_object_per_key(model: Model) -> bool {
     model != Model::MultiRegister
 }
 
 /// Whether an operation is part of every execution.
-fn must_happen(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
+fn must_take_effect(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
     match history.outcome(id) {
         Outcome::Ok => true,
         Outcome::Info => false,
-        Outcome::Fail => observes(history, question, id),
+        Outcome::Fail => is_failed_observation(history, question, id),
     }
 }
 
 /// Whether an operation failed and yet says something.
-fn observes(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
+fn is_failed_observation(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
     history.outcome(id) == Outcome::Fail
         && history.function(id) == Function::CAS
         && question.failed_cas == FailedCas::Observes
@@ -207,45 +221,45 @@ fn observes(history: &History, question: &ObjectQuestion, id: OpId) -> bool {
 }
 
 /// The position after which an operation has happened, if it happened.
-fn returned(history: &History, id: OpId) -> u32 {
+fn returned_position(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Info { NEVER } else { history.operation(id).completed }
 }
 
 /// Something that can be done with any specification. `any` are the states in which an object may be at some moment.
 trait WithSpecification {
-    fn run<S: Specification>(
+    fn run_with<S: Specification>(
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
         any: &[S::State],
-    ) -> Checked;
+    ) -> ConfirmationResult;
 }
 
-type Checked = Result<Confirmation, String>;
+type ConfirmationResult = Result<Confirmation, String>;
 
-struct Replay<'a>(&'a Linearization, &'a History, &'a Watch<'a>);
+struct OrderReplay<'a>(&'a Linearization, &'a History, &'a Watch<'a>);
 
-impl WithSpecification for Replay<'_> {
-    fn run<S: Specification>(
+impl WithSpecification for OrderReplay<'_> {
+    fn run_with<S: Specification>(
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
         _: &[S::State],
-    ) -> Checked {
-        let operations = self.2.watched(Cost::Follow, self.0.operations.iter().copied());
-        order::replay(self.1, specification, call, operations).map(|()| Confirmation::Confirmed)
+    ) -> ConfirmationResult {
+        let operations = self.2.take_while_in_time(StepCost::Follow, self.0.operations.iter().copied());
+        order::replay_order(self.1, specification, call, operations).map(|()| Confirmation::Confirmed)
     }
 }
 
-struct Refute<'a>(&'a Core, &'a History, &'a Watch<'a>);
+struct CoreRefutation<'a>(&'a Core, &'a History, &'a Watch<'a>);
 
-impl WithSpecification for Refute<'_> {
-    fn run<S: Specification>(
+impl WithSpecification for CoreRefutation<'_> {
+    fn run_with<S: Specification>(
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
         any: &[S::State],
-    ) -> Checked {
+    ) -> ConfirmationResult {
         if self.0.from.is_some() && any.is_empty() {
             return Err("a core of this model has to begin at the beginning".to_owned());
         }
@@ -258,55 +272,69 @@ const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
 /// Runs with the specification that a question names, for some operations on one object. A register can begin with any value
 /// that these mention, or with one that they do not: to them all others are alike.
-fn with_specification(
+fn run_with_specification(
     history: &History,
     question: &ObjectQuestion,
     key: KeyId,
     operations: &[OpId],
     what: impl WithSpecification,
-) -> Checked {
-    let mut lists = Values::new(history);
-    let mut values = Values::new(history);
-    let initial = question.initial.of(key);
-    let mentioned = || operations.iter().flat_map(|&id| values_of(history, id));
+) -> ConfirmationResult {
+    let mut lists = CallValues::new(history);
+    let mut values = CallValues::new(history);
+    let initial = question.initial.value_of_key(key);
+    let mentioned = || operations.iter().flat_map(|&id| values_of_operation(history, id));
     match question.model {
         Model::Kv => {
-            let mut any: Vec<std::sync::Arc<str>> = mentioned().map(|id| lists.string(id).into()).collect();
+            let mut any: Vec<std::sync::Arc<str>> =
+                mentioned().map(|id| lists.decode_string(id).into()).collect();
             any.push("no operation wrote this".into());
             any.sort_unstable();
             any.dedup();
-            what.run(&specification::Kv::new(&lists, mentioned()), &mut |id| values.call(id), &any)
+            what.run_with(
+                &specification::Kv::new(&lists, mentioned()),
+                &mut |id| values.call_of_operation(id),
+                &any,
+            )
         }
         Model::Register | Model::CasRegister => {
             let mut any: Vec<ValueId> = mentioned().chain([initial, OTHER]).collect();
             any.sort_unstable();
             any.dedup();
-            what.run(&specification::Register { initial }, &mut |id| values.call(id), &any)
+            what.run_with(&specification::Register { initial }, &mut |id| values.call_of_operation(id), &any)
         }
         Model::MultiRegister => {
-            let of = |key| question.initial.of(KeyId::new(key));
+            let of = |key| question.initial.value_of_key(KeyId::new(key));
             let model = specification::MultiRegister { initial: (0..history.keys.len()).map(of).collect() };
-            what.run(&model, &mut |id| values.call(id), &[])
+            what.run_with(&model, &mut |id| values.call_of_operation(id), &[])
         }
         Model::Counter => {
-            let initial = question.initial.integer(history, key);
-            what.run(&specification::Counter { values: &lists, initial }, &mut |id| values.call(id), &[])
+            let initial = question.initial.integer_of_key(history, key);
+            what.run_with(
+                &specification::Counter { values: &lists, initial },
+                &mut |id| values.call_of_operation(id),
+                &[],
+            )
         }
         Model::Set => {
             // The lists that reads returned have to be known before the first step.
-            let calls: Vec<(OpId, Call)> = operations.iter().map(|&id| (id, lists.call(id))).collect();
+            let calls: Vec<(OpId, Call)> =
+                operations.iter().map(|&id| (id, lists.call_of_operation(id))).collect();
             let calls: rustc_hash::FxHashMap<OpId, Call> = calls.into_iter().collect();
-            what.run(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &[])
+            what.run_with(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &[])
         }
-        Model::Queue => what.run(&specification::Fifo, &mut |id| values.call(id), &[]),
-        Model::Stack => what.run(&specification::Lifo, &mut |id| values.call(id), &[]),
-        Model::Mutex => what.run(&specification::Mutex, &mut |id| values.call(id), &[false, true]),
+        Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
+        Model::Stack => what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &[]),
+        Model::Mutex => what.run_with(
+            &specification::MutexSpecification,
+            &mut |id| values.call_of_operation(id),
+            &[false, true],
+        ),
         other => Err(format!("{} has no sequential specification", other.name())),
     }
 }
 
 /// The values that an operation gives and returns.
-fn values_of(history: &History, id: OpId) -> impl Iterator<Item = ValueId> {
+fn values_of_operation(history: &History, id: OpId) -> impl Iterator<Item = ValueId> {
     let operation = history.operation(id);
     let given = match operation.argument {
         histories::Argument::Value(value) => [Some(value), None],
@@ -317,6 +345,6 @@ fn values_of(history: &History, id: OpId) -> impl Iterator<Item = ValueId> {
 }
 
 /// A model's refusal of an operation, for people.
-fn refusal(history: &History, id: OpId, why: Refused) -> String {
-    format!("operation {} cannot come here, because {}", history.index(id), why.0)
+fn describe_refusal(history: &History, id: OpId, why: Refused) -> String {
+    format!("operation {} cannot come here, because {}", history.operation_index(id), why.0)
 }

@@ -9,9 +9,9 @@
 //! A core has a handful of operations; where there are more dead ends than anybody reads, or it would take long to
 //! find them, there is no argument, only the evidence.
 
-use super::{Checked, WithSpecification, returned, with_specification};
+use super::{ConfirmationResult, WithSpecification, returned_position, run_with_specification};
 use crate::Confirmation;
-use claims::specification::{Call, Input, Specification};
+use claims::specification::{Call, CallInput, Specification};
 use claims::{Core, Model as ModelName, ObjectQuestion};
 use histories::{Function, History, NEVER, OpId, ValueId};
 use std::collections::HashSet;
@@ -60,13 +60,13 @@ pub fn dead_ends(
     }
     let mut found = Some(Vec::new());
     let register = matches!(question.model, ModelName::Register | ModelName::CasRegister);
-    let search = Search { history, core, max, register, found: &mut found };
+    let search = DeadEndSearch { history, core, max, register, found: &mut found };
     // It cannot fail: nothing is claimed.
-    with_specification(history, question, core.key, &core.operations, search).ok()?;
+    run_with_specification(history, question, core.key, &core.operations, search).ok()?;
     found
 }
 
-struct Search<'a> {
+struct DeadEndSearch<'a> {
     history: &'a History,
     core: &'a Core,
     max: usize,
@@ -74,16 +74,22 @@ struct Search<'a> {
     found: &'a mut Option<Vec<DeadEnd>>,
 }
 
-struct Piece {
+struct NextOperation {
     id: OpId,
     call: Call,
     invoked: u32,
     returned: u32,
 }
 
-impl WithSpecification for Search<'_> {
-    fn run<S: Specification>(self, model: &S, call: &mut dyn FnMut(OpId) -> Call, _: &[S::State]) -> Checked {
-        let pieces: Vec<Piece> = self.core.operations.iter().map(|&id| self.piece(id, call(id))).collect();
+impl WithSpecification for DeadEndSearch<'_> {
+    fn run_with<S: Specification>(
+        self,
+        model: &S,
+        call: &mut dyn FnMut(OpId) -> Call,
+        _: &[S::State],
+    ) -> ConfirmationResult {
+        let pieces: Vec<NextOperation> =
+            self.core.operations.iter().map(|&id| self.operation_of_core(id, call(id))).collect();
         if pieces.len() > 64 {
             *self.found = None;
             return Ok(Confirmation::TooLarge);
@@ -110,7 +116,7 @@ impl WithSpecification for Search<'_> {
             }
             if !goes_on {
                 refused.reverse();
-                ends.push(self.end(&pieces, &order, refused));
+                ends.push(self.describe_dead_end(&pieces, &order, refused));
             }
             if ends.len() > self.max || seen.len() > PLACES_MAX {
                 *self.found = None;
@@ -122,24 +128,29 @@ impl WithSpecification for Search<'_> {
     }
 }
 
-impl Search<'_> {
+impl DeadEndSearch<'_> {
     /// An operation of the core, as the core counts it.
-    fn piece(&self, id: OpId, mut call: Call) -> Piece {
+    fn operation_of_core(&self, id: OpId, mut call: Call) -> NextOperation {
         if self.core.writes_only.contains(&id)
-            && let Input::Pair(_, new) = call.input
+            && let CallInput::Pair(_, new) = call.input
         {
             call.function = Function::WRITE;
-            call.input = Input::Value(new);
+            call.input = CallInput::Value(new);
         }
-        let returned = returned(self.history, id);
+        let returned = returned_position(self.history, id);
         let returned = if returned > self.core.until { NEVER } else { returned };
-        Piece { id, call, invoked: self.history.operation(id).invoked, returned }
+        NextOperation { id, call, invoked: self.history.operation(id).invoked, returned }
     }
 
-    fn end(&self, pieces: &[Piece], order: &[usize], refused: Vec<(OpId, &'static str)>) -> DeadEnd {
+    fn describe_dead_end(
+        &self,
+        pieces: &[NextOperation],
+        order: &[usize],
+        refused: Vec<(OpId, &'static str)>,
+    ) -> DeadEnd {
         let written = |&at: &usize| match pieces[at].call.input {
-            Input::Pair(_, new) if !pieces[at].call.refused => Some(new),
-            Input::Value(value) if pieces[at].call.function == Function::WRITE => Some(value),
+            CallInput::Pair(_, new) if !pieces[at].call.refused => Some(new),
+            CallInput::Value(value) if pieces[at].call.function == Function::WRITE => Some(value),
             _ => None,
         };
         let holds = order.iter().rev().find_map(written).filter(|_| self.register);

@@ -1,12 +1,12 @@
 //! Does each constraint of a cycle follow from the operations that it names?
 
-use super::records::{Records, writes};
+use super::records::{Records, value_written_by};
 use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
 use histories::{Function, KeyId, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A split that the walk through the proof is inside of.
-struct Open<'a> {
+struct OpenSplit<'a> {
     read: OpId,
     writes: &'a [Option<OpId>],
     /// How many of the cases are done, the present one left out.
@@ -14,8 +14,12 @@ struct Open<'a> {
 }
 
 /// Walks through a proof: each leaf must be a contradiction under the cases that it is in.
-pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutation) -> Result<(), String> {
-    let mut open: Vec<Open<'_>> = Vec::new();
+pub(super) fn verify_version_refutation(
+    records: &Records<'_>,
+    level: Level,
+    cycle: &VersionRefutation,
+) -> Result<(), String> {
+    let mut open: Vec<OpenSplit<'_>> = Vec::new();
     let mut assumed: FxHashMap<OpId, Option<OpId>> = FxHashMap::default();
     let mut finished = false;
     for step in &cycle.proof {
@@ -26,11 +30,11 @@ pub(super) fn check(records: &Records<'_>, level: Level, cycle: &VersionRefutati
             VersionProofStep::Split { read, writes } => {
                 check_split(records, cycle, *read, writes, &assumed)?;
                 assumed.insert(*read, writes[0]);
-                open.push(Open { read: *read, writes, done: 0 });
+                open.push(OpenSplit { read: *read, writes, done: 0 });
                 continue;
             }
             VersionProofStep::Cycle(constraints) => {
-                Leaf { records, level, cycle, assumed: &assumed }.check(constraints)?;
+                CycleLeaf { records, level, cycle, assumed: &assumed }.check_constraints(constraints)?;
             }
         }
         // A case is closed: on to the next one, of the innermost split that has one.
@@ -58,14 +62,14 @@ fn check_split(
     assumed: &FxHashMap<OpId, Option<OpId>>,
 ) -> Result<(), String> {
     let operation = records.operation(read);
-    let index = records.history.index(read);
+    let index = records.history.operation_index(read);
     if operation.key != cycle.key || operation.outcome == Outcome::Fail || assumed.contains_key(&read) {
         return Err(format!("operation {index} cannot be split on here"));
     }
-    if operation.outcome == Outcome::Info && !records.took_effect(cycle.key, assumed).contains(&read) {
+    if operation.outcome == Outcome::Info && !records.certain_operations(cycle.key, assumed).contains(&read) {
         return Err(format!("operation {index} may have had no effect"));
     }
-    let (mut given, mut all) = (writes.to_vec(), records.candidates(read));
+    let (mut given, mut all) = (writes.to_vec(), records.candidate_versions(read));
     given.sort_unstable();
     all.sort_unstable();
     if given != all || given.is_empty() {
@@ -75,15 +79,15 @@ fn check_split(
 }
 
 /// A cycle, and what is assumed around it.
-struct Leaf<'a> {
+struct CycleLeaf<'a> {
     records: &'a Records<'a>,
     level: Level,
     cycle: &'a VersionRefutation,
     assumed: &'a FxHashMap<OpId, Option<OpId>>,
 }
 
-impl Leaf<'_> {
-    fn check(&self, constraints: &[VersionConstraint]) -> Result<(), String> {
+impl CycleLeaf<'_> {
+    fn check_constraints(&self, constraints: &[VersionConstraint]) -> Result<(), String> {
         let (Some(first), Some(last)) = (constraints.first(), constraints.last()) else {
             return Err("a cycle without constraints".to_owned());
         };
@@ -99,21 +103,28 @@ impl Leaf<'_> {
         }
         let indeterminate = |op: &OpId| self.records.history.outcome(*op) != Outcome::Ok;
         if versions.iter().flatten().any(indeterminate) {
-            let sure = self.records.took_effect(self.cycle.key, self.assumed);
+            let sure = self.records.certain_operations(self.cycle.key, self.assumed);
             if let Some(op) = versions.iter().flatten().find(|op| !sure.contains(op)) {
-                return Err(format!("operation {} may have had no effect", self.records.history.index(*op)));
+                return Err(format!(
+                    "operation {} may have had no effect",
+                    self.records.history.operation_index(*op)
+                ));
             }
         }
         constraints.iter().try_for_each(|constraint| {
-            if self.follows(constraint) { Ok(()) } else { Err(format!("{constraint:?} does not follow")) }
+            if self.constraint_follows(constraint) {
+                Ok(())
+            } else {
+                Err(format!("{constraint:?} does not follow"))
+            }
         })
     }
 
-    fn follows(&self, constraint: &VersionConstraint) -> bool {
+    fn constraint_follows(&self, constraint: &VersionConstraint) -> bool {
         let VersionConstraint { from, to, reason } = *constraint;
         let (records, assume) = (self.records, self.records.question.assume);
         let here = |op: OpId| records.history.key(op) == self.cycle.key;
-        if !reason.operations().chain(from).chain(to).all(here) {
+        if !reason.involved_operations().chain(from).chain(to).all(here) {
             return false;
         }
         match reason {
@@ -121,10 +132,10 @@ impl Leaf<'_> {
                 let one_session = records.history.session(a) == records.history.session(b);
                 let asked = self.level == guarantee || self.level == Level::Session;
                 let (by_a, by_b) = match guarantee {
-                    Level::ReadYourWrites => (self.wrote(a), self.read(b)),
-                    Level::MonotonicReads => (self.read(a), self.read(b)),
-                    Level::MonotonicWrites => (self.wrote(a), self.wrote(b)),
-                    Level::WritesFollowReads => (self.read(a), self.wrote(b)),
+                    Level::ReadYourWrites => (self.written_version(a), self.read_version(b)),
+                    Level::MonotonicReads => (self.read_version(a), self.read_version(b)),
+                    Level::MonotonicWrites => (self.written_version(a), self.written_version(b)),
+                    Level::WritesFollowReads => (self.read_version(a), self.written_version(b)),
                     _ => return false,
                 };
                 asked && one_session && self.precedes(a, b) && by_a == Some(from) && by_b == Some(to)
@@ -132,15 +143,17 @@ impl Leaf<'_> {
             ConstraintReason::CompareAndSet { op } => {
                 records.history.function(op) == Function::CAS
                     && records.history.outcome(op) != Outcome::Fail
-                    && records.returned(op, self.assumed) == Some(from)
+                    && records.returned_version(op, self.assumed) == Some(from)
                     && to == Some(op)
             }
             ConstraintReason::Token { a, b } => {
                 let tokens = (records.history.version(a), records.history.version(b));
                 let not_after = matches!(tokens, (Some(a), Some(b)) if a <= b);
-                not_after && self.version(a) == Some(from) && self.version(b) == Some(to)
+                not_after && self.observed_version(a) == Some(from) && self.observed_version(b) == Some(to)
             }
-            ConstraintReason::Initial => from.is_none() && to.is_some_and(|op| self.wrote(op).is_some()),
+            ConstraintReason::Initial => {
+                from.is_none() && to.is_some_and(|op| self.written_version(op).is_some())
+            }
             ConstraintReason::SessionWrites { a, b } => {
                 let one_session = records.history.session(a) == records.history.session(b);
                 assume.sequential_keys && one_session && self.writes_in_order(constraint, a, b)
@@ -152,7 +165,8 @@ impl Leaf<'_> {
     }
 
     fn writes_in_order(&self, constraint: &VersionConstraint, a: OpId, b: OpId) -> bool {
-        let written = self.wrote(a) == Some(constraint.from) && self.wrote(b) == Some(constraint.to);
+        let written = self.written_version(a) == Some(constraint.from)
+            && self.written_version(b) == Some(constraint.to);
         written && self.precedes(a, b)
     }
 
@@ -161,29 +175,36 @@ impl Leaf<'_> {
     }
 
     /// The version that an operation wrote, completed or not.
-    fn wrote(&self, op: OpId) -> Option<Option<OpId>> {
+    fn written_version(&self, op: OpId) -> Option<Option<OpId>> {
         let operation = self.records.operation(op);
-        (operation.outcome != Outcome::Fail && writes(&operation).is_some()).then_some(Some(op))
+        (operation.outcome != Outcome::Fail && value_written_by(&operation).is_some()).then_some(Some(op))
     }
 
     /// The version that a completed operation read.
-    fn read(&self, op: OpId) -> Option<Option<OpId>> {
+    fn read_version(&self, op: OpId) -> Option<Option<OpId>> {
         let completed = self.records.history.outcome(op) == Outcome::Ok;
-        if completed { self.records.returned(op, self.assumed) } else { None }
+        if completed { self.records.returned_version(op, self.assumed) } else { None }
     }
 
     /// The version that a completed operation wrote, or else read.
-    fn version(&self, op: OpId) -> Option<Option<OpId>> {
+    fn observed_version(&self, op: OpId) -> Option<Option<OpId>> {
         let completed = self.records.history.outcome(op) == Outcome::Ok;
-        if completed { self.wrote(op).or_else(|| self.read(op)) } else { None }
+        if completed { self.written_version(op).or_else(|| self.read_version(op)) } else { None }
     }
 }
 
 /// A completed operation on an object read what no write that may have happened wrote.
-pub(super) fn check_unwritten(records: &Records<'_>, key: KeyId, read: OpId) -> Result<(), String> {
+pub(super) fn check_read_of_unwritten_value(
+    records: &Records<'_>,
+    key: KeyId,
+    read: OpId,
+) -> Result<(), String> {
     let operation = records.operation(read);
     let on_object = operation.outcome == Outcome::Ok && operation.key == key;
-    if on_object && super::records::reads(&operation).is_some() && records.candidates(read).is_empty() {
+    if on_object
+        && super::records::value_read_by(&operation).is_some()
+        && records.candidate_versions(read).is_empty()
+    {
         return Ok(());
     }
     Err("the value that was read may have been written".to_owned())

@@ -16,12 +16,12 @@ use crate::Mismatch;
 use crate::watch::Watch;
 use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
 use histories::{History, KeyId, OpId, Outcome};
-pub(crate) use records::{Records, reads, writes};
+pub(crate) use records::{Records, value_read_by, value_written_by};
 
 /// Checks all that a verdict on a session level rests on. The error says what does not follow.
 ///
 /// An *unknown* rests on nothing.
-pub(crate) fn verdict(
+pub(crate) fn verify_session_level(
     history: &History,
     level: Level,
     question: &ObjectQuestion,
@@ -31,7 +31,7 @@ pub(crate) fn verdict(
     match verdict {
         Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
         Verdict::Holds(Witness::Versions(found)) => {
-            Ok(order::check_all(&Records::new(history, question, watch), level, found)?)
+            Ok(order::check_all_version_orders(&Records::new(history, question, watch), level, found)?)
         }
         Verdict::Holds(_) => Err(Mismatch("a session level is witnessed by orders of versions".to_owned())),
         Verdict::Violated(violations) => {
@@ -41,10 +41,15 @@ pub(crate) fn verdict(
             let records = Records::with_writes(history, question, watch);
             violations.iter().try_for_each(|violation| match &violation.evidence {
                 Evidence::Cycle(found) => {
-                    is_told_of(violation, found.kind(), found.key, &found.operations())?;
-                    cycle::check(&records, level, found)
+                    check_violation_matches_evidence(
+                        violation,
+                        found.anomaly_name(),
+                        found.key,
+                        &found.involved_operations(),
+                    )?;
+                    cycle::verify_version_refutation(&records, level, found)
                 }
-                Evidence::Core(core) => unwritten_in(&records, violation, core),
+                Evidence::Core(core) => check_unwritten_violation(&records, violation, core),
                 _ => Err("evidence of another kind of property".to_owned()),
             })?;
             Ok(())
@@ -54,7 +59,11 @@ pub(crate) fn verdict(
 
 /// Checks that the first operation of a violation returned what nobody wrote, and that it is told so: with the writes that
 /// did not happen, and as an aborted read where one of these failed.
-pub(crate) fn unwritten_in(records: &Records<'_>, violation: &Violation, core: &Core) -> Result<(), String> {
+pub(crate) fn check_unwritten_violation(
+    records: &Records<'_>,
+    violation: &Violation,
+    core: &Core,
+) -> Result<(), String> {
     let Some(&read) = violation.operations.first() else {
         return Err("it is told of no operation".to_owned());
     };
@@ -62,12 +71,17 @@ pub(crate) fn unwritten_in(records: &Records<'_>, violation: &Violation, core: &
     let mut told = violation.operations.clone();
     told.sort_unstable();
     let telling = Violation { operations: told, ..violation.clone() };
-    is_told_of(&telling, if failed { "aborted-read" } else { "phantom-read" }, core.key, &core.operations)?;
-    cycle::check_unwritten(records, core.key, read)
+    check_violation_matches_evidence(
+        &telling,
+        if failed { "aborted-read" } else { "phantom-read" },
+        core.key,
+        &core.operations,
+    )?;
+    cycle::check_read_of_unwritten_value(records, core.key, read)
 }
 
 /// Checks that a violation is told as its evidence has it: by this name, on this object and of these operations.
-pub(crate) fn is_told_of(
+pub(crate) fn check_violation_matches_evidence(
     violation: &Violation,
     kind: &str,
     key: KeyId,

@@ -1,6 +1,6 @@
 //! Who wrote and read what, as the definitions have it.
 
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::ObjectQuestion;
 use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,7 +17,7 @@ pub(crate) struct Records<'a> {
 }
 
 /// The value that an operation would write, if it is one that writes.
-pub(crate) fn writes(operation: &Operation) -> Option<ValueId> {
+pub(crate) fn value_written_by(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::WRITE | Function::PUT, Argument::Value(value)) => Some(*value),
         (Function::CAS, Argument::Pair(_, new)) => Some(*new),
@@ -26,7 +26,7 @@ pub(crate) fn writes(operation: &Operation) -> Option<ValueId> {
 }
 
 /// The value that an operation read, if it did: an indeterminate read says nothing.
-pub(crate) fn reads(operation: &Operation) -> Option<ValueId> {
+pub(crate) fn value_read_by(operation: &Operation) -> Option<ValueId> {
     match (operation.function, &operation.argument) {
         (Function::READ | Function::GET, _) => (operation.outcome == Outcome::Ok).then_some(operation.result),
         (Function::CAS, Argument::Pair(old, _)) => Some(*old),
@@ -43,7 +43,7 @@ impl<'a> Records<'a> {
     }
 
     /// The operations on one object that did not fail.
-    pub(crate) fn object(&self, key: KeyId) -> &[OpId] {
+    pub(crate) fn operations_on(&self, key: KeyId) -> &[OpId] {
         let start = self.operations.partition_point(|&op| self.history.key(op) < key);
         let end = self.operations.partition_point(|&op| self.history.key(op) <= key);
         &self.operations[start..end]
@@ -57,11 +57,11 @@ impl<'a> Records<'a> {
     ) -> Self {
         let mut records = Self::new(history, question, watch);
         let mut doubtful = Vec::new();
-        let all = watch.watched(Cost::Follow, history.operations());
+        let all = watch.take_while_in_time(StepCost::Follow, history.operations());
         for operation in all.filter(|operation| operation.outcome != Outcome::Fail) {
             if operation.function == Function::CAS && operation.outcome == Outcome::Info {
                 doubtful.push(operation);
-            } else if let Some(value) = writes(&operation) {
+            } else if let Some(value) = value_written_by(&operation) {
                 records.writes.entry((operation.key, value)).or_default().push(operation.id);
             }
         }
@@ -69,12 +69,12 @@ impl<'a> Records<'a> {
         loop {
             let before = doubtful.len();
             let (possible, rest): (Vec<_>, Vec<_>) = doubtful.into_iter().partition(|operation| {
-                let old = reads(operation).expect("a compare-and-set expects a value");
-                old == question.initial.of(operation.key)
+                let old = value_read_by(operation).expect("a compare-and-set expects a value");
+                old == question.initial.value_of_key(operation.key)
                     || records.writes.contains_key(&(operation.key, old))
             });
             for operation in possible {
-                let new = writes(&operation).expect("a compare-and-set writes");
+                let new = value_written_by(&operation).expect("a compare-and-set writes");
                 records.writes.entry((operation.key, new)).or_default().push(operation.id);
             }
             if rest.len() == before {
@@ -89,33 +89,41 @@ impl<'a> Records<'a> {
     }
 
     /// All that an operation may have read: writes, and `None` for the initial value.
-    pub(crate) fn candidates(&self, op: OpId) -> Vec<Option<OpId>> {
+    pub(crate) fn candidate_versions(&self, op: OpId) -> Vec<Option<OpId>> {
         let operation = self.operation(op);
-        let Some(value) = reads(&operation) else { return Vec::new() };
+        let Some(value) = value_read_by(&operation) else { return Vec::new() };
         let writes = self.writes.get(&(operation.key, value)).map_or(&[][..], Vec::as_slice);
         let others = writes.iter().filter(|&&write| write != op).map(|&write| Some(write));
-        let initial = (value == self.question.initial.of(operation.key)).then_some(None);
+        let initial = (value == self.question.initial.value_of_key(operation.key)).then_some(None);
         initial.into_iter().chain(others).collect()
     }
 
     /// What an operation read, under what is assumed of the reads with several candidates.
-    pub(crate) fn returned(&self, op: OpId, assumed: &FxHashMap<OpId, Option<OpId>>) -> Option<Option<OpId>> {
+    pub(crate) fn returned_version(
+        &self,
+        op: OpId,
+        assumed: &FxHashMap<OpId, Option<OpId>>,
+    ) -> Option<Option<OpId>> {
         if let Some(&version) = assumed.get(&op) {
             return Some(version);
         }
-        let candidates = self.candidates(op);
+        let candidates = self.candidate_versions(op);
         (candidates.len() == 1).then(|| candidates[0])
     }
 
     /// The writes of an object that took effect for sure: the completed ones, and what they and each other read.
-    pub(crate) fn took_effect(&self, key: KeyId, assumed: &FxHashMap<OpId, Option<OpId>>) -> FxHashSet<OpId> {
+    pub(crate) fn certain_operations(
+        &self,
+        key: KeyId,
+        assumed: &FxHashMap<OpId, Option<OpId>>,
+    ) -> FxHashSet<OpId> {
         let mut sure = FxHashSet::default();
-        let mut pending: Vec<OpId> = (self.object(key).iter().copied())
+        let mut pending: Vec<OpId> = (self.operations_on(key).iter().copied())
             .filter(|&op| self.history.outcome(op) == Outcome::Ok)
             .collect();
         while let Some(op) = pending.pop() {
             if sure.insert(op)
-                && let Some(Some(write)) = self.returned(op, assumed)
+                && let Some(Some(write)) = self.returned_version(op, assumed)
             {
                 pending.push(write);
             }

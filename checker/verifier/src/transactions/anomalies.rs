@@ -2,13 +2,13 @@
 
 use super::{cycle, ensure, lemmas};
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// What a read returned: of a list all elements, of a register its value, `null` being nothing.
-pub(super) fn returned(history: &History, micro: Micro) -> Vec<ValueId> {
+pub(super) fn values_of_micro(history: &History, micro: Micro) -> Vec<ValueId> {
     match micro.kind {
         MicroKind::ReadList => history.list(micro.list()).to_vec(),
         _ if micro.value() == ValueId::NULL => Vec::new(),
@@ -21,7 +21,7 @@ pub(super) fn is_read(micro: Micro) -> bool {
 }
 
 /// Where a transaction wrote a value to a key.
-pub(super) fn writes_of(
+pub(super) fn places_of_write(
     history: &History,
     id: OpId,
     key: KeyId,
@@ -31,71 +31,76 @@ pub(super) fn writes_of(
     micros.filter(move |(_, m)| !is_read(**m) && m.key == key && m.value() == value).map(|(at, _)| at)
 }
 
-fn read(history: &History, read: ReadAt) -> Result<Vec<ValueId>, Mismatch> {
+fn values_of_read(history: &History, read: ReadAt) -> Result<Vec<ValueId>, Mismatch> {
     ensure(history.function(read.transaction) == Function::TXN, || "a read outside a transaction".into())?;
     ensure(history.outcome(read.transaction) == Outcome::Ok, || "a read that did not complete".into())?;
     let micro = history.micros_of(read.transaction).get(read.place).copied();
     match micro.filter(|micro| is_read(*micro) && micro.key == read.key) {
-        Some(micro) => Ok(returned(history, micro)),
+        Some(micro) => Ok(values_of_micro(history, micro)),
         None => Err(Mismatch("no such read".into())),
     }
 }
 
 /// If time is over, what this returns means nothing.
-pub(super) fn check(
+pub(super) fn check_example(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
     phenomenon: Phenomenon,
     evidence: &TransactionEvidence,
 ) -> Result<(), Mismatch> {
-    let wrote = |id: OpId, key, value| writes_of(history, id, key, value).next();
+    let wrote = |id: OpId, key, value| places_of_write(history, id, key, value).next();
     let says = |right: bool| ensure(right, || format!("{}: {evidence:?}", phenomenon.name()));
     match (phenomenon, evidence) {
         (Phenomenon::Cycle(kind), TransactionEvidence::Cycle(found)) => {
-            cycle::check(history, watch, assume, kind, found)
+            cycle::check_dependency_cycle(history, watch, assume, kind, found)
         }
         (Phenomenon::Cycle(kind), TransactionEvidence::Lemmas(found)) => {
-            lemmas::check(history, watch, assume, kind, found)
+            lemmas::verify_lemmas(history, watch, assume, kind, found)
         }
         (Phenomenon::CommitOrder(axiom), TransactionEvidence::Cycle(found)) => {
-            cycle::commit_order(history, watch, assume, axiom, found)
+            cycle::check_commit_order_cycle(history, watch, assume, axiom, found)
         }
         (Phenomenon::G1a, TransactionEvidence::AbortedRead { read: at, value, writer }) => {
-            says(read(history, *at)?.contains(value))?;
+            says(values_of_read(history, *at)?.contains(value))?;
             says(wrote(*writer, at.key, *value).is_some() && history.outcome(*writer) == Outcome::Fail)
         }
         (Phenomenon::G1b, TransactionEvidence::IntermediateRead { read: at, value, writer }) => {
-            says(read(history, *at)?.last() == Some(value) && *writer != at.transaction)?;
-            let place = writes_of(history, *writer, at.key, *value).last();
+            says(values_of_read(history, *at)?.last() == Some(value) && *writer != at.transaction)?;
+            let place = places_of_write(history, *writer, at.key, *value).last();
             let later = |place: usize| {
                 history.micros_of(*writer)[place + 1..].iter().any(|m| !is_read(*m) && m.key == at.key)
             };
             says(place.is_some_and(later))
         }
         (Phenomenon::GarbageRead, TransactionEvidence::GarbageRead { read: at, value }) => {
-            says(read(history, *at)?.contains(value))?;
-            says(watch.watched(Cost::Look, history.ids()).all(|id| wrote(id, at.key, *value).is_none()))
+            says(values_of_read(history, *at)?.contains(value))?;
+            says(
+                watch
+                    .take_while_in_time(StepCost::Look, history.ids())
+                    .all(|id| wrote(id, at.key, *value).is_none()),
+            )
         }
         (Phenomenon::Internal, TransactionEvidence::Internal { read: at, because }) => {
-            let seen = read(history, *at)?;
+            let seen = values_of_read(history, *at)?;
             says(is_latest_known(history, *at, because))?;
-            says(!agrees(history, *at, because, &seen))
+            says(!agrees_with_known(history, *at, because, &seen))
         }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
-            says(read(history, *at)?.contains(value) && *write > at.place)?;
-            says(writes_of(history, at.transaction, at.key, *value).any(|place| place == *write))?;
-            let mut others = watch.watched(Cost::Look, history.ids()).filter(|&id| id != at.transaction);
+            says(values_of_read(history, *at)?.contains(value) && *write > at.place)?;
+            says(places_of_write(history, at.transaction, at.key, *value).any(|place| place == *write))?;
+            let mut others =
+                watch.take_while_in_time(StepCost::Look, history.ids()).filter(|&id| id != at.transaction);
             says(others.all(|id| wrote(id, at.key, *value).is_none()))
         }
         (Phenomenon::LostUpdate, TransactionEvidence::LostUpdate { key, version, transactions }) => {
             // One that is named twice updated it once.
             let distinct: HashSet<&OpId> = transactions.iter().collect();
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
-            transactions.iter().try_for_each(|&id| says(updates(history, id, *key, *version)))
+            transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
         }
         (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
-            let list = read(history, *at)?;
+            let list = values_of_read(history, *at)?;
             let place = |value: ValueId| list.iter().position(|&each| each == value);
             says(place(aborted.1).is_some() && place(aborted.1) < place(committed.1))?;
             says(wrote(aborted.0, at.key, aborted.1).is_some())?;
@@ -103,19 +108,19 @@ pub(super) fn check(
             says(history.outcome(aborted.0) == Outcome::Fail && history.outcome(committed.0) == Outcome::Ok)
         }
         (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
-            says(read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
+            says(values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
         }
         (Phenomenon::IncompatibleOrder, TransactionEvidence::IncompatibleOrder { one, other }) => {
-            let (a, b) = (read(history, *one)?, read(history, *other)?);
+            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
         }
         (
             Phenomenon::IncompatibleOrder,
             TransactionEvidence::AppendsOutOfOrder { read: at, writer, earlier, later },
         ) => {
-            let list = read(history, *at)?;
+            let list = values_of_read(history, *at)?;
             let place = |value: ValueId| list.iter().position(|&each| each == value);
-            let wrote = |value| writes_of(history, *writer, at.key, value).next();
+            let wrote = |value| places_of_write(history, *writer, at.key, value).next();
             says(wrote(*earlier).is_some() && wrote(*earlier) < wrote(*later))?;
             says(
                 place(*later).is_some()
@@ -124,16 +129,16 @@ pub(super) fn check(
         }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
             let follows = |(earlier, later, order)| {
-                cycle::register_order(history, watch, assume, *key, earlier, later, order)
+                cycle::is_register_order_known(history, watch, assume, *key, earlier, later, order)
             };
-            says(is_cycle_of_versions(steps, follows))
+            says(is_version_cycle(steps, follows))
         }
         _ => says(false),
     }
 }
 
 /// Whether each version must come before the next by a reason that holds, and the last before the first.
-fn is_cycle_of_versions(
+fn is_version_cycle(
     steps: &[VersionStep],
     follows: impl Fn((ValueId, ValueId, VersionEvidence)) -> bool,
 ) -> bool {
@@ -156,7 +161,7 @@ fn is_latest_known(history: &History, at: ReadAt, because: &[usize]) -> bool {
 }
 
 /// Whether what a read returned follows from the operations before it that are said to tell.
-fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) -> bool {
+fn agrees_with_known(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) -> bool {
     let micros = history.micros_of(at.transaction);
     let mut known: Option<Vec<ValueId>> = None;
     let mut appended = Vec::new();
@@ -165,7 +170,7 @@ fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) ->
         match micro.kind {
             MicroKind::Append => appended.push(micro.value()),
             MicroKind::Write => known = Some(vec![micro.value()]),
-            MicroKind::Read | MicroKind::ReadList => known = Some(returned(history, micro)),
+            MicroKind::Read | MicroKind::ReadList => known = Some(values_of_micro(history, micro)),
         }
     }
     match known {
@@ -178,8 +183,8 @@ fn agrees(history: &History, at: ReadAt, because: &[usize], seen: &[ValueId]) ->
 }
 
 /// Whether a read does not return what the transaction itself had written to the key before.
-pub(super) fn misses_own(history: &History, at: ReadAt) -> bool {
-    let Ok(seen) = read(history, at) else { return false };
+pub(super) fn misses_own_write(history: &History, at: ReadAt) -> bool {
+    let Ok(seen) = values_of_read(history, at) else { return false };
     let before = &history.micros_of(at.transaction)[..at.place];
     let own: Vec<Micro> =
         before.iter().copied().filter(|micro| !is_read(*micro) && micro.key == at.key).collect();
@@ -189,10 +194,10 @@ pub(super) fn misses_own(history: &History, at: ReadAt) -> bool {
 }
 
 /// Whether a transaction read a version of a key before it wrote the key.
-fn updates(history: &History, id: OpId, key: KeyId, version: Option<ValueId>) -> bool {
+fn updates_version(history: &History, id: OpId, key: KeyId, version: Option<ValueId>) -> bool {
     let mut touches = history.micros_of(id).iter().filter(|micro| micro.key == key);
     let read_it = touches
         .next()
-        .is_some_and(|&first| is_read(first) && returned(history, first).last().copied() == version);
+        .is_some_and(|&first| is_read(first) && values_of_micro(history, first).last().copied() == version);
     read_it && history.outcome(id) == Outcome::Ok && touches.any(|&micro| !is_read(micro))
 }

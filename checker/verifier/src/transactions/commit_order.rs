@@ -5,11 +5,11 @@
 //! it. What is seen by reading is few; of a session's writers of the key the latest is asked; and of a causal past, clocks
 //! over the order tell what is in it.
 
-use super::anomalies::{is_read, misses_own, returned};
+use super::anomalies::{is_read, misses_own_write, values_of_micro};
 use super::ensure;
-use super::writers::Writers;
+use super::writers::KeyWriters;
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{Axiom, ReadAt};
 use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, SessionId, ValueId};
 use rayon::prelude::*;
@@ -19,43 +19,45 @@ use rustc_hash::FxHashMap;
 /// causal past is not gone through.
 const ENTRIES_MAX: usize = 1 << 29;
 
-pub(super) fn check(
+pub(super) fn check_commit_order(
     history: &History,
     axiom: Axiom,
     order: &[OpId],
-    writers: &Writers,
+    writers: &KeyWriters,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
         place[id.index()] = at as u32;
     }
-    let view = View { history, writers, place, watch };
+    let view = CommitOrderView { history, writers, place, watch };
     order.par_chunks(1 << 14).try_for_each(|part| {
-        let mut part = watch.watched(Cost::Follow, part.iter());
-        part.try_for_each(|&id| view.within(id, axiom != Axiom::MonotonicAtomicView))
+        let mut part = watch.take_while_in_time(StepCost::Follow, part.iter());
+        part.try_for_each(|&id| view.check_within_transaction(id, axiom != Axiom::MonotonicAtomicView))
     })?;
     match axiom {
-        Axiom::MonotonicAtomicView => view.directly(order, true),
-        Axiom::ReadAtomic => view.directly(order, false).and_then(|()| view.in_sessions(order)),
-        Axiom::Causal => view.causally(order),
+        Axiom::MonotonicAtomicView => view.check_seen_directly(order, true),
+        Axiom::ReadAtomic => {
+            view.check_seen_directly(order, false).and_then(|()| view.check_seen_in_sessions(order))
+        }
+        Axiom::Causal => view.check_seen_causally(order),
     }
 }
 
-struct View<'a> {
+struct CommitOrderView<'a> {
     history: &'a History,
-    writers: &'a Writers,
+    writers: &'a KeyWriters,
     place: Vec<u32>,
     watch: &'a Watch<'a>,
 }
 
 /// A read of what another transaction wrote: which of the reader's operations, the key, and the writer, none of the
 /// initial state.
-type Read = (usize, KeyId, Option<OpId>);
+type ForeignRead = (usize, KeyId, Option<OpId>);
 
-impl View<'_> {
+impl CommitOrderView<'_> {
     /// Fills in whom each read of a transaction is from, itself aside.
-    fn reads(&self, id: OpId, reads: &mut Vec<Read>) {
+    fn collect_reads(&self, id: OpId, reads: &mut Vec<ForeignRead>) {
         reads.clear();
         if self.history.outcome(id) != Outcome::Ok {
             return;
@@ -67,10 +69,10 @@ impl View<'_> {
                 continue;
             }
             let from = match micro.kind {
-                MicroKind::Read => self.writers.find(micro.key, micro.value()).map(|found| found.by),
+                MicroKind::Read => self.writers.find_write(micro.key, micro.value()).map(|found| found.by),
                 _ => {
-                    let list = returned(self.history, micro);
-                    let by = list.iter().rev().map(|&value| self.writers.find(micro.key, value));
+                    let list = values_of_micro(self.history, micro);
+                    let by = list.iter().rev().map(|&value| self.writers.find_write(micro.key, value));
                     by.map(|found| found.map(|found| found.by)).find(|by| *by != Some(id)).flatten()
                 }
             };
@@ -79,7 +81,7 @@ impl View<'_> {
     }
 
     /// Whether a transaction's reads go with its own writes and, if asked, with one another.
-    fn within(&self, id: OpId, repeatable: bool) -> Result<(), Mismatch> {
+    fn check_within_transaction(&self, id: OpId, repeatable: bool) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
         }
@@ -91,8 +93,9 @@ impl View<'_> {
             }
             let here = || format!("{id:?} does not agree with itself at {at}");
             let read = ReadAt { transaction: id, place: at, key: micro.key };
-            ensure(!misses_own(self.history, read), here)?;
-            let same = |earlier: usize| self.outside(micros, earlier) == self.outside(micros, at);
+            ensure(!misses_own_write(self.history, read), here)?;
+            let same =
+                |earlier: usize| self.values_of_others(micros, earlier) == self.values_of_others(micros, at);
             let written = before().any(|other| other.kind == MicroKind::Write);
             let mut earlier =
                 (0..at).filter(|&other| is_read(micros[other]) && micros[other].key == micro.key);
@@ -102,8 +105,8 @@ impl View<'_> {
     }
 
     /// What a read shows, without what the transaction itself appended before.
-    fn outside(&self, micros: &[Micro], at: usize) -> Vec<ValueId> {
-        let mut seen = returned(self.history, micros[at]);
+    fn values_of_others(&self, micros: &[Micro], at: usize) -> Vec<ValueId> {
+        let mut seen = values_of_micro(self.history, micros[at]);
         let own =
             micros[..at].iter().filter(|other| other.key == micros[at].key && !is_read(**other)).count();
         seen.truncate(seen.len() - own.min(seen.len()));
@@ -111,30 +114,31 @@ impl View<'_> {
     }
 
     /// Whether one is later than what was read.
-    fn later(&self, one: OpId, from: Option<OpId>) -> bool {
+    fn is_later_than_source(&self, one: OpId, from: Option<OpId>) -> bool {
         Some(one) != from && from.is_none_or(|from| self.place[one.index()] > self.place[from.index()])
     }
 
-    fn wrote(&self, id: OpId, key: KeyId) -> bool {
+    fn wrote_key(&self, id: OpId, key: KeyId) -> bool {
         self.history.micros_of(id).iter().any(|&micro| !is_read(micro) && micro.key == key)
     }
 
-    fn precedes(&self, a: OpId, b: OpId) -> bool {
+    fn precedes_in_session(&self, a: OpId, b: OpId) -> bool {
         self.history.session(a) == self.history.session(b)
             && self.history.operation(a).precedes(&self.history.operation(b))
     }
 
     /// What a transaction has seen by reading from it; if asked, only by reads before the one that is judged.
-    fn directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
+    fn check_seen_directly(&self, order: &[OpId], before: bool) -> Result<(), Mismatch> {
         order.par_chunks(1 << 14).try_for_each(|readers| {
             let mut reads = Vec::new();
-            for &reader in self.watch.watched(Cost::Follow, readers.iter()) {
-                self.reads(reader, &mut reads);
+            for &reader in self.watch.take_while_in_time(StepCost::Follow, readers.iter()) {
+                self.collect_reads(reader, &mut reads);
                 for &(at, key, from) in &reads {
                     let others = reads.iter().filter(|other| !before || other.0 < at);
                     let mut seen = others.filter_map(|other| other.2);
-                    let missed = seen.find(|&seen| self.later(seen, from) && self.wrote(seen, key));
-                    ensure(missed.is_none(), || outdated(reader, missed))?;
+                    let missed =
+                        seen.find(|&seen| self.is_later_than_source(seen, from) && self.wrote_key(seen, key));
+                    ensure(missed.is_none(), || describe_outdated_read(reader, missed))?;
                 }
             }
             Ok(())
@@ -142,21 +146,21 @@ impl View<'_> {
     }
 
     /// What a transaction has seen by coming later in its session.
-    fn in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
+    fn check_seen_in_sessions(&self, order: &[OpId]) -> Result<(), Mismatch> {
         let mut sessions: FxHashMap<SessionId, Vec<OpId>> = FxHashMap::default();
-        for &id in self.watch.watched(Cost::Look, order.iter()) {
+        for &id in self.watch.take_while_in_time(StepCost::Look, order.iter()) {
             sessions.entry(self.history.session(id)).or_default().push(id);
         }
         sessions.into_par_iter().try_for_each(|(_, session)| {
             let mut wrote: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
             let mut reads = Vec::new();
-            for reader in self.watch.watched(Cost::Follow, session.into_iter()) {
-                self.reads(reader, &mut reads);
+            for reader in self.watch.take_while_in_time(StepCost::Follow, session.into_iter()) {
+                self.collect_reads(reader, &mut reads);
                 for &(_, key, from) in &reads {
                     let so_far = wrote.get(&key).into_iter().flatten().rev().copied();
-                    let mut newer = so_far.take_while(|&writer| self.later(writer, from));
-                    let missed = newer.find(|&writer| self.precedes(writer, reader));
-                    ensure(missed.is_none(), || outdated(reader, missed))?;
+                    let mut newer = so_far.take_while(|&writer| self.is_later_than_source(writer, from));
+                    let missed = newer.find(|&writer| self.precedes_in_session(writer, reader));
+                    ensure(missed.is_none(), || describe_outdated_read(reader, missed))?;
                 }
                 for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
                     wrote.entry(micro.key).or_default().push(reader);
@@ -167,24 +171,25 @@ impl View<'_> {
     }
 
     /// What comes causally before a transaction.
-    fn causally(&self, order: &[OpId]) -> Result<(), Mismatch> {
-        let Some(pasts) = Pasts::new(self, order) else { return Ok(()) };
+    fn check_seen_causally(&self, order: &[OpId]) -> Result<(), Mismatch> {
+        let Some(pasts) = TransactionPasts::new(self, order) else { return Ok(()) };
         let mut wrote: Vec<Vec<OpId>> = vec![Vec::new(); self.history.keys.len()];
         let mut by_line = None;
         let mut reads = Vec::new();
-        for &reader in self.watch.watched(Cost::Follow, order.iter()) {
-            self.reads(reader, &mut reads);
+        for &reader in self.watch.take_while_in_time(StepCost::Follow, order.iter()) {
+            self.collect_reads(reader, &mut reads);
             for &(_, key, from) in &reads {
                 let so_far = wrote[key.index()].iter().rev().copied();
-                let mut newer = so_far.take_while(|&writer| self.later(writer, from));
-                let mut missed = newer.by_ref().take(256).find(|&writer| pasts.has(reader, writer));
+                let mut newer = so_far.take_while(|&writer| self.is_later_than_source(writer, from));
+                let mut missed = newer.by_ref().take(256).find(|&writer| pasts.is_in_past(reader, writer));
                 if missed.is_none() && newer.next().is_some() {
-                    let by_line = by_line.get_or_insert_with(|| self.by_line(order, &pasts));
+                    let by_line = by_line.get_or_insert_with(|| self.writers_by_line(order, &pasts));
                     let lines = by_line[key.index()].iter();
-                    let mut latest = lines.filter_map(|(_, writers)| pasts.latest(reader, writers));
-                    missed = latest.find(|&writer| self.later(writer, from));
+                    let mut latest =
+                        lines.filter_map(|(_, writers)| pasts.latest_writer_in_past(reader, writers));
+                    missed = latest.find(|&writer| self.is_later_than_source(writer, from));
                 }
-                ensure(missed.is_none(), || outdated(reader, missed))?;
+                ensure(missed.is_none(), || describe_outdated_read(reader, missed))?;
             }
             for micro in self.history.micros_of(reader).iter().filter(|micro| !is_read(**micro)) {
                 if wrote[micro.key.index()].last() != Some(&reader) {
@@ -196,9 +201,9 @@ impl View<'_> {
     }
 
     /// Of each key, by line, who wrote it, in order.
-    fn by_line(&self, order: &[OpId], pasts: &Pasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
+    fn writers_by_line(&self, order: &[OpId], pasts: &TransactionPasts) -> Vec<FxHashMap<u32, Vec<OpId>>> {
         let mut writers: Vec<FxHashMap<u32, Vec<OpId>>> = vec![FxHashMap::default(); self.history.keys.len()];
-        for &id in self.watch.watched(Cost::Follow, order.iter()) {
+        for &id in self.watch.take_while_in_time(StepCost::Follow, order.iter()) {
             for micro in self.history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
                 let line = writers[micro.key.index()].entry(pasts.at[id.index()].0).or_default();
                 if line.last() != Some(&id) {
@@ -210,28 +215,28 @@ impl View<'_> {
     }
 }
 
-fn outdated(reader: OpId, missed: Option<OpId>) -> String {
+fn describe_outdated_read(reader: OpId, missed: Option<OpId>) -> String {
     format!("in a commit order, {reader:?} has seen {missed:?} and reads something older of it")
 }
 
 /// Causal pasts: of each line of transactions that follow one another in a session, how many of it.
-struct Pasts {
+struct TransactionPasts {
     width: usize,
     /// Of each operation, its line and its number in it, from one.
     at: Vec<(u32, u32)>,
     counts: Vec<u32>,
 }
 
-impl Pasts {
-    fn new(view: &View<'_>, order: &[OpId]) -> Option<Self> {
+impl TransactionPasts {
+    fn new(view: &CommitOrderView<'_>, order: &[OpId]) -> Option<Self> {
         let mut at = vec![(0, 0); view.history.len()];
         // Greedily: each goes to the first line of its session whose last comes before it.
         let mut sessions: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
         let mut lines: Vec<Vec<OpId>> = Vec::new();
-        for &id in view.watch.watched(Cost::Follow, order.iter()) {
+        for &id in view.watch.take_while_in_time(StepCost::Follow, order.iter()) {
             let of_session = sessions.entry(view.history.session(id)).or_default();
             let ends_before =
-                |line: &u32| lines[*line as usize].last().is_some_and(|&l| view.precedes(l, id));
+                |line: &u32| lines[*line as usize].last().is_some_and(|&l| view.precedes_in_session(l, id));
             let line = of_session.iter().copied().find(ends_before).unwrap_or_else(|| {
                 of_session.push(lines.len() as u32);
                 lines.push(Vec::new());
@@ -247,13 +252,14 @@ impl Pasts {
         let mut pasts = Self { width, at, counts: vec![0; view.history.len() * width] };
         let mut reads = Vec::new();
         lines.iter_mut().for_each(Vec::clear);
-        for &id in view.watch.watched(Cost::Follow, order.iter()) {
-            view.reads(id, &mut reads);
+        for &id in view.watch.take_while_in_time(StepCost::Follow, order.iter()) {
+            view.collect_reads(id, &mut reads);
             for line in &sessions[&view.history.session(id)] {
-                let before = lines[*line as usize].iter().rev().find(|&&other| view.precedes(other, id));
-                before.into_iter().for_each(|&other| pasts.include(id, other));
+                let before =
+                    lines[*line as usize].iter().rev().find(|&&other| view.precedes_in_session(other, id));
+                before.into_iter().for_each(|&other| pasts.include_past_of(id, other));
             }
-            reads.iter().filter_map(|read| read.2).for_each(|other| pasts.include(id, other));
+            reads.iter().filter_map(|read| read.2).for_each(|other| pasts.include_past_of(id, other));
             let (line, number) = pasts.at[id.index()];
             pasts.counts[id.index() * width + line as usize] = number;
             lines[line as usize].push(id);
@@ -261,19 +267,19 @@ impl Pasts {
         Some(pasts)
     }
 
-    fn has(&self, id: OpId, other: OpId) -> bool {
+    fn is_in_past(&self, id: OpId, other: OpId) -> bool {
         let (line, number) = self.at[other.index()];
         self.counts[id.index() * self.width + line as usize] >= number
     }
 
     /// The latest of a line's writers in the past of a transaction.
-    fn latest(&self, id: OpId, writers: &[OpId]) -> Option<OpId> {
-        let before = writers.partition_point(|&writer| self.has(id, writer));
+    fn latest_writer_in_past(&self, id: OpId, writers: &[OpId]) -> Option<OpId> {
+        let before = writers.partition_point(|&writer| self.is_in_past(id, writer));
         writers[..before].iter().rfind(|&&writer| writer != id).copied()
     }
 
-    fn include(&mut self, id: OpId, other: OpId) {
-        if self.has(id, other) {
+    fn include_past_of(&mut self, id: OpId, other: OpId) {
+        if self.is_in_past(id, other) {
             return;
         }
         for line in 0..self.width {

@@ -1,16 +1,16 @@
 //! Cycles: is every edge there, do they close, and are they of the kind that they are said to be?
 
-use super::anomalies::{is_read, returned, writes_of};
+use super::anomalies::{is_read, places_of_write, values_of_micro};
 use super::ensure;
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason, OrderExtent,
     SeenThrough, VersionEvidence,
 };
 use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
 
-pub(super) fn check(
+pub(super) fn check_dependency_cycle(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
@@ -18,13 +18,13 @@ pub(super) fn check(
     cycle: &DependencyCycle,
 ) -> Result<(), Mismatch> {
     let edges = &cycle.edges;
-    closes(history, watch, assume, edges, None)?;
-    let is = kind_of(edges);
+    check_closed_cycle(history, watch, assume, edges, None)?;
+    let is = kind_of_cycle(edges);
     ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
 }
 
 /// A cycle in commit order, as one of the levels by execution asks for it.
-pub(super) fn commit_order(
+pub(super) fn check_commit_order_cycle(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
@@ -32,7 +32,7 @@ pub(super) fn commit_order(
     cycle: &DependencyCycle,
 ) -> Result<(), Mismatch> {
     let edges = &cycle.edges;
-    closes(history, watch, assume, edges, Some(axiom))?;
+    check_closed_cycle(history, watch, assume, edges, Some(axiom))?;
     let known = |edge: &Dependency| match &edge.why {
         DependencyReason::RealTime => false,
         DependencyReason::Missed { read, .. } => read.is_none() && edges.len() > 1,
@@ -62,21 +62,21 @@ pub(super) fn commit_order(
 }
 
 /// Whether the edges are there and each begins where the one before it ends.
-fn closes(
+fn check_closed_cycle(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
     edges: &[Dependency],
     axiom: Option<Axiom>,
 ) -> Result<(), Mismatch> {
-    closes_by(history, watch, edges, |edge| match &edge.why {
-        DependencyReason::Arbitrated { .. } => arbitrated(history, axiom, edge),
-        _ => is_there(history, watch, assume, edge),
+    check_closed_cycle_by(history, watch, edges, |edge| match &edge.why {
+        DependencyReason::Arbitrated { .. } => is_arbitrated(history, axiom, edge),
+        _ => dependency_exists(history, watch, assume, edge),
     })
 }
 
 /// The same, where the caller tells whether an edge is there.
-pub(super) fn closes_by(
+pub(super) fn check_closed_cycle_by(
     history: &History,
     watch: &Watch<'_>,
     edges: &[Dependency],
@@ -89,23 +89,26 @@ pub(super) fn closes_by(
         let twice = edges[..at].iter().any(|other| other.from == edge.from);
         ensure(!twice, || format!("{:?} is twice in a cycle", edge.from))?;
         ensure(history.function(edge.from) == Function::TXN, || "not a transaction".into())?;
-        ensure(took_effect(history, watch, edge.from), || format!("{:?} may not have happened", edge.from))?;
+        ensure(certainly_took_effect(history, watch, edge.from), || {
+            format!("{:?} may not have happened", edge.from)
+        })?;
         ensure(is_there(edge), || format!("no such dependency: {edge:?}"))?;
     }
     Ok(())
 }
 
 /// Whether the reader read the key from the one, and has seen the other, which wrote it too.
-fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, why }: &Dependency) -> bool {
+fn is_arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, why }: &Dependency) -> bool {
     let DependencyReason::Arbitrated { axiom, key, reader, value, seen } = why else { return false };
     let micros = history.micros_of(*reader);
     let reads_value =
-        |at: &usize| micros[*at].key == *key && outside_last(history, *reader, *at) == Some(*value);
+        |at: &usize| micros[*at].key == *key && last_value_of_others(history, *reader, *at) == Some(*value);
     let last_read = (0..micros.len()).rfind(reads_value);
     let writes_key = history.micros_of(*from).iter().any(|&micro| !is_read(micro) && micro.key == *key);
     let from_it = |reader: OpId, place: usize| {
         let key = history.micros_of(reader)[place].key;
-        outside_last(history, reader, place).is_some_and(|value| wrote(history, *from, key, value))
+        last_value_of_others(history, reader, place)
+            .is_some_and(|value| wrote_value(history, *from, key, value))
     };
     let has_seen = match seen {
         SeenThrough::Read(other) => (0..micros.len()).any(|place| {
@@ -113,58 +116,60 @@ fn arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to, wh
             micros[place].key == *other && from_it(*reader, place) && before
         }),
         SeenThrough::Session => {
-            *axiom != Axiom::MonotonicAtomicView && session_before(history, *from, *reader)
+            *axiom != Axiom::MonotonicAtomicView && precedes_in_session(history, *from, *reader)
         }
         SeenThrough::Causally(between) => {
             let chain: Vec<OpId> =
                 std::iter::once(*from).chain(between.iter().copied()).chain([*reader]).collect();
-            *axiom == Axiom::Causal && chain.windows(2).all(|pair| linked(history, pair[0], pair[1]))
+            *axiom == Axiom::Causal && chain.windows(2).all(|pair| is_causal_step(history, pair[0], pair[1]))
         }
     };
     asked == Some(*axiom)
         && history.outcome(*reader) == Outcome::Ok
         && last_read.is_some()
-        && wrote(history, *to, *key, *value)
+        && wrote_value(history, *to, *key, *value)
         && writes_key
         && from != reader
         && has_seen
 }
 
 /// Whether a transaction certainly happened: it said so, or what only it wrote was read.
-fn took_effect(history: &History, watch: &Watch<'_>, id: OpId) -> bool {
+fn certainly_took_effect(history: &History, watch: &Watch<'_>, id: OpId) -> bool {
     match history.outcome(id) {
         Outcome::Ok => true,
         Outcome::Fail => false,
         Outcome::Info => history.micros_of(id).iter().filter(|micro| !is_read(**micro)).any(|write| {
-            let others = || watch.watched(Cost::Look, history.ids()).filter(|&other| other != id);
+            let others =
+                || watch.take_while_in_time(StepCost::Look, history.ids()).filter(|&other| other != id);
             let shown = |other: OpId| {
                 history.outcome(other) == Outcome::Ok
                     && history.micros_of(other).iter().any(|&micro| {
                         is_read(micro)
                             && micro.key == write.key
-                            && returned(history, micro).contains(&write.value())
+                            && values_of_micro(history, micro).contains(&write.value())
                     })
             };
-            let also = |other: OpId| wrote(history, other, write.key, write.value());
+            let also = |other: OpId| wrote_value(history, other, write.key, write.value());
             others().any(shown) && !others().any(also)
         }),
     }
 }
 
-fn session_before(history: &History, a: OpId, b: OpId) -> bool {
+fn precedes_in_session(history: &History, a: OpId, b: OpId) -> bool {
     history.session(a) == history.session(b) && history.operation(a).precedes(&history.operation(b))
 }
 
 /// Whether one is earlier in the other's session, or was read by it.
-fn linked(history: &History, a: OpId, b: OpId) -> bool {
+fn is_causal_step(history: &History, a: OpId, b: OpId) -> bool {
     let read = history.outcome(b) == Outcome::Ok
         && history.micros_of(b).iter().enumerate().any(|(place, micro)| {
-            outside_last(history, b, place).is_some_and(|value| wrote(history, a, micro.key, value))
+            last_value_of_others(history, b, place)
+                .is_some_and(|value| wrote_value(history, a, micro.key, value))
         });
-    read || session_before(history, a, b)
+    read || precedes_in_session(history, a, b)
 }
 
-fn kind_of(edges: &[Dependency]) -> CycleKind {
+fn kind_of_cycle(edges: &[Dependency]) -> CycleKind {
     let anti: Vec<bool> =
         edges.iter().map(|edge| matches!(edge.why, DependencyReason::Missed { .. })).collect();
     let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
@@ -176,11 +181,11 @@ fn kind_of(edges: &[Dependency]) -> CycleKind {
         _ if adjacent => CycleFamily::G2,
         _ => CycleFamily::GNonadjacent,
     };
-    CycleKind { family, extent: extent_of(edges) }
+    CycleKind { family, extent: extent_of_cycle(edges) }
 }
 
 /// How far beyond the data edges look.
-pub(super) fn extent_of(edges: &[Dependency]) -> OrderExtent {
+pub(super) fn extent_of_cycle(edges: &[Dependency]) -> OrderExtent {
     let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
     let leans = |order: VersionEvidence| {
         let by = |edge: &Dependency| matches!(edge.why, DependencyReason::Missed { order: known, .. } if known == order);
@@ -197,7 +202,7 @@ pub(super) fn extent_of(edges: &[Dependency]) -> OrderExtent {
     }
 }
 
-pub(super) fn is_there(
+pub(super) fn dependency_exists(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
@@ -208,47 +213,47 @@ pub(super) fn is_there(
         DependencyReason::RealTime => history.has_real_time() && a.precedes(&b),
         DependencyReason::Session => a.session == b.session && a.precedes(&b),
         DependencyReason::ReadBy { key, value } => {
-            wrote(history, *from, key, value)
-                && read_last(history, *to, key, Some(value))
+            wrote_value(history, *from, key, value)
+                && read_value_last(history, *to, key, Some(value))
                 && watch
-                    .watched(Cost::Look, history.ids())
-                    .all(|other| other == *from || !wrote(history, other, key, value))
+                    .take_while_in_time(StepCost::Look, history.ids())
+                    .all(|other| other == *from || !wrote_value(history, other, key, value))
         }
         DependencyReason::Overwritten { key, earlier, later, order } => {
-            wrote(history, *from, key, earlier)
-                && wrote(history, *to, key, later)
+            wrote_value(history, *from, key, earlier)
+                && wrote_value(history, *to, key, later)
                 && !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
-                && in_order(history, watch, assume, key, Some(earlier), later, order)
+                && versions_are_ordered(history, watch, assume, key, Some(earlier), later, order)
         }
         DependencyReason::Missed { key, read, later, order } => {
-            read_last(history, *from, key, read)
-                && wrote(history, *to, key, later)
-                && in_order(history, watch, assume, key, read, later, order)
+            read_value_last(history, *from, key, read)
+                && wrote_value(history, *to, key, later)
+                && versions_are_ordered(history, watch, assume, key, read, later, order)
         }
         DependencyReason::Arbitrated { .. } | DependencyReason::Concluded { .. } => false,
     }
 }
 
 /// The last element, or the value, that a read shows of what others wrote; none if it shows nothing of them.
-fn outside_last(history: &History, id: OpId, place: usize) -> Option<ValueId> {
+fn last_value_of_others(history: &History, id: OpId, place: usize) -> Option<ValueId> {
     let micro = history.micros_of(id)[place];
-    let list = if is_read(micro) { returned(history, micro) } else { Vec::new() };
-    list.into_iter().rfind(|&value| !wrote(history, id, micro.key, value))
+    let list = if is_read(micro) { values_of_micro(history, micro) } else { Vec::new() };
+    list.into_iter().rfind(|&value| !wrote_value(history, id, micro.key, value))
 }
 
-fn wrote(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
-    writes_of(history, id, key, value).next().is_some()
+fn wrote_value(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
+    places_of_write(history, id, key, value).next().is_some()
 }
 
 /// Whether a transaction read a key and found this value, or this element last, or nothing, of what others wrote.
-pub(super) fn read_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
+pub(super) fn read_value_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
     let micros = history.micros_of(id);
     let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
-    history.outcome(id) == Outcome::Ok && reads.any(|place| outside_last(history, id, place) == value)
+    history.outcome(id) == Outcome::Ok && reads.any(|place| last_value_of_others(history, id, place) == value)
 }
 
 /// Whether the history shows one version of a key before another.
-fn in_order(
+fn versions_are_ordered(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
@@ -259,20 +264,20 @@ fn in_order(
 ) -> bool {
     match (order, earlier) {
         (VersionEvidence::Listed | VersionEvidence::Unlisted, _) => {
-            listed(history, watch, key, earlier, later, order == VersionEvidence::Unlisted)
+            is_order_listed(history, watch, key, earlier, later, order == VersionEvidence::Unlisted)
         }
         (VersionEvidence::Initial, None) => true,
         (_, None) | (VersionEvidence::Initial, Some(_)) => false,
         (VersionEvidence::Session | VersionEvidence::RealTime, Some(earlier)) => {
-            touched(history, watch, key, (earlier, later), order)
+            is_order_shown_by_use(history, watch, key, (earlier, later), order)
         }
-        (order, Some(earlier)) => register_order(history, watch, assume, key, earlier, later, order),
+        (order, Some(earlier)) => is_register_order_known(history, watch, assume, key, earlier, later, order),
     }
 }
 
 /// Whether a list shows both in this order, or one shows the earlier and none at all the later. Where lists
 /// contradict one another, which is an anomaly of its own, one that shows it is enough.
-fn listed(
+fn is_order_listed(
     history: &History,
     watch: &Watch<'_>,
     key: KeyId,
@@ -282,7 +287,10 @@ fn listed(
 ) -> bool {
     let place = |list: &[ValueId], value: ValueId| list.iter().position(|&each| each == value);
     let mut shown = earlier.is_none();
-    for id in watch.watched(Cost::Look, history.ids()).filter(|&id| history.outcome(id) == Outcome::Ok) {
+    for id in watch
+        .take_while_in_time(StepCost::Look, history.ids())
+        .filter(|&id| history.outcome(id) == Outcome::Ok)
+    {
         for &micro in history.micros_of(id) {
             if micro.kind != MicroKind::ReadList || micro.key != key {
                 continue;
@@ -302,7 +310,7 @@ fn listed(
 
 /// Whether a transaction that wrote or read the one version came before one that wrote or read the other, each value
 /// having one writer.
-fn touched(
+fn is_order_shown_by_use(
     history: &History,
     watch: &Watch<'_>,
     key: KeyId,
@@ -310,18 +318,22 @@ fn touched(
     order: VersionEvidence,
 ) -> bool {
     let touches = |id: OpId, value: ValueId| {
-        let read = history.outcome(id) == Outcome::Ok && read_last(history, id, key, Some(value));
-        history.outcome(id) != Outcome::Fail && (read || wrote(history, id, key, value))
+        let read = history.outcome(id) == Outcome::Ok && read_value_last(history, id, key, Some(value));
+        history.outcome(id) != Outcome::Fail && (read || wrote_value(history, id, key, value))
     };
     let touching = |value: ValueId| -> Vec<OpId> {
-        watch.watched(Cost::Look, history.ids()).filter(|&id| touches(id, value)).collect()
+        watch.take_while_in_time(StepCost::Look, history.ids()).filter(|&id| touches(id, value)).collect()
     };
     let one_writer = |value| {
-        watch.watched(Cost::Look, history.ids()).filter(|&id| wrote(history, id, key, value)).count() == 1
+        watch
+            .take_while_in_time(StepCost::Look, history.ids())
+            .filter(|&id| wrote_value(history, id, key, value))
+            .count()
+            == 1
     };
     let last = touching(later);
     let before = |a: OpId, b: OpId| match order {
-        VersionEvidence::Session => session_before(history, a, b),
+        VersionEvidence::Session => precedes_in_session(history, a, b),
         _ => history.has_real_time() && history.operation(a).precedes(&history.operation(b)),
     };
     let found = touching(earlier).into_iter().any(|a| last.iter().any(|&b| before(a, b)));
@@ -329,7 +341,7 @@ fn touched(
 }
 
 /// Whether the order of two versions of a register is known in the way that is claimed.
-pub(super) fn register_order(
+pub(super) fn is_register_order_known(
     history: &History,
     watch: &Watch<'_>,
     assume: Assume,
@@ -340,8 +352,8 @@ pub(super) fn register_order(
 ) -> bool {
     let writer = |value: ValueId| {
         let mut writers = watch
-            .watched(Cost::Look, history.ids())
-            .filter(|&id| history.outcome(id) != Outcome::Fail && wrote(history, id, key, value));
+            .take_while_in_time(StepCost::Look, history.ids())
+            .filter(|&id| history.outcome(id) != Outcome::Fail && wrote_value(history, id, key, value));
         (writers.next(), writers.next())
     };
     let ((a, None), (Some(b), None)) = (writer(earlier), writer(later)) else { return false };
@@ -349,7 +361,7 @@ pub(super) fn register_order(
         // Here nobody needs to have written the earlier one.
         let mut touches = history.micros_of(b).iter().filter(|micro| micro.key == key);
         let first = touches.next();
-        return first.is_some_and(|&first| is_read(first) && returned(history, first) == [earlier]);
+        return first.is_some_and(|&first| is_read(first) && values_of_micro(history, first) == [earlier]);
     }
     let Some(a) = a else { return false };
     let precedes = history.operation(a).precedes(&history.operation(b));

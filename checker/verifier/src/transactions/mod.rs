@@ -16,12 +16,12 @@ use crate::watch::Watch;
 use crate::{Mismatch, UNCHECKED};
 use claims::{
     Assume, Evidence, IsolationLevel, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
-    Witness, ruled_out_by,
+    Witness, levels_ruled_out_by,
 };
 use histories::{History, KeyId};
 
 /// Evidence held against a history: each piece once, however many verdicts rest on it.
-pub(crate) struct Evidences<'a> {
+pub(crate) struct TransactionClaims<'a> {
     history: &'a History,
     assume: Assume,
     anomalies: &'a [TransactionAnomaly],
@@ -31,7 +31,7 @@ pub(crate) struct Evidences<'a> {
     watch: &'a Watch<'a>,
 }
 
-impl<'a> Evidences<'a> {
+impl<'a> TransactionClaims<'a> {
     /// Nothing is checked yet.
     pub(crate) fn new(
         history: &'a History,
@@ -40,20 +40,32 @@ impl<'a> Evidences<'a> {
         watch: &'a Watch<'a>,
     ) -> Self {
         let checked = vec![None; anomalies.len()];
-        Self { history, assume: assume.of(history), anomalies, checked, witnesses: Vec::new(), watch }
+        Self {
+            history,
+            assume: assume.applicable_to(history),
+            anomalies,
+            checked,
+            witnesses: Vec::new(),
+            watch,
+        }
     }
 
     /// Whether a verdict follows from its evidence.
-    pub(crate) fn answer(&mut self, level: IsolationLevel, verdict: &'a Verdict) -> Result<(), Mismatch> {
+    pub(crate) fn check_verdict(
+        &mut self,
+        level: IsolationLevel,
+        verdict: &'a Verdict,
+    ) -> Result<(), Mismatch> {
         match verdict {
             Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
             Verdict::Holds(Witness::Transactions(found)) => {
-                witness::proves(self.history, found, level)?;
-                if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.same(found)) {
+                witness::check_witness_proves_level(self.history, found, level)?;
+                if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.is_same_order(found))
+                {
                     return result.clone();
                 }
-                let result = witness::check(self.history, found, self.watch);
-                self.in_time()?;
+                let result = witness::verify_witness(self.history, found, self.watch);
+                self.require_time_left()?;
                 self.witnesses.push((found, result.clone()));
                 result
             }
@@ -76,11 +88,11 @@ impl<'a> Evidences<'a> {
                     let at = at.ok_or_else(|| {
                         Mismatch(format!("{} is named, and there is no example of it", phenomenon.name()))
                     })?;
-                    telling.extend(Some(at).filter(|&at| self.refutes(&self.anomalies[at], level)));
+                    telling.extend(Some(at).filter(|&at| self.rules_out(&self.anomalies[at], level)));
                 }
                 ensure(!telling.is_empty(), || format!("{} violated by nothing", level.name()))?;
                 // One that stands is enough.
-                let mut results = telling.into_iter().map(|at| self.anomaly(at));
+                let mut results = telling.into_iter().map(|at| self.check_anomaly(at));
                 results.find(Result::is_ok).unwrap_or_else(|| {
                     Err(Mismatch(format!("nothing stands that rules {} out", level.name())))
                 })
@@ -89,7 +101,7 @@ impl<'a> Evidences<'a> {
     }
 
     /// Whether what is said to show an anomaly shows it.
-    pub(crate) fn anomaly(&mut self, at: usize) -> Result<(), Mismatch> {
+    pub(crate) fn check_anomaly(&mut self, at: usize) -> Result<(), Mismatch> {
         if let Some(result) = &self.checked[at] {
             return result.clone();
         }
@@ -97,28 +109,28 @@ impl<'a> Evidences<'a> {
         let mut result = ensure(!examples.is_empty(), || format!("{} without an example", phenomenon.name()));
         for example in examples {
             let (history, assume) = (self.history, self.assume);
-            result =
-                result.and_then(|()| anomalies::check(history, self.watch, assume, *phenomenon, example));
+            result = result
+                .and_then(|()| anomalies::check_example(history, self.watch, assume, *phenomenon, example));
         }
-        self.in_time()?;
+        self.require_time_left()?;
         self.checked[at] = Some(result.clone());
         result
     }
 
     /// Whether what was just concluded is to be believed.
-    fn in_time(&self) -> Result<(), Mismatch> {
+    fn require_time_left(&self) -> Result<(), Mismatch> {
         ensure(!self.watch.is_over(), || UNCHECKED.to_owned())
     }
 
     /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed a write of its own, which
     /// all levels by execution forbid.
-    fn refutes(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
+    fn rules_out(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
         let own = |example: &TransactionEvidence| match example {
-            TransactionEvidence::Internal { read, .. } => anomalies::misses_own(self.history, *read),
+            TransactionEvidence::Internal { read, .. } => anomalies::misses_own_write(self.history, *read),
             _ => false,
         };
         let own_missed = level == IsolationLevel::MonotonicAtomicView && anomaly.examples.iter().any(own);
-        ruled_out_by(anomaly.phenomenon).contains(level) || own_missed
+        levels_ruled_out_by(anomaly.phenomenon).contains(level) || own_missed
     }
 }
 

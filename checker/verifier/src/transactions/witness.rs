@@ -1,9 +1,9 @@
 //! Witnesses: replay them.
 
-use super::writers::{Writers, Written};
+use super::writers::{KeyWriters, WriteRecord};
 use super::{commit_order, ensure};
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use claims::{
     Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionPoint,
     TransactionWitness,
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 /// Whether a witness of this form proves a level at all.
-pub(super) fn proves(
+pub(super) fn check_witness_proves_level(
     history: &History,
     witness: &TransactionWitness,
     level: IsolationLevel,
@@ -21,16 +21,17 @@ pub(super) fn proves(
     use IsolationLevel::*;
     let strongest = match witness {
         TransactionWitness::Serial(extent, _) => {
-            at(*extent, [Serializable, StrongSessionSerializable, StrictSerializable])
+            level_at_extent(*extent, [Serializable, StrongSessionSerializable, StrictSerializable])
         }
-        TransactionWitness::Snapshots(extent, _) => {
-            at(*extent, [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation])
-        }
+        TransactionWitness::Snapshots(extent, _) => level_at_extent(
+            *extent,
+            [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation],
+        ),
         TransactionWitness::Versions(extent, CycleFamily::G0, _) => {
-            at(*extent, [ReadUncommitted, StrongSessionReadUncommitted, StrongReadUncommitted])
+            level_at_extent(*extent, [ReadUncommitted, StrongSessionReadUncommitted, StrongReadUncommitted])
         }
         TransactionWitness::Versions(extent, ..) => {
-            at(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
+            level_at_extent(*extent, [ReadCommitted, StrongSessionReadCommitted, StrongReadCommitted])
         }
         TransactionWitness::CommitOrder(Axiom::MonotonicAtomicView, _) => MonotonicAtomicView,
         TransactionWitness::CommitOrder(Axiom::ReadAtomic, _) => ReadAtomic,
@@ -47,12 +48,12 @@ pub(super) fn proves(
     ensure(covered.contains(level), || format!("no witness for {}", level.name()))
 }
 
-fn at(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
+fn level_at_extent(extent: OrderExtent, levels: [IsolationLevel; 3]) -> IsolationLevel {
     levels[extent as usize]
 }
 
 /// If time is over, what this returns means nothing.
-pub(super) fn check(
+pub(super) fn verify_witness(
     history: &History,
     witness: &TransactionWitness,
     watch: &Watch<'_>,
@@ -61,9 +62,10 @@ pub(super) fn check(
         TransactionWitness::Serial(extent, order) => {
             let points =
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
-            Replay::new(history).run(watch.watched(Cost::Follow, points))?;
-            everyone(history, order, watch)?;
-            extends(
+            TransactionReplay::new(history)
+                .replay_points(watch.take_while_in_time(StepCost::Follow, points))?;
+            check_all_transactions_placed(history, order, watch)?;
+            check_extends_order(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -71,18 +73,25 @@ pub(super) fn check(
             )
         }
         TransactionWitness::Snapshots(extent, points) => {
-            Replay::new(history).run(watch.watched(Cost::Follow, points.iter().copied()))?;
+            TransactionReplay::new(history)
+                .replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
             let commits = points.iter().filter_map(|point| match point {
                 TransactionPoint::Commit(id) => Some(*id),
                 TransactionPoint::Begin(_) => None,
             });
-            everyone(history, &commits.collect::<Vec<_>>(), watch)?;
-            extends(history, *extent, points.iter().copied(), watch)
+            check_all_transactions_placed(history, &commits.collect::<Vec<_>>(), watch)?;
+            check_extends_order(history, *extent, points.iter().copied(), watch)
         }
         TransactionWitness::Versions(extent, family, order) => {
-            everyone(history, order, watch)?;
-            versions(history, order, *family == CycleFamily::G1c, &Writers::of(history, watch)?, watch)?;
-            extends(
+            check_all_transactions_placed(history, order, watch)?;
+            check_versions(
+                history,
+                order,
+                *family == CycleFamily::G1c,
+                &KeyWriters::from_history(history, watch)?,
+                watch,
+            )?;
+            check_extends_order(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -90,35 +99,39 @@ pub(super) fn check(
             )
         }
         TransactionWitness::CommitOrder(axiom, order) => {
-            let writers = Writers::of(history, watch)?;
-            everyone(history, order, watch)?;
-            versions(history, order, true, &writers, watch)?;
-            extends(
+            let writers = KeyWriters::from_history(history, watch)?;
+            check_all_transactions_placed(history, order, watch)?;
+            check_versions(history, order, true, &writers, watch)?;
+            check_extends_order(
                 history,
                 OrderExtent::Session,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
                 watch,
             )?;
-            commit_order::check(history, *axiom, order, &writers, watch)
+            commit_order::check_commit_order(history, *axiom, order, &writers, watch)
         }
     }
 }
 
 /// Whether all that completed are in the order, once, and nobody that failed.
-fn everyone(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
+fn check_all_transactions_placed(
+    history: &History,
+    order: &[OpId],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
     let mut seen = vec![false; history.len()];
-    for &id in watch.watched(Cost::Look, order.iter()) {
+    for &id in watch.take_while_in_time(StepCost::Look, order.iter()) {
         ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
         ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
     }
-    let missing = watch.watched(Cost::Look, history.ids()).find(|&id| {
+    let missing = watch.take_while_in_time(StepCost::Look, history.ids()).find(|&id| {
         history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
     });
     ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
 }
 
 /// Whether who completed before another began commits before that begins.
-fn extends(
+fn check_extends_order(
     history: &History,
     extent: OrderExtent,
     points: impl DoubleEndedIterator<Item = TransactionPoint>,
@@ -127,7 +140,7 @@ fn extends(
     // Backwards: no commit may come before a beginning of something invoked after it completed, so the
     // earliest completion among commits seen from the end must not be before an invocation further forward.
     let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
-    for point in watch.watched(Cost::Look, points.rev()) {
+    for point in watch.take_while_in_time(StepCost::Look, points.rev()) {
         let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
         let session = match extent {
             OrderExtent::Data => return Ok(()),
@@ -151,7 +164,7 @@ fn extends(
 }
 
 /// The state of the store while transactions are done one point at a time.
-struct Replay<'h> {
+struct TransactionReplay<'h> {
     history: &'h History,
     lists: Vec<Vec<ValueId>>,
     /// How many elements from the beginning each list shares with the longest that was read of it.
@@ -163,7 +176,7 @@ struct Replay<'h> {
     began: Vec<u32>,
 }
 
-impl<'h> Replay<'h> {
+impl<'h> TransactionReplay<'h> {
     fn new(history: &'h History) -> Self {
         let keys = history.keys.len();
         Self {
@@ -176,21 +189,21 @@ impl<'h> Replay<'h> {
         }
     }
 
-    fn run(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
+    fn replay_points(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
         for (now, point) in (0..).zip(points) {
             match point {
                 TransactionPoint::Begin(id) => {
                     self.began[id.index()] = now;
-                    self.reads(id)?;
+                    self.check_reads(id)?;
                 }
-                TransactionPoint::Commit(id) => self.commit(id, now)?,
+                TransactionPoint::Commit(id) => self.commit_writes(id, now)?,
             }
         }
         Ok(())
     }
 
     /// Whether each read returns the state, with what the transaction itself wrote before.
-    fn reads(&self, id: OpId) -> Result<(), Mismatch> {
+    fn check_reads(&self, id: OpId) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
         }
@@ -201,7 +214,7 @@ impl<'h> Replay<'h> {
             let list = &self.lists[micro.key.index()];
             let right = match micro.kind {
                 MicroKind::Append | MicroKind::Write => true,
-                MicroKind::ReadList if self.is_whole(*micro) => appended().next().is_none(),
+                MicroKind::ReadList if self.shows_whole_list(*micro) => appended().next().is_none(),
                 MicroKind::ReadList => {
                     let seen = self.history.list(micro.list());
                     let tail = seen.get(list.len()..);
@@ -221,13 +234,13 @@ impl<'h> Replay<'h> {
 
     /// Whether a list is the state, told without comparing elements: both are beginnings of the longest that was read,
     /// of the same length.
-    fn is_whole(&self, micro: Micro) -> bool {
+    fn shows_whole_list(&self, micro: Micro) -> bool {
         let (key, lists) = (micro.key.index(), self.history.lists());
         let len = self.lists[key].len();
         lists.is_prefix(micro.list()) && self.shared[key] == len && lists.get(micro.list()).len() == len
     }
 
-    fn commit(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
+    fn commit_writes(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
         let began = self.began[id.index()];
         ensure(began != u32::MAX, || format!("{id:?} commits before it begins"))?;
         let micros = self.history.micros_of(id);
@@ -254,20 +267,22 @@ impl<'h> Replay<'h> {
 
 /// Whether the versions of each list are written in this order, and, if asked, nobody reads from later ones
 /// or from those that failed or overwrote it.
-fn versions(
+fn check_versions(
     history: &History,
     order: &[OpId],
     reads: bool,
-    writers: &Writers,
+    writers: &KeyWriters,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut place = vec![u32::MAX; history.len()];
     for (at, id) in order.iter().enumerate() {
         place[id.index()] = at as u32;
     }
-    let longest: Vec<Longest<'_>> = order
+    let longest: Vec<LongestLists<'_>> = order
         .par_chunks(order.len().div_ceil(rayon::current_num_threads()).max(1 << 12))
-        .map(|part| part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch))
+        .map(|part| {
+            check_part_of_versions(history, part, reads.then_some((writers, place.as_slice())), watch)
+        })
         .collect::<Result<_, _>>()?;
     let mut shown: Vec<&[ValueId]> = vec![&[]; history.keys.len()];
     for (key, list) in longest.into_iter().flatten() {
@@ -276,25 +291,25 @@ fn versions(
         }
     }
     if shown.iter().any(|list| !list.is_empty()) {
-        in_order(history, &shown, writers, &place, watch)?;
+        check_list_order(history, &shown, writers, &place, watch)?;
     }
     Ok(())
 }
 
 /// The longest lists read of some keys; of a key that is among them twice, the later ones are longer.
-type Longest<'h> = Vec<(KeyId, &'h [ValueId])>;
+type LongestLists<'h> = Vec<(KeyId, &'h [ValueId])>;
 
 /// The longest lists that some transactions read; whether they read from earlier ones, if places are given.
-fn part_of_versions<'h>(
+fn check_part_of_versions<'h>(
     history: &'h History,
     part: &[OpId],
-    reads: Option<(&Writers, &[u32])>,
+    reads: Option<(&KeyWriters, &[u32])>,
     watch: &Watch<'_>,
-) -> Result<Longest<'h>, Mismatch> {
-    let mut longest: Longest<'h> = Vec::new();
+) -> Result<LongestLists<'h>, Mismatch> {
+    let mut longest: LongestLists<'h> = Vec::new();
     let mut length: Vec<usize> = Vec::new();
     let completed = part.iter().filter(|&&id| history.outcome(id) == Outcome::Ok);
-    for &id in watch.watched(Cost::Follow, completed) {
+    for &id in watch.take_while_in_time(StepCost::Follow, completed) {
         for (at, micro) in history.micros_of(id).iter().enumerate() {
             let value = match micro.kind {
                 MicroKind::ReadList => {
@@ -312,7 +327,7 @@ fn part_of_versions<'h>(
                 _ => None,
             };
             if let (Some(value), Some((writers, place))) = (value, reads) {
-                let Some(Written { by, last }) = writers.find(micro.key, value) else {
+                let Some(WriteRecord { by, last }) = writers.find_write(micro.key, value) else {
                     return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
                 };
                 let own = || written_before(history.micros_of(id), at, value);
@@ -332,19 +347,19 @@ fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
 }
 
 /// Whether what the longest list of a key shows was written in this order, and before everything that it does not.
-fn in_order(
+fn check_list_order(
     history: &History,
     shown: &[&[ValueId]],
-    writers: &Writers,
+    writers: &KeyWriters,
     place: &[u32],
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut last: Vec<Option<u32>> = vec![None; shown.len()];
     let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
     for (key, list) in shown.iter().enumerate() {
-        for &value in watch.watched(Cost::Follow, list.iter()) {
+        for &value in watch.take_while_in_time(StepCost::Follow, list.iter()) {
             listed.insert((KeyId::new(key), value));
-            let Some(Written { by, .. }) = writers.find(KeyId::new(key), value) else { continue };
+            let Some(WriteRecord { by, .. }) = writers.find_write(KeyId::new(key), value) else { continue };
             if history.outcome(by) == Outcome::Fail {
                 continue;
             }
@@ -354,7 +369,7 @@ fn in_order(
         }
     }
     let placed = history.ids().filter(|id| place[id.index()] != u32::MAX);
-    for id in watch.watched(Cost::Follow, placed) {
+    for id in watch.take_while_in_time(StepCost::Follow, placed) {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             let early = last[micro.key.index()] > Some(place[id.index()]);
             ensure(!early || listed.contains(&(micro.key, micro.value())), || {

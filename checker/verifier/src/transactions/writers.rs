@@ -3,34 +3,34 @@
 use super::anomalies::is_read;
 use super::ensure;
 use crate::Mismatch;
-use crate::watch::{Cost, Watch};
+use crate::watch::{StepCost, Watch};
 use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};
 use std::collections::HashMap;
 
 /// A write, as it is found by its key and value.
 #[derive(Clone, Copy)]
-pub(super) struct Written {
+pub(super) struct WriteRecord {
     pub by: OpId,
     /// Whether its transaction did not write the key again.
     pub last: bool,
 }
 
 /// All writes of a history, each of a value of its own.
-pub(super) struct Writers {
-    first: Vec<Option<(KeyId, Written)>>,
+pub(super) struct KeyWriters {
+    first: Vec<Option<(KeyId, WriteRecord)>>,
     /// Of values that were written to several keys.
-    others: HashMap<(KeyId, ValueId), Written>,
+    others: HashMap<(KeyId, ValueId), WriteRecord>,
 }
 
-impl Writers {
+impl KeyWriters {
     /// A mismatch if a value was written to a key twice: then an order of who wrote what proves nothing.
-    pub(super) fn of(history: &History, watch: &Watch<'_>) -> Result<Self, Mismatch> {
+    pub(super) fn from_history(history: &History, watch: &Watch<'_>) -> Result<Self, Mismatch> {
         let mut writers = Self { first: vec![None; history.values.len()], others: HashMap::new() };
         let transactions = history.ids().filter(|&id| history.function(id) == Function::TXN);
-        for id in watch.watched(Cost::Follow, transactions) {
+        for id in watch.take_while_in_time(StepCost::Follow, transactions) {
             let micros = history.micros_of(id);
             for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| !is_read(**micro)) {
-                let written = Written { by: id, last: is_last(micros, at) };
+                let written = WriteRecord { by: id, last: is_last_write(micros, at) };
                 let twice = match &mut writers.first[micro.value().index()] {
                     Some((key, _)) if *key != micro.key => {
                         writers.others.insert((micro.key, micro.value()), written).is_some()
@@ -43,7 +43,7 @@ impl Writers {
         Ok(writers)
     }
 
-    pub(super) fn find(&self, key: KeyId, value: ValueId) -> Option<Written> {
+    pub(super) fn find_write(&self, key: KeyId, value: ValueId) -> Option<WriteRecord> {
         match self.first[value.index()] {
             Some((first, written)) if first == key => Some(written),
             Some(_) => self.others.get(&(key, value)).copied(),
@@ -52,6 +52,6 @@ impl Writers {
     }
 }
 
-fn is_last(micros: &[Micro], at: usize) -> bool {
+fn is_last_write(micros: &[Micro], at: usize) -> bool {
     !micros[at + 1..].iter().any(|later| !is_read(*later) && later.key == micros[at].key)
 }

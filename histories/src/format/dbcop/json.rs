@@ -9,10 +9,10 @@
 //!
 //! A read of version 0 sees the beginning, as one of `null` does, unless a committed transaction writes 0 there.
 
-use super::bincode::{Counts, UNKNOWN_TIME};
-use crate::format::by_session::{BySession, Step};
-use crate::format::datum::{Datum, Flaw, Kind, Strictness, canonical};
-use crate::format::edn::not_utf8;
+use super::bincode::{DbcopCounts, UNKNOWN_TIME};
+use crate::format::by_session::{TransactionStep, TransactionsBySession};
+use crate::format::datum::{Datum, DatumKind, Flaw, Strictness, write_canonical};
+use crate::format::edn::utf8_flaw;
 use crate::format::json;
 use rustc_hash::FxHashSet;
 use std::io::{self, Write};
@@ -22,25 +22,25 @@ const TRANSACTION: &str = "a transaction: {\"events\": [...], \"committed\": tru
 const EVENT: &str =
     "an event: {\"Read\": {\"variable\": 0, \"version\": null}}, {\"Write\": {...}} or [\"r\", 0, 1]";
 
-pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
+pub(super) fn read_json(bytes: &[u8]) -> Result<TransactionsBySession, Vec<Flaw>> {
     let indent = bytes.len() - bytes.trim_ascii_start().len();
-    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|error| vec![not_utf8(indent, error)])?;
-    let whole = json::parse(text, indent).map_err(|flaw| vec![flaw])?;
-    let (mut told, mut flaws) = (BySession::default(), Vec::new());
+    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|error| vec![utf8_flaw(indent, error)])?;
+    let whole = json::parse_json(text, indent).map_err(|flaw| vec![flaw])?;
+    let (mut told, mut flaws) = (TransactionsBySession::default(), Vec::new());
     let sessions = match &whole.kind {
-        Kind::Map(fields) => {
-            told.about = about(fields);
-            field(fields, "data")
+        DatumKind::Map(fields) => {
+            told.about = collect_header_fields(fields);
+            find_field(fields, "data")
                 .ok_or_else(|| vec![Flaw::new(whole.at, "an object without \"data\"", SESSIONS)])?
         }
         _ => &whole,
     };
     let mut number = 0;
-    for session in list(sessions, SESSIONS).map_err(|flaw| vec![flaw])? {
+    for session in expect_list(sessions, SESSIONS).map_err(|flaw| vec![flaw])? {
         told.sessions.push((told.sessions.len() as i64, Vec::new()));
-        match list(session, "a session: a list of transactions") {
+        match expect_list(session, "a session: a list of transactions") {
             Ok(transactions) => transactions.iter().for_each(|datum| {
-                transaction(datum, &mut told, number, &mut flaws);
+                read_transaction(datum, &mut told, number, &mut flaws);
                 number += 1;
             }),
             Err(flaw) => flaws.push(flaw),
@@ -49,75 +49,76 @@ pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
     if !flaws.is_empty() {
         return Err(flaws);
     }
-    zeros(&mut told);
+    resolve_initial_reads(&mut told);
     Ok(told)
 }
 
 /// What was run, as further fields of a header.
-fn about(fields: &[(Datum<'_>, Datum<'_>)]) -> String {
+fn collect_header_fields(fields: &[(Datum<'_>, Datum<'_>)]) -> String {
     let mut about = String::new();
     for name in ["params", "info", "start", "end"] {
-        let Some(value) = field(fields, name) else { continue };
+        let Some(value) = find_field(fields, name) else { continue };
         let mut text = String::new();
-        if canonical(value, Strictness::Lax, &mut text).is_ok() {
+        if write_canonical(value, Strictness::Lax, &mut text).is_ok() {
             about.push_str(&format!(",\"{name}\":{text}"));
         }
     }
     about
 }
 
-fn field<'d, 'a>(fields: &'d [(Datum<'a>, Datum<'a>)], name: &str) -> Option<&'d Datum<'a>> {
-    fields.iter().find(|(known, _)| known.name() == Some(name)).map(|(_, value)| value)
+fn find_field<'d, 'a>(fields: &'d [(Datum<'a>, Datum<'a>)], name: &str) -> Option<&'d Datum<'a>> {
+    fields.iter().find(|(known, _)| known.as_name() == Some(name)).map(|(_, value)| value)
 }
 
-fn list<'d, 'a>(datum: &'d Datum<'a>, expected: &str) -> Result<&'d [Datum<'a>], Flaw> {
+fn expect_list<'d, 'a>(datum: &'d Datum<'a>, expected: &str) -> Result<&'d [Datum<'a>], Flaw> {
     match &datum.kind {
-        Kind::List(items) => Ok(items),
+        DatumKind::List(items) => Ok(items),
         _ => Err(Flaw::new(datum.at, datum.describe(), expected)),
     }
 }
 
-fn transaction(datum: &Datum<'_>, told: &mut BySession, number: u32, flaws: &mut Vec<Flaw>) {
-    let Kind::Map(fields) = &datum.kind else {
+fn read_transaction(datum: &Datum<'_>, told: &mut TransactionsBySession, number: u32, flaws: &mut Vec<Flaw>) {
+    let DatumKind::Map(fields) = &datum.kind else {
         return flaws.push(Flaw::new(datum.at, datum.describe(), TRANSACTION));
     };
-    let (Some(events), Some(committed)) = (field(fields, "events"), field(fields, "committed")) else {
+    let (Some(events), Some(committed)) = (find_field(fields, "events"), find_field(fields, "committed"))
+    else {
         return flaws.push(Flaw::new(datum.at, "an object without \"events\" or \"committed\"", TRANSACTION));
     };
-    let Kind::Bool(committed) = committed.kind else {
+    let DatumKind::Bool(committed) = committed.kind else {
         return flaws.push(Flaw::new(committed.at, committed.describe(), "true or false"));
     };
-    match list(events, "a list of events") {
+    match expect_list(events, "a list of events") {
         Err(flaw) => flaws.push(flaw),
         Ok(events) => {
-            let steps: Vec<Result<Step, Flaw>> = events.iter().map(step).collect();
-            told.push(steps.iter().flatten().copied(), committed, number);
+            let steps: Vec<Result<TransactionStep, Flaw>> = events.iter().map(read_step).collect();
+            told.push_transaction(steps.iter().flatten().copied(), committed, number);
             flaws.extend(steps.into_iter().filter_map(Result::err));
         }
     }
 }
 
-fn step(datum: &Datum<'_>) -> Result<Step, Flaw> {
+fn read_step(datum: &Datum<'_>) -> Result<TransactionStep, Flaw> {
     let strange = || Flaw::new(datum.at, datum.describe(), EVENT);
     let (name, variable, version) = match &datum.kind {
-        Kind::List(parts) => {
+        DatumKind::List(parts) => {
             let [name, variable, version] = parts.as_slice() else { return Err(strange()) };
             (name, variable, Some(version))
         }
-        Kind::Map(fields) => {
+        DatumKind::Map(fields) => {
             let [(name, event)] = fields.as_slice() else { return Err(strange()) };
-            let Kind::Map(fields) = &event.kind else { return Err(strange()) };
-            (name, field(fields, "variable").ok_or_else(strange)?, field(fields, "version"))
+            let DatumKind::Map(fields) = &event.kind else { return Err(strange()) };
+            (name, find_field(fields, "variable").ok_or_else(strange)?, find_field(fields, "version"))
         }
         _ => return Err(strange()),
     };
-    let writes = match name.name() {
+    let writes = match name.as_name() {
         Some("Write" | "w") => true,
         Some("Read" | "r") => false,
         _ => return Err(strange()),
     };
     let number = |datum: &Datum<'_>, what: &str| match datum.kind {
-        Kind::Int(number) if number >= 0 => Ok(number),
+        DatumKind::Int(number) if number >= 0 => Ok(number),
         _ => Err(Flaw::new(datum.at, datum.describe(), format!("{what}: an integer from 0 to 2^63 - 1"))),
     };
     let value = match version.filter(|version| !version.is_null()) {
@@ -125,11 +126,11 @@ fn step(datum: &Datum<'_>) -> Result<Step, Flaw> {
         None if writes => return Err(Flaw::new(datum.at, "a write without a version", EVENT)),
         None => None,
     };
-    Ok(Step { writes, key: number(variable, "a variable")?, value })
+    Ok(TransactionStep { writes, key: number(variable, "a variable")?, value })
 }
 
 /// Takes reads of 0 for reads of the beginning where no committed transaction writes 0.
-fn zeros(told: &mut BySession) {
+fn resolve_initial_reads(told: &mut TransactionsBySession) {
     let mut written = FxHashSet::default();
     for transaction in told.sessions.iter().flat_map(|(_, transactions)| transactions) {
         let steps = told.steps_of(*transaction).iter().filter(|_| transaction.committed);
@@ -141,8 +142,8 @@ fn zeros(told: &mut BySession) {
 }
 
 /// Writes sessions beside what dbcop insists on: counts, and times that are not known.
-pub(in crate::format) fn write(told: &BySession, to: &mut impl Write) -> io::Result<()> {
-    let Counts { sessions, variables, transactions, events } = Counts::of(told);
+pub(in crate::format) fn write_json(told: &TransactionsBySession, to: &mut impl Write) -> io::Result<()> {
+    let DbcopCounts { sessions, variables, transactions, events } = DbcopCounts::from_sessions(told);
     write!(
         to,
         "{{\"params\":{{\"id\":0,\"n_node\":{sessions},\"n_variable\":{variables},\

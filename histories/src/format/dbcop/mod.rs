@@ -10,37 +10,37 @@
 mod bincode;
 mod json;
 
-pub(super) use bincode::write as write_bincode;
-pub(super) use json::write as write_json;
+pub(super) use bincode::write_bincode;
+pub(super) use json::write_json;
 
-use super::by_session::BySession;
+use super::by_session::TransactionsBySession;
 use super::datum::Flaw;
 
 /// How a history is laid out.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(super) enum DbcopEncoding {
     Bincode,
     Json,
 }
 
-impl Encoding {
+impl DbcopEncoding {
     /// The encoding of a history that begins like this.
-    pub(super) fn of(head: &[u8]) -> Encoding {
+    pub(super) fn detect_encoding(head: &[u8]) -> DbcopEncoding {
         let head = &head[..head.len().min(8)];
-        if head.contains(&0) { Encoding::Bincode } else { Encoding::Json }
+        if head.contains(&0) { DbcopEncoding::Bincode } else { DbcopEncoding::Json }
     }
 }
 
 /// Reads a whole file.
-pub(super) fn read(bytes: &[u8]) -> Result<BySession, Vec<Flaw>> {
-    match Encoding::of(bytes) {
-        Encoding::Bincode => bincode::read(bytes).map_err(|flaw| vec![flaw]),
-        Encoding::Json => json::read(bytes),
+pub(super) fn read_dbcop(bytes: &[u8]) -> Result<TransactionsBySession, Vec<Flaw>> {
+    match DbcopEncoding::detect_encoding(bytes) {
+        DbcopEncoding::Bincode => bincode::read_bincode(bytes).map_err(|flaw| vec![flaw]),
+        DbcopEncoding::Json => json::read_json(bytes),
     }
 }
 
 /// Whether JSON that begins like this is dbcop's: sessions in a list, or beside `params`.
-pub(super) fn is_json(head: &[u8]) -> bool {
+pub(super) fn is_dbcop_json(head: &[u8]) -> bool {
     let mut words = head.iter().filter(|byte| !byte.is_ascii_whitespace());
     match words.next() {
         // A vector of Knossos' begins with a process: `[[0 :invoke`.

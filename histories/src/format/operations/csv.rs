@@ -10,8 +10,8 @@
 //! `call=started,f=verb`. A number is a number and every other text a string, in arguments and results alike. A result of
 //! nothing, `NotFound`, `nil`, `null` or `None` is `null`: the read found nothing.
 
-use super::Call;
-use crate::format::datum::{Datum, Flaw, Kind, clip};
+use super::LoggedCall;
+use crate::format::datum::{Datum, DatumKind, Flaw, clip_text};
 use std::borrow::Cow;
 
 /// The columns: our name, whether it is needed, and the names that it has elsewhere.
@@ -36,18 +36,21 @@ const COLUMNS: [(&str, bool, &[&str]); 9] = [
 ];
 
 /// Where each column is.
-type Places = [Option<usize>; 9];
+type ColumnPlaces = [Option<usize>; 9];
 
 /// The operations of a table. `columns` are names that the user tells: `call=started,f=verb`.
-pub(in crate::format) fn read<'a>(text: &'a str, columns: Option<&str>) -> Result<Vec<Call<'a>>, Vec<Flaw>> {
-    let mut lines = Lines { text, at: 0 };
+pub(in crate::format) fn read_table<'a>(
+    text: &'a str,
+    columns: Option<&str>,
+) -> Result<Vec<LoggedCall<'a>>, Vec<Flaw>> {
+    let mut lines = CsvLines { text, at: 0 };
     let Some((_, header)) = lines.next() else {
         return Err(vec![Flaw::new(0, "nothing", "a line with the names of columns")]);
     };
-    let places = places(&header, columns).map_err(|flaw| vec![flaw])?;
+    let places = find_columns(&header, columns).map_err(|flaw| vec![flaw])?;
     let (mut calls, mut flaws) = (Vec::new(), Vec::new());
     for (at, cells) in lines {
-        match call(at, &cells, &places, header.len()) {
+        match parse_call(at, &cells, &places, header.len()) {
             Ok(call) => calls.push(call),
             Err(flaw) => flaws.push(flaw),
         }
@@ -59,11 +62,11 @@ pub(in crate::format) fn read<'a>(text: &'a str, columns: Option<&str>) -> Resul
 pub(in crate::format) fn is_csv(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
     let Ok(text) = std::str::from_utf8(line) else { return false };
-    let cells = Lines { text, at: 0 }.next().map(|(_, cells)| cells).unwrap_or_default();
-    cells.len() > 2 && places(&cells, None).is_ok()
+    let cells = CsvLines { text, at: 0 }.next().map(|(_, cells)| cells).unwrap_or_default();
+    cells.len() > 2 && find_columns(&cells, None).is_ok()
 }
 
-fn places(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<Places, Flaw> {
+fn find_columns(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<ColumnPlaces, Flaw> {
     let mut told: Vec<(&str, &str)> = Vec::new();
     for pair in columns.unwrap_or("").split(',').filter(|pair| !pair.trim().is_empty()) {
         let known = pair.split_once('=').map(|(ours, theirs)| (ours.trim(), theirs.trim()));
@@ -97,7 +100,12 @@ fn places(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<Places, Flaw
     Ok(places)
 }
 
-fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) -> Result<Call<'a>, Flaw> {
+fn parse_call<'a>(
+    at: usize,
+    cells: &[Cow<'a, str>],
+    places: &ColumnPlaces,
+    width: usize,
+) -> Result<LoggedCall<'a>, Flaw> {
     if cells.len() != width {
         return Err(Flaw::new(
             at,
@@ -110,7 +118,7 @@ fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) ->
         None => Ok(None),
         Some(text) => match text.trim().parse::<i64>() {
             Ok(time) => Ok(Some(time)),
-            Err(_) => Err(Flaw::new(at, format!("the time {:?}", clip(text)), "an integer")),
+            Err(_) => Err(Flaw::new(at, format!("the time {:?}", clip_text(text)), "an integer")),
         },
     };
     let called = time(0)?.ok_or_else(|| Flaw::new(at, "a line without a time of its call", "an integer"))?;
@@ -118,12 +126,12 @@ fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) ->
     let function = cell(3).map(|name| name.trim().to_lowercase());
     let function =
         function.ok_or_else(|| Flaw::new(at, "a line without an operation", "its name, such as get"))?;
-    let datum = |text: &Cow<'a, str>| Datum::new(at, scalar(text));
-    let null = || Datum::new(at, Kind::Null);
+    let datum = |text: &Cow<'a, str>| Datum::new(at, parse_scalar(text));
+    let null = || Datum::new(at, DatumKind::Null);
     let reads = matches!(function.as_str(), "get" | "read");
     let argument = match function.as_str() {
         _ if reads => null(),
-        "cas" => pair(at, cell(5))?,
+        "cas" => parse_pair(at, cell(5))?,
         _ => cell(5).map_or_else(null, datum),
     };
     let nothing = |text: &Cow<'_, str>| {
@@ -141,42 +149,44 @@ fn call<'a>(at: usize, cells: &[Cow<'a, str>], places: &Places, width: usize) ->
         Some("fail" | "failed" | "false") => "fail",
         Some("info" | "unknown" | "timeout" | "error") => "info",
         Some(other) => {
-            return Err(Flaw::new(at, format!("the outcome {:?}", clip(other)), "ok, fail or info"));
+            return Err(Flaw::new(at, format!("the outcome {:?}", clip_text(other)), "ok, fail or info"));
         }
     };
     let (client, key, session) = (cell(2).map(datum), cell(4).map(datum), cell(8).map(datum));
-    Ok(Call { at, client, called, returned, function, key, session, argument, result, outcome })
+    Ok(LoggedCall { at, client, called, returned, function, key, session, argument, result, outcome })
 }
 
 /// `old new`, `old:new` or `old>new` of a compare-and-set.
-fn pair<'a>(at: usize, cell: Option<&Cow<'a, str>>) -> Result<Datum<'a>, Flaw> {
+fn parse_pair<'a>(at: usize, cell: Option<&Cow<'a, str>>) -> Result<Datum<'a>, Flaw> {
     let text = cell.map_or("", |cell| cell);
     let parts: Vec<&str> = text.split([' ', ':', '>', '|']).filter(|part| !part.is_empty()).collect();
     match parts[..] {
         [old, new] => {
-            let part = |text: &str| Datum::new(at, scalar(&Cow::Owned(text.to_owned())));
-            Ok(Datum::new(at, Kind::List(vec![part(old), part(new)])))
+            let part = |text: &str| Datum::new(at, parse_scalar(&Cow::Owned(text.to_owned())));
+            Ok(Datum::new(at, DatumKind::List(vec![part(old), part(new)])))
         }
-        _ => Err(Flaw::new(at, format!("the compare-and-set of {:?}", clip(text)), "two values: old:new")),
+        _ => {
+            Err(Flaw::new(at, format!("the compare-and-set of {:?}", clip_text(text)), "two values: old:new"))
+        }
     }
 }
 
-fn scalar<'a>(text: &Cow<'a, str>) -> Kind<'a> {
+fn parse_scalar<'a>(text: &Cow<'a, str>) -> DatumKind<'a> {
     match text.parse::<i64>() {
         // A number that is written as numbers are; `007` is a text.
-        Ok(int) if int.to_string() == **text => Kind::Int(int),
-        _ => Kind::Text(text.clone()),
+        Ok(int) if int.to_string() == **text => DatumKind::Int(int),
+        _ => DatumKind::Text(text.clone()),
     }
 }
 
 /// The lines of a table: where each begins, and its cells. Cells may be in quotes, with a quote in them written twice;
 /// then they may hold commas and line ends.
-struct Lines<'a> {
+struct CsvLines<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a> Iterator for CsvLines<'a> {
     type Item = (usize, Vec<Cow<'a, str>>);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -188,7 +198,7 @@ impl<'a> Iterator for Lines<'a> {
         bytes.get(start)?;
         let mut cells = Vec::new();
         loop {
-            cells.push(self.cell());
+            cells.push(self.next_cell());
             match bytes.get(self.at) {
                 Some(b',') => self.at += 1,
                 Some(b'\r' | b'\n') | None => return Some((start, cells)),
@@ -199,8 +209,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-impl<'a> Lines<'a> {
-    fn cell(&mut self) -> Cow<'a, str> {
+impl<'a> CsvLines<'a> {
+    fn next_cell(&mut self) -> Cow<'a, str> {
         let bytes = self.text.as_bytes();
         if bytes.get(self.at) != Some(&b'"') {
             let rest = &bytes[self.at..];

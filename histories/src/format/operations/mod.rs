@@ -16,12 +16,12 @@ pub(super) mod csv;
 pub(super) mod porcupine;
 
 use super::chunk::Chunk;
-use super::datum::{Datum, Flaw, Kind};
-use super::event::{self, Rules, Strings};
-use super::otlp::{Moment, arrange};
+use super::datum::{Datum, DatumKind, Flaw};
+use super::event::{self, EventRules, StringProcesses};
+use super::otlp::{EventMoment, order_events};
 
 /// One operation.
-pub(super) struct Call<'a> {
+pub(super) struct LoggedCall<'a> {
     /// Where it is in the text.
     pub(super) at: usize,
     /// The client; none if the format names none.
@@ -39,22 +39,22 @@ pub(super) struct Call<'a> {
 }
 
 /// Adds the events of operations to a chunk, in the order of their times. Returns what is to be said. O(n log n).
-pub(super) fn add(calls: &[Call<'_>], chunk: &mut Chunk, rules: Rules) -> Vec<String> {
-    let rules = Rules { strings: Strings::Clients, process_required: true, ..rules };
+pub(super) fn add_calls(calls: &[LoggedCall<'_>], chunk: &mut Chunk, rules: EventRules) -> Vec<String> {
+    let rules = EventRules { strings: StringProcesses::Clients, process_required: true, ..rules };
     for call in calls.iter().filter(|call| call.returned.is_some_and(|returned| returned < call.called)) {
-        chunk.flaw(Flaw::new(
+        chunk.add_flaw(Flaw::new(
             call.at,
             "an operation that returns before it is called",
             "a return after the call",
         ));
     }
-    let clients = clients(calls);
-    let overlap = overlaps(calls, &clients);
+    let clients = number_clients(calls);
+    let overlap = clients_overlap(calls, &clients);
     let process = |at: usize| if overlap { at as u32 } else { clients[at] };
     let mut moments = Vec::with_capacity(calls.len() * 2);
     let mut ends = Vec::with_capacity(calls.len() * 2);
     for (at, call) in calls.iter().enumerate() {
-        let moment = Moment {
+        let moment = EventMoment {
             index: None,
             time: call.called,
             completes: false,
@@ -64,13 +64,13 @@ pub(super) fn add(calls: &[Call<'_>], chunk: &mut Chunk, rules: Rules) -> Vec<St
         moments.push(moment);
         ends.push((at, false));
         if let Some(returned) = call.returned {
-            moments.push(Moment { time: returned, completes: true, ..moment });
+            moments.push(EventMoment { time: returned, completes: true, ..moment });
             ends.push((at, true));
         }
     }
-    for place in arrange(&moments) {
+    for place in order_events(&moments) {
         let (at, completes) = ends[place];
-        event::add(chunk, &event(&calls[at], (at, overlap), completes), rules);
+        event::add_event(chunk, &call_event(&calls[at], (at, overlap), completes), rules);
     }
     let mut remarks =
         vec!["operations are in the order of their times, and those are as good as the clocks".to_owned()];
@@ -85,9 +85,9 @@ pub(super) fn add(calls: &[Call<'_>], chunk: &mut Chunk, rules: Rules) -> Vec<St
 }
 
 /// The number of each operation's client.
-fn clients(calls: &[Call<'_>]) -> Vec<u32> {
+fn number_clients(calls: &[LoggedCall<'_>]) -> Vec<u32> {
     let mut known: rustc_hash::FxHashMap<String, u32> = rustc_hash::FxHashMap::default();
-    let number = |call: &Call<'_>| {
+    let number = |call: &LoggedCall<'_>| {
         let name = call.client.as_ref().map_or_else(String::new, Datum::describe);
         let next = known.len() as u32;
         *known.entry(name).or_insert(next)
@@ -96,7 +96,7 @@ fn clients(calls: &[Call<'_>]) -> Vec<u32> {
 }
 
 /// Whether some client does two things at once, or the format names no clients.
-fn overlaps(calls: &[Call<'_>], clients: &[u32]) -> bool {
+fn clients_overlap(calls: &[LoggedCall<'_>], clients: &[u32]) -> bool {
     let mut order: Vec<usize> = (0..calls.len()).collect();
     order.sort_by_key(|&at| (clients[at], calls[at].called, calls[at].returned.unwrap_or(i64::MAX)));
     let overlap = |pair: &[usize]| {
@@ -106,13 +106,13 @@ fn overlaps(calls: &[Call<'_>], clients: &[u32]) -> bool {
     calls.iter().any(|call| call.client.is_none()) || order.windows(2).any(overlap)
 }
 
-fn event<'a>(call: &Call<'a>, (number, overlap): (usize, bool), completes: bool) -> Datum<'a> {
+fn call_event<'a>(call: &LoggedCall<'a>, (number, overlap): (usize, bool), completes: bool) -> Datum<'a> {
     let named =
-        |name: &str, value: Datum<'a>| (Datum::new(value.at, Kind::Text(name.to_owned().into())), value);
-    let text = |text: &str| Datum::new(call.at, Kind::Text(text.to_owned().into()));
+        |name: &str, value: Datum<'a>| (Datum::new(value.at, DatumKind::Text(name.to_owned().into())), value);
+    let text = |text: &str| Datum::new(call.at, DatumKind::Text(text.to_owned().into()));
     let process = match (&call.client, overlap) {
         (Some(client), false) => client.clone(),
-        _ => Datum::new(call.at, Kind::Int(number as i64)),
+        _ => Datum::new(call.at, DatumKind::Int(number as i64)),
     };
     let (kind, time, value) = match completes {
         false => ("invoke", Some(call.called), &call.argument),
@@ -126,9 +126,9 @@ fn event<'a>(call: &Call<'a>, (number, overlap): (usize, bool), completes: bool)
     ];
     fields.extend(call.key.iter().map(|key| named("key", key.clone())));
     fields.extend(call.session.iter().map(|session| named("session", session.clone())));
-    fields.extend(time.map(|time| named("time", Datum::new(call.at, Kind::Int(time)))));
+    fields.extend(time.map(|time| named("time", Datum::new(call.at, DatumKind::Int(time)))));
     if let (Some(client), true) = (&call.client, overlap) {
         fields.push(named("client_of_operation", client.clone()));
     }
-    Datum::new(call.at, Kind::Map(fields))
+    Datum::new(call.at, DatumKind::Map(fields))
 }

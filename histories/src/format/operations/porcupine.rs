@@ -8,20 +8,20 @@
 //! its etcd model (`Op` 0 read, 1 write, 2 compare-and-set, with `Arg1` and `Arg2`) are known, and any in which the
 //! operation is a word. Names of fields may be written in any case, with or without `_`.
 
-use super::Call;
-use crate::format::datum::{Datum, Flaw, Kind};
+use super::LoggedCall;
+use crate::format::datum::{Datum, DatumKind, Flaw};
 
 const OPERATION: &str =
     "an operation: {\"ClientId\": 0, \"Input\": {…}, \"Call\": 1, \"Output\": {…}, \"Return\": 5}";
 
 /// The operations of a file that is one list of them.
-pub(in crate::format) fn read<'a>(whole: &Datum<'a>) -> Result<Vec<Call<'a>>, Vec<Flaw>> {
-    let Kind::List(items) = &whole.kind else {
+pub(in crate::format) fn read_operations<'a>(whole: &Datum<'a>) -> Result<Vec<LoggedCall<'a>>, Vec<Flaw>> {
+    let DatumKind::List(items) = &whole.kind else {
         return Err(vec![Flaw::new(whole.at, whole.describe(), "a list of operations")]);
     };
     let (mut calls, mut flaws) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
-        match operation(item) {
+        match parse_operation(item) {
             Ok(call) => calls.push(call),
             Err(flaw) => flaws.push(flaw),
         }
@@ -29,34 +29,35 @@ pub(in crate::format) fn read<'a>(whole: &Datum<'a>) -> Result<Vec<Call<'a>>, Ve
     if flaws.is_empty() { Ok(calls) } else { Err(flaws) }
 }
 
-fn operation<'a>(item: &Datum<'a>) -> Result<Call<'a>, Flaw> {
+fn parse_operation<'a>(item: &Datum<'a>) -> Result<LoggedCall<'a>, Flaw> {
     let strange = |at: usize, found: String| Flaw::new(at, found, OPERATION);
     let input =
-        field(item, &["input"]).ok_or_else(|| strange(item.at, "an object without \"Input\"".into()))?;
-    let called = field(item, &["call"]).and_then(integer);
+        find_field(item, &["input"]).ok_or_else(|| strange(item.at, "an object without \"Input\"".into()))?;
+    let called = find_field(item, &["call"]).and_then(as_integer);
     let called = called.ok_or_else(|| strange(item.at, "an operation without a time as \"Call\"".into()))?;
     // Porcupine has no mark for an operation that did not return; its users leave the time out, or take the largest.
-    let returned = field(item, &["return"]).and_then(integer).filter(|&time| time != i64::MAX && time >= 0);
-    let output = field(item, &["output"]);
-    let null = || Datum::new(item.at, Kind::Null);
-    let function = function(input)?;
+    let returned =
+        find_field(item, &["return"]).and_then(as_integer).filter(|&time| time != i64::MAX && time >= 0);
+    let output = find_field(item, &["output"]);
+    let null = || Datum::new(item.at, DatumKind::Null);
+    let function = parse_function(input)?;
     let has = |name: &str| {
-        output.and_then(|output| field(output, &[name])).map(|value| value.kind == Kind::Bool(true))
+        output.and_then(|output| find_field(output, &[name])).map(|value| value.kind == DatumKind::Bool(true))
     };
     let argument = match function.as_str() {
         "cas" => {
-            let part = |names: &[&str]| field(input, names).cloned().unwrap_or_else(null);
+            let part = |names: &[&str]| find_field(input, names).cloned().unwrap_or_else(null);
             let pair =
                 vec![part(&["arg1", "old", "from", "expected"]), part(&["arg2", "new", "to", "value"])];
-            Datum::new(input.at, Kind::List(pair))
+            Datum::new(input.at, DatumKind::List(pair))
         }
         "get" | "read" => null(),
-        _ => field(input, &["value", "arg1", "arg"]).cloned().unwrap_or_else(null),
+        _ => find_field(input, &["value", "arg1", "arg"]).cloned().unwrap_or_else(null),
     };
     let result = match (function.as_str(), output) {
         ("get" | "read", Some(output)) if has("exists") != Some(false) => {
-            let plain = (!matches!(output.kind, Kind::Map(_))).then(|| output.clone());
-            plain.or_else(|| field(output, &["value", "result"]).cloned()).unwrap_or_else(null)
+            let plain = (!matches!(output.kind, DatumKind::Map(_))).then(|| output.clone());
+            plain.or_else(|| find_field(output, &["value", "result"]).cloned()).unwrap_or_else(null)
         }
         ("get" | "read", _) => null(),
         _ => argument.clone(),
@@ -66,9 +67,9 @@ fn operation<'a>(item: &Datum<'a>) -> Result<Call<'a>, Flaw> {
         "cas" if has("ok") == Some(false) => "fail",
         _ => "ok",
     };
-    let client = field(item, &["clientid", "client", "process"]).cloned();
-    let key = field(input, &["key"]).cloned();
-    Ok(Call {
+    let client = find_field(item, &["clientid", "client", "process"]).cloned();
+    let key = find_field(input, &["key"]).cloned();
+    Ok(LoggedCall {
         at: item.at,
         client,
         called,
@@ -82,45 +83,45 @@ fn operation<'a>(item: &Datum<'a>) -> Result<Call<'a>, Flaw> {
     })
 }
 
-fn function(input: &Datum<'_>) -> Result<String, Flaw> {
-    let named = field(input, &["op", "operation", "f", "kind", "type"]);
-    let is_register = field(input, &["arg1"]).is_some();
+fn parse_function(input: &Datum<'_>) -> Result<String, Flaw> {
+    let named = find_field(input, &["op", "operation", "f", "kind", "type"]);
+    let is_register = find_field(input, &["arg1"]).is_some();
     let expected = "0 (get), 1 (put), 2 (append), or the name of an operation, as \"Op\" of the input";
     let Some(op) = named else { return Err(Flaw::new(input.at, "an input without \"Op\"", expected)) };
     let name = match (&op.kind, is_register) {
-        (Kind::Int(0), true) => "read",
-        (Kind::Int(1), true) => "write",
-        (Kind::Int(2), true) => "cas",
-        (Kind::Int(0), false) => "get",
-        (Kind::Int(1), false) => "put",
-        (Kind::Int(2), false) => "append",
-        (Kind::Text(name), _) if !name.is_empty() => return Ok(name.to_lowercase()),
+        (DatumKind::Int(0), true) => "read",
+        (DatumKind::Int(1), true) => "write",
+        (DatumKind::Int(2), true) => "cas",
+        (DatumKind::Int(0), false) => "get",
+        (DatumKind::Int(1), false) => "put",
+        (DatumKind::Int(2), false) => "append",
+        (DatumKind::Text(name), _) if !name.is_empty() => return Ok(name.to_lowercase()),
         _ => return Err(Flaw::new(op.at, op.describe(), expected)),
     };
     Ok(name.to_owned())
 }
 
 /// A field by one of its names, in any case and without `_`.
-fn field<'d, 'a>(of: &'d Datum<'a>, names: &[&str]) -> Option<&'d Datum<'a>> {
-    let Kind::Map(entries) = &of.kind else { return None };
+fn find_field<'d, 'a>(of: &'d Datum<'a>, names: &[&str]) -> Option<&'d Datum<'a>> {
+    let DatumKind::Map(entries) = &of.kind else { return None };
     let plain = |name: &str| name.chars().filter(|sign| *sign != '_').collect::<String>().to_lowercase();
     names.iter().find_map(|wanted| {
         entries
             .iter()
-            .find(|(name, _)| name.name().is_some_and(|name| plain(name) == **wanted))
+            .find(|(name, _)| name.as_name().is_some_and(|name| plain(name) == **wanted))
             .map(|(_, value)| value)
     })
 }
 
-fn integer(datum: &Datum<'_>) -> Option<i64> {
+fn as_integer(datum: &Datum<'_>) -> Option<i64> {
     match datum.kind {
-        Kind::Int(int) => Some(int),
+        DatumKind::Int(int) => Some(int),
         _ => None,
     }
 }
 
 /// Whether JSON that begins like this is a list of operations.
-pub(in crate::format) fn is_json(head: &[u8]) -> bool {
+pub(in crate::format) fn is_porcupine_json(head: &[u8]) -> bool {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(head.len());
     let first_ends = memchr::memmem::find(head, b"\"Return\"").or(memchr::memmem::find(head, b"\"return\""));
     head.get(start) == Some(&b'[')

@@ -23,8 +23,8 @@ mod read;
 mod spans;
 mod write;
 
-pub(super) use order::{Moment, arrange};
-pub(super) use read::{Read, read};
+pub(super) use order::{EventMoment, order_events};
+pub(super) use read::{SpanFile, read_requests};
 pub use write::{OtlpLines, began_unix_ns, write_otlp};
 
 /// How the names of our attributes begin.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// When an event was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in crate::format) struct Moment {
+pub(in crate::format) struct EventMoment {
     /// Its number in the history that it comes from.
     pub(in crate::format) index: Option<i64>,
     /// By its span, in ns since 1970.
@@ -18,7 +18,7 @@ pub(in crate::format) struct Moment {
 }
 
 /// The places of events, in order: by their indexes if all have one, else by their times. O(n log n).
-pub(in crate::format) fn arrange(moments: &[Moment]) -> Vec<usize> {
+pub(in crate::format) fn order_events(moments: &[EventMoment]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..moments.len()).collect();
     if moments.iter().all(|moment| moment.index.is_some()) {
         places.sort_by_key(|&at| moments[at].index);
@@ -28,18 +28,23 @@ pub(in crate::format) fn arrange(moments: &[Moment]) -> Vec<usize> {
     let mut arranged = Vec::with_capacity(places.len());
     let mut open = HashMap::new();
     for group in places.chunk_by(|&a, &b| moments[a].time == moments[b].time) {
-        overlap(moments, group, &mut open, &mut arranged);
+        overlap_simultaneous(moments, group, &mut open, &mut arranged);
     }
     arranged
 }
 
 /// Events of one time: as many as possible begin before any ends, and none begins while its process has one open.
-fn overlap(moments: &[Moment], group: &[usize], open: &mut HashMap<u32, u32>, arranged: &mut Vec<usize>) {
+fn overlap_simultaneous(
+    moments: &[EventMoment],
+    group: &[usize],
+    open: &mut HashMap<u32, u32>,
+    arranged: &mut Vec<usize>,
+) {
     let mut left = group.to_vec();
     while !left.is_empty() {
         let before = left.len();
         left.retain(|&at| {
-            let Moment { completes, span, process, .. } = moments[at];
+            let EventMoment { completes, span, process, .. } = moments[at];
             let begins = !completes && !open.contains_key(&process);
             if begins {
                 open.insert(process, span);
@@ -48,7 +53,7 @@ fn overlap(moments: &[Moment], group: &[usize], open: &mut HashMap<u32, u32>, ar
             !begins
         });
         left.retain(|&at| {
-            let Moment { completes, span, process, .. } = moments[at];
+            let EventMoment { completes, span, process, .. } = moments[at];
             let ends = completes && open.get(&process) == Some(&span);
             if ends {
                 open.remove(&process);
@@ -67,16 +72,20 @@ fn overlap(moments: &[Moment], group: &[usize], open: &mut HashMap<u32, u32>, ar
 mod tests {
     use super::*;
 
-    fn moment(process: u32, span: u32, time: i64, completes: bool) -> Moment {
-        Moment { index: None, time, completes, span, process }
+    fn moment(process: u32, span: u32, time: i64, completes: bool) -> EventMoment {
+        EventMoment { index: None, time, completes, span, process }
     }
 
     #[test]
     fn indexes_count_more_than_times() {
-        let at = |index, time| Moment { index: Some(index), time, ..Moment::default() };
-        assert_eq!(arrange(&[at(2, 1), at(0, 9), at(1, 5)]), [1, 2, 0]);
+        let at = |index, time| EventMoment { index: Some(index), time, ..EventMoment::default() };
+        assert_eq!(order_events(&[at(2, 1), at(0, 9), at(1, 5)]), [1, 2, 0]);
         assert_eq!(
-            arrange(&[at(2, 1), Moment { index: None, time: 9, ..Moment::default() }, at(1, 5)]),
+            order_events(&[
+                at(2, 1),
+                EventMoment { index: None, time: 9, ..EventMoment::default() },
+                at(1, 5)
+            ]),
             [0, 2, 1]
         );
     }
@@ -86,9 +95,9 @@ mod tests {
     fn what_happens_at_once_overlaps_where_it_can() {
         let moments =
             [moment(0, 0, 1, false), moment(0, 0, 5, true), moment(1, 1, 5, false), moment(1, 1, 9, true)];
-        assert_eq!(arrange(&moments), [0, 2, 1, 3]);
+        assert_eq!(order_events(&moments), [0, 2, 1, 3]);
         let moments =
             [moment(0, 0, 1, false), moment(0, 0, 5, true), moment(0, 1, 5, false), moment(0, 1, 5, true)];
-        assert_eq!(arrange(&moments), [0, 1, 2, 3]);
+        assert_eq!(order_events(&moments), [0, 1, 2, 3]);
     }
 }

@@ -1,18 +1,18 @@
 //! Spans to events, in one order.
 
-use super::order::{Moment, arrange};
-use super::read::{Resource, attributes, broken, field, text};
+use super::order::{EventMoment, order_events};
+use super::read::{ResourceInfo, add_broken_event, as_text, decode_attributes, find_field};
 use super::{HEAL, INVOKE, OURS};
 use crate::format::chunk::{Chunk, EventKind};
-use crate::format::datum::{Datum, Flaw, Kind, clip};
-use crate::format::event::{self, Rules, Strings};
+use crate::format::datum::{Datum, DatumKind, Flaw, clip_text};
+use crate::format::event::{self, EventRules, StringProcesses};
 use crate::format::json;
 
 /// Spans that were read so far.
 #[derive(Default)]
-pub(super) struct Spans {
+pub(super) struct SpanEvents {
     /// When each event of the chunk was, in the chunk's order.
-    moments: Vec<Moment>,
+    moments: Vec<EventMoment>,
     /// Of each event, whether its time is the span's.
     timed: Vec<bool>,
     /// What the clock of the first history that said so counts from.
@@ -24,41 +24,52 @@ pub(super) struct Spans {
 }
 
 /// What a span says of one of its events, by the names of fields of events.
-type Fields<'a> = Vec<(Datum<'a>, Datum<'a>)>;
+type SpanFields<'a> = Vec<(Datum<'a>, Datum<'a>)>;
 
-impl Spans {
+impl SpanEvents {
     /// Adds a span's events to the chunk, or what is wrong with it.
-    pub(super) fn add(&mut self, span: &Datum<'_>, resource: Resource, chunk: &mut Chunk, rules: Rules) {
-        let name = field(span, "name").and_then(text).unwrap_or("");
-        let ours: Vec<(&str, Datum<'_>)> = attributes(span)
+    pub(super) fn add_span(
+        &mut self,
+        span: &Datum<'_>,
+        resource: ResourceInfo,
+        chunk: &mut Chunk,
+        rules: EventRules,
+    ) {
+        let name = find_field(span, "name").and_then(as_text).unwrap_or("");
+        let ours: Vec<(&str, Datum<'_>)> = decode_attributes(span)
             .filter_map(|(name, value)| name.strip_prefix(OURS).map(|name| (name, value)))
             .collect();
         if ours.is_empty() {
             self.foreign += 1;
-            self.first_foreign.get_or_insert_with(|| (span.at, clip(name)));
+            self.first_foreign.get_or_insert_with(|| (span.at, clip_text(name)));
             return;
         }
         let before = chunk.events.len();
-        if let Err(flaw) = self.events(span, &ours, resource, chunk, rules) {
+        if let Err(flaw) = self.add_events(span, &ours, resource, chunk, rules) {
             let expected = flaw.expected.clone();
-            broken(chunk, flaw.at, format!("the span {:?} {}", clip(name), flaw.found), &expected);
+            add_broken_event(
+                chunk,
+                flaw.at,
+                format!("the span {:?} {}", clip_text(name), flaw.found),
+                &expected,
+            );
         }
         // Each event of the chunk has its moment, the broken one of a flaw too.
         for _ in self.moments.len()..chunk.events.len() {
-            self.moments.push(Moment { span: self.count, ..Moment::default() });
+            self.moments.push(EventMoment { span: self.count, ..EventMoment::default() });
             self.timed.push(false);
         }
         self.count += u32::from(chunk.events.len() > before);
         self.zero = self.zero.or(resource.zero);
     }
 
-    fn events(
+    fn add_events(
         &mut self,
         span: &Datum<'_>,
         ours: &[(&str, Datum<'_>)],
-        resource: Resource,
+        resource: ResourceInfo,
         chunk: &mut Chunk,
-        rules: Rules,
+        rules: EventRules,
     ) -> Result<(), Flaw> {
         let given = |name: &str| ours.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
         let actor = given("actor");
@@ -71,12 +82,14 @@ impl Spans {
             let expected = "steadfast.f, what it did: \"read\", \"write\", …";
             return Err(Flaw::new(span.at, "has no steadfast.f", expected));
         }
-        let rules =
-            Rules { strings: if actor.is_some() { Strings::Actors } else { Strings::Clients }, ..rules };
-        let (from, to) = times(span)?;
+        let rules = EventRules {
+            strings: if actor.is_some() { StringProcesses::Actors } else { StringProcesses::Clients },
+            ..rules
+        };
+        let (from, to) = parse_times(span)?;
         let kind = match given("type") {
             Some(kind) => kind.clone(),
-            None => Datum::new(span.at, Kind::Text(outcome(span).into())),
+            None => Datum::new(span.at, DatumKind::Text(status_outcome(span).into())),
         };
         let heals = actor.is_some() && (given(HEAL).is_some() || to.is_some_and(|to| to > from));
         let ends = if actor.is_some() { heals } else { to.is_some() };
@@ -87,26 +100,31 @@ impl Spans {
                 "endTimeUnixNano, for it has ended",
             ));
         }
-        let event = |completes: bool| -> Result<Fields<'_>, Flaw> {
+        let event = |completes: bool| -> Result<SpanFields<'_>, Flaw> {
             let mut fields = Vec::new();
             let mut push = |name: &str, value: Datum<'_>| {
-                fields.push((Datum::new(value.at, Kind::Text(name.to_owned().into())), owned(&value)));
+                fields.push((
+                    Datum::new(value.at, DatumKind::Text(name.to_owned().into())),
+                    to_owned_datum(&value),
+                ));
             };
             push("process", who.clone());
             match (completes, actor) {
                 (true, _) => push("type", kind.clone()),
                 (false, Some(_)) if given("invoke.type").is_some() => {}
-                (false, Some(_)) => push("type", Datum::new(span.at, Kind::Text("info".into()))),
-                (false, None) => push("type", Datum::new(span.at, Kind::Text("invoke".into()))),
+                (false, Some(_)) => push("type", Datum::new(span.at, DatumKind::Text("info".into()))),
+                (false, None) => push("type", Datum::new(span.at, DatumKind::Text("invoke".into()))),
             }
             for (name, value) in ours {
                 let own = name.strip_prefix(INVOKE);
                 match (own.unwrap_or(name), own.is_none()) {
                     ("process" | "actor" | "type" | HEAL, true) => {}
-                    ("f", true) if completes && actor.is_some() => push("f", healed(given(HEAL), value)),
+                    ("f", true) if completes && actor.is_some() => push("f", heal_name(given(HEAL), value)),
                     ("f", true) => push("f", value.clone()),
                     ("session" | "key", true) if actor.is_none() => push(name, value.clone()),
-                    ("value", of_completion) if of_completion == completes => push("value", value_of(value)?),
+                    ("value", of_completion) if of_completion == completes => {
+                        push("value", parse_value(value)?)
+                    }
                     (name, of_completion) if of_completion == completes => push(name, value.clone()),
                     _ => {}
                 }
@@ -114,28 +132,28 @@ impl Spans {
             Ok(fields)
         };
         let (first, second) = (event(false)?, ends.then(|| event(true)).transpose()?);
-        self.event(span.at, first, from, false, resource, chunk, rules);
+        self.add_event(span.at, first, from, false, resource, chunk, rules);
         if let Some(second) = second {
-            self.event(span.at, second, to.unwrap_or(from), true, resource, chunk, rules);
+            self.add_event(span.at, second, to.unwrap_or(from), true, resource, chunk, rules);
         }
         Ok(())
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
-    fn event(
+    fn add_event(
         &mut self,
         at: usize,
-        fields: Fields<'_>,
+        fields: SpanFields<'_>,
         time: i64,
         completes: bool,
-        resource: Resource,
+        resource: ResourceInfo,
         chunk: &mut Chunk,
-        rules: Rules,
+        rules: EventRules,
     ) {
-        event::add(chunk, &Datum::new(at, Kind::Map(fields)), rules);
+        event::add_event(chunk, &Datum::new(at, DatumKind::Map(fields)), rules);
         let added = chunk.events.last().expect("an event, or a broken one");
         let index = (added.index != crate::history::NOT_GIVEN).then_some(added.index);
-        self.moments.push(Moment { index, time, completes, span: self.count, process: added.process.0 });
+        self.moments.push(EventMoment { index, time, completes, span: self.count, process: added.process.0 });
         self.timed.push(!resource.in_attributes);
     }
 
@@ -146,7 +164,7 @@ impl Spans {
             if self.count == 0 {
                 let expected = "steadfast.process, steadfast.f and the like in the spans of operations";
                 let found = format!("the span {name:?}, and no span here with attributes of ours");
-                chunk.flaw(Flaw::new(at, found, expected));
+                chunk.add_flaw(Flaw::new(at, found, expected));
             } else {
                 let count = self.foreign;
                 remarks.push(format!("{count} spans of others, {name:?} the first, were left out"));
@@ -170,20 +188,20 @@ impl Spans {
                     .to_owned(),
             );
         }
-        let order = arrange(&self.moments);
+        let order = order_events(&self.moments);
         chunk.events = order.into_iter().map(|at| chunk.events[at]).collect();
         remarks
     }
 }
 
 /// Beginning and end; an end of 0 is none.
-fn times(span: &Datum<'_>) -> Result<(i64, Option<i64>), Flaw> {
-    let time = |name: &str| match field(span, name) {
+fn parse_times(span: &Datum<'_>) -> Result<(i64, Option<i64>), Flaw> {
+    let time = |name: &str| match find_field(span, name) {
         None => Ok(None),
         Some(value) => {
             let time = match &value.kind {
-                Kind::Int(time) => Some(*time),
-                Kind::Text(digits) => digits.parse().ok(),
+                DatumKind::Int(time) => Some(*time),
+                DatumKind::Text(digits) => digits.parse().ok(),
                 _ => None,
             };
             let flaw =
@@ -202,53 +220,55 @@ fn times(span: &Datum<'_>) -> Result<(i64, Option<i64>), Flaw> {
 }
 
 /// How an operation ended that does not say so itself: an error may have come after it took effect.
-fn outcome(span: &Datum<'_>) -> &'static str {
-    let code = field(span, "status").and_then(|status| field(status, "code"));
+fn status_outcome(span: &Datum<'_>) -> &'static str {
+    let code = find_field(span, "status").and_then(|status| find_field(status, "code"));
     match code.map(|code| &code.kind) {
-        Some(Kind::Int(2)) => "info",
-        Some(Kind::Text(name)) if name == "STATUS_CODE_ERROR" => "info",
+        Some(DatumKind::Int(2)) => "info",
+        Some(DatumKind::Text(name)) if name == "STATUS_CODE_ERROR" => "info",
         _ => "ok",
     }
 }
 
-fn healed<'a>(heal: Option<&Datum<'a>>, strike: &Datum<'a>) -> Datum<'a> {
-    let name = strike.name().unwrap_or("").split('=').next().unwrap_or("");
-    heal.cloned().unwrap_or(Datum::new(strike.at, Kind::Text(format!("heal-{name}").into())))
+fn heal_name<'a>(heal: Option<&Datum<'a>>, strike: &Datum<'a>) -> Datum<'a> {
+    let name = strike.as_name().unwrap_or("").split('=').next().unwrap_or("");
+    heal.cloned().unwrap_or(Datum::new(strike.at, DatumKind::Text(format!("heal-{name}").into())))
 }
 
 /// A value: JSON in a string, or any other type of OTLP as it is.
-fn value_of(value: &Datum<'_>) -> Result<Datum<'static>, Flaw> {
-    let Kind::Text(text) = &value.kind else { return Ok(owned(value)) };
-    let parsed = json::parse(text, 0).map_err(|flaw| {
+fn parse_value(value: &Datum<'_>) -> Result<Datum<'static>, Flaw> {
+    let DatumKind::Text(text) = &value.kind else { return Ok(to_owned_datum(value)) };
+    let parsed = json::parse_json(text, 0).map_err(|flaw| {
         let expected = "JSON: a string, say, in quotes of its own";
-        Flaw::new(value.at, format!("has the value {}: {}", clip(text), flaw.found), expected)
+        Flaw::new(value.at, format!("has the value {}: {}", clip_text(text), flaw.found), expected)
     })?;
-    Ok(at_one_place(&parsed, value.at))
+    Ok(copy_to_place(&parsed, value.at))
 }
 
-fn owned(value: &Datum<'_>) -> Datum<'static> {
-    copy(value, None)
+fn to_owned_datum(value: &Datum<'_>) -> Datum<'static> {
+    copy_datum(value, None)
 }
 
 /// A copy each part of which is at this place, for a text inside a text has none of its own.
-fn at_one_place(value: &Datum<'_>, at: usize) -> Datum<'static> {
-    copy(value, Some(at))
+fn copy_to_place(value: &Datum<'_>, at: usize) -> Datum<'static> {
+    copy_datum(value, Some(at))
 }
 
 /// Depth is bounded by the reader of JSON.
-fn copy(value: &Datum<'_>, at: Option<usize>) -> Datum<'static> {
+fn copy_datum(value: &Datum<'_>, at: Option<usize>) -> Datum<'static> {
     let kind = match &value.kind {
-        Kind::Null => Kind::Null,
-        Kind::Bool(bool) => Kind::Bool(*bool),
-        Kind::Int(int) => Kind::Int(*int),
-        Kind::Float(float) => Kind::Float(*float),
-        Kind::Text(text) => Kind::Text(text.to_string().into()),
-        Kind::Keyword(text) => Kind::Text((*text).to_owned().into()),
-        Kind::List(items) | Kind::Set(items) => Kind::List(items.iter().map(|item| copy(item, at)).collect()),
-        Kind::Map(entries) => {
-            Kind::Map(entries.iter().map(|(name, value)| (copy(name, at), copy(value, at))).collect())
+        DatumKind::Null => DatumKind::Null,
+        DatumKind::Bool(bool) => DatumKind::Bool(*bool),
+        DatumKind::Int(int) => DatumKind::Int(*int),
+        DatumKind::Float(float) => DatumKind::Float(*float),
+        DatumKind::Text(text) => DatumKind::Text(text.to_string().into()),
+        DatumKind::Keyword(text) => DatumKind::Text((*text).to_owned().into()),
+        DatumKind::List(items) | DatumKind::Set(items) => {
+            DatumKind::List(items.iter().map(|item| copy_datum(item, at)).collect())
         }
-        Kind::Odd { text, expected } => Kind::Odd { text: text.to_string().into(), expected },
+        DatumKind::Map(entries) => DatumKind::Map(
+            entries.iter().map(|(name, value)| (copy_datum(name, at), copy_datum(value, at))).collect(),
+        ),
+        DatumKind::Odd { text, expected } => DatumKind::Odd { text: text.to_string().into(), expected },
     };
     Datum::new(at.unwrap_or(value.at), kind)
 }

@@ -3,7 +3,7 @@
 use super::{HEADER, HEAL, IN_ATTRIBUTES, INVOKE, OURS, TIMES, ZERO};
 use crate::events::Event;
 use crate::faults::{FaultEnd, fault_episodes};
-use crate::format::datum::{Datum, Kind, Strictness, canonical, quote};
+use crate::format::datum::{Datum, DatumKind, Strictness, write_canonical, write_quoted};
 use crate::format::json;
 use crate::format::write::{argument_json, result_json, session_name};
 use crate::{ActorEvent, History, KeyId, OpId, Outcome};
@@ -43,14 +43,14 @@ pub struct OtlpLines<'h> {
     run: u64,
     zero_unix_ns: u64,
     timed: bool,
-    spans: std::vec::IntoIter<Span<'h>>,
+    spans: std::vec::IntoIter<WrittenSpan<'h>>,
     done: bool,
 }
 
 /// One or two events that are a span.
 #[derive(Clone, Copy)]
-struct Span<'h> {
-    what: What<'h>,
+struct WrittenSpan<'h> {
+    what: SpanContent<'h>,
     first: u32,
     second: Option<u32>,
     /// Counted from one, operations and faults apart.
@@ -58,7 +58,7 @@ struct Span<'h> {
 }
 
 #[derive(Clone, Copy)]
-enum What<'h> {
+enum SpanContent<'h> {
     Operation(OpId),
     Fault(&'h ActorEvent, Option<&'h ActorEvent>),
 }
@@ -80,25 +80,25 @@ impl<'h> OtlpLines<'h> {
             }
             last = Some(index);
         }
-        let spans = spans(history);
+        let spans = collect_spans(history);
         let timed = spans.iter().all(|span| span.is_timed(history));
         let header: BTreeMap<String, &RawValue> =
             history.header().and_then(|header| serde_json::from_str(header).ok()).unwrap_or_default();
         let seed = header.get("seed").and_then(|seed| seed.get().parse::<u64>().ok());
         // As the recorder's traces have it; a history of nobody we know gets a number of its own.
-        let run = seed.map_or_else(|| checksum(history), |seed| seed.wrapping_add(1)).max(1);
+        let run = seed.map_or_else(|| history_checksum(history), |seed| seed.wrapping_add(1)).max(1);
         let mut attributes = vec![text_attribute("service.name", "steadfast")];
         for (name, value) in
             [("service.version", "version"), ("steadfast.store", "store"), ("steadfast.seed", "seed")]
         {
             if let Some(found) = header.get(value) {
-                attributes.push(attribute(name, found.get()));
+                attributes.push(json_attribute(name, found.get()));
             }
         }
         if let Some(header) = history.header() {
             attributes.push(text_attribute(HEADER, header));
         }
-        attributes.push(attribute(ZERO, &zero_unix_ns.to_string()));
+        attributes.push(json_attribute(ZERO, &zero_unix_ns.to_string()));
         if !timed {
             attributes.push(text_attribute(TIMES, IN_ATTRIBUTES));
         }
@@ -107,16 +107,16 @@ impl<'h> OtlpLines<'h> {
         Ok(Self { history, resource, scope, run, zero_unix_ns, timed, spans: spans.into_iter(), done: false })
     }
 
-    fn span(&self, span: &Span<'h>, text: &mut String) -> io::Result<()> {
+    fn write_span(&self, span: &WrittenSpan<'h>, text: &mut String) -> io::Result<()> {
         let (history, zero) = (self.history, self.zero_unix_ns);
         let mut attributes = Vec::new();
         let (name, trace, kind, error) = match span.what {
-            What::Operation(id) => {
-                let error = self.operation(id, span, &mut attributes)?;
-                (history.function_text(id).to_owned(), self.trace(span), 3, error)
+            SpanContent::Operation(id) => {
+                let error = self.add_operation_attributes(id, span, &mut attributes)?;
+                (history.written_function_name(id).to_owned(), self.trace_id(span), 3, error)
             }
-            What::Fault(strike, heal) => {
-                self.fault(strike, heal, span, &mut attributes)?;
+            SpanContent::Fault(strike, heal) => {
+                self.add_fault_attributes(strike, heal, span, &mut attributes)?;
                 (strike.function.clone(), format!("{:016x}{:016x}", self.run, 1 << 63 | span.number), 1, None)
             }
         };
@@ -124,28 +124,28 @@ impl<'h> OtlpLines<'h> {
             Some(time) => zero.saturating_add(time as u64),
             None => zero.saturating_add(u64::from(position)),
         };
-        let (from, to) = span.times(history);
+        let (from, to) = span.event_times(history);
         let start = at(from, span.first);
         let end = match (span.second, span.what) {
             (Some(second), _) => Some(at(to, second)),
-            (None, What::Fault(..)) => Some(start),
-            (None, What::Operation(_)) => None,
+            (None, SpanContent::Fault(..)) => Some(start),
+            (None, SpanContent::Operation(_)) => None,
         };
         let id = &trace[16..];
         write!(text, "{{\"traceId\":\"{trace}\",\"spanId\":\"{id}\",\"name\":").expect("text grows");
-        quote(&name, text);
+        write_quoted(&name, text);
         write!(text, ",\"kind\":{kind},\"startTimeUnixNano\":\"{start}\"").expect("text grows");
         if let Some(end) = end {
             write!(text, ",\"endTimeUnixNano\":\"{end}\"").expect("text grows");
         }
         write!(text, ",\"attributes\":[{}]", attributes.join(",")).expect("text grows");
         match span.what {
-            What::Operation(id) if history.outcome(id) == Outcome::Ok => {
+            SpanContent::Operation(id) if history.outcome(id) == Outcome::Ok => {
                 text.push_str(",\"status\":{\"code\":1}")
             }
-            What::Operation(_) if span.second.is_some() => {
+            SpanContent::Operation(_) if span.second.is_some() => {
                 text.push_str(",\"status\":{\"code\":2,\"message\":");
-                quote(error.as_deref().unwrap_or(""), text);
+                write_quoted(error.as_deref().unwrap_or(""), text);
                 text.push('}');
             }
             _ => {}
@@ -155,8 +155,9 @@ impl<'h> OtlpLines<'h> {
     }
 
     /// The trace of an operation: the one that its request carried, or else the one that it would have carried.
-    fn trace(&self, span: &Span<'_>) -> String {
-        let noted = notes(self.history, span.first).get("trace_id").and_then(|id| as_text(id.get()));
+    fn trace_id(&self, span: &WrittenSpan<'_>) -> String {
+        let noted =
+            parse_notes(self.history, span.first).get("trace_id").and_then(|id| parse_json_string(id.get()));
         let is_id = |id: &String| {
             id.len() == 32
                 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -166,24 +167,31 @@ impl<'h> OtlpLines<'h> {
     }
 
     /// Adds an operation's attributes; what went wrong with it, if anything did.
-    fn operation(&self, id: OpId, span: &Span<'_>, to: &mut Vec<String>) -> io::Result<Option<String>> {
+    fn add_operation_attributes(
+        &self,
+        id: OpId,
+        span: &WrittenSpan<'_>,
+        to: &mut Vec<String>,
+    ) -> io::Result<Option<String>> {
         let history = self.history;
         to.push(match history.process_label(history.process(id)) {
             Some(name) => text_attribute("steadfast.process", name),
-            None => attribute("steadfast.process", &history.process_name(history.process(id)).to_string()),
+            None => {
+                json_attribute("steadfast.process", &history.process_number(history.process(id)).to_string())
+            }
         });
         if let Some(session) = session_name(history, id) {
-            to.push(attribute("steadfast.session", &session));
+            to.push(json_attribute("steadfast.session", &session));
         }
-        to.push(text_attribute("steadfast.f", history.function_text(id)));
+        to.push(text_attribute("steadfast.f", history.written_function_name(id)));
         if history.key(id) != KeyId::NONE {
-            to.push(attribute("steadfast.key", history.keys.text(history.key(id))));
+            to.push(json_attribute("steadfast.key", history.keys.text(history.key(id))));
         }
-        let first = notes(history, span.first);
+        let first = parse_notes(history, span.first);
         if !first.contains_key("value") {
             to.push(text_attribute("steadfast.invoke.value", &argument_json(history, id)));
         }
-        self.event(true, span.first, history.invoked_at(id), &first, to)?;
+        self.add_event_attributes(true, span.first, history.invoked_at(id), &first, to)?;
         let Some(second) = span.second else { return Ok(None) };
         let kind = match history.outcome(id) {
             Outcome::Ok => "ok",
@@ -191,38 +199,40 @@ impl<'h> OtlpLines<'h> {
             Outcome::Info => "info",
         };
         to.push(text_attribute("steadfast.type", kind));
-        let last = notes(history, second);
+        let last = parse_notes(history, second);
         if !last.contains_key("value") {
             to.push(text_attribute("steadfast.value", &result_json(history, id)));
         }
         if let Some(version) = history.version(id) {
-            to.push(attribute("steadfast.version", &version.to_string()));
+            to.push(json_attribute("steadfast.version", &version.to_string()));
         }
-        self.event(false, second, history.completed_at(id), &last, to)?;
-        Ok(last.get("error").map(|error| as_text(error.get()).unwrap_or_else(|| error.get().to_owned())))
+        self.add_event_attributes(false, second, history.completed_at(id), &last, to)?;
+        Ok(last
+            .get("error")
+            .map(|error| parse_json_string(error.get()).unwrap_or_else(|| error.get().to_owned())))
     }
 
-    fn fault(
+    fn add_fault_attributes(
         &self,
         strike: &ActorEvent,
         heal: Option<&ActorEvent>,
-        span: &Span<'_>,
+        span: &WrittenSpan<'_>,
         to: &mut Vec<String>,
     ) -> io::Result<()> {
         to.push(text_attribute("steadfast.actor", &strike.actor));
         to.push(text_attribute("steadfast.f", &strike.function));
         to.push(text_attribute("steadfast.invoke.type", &strike.kind));
         to.push(text_attribute("steadfast.invoke.value", &strike.value));
-        self.event(true, span.first, strike.time, &notes(self.history, span.first), to)?;
+        self.add_event_attributes(true, span.first, strike.time, &parse_notes(self.history, span.first), to)?;
         let (Some(heal), Some(second)) = (heal, span.second) else { return Ok(()) };
         to.push(text_attribute(&format!("{OURS}{HEAL}"), &heal.function));
         to.push(text_attribute("steadfast.type", &heal.kind));
         to.push(text_attribute("steadfast.value", &heal.value));
-        self.event(false, second, heal.time, &notes(self.history, second), to)
+        self.add_event_attributes(false, second, heal.time, &parse_notes(self.history, second), to)
     }
 
     /// What both kinds of events have: an index, a time where spans cannot say it, and fields that nobody judges.
-    fn event(
+    fn add_event_attributes(
         &self,
         invokes: bool,
         position: u32,
@@ -231,9 +241,9 @@ impl<'h> OtlpLines<'h> {
         to: &mut Vec<String>,
     ) -> io::Result<()> {
         let prefix = if invokes { format!("{OURS}{INVOKE}") } else { OURS.to_owned() };
-        to.push(attribute(&format!("{prefix}index"), &self.history.event_index(position).to_string()));
+        to.push(json_attribute(&format!("{prefix}index"), &self.history.event_index(position).to_string()));
         if let Some(time) = time.filter(|_| !self.timed) {
-            to.push(attribute(&format!("{prefix}time"), &time.to_string()));
+            to.push(json_attribute(&format!("{prefix}time"), &time.to_string()));
         }
         for (name, value) in notes {
             if !invokes && (name == "actor" || name == HEAL || name.starts_with(INVOKE)) {
@@ -243,7 +253,7 @@ impl<'h> OtlpLines<'h> {
             to.push(match name.as_str() {
                 // What a completion returned that nobody judges is still JSON in a string.
                 "value" => text_attribute(&format!("{prefix}value"), value.get()),
-                name => attribute(&format!("{prefix}{name}"), value.get()),
+                name => json_attribute(&format!("{prefix}{name}"), value.get()),
             });
         }
         Ok(())
@@ -257,7 +267,7 @@ impl Iterator for OtlpLines<'_> {
         if self.done {
             return None;
         }
-        let batch: Vec<Span<'_>> = self.spans.by_ref().take(SPANS_PER_LINE).collect();
+        let batch: Vec<WrittenSpan<'_>> = self.spans.by_ref().take(SPANS_PER_LINE).collect();
         self.done = batch.len() < SPANS_PER_LINE;
         let mut text = format!(
             "{{\"resourceSpans\":[{{\"resource\":{},\"scopeSpans\":[{{\"scope\":{},\"spans\":[",
@@ -265,7 +275,7 @@ impl Iterator for OtlpLines<'_> {
         );
         for (at, span) in batch.iter().enumerate() {
             text.push_str(if at > 0 { "," } else { "" });
-            if let Err(why) = self.span(span, &mut text) {
+            if let Err(why) = self.write_span(span, &mut text) {
                 self.done = true;
                 return Some(Err(why));
             }
@@ -275,17 +285,17 @@ impl Iterator for OtlpLines<'_> {
     }
 }
 
-impl Span<'_> {
-    fn times(&self, history: &History) -> (Option<i64>, Option<i64>) {
+impl WrittenSpan<'_> {
+    fn event_times(&self, history: &History) -> (Option<i64>, Option<i64>) {
         match self.what {
-            What::Operation(id) => (history.invoked_at(id), history.completed_at(id)),
-            What::Fault(strike, heal) => (strike.time, heal.and_then(|heal| heal.time)),
+            SpanContent::Operation(id) => (history.invoked_at(id), history.completed_at(id)),
+            SpanContent::Fault(strike, heal) => (strike.time, heal.and_then(|heal| heal.time)),
         }
     }
 
     /// Whether a span's own times can say when its events were.
     fn is_timed(&self, history: &History) -> bool {
-        match self.times(history) {
+        match self.event_times(history) {
             (Some(from), _) if from < 0 => false,
             (Some(_), None) => self.second.is_none(),
             (Some(from), Some(to)) => from <= to,
@@ -296,31 +306,36 @@ impl Span<'_> {
 
 /// The spans of a history, in the order of their beginnings. A fault is one from the first event of its strike to the
 /// first event of its end; each other event of an actor is a span without an end.
-fn spans(history: &History) -> Vec<Span<'_>> {
-    let mut spans: Vec<Span<'_>> = Vec::with_capacity(history.len());
+fn collect_spans(history: &History) -> Vec<WrittenSpan<'_>> {
+    let mut spans: Vec<WrittenSpan<'_>> = Vec::with_capacity(history.len());
     let mut of_operation = vec![0; history.len()];
-    let ends = ends_of_faults(history);
+    let ends = assign_span_roles(history);
     let (mut operations, mut faults, mut actor_events) = (0, 0, 0);
     for (event, position) in history.events().zip(0..) {
         match event {
             Event::Invoke(id) => {
                 operations += 1;
                 of_operation[crate::Id::index(id)] = spans.len();
-                let what = What::Operation(id);
-                spans.push(Span { what, first: position, second: None, number: operations });
+                let what = SpanContent::Operation(id);
+                spans.push(WrittenSpan { what, first: position, second: None, number: operations });
             }
             Event::Complete(id) => spans[of_operation[crate::Id::index(id)]].second = Some(position),
             Event::Actor(event) => {
                 let end = ends[actor_events];
                 actor_events += 1;
                 let end = match end {
-                    Role::End => continue,
-                    Role::Alone => None,
-                    Role::EndedBy(end) => Some(&history.actor_events()[end]),
+                    SpanRole::End => continue,
+                    SpanRole::Alone => None,
+                    SpanRole::EndedBy(end) => Some(&history.actor_events()[end]),
                 };
                 faults += 1;
-                let what = What::Fault(event, end);
-                spans.push(Span { what, first: position, second: end.map(|e| e.position), number: faults });
+                let what = SpanContent::Fault(event, end);
+                spans.push(WrittenSpan {
+                    what,
+                    first: position,
+                    second: end.map(|e| e.position),
+                    number: faults,
+                });
             }
         }
     }
@@ -329,7 +344,7 @@ fn spans(history: &History) -> Vec<Span<'_>> {
 
 /// What an actor's event is in spans.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum SpanRole {
     /// A span without an end.
     Alone,
     /// The beginning of a span which ends with this event of an actor.
@@ -339,81 +354,81 @@ enum Role {
 }
 
 /// The role of each event of an actor. An event that ends several faults is the end of the oldest one's span.
-fn ends_of_faults(history: &History) -> Vec<Role> {
-    let mut roles = vec![Role::Alone; history.actor_events().len()];
+fn assign_span_roles(history: &History) -> Vec<SpanRole> {
+    let mut roles = vec![SpanRole::Alone; history.actor_events().len()];
     for episode in fault_episodes(history) {
         if let FaultEnd::Seen(end) = episode.end
-            && roles[end.first.event] == Role::Alone
+            && roles[end.first.event] == SpanRole::Alone
         {
-            roles[end.first.event] = Role::End;
-            roles[episode.strike.first.event] = Role::EndedBy(end.first.event);
+            roles[end.first.event] = SpanRole::End;
+            roles[episode.strike.first.event] = SpanRole::EndedBy(end.first.event);
         }
     }
     roles
 }
 
-fn notes(history: &History, position: u32) -> BTreeMap<String, &RawValue> {
+fn parse_notes(history: &History, position: u32) -> BTreeMap<String, &RawValue> {
     match history.note(position) {
         Some(note) => serde_json::from_str(note.fields).expect("a note is a JSON object"),
         None => BTreeMap::new(),
     }
 }
 
-fn as_text(json: &str) -> Option<String> {
+fn parse_json_string(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
 }
 
 /// An attribute whose value is a text.
 fn text_attribute(name: &str, value: &str) -> String {
     let mut text = String::from("{\"key\":");
-    quote(name, &mut text);
+    write_quoted(name, &mut text);
     text.push_str(",\"value\":{\"stringValue\":");
-    quote(value, &mut text);
+    write_quoted(value, &mut text);
     text.push_str("}}");
     text
 }
 
 /// An attribute whose value is that of a JSON text.
-fn attribute(name: &str, json: &str) -> String {
+fn json_attribute(name: &str, json: &str) -> String {
     let mut text = String::from("{\"key\":");
-    quote(name, &mut text);
+    write_quoted(name, &mut text);
     text.push_str(",\"value\":");
-    any_value(&json::parse(json, 0).expect("what a history holds is JSON"), &mut text);
+    write_any_value(&json::parse_json(json, 0).expect("what a history holds is JSON"), &mut text);
     text.push('}');
     text
 }
 
 /// A value in the types of OTLP. Depth is bounded by the reader of JSON.
-fn any_value(datum: &Datum<'_>, text: &mut String) {
+fn write_any_value(datum: &Datum<'_>, text: &mut String) {
     let mut plain = String::new();
     let name = match &datum.kind {
-        Kind::Null => return text.push_str("{}"),
-        Kind::List(items) | Kind::Set(items) => {
+        DatumKind::Null => return text.push_str("{}"),
+        DatumKind::List(items) | DatumKind::Set(items) => {
             text.push_str("{\"arrayValue\":{\"values\":[");
             for (at, item) in items.iter().enumerate() {
                 text.push_str(if at > 0 { "," } else { "" });
-                any_value(item, text);
+                write_any_value(item, text);
             }
             return text.push_str("]}}");
         }
-        Kind::Map(entries) => {
+        DatumKind::Map(entries) => {
             text.push_str("{\"kvlistValue\":{\"values\":[");
             for (at, (key, value)) in entries.iter().enumerate() {
                 text.push_str(if at > 0 { ",{\"key\":" } else { "{\"key\":" });
-                canonical(key, Strictness::Lax, text).expect("lax text always works");
+                write_canonical(key, Strictness::Lax, text).expect("lax text always works");
                 text.push_str(",\"value\":");
-                any_value(value, text);
+                write_any_value(value, text);
                 text.push('}');
             }
             return text.push_str("]}}");
         }
-        Kind::Bool(_) => "boolValue",
-        Kind::Float(_) => "doubleValue",
-        Kind::Text(_) | Kind::Keyword(_) => "stringValue",
+        DatumKind::Bool(_) => "boolValue",
+        DatumKind::Float(_) => "doubleValue",
+        DatumKind::Text(_) | DatumKind::Keyword(_) => "stringValue",
         // Integers are strings, as JSON's own are only exact to 2^53 in many readers.
-        Kind::Int(_) | Kind::Odd { .. } => "intValue",
+        DatumKind::Int(_) | DatumKind::Odd { .. } => "intValue",
     };
-    canonical(datum, Strictness::Lax, &mut plain).expect("lax text always works");
+    write_canonical(datum, Strictness::Lax, &mut plain).expect("lax text always works");
     match name {
         "intValue" => write!(text, "{{\"{name}\":\"{plain}\"}}").expect("text grows"),
         _ => write!(text, "{{\"{name}\":{plain}}}").expect("text grows"),
@@ -421,7 +436,7 @@ fn any_value(datum: &Datum<'_>, text: &mut String) {
 }
 
 /// Fowler, Noll & Vo over what tells one history from another.
-fn checksum(history: &History) -> u64 {
+fn history_checksum(history: &History) -> u64 {
     let about = format!("{:?} {} {}", history.header(), history.event_count(), history.len());
     about
         .bytes()

@@ -1,20 +1,20 @@
 //! The scanner held against the careful path: what one accepts means the same to the other.
 
 use super::*;
-use crate::format::event::Strings;
-use crate::format::lines::json_event;
+use crate::format::event::StringProcesses;
+use crate::format::lines::read_json_event;
 use proptest::prelude::*;
 
 /// What a chunk says, in names.
 fn said(chunk: &Chunk) -> Vec<String> {
-    let name = |local: Local, names: &crate::Interner<Local>| match local.given() {
+    let name = |local: LocalId, names: &crate::Interner<LocalId>| match local.if_given() {
         Some(local) => names.text(local).to_owned(),
         None => "absent".to_owned(),
     };
     let value = |value| match value {
-        Value::One(one) => name(one, &chunk.values),
-        Value::Pair(old, new) => format!("{} {}", name(old, &chunk.values), name(new, &chunk.values)),
-        Value::Micros { start, len } => {
+        EventValue::One(one) => name(one, &chunk.values),
+        EventValue::Pair(old, new) => format!("{} {}", name(old, &chunk.values), name(new, &chunk.values)),
+        EventValue::Micros { start, len } => {
             let micros = &chunk.micros[start as usize..(start + len) as usize];
             let micro = |micro: &LocalMicro| {
                 let list = micro.value.index()..micro.value.index() + micro.len as usize;
@@ -29,8 +29,8 @@ fn said(chunk: &Chunk) -> Vec<String> {
             format!("{:?}", micros.iter().map(micro).collect::<Vec<_>>())
         }
     };
-    let event = |event: &Event| {
-        let process = event.process.given().map(|process| chunk.processes.get(process.index()));
+    let event = |event: &ChunkEvent| {
+        let process = event.process.if_given().map(|process| chunk.processes.get(process.index()));
         format!(
             "{} {:?} process {process:?} f {} session {} key {} value {} note {} {:?}",
             event.at,
@@ -47,10 +47,10 @@ fn said(chunk: &Chunk) -> Vec<String> {
 }
 
 fn both(line: &str, independent: bool) -> (bool, Vec<String>, Vec<String>) {
-    let rules = Rules { independent, process_required: true, strings: Strings::Recognised };
+    let rules = EventRules { independent, process_required: true, strings: StringProcesses::Recognised };
     let (mut fast, mut careful) = (Chunk::default(), Chunk::default());
-    let accepted = event(&mut fast, line.as_bytes(), 7, rules);
-    json_event(&mut careful, line.as_bytes(), 7, rules, false, false);
+    let accepted = scan_event(&mut fast, line.as_bytes(), 7, rules);
+    read_json_event(&mut careful, line.as_bytes(), 7, rules, false, false);
     (accepted, said(&fast), said(&careful))
 }
 
@@ -77,11 +77,11 @@ fn reads_the_usual_lines_itself() {
 fn leaves_no_trace_of_what_it_refuses() {
     let mut chunk = Chunk::default();
     let line = br#"{"type":"ok","process":0,"f":"txn","value":[["r","x",[1,2]],["append","x",1.5]]}"#;
-    assert!(!event(
+    assert!(!scan_event(
         &mut chunk,
         line,
         0,
-        Rules { independent: false, process_required: true, strings: Strings::Recognised }
+        EventRules { independent: false, process_required: true, strings: StringProcesses::Recognised }
     ));
     assert!(chunk.events.is_empty() && chunk.micros.is_empty() && chunk.elements.is_empty());
 }
@@ -177,10 +177,10 @@ proptest! {
             Some(byte) => bytes[at] = byte,
             None => { bytes.remove(at); }
         }
-        let rules = Rules { independent: false, process_required: true, strings: Strings::Recognised };
+        let rules = EventRules { independent: false, process_required: true, strings: StringProcesses::Recognised };
         let (mut fast, mut careful) = (Chunk::default(), Chunk::default());
-        if event(&mut fast, &bytes, 7, rules) {
-            json_event(&mut careful, &bytes, 7, rules, false, false);
+        if scan_event(&mut fast, &bytes, 7, rules) {
+            read_json_event(&mut careful, &bytes, 7, rules, false, false);
             prop_assert_eq!(said(&fast), said(&careful), "{}", String::from_utf8_lossy(&bytes));
         }
     }

@@ -1,10 +1,10 @@
 //! The embedded store as a value.
 
 use super::{can_cause, simulate};
-use crate::Outcome;
+use crate::RunOutcome;
 use crate::stores::backend::{Backend, Choices, Recording};
 use crate::system::Capabilities;
-use workloads::{Kind, Strike};
+use workloads::{Strike, WorkloadKind};
 
 /// The built-in store.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl Backend for Embedded {
         "embedded"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "the built-in replicated session store, under a simulated network and clock"
     }
 
@@ -23,7 +23,7 @@ impl Backend for Embedded {
         Some("partition")
     }
 
-    fn has_lives(&self) -> bool {
+    fn has_session_lifecycles(&self) -> bool {
         true
     }
 
@@ -35,27 +35,27 @@ impl Backend for Embedded {
         Ok(choices.embedded.node_names())
     }
 
-    fn lets(&self, strike: &Strike, _choices: &Choices) -> Result<(), String> {
+    fn check_strike(&self, strike: &Strike, _choices: &Choices) -> Result<(), String> {
         let fault = strike.fault;
         can_cause(fault).map_err(|why| format!("{fault} cannot be caused on embedded: {why}"))
     }
 
-    fn place(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
+    fn describe_means(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
         can_cause(strike.fault).is_ok().then(|| self.name().to_owned())
     }
 
-    fn setup(&self, choices: &Choices) -> String {
+    fn describe_setup(&self, choices: &Choices) -> String {
         let options = &choices.embedded;
         let (replication, reads) = (options.replication.name(), options.reads.name());
         let bugs: String = options.bugs.iter().map(|bug| format!(", bug {}", bug.name())).collect();
         format!("{replication} replication, reads at {reads}{bugs}")
     }
 
-    fn shows_replicas(&self, kind: Kind) -> bool {
-        kind == Kind::Session
+    fn can_read_replicas(&self, kind: WorkloadKind) -> bool {
+        kind == WorkloadKind::Session
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
         let Recording { settings, sink, header, counts, stop, .. } = recording;
         simulate(&choices.embedded, &settings, sink, &header, counts, stop).map_err(|why| why.to_string())
     }

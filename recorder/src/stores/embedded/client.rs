@@ -1,15 +1,15 @@
 //! The embedded store's client library: finds the primary, follows hints, gives up definitely where it can.
 
-use super::cluster::Cluster;
-use super::message::Reply;
-use super::{Bug, Reads, Writes};
-use crate::client::lock;
-use crate::{Answer, AuditEntry, Client, Clock, Failure, Request, Store, Traffic};
+use super::cluster::SimulatedCluster;
+use super::message::NodeReply;
+use super::{Bug, FieldWriteMode, ReadRouting};
+use crate::client::lock_unpoisoned;
+use crate::{AuditEntry, Client, Clock, Failure, Store, StoreAnswer, StoreRequest, Traffic};
 use histories::Function;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use workloads::{Operation, Stream, Value};
+use workloads::{ClientOperation, Stream, Value};
 
 /// Between two tries to find the primary.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -18,22 +18,22 @@ const PAUSE: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// The embedded store, seen by clients.
-pub struct EmbeddedStore(Arc<Inner>);
+pub struct EmbeddedStore(Arc<EmbeddedStoreState>);
 
-struct Inner {
-    cluster: Arc<Mutex<Cluster>>,
+struct EmbeddedStoreState {
+    cluster: Arc<Mutex<SimulatedCluster>>,
     clock: Clock,
     stream: Mutex<Stream>,
     /// Whom the clients of each place believe to be primary.
     believed: Mutex<Vec<usize>>,
     /// With [`Bug::MixedReplies`]: what may still be answered to readers of sessions who do not wait for it any more.
-    owed: Mutex<Vec<oneshot::Receiver<Reply>>>,
+    owed: Mutex<Vec<oneshot::Receiver<NodeReply>>>,
 }
 
 impl EmbeddedStore {
-    pub(super) fn new(cluster: Arc<Mutex<Cluster>>, clock: Clock, stream: Stream) -> Self {
-        let nodes = lock(&cluster).options.nodes;
-        Self(Arc::new(Inner {
+    pub(super) fn new(cluster: Arc<Mutex<SimulatedCluster>>, clock: Clock, stream: Stream) -> Self {
+        let nodes = lock_unpoisoned(&cluster).options.nodes;
+        Self(Arc::new(EmbeddedStoreState {
             cluster,
             clock,
             stream: Mutex::new(stream),
@@ -47,64 +47,64 @@ impl Store for EmbeddedStore {
     type Client = EmbeddedClient;
 
     async fn connect(&self, seat: usize) -> Result<EmbeddedClient, Failure> {
-        let options = lock(&self.0.cluster).options.clone();
+        let options = lock_unpoisoned(&self.0.cluster).options.clone();
         let place = seat % options.nodes;
         Ok(EmbeddedClient { store: self.0.clone(), place, detour: 0, options, pending: None, reads: false })
     }
 
-    fn replicas(&self) -> Vec<Arc<str>> {
-        let cluster = lock(&self.0.cluster);
+    fn replica_names(&self) -> Vec<Arc<str>> {
+        let cluster = lock_unpoisoned(&self.0.cluster);
         let names = cluster.options.node_names();
         if cluster.of_sessions { names.into_iter().map(Arc::from).collect() } else { Vec::new() }
     }
 
-    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
-        lock(&self.0.cluster).look(replica, key)
+    async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+        lock_unpoisoned(&self.0.cluster).read_node(replica, key)
     }
 
-    async fn audit(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
-        let cluster = lock(&self.0.cluster);
-        if cluster.of_sessions { cluster.audit().map(Some) } else { Ok(None) }
+    async fn read_audit_trail(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+        let cluster = lock_unpoisoned(&self.0.cluster);
+        if cluster.of_sessions { cluster.collect_audit_trail().map(Some) } else { Ok(None) }
     }
 
-    async fn traffic(&self) -> Option<Traffic> {
-        let cluster = lock(&self.0.cluster);
+    async fn count_traffic(&self) -> Option<Traffic> {
+        let cluster = lock_unpoisoned(&self.0.cluster);
         cluster.of_sessions.then_some(cluster.traffic)
     }
 }
 
 /// A connection from one of the places.
 pub struct EmbeddedClient {
-    store: Arc<Inner>,
-    options: Arc<super::Options>,
+    store: Arc<EmbeddedStoreState>,
+    options: Arc<super::EmbeddedOptions>,
     place: usize,
     /// How many nodes further than its own a local read goes, because those before did not answer.
     detour: usize,
     /// The answer that is waited for, and by whom it should be given.
-    pending: Option<(usize, oneshot::Receiver<Reply>)>,
+    pending: Option<(usize, oneshot::Receiver<NodeReply>)>,
     /// With [`Bug::MixedReplies`]: whether it waits for what a session holds.
     reads: bool,
 }
 
 impl Client for EmbeddedClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        let whole = self.options.writes == Writes::WholeBlob;
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
+        let whole = self.options.writes == FieldWriteMode::WholeBlob;
         if request.operation.function == Function::PATCH && whole {
-            return self.write_back(request).await;
+            return self.patch_by_write_back(request).await;
         }
-        self.send(request).await
+        self.send_until_answered(request).await
     }
 }
 
 impl EmbeddedClient {
     /// Writes one field as web frameworks do: reads the session, changes it, and writes all of it back.
-    async fn write_back(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn patch_by_write_back(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let patch = request.operation;
         let (Some(key), Value::Payload(payload)) = (&patch.key, &patch.value) else {
             return Err(Failure::definite("not understood"));
         };
-        let read = Operation::on(key, Function::READ, Value::Null);
-        let held = self.send(&Request { operation: &read, ..*request }).await;
+        let read = ClientOperation::on_key(key, Function::READ, Value::Null);
+        let held = self.send_until_answered(&StoreRequest { operation: &read, ..*request }).await;
         // Nothing was written yet.
         let held = held.map_err(|failure| Failure { definite: true, ..failure })?;
         let mut fields = match held.value {
@@ -115,35 +115,41 @@ impl EmbeddedClient {
         let name = payload.field.clone().ok_or_else(|| Failure::definite("a patch of no field"))?;
         fields.retain(|(field, _)| *field != name);
         fields.push((name, patch.value.clone()));
-        let write = Operation::on(key, Function::WRITE, Value::Fields(fields));
-        let answer = self.send(&Request { operation: &write, ..*request }).await?;
-        Ok(Answer { value: patch.value.clone(), ..answer })
+        let write = ClientOperation::on_key(key, Function::WRITE, Value::Fields(fields));
+        let answer = self.send_until_answered(&StoreRequest { operation: &write, ..*request }).await?;
+        Ok(StoreAnswer { value: patch.value.clone(), ..answer })
     }
 
-    async fn send(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn send_until_answered(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let operation = Arc::new(request.operation.clone());
         let mut retried = false;
         let local = operation.is_read()
-            && (self.options.reads != Reads::Primary || self.options.has(Bug::StaleReplicaReads));
+            && (self.options.reads != ReadRouting::Primary || self.options.has_bug(Bug::StaleReplicaReads));
         let clock = self.store.clock.clone();
         loop {
-            let node = if local { self.near(request) } else { lock(&self.store.believed)[self.place] };
+            let node = if local {
+                self.local_read_node(request)
+            } else {
+                lock_unpoisoned(&self.store.believed)[self.place]
+            };
             let name: Arc<str> = format!("n{}", node + 1).into();
-            match self.ask(node, &operation, local).await {
-                Some(Reply::Done(result)) => {
+            match self.ask_node(node, &operation, local).await {
+                Some(NodeReply::Done(result)) => {
                     return match result {
-                        Ok(answer) => Ok(answer.from_node(&name)),
+                        Ok(answer) => Ok(answer.with_node(&name)),
                         // Of something that was sent twice, a refusal may be the answer to the second.
-                        Err(failure) if retried => Err(Failure::indefinite(failure.error).from_node(&name)),
-                        Err(failure) => Err(failure.from_node(&name)),
+                        Err(failure) if retried => Err(Failure::indefinite(failure.error).with_node(&name)),
+                        Err(failure) => Err(failure.with_node(&name)),
                     };
                 }
-                Some(Reply::Elsewhere(Some(hint))) => lock(&self.store.believed)[self.place] = hint,
-                Some(Reply::Elsewhere(None) | Reply::Refused) if local => self.detour += 1,
-                Some(Reply::Elsewhere(None) | Reply::Refused) => self.look_further(node),
+                Some(NodeReply::Elsewhere(Some(hint))) => {
+                    lock_unpoisoned(&self.store.believed)[self.place] = hint
+                }
+                Some(NodeReply::Elsewhere(None) | NodeReply::Refused) if local => self.detour += 1,
+                Some(NodeReply::Elsewhere(None) | NodeReply::Refused) => self.believe_next_node(node),
                 None => {
                     retried = true;
-                    self.look_further(node);
+                    self.believe_next_node(node);
                 }
             }
             let again_ns = clock.now_ns() + PAUSE.as_nanos() as u64;
@@ -160,24 +166,31 @@ impl EmbeddedClient {
 
 impl EmbeddedClient {
     /// The node that answers a local read.
-    fn near(&mut self, request: &Request<'_>) -> usize {
+    fn local_read_node(&mut self, request: &StoreRequest<'_>) -> usize {
         let first = match self.options.reads {
-            Reads::Sticky => request
+            ReadRouting::Sticky => request
                 .session
                 .bytes()
                 .fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))),
-            Reads::Any | Reads::Primary => lock(&self.store.stream).index(self.options.nodes),
+            ReadRouting::Any | ReadRouting::Primary => {
+                lock_unpoisoned(&self.store.stream).draw_index(self.options.nodes)
+            }
         };
         (first % self.options.nodes + self.detour) % self.options.nodes
     }
 
     /// Asks a node. Nothing: with [`Bug::RetriedWrites`], no answer came in time.
-    async fn ask(&mut self, node: usize, operation: &Arc<Operation>, local: bool) -> Option<Reply> {
-        let receiver = lock(&self.store.cluster).ask(self.place, node, operation, local);
+    async fn ask_node(
+        &mut self,
+        node: usize,
+        operation: &Arc<ClientOperation>,
+        local: bool,
+    ) -> Option<NodeReply> {
+        let receiver = lock_unpoisoned(&self.store.cluster).send_question(self.place, node, operation, local);
         self.pending = Some((node, receiver));
         self.reads = operation.function == Function::READ;
-        let mixes = self.options.has(Bug::MixedReplies) && self.reads;
-        let owed = if mixes { lock(&self.store.owed).pop() } else { None };
+        let mixes = self.options.has_bug(Bug::MixedReplies) && self.reads;
+        let owed = if mixes { lock_unpoisoned(&self.store.owed).pop() } else { None };
         if let Some(mut late) = owed {
             let (_, mut own) = self.pending.take().expect("just asked");
             // Whichever comes first is taken for the answer, and the other one stays owed. That is the bug.
@@ -187,14 +200,14 @@ impl EmbeddedClient {
                 Ok(reply) = &mut own => (reply, late),
                 else => std::future::pending().await,
             };
-            lock(&self.store.owed).push(other);
+            lock_unpoisoned(&self.store.owed).push(other);
             return Some(reply);
         }
-        let retries = self.options.has(Bug::RetriedWrites) && !operation.is_read();
+        let retries = self.options.has_bug(Bug::RetriedWrites) && !operation.is_read();
         let until_ns = if retries { self.store.clock.now_ns() + RETRY.as_nanos() as u64 } else { u64::MAX };
         let clock = self.store.clock.clone();
         let (_, own) = self.pending.as_mut().expect("just asked");
-        let reply = if retries { clock.before_ns(until_ns, own).await? } else { own.await };
+        let reply = if retries { clock.await_until_ns(until_ns, own).await? } else { own.await };
         self.pending = None;
         match reply {
             Ok(reply) => Some(reply),
@@ -202,8 +215,8 @@ impl EmbeddedClient {
         }
     }
 
-    fn look_further(&self, node: usize) {
-        let mut believed = lock(&self.store.believed);
+    fn believe_next_node(&self, node: usize) {
+        let mut believed = lock_unpoisoned(&self.store.believed);
         if believed[self.place] == node {
             believed[self.place] = (node + 1) % self.options.nodes;
         }
@@ -214,9 +227,9 @@ impl Drop for EmbeddedClient {
     /// Whoever gives up on a node lets the next client of its place try another one.
     fn drop(&mut self) {
         if let Some((node, receiver)) = self.pending.take() {
-            self.look_further(node);
-            if self.options.has(Bug::MixedReplies) && self.reads {
-                lock(&self.store.owed).push(receiver);
+            self.believe_next_node(node);
+            if self.options.has_bug(Bug::MixedReplies) && self.reads {
+                lock_unpoisoned(&self.store.owed).push(receiver);
             }
         }
     }

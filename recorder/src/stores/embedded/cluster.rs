@@ -1,33 +1,39 @@
 //! The nodes, the network between them and their clients, and what is broken at the moment.
 
-use super::data::Command;
-use super::message::{Message, Reply};
-use super::node::{Node, Outbox, Role};
-use super::{Bug, Options};
-use crate::shapes::{Struck, cuts, strikes};
-use crate::simulation::{Link, Network, Timeline};
+use super::data::LogCommand;
+use super::message::{NodeMessage, NodeReply};
+use super::node::{NodeRole, Outbox, SimulatedNode};
+use super::{Bug, EmbeddedOptions};
+use crate::shapes::{StruckTargets, fault_affects_way, partition_cuts_way};
+use crate::simulation::{SimulatedClock, SimulatedLink, SimulatedNetwork};
 use crate::{AuditEntry, Failure, Traffic};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use tokio::sync::oneshot;
-use workloads::{Fault, Operation, Stream, Target, Value};
+use workloads::{ClientOperation, Fault, Stream, Target, Value};
 
 /// A link in peace: a quarter of a millisecond, and as much on average on top.
-const LINK: Link =
-    Link { least_ns: 250_000, jitter_ns: 250_000, loss: 0.0, cut: false, held: false, reorders: false };
+const LINK: SimulatedLink = SimulatedLink {
+    least_ns: 250_000,
+    jitter_ns: 250_000,
+    loss: 0.0,
+    cut: false,
+    held: false,
+    reorders: false,
+};
 
 /// All of the store. Ends of the network: first the nodes, then the place of clients at each node's side.
-pub(super) struct Cluster {
-    pub(super) options: Arc<Options>,
-    pub(super) timeline: Timeline,
-    nodes: Vec<Host>,
-    network: Network<Message>,
+pub(super) struct SimulatedCluster {
+    pub(super) options: Arc<EmbeddedOptions>,
+    pub(super) timeline: SimulatedClock,
+    nodes: Vec<NodeHost>,
+    network: SimulatedNetwork<NodeMessage>,
     /// Clients that wait for a reply.
-    asked: BTreeMap<u64, oneshot::Sender<Reply>>,
+    asked: BTreeMap<u64, oneshot::Sender<NodeReply>>,
     questions: u64,
-    broken: BTreeMap<usize, Effect>,
+    broken: BTreeMap<usize, ActiveFault>,
     stream: Stream,
     pump: Option<Waker>,
     armed_ns: u64,
@@ -37,37 +43,37 @@ pub(super) struct Cluster {
 }
 
 /// A node's machine.
-struct Host {
-    node: Node,
-    running: Running,
+struct NodeHost {
+    node: SimulatedNode,
+    running: HostState,
     /// What came while it was paused.
-    inbox: VecDeque<(usize, Message)>,
+    inbox: VecDeque<(usize, NodeMessage)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Running {
+enum HostState {
     Yes,
     Paused,
     Dead,
 }
 
 /// A fault that is on, and whom it struck.
-struct Effect {
+struct ActiveFault {
     fault: Fault,
-    struck: Struck,
+    struck: StruckTargets,
 }
 
-impl Cluster {
-    pub(super) fn new(options: &Options, timeline: Timeline, seed: u64) -> Self {
+impl SimulatedCluster {
+    pub(super) fn new(options: &EmbeddedOptions, timeline: SimulatedClock, seed: u64) -> Self {
         let options = Arc::new(options.clone());
-        let host = |id: usize| Host {
-            node: Node::new(id, options.clone(), Stream::new(seed, &format!("node {id}"))),
-            running: Running::Yes,
+        let host = |id: usize| NodeHost {
+            node: SimulatedNode::new(id, options.clone(), Stream::new(seed, &format!("node {id}"))),
+            running: HostState::Yes,
             inbox: VecDeque::new(),
         };
         Self {
             nodes: (0..options.nodes).map(host).collect(),
-            network: Network::new(2 * options.nodes, LINK, Stream::new(seed, "network")),
+            network: SimulatedNetwork::new(2 * options.nodes, LINK, Stream::new(seed, "network")),
             options,
             timeline,
             asked: BTreeMap::new(),
@@ -82,104 +88,110 @@ impl Cluster {
     }
 
     /// Sends a question from a place of clients to a node.
-    pub(super) fn ask(
+    pub(super) fn send_question(
         &mut self,
         place: usize,
         node: usize,
-        operation: &Arc<Operation>,
+        operation: &Arc<ClientOperation>,
         local: bool,
-    ) -> oneshot::Receiver<Reply> {
+    ) -> oneshot::Receiver<NodeReply> {
         let (sender, receiver) = oneshot::channel();
         self.questions += 1;
         let id = self.questions;
         self.asked.insert(id, sender);
-        let ask = Message::Ask { id, operation: operation.clone(), local };
+        let ask = NodeMessage::Ask { id, operation: operation.clone(), local };
         let now_ns = self.timeline.now_ns();
         self.traffic.commands += 1;
-        self.traffic.bytes_in += bytes(operation);
-        self.network.send(now_ns, self.options.nodes + place, node, ask);
-        self.arm();
+        self.traffic.bytes_in += operation_bytes(operation);
+        self.network.send_message(now_ns, self.options.nodes + place, node, ask);
+        self.arm_pump();
         receiver
     }
 
     /// What one node holds under a key.
-    pub(super) fn look(&self, name: &str, key: &Arc<str>) -> Result<Value, Failure> {
+    pub(super) fn read_node(&self, name: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
         let host = number.and_then(|number| self.nodes.get(number.checked_sub(1)?));
         match host {
-            Some(host) if host.running == Running::Yes => host.node.look(self.timeline.now_ns(), key),
+            Some(host) if host.running == HostState::Yes => {
+                host.node.read_replica_value(self.timeline.now_ns(), key)
+            }
             _ => Err(Failure::unreachable(format!("{name} is not there"))),
         }
     }
 
     /// The audit trail, as the primary has it.
-    pub(super) fn audit(&self) -> Result<Vec<AuditEntry>, Failure> {
-        let leads = |host: &&Host| matches!(host.node.role, Role::Primary(_)) && host.running == Running::Yes;
+    pub(super) fn collect_audit_trail(&self) -> Result<Vec<AuditEntry>, Failure> {
+        let leads = |host: &&NodeHost| {
+            matches!(host.node.role, NodeRole::Primary(_)) && host.running == HostState::Yes
+        };
         let primary = self.nodes.iter().filter(leads).max_by_key(|host| host.node.term);
         let Some(primary) = primary else { return Err(Failure::unreachable("there is no primary")) };
         let term = primary.node.term;
-        let trail = |host: &Host| host.node.data.trail.clone();
-        let entries: Vec<(u64, AuditEntry)> = match self.options.has(Bug::AuditTwice) {
+        let trail = |host: &NodeHost| host.node.data.trail.clone();
+        let entries: Vec<(u64, AuditEntry)> = match self.options.has_bug(Bug::AuditTwice) {
             true => self.nodes.iter().flat_map(trail).collect(),
             false => trail(primary),
         };
-        let since = if self.options.has(Bug::AuditForgotten) { term } else { 0 };
+        let since = if self.options.has_bug(Bug::AuditForgotten) { term } else { 0 };
         Ok(entries.into_iter().filter(|entry| entry.0 >= since).map(|entry| entry.1).collect())
     }
 
     /// Breaks something; returns whom it struck.
     pub(super) fn strike(&mut self, number: usize, fault: Fault, target: &Target) -> Vec<String> {
         let count = self.options.nodes;
-        let struck = Struck::of(target, count, |target| self.resolve(target));
-        let nodes = struck.nodes().to_vec();
+        let struck = StruckTargets::resolve_target(target, count, |target| self.resolve_target(target));
+        let nodes = struck.struck_nodes().to_vec();
         match fault {
-            Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill(node)),
+            Fault::Kill | Fault::Restart => nodes.iter().for_each(|&node| self.kill_node(node)),
             // What is under way with its clients is broken off: they cannot tell a stop in good order from another.
             Fault::Deploy { version } => nodes.iter().for_each(|&node| {
-                self.kill(node);
+                self.kill_node(node);
                 self.nodes[node].node.version = version;
             }),
             Fault::Replace => nodes.iter().for_each(|&node| {
-                self.kill(node);
+                self.kill_node(node);
                 let now_ns = self.timeline.now_ns();
-                self.nodes[node].node.wipe(now_ns);
+                self.nodes[node].node.wipe_disk(now_ns);
             }),
-            Fault::Pause => nodes.iter().for_each(|&node| self.pause(node)),
+            Fault::Pause => nodes.iter().for_each(|&node| self.pause_node(node)),
             _ => {}
         }
-        let names = struck.names(&self.options.node_names());
+        let names = struck.struck_names(&self.options.node_names());
         if fault.is_momentary() {
-            nodes.iter().for_each(|&node| self.revive(node));
+            nodes.iter().for_each(|&node| self.revive_node(node));
         } else {
-            self.broken.insert(number, Effect { fault, struck });
+            self.broken.insert(number, ActiveFault { fault, struck });
         }
-        self.rewire();
+        self.apply_active_faults();
         names
     }
 
     /// Mends what an episode broke.
     pub(super) fn heal(&mut self, number: usize) {
         let Some(effect) = self.broken.remove(&number) else { return };
-        for &node in effect.struck.nodes() {
+        for &node in effect.struck.struck_nodes() {
             let still = |running: fn(&Fault) -> bool| {
                 self.broken
                     .values()
-                    .any(|other| running(&other.fault) && other.struck.nodes().contains(&node))
+                    .any(|other| running(&other.fault) && other.struck.struck_nodes().contains(&node))
             };
             let (dead, paused) =
                 (still(|fault| *fault == Fault::Kill), still(|fault| *fault == Fault::Pause));
             match effect.fault {
-                Fault::Kill if !dead => self.revive(node),
-                Fault::Pause if !paused => self.resume(node),
+                Fault::Kill if !dead => self.revive_node(node),
+                Fault::Pause if !paused => self.resume_node(node),
                 _ => {}
             }
         }
-        self.rewire();
+        self.apply_active_faults();
     }
 
-    fn resolve(&mut self, target: &Target) -> Vec<usize> {
+    fn resolve_target(&mut self, target: &Target) -> Vec<usize> {
         let count = self.options.nodes;
-        let leads = |host: &Host| matches!(host.node.role, Role::Primary(_)) && host.running != Running::Dead;
+        let leads = |host: &NodeHost| {
+            matches!(host.node.role, NodeRole::Primary(_)) && host.running != HostState::Dead
+        };
         let terms = self.nodes.iter().enumerate().filter(|(_, host)| leads(host));
         // Between two primaries there is none: then it strikes the first node.
         let primary = terms.max_by_key(|(_, host)| host.node.term).map_or(0, |(node, _)| node);
@@ -187,9 +199,13 @@ impl Cluster {
             Target::Primary => vec![primary],
             Target::Replica => {
                 let others: Vec<_> = (0..count).filter(|&node| node != primary).collect();
-                if others.is_empty() { Vec::new() } else { vec![others[self.stream.index(others.len())]] }
+                if others.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![others[self.stream.draw_index(others.len())]]
+                }
             }
-            Target::Random => vec![self.stream.index(count)],
+            Target::Random => vec![self.stream.draw_index(count)],
             Target::All => (0..count).collect(),
             Target::Node(name) => {
                 let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
@@ -199,84 +215,86 @@ impl Cluster {
         }
     }
 
-    fn kill(&mut self, node: usize) {
+    fn kill_node(&mut self, node: usize) {
         let mut out = Outbox::new();
         let host = &mut self.nodes[node];
-        host.running = Running::Dead;
+        host.running = HostState::Dead;
         host.node.crash(&mut out);
         host.inbox.clear();
-        self.send_all(node, out);
+        self.send_outbox(node, out);
     }
 
-    fn revive(&mut self, node: usize) {
+    fn revive_node(&mut self, node: usize) {
         let now_ns = self.timeline.now_ns();
         let host = &mut self.nodes[node];
-        if host.running == Running::Dead {
-            host.running = Running::Yes;
+        if host.running == HostState::Dead {
+            host.running = HostState::Yes;
             host.node.restart(now_ns);
         }
     }
 
-    fn pause(&mut self, node: usize) {
+    fn pause_node(&mut self, node: usize) {
         let host = &mut self.nodes[node];
-        if host.running == Running::Yes {
-            host.running = Running::Paused;
+        if host.running == HostState::Yes {
+            host.running = HostState::Paused;
         }
     }
 
     /// The process goes on: first with what has arrived in the meantime.
-    fn resume(&mut self, node: usize) {
+    fn resume_node(&mut self, node: usize) {
         let host = &mut self.nodes[node];
-        if host.running != Running::Paused {
+        if host.running != HostState::Paused {
             return;
         }
-        host.running = Running::Yes;
+        host.running = HostState::Yes;
         for (from, message) in std::mem::take(&mut host.inbox) {
-            self.deliver(from, node, message);
+            self.deliver_message(from, node, message);
         }
     }
 
     /// Sets every link as the faults that are on have it.
-    fn rewire(&mut self) {
+    fn apply_active_faults(&mut self) {
         let count = self.options.nodes;
         for from in 0..2 * count {
             for to in 0..2 * count {
                 let mut link = LINK;
                 for effect in self.broken.values() {
-                    effect.change(&mut link, from, to, count);
+                    effect.apply_to_link(&mut link, from, to, count);
                 }
-                *self.network.link(from, to) = link;
+                *self.network.link_mut(from, to) = link;
             }
         }
-        self.network.release(self.timeline.now_ns());
+        self.network.release_held(self.timeline.now_ns());
         for (number, host) in self.nodes.iter_mut().enumerate() {
-            let skews = self.broken.values().filter(|effect| effect.struck.nodes().contains(&number));
+            let skews = self.broken.values().filter(|effect| effect.struck.struck_nodes().contains(&number));
             host.node.skew_ns = skews
                 .map(|effect| if let Fault::Skew { offset_ns } = effect.fault { offset_ns } else { 0 })
                 .sum();
         }
-        self.arm();
+        self.arm_pump();
     }
 
     /// Everything that is due by now.
-    fn advance(&mut self) {
+    fn process_due_events(&mut self) {
         let now_ns = self.timeline.now_ns();
         loop {
-            if let Some((from, to, message)) = self.network.receive(now_ns) {
-                self.deliver(from, to, message);
+            if let Some((from, to, message)) = self.network.receive_next(now_ns) {
+                self.deliver_message(from, to, message);
                 continue;
             }
-            let due = |host: &Host| host.running == Running::Yes && host.node.next_ns() <= now_ns;
+            let due = |host: &NodeHost| host.running == HostState::Yes && host.node.next_due_ns() <= now_ns;
             let Some(node) = self.nodes.iter().position(due) else { break };
             let mut out = Outbox::new();
-            self.nodes[node].node.tick(now_ns, &mut out);
-            self.send_all(node, out);
+            self.nodes[node].node.do_due_work(now_ns, &mut out);
+            self.send_outbox(node, out);
         }
     }
 
-    fn deliver(&mut self, from: usize, to: usize, message: Message) {
+    fn deliver_message(&mut self, from: usize, to: usize, message: NodeMessage) {
         let Some(host) = self.nodes.get_mut(to) else {
-            let Message::Reply { id, reply } = message else { unreachable!("clients are only replied to") };
+            let NodeMessage::Reply { id, reply } = message else {
+                unreachable!("clients are only replied to")
+            };
             if let Some(client) = self.asked.remove(&id) {
                 // A client that has given up does not listen any more.
                 let _ = client.send(reply);
@@ -285,24 +303,24 @@ impl Cluster {
         };
         let mut out = Outbox::new();
         match (host.running, &message) {
-            (Running::Yes, _) => host.node.receive(self.timeline.now_ns(), from, message, &mut out),
-            (Running::Paused, _) => host.inbox.push_back((from, message)),
-            (Running::Dead, Message::Ask { id, .. }) => {
-                out.push((from, Message::Reply { id: *id, reply: Reply::Refused }));
+            (HostState::Yes, _) => host.node.receive_message(self.timeline.now_ns(), from, message, &mut out),
+            (HostState::Paused, _) => host.inbox.push_back((from, message)),
+            (HostState::Dead, NodeMessage::Ask { id, .. }) => {
+                out.push((from, NodeMessage::Reply { id: *id, reply: NodeReply::Refused }));
             }
-            (Running::Dead, _) => {}
+            (HostState::Dead, _) => {}
         }
-        self.send_all(to, out);
+        self.send_outbox(to, out);
     }
 
-    fn send_all(&mut self, from: usize, out: Outbox) {
+    fn send_outbox(&mut self, from: usize, out: Outbox) {
         let now_ns = self.timeline.now_ns();
         for (to, mut message) in out {
             match &mut message {
-                Message::Reply { reply: Reply::Done(Ok(answer)), .. } if self.of_sessions => {
-                    answer.clock_ns = Some(self.nodes[from].node.clock_ns(now_ns));
+                NodeMessage::Reply { reply: NodeReply::Done(Ok(answer)), .. } if self.of_sessions => {
+                    answer.clock_ns = Some(self.nodes[from].node.answer_clock_ns(now_ns));
                 }
-                Message::Append { entries, .. } => {
+                NodeMessage::Append { entries, .. } => {
                     self.traffic.commands += entries.len() as u64;
                     let sent: u64 = entries.iter().map(|entry| command_bytes(&entry.command)).sum();
                     self.traffic.bytes_out += sent;
@@ -310,19 +328,19 @@ impl Cluster {
                 }
                 _ => {}
             }
-            self.network.send(now_ns, from, to, message);
+            self.network.send_message(now_ns, from, to, message);
         }
     }
 
-    fn next_ns(&self) -> u64 {
-        let running = self.nodes.iter().filter(|host| host.running == Running::Yes);
-        let node_ns = running.map(|host| host.node.next_ns()).min();
-        node_ns.into_iter().chain(self.network.next_ns()).min().unwrap_or(u64::MAX)
+    fn next_due_ns(&self) -> u64 {
+        let running = self.nodes.iter().filter(|host| host.running == HostState::Yes);
+        let node_ns = running.map(|host| host.node.next_due_ns()).min();
+        node_ns.into_iter().chain(self.network.next_arrival_ns()).min().unwrap_or(u64::MAX)
     }
 
     /// Has the pump woken when the next thing is due, if it is not to be woken before.
-    fn arm(&mut self) {
-        let next_ns = self.next_ns();
+    fn arm_pump(&mut self) {
+        let next_ns = self.next_due_ns();
         if let Some(pump) = &self.pump
             && next_ns < self.armed_ns
         {
@@ -333,7 +351,7 @@ impl Cluster {
 }
 
 /// What an operation takes on its way: its payload, and a little.
-fn bytes(operation: &Operation) -> u64 {
+fn operation_bytes(operation: &ClientOperation) -> u64 {
     let payload = match &operation.value {
         Value::Payload(payload) => payload.bytes,
         Value::Fields(fields) => (fields.iter())
@@ -344,24 +362,24 @@ fn bytes(operation: &Operation) -> u64 {
     32 + payload
 }
 
-fn command_bytes(command: &Command) -> u64 {
-    if let Command::Do { operation, .. } = command { bytes(operation) } else { 16 }
+fn command_bytes(command: &LogCommand) -> u64 {
+    if let LogCommand::Do { operation, .. } = command { operation_bytes(operation) } else { 16 }
 }
 
-impl Effect {
+impl ActiveFault {
     /// What a fault does to a link between two ends, of which the first `count` are nodes and the others the
     /// clients at their sides.
-    fn change(&self, link: &mut Link, from: usize, to: usize, count: usize) {
+    fn apply_to_link(&self, link: &mut SimulatedLink, from: usize, to: usize, count: usize) {
         let (here, there) = (from % count, to % count);
         let between_nodes = from < count && to < count;
         // Clients are cut off with their node, but only nodes stop hearing one another.
-        let of_sides = self.fault.is_shape() && self.fault != Fault::Isolate;
+        let of_sides = self.fault.divides_nodes() && self.fault != Fault::Isolate;
         if of_sides && (between_nodes || self.fault != Fault::OneWay) {
-            link.cut |= cuts(self.fault, self.struck.nodes(), here, there, count);
+            link.cut |= partition_cuts_way(self.fault, self.struck.struck_nodes(), here, there, count);
         }
         // In links and when a node is isolated, clients are one end, wherever they are.
         let way = (from.min(count), to.min(count));
-        let is_struck = strikes(self.fault, &self.struck, way, count, false);
+        let is_struck = fault_affects_way(self.fault, &self.struck, way, count, false);
         match self.fault {
             Fault::Delay { least_ns, jitter_ns } if is_struck => {
                 link.least_ns += least_ns;
@@ -371,7 +389,7 @@ impl Effect {
                 link.loss = 1.0 - (1.0 - link.loss) * (1.0 - probability);
             }
             Fault::Hold => link.held |= is_struck,
-            Fault::Isolate | Fault::Partition if !of_sides || self.struck.nodes().is_empty() => {
+            Fault::Isolate | Fault::Partition if !of_sides || self.struck.struck_nodes().is_empty() => {
                 link.cut |= is_struck;
             }
             _ => {}
@@ -380,17 +398,17 @@ impl Effect {
 }
 
 /// Carries messages and wakes nodes, as long as the simulation runs.
-pub(super) async fn pump(cluster: Arc<Mutex<Cluster>>) {
+pub(super) async fn run_pump(cluster: Arc<Mutex<SimulatedCluster>>) {
     poll_fn(|context| -> Poll<()> {
         let mut cluster = cluster.lock().expect("no node panicked");
         cluster.pump.get_or_insert_with(|| context.waker().clone());
-        cluster.advance();
+        cluster.process_due_events();
         // A wake that was overtaken by an earlier one finds another armed, and must not arm a second: they
         // would multiply.
         if cluster.timeline.now_ns() >= cluster.armed_ns {
             cluster.armed_ns = u64::MAX;
         }
-        cluster.arm();
+        cluster.arm_pump();
         Poll::Pending
     })
     .await;
@@ -402,10 +420,10 @@ mod tests {
 
     #[test]
     fn clients_are_cut_off_with_their_node() {
-        let effect = Effect { fault: Fault::Partition, struck: Struck::Nodes(vec![0]) };
+        let effect = ActiveFault { fault: Fault::Partition, struck: StruckTargets::Nodes(vec![0]) };
         let cut = |from, to| {
             let mut link = LINK;
-            effect.change(&mut link, from, to, 3);
+            effect.apply_to_link(&mut link, from, to, 3);
             link.cut
         };
         assert!(!cut(3, 0) && !cut(0, 3) && !cut(4, 1) && !cut(5, 1));

@@ -4,26 +4,26 @@
 //! the commands (the primary's monotonic clock, which nobody sets), never from the node that applies them.
 
 use super::Bug;
-use crate::{Answer, AuditEntry, Failure};
+use crate::{AuditEntry, Failure, StoreAnswer};
 use histories::Function;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use workloads::{MicroOperation, Operation, Value, micro_operations};
+use workloads::{ClientOperation, MicroOperation, Value, micro_operations};
 
 /// An entry of the log, without its term.
 #[derive(Clone, Debug)]
-pub(super) enum Command {
+pub(super) enum LogCommand {
     /// The first entry of each primary; does nothing.
     Begin,
     /// An operation, and when it was taken.
-    Do { operation: Arc<Operation>, moment: Moment },
+    Do { operation: Arc<ClientOperation>, moment: OperationMoment },
     /// Sessions whose time has come by then are gone.
     Expire { now_ns: i64 },
 }
 
 /// When an operation was taken, and until when a session lives that it writes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct OperationMoment {
     pub(super) now_ns: i64,
     pub(super) expires_ns: i64,
     /// With [`Bug::MixedVersions`] or [`Bug::NoWayBack`]: whether a node of a later version took it.
@@ -32,8 +32,8 @@ pub(super) struct Moment {
 
 /// What a node knows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Data {
-    pub(super) objects: BTreeMap<Arc<str>, Object>,
+pub(super) struct ReplicatedData {
+    pub(super) objects: BTreeMap<Arc<str>, ReplicatedObject>,
     /// What was done for each user, in order.
     pub(super) done: BTreeMap<Arc<str>, Vec<Value>>,
     /// The audit trail, each entry with the term in which it was made.
@@ -41,7 +41,7 @@ pub(super) struct Data {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Object {
+pub(super) struct ReplicatedObject {
     pub(super) value: Value,
     /// Fields that were written since the whole was.
     pub(super) fields: BTreeMap<Arc<str>, Value>,
@@ -51,17 +51,17 @@ pub(super) struct Object {
     pub(super) later: bool,
 }
 
-impl Object {
-    pub(super) fn of(value: Value, expires_ns: Option<i64>) -> Self {
+impl ReplicatedObject {
+    pub(super) fn with_expiry(value: Value, expires_ns: Option<i64>) -> Self {
         Self { value, fields: BTreeMap::new(), expires_ns, later: false }
     }
 
-    pub(super) fn lives_at(&self, now_ns: i64) -> bool {
+    pub(super) fn is_alive_at(&self, now_ns: i64) -> bool {
         self.expires_ns.is_none_or(|end| end > now_ns)
     }
 
     /// What a reader sees: the whole, or it with its fields.
-    fn seen(&self) -> Value {
+    fn visible_value(&self) -> Value {
         if self.fields.is_empty() {
             return self.value.clone();
         }
@@ -72,55 +72,76 @@ impl Object {
 
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
-impl Data {
+impl ReplicatedData {
     /// Whether a session's time has come.
-    pub(super) fn has_expired(&self, now_ns: i64) -> bool {
+    pub(super) fn any_expired(&self, now_ns: i64) -> bool {
         self.objects.values().any(|object| object.expires_ns.is_some_and(|end| end <= now_ns))
     }
 
-    pub(super) fn apply(&mut self, command: &Command, term: u64, bugs: &[Bug]) -> Result<Answer> {
+    pub(super) fn apply_command(
+        &mut self,
+        command: &LogCommand,
+        term: u64,
+        bugs: &[Bug],
+    ) -> Result<StoreAnswer> {
         match command {
-            Command::Begin => Ok(Answer::default()),
-            Command::Expire { now_ns } => {
-                self.objects.retain(|_, object| object.lives_at(*now_ns));
-                Ok(Answer::default())
+            LogCommand::Begin => Ok(StoreAnswer::default()),
+            LogCommand::Expire { now_ns } => {
+                self.objects.retain(|_, object| object.is_alive_at(*now_ns));
+                Ok(StoreAnswer::default())
             }
-            Command::Do { operation, moment } => self.execute(operation, *moment, term, bugs).map(Answer::of),
+            LogCommand::Do { operation, moment } => {
+                self.execute_operation(operation, *moment, term, bugs).map(StoreAnswer::from_value)
+            }
         }
     }
 
     /// Reads without changing anything. `now_ns`: what has expired by then counts as gone; `later`: whether the reader
     /// understands what the later version wrote.
-    pub(super) fn read(&self, operation: &Operation, now_ns: Option<i64>, later: bool) -> Result<Value> {
+    pub(super) fn evaluate_read(
+        &self,
+        operation: &ClientOperation,
+        now_ns: Option<i64>,
+        later: bool,
+    ) -> Result<Value> {
         match operation.function {
-            Function::TXN => return self.read_all(&operation.value),
+            Function::TXN => return self.read_transaction(&operation.value),
             Function::ACTIONS => {
-                return Ok(Value::List(self.done.get(key(operation)?).cloned().unwrap_or_default()));
+                return Ok(Value::List(
+                    self.done.get(operation_key(operation)?).cloned().unwrap_or_default(),
+                ));
             }
             _ => {}
         }
-        let object = self.objects.get(key(operation)?);
-        let alive = object
-            .filter(|object| now_ns.is_none_or(|now_ns| object.lives_at(now_ns)) && (later || !object.later));
-        Ok(alive.map_or(Value::Null, Object::seen))
+        let object = self.objects.get(operation_key(operation)?);
+        let alive = object.filter(|object| {
+            now_ns.is_none_or(|now_ns| object.is_alive_at(now_ns)) && (later || !object.later)
+        });
+        Ok(alive.map_or(Value::Null, ReplicatedObject::visible_value))
     }
 
-    fn read_all(&self, value: &Value) -> Result<Value> {
-        let mut copy = Data::default();
+    fn read_transaction(&self, value: &Value) -> Result<Value> {
+        let mut copy = ReplicatedData::default();
         for micro in micro_operations(value).ok_or_else(not_understood)? {
             if let Some(object) = self.objects.get(micro.key) {
                 copy.objects.insert(micro.key.clone(), object.clone());
             }
         }
-        copy.transaction(value)
+        copy.run_transaction(value)
     }
 
-    fn execute(&mut self, operation: &Operation, moment: Moment, term: u64, bugs: &[Bug]) -> Result<Value> {
+    fn execute_operation(
+        &mut self,
+        operation: &ClientOperation,
+        moment: OperationMoment,
+        term: u64,
+        bugs: &[Bug],
+    ) -> Result<Value> {
         let value = &operation.value;
         match (operation.function, value) {
-            (Function::TXN, _) => return self.transaction(value),
+            (Function::TXN, _) => return self.run_transaction(value),
             (Function::READ | Function::ACTIONS, _) => {
-                return self.read(operation, Some(moment.now_ns), true);
+                return self.evaluate_read(operation, Some(moment.now_ns), true);
             }
             (Function::WRITE, Value::Payload(_) | Value::Torn { .. } | Value::Fields(_))
             | (
@@ -131,33 +152,33 @@ impl Data {
                 | Function::DESTROY
                 | Function::ACT,
                 _,
-            ) => return self.session_operation(operation, moment, term, bugs),
+            ) => return self.run_session_operation(operation, moment, term, bugs),
             _ => {}
         }
-        let key = key(operation)?;
+        let key = operation_key(operation)?;
         match (operation.function, value) {
             (Function::WRITE, _) => {
-                self.put(key, value.clone());
+                self.put_value(key, value.clone());
                 Ok(value.clone())
             }
             (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
-                if self.get(key) != pair[0] {
+                if self.get_value(key) != pair[0] {
                     return Err(Failure::definite("the value differs"));
                 }
-                self.put(key, pair[1].clone());
+                self.put_value(key, pair[1].clone());
                 Ok(value.clone())
             }
             (Function::ADD | Function::ENQUEUE, element) => {
-                self.list(key)?.push(element.clone());
+                self.list_mut(key)?.push(element.clone());
                 Ok(value.clone())
             }
             (Function::DEQUEUE, _) => {
-                let list = self.list(key)?;
+                let list = self.list_mut(key)?;
                 if list.is_empty() { Err(Failure::definite("empty")) } else { Ok(list.remove(0)) }
             }
             (Function::INC, Value::Int(amount)) => {
-                let sum = if let Value::Int(sum) = self.get(key) { sum } else { 0 };
-                self.put(key, Value::Int(sum + amount));
+                let sum = if let Value::Int(sum) = self.get_value(key) { sum } else { 0 };
+                self.put_value(key, Value::Int(sum + amount));
                 Ok(value.clone())
             }
             _ => Err(not_understood()),
@@ -165,11 +186,11 @@ impl Data {
     }
 
     /// All steps or, where one cannot be done, none.
-    fn transaction(&mut self, value: &Value) -> Result<Value> {
+    fn run_transaction(&mut self, value: &Value) -> Result<Value> {
         let steps = micro_operations(value).ok_or_else(not_understood)?;
         let before: Vec<_> =
             steps.iter().map(|step| (step.key.clone(), self.objects.get(step.key).cloned())).collect();
-        let result = self.steps(&steps);
+        let result = self.run_steps(&steps);
         if result.is_err() {
             for (key, object) in before {
                 match object {
@@ -181,17 +202,17 @@ impl Data {
         result
     }
 
-    fn steps(&mut self, steps: &[MicroOperation<'_>]) -> Result<Value> {
+    fn run_steps(&mut self, steps: &[MicroOperation<'_>]) -> Result<Value> {
         let mut done = Vec::with_capacity(steps.len());
         for step in steps {
             let result = match step.kind {
-                "r" => self.get(step.key),
+                "r" => self.get_value(step.key),
                 "w" => {
-                    self.put(step.key, step.value.clone());
+                    self.put_value(step.key, step.value.clone());
                     step.value.clone()
                 }
                 "append" => {
-                    self.list(step.key)?.push(step.value.clone());
+                    self.list_mut(step.key)?.push(step.value.clone());
                     step.value.clone()
                 }
                 _ => return Err(not_understood()),
@@ -201,16 +222,16 @@ impl Data {
         Ok(Value::List(done))
     }
 
-    fn get(&self, key: &str) -> Value {
+    fn get_value(&self, key: &str) -> Value {
         self.objects.get(key).map_or(Value::Null, |object| object.value.clone())
     }
 
-    fn put(&mut self, key: &Arc<str>, value: Value) {
-        self.objects.insert(key.clone(), Object::of(value, None));
+    fn put_value(&mut self, key: &Arc<str>, value: Value) {
+        self.objects.insert(key.clone(), ReplicatedObject::with_expiry(value, None));
     }
 
-    fn list(&mut self, key: &Arc<str>) -> Result<&mut Vec<Value>> {
-        let empty = || Object::of(Value::List(Vec::new()), None);
+    fn list_mut(&mut self, key: &Arc<str>) -> Result<&mut Vec<Value>> {
+        let empty = || ReplicatedObject::with_expiry(Value::List(Vec::new()), None);
         match &mut self.objects.entry(key.clone()).or_insert_with(empty).value {
             Value::List(list) => Ok(list),
             _ => Err(Failure::definite("not a list")),
@@ -218,7 +239,7 @@ impl Data {
     }
 }
 
-pub(super) fn key(operation: &Operation) -> Result<&Arc<str>> {
+pub(super) fn operation_key(operation: &ClientOperation) -> Result<&Arc<str>> {
     operation.key.as_ref().ok_or_else(|| Failure::definite("an operation without a key"))
 }
 
@@ -230,10 +251,13 @@ pub(super) fn not_understood() -> Failure {
 mod tests {
     use super::*;
 
-    fn run(data: &mut Data, function: Function, value: Value) -> Result<Value> {
-        let operation = Arc::new(Operation::on(&"x".into(), function, value));
-        data.apply(
-            &Command::Do { operation, moment: Moment { now_ns: 0, expires_ns: 100, later: false } },
+    fn run(data: &mut ReplicatedData, function: Function, value: Value) -> Result<Value> {
+        let operation = Arc::new(ClientOperation::on_key(&"x".into(), function, value));
+        data.apply_command(
+            &LogCommand::Do {
+                operation,
+                moment: OperationMoment { now_ns: 0, expires_ns: 100, later: false },
+            },
             1,
             &[],
         )
@@ -243,7 +267,7 @@ mod tests {
     /// A failed compare-and-set or transaction step changes nothing; the rest does what its name says.
     #[test]
     fn operations_do_what_they_say() {
-        let mut data = Data::default();
+        let mut data = ReplicatedData::default();
         let pair = |old: Value, new: i64| Value::List(vec![old, Value::Int(new)]);
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Null));
         assert!(run(&mut data, Function::CAS, pair(Value::Int(9), 1)).is_err());
@@ -251,7 +275,7 @@ mod tests {
         assert!(run(&mut data, Function::INC, Value::Int(4)).is_ok());
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Int(5)));
         assert!(run(&mut data, Function::ADD, Value::Int(4)).is_err());
-        let mut data = Data::default();
+        let mut data = ReplicatedData::default();
         assert!(run(&mut data, Function::DEQUEUE, Value::Null).is_err());
         for n in [1, 2] {
             run(&mut data, Function::ENQUEUE, Value::Int(n)).unwrap();
@@ -261,28 +285,28 @@ mod tests {
 
     #[test]
     fn a_transaction_that_fails_changes_nothing() {
-        let mut data = Data::default();
+        let mut data = ReplicatedData::default();
         let step = |kind, key: &str| workloads::micro_operation(kind, &key.into(), Value::Int(1));
-        let txn = |steps| Operation::global(Function::TXN, Value::List(steps));
+        let txn = |steps| ClientOperation::without_key(Function::TXN, Value::List(steps));
         let good = txn(vec![step("append", "a"), step("w", "b")]);
         let bad = txn(vec![step("append", "a"), step("w", "c"), step("append", "b")]);
         for (operation, succeeds) in [(good, true), (bad, false)] {
-            let moment = Moment { now_ns: 0, expires_ns: 0, later: false };
-            let command = Command::Do { operation: Arc::new(operation), moment };
-            assert_eq!(data.apply(&command, 1, &[]).is_ok(), succeeds);
+            let moment = OperationMoment { now_ns: 0, expires_ns: 0, later: false };
+            let command = LogCommand::Do { operation: Arc::new(operation), moment };
+            assert_eq!(data.apply_command(&command, 1, &[]).is_ok(), succeeds);
         }
-        assert_eq!(data.get("a"), Value::List(vec![Value::Int(1)]));
-        assert_eq!(data.get("c"), Value::Null);
+        assert_eq!(data.get_value("a"), Value::List(vec![Value::Int(1)]));
+        assert_eq!(data.get_value("c"), Value::Null);
     }
 
     #[test]
     fn sessions_end_at_their_time_and_not_before() {
-        let mut data = Data::default();
+        let mut data = ReplicatedData::default();
         run(&mut data, Function::CREATE, Value::Int(1)).unwrap();
-        data.apply(&Command::Expire { now_ns: 99 }, 1, &[]).unwrap();
+        data.apply_command(&LogCommand::Expire { now_ns: 99 }, 1, &[]).unwrap();
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Int(1)));
-        assert!(!data.has_expired(99) && data.has_expired(100));
-        data.apply(&Command::Expire { now_ns: 100 }, 1, &[]).unwrap();
+        assert!(!data.any_expired(99) && data.any_expired(100));
+        data.apply_command(&LogCommand::Expire { now_ns: 100 }, 1, &[]).unwrap();
         assert_eq!(run(&mut data, Function::READ, Value::Null), Ok(Value::Null));
         assert!(run(&mut data, Function::TOUCH, Value::Null).is_err());
     }

@@ -5,32 +5,32 @@
 //! a primary that is well. Nobody votes who heard a primary within the lease, or was started within it (it
 //! may have promised something before), nor a primary that holds its lease.
 
-use super::data::Command;
-use super::message::Message;
-use super::node::{Node, Outbox, Peer, Primary, Role};
+use super::data::LogCommand;
+use super::message::NodeMessage;
+use super::node::{NodeRole, Outbox, Peer, Primary, SimulatedNode};
 use super::{EXPIRY_NS, LEASE_NS};
 use std::collections::{BTreeSet, VecDeque};
 
-impl Node {
+impl SimulatedNode {
     /// Stands for election, or asks how one would end.
-    pub(super) fn stand(&mut self, now_ns: u64, asking: bool, out: &mut Outbox) {
-        self.rest(now_ns);
+    pub(super) fn stand_for_election(&mut self, now_ns: u64, asking: bool, out: &mut Outbox) {
+        self.reset_election_timer(now_ns);
         self.leader = None;
         if !asking {
             self.term += 1;
             self.voted_for = Some(self.id);
         }
-        self.role = Role::Candidate { asking, votes: BTreeSet::from([self.id]) };
+        self.role = NodeRole::Candidate { asking, votes: BTreeSet::from([self.id]) };
         let term = if asking { self.term + 1 } else { self.term };
-        let (last_term, length) = self.last();
+        let (last_term, length) = self.last_log_position();
         for other in (0..self.options.nodes).filter(|&other| other != self.id) {
-            out.push((other, Message::Vote { term, length, last_term, asking }));
+            out.push((other, NodeMessage::Vote { term, length, last_term, asking }));
         }
-        self.count(now_ns, out);
+        self.act_on_votes(now_ns, out);
     }
 
     /// Whether to vote for a candidate whose log ends like this.
-    pub(super) fn vote(
+    pub(super) fn decide_vote(
         &mut self,
         now_ns: u64,
         candidate: usize,
@@ -43,19 +43,20 @@ impl Node {
             return false;
         }
         if asking {
-            return term > self.term && last >= self.last();
+            return term > self.term && last >= self.last_log_position();
         }
-        self.meet(term);
-        let granted = self.voted_for.is_none_or(|other| other == candidate) && last >= self.last();
+        self.observe_term(term);
+        let granted =
+            self.voted_for.is_none_or(|other| other == candidate) && last >= self.last_log_position();
         if granted {
             self.voted_for = Some(candidate);
-            self.rest(now_ns);
+            self.reset_election_timer(now_ns);
         }
         granted
     }
 
     /// Takes note of an answer to [`Node::stand`].
-    pub(super) fn voted(
+    pub(super) fn record_vote(
         &mut self,
         now_ns: u64,
         from: usize,
@@ -64,55 +65,55 @@ impl Node {
         asked: bool,
         out: &mut Outbox,
     ) {
-        self.learn(from, term);
-        self.meet(term);
-        let Role::Candidate { asking, votes } = &mut self.role else { return };
+        self.record_term(from, term);
+        self.observe_term(term);
+        let NodeRole::Candidate { asking, votes } = &mut self.role else { return };
         // A late answer to the question is no vote, and one of an earlier term is for an earlier election.
         if granted && *asking == asked && (asked || term == self.term) {
             votes.insert(from);
-            self.count(now_ns, out);
+            self.act_on_votes(now_ns, out);
         }
     }
 
     /// Somebody lives in a later term: whatever this node was, it is a replica now.
-    pub(super) fn meet(&mut self, term: u64) {
+    pub(super) fn observe_term(&mut self, term: u64) {
         if term > self.term {
             self.term = term;
             self.voted_for = None;
-            self.role = Role::Replica;
+            self.role = NodeRole::Replica;
             self.leader = None;
         }
     }
 
-    fn count(&mut self, now_ns: u64, out: &mut Outbox) {
-        let Role::Candidate { asking, votes } = &self.role else { return };
+    fn act_on_votes(&mut self, now_ns: u64, out: &mut Outbox) {
+        let NodeRole::Candidate { asking, votes } = &self.role else { return };
         if votes.len() < self.options.majority() {
             return;
         }
         if *asking {
-            self.stand(now_ns, false, out);
+            self.stand_for_election(now_ns, false, out);
         } else {
-            self.lead(now_ns, out);
+            self.become_primary(now_ns, out);
         }
     }
 
-    fn lead(&mut self, now_ns: u64, out: &mut Outbox) {
+    fn become_primary(&mut self, now_ns: u64, out: &mut Outbox) {
         let next = self.log.len();
         let peers = vec![Peer { next, ..Peer::default() }; self.options.nodes];
-        let begins = self.push(Command::Begin);
+        let begins = self.append_entry(LogCommand::Begin);
         self.leader = Some(self.id);
         let (heartbeat_ns, expiry_ns) = (now_ns, now_ns + EXPIRY_NS);
         self.role =
-            Role::Primary(Primary { peers, begins, heartbeat_ns, expiry_ns, waiting: VecDeque::new() });
-        if self.replication() != super::Replication::Quorum {
-            self.apply_to(begins);
+            NodeRole::Primary(Primary { peers, begins, heartbeat_ns, expiry_ns, waiting: VecDeque::new() });
+        if self.effective_replication() != super::ReplicationMode::Quorum {
+            self.apply_up_to(begins);
         }
-        self.tick(now_ns, out);
-        self.commit(out);
+        self.do_due_work(now_ns, out);
+        self.advance_commit(out);
     }
 
     /// The term of the last entry, and how many there are: who has more of it is more up to date.
-    fn last(&self) -> (u64, usize) {
+    fn last_log_position(&self) -> (u64, usize) {
         (self.log.last().map_or(0, |entry| entry.term), self.log.len())
     }
 }

@@ -1,24 +1,24 @@
 //! What nodes and clients say to one another.
 
-use super::data::Command;
-use crate::{Answer, Failure};
+use super::data::LogCommand;
+use crate::{Failure, StoreAnswer};
 use std::sync::Arc;
-use workloads::Operation;
+use workloads::ClientOperation;
 
 /// An entry of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     pub(super) term: u64,
-    pub(super) command: Arc<Command>,
+    pub(super) command: Arc<LogCommand>,
 }
 
 /// A message to a node or to a place of clients.
 #[derive(Clone, Debug)]
-pub(super) enum Message {
+pub(super) enum NodeMessage {
     /// From a client: do this. `id` names the question, for the answer.
-    Ask { id: u64, operation: Arc<Operation>, local: bool },
+    Ask { id: u64, operation: Arc<ClientOperation>, local: bool },
     /// To a client.
-    Reply { id: u64, reply: Reply },
+    Reply { id: u64, reply: NodeReply },
     /// From a candidate: vote for me or, if only asking, would you?
     Vote { term: u64, length: usize, last_term: u64, asking: bool },
     /// To a candidate.
@@ -28,7 +28,7 @@ pub(super) enum Message {
         term: u64,
         previous: usize,
         previous_term: u64,
-        entries: Vec<Entry>,
+        entries: Vec<LogEntry>,
         committed: usize,
         sent_ns: u64,
     },
@@ -39,9 +39,9 @@ pub(super) enum Message {
 
 /// What a client is told.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(super) enum NodeReply {
     /// The outcome.
-    Done(Result<Answer, Failure>),
+    Done(Result<StoreAnswer, Failure>),
     /// Nothing was done: ask that one, if it is known who.
     Elsewhere(Option<usize>),
     /// Nothing was done: the process is not there.

@@ -65,7 +65,7 @@ pub fn can_cause(fault: Fault) -> Result<(), String> {
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Replication {
+pub enum ReplicationMode {
     /// When the primary has it.
     Async,
     /// When one replica has it too.
@@ -74,33 +74,33 @@ pub enum Replication {
     Quorum,
 }
 
-impl std::str::FromStr for Replication {
+impl std::str::FromStr for ReplicationMode {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
-            "async" => Ok(Replication::Async),
-            "semi-sync" => Ok(Replication::SemiSync),
-            "quorum" => Ok(Replication::Quorum),
+            "async" => Ok(ReplicationMode::Async),
+            "semi-sync" => Ok(ReplicationMode::SemiSync),
+            "quorum" => Ok(ReplicationMode::Quorum),
             _ => Err(format!("there is no replication {name:?}; there are async, semi-sync and quorum")),
         }
     }
 }
 
-impl Replication {
+impl ReplicationMode {
     /// The name that users type.
     pub fn name(self) -> &'static str {
         match self {
-            Replication::Async => "async",
-            Replication::SemiSync => "semi-sync",
-            Replication::Quorum => "quorum",
+            ReplicationMode::Async => "async",
+            ReplicationMode::SemiSync => "semi-sync",
+            ReplicationMode::Quorum => "quorum",
         }
     }
 }
 
 /// Who answers reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reads {
+pub enum ReadRouting {
     /// The primary.
     Primary,
     /// Any node, another one for each read.
@@ -109,33 +109,33 @@ pub enum Reads {
     Sticky,
 }
 
-impl std::str::FromStr for Reads {
+impl std::str::FromStr for ReadRouting {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
-            "primary" => Ok(Reads::Primary),
-            "any" => Ok(Reads::Any),
-            "sticky" => Ok(Reads::Sticky),
+            "primary" => Ok(ReadRouting::Primary),
+            "any" => Ok(ReadRouting::Any),
+            "sticky" => Ok(ReadRouting::Sticky),
             _ => Err(format!("there is no read {name:?}; there are primary, any and sticky")),
         }
     }
 }
 
-impl Reads {
+impl ReadRouting {
     /// The name that users type.
     pub fn name(self) -> &'static str {
         match self {
-            Reads::Primary => "primary",
-            Reads::Any => "any",
-            Reads::Sticky => "sticky",
+            ReadRouting::Primary => "primary",
+            ReadRouting::Any => "any",
+            ReadRouting::Sticky => "sticky",
         }
     }
 }
 
 /// How one field of a session is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writes {
+pub enum FieldWriteMode {
     /// By itself.
     PerField,
     /// As web frameworks do: the whole session is read, changed, and written back. Of two requests at once, one undoes
@@ -143,13 +143,13 @@ pub enum Writes {
     WholeBlob,
 }
 
-impl std::str::FromStr for Writes {
+impl std::str::FromStr for FieldWriteMode {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
-            "per-field" => Ok(Writes::PerField),
-            "whole-blob" => Ok(Writes::WholeBlob),
+            "per-field" => Ok(FieldWriteMode::PerField),
+            "whole-blob" => Ok(FieldWriteMode::WholeBlob),
             _ => Err(format!("there are no writes {name:?}; there are per-field and whole-blob")),
         }
     }
@@ -157,29 +157,29 @@ impl std::str::FromStr for Writes {
 
 /// How the store is set up.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct EmbeddedOptions {
     /// How many nodes there are.
     pub nodes: usize,
     /// When a write is acknowledged.
-    pub replication: Replication,
+    pub replication: ReplicationMode,
     /// Who answers reads.
-    pub reads: Reads,
+    pub reads: ReadRouting,
     /// How a field of a session is written.
-    pub writes: Writes,
+    pub writes: FieldWriteMode,
     /// How long a session lives after it was last written or touched.
     pub time_to_live: Duration,
     /// What is wrong with it on purpose.
     pub bugs: Vec<Bug>,
 }
 
-impl Options {
+impl EmbeddedOptions {
     /// Three nodes, asynchronous replication, reads at the primary, sessions of half an hour, no bug.
     pub fn new() -> Self {
         Self {
             nodes: 3,
-            replication: Replication::Async,
-            reads: Reads::Primary,
-            writes: Writes::PerField,
+            replication: ReplicationMode::Async,
+            reads: ReadRouting::Primary,
+            writes: FieldWriteMode::PerField,
             time_to_live: Duration::from_secs(1800),
             bugs: Vec::new(),
         }
@@ -190,7 +190,7 @@ impl Options {
         (1..=self.nodes).map(|number| format!("n{number}")).collect()
     }
 
-    pub(crate) fn has(&self, bug: Bug) -> bool {
+    pub(crate) fn has_bug(&self, bug: Bug) -> bool {
         self.bugs.contains(&bug)
     }
 
@@ -200,7 +200,7 @@ impl Options {
     }
 }
 
-impl Default for Options {
+impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self::new()
     }

@@ -12,8 +12,8 @@
 //!
 //! The price is that it cannot join while another node is down; a majority of the others goes on without it.
 
-use super::message::Message;
-use super::node::{Node, Outbox};
+use super::message::NodeMessage;
+use super::node::{Outbox, SimulatedNode};
 use super::{Bug, HEARTBEAT_NS};
 
 /// What a newcomer knows.
@@ -31,29 +31,29 @@ impl Newcomer {
         Self { since_ns, terms: Vec::new(), others }
     }
 
-    fn knows_all(&self) -> bool {
+    fn knows_all_terms(&self) -> bool {
         self.terms.len() == self.others
     }
 }
 
-impl Node {
+impl SimulatedNode {
     /// Whether it must not listen to primaries yet.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.newcomer.as_ref().is_some_and(|newcomer| !newcomer.knows_all())
+    pub(super) fn ignores_primaries(&self) -> bool {
+        self.newcomer.as_ref().is_some_and(|newcomer| !newcomer.knows_all_terms())
     }
 
     /// Asks the others how far they are. The question is one for votes, which they answer with their term; that nobody
     /// would vote for an empty log does not matter.
-    pub(super) fn ask_around(&mut self, now_ns: u64, out: &mut Outbox) {
-        debug_assert!(!self.options.has(Bug::HastyNewcomer), "the hasty one asks nobody");
+    pub(super) fn ask_for_terms(&mut self, now_ns: u64, out: &mut Outbox) {
+        debug_assert!(!self.options.has_bug(Bug::HastyNewcomer), "the hasty one asks nobody");
         self.election_ns = now_ns + HEARTBEAT_NS;
         for other in (0..self.options.nodes).filter(|&other| other != self.id) {
-            out.push((other, Message::Vote { term: 0, length: 0, last_term: 0, asking: true }));
+            out.push((other, NodeMessage::Vote { term: 0, length: 0, last_term: 0, asking: true }));
         }
     }
 
     /// Another node has told its term.
-    pub(super) fn learn(&mut self, from: usize, term: u64) {
+    pub(super) fn record_term(&mut self, from: usize, term: u64) {
         let Some(newcomer) = &mut self.newcomer else { return };
         match newcomer.terms.iter_mut().find(|known| known.0 == from) {
             Some(known) => known.1 = known.1.max(term),
@@ -62,7 +62,7 @@ impl Node {
     }
 
     /// A primary's entries were taken; `all` of what it had when it sent them. Then it is a node like the others.
-    pub(super) fn grow_up(&mut self, primary: usize, all: bool, sent_ns: u64) {
+    pub(super) fn finish_as_newcomer(&mut self, primary: usize, all: bool, sent_ns: u64) {
         if all && self.newcomer.as_ref().is_some_and(|newcomer| sent_ns >= newcomer.since_ns) {
             self.newcomer = None;
             self.voted_for = Some(primary);

@@ -3,17 +3,18 @@
 //!
 //! What is *durable* survives a kill: the term, the vote, the log. Everything else is lost with the process.
 
-use super::data::{Command, Data, Moment};
-use super::message::{Entry, Message, Reply};
+use super::data::{LogCommand, OperationMoment, ReplicatedData};
+use super::message::{LogEntry, NodeMessage, NodeReply};
 use super::newcomer::Newcomer;
 use super::{
-    Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, HEARTBEAT_NS, LEASE_NS, Options, Replication,
+    Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, EmbeddedOptions, HEARTBEAT_NS, LEASE_NS,
+    ReplicationMode,
 };
-use crate::{Answer, Failure};
+use crate::{Failure, StoreAnswer};
 use histories::Function;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use workloads::{Operation, Stream, Value};
+use workloads::{ClientOperation, Stream, Value};
 
 /// With [`Bug::LazyExpiry`]: how often a primary looks for sessions whose time has come.
 const LAZY_EXPIRY_NS: u64 = 5_000_000_000;
@@ -21,24 +22,24 @@ const LAZY_EXPIRY_NS: u64 = 5_000_000_000;
 const BEGINNING_NS: i64 = 1_700_000_000_000_000_000;
 
 /// Messages to send: to which end, and what.
-pub(super) type Outbox = Vec<(usize, Message)>;
+pub(super) type Outbox = Vec<(usize, NodeMessage)>;
 
-pub(super) struct Node {
+pub(super) struct SimulatedNode {
     pub(super) id: usize,
-    pub(super) options: Arc<Options>,
+    pub(super) options: Arc<EmbeddedOptions>,
     pub(super) stream: Stream,
     /// How far the wall clock is off. The monotonic clocks all run alike.
     pub(super) skew_ns: i64,
     // Durable.
     pub(super) term: u64,
     pub(super) voted_for: Option<usize>,
-    pub(super) log: Vec<Entry>,
+    pub(super) log: Vec<LogEntry>,
     /// Which version of the program it runs.
     pub(super) version: u8,
     /// What it has to find out before it may decide anything, if it came with an empty disk.
     pub(super) newcomer: Option<Newcomer>,
     // Lost with the process.
-    pub(super) role: Role,
+    pub(super) role: NodeRole,
     pub(super) leader: Option<usize>,
     /// When a primary was last heard, or the process was started again: it may have promised something.
     pub(super) heard_ns: Option<u64>,
@@ -47,10 +48,10 @@ pub(super) struct Node {
     pub(super) committed: usize,
     /// How many entries are in `data`.
     pub(super) applied: usize,
-    pub(super) data: Data,
+    pub(super) data: ReplicatedData,
 }
 
-pub(super) enum Role {
+pub(super) enum NodeRole {
     Replica,
     /// Asks who would vote for it (without a new term), then who does.
     Candidate {
@@ -67,7 +68,7 @@ pub(super) struct Primary {
     pub(super) begins: usize,
     pub(super) heartbeat_ns: u64,
     pub(super) expiry_ns: u64,
-    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) waiting: VecDeque<WaitingClient>,
 }
 
 /// What a primary knows of another node.
@@ -84,20 +85,20 @@ pub(super) struct Peer {
 }
 
 /// A client that waits for an entry to be safe.
-pub(super) struct Waiting {
+pub(super) struct WaitingClient {
     /// The length of the log with that entry.
     pub(super) length: usize,
     pub(super) end: usize,
     pub(super) id: u64,
     /// What it will be told, once that is known.
-    pub(super) result: Option<Result<Answer, Failure>>,
+    pub(super) result: Option<Result<StoreAnswer, Failure>>,
 }
 
-impl Node {
+impl SimulatedNode {
     /// A node that was never started before. The first one stands for election at once.
-    pub(super) fn new(id: usize, options: Arc<Options>, mut stream: Stream) -> Self {
+    pub(super) fn new(id: usize, options: Arc<EmbeddedOptions>, mut stream: Stream) -> Self {
         let least_ns = if id == 0 { HEARTBEAT_NS } else { ELECTION_LEAST_NS };
-        let election_ns = least_ns + stream.below(HEARTBEAT_NS);
+        let election_ns = least_ns + stream.draw_below(HEARTBEAT_NS);
         Self {
             id,
             options,
@@ -108,142 +109,157 @@ impl Node {
             log: Vec::new(),
             version: 1,
             newcomer: None,
-            role: Role::Replica,
+            role: NodeRole::Replica,
             leader: None,
             heard_ns: None,
             election_ns,
             committed: 0,
             applied: 0,
-            data: Data::default(),
+            data: ReplicatedData::default(),
         }
     }
 
     /// The process is gone; clients that waited for it see their connections break.
     pub(super) fn crash(&mut self, out: &mut Outbox) {
-        if let Role::Primary(primary) = std::mem::replace(&mut self.role, Role::Replica) {
+        if let NodeRole::Primary(primary) = std::mem::replace(&mut self.role, NodeRole::Replica) {
             for waiting in primary.waiting {
                 let broken = Err(Failure::indefinite("connection reset"));
-                out.push((waiting.end, Message::Reply { id: waiting.id, reply: Reply::Done(broken) }));
+                out.push((
+                    waiting.end,
+                    NodeMessage::Reply { id: waiting.id, reply: NodeReply::Done(broken) },
+                ));
             }
         }
     }
 
     /// The disk is another one, and empty.
-    pub(super) fn wipe(&mut self, now_ns: u64) {
+    pub(super) fn wipe_disk(&mut self, now_ns: u64) {
         (self.term, self.voted_for) = (0, None);
         self.log.clear();
-        let careful = !self.options.has(Bug::HastyNewcomer);
+        let careful = !self.options.has_bug(Bug::HastyNewcomer);
         self.newcomer = careful.then(|| Newcomer::new(now_ns, self.options.nodes - 1));
     }
 
     /// The process is started again, with what is durable.
     pub(super) fn restart(&mut self, now_ns: u64) {
-        self.role = Role::Replica;
+        self.role = NodeRole::Replica;
         self.leader = None;
         self.heard_ns = Some(now_ns);
         self.committed = 0;
         self.applied = 0;
-        self.data = Data::default();
-        self.rest(now_ns);
+        self.data = ReplicatedData::default();
+        self.reset_election_timer(now_ns);
         if self.newcomer.is_some() {
             self.election_ns = now_ns;
         }
-        if self.replication() != Replication::Quorum {
-            self.apply_to(self.log.len());
+        if self.effective_replication() != ReplicationMode::Quorum {
+            self.apply_up_to(self.log.len());
         }
     }
 
     /// When something is due.
-    pub(super) fn next_ns(&self) -> u64 {
+    pub(super) fn next_due_ns(&self) -> u64 {
         match &self.role {
-            Role::Primary(primary) => primary.heartbeat_ns.min(primary.expiry_ns),
+            NodeRole::Primary(primary) => primary.heartbeat_ns.min(primary.expiry_ns),
             _ => self.election_ns,
         }
     }
 
     /// Does what is due.
-    pub(super) fn tick(&mut self, now_ns: u64, out: &mut Outbox) {
-        let Role::Primary(primary) = &mut self.role else {
+    pub(super) fn do_due_work(&mut self, now_ns: u64, out: &mut Outbox) {
+        let NodeRole::Primary(primary) = &mut self.role else {
             if now_ns >= self.election_ns && self.newcomer.is_some() {
-                self.ask_around(now_ns, out);
+                self.ask_for_terms(now_ns, out);
             } else if now_ns >= self.election_ns {
-                self.stand(now_ns, true, out);
+                self.stand_for_election(now_ns, true, out);
             }
             return;
         };
         if now_ns >= primary.heartbeat_ns {
             primary.heartbeat_ns = now_ns + HEARTBEAT_NS;
-            self.send_to_all(now_ns, out);
+            self.send_entries_to_all(now_ns, out);
         }
-        self.expire(now_ns, out);
+        self.expire_sessions(now_ns, out);
     }
 
-    pub(super) fn receive(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
+    pub(super) fn receive_message(
+        &mut self,
+        now_ns: u64,
+        from: usize,
+        message: NodeMessage,
+        out: &mut Outbox,
+    ) {
         match message {
-            Message::Ask { id, operation, local } => self.ask(now_ns, from, id, &operation, local, out),
-            Message::Vote { term, length, last_term, asking } => {
-                let granted = self.vote(now_ns, from, term, (last_term, length), asking);
-                out.push((from, Message::VoteReply { term: self.term, granted, asking }));
+            NodeMessage::Ask { id, operation, local } => {
+                self.answer_client(now_ns, from, id, &operation, local, out)
             }
-            Message::VoteReply { term, granted, asking } => {
-                self.voted(now_ns, from, term, granted, asking, out);
+            NodeMessage::Vote { term, length, last_term, asking } => {
+                let granted = self.decide_vote(now_ns, from, term, (last_term, length), asking);
+                out.push((from, NodeMessage::VoteReply { term: self.term, granted, asking }));
             }
-            Message::Append { .. } => self.append(now_ns, from, message, out),
-            Message::AppendReply { .. } => self.appended(now_ns, from, message, out),
-            Message::Reply { .. } => unreachable!("replies go to clients"),
+            NodeMessage::VoteReply { term, granted, asking } => {
+                self.record_vote(now_ns, from, term, granted, asking, out);
+            }
+            NodeMessage::Append { .. } => self.handle_append(now_ns, from, message, out),
+            NodeMessage::AppendReply { .. } => self.handle_append_reply(now_ns, from, message, out),
+            NodeMessage::Reply { .. } => unreachable!("replies go to clients"),
         }
     }
 
     /// When writes are acknowledged, with the bug that forgets the promise.
-    pub(super) fn replication(&self) -> Replication {
-        if self.options.has(Bug::LostOnFailover) { Replication::Async } else { self.options.replication }
+    pub(super) fn effective_replication(&self) -> ReplicationMode {
+        if self.options.has_bug(Bug::LostOnFailover) {
+            ReplicationMode::Async
+        } else {
+            self.options.replication
+        }
     }
 
     /// Waits for a primary's sign anew.
-    pub(super) fn rest(&mut self, now_ns: u64) {
-        self.election_ns = now_ns + self.stream.between(ELECTION_LEAST_NS, ELECTION_MOST_NS);
+    pub(super) fn reset_election_timer(&mut self, now_ns: u64) {
+        self.election_ns = now_ns + self.stream.draw_between(ELECTION_LEAST_NS, ELECTION_MOST_NS);
     }
 
-    fn ask(
+    fn answer_client(
         &mut self,
         now_ns: u64,
         from: usize,
         id: u64,
-        operation: &Arc<Operation>,
+        operation: &Arc<ClientOperation>,
         local: bool,
         out: &mut Outbox,
     ) {
         let reads = operation.is_read();
-        let reply = if reads && (local || self.may_serve(now_ns, true)) {
-            Some(Reply::Done(self.read(now_ns, operation)))
-        } else if reads || !self.may_serve(now_ns, false) {
-            Some(Reply::Elsewhere(self.leader.filter(|&leader| leader != self.id)))
+        let reply = if reads && (local || self.may_serve_clients(now_ns, true)) {
+            Some(NodeReply::Done(self.read_own_data(now_ns, operation)))
+        } else if reads || !self.may_serve_clients(now_ns, false) {
+            Some(NodeReply::Elsewhere(self.leader.filter(|&leader| leader != self.id)))
         } else {
-            self.write(now_ns, from, id, operation, out)
+            self.append_write(now_ns, from, id, operation, out)
         };
         if let Some(reply) = reply {
-            out.push((from, Message::Reply { id, reply }));
+            out.push((from, NodeMessage::Reply { id, reply }));
         }
     }
 
     /// Whether it is a primary that holds its lease. To answer reads it must also have seen a first entry of
     /// its own take effect: only then does it know all that its predecessors acknowledged.
-    fn may_serve(&self, now_ns: u64, reads: bool) -> bool {
-        let Role::Primary(primary) = &self.role else { return false };
-        let leased = self.holds_lease(now_ns) || self.options.has(Bug::SplitBrain);
+    fn may_serve_clients(&self, now_ns: u64, reads: bool) -> bool {
+        let NodeRole::Primary(primary) = &self.role else { return false };
+        let leased = self.holds_lease(now_ns) || self.options.has_bug(Bug::SplitBrain);
         leased && (!reads || self.applied >= primary.begins)
     }
 
     /// Whether it is a primary that others must not replace yet.
     pub(super) fn holds_lease(&self, now_ns: u64) -> bool {
         match &self.role {
-            Role::Primary(primary) => self.lease_ns(primary).is_none_or(|end_ns| now_ns < end_ns),
+            NodeRole::Primary(primary) => self.lease_end_ns(primary).is_none_or(|end_ns| now_ns < end_ns),
             _ => false,
         }
     }
 
     /// When the lease ends; zero if there is none yet, nothing if it needs no other node.
-    fn lease_ns(&self, primary: &Primary) -> Option<u64> {
+    fn lease_end_ns(&self, primary: &Primary) -> Option<u64> {
         let others = self.options.majority() - 1;
         let mut acked: Vec<_> = (primary.peers.iter().enumerate())
             .filter(|(peer, _)| *peer != self.id)
@@ -253,65 +269,71 @@ impl Node {
         others.checked_sub(1).map(|last| acked[last])
     }
 
-    fn read(&self, now_ns: u64, operation: &Operation) -> Result<Answer, Failure> {
-        let now_ns = match (self.options.has(Bug::LazyExpiry), self.options.has(Bug::ExpireByLocalClock)) {
-            (true, _) => None,
-            (false, true) => Some(now_ns as i64 + self.skew_ns),
-            (false, false) => Some(now_ns as i64),
-        };
-        self.data.read(operation, now_ns, self.is_later()).map(Answer::of)
+    fn read_own_data(&self, now_ns: u64, operation: &ClientOperation) -> Result<StoreAnswer, Failure> {
+        let now_ns =
+            match (self.options.has_bug(Bug::LazyExpiry), self.options.has_bug(Bug::ExpireByLocalClock)) {
+                (true, _) => None,
+                (false, true) => Some(now_ns as i64 + self.skew_ns),
+                (false, false) => Some(now_ns as i64),
+            };
+        self.data.evaluate_read(operation, now_ns, self.runs_later_version()).map(StoreAnswer::from_value)
     }
 
     /// What it holds under a key, whatever the others hold.
-    pub(super) fn look(&self, now_ns: u64, key: &Arc<str>) -> Result<Value, Failure> {
-        self.data.read(&Operation::on(key, Function::READ, Value::Null), Some(now_ns as i64), true)
+    pub(super) fn read_replica_value(&self, now_ns: u64, key: &Arc<str>) -> Result<Value, Failure> {
+        self.data.evaluate_read(
+            &ClientOperation::on_key(key, Function::READ, Value::Null),
+            Some(now_ns as i64),
+            true,
+        )
     }
 
     /// Whether it runs a later version: with [`Bug::MixedVersions`] every other node does, else where one was deployed.
-    fn is_later(&self) -> bool {
-        if self.options.has(Bug::MixedVersions) { self.id % 2 == 1 } else { self.version > 1 }
+    fn runs_later_version(&self) -> bool {
+        if self.options.has_bug(Bug::MixedVersions) { self.id % 2 == 1 } else { self.version > 1 }
     }
 
     /// What its clock says, as its answers tell it.
-    pub(super) fn clock_ns(&self, now_ns: u64) -> i64 {
-        let skew_ns = if self.options.has(Bug::WallClock) { self.skew_ns } else { 0 };
+    pub(super) fn answer_clock_ns(&self, now_ns: u64) -> i64 {
+        let skew_ns = if self.options.has_bug(Bug::WallClock) { self.skew_ns } else { 0 };
         BEGINNING_NS + now_ns as i64 + skew_ns
     }
 
     /// Takes a write into the log. Returns the reply, if there is one already.
-    fn write(
+    fn append_write(
         &mut self,
         now_ns: u64,
         from: usize,
         id: u64,
-        operation: &Arc<Operation>,
+        operation: &Arc<ClientOperation>,
         out: &mut Outbox,
-    ) -> Option<Reply> {
+    ) -> Option<NodeReply> {
         let now = now_ns as i64;
         let expires_ns = now + self.options.time_to_live.as_nanos() as i64;
-        let incompatible = self.options.has(Bug::MixedVersions) || self.options.has(Bug::NoWayBack);
-        let later = incompatible && self.is_later();
-        let moment = Moment { now_ns: now, expires_ns, later };
-        if let Some(operation) = self.torn(operation) {
-            self.push(Command::Do { operation: Arc::new(operation), moment });
-            self.send_to_all(now_ns, out);
+        let incompatible = self.options.has_bug(Bug::MixedVersions) || self.options.has_bug(Bug::NoWayBack);
+        let later = incompatible && self.runs_later_version();
+        let moment = OperationMoment { now_ns: now, expires_ns, later };
+        if let Some(operation) = self.torn_first_half(operation) {
+            self.append_entry(LogCommand::Do { operation: Arc::new(operation), moment });
+            self.send_entries_to_all(now_ns, out);
         }
-        let length = self.push(Command::Do { operation: operation.clone(), moment });
-        let result = (self.replication() != Replication::Quorum).then(|| self.apply_to(length));
-        let reply = if self.replication() == Replication::Async {
-            result.flatten().map(Reply::Done)
+        let length = self.append_entry(LogCommand::Do { operation: operation.clone(), moment });
+        let result =
+            (self.effective_replication() != ReplicationMode::Quorum).then(|| self.apply_up_to(length));
+        let reply = if self.effective_replication() == ReplicationMode::Async {
+            result.flatten().map(NodeReply::Done)
         } else {
-            let Role::Primary(primary) = &mut self.role else { unreachable!("only a primary writes") };
-            primary.waiting.push_back(Waiting { length, end: from, id, result: result.flatten() });
+            let NodeRole::Primary(primary) = &mut self.role else { unreachable!("only a primary writes") };
+            primary.waiting.push_back(WaitingClient { length, end: from, id, result: result.flatten() });
             None
         };
-        self.send_to_all(now_ns, out);
-        self.commit(out);
+        self.send_entries_to_all(now_ns, out);
+        self.advance_commit(out);
         reply
     }
 
     /// With [`Bug::TornWrites`]: the first half of a write.
-    fn torn(&self, operation: &Operation) -> Option<Operation> {
+    fn torn_first_half(&self, operation: &ClientOperation) -> Option<ClientOperation> {
         let Value::Payload(payload) = &operation.value else { return None };
         let half = Value::Torn { bytes: payload.bytes, checksum: 0, begins: "half of it".into() };
         let value = match (operation.function, &payload.field) {
@@ -319,44 +341,44 @@ impl Node {
             (Function::PATCH, Some(field)) => Value::Fields(vec![(field.clone(), half)]),
             _ => return None,
         };
-        self.options.has(Bug::TornWrites).then(|| Operation { value, ..operation.clone() })
+        self.options.has_bug(Bug::TornWrites).then(|| ClientOperation { value, ..operation.clone() })
     }
 
-    fn expire(&mut self, now_ns: u64, out: &mut Outbox) {
+    fn expire_sessions(&mut self, now_ns: u64, out: &mut Outbox) {
         let now = now_ns as i64;
-        let Role::Primary(primary) = &mut self.role else { return };
+        let NodeRole::Primary(primary) = &mut self.role else { return };
         if now_ns < primary.expiry_ns {
             return;
         }
         primary.expiry_ns =
-            now_ns + if self.options.has(Bug::LazyExpiry) { LAZY_EXPIRY_NS } else { EXPIRY_NS };
-        if self.data.has_expired(now) && self.may_serve(now_ns, false) {
-            let length = self.push(Command::Expire { now_ns: now });
-            if self.replication() != Replication::Quorum {
-                self.apply_to(length);
+            now_ns + if self.options.has_bug(Bug::LazyExpiry) { LAZY_EXPIRY_NS } else { EXPIRY_NS };
+        if self.data.any_expired(now) && self.may_serve_clients(now_ns, false) {
+            let length = self.append_entry(LogCommand::Expire { now_ns: now });
+            if self.effective_replication() != ReplicationMode::Quorum {
+                self.apply_up_to(length);
             }
-            self.send_to_all(now_ns, out);
+            self.send_entries_to_all(now_ns, out);
         }
     }
 
     /// Adds an entry to the log and returns how long it is now.
-    pub(super) fn push(&mut self, command: Command) -> usize {
-        self.log.push(Entry { term: self.term, command: Arc::new(command) });
+    pub(super) fn append_entry(&mut self, command: LogCommand) -> usize {
+        self.log.push(LogEntry { term: self.term, command: Arc::new(command) });
         self.log.len()
     }
 
     /// Brings the data up to this many entries. Returns the result of the last one, if it was applied now.
-    pub(super) fn apply_to(&mut self, length: usize) -> Option<Result<Answer, Failure>> {
+    pub(super) fn apply_up_to(&mut self, length: usize) -> Option<Result<StoreAnswer, Failure>> {
         let mut last = None;
         while self.applied < length {
             let entry = &self.log[self.applied];
-            let result = match self.skips(&entry.command) {
-                true => Ok(Answer::default()),
-                false => self.data.apply(&entry.command, entry.term, &self.options.bugs),
+            let result = match self.skips_command(&entry.command) {
+                true => Ok(StoreAnswer::default()),
+                false => self.data.apply_command(&entry.command, entry.term, &self.options.bugs),
             };
             self.applied += 1;
-            if self.replication() == Replication::Quorum {
-                self.fill_in(&result);
+            if self.effective_replication() == ReplicationMode::Quorum {
+                self.set_waiting_result(&result);
             }
             last = Some(result);
         }
@@ -364,16 +386,16 @@ impl Node {
     }
 
     /// With [`Bug::ReplicasKeep`]: whether it does not do what it was told.
-    fn skips(&self, command: &Command) -> bool {
-        let ends = |operation: &Operation| operation.function == Function::DESTROY;
-        let replica = !matches!(self.role, Role::Primary(_));
-        let Command::Do { operation, .. } = command else { return false };
-        replica && self.options.has(Bug::ReplicasKeep) && ends(operation)
+    fn skips_command(&self, command: &LogCommand) -> bool {
+        let ends = |operation: &ClientOperation| operation.function == Function::DESTROY;
+        let replica = !matches!(self.role, NodeRole::Primary(_));
+        let LogCommand::Do { operation, .. } = command else { return false };
+        replica && self.options.has_bug(Bug::ReplicasKeep) && ends(operation)
     }
 
     /// Tells a waiting client's place what will be said when its entry is safe.
-    fn fill_in(&mut self, result: &Result<Answer, Failure>) {
-        let Role::Primary(primary) = &mut self.role else { return };
+    fn set_waiting_result(&mut self, result: &Result<StoreAnswer, Failure>) {
+        let NodeRole::Primary(primary) = &mut self.role else { return };
         let applied = self.applied;
         if let Some(waiting) = primary.waiting.iter_mut().find(|waiting| waiting.length >= applied)
             && waiting.length == applied
@@ -383,7 +405,7 @@ impl Node {
     }
 
     /// Forgets the entries after this many, and what they did.
-    pub(super) fn cut(&mut self, length: usize) {
+    pub(super) fn truncate_log(&mut self, length: usize) {
         if length >= self.log.len() {
             return;
         }
@@ -391,8 +413,8 @@ impl Node {
         self.log.truncate(length);
         if self.applied > length {
             self.applied = 0;
-            self.data = Data::default();
-            self.apply_to(length);
+            self.data = ReplicatedData::default();
+            self.apply_up_to(length);
         }
     }
 }

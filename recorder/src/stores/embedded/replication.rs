@@ -4,25 +4,25 @@
 //! refuses (something was lost, or its log has gone another way), the primary goes back to where the replica
 //! says and tries from there, one message at a time, until it agrees.
 
-use super::Replication;
-use super::message::{Message, Reply};
-use super::node::{Node, Outbox, Role};
+use super::ReplicationMode;
+use super::message::{NodeMessage, NodeReply};
+use super::node::{NodeRole, Outbox, SimulatedNode};
 use crate::Failure;
 
 /// The most entries in one message.
 const BATCH: usize = 1000;
 
-impl Node {
-    pub(super) fn send_to_all(&mut self, now_ns: u64, out: &mut Outbox) {
+impl SimulatedNode {
+    pub(super) fn send_entries_to_all(&mut self, now_ns: u64, out: &mut Outbox) {
         for other in 0..self.options.nodes {
             if other != self.id {
-                self.send_to(now_ns, other, out);
+                self.send_entries_to(now_ns, other, out);
             }
         }
     }
 
-    fn send_to(&mut self, now_ns: u64, other: usize, out: &mut Outbox) {
-        let Role::Primary(primary) = &mut self.role else { return };
+    fn send_entries_to(&mut self, now_ns: u64, other: usize, out: &mut Outbox) {
+        let NodeRole::Primary(primary) = &mut self.role else { return };
         let peer = &mut primary.peers[other];
         let previous = peer.next;
         let until = self.log.len().min(previous + BATCH);
@@ -32,51 +32,53 @@ impl Node {
         }
         let previous_term = if previous == 0 { 0 } else { self.log[previous - 1].term };
         let (term, committed) = (self.term, self.committed);
-        let message = Message::Append { term, previous, previous_term, entries, committed, sent_ns: now_ns };
+        let message =
+            NodeMessage::Append { term, previous, previous_term, entries, committed, sent_ns: now_ns };
         out.push((other, message));
     }
 
     /// A replica is sent entries, or a sign of life.
-    pub(super) fn append(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
-        let Message::Append { term, previous, previous_term, entries, committed, sent_ns } = message else {
+    pub(super) fn handle_append(&mut self, now_ns: u64, from: usize, message: NodeMessage, out: &mut Outbox) {
+        let NodeMessage::Append { term, previous, previous_term, entries, committed, sent_ns } = message
+        else {
             unreachable!("called with an append")
         };
-        if self.is_deaf() {
+        if self.ignores_primaries() {
             return;
         }
         if term < self.term {
             let (term, length) = (self.term, self.log.len());
-            out.push((from, Message::AppendReply { term, ok: false, previous, length, sent_ns }));
+            out.push((from, NodeMessage::AppendReply { term, ok: false, previous, length, sent_ns }));
             return;
         }
-        self.meet(term);
-        self.role = Role::Replica;
+        self.observe_term(term);
+        self.role = NodeRole::Replica;
         self.leader = Some(from);
         self.heard_ns = Some(now_ns);
-        self.rest(now_ns);
-        let (ok, length) = match self.disagreement(previous, previous_term) {
+        self.reset_election_timer(now_ns);
+        let (ok, length) = match self.find_disagreement(previous, previous_term) {
             Some(length) => (false, length),
             None => {
                 let length = previous + entries.len();
                 let all = entries.len() < BATCH;
                 for (at, entry) in (previous..).zip(entries) {
                     if self.log.get(at).is_none_or(|own| own.term != entry.term) {
-                        self.cut(at);
+                        self.truncate_log(at);
                         self.log.push(entry);
                     }
                 }
                 self.committed = self.committed.max(committed.min(length));
-                self.grow_up(from, all, sent_ns);
+                self.finish_as_newcomer(from, all, sent_ns);
                 (true, length)
             }
         };
-        let quorum = self.replication() == Replication::Quorum;
-        self.apply_to(if quorum { self.committed } else { self.log.len() });
-        out.push((from, Message::AppendReply { term: self.term, ok, previous, length, sent_ns }));
+        let quorum = self.effective_replication() == ReplicationMode::Quorum;
+        self.apply_up_to(if quorum { self.committed } else { self.log.len() });
+        out.push((from, NodeMessage::AppendReply { term: self.term, ok, previous, length, sent_ns }));
     }
 
     /// Where to try again, if the log differs from the primary's at this place.
-    fn disagreement(&self, previous: usize, previous_term: u64) -> Option<usize> {
+    fn find_disagreement(&self, previous: usize, previous_term: u64) -> Option<usize> {
         if previous > self.log.len() {
             return Some(self.log.len());
         }
@@ -88,12 +90,18 @@ impl Node {
     }
 
     /// A replica has answered.
-    pub(super) fn appended(&mut self, now_ns: u64, from: usize, message: Message, out: &mut Outbox) {
-        let Message::AppendReply { term, ok, previous, length, sent_ns } = message else {
+    pub(super) fn handle_append_reply(
+        &mut self,
+        now_ns: u64,
+        from: usize,
+        message: NodeMessage,
+        out: &mut Outbox,
+    ) {
+        let NodeMessage::AppendReply { term, ok, previous, length, sent_ns } = message else {
             unreachable!("called with an answer")
         };
-        self.meet(term);
-        let Role::Primary(primary) = &mut self.role else { return };
+        self.observe_term(term);
+        let NodeRole::Primary(primary) = &mut self.role else { return };
         if term < self.term {
             return;
         }
@@ -112,14 +120,14 @@ impl Node {
             false
         };
         if more {
-            self.send_to(now_ns, from, out);
+            self.send_entries_to(now_ns, from, out);
         }
-        self.commit(out);
+        self.advance_commit(out);
     }
 
     /// Finds out how much is safe now, and tells those who waited for it.
-    pub(super) fn commit(&mut self, out: &mut Outbox) {
-        let Role::Primary(primary) = &self.role else { return };
+    pub(super) fn advance_commit(&mut self, out: &mut Outbox) {
+        let NodeRole::Primary(primary) = &self.role else { return };
         let mut lengths: Vec<usize> = primary.peers.iter().map(|peer| peer.matched).collect();
         lengths[self.id] = self.log.len();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
@@ -127,18 +135,18 @@ impl Node {
         let majority = lengths[self.options.majority() - 1];
         if majority > self.committed && self.log[majority - 1].term == self.term {
             self.committed = majority;
-            self.apply_to(majority);
+            self.apply_up_to(majority);
         }
-        let safe = match self.replication() {
-            Replication::Async => return,
-            Replication::SemiSync => lengths[1],
-            Replication::Quorum => self.committed,
+        let safe = match self.effective_replication() {
+            ReplicationMode::Async => return,
+            ReplicationMode::SemiSync => lengths[1],
+            ReplicationMode::Quorum => self.committed,
         };
-        let Role::Primary(primary) = &mut self.role else { unreachable!("it was one above") };
+        let NodeRole::Primary(primary) = &mut self.role else { unreachable!("it was one above") };
         while primary.waiting.front().is_some_and(|waiting| waiting.length <= safe) {
             let waiting = primary.waiting.pop_front().expect("there is a first");
             let result = waiting.result.unwrap_or_else(|| Err(Failure::indefinite("no result")));
-            out.push((waiting.end, Message::Reply { id: waiting.id, reply: Reply::Done(result) }));
+            out.push((waiting.end, NodeMessage::Reply { id: waiting.id, reply: NodeReply::Done(result) }));
         }
     }
 }

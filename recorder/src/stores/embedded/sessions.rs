@@ -4,32 +4,32 @@
 //! carries the time at which the primary took it, and each read the time at which it is answered.
 
 use super::Bug;
-use super::data::{Data, Moment, Object, Result, key, not_understood};
+use super::data::{OperationMoment, ReplicatedData, ReplicatedObject, Result, not_understood, operation_key};
 use crate::{AuditEntry, Failure};
 use histories::Function;
 use std::sync::Arc;
-use workloads::{Operation, Value};
+use workloads::{ClientOperation, Value};
 
 /// How many sessions fit with [`Bug::Eviction`].
 const SESSIONS_MAX: usize = 6;
 
-impl Data {
+impl ReplicatedData {
     /// Does something to a session. An audit entry is part of what is replicated.
-    pub(super) fn session_operation(
+    pub(super) fn run_session_operation(
         &mut self,
-        operation: &Operation,
-        moment: Moment,
+        operation: &ClientOperation,
+        moment: OperationMoment,
         term: u64,
         bugs: &[Bug],
     ) -> Result<Value> {
-        let key = key(operation)?;
+        let key = operation_key(operation)?;
         if !bugs.contains(&Bug::LazyExpiry) {
-            self.objects.retain(|id, object| id != key || object.lives_at(moment.now_ns));
+            self.objects.retain(|id, object| id != key || object.is_alive_at(moment.now_ns));
         }
         let unreadable = self.objects.get(key).is_some_and(|object| object.later && !moment.later);
         let result = match unreadable {
             true => Err(Failure::no_such_session()),
-            false => self.on_session(key, operation, moment, bugs),
+            false => self.change_session(key, operation, moment, bugs),
         };
         let wrote = matches!(operation.function, Function::CREATE | Function::WRITE | Function::PATCH);
         if let (true, Some(object)) = (wrote && result.is_ok(), self.objects.get_mut(key)) {
@@ -50,11 +50,11 @@ impl Data {
         result
     }
 
-    fn on_session(
+    fn change_session(
         &mut self,
         key: &Arc<str>,
-        operation: &Operation,
-        moment: Moment,
+        operation: &ClientOperation,
+        moment: OperationMoment,
         bugs: &[Bug],
     ) -> Result<Value> {
         let value = &operation.value;
@@ -63,45 +63,45 @@ impl Data {
             (Function::CREATE, _) if self.objects.contains_key(key) => Err(Failure::definite("exists")),
             (Function::CREATE, _) => {
                 if bugs.contains(&Bug::Eviction) {
-                    self.make_room();
+                    self.evict_until_room();
                 }
-                self.objects.insert(key.clone(), Object::of(value.clone(), ends));
+                self.objects.insert(key.clone(), ReplicatedObject::with_expiry(value.clone(), ends));
                 Ok(value.clone())
             }
             (Function::WRITE, _) => self.write_session(key, value, moment, bugs),
             (Function::PATCH, Value::Payload(payload)) => {
                 let Some(field) = payload.field.clone() else { return Err(not_understood()) };
-                let session = self.session(key)?;
+                let session = self.session_mut(key)?;
                 session.fields.insert(field, value.clone());
                 session.expires_ns = ends;
                 Ok(value.clone())
             }
             (Function::PATCH, Value::Fields(parts)) => {
-                let session = self.session(key)?;
+                let session = self.session_mut(key)?;
                 session.fields.extend(parts.iter().cloned());
                 Ok(value.clone())
             }
             (Function::TOUCH, _) => {
-                self.session(key)?.expires_ns = ends;
+                self.session_mut(key)?.expires_ns = ends;
                 Ok(Value::Null)
             }
             (Function::RENEW, Value::Text(id)) => {
-                let object = self.session(key)?.clone();
+                let object = self.session_mut(key)?.clone();
                 if self.objects.contains_key(id) {
                     return Err(Failure::definite("the new id exists"));
                 }
-                self.objects.insert(id.clone(), Object { expires_ns: ends, ..object });
+                self.objects.insert(id.clone(), ReplicatedObject { expires_ns: ends, ..object });
                 if !bugs.contains(&Bug::OldIdAlive) {
                     self.objects.remove(key);
                 }
                 Ok(value.clone())
             }
             (Function::DESTROY, _) => {
-                self.session(key)?;
+                self.session_mut(key)?;
                 self.objects.remove(key);
                 Ok(Value::Null)
             }
-            (Function::ACT, action) => self.act(key, action, bugs),
+            (Function::ACT, action) => self.perform_action(key, action, bugs),
             _ => Err(not_understood()),
         }
     }
@@ -110,13 +110,13 @@ impl Data {
         &mut self,
         key: &Arc<str>,
         value: &Value,
-        moment: Moment,
+        moment: OperationMoment,
         bugs: &[Bug],
     ) -> Result<Value> {
         if bugs.contains(&Bug::ResurrectAfterDestroy) && !self.objects.contains_key(key) {
-            self.objects.insert(key.clone(), Object::of(Value::Null, None));
+            self.objects.insert(key.clone(), ReplicatedObject::with_expiry(Value::Null, None));
         }
-        let session = self.session(key)?;
+        let session = self.session_mut(key)?;
         session.fields.clear();
         match value {
             // A whole blob, as a web framework writes it back: the payload and the fields on top of it.
@@ -135,8 +135,8 @@ impl Data {
     }
 
     /// Does something once for the user whose session it is, as the session itself says.
-    fn act(&mut self, key: &Arc<str>, action: &Value, bugs: &[Bug]) -> Result<Value> {
-        let user = match self.session(key).map(|session| session.value.clone()) {
+    fn perform_action(&mut self, key: &Arc<str>, action: &Value, bugs: &[Bug]) -> Result<Value> {
+        let user = match self.session_mut(key).map(|session| session.value.clone()) {
             Ok(Value::Payload(payload)) => payload.session,
             Ok(_) => return Err(Failure::definite("nobody is logged in")),
             Err(_) if bugs.contains(&Bug::ActionsDropped) => return Ok(action.clone()),
@@ -150,7 +150,7 @@ impl Data {
     }
 
     /// Forgets the session that would end first.
-    fn make_room(&mut self) {
+    fn evict_until_room(&mut self) {
         while self.objects.len() >= SESSIONS_MAX {
             let first = self.objects.iter().min_by_key(|(_, object)| object.expires_ns);
             let Some(id) = first.map(|(id, _)| id.clone()) else { return };
@@ -158,7 +158,7 @@ impl Data {
         }
     }
 
-    fn session(&mut self, key: &str) -> Result<&mut Object> {
+    fn session_mut(&mut self, key: &str) -> Result<&mut ReplicatedObject> {
         self.objects.get_mut(key).ok_or_else(Failure::no_such_session)
     }
 }

@@ -1,11 +1,11 @@
 //! etcd as a value.
 
 use super::{EtcdCluster, EtcdStore};
-use crate::Outcome;
+use crate::RunOutcome;
 use crate::stores::backend::{Backend, Choices, Recording};
 use crate::stores::hosts;
-use crate::system::{Capabilities, ServerError, find_program, isolated};
-use workloads::{Kind, Strike};
+use crate::system::{Capabilities, ServerError, find_program, run_isolated};
+use workloads::{Strike, WorkloadKind};
 
 /// Three members of our own.
 #[derive(Debug)]
@@ -16,11 +16,11 @@ impl Backend for Etcd {
         "etcd"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "three members, started for the run: the control that keeps its promise"
     }
 
-    fn kinds(&self) -> &'static [Kind] {
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
         EtcdStore::KINDS
     }
 
@@ -32,11 +32,11 @@ impl Backend for Etcd {
         Ok(EtcdCluster::node_names())
     }
 
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
-        hosts::place(self.name(), strike, capabilities)
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+        hosts::describe_host_means(self.name(), strike, capabilities)
     }
 
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         find_program("etcd", "etcd-server").map(drop)
     }
 
@@ -44,14 +44,14 @@ impl Backend for Etcd {
         false
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        isolated(|isolation| async move {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
+        run_isolated(|isolation| async move {
             let started = recording.unless_stopped(EtcdCluster::start(isolation)).await?;
             let mut cluster = started.map_err(|why| why.to_string())?;
-            cluster.can(&recording.settings.plan)?;
+            cluster.check_plan(&recording.settings.plan)?;
             let kind = recording.settings.workload.kind;
-            let store = cluster.store(kind, choices.replica_reads, choices.time_to_live);
-            recording.drive(store, &mut cluster).await
+            let store = cluster.open_store(kind, choices.replica_reads, choices.time_to_live);
+            recording.record_in_real_time(store, &mut cluster).await
         })
     }
 }

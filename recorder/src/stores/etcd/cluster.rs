@@ -5,16 +5,16 @@
 
 use super::gateway::Gateway;
 use super::{EtcdOptions, EtcdStore};
-use crate::stores::hosts::{Hosts, users};
+use crate::stores::hosts::{Hosts, assign_users};
 use crate::stores::redis_sentinel::free_port;
-use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
+use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use workloads::{Episode, Kind, Plan};
+use workloads::{Episode, Plan, WorkloadKind};
 
 /// How many members there are.
 pub const NODES: usize = 3;
@@ -27,17 +27,17 @@ pub struct EtcdCluster {
     hosts: Hosts,
     clients_at: Vec<String>,
     leader: usize,
-    folder: Folder,
+    folder: RunFolder,
 }
 
 impl EtcdCluster {
     /// Starts everything and waits for a leader.
-    pub async fn start(isolation: Isolation) -> Result<Self, ServerError> {
+    pub async fn start(isolation: NetworkIsolation) -> Result<Self, ServerError> {
         let program = find_program("etcd", "etcd-server")?;
         let system = |why: std::io::Error| ServerError::System(why.to_string());
-        let folder = Folder::create().map_err(system)?;
+        let folder = RunFolder::create().map_err(system)?;
         let addresses: Vec<Ipv4Addr> = (0..NODES as u8).map(|n| Ipv4Addr::new(127, 0, 0, 41 + n)).collect();
-        let users = users(&isolation, &addresses).map_err(ServerError::System)?;
+        let users = assign_users(&isolation, &addresses).map_err(ServerError::System)?;
         let (names, mut clients_at, mut peers_at) = (Self::node_names(), Vec::new(), Vec::new());
         for address in &addresses {
             let address = address.to_string();
@@ -77,7 +77,7 @@ impl EtcdCluster {
         }
         let hosts = Hosts::new(names, servers, &addresses, &isolation);
         let mut cluster = Self { hosts, clients_at, leader: 0, folder };
-        cluster.come_up().await?;
+        cluster.wait_for_leader().await?;
         Ok(cluster)
     }
 
@@ -92,26 +92,26 @@ impl EtcdCluster {
     }
 
     /// Whether every fault of a plan can be caused here; if not, why.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
-        self.hosts.can("etcd", plan)
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+        self.hosts.check_plan("etcd", plan)
     }
 
     /// A store for clients of these members.
-    pub fn store(&self, kind: Kind, serializable: bool, time_to_live: Duration) -> EtcdStore {
+    pub fn open_store(&self, kind: WorkloadKind, serializable: bool, time_to_live: Duration) -> EtcdStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         let members = names.zip(self.clients_at.iter().cloned()).collect();
         EtcdStore::new(EtcdOptions { members, serializable, kind, time_to_live })
     }
 
-    async fn come_up(&mut self) -> Result<(), ServerError> {
+    async fn wait_for_leader(&mut self) -> Result<(), ServerError> {
         let began = Instant::now();
         for number in 0..NODES {
-            while leader_by(&self.clients_at[number]).await.is_none() {
-                if !self.hosts.servers[number].runs() {
-                    return Err(self.hosts.servers[number].down("ended at once"));
+            while ask_for_leader(&self.clients_at[number]).await.is_none() {
+                if !self.hosts.servers[number].is_running() {
+                    return Err(self.hosts.servers[number].failure_with_log("ended at once"));
                 }
                 if began.elapsed() > START_PATIENCE {
-                    return Err(self.hosts.servers[number].down("knows no leader after 30 s"));
+                    return Err(self.hosts.servers[number].failure_with_log("knows no leader after 30 s"));
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -120,10 +120,10 @@ impl EtcdCluster {
     }
 
     /// The leader, by the word of the first member that knows one; else the last that was known.
-    async fn leader(&mut self) -> usize {
+    async fn find_leader(&mut self) -> usize {
         let mut ids = Vec::new();
         for address in &self.clients_at {
-            ids.push(leader_by(address).await);
+            ids.push(ask_for_leader(address).await);
         }
         // One that is cut off may still take an old leader for the present one: most voices count.
         let voices = |leader: &str| ids.iter().flatten().filter(|(_, known)| known == leader).count();
@@ -135,12 +135,12 @@ impl EtcdCluster {
 }
 
 impl Nemesis for EtcdCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
-        self.hosts.evidence(number)
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+        self.hosts.observe_fault(number)
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        let leader = self.leader().await;
+        let leader = self.find_leader().await;
         self.hosts.strike(number, episode, leader)
     }
 
@@ -150,10 +150,10 @@ impl Nemesis for EtcdCluster {
 }
 
 /// The id of the member at an address, and of whom it takes for the leader.
-async fn leader_by(address: &str) -> Option<(String, String)> {
+async fn ask_for_leader(address: &str) -> Option<(String, String)> {
     let ask = async {
         let answer =
-            Gateway::open(address).await.ok()?.ask("/v3/maintenance/status", &json!({})).await.ok()?;
+            Gateway::open(address).await.ok()?.post_json("/v3/maintenance/status", &json!({})).await.ok()?;
         let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
         let leader = answer.get("leader")?.as_str().filter(|leader| *leader != "0")?.to_owned();
         Some((own, leader))

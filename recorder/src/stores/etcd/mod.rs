@@ -29,13 +29,13 @@ pub use backend::Etcd;
 pub use cluster::{EtcdCluster, NODES};
 
 use super::document;
-use crate::{Answer, Client, Failure, Request, Store};
-use gateway::{Gateway, Held, compares, put};
+use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
+use gateway::{Gateway, RevisedValue, build_comparison, build_put_step};
 use histories::Function;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Kind, Value};
+use workloads::{Value, WorkloadKind};
 
 /// How often an optimistic transaction is tried.
 const TRIES: usize = 20;
@@ -48,7 +48,7 @@ pub struct EtcdOptions {
     /// Whether reads are answered by the node of the seat from what it has.
     pub serializable: bool,
     /// What kind of objects there are.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
@@ -64,7 +64,8 @@ impl EtcdStore {
     }
 
     /// What is done here.
-    pub const KINDS: &[Kind] = &[Kind::Register, Kind::CasRegister, Kind::Session];
+    pub const KINDS: &[WorkloadKind] =
+        &[WorkloadKind::Register, WorkloadKind::CasRegister, WorkloadKind::Session];
 }
 
 /// A connection to one member.
@@ -85,22 +86,22 @@ impl Store for EtcdStore {
         Ok(EtcdClient { name: name.clone(), gateway, options })
     }
 
-    fn replicas(&self) -> Vec<Arc<str>> {
+    fn replica_names(&self) -> Vec<Arc<str>> {
         self.0.members.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+    async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let member = self.0.members.iter().find(|(name, _)| **name == *replica);
         let (_, address) = member.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
         let mut gateway = Gateway::open(address).await?;
-        Ok(gateway.get(key, true).await?.map_or(Value::Null, |held| self.0.value(&held.bytes)))
+        Ok(gateway.get_value(key, true).await?.map_or(Value::Null, |held| self.0.decode_value(&held.bytes)))
     }
 }
 
 impl EtcdOptions {
-    fn value(&self, bytes: &[u8]) -> Value {
-        if self.kind == Kind::Session {
-            return document::read(bytes);
+    fn decode_value(&self, bytes: &[u8]) -> Value {
+        if self.kind == WorkloadKind::Session {
+            return document::parse_session(bytes);
         }
         let text = String::from_utf8_lossy(bytes);
         text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
@@ -108,80 +109,90 @@ impl EtcdOptions {
 }
 
 impl Client for EtcdClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let name = self.name.clone();
-        let done = self.done(request).await;
-        done.map(|answer| answer.from_node(&name)).map_err(|failure| failure.from_node(&name))
+        let done = self.execute_operation(request).await;
+        done.map(|answer| answer.with_node(&name)).map_err(|failure| failure.with_node(&name))
     }
 }
 
 impl EtcdClient {
-    async fn done(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute_operation(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let operation = request.operation;
         let key = operation.key.as_ref().ok_or_else(|| Failure::definite("which object?"))?;
-        let done = || Answer::of(operation.value.clone());
+        let done = || StoreAnswer::from_value(operation.value.clone());
         match (operation.function, &operation.value) {
             (Function::READ, _) => {
-                let held = self.gateway.get(key, self.options.serializable).await?;
+                let held = self.gateway.get_value(key, self.options.serializable).await?;
                 Ok(match held {
-                    Some(held) => {
-                        Answer { version: Some(held.revision), ..Answer::of(self.options.value(&held.bytes)) }
-                    }
-                    None => Answer::default(),
+                    Some(held) => StoreAnswer {
+                        version: Some(held.revision),
+                        ..StoreAnswer::from_value(self.options.decode_value(&held.bytes))
+                    },
+                    None => StoreAnswer::default(),
                 })
             }
-            (Function::WRITE, value) if self.options.kind != Kind::Session => {
-                let written = self.gateway.put(key, &stored(value)?).await?;
-                Ok(Answer { version: Some(written), ..done() })
+            (Function::WRITE, value) if self.options.kind != WorkloadKind::Session => {
+                let written = self.gateway.put_value(key, &encode_value(value)?).await?;
+                Ok(StoreAnswer { version: Some(written), ..done() })
             }
             (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
                 let expected = match &pair[0] {
-                    Value::Null => compares(key, "CREATE", "create_revision", json!("0")),
-                    value => compares(key, "VALUE", "value", json!(gateway::encoded(&stored(value)?))),
+                    Value::Null => build_comparison(key, "CREATE", "create_revision", json!("0")),
+                    value => build_comparison(
+                        key,
+                        "VALUE",
+                        "value",
+                        json!(gateway::encode_base64(&encode_value(value)?)),
+                    ),
                 };
-                let set = put(key, &stored(&pair[1])?, None);
-                if self.gateway.transact(vec![expected], vec![set]).await? {
+                let set = build_put_step(key, &encode_value(&pair[1])?, None);
+                if self.gateway.run_transaction(vec![expected], vec![set]).await? {
                     Ok(done())
                 } else {
                     Err(Failure::definite("the value differs"))
                 }
             }
             (Function::CREATE, value) => {
-                let lease = self.lease().await?;
-                let absent = compares(key, "CREATE", "create_revision", json!("0"));
-                let set = put(key, &stored(value)?, Some(lease));
-                match self.gateway.transact(vec![absent], vec![set]).await? {
+                let lease = self.grant_session_lease().await?;
+                let absent = build_comparison(key, "CREATE", "create_revision", json!("0"));
+                let set = build_put_step(key, &encode_value(value)?, Some(lease));
+                match self.gateway.run_transaction(vec![absent], vec![set]).await? {
                     true => Ok(done()),
                     false => Err(Failure::definite("it exists")),
                 }
             }
             (Function::WRITE, value) => {
-                let lease = self.lease().await?;
-                let set = put(key, &stored(value)?, Some(lease));
-                match self.gateway.transact(vec![present(key)], vec![set]).await? {
+                let lease = self.grant_session_lease().await?;
+                let set = build_put_step(key, &encode_value(value)?, Some(lease));
+                match self.gateway.run_transaction(vec![build_presence_check(key)], vec![set]).await? {
                     true => Ok(done()),
                     false => Err(Failure::no_such_session()),
                 }
             }
-            (Function::PATCH, Value::Payload(patch)) => {
-                self.change(key, key, |held| document::patched(&held.bytes, patch)).await.map(|()| done())
-            }
-            (Function::TOUCH, _) => {
-                self.change(key, key, |held| held.bytes.clone()).await.map(|()| Answer::default())
-            }
+            (Function::PATCH, Value::Payload(patch)) => self
+                .rewrite_session(key, key, |held| document::apply_patch(&held.bytes, patch))
+                .await
+                .map(|()| done()),
+            (Function::TOUCH, _) => self
+                .rewrite_session(key, key, |held| held.bytes.clone())
+                .await
+                .map(|()| StoreAnswer::default()),
             (Function::RENEW, Value::Text(new)) => {
-                self.change(key, new, |held| held.bytes.clone()).await.map(|()| done())
+                self.rewrite_session(key, new, |held| held.bytes.clone()).await.map(|()| done())
             }
-            (Function::DESTROY, _) => match self.gateway.delete(key).await? {
+            (Function::DESTROY, _) => match self.gateway.delete_key(key).await? {
                 0 => Err(Failure::no_such_session()),
-                _ => Ok(Answer::default()),
+                _ => Ok(StoreAnswer::default()),
             },
             (Function::ACT, Value::Text(action)) => {
-                self.act(key, &ledger(request.session), action).await.map(|()| done())
+                self.append_action(key, &ledger_key(request.session), action).await.map(|()| done())
             }
             (Function::ACTIONS, _) => {
-                let held = self.gateway.get(&ledger(key), self.options.serializable).await?;
-                Ok(Answer::of(held.map_or(Value::List(Vec::new()), |held| document::actions(&held.bytes))))
+                let held = self.gateway.get_value(&ledger_key(key), self.options.serializable).await?;
+                Ok(StoreAnswer::from_value(
+                    held.map_or(Value::List(Vec::new()), |held| document::parse_actions(&held.bytes)),
+                ))
             }
             _ => Err(Failure::definite("etcd is not used for this here")),
         }
@@ -192,26 +203,27 @@ impl EtcdClient {
     /// A comparison that fails does not say that nothing was done: the gateway may have asked twice, and found what it
     /// had done itself. So whoever tries again looks for the action first, and what goes wrong until then is not
     /// definite.
-    async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
+    async fn append_action(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
         let unsure = |failure: Failure| Failure { definite: false, ..failure };
         for number in 0..TRIES {
-            let looked = self.gateway.get(ledger, false).await;
+            let looked = self.gateway.get_value(ledger, false).await;
             let held = if number == 0 { looked } else { looked.map_err(unsure) }?;
             let (bytes, unchanged) = match &held {
                 Some(held) => {
                     let revision = json!(held.revision.to_string());
-                    (held.bytes.as_slice(), compares(ledger, "MOD", "mod_revision", revision))
+                    (held.bytes.as_slice(), build_comparison(ledger, "MOD", "mod_revision", revision))
                 }
-                None => (&b""[..], compares(ledger, "CREATE", "create_revision", json!("0"))),
+                None => (&b""[..], build_comparison(ledger, "CREATE", "create_revision", json!("0"))),
             };
-            if document::has_action(bytes, action) {
+            if document::contains_action(bytes, action) {
                 return Ok(());
             }
-            if number > 0 && self.gateway.get(session, false).await?.is_none() {
+            if number > 0 && self.gateway.get_value(session, false).await?.is_none() {
                 return Err(Failure::no_such_session());
             }
-            let new = put(ledger, &document::acted(bytes, action), None);
-            if self.gateway.transact(vec![unchanged, present(session)], vec![new]).await? {
+            let new = build_put_step(ledger, &document::append_action(bytes, action), None);
+            if self.gateway.run_transaction(vec![unchanged, build_presence_check(session)], vec![new]).await?
+            {
                 return Ok(());
             }
         }
@@ -220,24 +232,25 @@ impl EtcdClient {
 
     /// Reads a session and writes what becomes of it, under the same id or another one, if nobody wrote it
     /// meanwhile.
-    async fn change(
+    async fn rewrite_session(
         &mut self,
         key: &str,
         target: &str,
-        new: impl Fn(&Held) -> Vec<u8>,
+        new: impl Fn(&RevisedValue) -> Vec<u8>,
     ) -> Result<(), Failure> {
         for _ in 0..TRIES {
-            let Some(held) = self.gateway.get(key, false).await? else {
+            let Some(held) = self.gateway.get_value(key, false).await? else {
                 return Err(Failure::no_such_session());
             };
-            let lease = self.lease().await?;
-            let same = compares(key, "MOD", "mod_revision", json!(held.revision.to_string()));
-            let (mut conditions, mut steps) = (vec![same], vec![put(target, &new(&held), Some(lease))]);
+            let lease = self.grant_session_lease().await?;
+            let same = build_comparison(key, "MOD", "mod_revision", json!(held.revision.to_string()));
+            let (mut conditions, mut steps) =
+                (vec![same], vec![build_put_step(target, &new(&held), Some(lease))]);
             if target != key {
-                conditions.push(compares(target, "CREATE", "create_revision", json!("0")));
-                steps.push(json!({"request_delete_range": {"key": gateway::encoded(key.as_bytes())}}));
+                conditions.push(build_comparison(target, "CREATE", "create_revision", json!("0")));
+                steps.push(json!({"request_delete_range": {"key": gateway::encode_base64(key.as_bytes())}}));
             }
-            if self.gateway.transact(conditions, steps).await? {
+            if self.gateway.run_transaction(conditions, steps).await? {
                 return Ok(());
             }
         }
@@ -245,26 +258,29 @@ impl EtcdClient {
     }
 
     /// A lease for a whole time to live. One that nothing is put under ends by itself.
-    async fn lease(&mut self) -> Result<i64, Failure> {
+    async fn grant_session_lease(&mut self) -> Result<i64, Failure> {
         let seconds = self.options.time_to_live.as_secs_f64().ceil() as i64;
         // Without it nothing is written: whatever happens here, the session is as it was.
-        self.gateway.grant(seconds.max(1)).await.map_err(|failure| Failure { definite: true, ..failure })
+        self.gateway
+            .grant_lease(seconds.max(1))
+            .await
+            .map_err(|failure| Failure { definite: true, ..failure })
     }
 }
 
 /// Where the actions of a user are.
-fn ledger(user: &str) -> String {
+fn ledger_key(user: &str) -> String {
     format!("ledger/{user}")
 }
 
-fn present(key: &str) -> serde_json::Value {
-    let mut compare = compares(key, "CREATE", "create_revision", json!("0"));
+fn build_presence_check(key: &str) -> serde_json::Value {
+    let mut compare = build_comparison(key, "CREATE", "create_revision", json!("0"));
     compare["result"] = json!("GREATER");
     compare
 }
 
 /// What a value is in the store.
-fn stored(value: &Value) -> Result<Vec<u8>, Failure> {
+fn encode_value(value: &Value) -> Result<Vec<u8>, Failure> {
     match value {
         Value::Int(number) => Ok(number.to_string().into_bytes()),
         Value::Text(text) => Ok(text.as_bytes().to_vec()),

@@ -1,13 +1,13 @@
 //! The Express stack as a value.
 
-use super::{ExpressCluster, SWITCHES, packages};
-use crate::Outcome;
-use crate::stores::backend::{Backend, Choices, Recording, is_of_processes, means_in_words};
-use crate::stores::redis_sentinel::{AFTER_HEAL, PROGRAMS, probe_machine};
+use super::{ExpressCluster, SWITCHES, find_packages};
+use crate::RunOutcome;
+use crate::stores::backend::{Backend, Choices, Recording, describe_link_means, is_of_processes};
+use crate::stores::redis_sentinel::{AFTER_HEAL, PROGRAMS, probe_machine_fault};
 use crate::stores::switches::Switch;
-use crate::system::{Capabilities, Means, Needs, ServerError, find_program, isolated};
+use crate::system::{Capabilities, MachineNeeds, Means, ServerError, find_program, run_isolated};
 use std::time::Duration;
-use workloads::{Fault, Kind, Strike};
+use workloads::{Fault, Strike, WorkloadKind};
 
 /// Two nodes of an application behind a proxy, their sessions in Redis.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Backend for ExpressRedis {
         "express-redis"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "two Express nodes behind HAProxy, sessions in Redis under Sentinels"
     }
 
@@ -26,8 +26,8 @@ impl Backend for ExpressRedis {
         SWITCHES
     }
 
-    fn kinds(&self) -> &'static [Kind] {
-        &[Kind::Session]
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
+        &[WorkloadKind::Session]
     }
 
     fn usual_fault(&self) -> Option<&'static str> {
@@ -38,7 +38,7 @@ impl Backend for ExpressRedis {
         AFTER_HEAL
     }
 
-    fn renewed_by(&self, _choices: &Choices) -> Vec<String> {
+    fn renewing_operations(&self, _choices: &Choices) -> Vec<String> {
         ["create", "read", "write", "patch", "touch", "renew"].map(str::to_owned).to_vec()
     }
 
@@ -50,32 +50,32 @@ impl Backend for ExpressRedis {
         Ok(ExpressCluster::node_names())
     }
 
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
         let fault = strike.fault;
         let packets =
-            fault.is_of_links() && means_in_words(strike, &[Means::Packets], capabilities).is_some();
+            fault.strikes_links() && describe_link_means(strike, &[Means::Packets], capabilities).is_some();
         // Of the machines of its Redis servers, the clocks.
-        let clock = matches!(fault, Fault::Skew { .. }) && probe_machine(fault).is_ok();
+        let clock = matches!(fault, Fault::Skew { .. }) && probe_machine_fault(fault).is_ok();
         let can = packets || clock || is_of_processes(strike) || matches!(fault, Fault::Deploy { .. });
         can.then(|| self.name().to_owned())
     }
 
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         let more = [("haproxy", "haproxy"), ("node", "nodejs")];
         let mut programs = PROGRAMS.iter().chain(&more);
         programs.try_for_each(|(program, package)| find_program(program, package).map(drop))?;
-        packages().map(drop)
+        find_packages().map(drop)
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        isolated(|isolation| async move {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
+        run_isolated(|isolation| async move {
             let plan = recording.settings.plan.clone();
             let (switches, lives) = (choices.switches.clone(), choices.time_to_live);
-            let start = ExpressCluster::start(switches, lives, isolation, Needs::of(&plan));
+            let start = ExpressCluster::start(switches, lives, isolation, MachineNeeds::of_plan(&plan));
             let mut cluster = recording.unless_stopped(start).await?.map_err(|why| why.to_string())?;
-            cluster.can(&plan)?;
-            let store = cluster.store(choices.keep_secrets)?;
-            recording.drive(store, &mut cluster).await
+            cluster.check_plan(&plan)?;
+            let store = cluster.open_store(choices.keep_secrets)?;
+            recording.record_in_real_time(store, &mut cluster).await
         })
     }
 }

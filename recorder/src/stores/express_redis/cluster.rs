@@ -1,11 +1,12 @@
 //! The processes of the stack, and what breaks them.
 
 use super::files;
-use crate::shapes::Struck;
-use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, address_of, free_port};
+use crate::shapes::StruckTargets;
+use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, free_port, host_address};
 use crate::stores::switches::Switches;
 use crate::system::{
-    Capabilities, Folder, Isolation, Launch, Means, Needs, Network, Server, ServerError, find_program,
+    Capabilities, FaultyNetwork, Launch, MachineNeeds, Means, NetworkIsolation, RunFolder, Server,
+    ServerError, find_program,
 };
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
@@ -38,17 +39,17 @@ pub struct ExpressCluster {
     /// Where the nodes of the application listen.
     app_ports: Vec<u16>,
     /// Between the Redis hosts, the nodes of the application, and the proxy, which is where the users are.
-    network: Network,
+    network: FaultyNetwork,
     capabilities: Capabilities,
     /// For each episode: the fault, the Redis hosts that it struck, and the others.
-    broken: BTreeMap<usize, Hit>,
+    broken: BTreeMap<usize, StruckProcesses>,
     switches: Switches,
     at_headers: bool,
-    folder: Folder,
+    folder: RunFolder,
 }
 
 #[derive(Clone, Debug)]
-struct Hit {
+struct StruckProcesses {
     fault: Fault,
     redis: Vec<usize>,
     apps: Vec<usize>,
@@ -60,26 +61,27 @@ impl ExpressCluster {
     pub async fn start(
         switches: Switches,
         time_to_live: Duration,
-        isolation: Isolation,
-        needs: Needs,
+        isolation: NetworkIsolation,
+        needs: MachineNeeds,
     ) -> Result<Self, ServerError> {
-        let environment = environment(&switches, time_to_live).map_err(ServerError::System)?;
+        let environment = build_environment(&switches, time_to_live).map_err(ServerError::System)?;
         let at_headers =
-            switches.one_of("acknowledged", &["body", "headers"]).map_err(ServerError::System)?;
+            switches.get_one_of("acknowledged", &["body", "headers"]).map_err(ServerError::System)?;
         let (node, proxy) = (find_program("node", "nodejs")?, find_program("haproxy", "haproxy")?);
-        let packages = files::packages()?;
+        let packages = files::find_packages()?;
         let system = |why: std::io::Error| ServerError::System(why.to_string());
-        let folder = Folder::create().map_err(system)?;
+        let folder = RunFolder::create().map_err(system)?;
         let redis = SentinelOptions { needs, ..SentinelOptions::default() };
         let redis = SentinelCluster::start(redis, isolation.clone()).await?;
         let apps_at = APPS.map(|(_, host)| host.parse().expect("an address"));
-        let addresses: Vec<_> = (0..HOSTS).map(address_of).chain(apps_at).collect();
-        let network = Network::of_packets(&addresses, PROXY.parse().expect("an address"), false);
-        let sentinels: Vec<_> = redis.addresses().into_iter().map(|(_, sentinel)| sentinel).collect();
+        let addresses: Vec<_> = (0..HOSTS).map(host_address).chain(apps_at).collect();
+        let network = FaultyNetwork::of_packets(&addresses, PROXY.parse().expect("an address"), false);
+        let sentinels: Vec<_> = redis.host_addresses().into_iter().map(|(_, sentinel)| sentinel).collect();
         let program = folder.path().join("app.js");
         std::fs::write(&program, files::APPLICATION).map_err(system)?;
         let (mut apps, mut ports) = (Vec::new(), Vec::new());
-        for ((name, host), version) in APPS.into_iter().zip(versions(&switches).map_err(ServerError::System)?)
+        for ((name, host), version) in
+            APPS.into_iter().zip(parse_versions(&switches).map_err(ServerError::System)?)
         {
             let port = free_port(host)?;
             let own = [
@@ -107,7 +109,7 @@ impl ExpressCluster {
         }
         let proxy_port = free_port(PROXY)?;
         let file = folder.path().join("haproxy.cfg");
-        let text = proxy_file(&switches, proxy_port, &ports).map_err(ServerError::System)?;
+        let text = render_proxy_config(&switches, proxy_port, &ports).map_err(ServerError::System)?;
         std::fs::write(&file, text).map_err(system)?;
         let arguments = vec!["-db".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
         let proxy = Server::start(&proxy, arguments, folder.path().join("haproxy.log"))?;
@@ -118,13 +120,13 @@ impl ExpressCluster {
             proxy_port,
             app_ports: ports.clone(),
             network,
-            capabilities: Capabilities::here(&isolation),
+            capabilities: Capabilities::probe_here(&isolation),
             broken: BTreeMap::new(),
             switches,
             at_headers: at_headers == "headers",
             folder,
         };
-        cluster.come_up(&ports).await?;
+        cluster.wait_until_up(&ports).await?;
         Ok(cluster)
     }
 
@@ -141,20 +143,23 @@ impl ExpressCluster {
     }
 
     /// Whether every fault of a plan can be caused here; if not, why.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
-            fault if fault.is_of_links() => {
-                let can = self.capabilities.can(Means::Packets, fault);
+            fault if fault.strikes_links() => {
+                let can = self.capabilities.check_fault(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
             }
             // The clock is that of the servers that keep sessions; what it takes is there, or they had not started.
-            fault @ Fault::Skew { .. } => on_hosts(&episode.target, &SentinelCluster::node_names(), true)
-                .ok_or_else(|| {
+            fault @ Fault::Skew { .. } => {
+                check_target_host(&episode.target, &SentinelCluster::node_names(), true).ok_or_else(|| {
                     format!("{fault} strikes Redis: {}", SentinelCluster::node_names().join(", "))
-                }),
-            fault @ Fault::Deploy { version: 1 | 2 } => on_hosts(&episode.target, &apps(), false)
-                .ok_or_else(|| format!("{fault} strikes the application: {}", apps().join(" or "))),
+                })
+            }
+            fault @ Fault::Deploy { version: 1 | 2 } => {
+                check_target_host(&episode.target, &app_names(), false)
+                    .ok_or_else(|| format!("{fault} strikes the application: {}", app_names().join(" or ")))
+            }
             Fault::Deploy { version } => {
                 Err(format!("deploy={version}: there are versions 1 and 2 of the application"))
             }
@@ -171,34 +176,34 @@ impl ExpressCluster {
     }
 
     /// Where users enter.
-    pub fn url(&self) -> String {
+    pub fn entry_url(&self) -> String {
         format!("http://{PROXY}:{}", self.proxy_port)
     }
 
-    pub(super) fn servers(&self) -> Vec<(Arc<str>, String)> {
+    pub(super) fn redis_servers(&self) -> Vec<(Arc<str>, String)> {
         let names = SentinelCluster::node_names().into_iter().map(Into::into);
-        names.zip(self.redis.addresses().into_iter().map(|(server, _)| server)).collect()
+        names.zip(self.redis.host_addresses().into_iter().map(|(server, _)| server)).collect()
     }
 
-    async fn come_up(&mut self, ports: &[u16]) -> Result<(), ServerError> {
+    async fn wait_until_up(&mut self, ports: &[u16]) -> Result<(), ServerError> {
         let began = Instant::now();
         for (app, (port, (name, host))) in self.apps.iter_mut().zip(ports.iter().zip(APPS)) {
             while TcpStream::connect((host, *port)).await.is_err() {
-                if !app.runs() {
-                    return Err(app.down("ended at once"));
+                if !app.is_running() {
+                    return Err(app.failure_with_log("ended at once"));
                 }
                 if began.elapsed() > START_PATIENCE {
-                    return Err(app.down(&format!("({name}) does not listen after 20 s")));
+                    return Err(app.failure_with_log(&format!("({name}) does not listen after 20 s")));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
         while TcpStream::connect((PROXY, self.proxy_port)).await.is_err() {
-            if !self.proxy.runs() {
-                return Err(self.proxy.down("ended at once"));
+            if !self.proxy.is_running() {
+                return Err(self.proxy.failure_with_log("ended at once"));
             }
             if began.elapsed() > START_PATIENCE {
-                return Err(self.proxy.down("does not listen after 20 s"));
+                return Err(self.proxy.failure_with_log("does not listen after 20 s"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -207,9 +212,9 @@ impl ExpressCluster {
         Ok(())
     }
 
-    async fn resolve(&mut self, number: usize, target: &Target) -> Struck {
-        let (primary, names) = (self.redis.primary().await, Self::node_names());
-        Struck::of(target, CLIENTS, |target| match target {
+    async fn resolve_target(&mut self, number: usize, target: &Target) -> StruckTargets {
+        let (primary, names) = (self.redis.find_primary().await, Self::node_names());
+        StruckTargets::resolve_target(target, CLIENTS, |target| match target {
             Target::Primary => vec![primary],
             // Another one for each episode: which one, follows from the plan.
             Target::Replica | Target::Random => vec![(primary + 1 + number % (HOSTS - 1)) % HOSTS],
@@ -221,7 +226,7 @@ impl ExpressCluster {
 
     /// Waits until these nodes of the application answer `GET /health` with 200, and the proxy has had the time to see
     /// it: for [`SERVE_PATIENCE`] at most. Whoever takes the next one down earlier leaves users with none.
-    async fn serve(&self, apps: &[usize]) {
+    async fn wait_until_serving(&self, apps: &[usize]) {
         let began = Instant::now();
         for &app in apps {
             let address = (APPS[app].1, self.app_ports[app]);
@@ -235,7 +240,7 @@ impl ExpressCluster {
     }
 
     /// The processes that were struck beside Redis.
-    fn others(&mut self, struck: &Hit) -> Vec<&mut Server> {
+    fn struck_servers(&mut self, struck: &StruckProcesses) -> Vec<&mut Server> {
         let proxy = struck.proxy.then_some(&mut self.proxy);
         let apps = self.apps.iter_mut().enumerate().filter(|(app, _)| struck.apps.contains(app));
         apps.map(|(_, server)| server).chain(proxy).collect()
@@ -243,25 +248,31 @@ impl ExpressCluster {
 }
 
 impl Nemesis for ExpressCluster {
-    async fn evidence(&mut self, number: usize, episode: &Episode) -> Option<FaultEvidence> {
-        let Some(struck) = self.broken.get(&number).cloned() else { return self.network.evidence(number) };
+    async fn observe_fault(&mut self, number: usize, episode: &Episode) -> Option<FaultEvidence> {
+        let Some(struck) = self.broken.get(&number).cloned() else {
+            return self.network.observe_fault(number);
+        };
         let of_redis =
-            if struck.redis.is_empty() { None } else { self.redis.evidence(number, episode).await };
+            if struck.redis.is_empty() { None } else { self.redis.observe_fault(number, episode).await };
         let mut seen: Vec<FaultEvidence> = of_redis.into_iter().collect();
         for app in &struck.apps {
-            seen.extend(FaultEvidence::of_process(&struck.fault, APPS[*app].0, self.apps[*app].state()));
+            seen.extend(FaultEvidence::from_process_state(
+                &struck.fault,
+                APPS[*app].0,
+                self.apps[*app].kernel_state(),
+            ));
         }
         if struck.proxy {
-            seen.extend(FaultEvidence::of_process(&struck.fault, "proxy", self.proxy.state()));
+            seen.extend(FaultEvidence::from_process_state(&struck.fault, "proxy", self.proxy.kernel_state()));
         }
-        FaultEvidence::of_parts(seen)
+        FaultEvidence::combine_parts(seen)
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        let ends = self.resolve(number, &episode.target).await;
-        let told = ends.names(&Self::node_names());
-        if episode.fault.is_of_links() {
-            if ends.nodes().contains(&CLIENTS) {
+        let ends = self.resolve_target(number, &episode.target).await;
+        let told = ends.struck_names(&Self::node_names());
+        if episode.fault.strikes_links() {
+            if ends.struck_nodes().contains(&CLIENTS) {
                 return Err(
                     "the proxy is where the users are: name the link, a1-proxy, or what is behind it"
                         .to_owned(),
@@ -271,14 +282,19 @@ impl Nemesis for ExpressCluster {
             return Ok(told);
         }
         let of_kind = |from: usize, to: usize| -> Vec<usize> {
-            ends.nodes().iter().filter(|end| (from..to).contains(*end)).map(|end| end - from).collect()
+            ends.struck_nodes().iter().filter(|end| (from..to).contains(*end)).map(|end| end - from).collect()
         };
         let (redis, apps) = (of_kind(0, HOSTS), of_kind(HOSTS, CLIENTS));
-        let struck = Hit { fault: episode.fault, redis, apps, proxy: ends.nodes().contains(&CLIENTS) };
+        let struck = StruckProcesses {
+            fault: episode.fault,
+            redis,
+            apps,
+            proxy: ends.struck_nodes().contains(&CLIENTS),
+        };
         if !struck.redis.is_empty() {
             self.redis.strike(number, episode).await?;
         }
-        for server in self.others(&struck) {
+        for server in self.struck_servers(&struck) {
             match episode.fault {
                 Fault::Kill => server.kill(),
                 Fault::Restart => {
@@ -295,7 +311,7 @@ impl Nemesis for ExpressCluster {
             }
         }
         if matches!(episode.fault, Fault::Restart | Fault::Deploy { .. }) {
-            self.serve(&struck.apps).await;
+            self.wait_until_serving(&struck.apps).await;
         }
         self.broken.insert(number, struck);
         Ok(told)
@@ -306,7 +322,7 @@ impl Nemesis for ExpressCluster {
         if !struck.redis.is_empty() {
             self.redis.heal(number, episode).await?;
         }
-        for server in self.others(&struck) {
+        for server in self.struck_servers(&struck) {
             match struck.fault {
                 Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
                 Fault::Pause => server.resume()?,
@@ -314,7 +330,7 @@ impl Nemesis for ExpressCluster {
             }
         }
         if struck.fault == Fault::Kill {
-            self.serve(&struck.apps).await;
+            self.wait_until_serving(&struck.apps).await;
         }
         Ok(())
     }
@@ -333,12 +349,12 @@ async fn is_healthy((host, port): (&str, u16)) -> bool {
 }
 
 /// The names of the nodes of the application.
-fn apps() -> Vec<String> {
+fn app_names() -> Vec<String> {
     APPS.map(|(name, _)| name.to_owned()).to_vec()
 }
 
 /// Whether a target is among these hosts; a role is one of Redis servers.
-fn on_hosts(target: &Target, hosts: &[String], roles: bool) -> Option<()> {
+fn check_target_host(target: &Target, hosts: &[String], roles: bool) -> Option<()> {
     let among = match target {
         Target::Node(name) => hosts.contains(name),
         target => roles && !target.is_link(),
@@ -346,7 +362,7 @@ fn on_hosts(target: &Target, hosts: &[String], roles: bool) -> Option<()> {
     among.then_some(())
 }
 
-fn versions(switches: &Switches) -> Result<[String; 2], String> {
+fn parse_versions(switches: &Switches) -> Result<[String; 2], String> {
     let text = switches.get("versions");
     match text.split_once('/') {
         Some((one, two)) if [one, two].iter().all(|version| ["1", "2"].contains(version)) => {
@@ -357,7 +373,7 @@ fn versions(switches: &Switches) -> Result<[String; 2], String> {
 }
 
 /// The switches as the application reads them.
-fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(String, String)>, String> {
+fn build_environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(String, String)>, String> {
     let mut all = vec![("TTL_MS".to_owned(), time_to_live.as_millis().to_string())];
     for (variable, name) in [
         ("RESAVE", "resave"),
@@ -377,10 +393,10 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
         ("READS", "reads", &["any", "confirmed"]),
         ("MIGRATION", "migration", &["at-once", "expand"]),
     ] {
-        all.push((variable.to_owned(), switches.one_of(name, values)?.to_owned()));
+        all.push((variable.to_owned(), switches.get_one_of(name, values)?.to_owned()));
     }
     let confirms = switches.get("reads") == "confirmed";
-    if confirms && (switches.number("wait")? == 0 || switches.is_on("replica-reads")?) {
+    if confirms && (switches.get_number("wait")? == 0 || switches.is_on("replica-reads")?) {
         return Err(
             "reads=confirmed is about how many replicas have what the primary shows: it needs wait=1 or \
                     more, and replica-reads=no"
@@ -399,14 +415,14 @@ fn environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<(Strin
     for (variable, name) in
         [("STORE_DELAY_MS", "store-delay"), ("SLOW_WRITE_MS", "slow-write"), ("SLOW_RENEW_MS", "slow-renew")]
     {
-        all.push((variable.to_owned(), switches.millis(name)?.to_string()));
+        all.push((variable.to_owned(), switches.get_millis(name)?.to_string()));
     }
-    all.push(("WAIT".to_owned(), switches.number("wait")?.to_string()));
-    all.push(("SLOW_SHARE".to_owned(), format!("{}", switches.number("slow-share")? as f64 / 100.0)));
+    all.push(("WAIT".to_owned(), switches.get_number("wait")?.to_string()));
+    all.push(("SLOW_SHARE".to_owned(), format!("{}", switches.get_number("slow-share")? as f64 / 100.0)));
     Ok(all)
 }
 
-fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, String> {
+fn render_proxy_config(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, String> {
     let mut lines = vec![
         "global".to_owned(),
         "    maxconn 4000".to_owned(),
@@ -416,7 +432,7 @@ fn proxy_file(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, S
         "    timeout connect 300ms".to_owned(),
         "    timeout check 500ms".to_owned(),
         "    timeout client 60s".to_owned(),
-        format!("    timeout server {}ms", switches.millis("server-timeout")?),
+        format!("    timeout server {}ms", switches.get_millis("server-timeout")?),
         "    option redispatch 1".to_owned(),
         "    retries 2".to_owned(),
         // Headers go on as they come, without waiting for the body: when they arrive is a moment of its own.

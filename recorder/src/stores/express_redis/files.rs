@@ -17,9 +17,9 @@ const VARIABLE: &str = "STEADFAST_NODE_MODULES";
 
 /// The folder with the application's packages: the one that the environment names, that of the source tree, or
 /// that of the user's cache. If there is none, the cache is prepared so that one command fetches them.
-pub fn packages() -> Result<PathBuf, ServerError> {
+pub fn find_packages() -> Result<PathBuf, ServerError> {
     if let Some(named) = std::env::var_os(VARIABLE).map(PathBuf::from) {
-        return if is_complete(&named) {
+        return if has_all_packages(&named) {
             Ok(named)
         } else {
             Err(ServerError::System(format!(
@@ -29,9 +29,9 @@ pub fn packages() -> Result<PathBuf, ServerError> {
         };
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/express/node_modules");
-    let cache = cache();
+    let cache = user_cache_folder();
     let found = [Some(source), cache.as_ref().map(|folder| folder.join("node_modules"))];
-    if let Some(found) = found.into_iter().flatten().find(|folder| is_complete(folder)) {
+    if let Some(found) = found.into_iter().flatten().find(|folder| has_all_packages(folder)) {
         return Ok(found);
     }
     let cache =
@@ -45,11 +45,11 @@ pub fn packages() -> Result<PathBuf, ServerError> {
     )))
 }
 
-fn is_complete(folder: &Path) -> bool {
+fn has_all_packages(folder: &Path) -> bool {
     ["express", "express-session", "connect-redis", "redis"].iter().all(|name| folder.join(name).is_dir())
 }
 
-fn cache() -> Option<PathBuf> {
+fn user_cache_folder() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let base = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     Some(base.join("steadfast/express"))

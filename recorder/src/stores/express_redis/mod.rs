@@ -22,16 +22,16 @@ mod files;
 
 pub use backend::ExpressRedis;
 pub use cluster::ExpressCluster;
-pub use files::packages;
+pub use files::find_packages;
 
 use super::document;
 use super::http::{Description, HttpStore};
-use super::redis::resp::{Connection, Reply};
+use super::redis::resp::{RespConnection, RespReply};
 use super::switches::Switch;
 use crate::{AuditEntry, Failure, Store, Traffic};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Payload, Value};
+use workloads::{SessionPayload, Value};
 
 /// How the application is used.
 pub const DESCRIPTION: &str = include_str!("../../../stacks/express/stack.toml");
@@ -84,12 +84,12 @@ pub struct ExpressStore {
 
 impl ExpressStore {
     /// Goes through the life of one session.
-    pub async fn probe(&self) -> Result<(), String> {
-        self.http.probe().await
+    pub async fn probe_application(&self) -> Result<(), String> {
+        self.http.probe_application().await
     }
 
-    async fn ask(&self, server: &str, words: &[&str]) -> Option<Reply> {
-        let ask = async { Connection::open(server).await.ok()?.ask_one(words).await.ok() };
+    async fn ask_redis(&self, server: &str, words: &[&str]) -> Option<RespReply> {
+        let ask = async { RespConnection::open(server).await.ok()?.run_command(words).await.ok() };
         tokio::time::timeout(Duration::from_millis(500), ask).await.ok()?
     }
 }
@@ -102,36 +102,36 @@ impl Store for ExpressStore {
         self.http.connect(seat).await
     }
 
-    fn can_ask(&self, key: &str) -> bool {
-        self.http.can_ask(key)
+    fn is_reachable(&self, key: &str) -> bool {
+        self.http.is_reachable(key)
     }
 
-    fn replicas(&self) -> Vec<Arc<str>> {
+    fn replica_names(&self) -> Vec<Arc<str>> {
         let all = self.servers.iter().map(|(name, _)| name.clone());
         if self.in_redis { all.collect() } else { Vec::new() }
     }
 
-    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+    async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let server = self.servers.iter().find(|(name, _)| **name == *replica);
         let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
-        let id = self.http.id_of(key).as_deref().and_then(session_id);
+        let id = self.http.session_id_of(key).as_deref().and_then(parse_session_id);
         let id = id.ok_or_else(|| Failure::definite("nobody was told the id of this session"))?;
-        match self.ask(address, &["GET", &format!("sess:{id}")]).await {
-            Some(Reply::Bulk(None)) => Ok(Value::Null),
-            Some(Reply::Bulk(Some(bytes))) => Ok(kept(&bytes)),
+        match self.ask_redis(address, &["GET", &format!("sess:{id}")]).await {
+            Some(RespReply::Bulk(None)) => Ok(Value::Null),
+            Some(RespReply::Bulk(Some(bytes))) => Ok(parse_redis_session(&bytes)),
             other => Err(Failure::indefinite(format!("{replica}: {other:?}"))),
         }
     }
 
-    async fn audit(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
-        self.http.audit().await
+    async fn read_audit_trail(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+        self.http.read_audit_trail().await
     }
 
     /// By the servers' own counts, which begin anew with each of them; nothing while one does not answer.
-    async fn traffic(&self) -> Option<Traffic> {
+    async fn count_traffic(&self) -> Option<Traffic> {
         let mut sum = Traffic::default();
         for (_, address) in self.servers.iter() {
-            let Some(Reply::Bulk(Some(text))) = self.ask(address, &["INFO", "stats"]).await else {
+            let Some(RespReply::Bulk(Some(text))) = self.ask_redis(address, &["INFO", "stats"]).await else {
                 return None;
             };
             let text = String::from_utf8_lossy(&text).into_owned();
@@ -149,14 +149,14 @@ impl Store for ExpressStore {
 
 impl ExpressCluster {
     /// The stack for its users. `keep_secrets`: ids stand in the history as they are.
-    pub fn store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
+    pub fn open_store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
         let mut description =
-            Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.url().as_str())])?;
+            Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.entry_url().as_str())])?;
         if !self.switches().is_on("retry")? {
-            description.refused_by(&[503]);
+            description.add_refused_statuses(&[503]);
         }
         if self.acknowledges_at_headers() {
-            description.acknowledged_at(super::http::Acknowledged::Headers);
+            description.set_acknowledged(super::http::Acknowledged::Headers);
         }
         Ok(ExpressStore {
             http: if keep_secrets {
@@ -164,29 +164,32 @@ impl ExpressCluster {
             } else {
                 HttpStore::new(description)
             },
-            servers: Arc::new(self.servers()),
+            servers: Arc::new(self.redis_servers()),
             in_redis: !self.switches().is_on("memory")?,
         })
     }
 }
 
 /// The id in a signed cookie: `s:ID.SIGNATURE`, percent-encoded.
-fn session_id(cookie: &str) -> Option<String> {
+fn parse_session_id(cookie: &str) -> Option<String> {
     let signed = cookie.strip_prefix("s%3A").or_else(|| cookie.strip_prefix("s:"))?;
     signed.split_once('.').map(|(id, _)| id.to_owned())
 }
 
 /// What a session in Redis holds: express-session keeps it as JSON.
-fn kept(bytes: &[u8]) -> Value {
+fn parse_redis_session(bytes: &[u8]) -> Value {
     let Ok(session) = serde_json::from_slice::<serde_json::Value>(bytes) else {
-        return Payload::from_bytes(bytes);
+        return SessionPayload::from_bytes(bytes);
     };
     let text = |held: &serde_json::Value| {
-        held.as_str().map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()))
+        held.as_str().map_or(Value::Null, |text| SessionPayload::from_bytes(text.as_bytes()))
     };
     let whole = session.get("payload").or_else(|| session.get("data")).map_or(Value::Null, text);
     let fields = session.get("fields").and_then(serde_json::Value::as_object);
-    document::content(whole, fields.into_iter().flatten().map(|(name, held)| (name.as_str(), text(held))))
+    document::combine_fields(
+        whole,
+        fields.into_iter().flatten().map(|(name, held)| (name.as_str(), text(held))),
+    )
 }
 
 #[cfg(test)]
@@ -196,23 +199,26 @@ mod tests {
     #[test]
     fn the_description_in_this_repository_makes_sense() {
         let description = Description::from_toml(DESCRIPTION).unwrap();
-        assert_eq!((description.lacks(), description.entry_names()), (vec![], vec!["proxy".to_owned()]));
+        assert_eq!(
+            (description.missing_steps(), description.entry_names()),
+            (vec![], vec!["proxy".to_owned()])
+        );
     }
 
     #[test]
     fn an_id_is_found_in_its_cookie() {
-        assert_eq!(session_id("s%3AaB-_1.xyz%2F").as_deref(), Some("aB-_1"));
-        assert_eq!(session_id("aB-_1"), None);
+        assert_eq!(parse_session_id("s%3AaB-_1.xyz%2F").as_deref(), Some("aB-_1"));
+        assert_eq!(parse_session_id("aB-_1"), None);
     }
 
     #[test]
     fn a_session_in_redis_is_read_as_the_application_would() {
         let text = |version| {
-            let payload = Payload { session: "s".into(), field: None, version, bytes: 64 };
+            let payload = SessionPayload { session: "s".into(), field: None, version, bytes: 64 };
             (String::from_utf8(payload.to_bytes()).unwrap(), Value::Payload(payload))
         };
         let ((one, first), (two, second)) = (text(1), text(2));
-        let json = |value: serde_json::Value| kept(value.to_string().as_bytes());
+        let json = |value: serde_json::Value| parse_redis_session(value.to_string().as_bytes());
         assert_eq!(json(serde_json::json!({"cookie": {}, "data": one, "fields": {}})), first);
         assert_eq!(json(serde_json::json!({"data": one, "payload": two})), second);
         let fields = json(serde_json::json!({"data": one, "fields": {"lang": one, "cart": two}}));

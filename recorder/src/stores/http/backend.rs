@@ -2,11 +2,11 @@
 
 use super::{HttpFronts, HttpStore};
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers};
-use crate::system::{Capabilities, Means, connected};
-use crate::{Outcome, Peace};
+use crate::system::{Capabilities, Means, run_in_machine_network};
+use crate::{IdleNemesis, RunOutcome};
 use histories::Function;
 use std::time::Duration;
-use workloads::{Kind, Strike};
+use workloads::{Strike, WorkloadKind};
 
 /// An application that a file describes.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ impl Backend for GivenApplication {
         "http"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "a web application that is there already, as a file describes it (--stack)"
     }
 
-    fn kinds(&self) -> &'static [Kind] {
-        &[Kind::Session]
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
+        &[WorkloadKind::Session]
     }
 
     fn usual_fault(&self) -> Option<&'static str> {
@@ -37,8 +37,8 @@ impl Backend for GivenApplication {
         true
     }
 
-    fn lacks(&self, choices: &Choices) -> Vec<Function> {
-        let names = choices.description.iter().flat_map(|(_, described)| described.lacks());
+    fn unsupported_functions(&self, choices: &Choices) -> Vec<Function> {
+        let names = choices.description.iter().flat_map(|(_, described)| described.missing_steps());
         let steps = [
             Function::WRITE,
             Function::PATCH,
@@ -52,18 +52,22 @@ impl Backend for GivenApplication {
         names.filter_map(known).collect()
     }
 
-    fn renewed_by(&self, choices: &Choices) -> Vec<String> {
-        choices.description.iter().flat_map(|(_, described)| described.renewed_by().to_vec()).collect()
+    fn renewing_operations(&self, choices: &Choices) -> Vec<String> {
+        choices
+            .description
+            .iter()
+            .flat_map(|(_, described)| described.renewing_operations().to_vec())
+            .collect()
     }
 
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String> {
         Ok(choices.description.iter().flat_map(|(_, described)| described.entry_names()).collect())
     }
 
-    fn lets(&self, strike: &Strike, _choices: &Choices) -> Result<(), String> {
+    fn check_strike(&self, strike: &Strike, _choices: &Choices) -> Result<(), String> {
         let fault = strike.fault;
-        if fault.is_of_links() && !is_between_servers(strike) {
-            let can = Means::Proxies.can(fault);
+        if fault.strikes_links() && !is_between_servers(strike) {
+            let can = Means::Proxies.check_fault(fault);
             return can.map_err(|why| format!("{fault} cannot be caused on http: {why}"));
         }
         Err(format!(
@@ -72,16 +76,16 @@ impl Backend for GivenApplication {
         ))
     }
 
-    fn place(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
-        let of_users = strike.fault.is_of_links() && !is_between_servers(strike);
-        (of_users && Means::Proxies.can(strike.fault).is_ok()).then(|| "http (its users)".to_owned())
+    fn describe_means(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
+        let of_users = strike.fault.strikes_links() && !is_between_servers(strike);
+        (of_users && Means::Proxies.check_fault(strike.fault).is_ok()).then(|| "http (its users)".to_owned())
     }
 
-    fn setup(&self, choices: &Choices) -> String {
+    fn describe_setup(&self, choices: &Choices) -> String {
         choices.description.as_ref().map_or(String::new(), |(file, _)| file.display().to_string())
     }
 
-    fn shows_replicas(&self, _: Kind) -> bool {
+    fn can_read_replicas(&self, _: WorkloadKind) -> bool {
         false
     }
 
@@ -89,11 +93,11 @@ impl Backend for GivenApplication {
         false
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
         let described = choices.description.clone();
         let (file, mut description) =
             described.ok_or("http needs --stack FILE: how the application is used")?;
-        let lacks = description.lacks();
+        let lacks = description.missing_steps();
         if !lacks.is_empty() {
             let missing = lacks.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
             (recording.remark)(&format!(
@@ -101,17 +105,17 @@ impl Backend for GivenApplication {
                 file.display()
             ));
         }
-        connected(async {
+        run_in_machine_network(async {
             let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
             let direct = store(description.clone());
-            let probed = recording.unless_stopped(direct.probe()).await?;
+            let probed = recording.unless_stopped(direct.probe_application()).await?;
             probed.map_err(|why| format!("{}: {why}", file.display()))?;
             // Without faults nothing stands between the users and the entries.
             if recording.settings.plan.episodes.is_empty() {
-                return recording.drive(direct, &mut Peace).await;
+                return recording.record_in_real_time(direct, &mut IdleNemesis).await;
             }
-            let mut fronts = HttpFronts::put(&mut description).await?;
-            recording.drive(store(description), &mut fronts).await
+            let mut fronts = HttpFronts::install_before_entries(&mut description).await?;
+            recording.record_in_real_time(store(description), &mut fronts).await
         })
     }
 }

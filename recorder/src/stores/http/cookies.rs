@@ -13,24 +13,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Cookies by name, and the session's id where that is no cookie.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Jar {
+pub(super) struct CookieJar {
     cookies: BTreeMap<String, String>,
     pub(super) token: Option<String>,
 }
 
-impl Jar {
+impl CookieJar {
     /// The header to send; none if there is nothing to send.
-    pub(super) fn header(&self) -> Option<String> {
+    pub(super) fn cookie_header(&self) -> Option<String> {
         let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+    pub(super) fn cookie_value(&self, name: &str) -> Option<&str> {
         self.cookies.get(name).map(String::as_str)
     }
 
     /// Does what a `Set-Cookie` says.
-    pub(super) fn set(&mut self, line: &str) {
+    pub(super) fn apply_set_cookie(&mut self, line: &str) {
         let mut parts = line.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         let removes = parts.any(|attribute| {
@@ -55,42 +55,42 @@ impl Jar {
 struct Browser {
     /// The name of the session it is in; none after its end.
     current: Option<Arc<str>>,
-    jar: Jar,
+    jar: CookieJar,
     /// What it held when a session was renewed or ended, by the name of that session.
-    dead: HashMap<Arc<str>, Jar>,
+    dead: HashMap<Arc<str>, CookieJar>,
 }
 
 /// With what a request begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Held {
-    pub(super) jar: Jar,
+pub(super) struct RequestJar {
+    pub(super) jar: CookieJar,
     /// Whether the browser itself asks: then what is set goes into it.
     pub(super) lives: bool,
 }
 
 /// All browsers, by the names of the sessions that were ever in them.
 #[derive(Debug, Default)]
-pub(super) struct Browsers(Mutex<Known>);
+pub(super) struct Browsers(Mutex<KnownBrowsers>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownBrowsers {
     browsers: Vec<Browser>,
     by_session: HashMap<Arc<str>, usize>,
 }
 
 impl Browsers {
     /// What is sent for a session; nothing if nobody was ever told its id.
-    pub(super) fn held(&self, session: &str) -> Option<Held> {
+    pub(super) fn jar_for_session(&self, session: &str) -> Option<RequestJar> {
         let known = self.lock();
         let browser = &known.browsers[*known.by_session.get(session)?];
         if browser.current.as_deref() == Some(session) {
-            return Some(Held { jar: browser.jar.clone(), lives: true });
+            return Some(RequestJar { jar: browser.jar.clone(), lives: true });
         }
-        browser.dead.get(session).map(|jar| Held { jar: jar.clone(), lives: false })
+        browser.dead.get(session).map(|jar| RequestJar { jar: jar.clone(), lives: false })
     }
 
     /// A session began.
-    pub(super) fn begun(&self, session: &Arc<str>, jar: Jar) {
+    pub(super) fn begin_session(&self, session: &Arc<str>, jar: CookieJar) {
         let mut known = self.lock();
         let number = known.browsers.len();
         known.browsers.push(Browser { current: Some(session.clone()), jar, dead: HashMap::new() });
@@ -98,7 +98,7 @@ impl Browsers {
     }
 
     /// An answer to a request of this session, as it is known by now, changes what its browser holds.
-    pub(super) fn change(&self, session: &str, change: impl FnOnce(&mut Jar)) {
+    pub(super) fn change_jar(&self, session: &str, change: impl FnOnce(&mut CookieJar)) {
         let mut known = self.lock();
         if let Some(&number) = known.by_session.get(session) {
             change(&mut known.browsers[number].jar);
@@ -106,7 +106,7 @@ impl Browsers {
     }
 
     /// A session was replaced by another, or ended; before that its browser held this.
-    pub(super) fn over(&self, session: &Arc<str>, held: Jar, next: Option<&Arc<str>>) {
+    pub(super) fn end_session(&self, session: &Arc<str>, held: CookieJar, next: Option<&Arc<str>>) {
         let mut known = self.lock();
         let Some(&number) = known.by_session.get(session) else { return };
         let browser = &mut known.browsers[number];
@@ -118,7 +118,11 @@ impl Browsers {
     }
 
     /// The first session whose id contains this text, of those by whose cookies or tokens it can be known.
-    pub(super) fn session_of(&self, id: &str, id_of: impl Fn(&Jar) -> Option<String>) -> Option<Arc<str>> {
+    pub(super) fn find_session(
+        &self,
+        id: &str,
+        id_of: impl Fn(&CookieJar) -> Option<String>,
+    ) -> Option<Arc<str>> {
         let known = self.lock();
         known.browsers.iter().find_map(|browser| {
             let current = browser.current.iter().map(|session| (session, &browser.jar));
@@ -129,7 +133,7 @@ impl Browsers {
     }
 
     /// Each use leaves it consistent.
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownBrowsers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,18 +142,18 @@ impl Browsers {
 mod tests {
     use super::*;
 
-    fn jar(lines: &[&str]) -> Jar {
-        let mut jar = Jar::default();
-        lines.iter().for_each(|line| jar.set(line));
+    fn jar(lines: &[&str]) -> CookieJar {
+        let mut jar = CookieJar::default();
+        lines.iter().for_each(|line| jar.apply_set_cookie(line));
         jar
     }
 
     #[test]
     fn cookies_are_kept_replaced_and_removed() {
         let held = jar(&["sid=a=b; Path=/; HttpOnly", "lang=de", "sid=c; Max-Age=60"]);
-        assert_eq!(held.header().as_deref(), Some("lang=de; sid=c"));
+        assert_eq!(held.cookie_header().as_deref(), Some("lang=de; sid=c"));
         for removal in ["sid=; Max-Age=0", "sid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/"] {
-            assert_eq!(jar(&["sid=c", removal]).header(), None, "{removal}");
+            assert_eq!(jar(&["sid=c", removal]).cookie_header(), None, "{removal}");
         }
     }
 
@@ -157,25 +161,28 @@ mod tests {
     #[test]
     fn a_late_answer_restores_what_a_renewal_replaced() {
         let (browsers, old, new): (_, Arc<str>, Arc<str>) = (Browsers::default(), "s".into(), "s.1".into());
-        browsers.begun(&old, jar(&["sid=1"]));
-        let held = browsers.held("s").unwrap();
-        browsers.over(&old, held.jar.clone(), Some(&new));
-        browsers.change("s.1", |jar| jar.set("sid=2"));
-        assert_eq!(browsers.held("s.1").unwrap(), Held { jar: jar(&["sid=2"]), lives: true });
-        assert_eq!(browsers.held("s").unwrap(), Held { jar: held.jar, lives: false });
-        browsers.change("s", |jar| jar.set("sid=1"));
-        assert_eq!(browsers.held("s.1").unwrap().jar, jar(&["sid=1"]));
+        browsers.begin_session(&old, jar(&["sid=1"]));
+        let held = browsers.jar_for_session("s").unwrap();
+        browsers.end_session(&old, held.jar.clone(), Some(&new));
+        browsers.change_jar("s.1", |jar| jar.apply_set_cookie("sid=2"));
+        assert_eq!(
+            browsers.jar_for_session("s.1").unwrap(),
+            RequestJar { jar: jar(&["sid=2"]), lives: true }
+        );
+        assert_eq!(browsers.jar_for_session("s").unwrap(), RequestJar { jar: held.jar, lives: false });
+        browsers.change_jar("s", |jar| jar.apply_set_cookie("sid=1"));
+        assert_eq!(browsers.jar_for_session("s.1").unwrap().jar, jar(&["sid=1"]));
     }
 
     #[test]
     fn after_the_end_only_what_was_kept_aside_is_sent() {
         let (browsers, session): (_, Arc<str>) = (Browsers::default(), "s".into());
-        browsers.begun(&session, jar(&["sid=1"]));
-        browsers.over(&session, jar(&["sid=1"]), None);
-        browsers.change("s", |jar| jar.set("sid=; Max-Age=0"));
-        assert_eq!(browsers.held("s").unwrap(), Held { jar: jar(&["sid=1"]), lives: false });
-        assert_eq!(browsers.held("t"), None);
-        let id = |jar: &Jar| jar.cookie("sid").map(str::to_owned);
-        assert_eq!(browsers.session_of("1", id).as_deref(), Some("s"));
+        browsers.begin_session(&session, jar(&["sid=1"]));
+        browsers.end_session(&session, jar(&["sid=1"]), None);
+        browsers.change_jar("s", |jar| jar.apply_set_cookie("sid=; Max-Age=0"));
+        assert_eq!(browsers.jar_for_session("s").unwrap(), RequestJar { jar: jar(&["sid=1"]), lives: false });
+        assert_eq!(browsers.jar_for_session("t"), None);
+        let id = |jar: &CookieJar| jar.cookie_value("sid").map(str::to_owned);
+        assert_eq!(browsers.find_session("1", id).as_deref(), Some("s"));
     }
 }

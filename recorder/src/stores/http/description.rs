@@ -3,7 +3,7 @@
 //! What is wrong with a description is told before anything is sent: an unknown name in it, a place that cannot
 //! be filled in, an address that cannot be asked. What does not fit the application is told by the probe.
 
-use super::template::{Place, Template};
+use super::template::{Template, TemplatePlace};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use std::sync::Arc;
 /// A description that makes sense.
 #[derive(Clone, Debug)]
 pub struct Description {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<EntryPoint>,
     pub(super) spread: Spread,
     renewed_by: Vec<String>,
     pub(super) id: IdPlace,
     pub(super) node: Option<String>,
     pub(super) clock: Option<(String, ClockUnit)>,
-    pub(super) visit: Option<Step>,
-    pub(super) create: Step,
-    pub(super) read: Step,
-    pub(super) write: Option<Step>,
-    pub(super) patch: Option<Step>,
-    pub(super) touch: Option<Step>,
-    pub(super) renew: Option<Step>,
-    pub(super) destroy: Option<Step>,
-    pub(super) act: Option<Step>,
-    pub(super) actions: Option<Step>,
-    pub(super) audit: Option<Step>,
+    pub(super) visit: Option<RequestStep>,
+    pub(super) create: RequestStep,
+    pub(super) read: RequestStep,
+    pub(super) write: Option<RequestStep>,
+    pub(super) patch: Option<RequestStep>,
+    pub(super) touch: Option<RequestStep>,
+    pub(super) renew: Option<RequestStep>,
+    pub(super) destroy: Option<RequestStep>,
+    pub(super) act: Option<RequestStep>,
+    pub(super) actions: Option<RequestStep>,
+    pub(super) audit: Option<RequestStep>,
 }
 
 /// Where requests may enter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
+pub(super) struct EntryPoint {
     pub(super) name: Arc<str>,
     /// `host:port`.
     pub(super) address: String,
@@ -59,13 +59,13 @@ pub(super) enum IdPlace {
     /// In the cookie of this name.
     Cookie(String),
     /// In this header of the answer; sent as `send` says.
-    Header(String, Send),
+    Header(String, SendHeader),
     /// At this place in the answer's JSON; sent as `send` says.
-    Token(String, Send),
+    Token(String, SendHeader),
 }
 
 /// A header by which an id is sent.
-pub(super) type Send = (String, Template);
+pub(super) type SendHeader = (String, Template);
 
 /// When an operation counts as acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -93,7 +93,7 @@ pub(super) enum ClockUnit {
 
 /// One request and what its answers mean.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct RequestStep {
     pub(super) name: &'static str,
     pub(super) method: String,
     pub(super) path: Template,
@@ -125,7 +125,7 @@ pub(super) struct AuditPointers {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct DescriptionFile {
     entries: BTreeMap<String, String>,
     #[serde(default)]
     spread: Spread,
@@ -207,17 +207,23 @@ fn get() -> String {
 impl Description {
     /// Reads a description, or says what is wrong with it.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+        let file: DescriptionFile = toml::from_str(text).map_err(|why| why.to_string())?;
         let answer = &file.answer;
         let step = |name, table: Option<StepTable>| {
-            table.map(|table| step(name, table, answer).map_err(|why| format!("[{name}]: {why}"))).transpose()
+            table
+                .map(|table| parse_step(name, table, answer).map_err(|why| format!("[{name}]: {why}")))
+                .transpose()
         };
-        let must = |found: Option<Step>| found.expect("a table makes a step");
+        let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
-            entries: file.entries.iter().map(|(name, url)| entry(name, url)).collect::<Result<_, _>>()?,
+            entries: file
+                .entries
+                .iter()
+                .map(|(name, url)| parse_entry(name, url))
+                .collect::<Result<_, _>>()?,
             spread: file.spread,
             renewed_by: file.renewed_by.clone(),
-            id: id_place(&file.session).map_err(|why| format!("[session]: {why}"))?,
+            id: parse_id_place(&file.session).map_err(|why| format!("[session]: {why}"))?,
             node: answer.node.clone(),
             clock: answer.clock.clone().map(|header| (header, answer.clock_unit)),
             visit: step("visit", file.visit)?,
@@ -232,7 +238,7 @@ impl Description {
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
         };
-        description.makes_sense()?;
+        description.check_consistency()?;
         Ok(description)
     }
 
@@ -241,8 +247,9 @@ impl Description {
         mut self,
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, String> {
-        self.entries = entries.into_iter().map(|(name, url)| entry(name, url)).collect::<Result<_, _>>()?;
-        self.makes_sense().map(|()| self)
+        self.entries =
+            entries.into_iter().map(|(name, url)| parse_entry(name, url)).collect::<Result<_, _>>()?;
+        self.check_consistency().map(|()| self)
     }
 
     /// The names of the entries.
@@ -251,12 +258,12 @@ impl Description {
     }
 
     /// The operations that give a session its whole time to live anew.
-    pub fn renewed_by(&self) -> &[String] {
+    pub fn renewing_operations(&self) -> &[String] {
         &self.renewed_by
     }
 
     /// The operations that are not described, and therefore cannot be done.
-    pub fn lacks(&self) -> Vec<&'static str> {
+    pub fn missing_steps(&self) -> Vec<&'static str> {
         let steps = [
             ("write", &self.write),
             ("patch", &self.patch),
@@ -270,20 +277,20 @@ impl Description {
     }
 
     /// Statuses that say that an operation was not done, beside those that are listed.
-    pub fn refused_by(&mut self, statuses: &[u16]) {
+    pub fn add_refused_statuses(&mut self, statuses: &[u16]) {
         for step in self.steps_mut() {
             step.refused.extend(statuses);
         }
     }
 
     /// When every operation but reads counts.
-    pub fn acknowledged_at(&mut self, acknowledged: Acknowledged) {
+    pub fn set_acknowledged(&mut self, acknowledged: Acknowledged) {
         for step in self.steps_mut() {
             step.acknowledged = acknowledged;
         }
     }
 
-    fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+    fn steps_mut(&mut self) -> impl Iterator<Item = &mut RequestStep> {
         let more = [
             &mut self.visit,
             &mut self.write,
@@ -298,7 +305,7 @@ impl Description {
         [&mut self.create, &mut self.read].into_iter().chain(more.into_iter().flatten())
     }
 
-    fn makes_sense(&self) -> Result<(), String> {
+    fn check_consistency(&self) -> Result<(), String> {
         if self.entries.is_empty() {
             return Err(
                 "[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into()
@@ -315,18 +322,18 @@ impl Description {
                     .into(),
             );
         }
-        let takes = |step: &Step, place| {
+        let takes = |step: &RequestStep, place| {
             let headers = step.headers.iter().map(|(_, template)| template);
-            headers.chain(&step.body).chain([&step.path]).any(|template| template.has(place))
+            headers.chain(&step.body).chain([&step.path]).any(|template| template.has_place(place))
         };
         let values = [Some(&self.create), self.write.as_ref(), self.patch.as_ref()];
         for step in values.into_iter().flatten() {
-            if !takes(step, Place::Value) {
+            if !takes(step, TemplatePlace::Value) {
                 return Err(format!("[{}] has no {{value}}: what is to be held is never sent", step.name));
             }
         }
         for (step, place, name) in
-            [(&self.patch, Place::Field, "{field}"), (&self.act, Place::Action, "{action}")]
+            [(&self.patch, TemplatePlace::Field, "{field}"), (&self.act, TemplatePlace::Action, "{action}")]
         {
             if let Some(step) = step
                 && !takes(step, place)
@@ -353,14 +360,14 @@ impl Description {
     }
 }
 
-impl Step {
+impl RequestStep {
     /// Whether a status says that it was done.
-    pub(super) fn is_done_by(&self, status: u16) -> bool {
+    pub(super) fn is_success_status(&self, status: u16) -> bool {
         if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
     }
 }
 
-fn entry(name: &str, url: &str) -> Result<Entry, String> {
+fn parse_entry(name: &str, url: &str) -> Result<EntryPoint, String> {
     let wrong = |why: &str| format!("[entries] {name} = {url:?}: {why}");
     let rest = url.strip_prefix("http://").ok_or_else(|| {
         wrong("begin with http:// (there is no TLS here: ask the application behind its TLS proxy)")
@@ -376,27 +383,27 @@ fn entry(name: &str, url: &str) -> Result<Entry, String> {
     let address = if port.is_some() { authority.to_owned() } else { format!("{authority}:80") };
     let base = base.trim_end_matches('/');
     let base = if base.is_empty() { String::new() } else { format!("/{base}") };
-    Ok(Entry { name: name.into(), address, front: None, base })
+    Ok(EntryPoint { name: name.into(), address, front: None, base })
 }
 
-fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
+fn parse_id_place(table: &SessionTable) -> Result<IdPlace, String> {
     let send = || {
         let line =
             table.send.as_deref().ok_or("how is the id sent? send = \"authorization: Bearer {id}\"")?;
         let (name, text) = line.split_once(':').ok_or("send is a header: \"name: text with {id}\"")?;
         let template = Template::parse(text.trim())?;
-        if !template.has(Place::Id) {
+        if !template.has_place(TemplatePlace::Id) {
             return Err("send has no {id}".to_owned());
         }
-        Ok((header_name(name)?, template))
+        Ok((parse_header_name(name)?, template))
     };
     match (&table.cookie, &table.header, &table.token) {
         (Some(_), None, None) if table.send.is_some() => {
             Err("a cookie is sent as it is; leave out send".to_owned())
         }
         (Some(name), None, None) => Ok(IdPlace::Cookie(name.clone())),
-        (None, Some(name), None) => Ok(IdPlace::Header(header_name(name)?, send()?)),
-        (None, None, Some(place)) => Ok(IdPlace::Token(pointer(place)?, send()?)),
+        (None, Some(name), None) => Ok(IdPlace::Header(parse_header_name(name)?, send()?)),
+        (None, None, Some(place)) => Ok(IdPlace::Token(parse_json_pointer(place)?, send()?)),
         _ => {
             Err("where is the id? Exactly one of cookie = \"NAME\", header = \"NAME\", token = \"/POINTER\""
                 .to_owned())
@@ -404,15 +411,16 @@ fn id_place(table: &SessionTable) -> Result<IdPlace, String> {
     }
 }
 
-fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<Step, String> {
+fn parse_step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<RequestStep, String> {
     hyper::Method::from_bytes(table.method.as_bytes())
         .map_err(|_| format!("{:?} is no method", table.method))?;
     if !table.path.starts_with('/') {
         return Err(format!("path = {:?} must begin with /", table.path));
     }
-    let header =
-        |(name, text): (&String, &String)| Ok::<_, String>((header_name(name)?, Template::parse(text)?));
-    let place = |text: Option<String>| text.map(|text| pointer(&text)).transpose();
+    let header = |(name, text): (&String, &String)| {
+        Ok::<_, String>((parse_header_name(name)?, Template::parse(text)?))
+    };
+    let place = |text: Option<String>| text.map(|text| parse_json_pointer(&text)).transpose();
     let absent = table.absent.unwrap_or_else(|| answer.absent.clone());
     let refused = table.refused.unwrap_or_else(|| answer.refused.clone());
     let statuses = table.ok.iter().chain(&absent).chain(&refused);
@@ -420,7 +428,7 @@ fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<St
         return Err(format!("{odd} is no status"));
     }
     let value = place(table.value)?;
-    Ok(Step {
+    Ok(RequestStep {
         name,
         method: table.method,
         path: Template::parse(&table.path)?,
@@ -443,14 +451,14 @@ fn step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Result<St
     })
 }
 
-fn header_name(name: &str) -> Result<String, String> {
+fn parse_header_name(name: &str) -> Result<String, String> {
     let name = name.trim().to_ascii_lowercase();
     hyper::header::HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header"))?;
     Ok(name)
 }
 
 /// A JSON pointer: empty for the whole, else it begins with a slash.
-fn pointer(text: &str) -> Result<String, String> {
+fn parse_json_pointer(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('/') {
         Ok(text.to_owned())
     } else {
@@ -475,7 +483,7 @@ mod tests {
         let description = Description::from_toml(LEAST).unwrap();
         assert_eq!(
             description.entries,
-            [Entry {
+            [EntryPoint {
                 name: "main".into(),
                 address: "127.0.0.1:8080".into(),
                 front: None,
@@ -483,8 +491,8 @@ mod tests {
             }]
         );
         assert_eq!(description.read.absent, [401]);
-        assert!(description.read.is_done_by(204) && !description.read.is_done_by(302));
-        assert_eq!(description.lacks().len(), 7);
+        assert!(description.read.is_success_status(204) && !description.read.is_success_status(302));
+        assert_eq!(description.missing_steps().len(), 7);
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! One request, and the answer piece by piece.
 
-use super::cookies::Jar;
-use super::description::{Acknowledged, ClockUnit, Description, IdPlace, Step};
+use super::cookies::CookieJar;
+use super::description::{Acknowledged, ClockUnit, Description, IdPlace, RequestStep};
 use super::secrets::Secrets;
-use super::template::{Escape, Place};
-use super::wire::{self, Broken, Connection};
+use super::template::{Escape, TemplatePlace};
+use super::wire::{self, ExchangeError, HttpConnection};
 use super::{CONNECT_PATIENCE, HttpClient};
 use crate::stores::document;
-use crate::{Failure, Notes, Request};
+use crate::{Failure, Notes, StoreRequest};
 use bytes::Bytes;
 use histories::Function;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use std::sync::Arc;
-use workloads::{Operation, Payload, Value};
+use workloads::{ClientOperation, SessionPayload, Value};
 
 /// What is filled into the places of a step.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +30,12 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    pub(super) fn of(request: &Request<'_>, key: &Arc<str>) -> Self {
+    pub(super) fn from_request(request: &StoreRequest<'_>, key: &Arc<str>) -> Self {
         let mut filling = Self {
             user: request.session.to_string(),
             key: key.to_string(),
-            trace: request.trace.id(),
-            parent: Some(request.trace.parent()),
+            trace: request.trace.trace_id(),
+            parent: Some(request.trace.traceparent_header()),
             ..Self::default()
         };
         let operation = request.operation;
@@ -56,23 +56,23 @@ impl Filling {
         filling
     }
 
-    fn get(&self, place: Place, id: Option<&str>) -> String {
+    fn place_value(&self, place: TemplatePlace, id: Option<&str>) -> String {
         match place {
-            Place::User => self.user.clone(),
-            Place::Key => self.key.clone(),
-            Place::Id => id.unwrap_or_default().to_owned(),
-            Place::Value => self.value.clone(),
-            Place::Field => self.field.clone(),
-            Place::New => self.new.clone(),
-            Place::Action => self.action.clone(),
-            Place::Trace => self.trace.clone(),
+            TemplatePlace::User => self.user.clone(),
+            TemplatePlace::Key => self.key.clone(),
+            TemplatePlace::Id => id.unwrap_or_default().to_owned(),
+            TemplatePlace::Value => self.value.clone(),
+            TemplatePlace::Field => self.field.clone(),
+            TemplatePlace::New => self.new.clone(),
+            TemplatePlace::Action => self.action.clone(),
+            TemplatePlace::Trace => self.trace.clone(),
         }
     }
 }
 
 /// An answer whose headers are there.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct HttpReply {
     pub(super) status: u16,
     pub(super) node: Option<Arc<str>>,
     pub(super) clock_ns: Option<i64>,
@@ -85,41 +85,51 @@ pub(super) struct Reply {
 
 impl HttpClient {
     /// Sends one step.
-    pub(super) async fn ask(
+    pub(super) async fn send_step(
         &mut self,
-        step: &Step,
+        step: &RequestStep,
         entry: usize,
         filling: &Filling,
-        jar: &Jar,
-    ) -> Result<Reply, Failure> {
-        let id = self.inner.id_in(jar);
-        let get = |place| filling.get(place, id.as_deref());
-        let path = step.path.fill(Escape::Percent, get);
+        jar: &CookieJar,
+    ) -> Result<HttpReply, Failure> {
+        let id = self.inner.id_in_jar(jar);
+        let get = |place| filling.place_value(place, id.as_deref());
+        let path = step.path.fill_places(Escape::Percent, get);
         let headers: Vec<(String, String)> = (step.headers.iter())
-            .map(|(name, template)| (name.clone(), template.fill(Escape::Nothing, get)))
+            .map(|(name, template)| (name.clone(), template.fill_places(Escape::Nothing, get)))
             .collect();
         let content = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
-        let body = step.body.as_ref().map(|body| body.fill(Escape::of(content), get)).unwrap_or_default();
-        let request = self.request(&step.method, entry, &path, jar, &filling.parent)?;
+        let body = step
+            .body
+            .as_ref()
+            .map(|body| body.fill_places(Escape::for_content_type(content), get))
+            .unwrap_or_default();
+        let request = self.build_request(&step.method, entry, &path, jar, &filling.parent)?;
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = request.body(Full::new(Bytes::from(body)));
-        self.send(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await
+        self.send_request(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await
     }
 
     /// Fetches a page.
-    pub(super) async fn get(&mut self, entry: usize, path: &str, jar: &Jar) -> Result<Reply, Failure> {
-        let request = self.request("GET", entry, path, jar, &None)?.body(Full::default());
-        let mut reply = self.send(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await?;
-        reply.body().await?;
+    pub(super) async fn fetch_page(
+        &mut self,
+        entry: usize,
+        path: &str,
+        jar: &CookieJar,
+    ) -> Result<HttpReply, Failure> {
+        let request = self.build_request("GET", entry, path, jar, &None)?.body(Full::default());
+        let mut reply =
+            self.send_request(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await?;
+        reply.read_body().await?;
         Ok(reply)
     }
 
-    fn request(
+    fn build_request(
         &self,
         method: &str,
         entry: usize,
         path: &str,
-        jar: &Jar,
+        jar: &CookieJar,
         parent: &Option<String>,
     ) -> Result<hyper::http::request::Builder, Failure> {
         let description = &self.inner.description;
@@ -131,52 +141,56 @@ impl HttpClient {
         if let Some(parent) = parent {
             request = request.header("traceparent", parent);
         }
-        if let Some(cookies) = jar.header() {
+        if let Some(cookies) = jar.cookie_header() {
             request = request.header("cookie", cookies);
         }
         if let (IdPlace::Header(_, (name, template)) | IdPlace::Token(_, (name, template)), Some(token)) =
             (&description.id, &jar.token)
         {
-            request = request.header(name, template.fill(Escape::Nothing, |_| token.clone()));
+            request = request.header(name, template.fill_places(Escape::Nothing, |_| token.clone()));
         }
         Ok(request)
     }
 
     /// Sends a request on the connection to an entry; on a new one, if the old one is closed: then nothing of
     /// it was sent.
-    async fn send(&mut self, entry: usize, request: hyper::Request<Full<Bytes>>) -> Result<Reply, Failure> {
+    async fn send_request(
+        &mut self,
+        entry: usize,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<HttpReply, Failure> {
         let inner = self.inner.clone();
         let (name, address) = {
             let entry = &inner.description.entries[entry];
             (entry.name.clone(), entry.front.as_ref().unwrap_or(&entry.address))
         };
         let unreachable =
-            |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).from_node(&name);
+            |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).with_node(&name);
         let open = match self.connections[entry].take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
-            None => match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+            None => match tokio::time::timeout(CONNECT_PATIENCE, HttpConnection::open(address)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => return Err(unreachable(&error)),
                 Err(_) => return Err(unreachable(&"no connection in time")),
             },
         };
         let connection = self.connections[entry].insert(open);
-        match connection.ask(request).await {
+        match connection.send_request(request).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                Ok(Reply::new(head.status.as_u16(), &head.headers, body, &inner.description))
+                Ok(HttpReply::new(head.status.as_u16(), &head.headers, body, &inner.description))
             }
-            Err(Broken::Unsent(why)) => Err(unreachable(&why)),
-            Err(Broken::Sent(why)) => Err(Failure::indefinite(why)),
+            Err(ExchangeError::Unsent(why)) => Err(unreachable(&why)),
+            Err(ExchangeError::Sent(why)) => Err(Failure::indefinite(why)),
         }
     }
 }
 
-impl Reply {
+impl HttpReply {
     fn new(status: u16, headers: &HeaderMap, body: Incoming, description: &Description) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let lines = headers.get_all("set-cookie").iter();
-        let clock = description.clock.as_ref().and_then(|(name, unit)| in_ns(&text(name)?, *unit));
+        let clock = description.clock.as_ref().and_then(|(name, unit)| parse_clock_ns(&text(name)?, *unit));
         Self {
             status,
             node: description.node.as_ref().and_then(|name| text(name)).map(Into::into),
@@ -192,40 +206,43 @@ impl Reply {
     }
 
     /// What a browser keeps of it.
-    pub(super) fn keep(&self, jar: &mut Jar) {
-        self.set_cookies.iter().for_each(|line| jar.set(line));
+    pub(super) fn store_in_jar(&self, jar: &mut CookieJar) {
+        self.set_cookies.iter().for_each(|line| jar.apply_set_cookie(line));
         if self.header_id.is_some() {
             jar.token.clone_from(&self.header_id);
         }
     }
 
     /// What stands in the history beside the result.
-    pub(super) fn notes(&self, secrets: &Secrets) -> Notes {
+    pub(super) fn history_notes(&self, secrets: &Secrets) -> Notes {
         let mut notes = vec![("status", Value::Int(i64::from(self.status)))];
         if !self.set_cookies.is_empty() {
-            let lines = self.set_cookies.iter().map(|line| Value::from(secrets.shown_cookie(line).as_str()));
+            let lines =
+                self.set_cookies.iter().map(|line| Value::from(secrets.represent_cookie(line).as_str()));
             notes.push(("set_cookie", Value::List(lines.collect())));
         }
         notes
     }
 
     /// Waits for no more of it.
-    pub(super) fn leave(&mut self) {
-        self.body.take().into_iter().for_each(wire::drain);
+    pub(super) fn abandon_body(&mut self) {
+        self.body.take().into_iter().for_each(wire::drain_body);
     }
 
     /// Its body, to the end.
-    pub(super) async fn body(&mut self) -> Result<Bytes, Failure> {
+    pub(super) async fn read_body(&mut self) -> Result<Bytes, Failure> {
         match self.body.take() {
-            Some(body) => wire::body_of(body).await.map_err(|broken| match broken {
-                Broken::Sent(why) | Broken::Unsent(why) => Failure::indefinite(format!("the body: {why}")),
+            Some(body) => wire::read_body(body).await.map_err(|broken| match broken {
+                ExchangeError::Sent(why) | ExchangeError::Unsent(why) => {
+                    Failure::indefinite(format!("the body: {why}"))
+                }
             }),
             None => Ok(Bytes::new()),
         }
     }
 
-    async fn json(&mut self) -> Result<serde_json::Value, Failure> {
-        let body = self.body().await?;
+    async fn read_json(&mut self) -> Result<serde_json::Value, Failure> {
+        let body = self.read_body().await?;
         serde_json::from_slice(&body).map_err(|why| {
             let begins = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
             Failure::indefinite(format!("the body is no JSON ({why}): {begins:?}"))
@@ -233,38 +250,38 @@ impl Reply {
     }
 
     /// The elements of its list.
-    pub(super) async fn list(&mut self, step: &Step) -> Result<Vec<serde_json::Value>, Failure> {
+    pub(super) async fn read_list(&mut self, step: &RequestStep) -> Result<Vec<serde_json::Value>, Failure> {
         let place = step.list.as_deref().unwrap_or_default();
-        match self.json().await?.pointer(place) {
+        match self.read_json().await?.pointer(place) {
             Some(serde_json::Value::Array(elements)) => Ok(elements.clone()),
             other => Err(Failure::indefinite(format!("no list at {place:?} but {other:?}"))),
         }
     }
 
     /// The result of an operation, when it is acknowledged; the token, where there is one, goes into the jar.
-    pub(super) async fn value(
+    pub(super) async fn read_result(
         &mut self,
-        step: &Step,
-        operation: &Operation,
+        step: &RequestStep,
+        operation: &ClientOperation,
         description: &Description,
-        jar: &mut Jar,
+        jar: &mut CookieJar,
     ) -> Result<Value, Failure> {
         match (operation.function, &description.id) {
             (Function::READ, _) => {
-                let json = self.json().await?;
+                let json = self.read_json().await?;
                 // An answer of another shape is not one that says that there is no session.
                 if !(json.is_object() || json.is_null()) {
                     let begins: String = json.to_string().chars().take(60).collect();
                     return Err(Failure::indefinite(format!("the body is no JSON object: {begins}")));
                 }
-                return Ok(held(step, &json));
+                return Ok(read_session_value(step, &json));
             }
             (Function::ACTIONS, _) => {
-                let elements = self.list(step).await?;
-                return Ok(Value::List(elements.iter().map(scalar).collect()));
+                let elements = self.read_list(step).await?;
+                return Ok(Value::List(elements.iter().map(parse_scalar).collect()));
             }
             (Function::CREATE | Function::RENEW, IdPlace::Token(place, _)) => {
-                let json = self.json().await?;
+                let json = self.read_json().await?;
                 let token = json.pointer(place).and_then(serde_json::Value::as_str);
                 jar.token = token.map(str::to_owned);
             }
@@ -274,8 +291,8 @@ impl Reply {
             _ => {}
         }
         match step.acknowledged {
-            Acknowledged::Headers => self.leave(),
-            Acknowledged::Body => drop(self.body().await?),
+            Acknowledged::Headers => self.abandon_body(),
+            Acknowledged::Body => drop(self.read_body().await?),
         }
         Ok(match operation.function {
             Function::TOUCH | Function::DESTROY => Value::Null,
@@ -286,23 +303,23 @@ impl Reply {
 
 /// What a session holds, by the answer to a read. Where nothing stands at the places that were named, there is
 /// no such session: applications give a visitor without a session an empty one.
-fn held(step: &Step, json: &serde_json::Value) -> Value {
-    let whole = step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, payload);
+fn read_session_value(step: &RequestStep, json: &serde_json::Value) -> Value {
+    let whole = step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, parse_payload);
     let fields = step.fields.as_ref().and_then(|place| json.pointer(place)?.as_object());
-    let fields = fields.into_iter().flatten().map(|(name, held)| (name.as_str(), payload(held)));
-    document::content(whole, fields)
+    let fields = fields.into_iter().flatten().map(|(name, held)| (name.as_str(), parse_payload(held)));
+    document::combine_fields(whole, fields)
 }
 
-fn payload(held: &serde_json::Value) -> Value {
+fn parse_payload(held: &serde_json::Value) -> Value {
     match held {
         serde_json::Value::Null => Value::Null,
-        serde_json::Value::String(text) => Payload::from_bytes(text.as_bytes()),
+        serde_json::Value::String(text) => SessionPayload::from_bytes(text.as_bytes()),
         // Nothing of ours: kept as it is, to be shown.
-        other => Payload::from_bytes(other.to_string().as_bytes()),
+        other => SessionPayload::from_bytes(other.to_string().as_bytes()),
     }
 }
 
-fn scalar(element: &serde_json::Value) -> Value {
+fn parse_scalar(element: &serde_json::Value) -> Value {
     match element {
         serde_json::Value::String(text) => {
             text.parse().map_or_else(|_| Value::from(text.as_str()), Value::Int)
@@ -311,7 +328,7 @@ fn scalar(element: &serde_json::Value) -> Value {
     }
 }
 
-fn in_ns(text: &str, unit: ClockUnit) -> Option<i64> {
+fn parse_clock_ns(text: &str, unit: ClockUnit) -> Option<i64> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let digits = match unit {
         ClockUnit::S => 9,
@@ -328,9 +345,9 @@ mod tests {
 
     #[test]
     fn clocks_are_read_to_the_last_digit() {
-        assert_eq!(in_ns("1700000000123", ClockUnit::Ms), Some(1_700_000_000_123_000_000));
-        assert_eq!(in_ns("1700000000.5", ClockUnit::S), Some(1_700_000_000_500_000_000));
-        assert_eq!(in_ns("1700000000123456789", ClockUnit::Ns), Some(1_700_000_000_123_456_789));
-        assert_eq!(in_ns("yesterday", ClockUnit::Ms), None);
+        assert_eq!(parse_clock_ns("1700000000123", ClockUnit::Ms), Some(1_700_000_000_123_000_000));
+        assert_eq!(parse_clock_ns("1700000000.5", ClockUnit::S), Some(1_700_000_000_500_000_000));
+        assert_eq!(parse_clock_ns("1700000000123456789", ClockUnit::Ns), Some(1_700_000_000_123_456_789));
+        assert_eq!(parse_clock_ns("yesterday", ClockUnit::Ms), None);
     }
 }

@@ -5,25 +5,25 @@
 
 use super::Description;
 use crate::Nemesis;
-use crate::shapes::Struck;
-use crate::system::Network;
+use crate::shapes::StruckTargets;
+use crate::system::FaultyNetwork;
 use workloads::Episode;
 
 /// Whoever breaks the links of users to entries.
 #[derive(Debug)]
 pub struct HttpFronts {
-    network: Network,
+    network: FaultyNetwork,
     names: Vec<String>,
 }
 
 impl HttpFronts {
     /// Puts a proxy before each entry, and has the description lead through them.
-    pub async fn put(description: &mut Description) -> Result<Self, String> {
+    pub async fn install_before_entries(description: &mut Description) -> Result<Self, String> {
         let names = description.entry_names();
-        let mut network = Network::of_proxies(&names, true);
-        let clients = network.clients();
+        let mut network = FaultyNetwork::of_proxies(&names, true);
+        let clients = network.client_end();
         for (number, entry) in description.entries.iter_mut().enumerate() {
-            let front = network.front(clients, number, &entry.address).await;
+            let front = network.open_front(clients, number, &entry.address).await;
             let front = front.map_err(|why| format!("a proxy before {}: {why}", entry.address))?;
             entry.front = Some(front.to_string());
         }
@@ -34,8 +34,8 @@ impl HttpFronts {
 impl Nemesis for HttpFronts {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         // Among entries none is before the others: the first one stands in for a primary.
-        let struck = Struck::among(&episode.target, &self.names, 0, number);
-        let told = struck.names(&self.names);
+        let struck = StruckTargets::resolve_among(&episode.target, &self.names, 0, number);
+        let told = struck.struck_names(&self.names);
         self.network.strike(number, episode.fault, struck)?;
         Ok(told)
     }

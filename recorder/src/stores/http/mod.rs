@@ -29,17 +29,17 @@ pub use backend::GivenApplication;
 pub use description::{Acknowledged, Description};
 pub use fronts::HttpFronts;
 
-use crate::{Answer, AuditEntry, Client, Failure, Notes, Request, Store};
-use cookies::{Browsers, Held, Jar};
-use description::{IdPlace, Spread, Step};
-use exchange::{Filling, Reply};
+use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};
+use cookies::{Browsers, CookieJar, RequestJar};
+use description::{IdPlace, RequestStep, Spread};
+use exchange::{Filling, HttpReply};
 use histories::Function;
 use secrets::Secrets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wire::Connection;
-use workloads::{Operation, Value};
+use wire::HttpConnection;
+use workloads::{ClientOperation, Value};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
@@ -49,10 +49,10 @@ const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A web application.
 #[derive(Clone, Debug)]
-pub struct HttpStore(Arc<Inner>);
+pub struct HttpStore(Arc<HttpStoreState>);
 
 #[derive(Debug)]
-struct Inner {
+struct HttpStoreState {
     description: Description,
     browsers: Browsers,
     secrets: Secrets,
@@ -63,36 +63,36 @@ struct Inner {
 /// A user agent in one seat: connections to the entries.
 #[derive(Debug)]
 pub struct HttpClient {
-    inner: Arc<Inner>,
+    inner: Arc<HttpStoreState>,
     seat: usize,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<HttpConnection>>,
 }
 
 impl HttpStore {
     /// The application of a description. Ids and tokens stand in the history as digests.
     pub fn new(description: Description) -> Self {
-        Self::with_secrets(description, Secrets::digested())
+        Self::with_secrets(description, Secrets::with_digests())
     }
 
     /// The same with ids and tokens as they are: whoever reads the history can use them.
     pub fn keeping_secrets(description: Description) -> Self {
-        Self::with_secrets(description, Secrets::kept())
+        Self::with_secrets(description, Secrets::without_digests())
     }
 
     fn with_secrets(description: Description, secrets: Secrets) -> Self {
         let (browsers, traced) = (Browsers::default(), Mutex::default());
-        Self(Arc::new(Inner { description, browsers, secrets, traced }))
+        Self(Arc::new(HttpStoreState { description, browsers, secrets, traced }))
     }
 
     /// Which cookie, header or token a session of this name has by now.
-    pub fn id_of(&self, session: &str) -> Option<String> {
-        self.0.id_in(&self.0.browsers.held(session)?.jar)
+    pub fn session_id_of(&self, session: &str) -> Option<String> {
+        self.0.id_in_jar(&self.0.browsers.jar_for_session(session)?.jar)
     }
 
     /// Goes through the life of one session and says what does not fit the description. Before the run, so that
     /// a wrong description is not taken for a broken application.
-    pub async fn probe(&self) -> Result<(), String> {
-        probe::probe(self).await
+    pub async fn probe_application(&self) -> Result<(), String> {
+        probe::probe_session_life(self).await
     }
 }
 
@@ -107,37 +107,41 @@ impl Store for HttpStore {
         Ok(client)
     }
 
-    fn can_ask(&self, key: &str) -> bool {
-        self.0.browsers.held(key).is_some()
+    fn is_reachable(&self, key: &str) -> bool {
+        self.0.browsers.jar_for_session(key).is_some()
     }
 
-    async fn audit(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
+    async fn read_audit_trail(&self) -> Result<Option<Vec<AuditEntry>>, Failure> {
         let Some(step) = &self.0.description.audit else { return Ok(None) };
         let mut client = self.connect(0).await?;
-        let (filling, jar) = (Filling::default(), Jar::default());
+        let (filling, jar) = (Filling::default(), CookieJar::default());
         let read = async {
-            let mut reply = client.ask(step, 0, &filling, &jar).await?;
-            if !step.is_done_by(reply.status) {
+            let mut reply = client.send_step(step, 0, &filling, &jar).await?;
+            if !step.is_success_status(reply.status) {
                 return Err(Failure::indefinite(format!("the audit trail: status {}", reply.status)));
             }
-            reply.list(step).await
+            reply.read_list(step).await
         };
         let entries = tokio::time::timeout(AUDIT_PATIENCE, read).await;
         let entries = entries.map_err(|_| Failure::indefinite("the audit trail did not come in time"))??;
-        entries.iter().map(|entry| self.0.audited(step, entry)).collect::<Result<_, _>>().map(Some)
+        entries.iter().map(|entry| self.0.parse_audit_entry(step, entry)).collect::<Result<_, _>>().map(Some)
     }
 }
 
-impl Inner {
+impl HttpStoreState {
     /// The id that a jar holds.
-    fn id_in(&self, jar: &Jar) -> Option<String> {
+    fn id_in_jar(&self, jar: &CookieJar) -> Option<String> {
         match &self.description.id {
-            IdPlace::Cookie(name) => jar.cookie(name).map(str::to_owned),
+            IdPlace::Cookie(name) => jar.cookie_value(name).map(str::to_owned),
             IdPlace::Header(..) | IdPlace::Token(..) => jar.token.clone(),
         }
     }
 
-    fn audited(&self, step: &Step, entry: &serde_json::Value) -> Result<AuditEntry, Failure> {
+    fn parse_audit_entry(
+        &self,
+        step: &RequestStep,
+        entry: &serde_json::Value,
+    ) -> Result<AuditEntry, Failure> {
         let text = |pointer: &Option<String>| {
             let found = entry.pointer(pointer.as_ref()?)?;
             Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
@@ -152,9 +156,9 @@ impl Inner {
         let (key, value) = match (asked, &id) {
             (Some((key, value)), _) => (key.clone(), value.clone()),
             (None, Some(id)) => {
-                let known = self.browsers.session_of(id, |jar| self.id_in(jar));
+                let known = self.browsers.find_session(id, |jar| self.id_in_jar(jar));
                 let value = text(&step.entry.value).map_or(Value::Null, |value| Value::from(value.as_str()));
-                (known.unwrap_or_else(|| self.secrets.shown(id).into()), value)
+                (known.unwrap_or_else(|| self.secrets.represent_secret(id).into()), value)
             }
             (None, None) => (trace.unwrap_or_default().into(), Value::Null),
         };
@@ -163,41 +167,42 @@ impl Inner {
 }
 
 impl Client for HttpClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let inner = self.inner.clone();
         let operation = request.operation;
         let Some(key) = &operation.key else { return Err(Failure::definite("which session?")) };
-        let step = inner.description.step(operation.function)?;
-        let entry = self.entry_of(request.session);
-        let filling = Filling::of(request, key);
+        let step = inner.description.step_for_function(operation.function)?;
+        let entry = self.entry_for_user(request.session);
+        let filling = Filling::from_request(request, key);
         let held = match operation.function {
-            Function::CREATE => Held { jar: self.visited(entry, &filling).await?, lives: true },
+            Function::CREATE => RequestJar { jar: self.prepare_jar(entry, &filling).await?, lives: true },
             // About a user, not about a session.
-            Function::ACTIONS => {
-                inner.browsers.held(key).unwrap_or(Held { jar: Jar::default(), lives: false })
-            }
-            _ => inner.browsers.held(key).ok_or_else(|| {
+            Function::ACTIONS => inner
+                .browsers
+                .jar_for_session(key)
+                .unwrap_or(RequestJar { jar: CookieJar::default(), lives: false }),
+            _ => inner.browsers.jar_for_session(key).ok_or_else(|| {
                 Failure::definite("nobody was told the id of this session, and nobody can ask for it")
             })?,
         };
         self.note_trace(request, key);
-        let mut reply = self.ask(step, entry, &filling, &held.jar).await?;
+        let mut reply = self.send_step(step, entry, &filling, &held.jar).await?;
         let mut jar = held.jar.clone();
         if operation.function != Function::CREATE {
             if held.lives {
-                inner.browsers.change(key, |jar| reply.keep(jar));
+                inner.browsers.change_jar(key, |jar| reply.store_in_jar(jar));
             }
         } else {
-            reply.keep(&mut jar);
+            reply.store_in_jar(&mut jar);
         }
         let status = reply.status;
-        if !step.is_done_by(status) {
+        if !step.is_success_status(status) {
             let absent = step.absent.contains(&status);
-            let (node, notes) = (reply.node.clone(), reply.notes(&inner.secrets));
-            reply.leave();
+            let (node, notes) = (reply.node.clone(), reply.history_notes(&inner.secrets));
+            reply.abandon_body();
             self.connections[entry] = None;
             if absent && operation.function == Function::READ {
-                return Ok(Answer { node, clock_ns: reply.clock_ns, notes, ..Answer::default() });
+                return Ok(StoreAnswer { node, clock_ns: reply.clock_ns, notes, ..StoreAnswer::default() });
             }
             let said = |failure: Failure| Failure { node: node.clone(), notes: notes.clone(), ..failure };
             return Err(said(match absent {
@@ -206,63 +211,67 @@ impl Client for HttpClient {
                 false => Failure::indefinite(format!("status {status}")),
             }));
         }
-        self.acknowledged(step, request, key, held, jar, reply).await
+        self.finish_acknowledged(step, request, key, held, jar, reply).await
     }
 }
 
 impl HttpClient {
     /// What follows from a status that says that it was done.
-    async fn acknowledged(
+    async fn finish_acknowledged(
         &mut self,
-        step: &Step,
-        request: &Request<'_>,
+        step: &RequestStep,
+        request: &StoreRequest<'_>,
         key: &Arc<str>,
-        held: Held,
-        mut jar: Jar,
-        mut reply: Reply,
-    ) -> Result<Answer, Failure> {
+        held: RequestJar,
+        mut jar: CookieJar,
+        mut reply: HttpReply,
+    ) -> Result<StoreAnswer, Failure> {
         let (inner, operation) = (self.inner.clone(), request.operation);
-        let (node, clock_ns, mut notes) = (reply.node.clone(), reply.clock_ns, reply.notes(&inner.secrets));
+        let (node, clock_ns, mut notes) =
+            (reply.node.clone(), reply.clock_ns, reply.history_notes(&inner.secrets));
         let said =
             |failure: Failure, notes: &Notes| Failure { node: node.clone(), notes: notes.clone(), ..failure };
         let location = reply.location.take().filter(|_| step.follow);
-        let value = reply.value(step, operation, &inner.description, &mut jar).await;
+        let value = reply.read_result(step, operation, &inner.description, &mut jar).await;
         let value = value.map_err(|failure| said(failure, &notes))?;
         if step.acknowledged == Acknowledged::Headers {
             // The rest of the answer is still under way on this connection: the next request takes another one,
             // as a browser's does, instead of waiting for it.
-            let entry = self.entry_of(request.session);
+            let entry = self.entry_for_user(request.session);
             self.connections[entry] = None;
         }
         match operation.function {
             Function::CREATE => {
-                if inner.id_in(&jar).is_none() {
-                    return Err(said(Failure::indefinite(inner.description.id.missing()), &notes));
+                if inner.id_in_jar(&jar).is_none() {
+                    return Err(said(
+                        Failure::indefinite(inner.description.id.describe_missing_id()),
+                        &notes,
+                    ));
                 }
-                inner.browsers.begun(key, jar.clone());
+                inner.browsers.begin_session(key, jar.clone());
             }
             Function::RENEW => {
                 let Value::Text(new) = &operation.value else {
                     return Err(Failure::definite("renewed to what?"));
                 };
-                inner.browsers.over(key, held.jar, Some(new));
+                inner.browsers.end_session(key, held.jar, Some(new));
                 if let Some(token) = jar.token.clone() {
-                    inner.browsers.change(new, |jar| jar.token = Some(token));
+                    inner.browsers.change_jar(new, |jar| jar.token = Some(token));
                 }
             }
-            Function::DESTROY => inner.browsers.over(key, held.jar, None),
+            Function::DESTROY => inner.browsers.end_session(key, held.jar, None),
             _ => {}
         }
         if let Some(location) = location {
-            let now = inner.browsers.held(key).map_or(jar, |held| held.jar);
-            let followed = self.follow(self.entry_of(request.session), &location, &now).await;
+            let now = inner.browsers.jar_for_session(key).map_or(jar, |held| held.jar);
+            let followed = self.follow_redirect(self.entry_for_user(request.session), &location, &now).await;
             notes.push(("followed", followed));
         }
-        Ok(Answer { value, node, version: None, clock_ns, notes })
+        Ok(StoreAnswer { value, node, version: None, clock_ns, notes })
     }
 
     /// The entry of a user.
-    fn entry_of(&self, user: &str) -> usize {
+    fn entry_for_user(&self, user: &str) -> usize {
         let count = self.connections.len();
         match self.inner.description.spread {
             Spread::Seat => self.seat % count,
@@ -273,17 +282,17 @@ impl HttpClient {
     }
 
     /// A fresh browser; one that has been at the application's door, if the description says so.
-    async fn visited(&mut self, entry: usize, filling: &Filling) -> Result<Jar, Failure> {
-        let mut jar = Jar::default();
+    async fn prepare_jar(&mut self, entry: usize, filling: &Filling) -> Result<CookieJar, Failure> {
+        let mut jar = CookieJar::default();
         let inner = self.inner.clone();
         let Some(step) = &inner.description.visit else { return Ok(jar) };
         // Nothing was asked of the session yet: whatever happens to the visit, the login was not sent.
         let unasked = |failure: Failure| Failure { definite: true, ..failure };
-        let mut reply = self.ask(step, entry, filling, &jar).await.map_err(unasked)?;
-        reply.keep(&mut jar);
+        let mut reply = self.send_step(step, entry, filling, &jar).await.map_err(unasked)?;
+        reply.store_in_jar(&mut jar);
         let status = reply.status;
-        reply.body().await.map_err(unasked)?;
-        if step.is_done_by(status) {
+        reply.read_body().await.map_err(unasked)?;
+        if step.is_success_status(status) {
             Ok(jar)
         } else {
             Err(Failure::definite(format!("the visit: status {status}")))
@@ -291,21 +300,21 @@ impl HttpClient {
     }
 
     /// Goes where a redirect points, and returns the status there.
-    async fn follow(&mut self, entry: usize, location: &str, jar: &Jar) -> Value {
+    async fn follow_redirect(&mut self, entry: usize, location: &str, jar: &CookieJar) -> Value {
         let base = &self.inner.description.entries[entry];
         let path = location
             .strip_prefix("http://")
             .map_or(location, |rest| rest.find('/').map_or("/", |slash| &rest[slash..]));
         let path = path.strip_prefix(base.base.as_str()).unwrap_or(path).to_owned();
-        match self.get(entry, &path, jar).await {
+        match self.fetch_page(entry, &path, jar).await {
             Ok(reply) => Value::Int(i64::from(reply.status)),
             Err(failure) => Value::from(failure.error.as_str()),
         }
     }
 
     /// Remembers what a trace id stands for, of the operations that audit trails are about.
-    fn note_trace(&self, request: &Request<'_>, key: &Arc<str>) {
-        let operation: &Operation = request.operation;
+    fn note_trace(&self, request: &StoreRequest<'_>, key: &Arc<str>) {
+        let operation: &ClientOperation = request.operation;
         let value = match operation.function {
             Function::CREATE | Function::DESTROY => Value::Null,
             Function::RENEW | Function::ACT => operation.value.clone(),
@@ -313,14 +322,14 @@ impl HttpClient {
         };
         if self.inner.description.audit.is_some() {
             let mut traced = self.inner.traced.lock().unwrap_or_else(PoisonError::into_inner);
-            traced.insert(request.trace.id(), (key.clone(), value));
+            traced.insert(request.trace.trace_id(), (key.clone(), value));
         }
     }
 }
 
 impl IdPlace {
     /// What is said where no id came.
-    fn missing(&self) -> String {
+    fn describe_missing_id(&self) -> String {
         match self {
             IdPlace::Cookie(name) => format!("no cookie {name:?} in the answer to the login"),
             IdPlace::Header(name, _) => format!("no header {name:?} in the answer to the login"),
@@ -330,7 +339,7 @@ impl IdPlace {
 }
 
 impl Description {
-    fn step(&self, function: Function) -> Result<&Step, Failure> {
+    fn step_for_function(&self, function: Function) -> Result<&RequestStep, Failure> {
         let step = match function {
             Function::CREATE => Some(&self.create),
             Function::READ => Some(&self.read),

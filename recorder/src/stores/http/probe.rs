@@ -1,52 +1,55 @@
 //! Whether a description fits the application, before anything is recorded.
 
 use super::HttpStore;
-use super::description::Step;
-use crate::{Answer, Client, Failure, Request, Store, Trace};
+use super::description::RequestStep;
+use crate::{Client, Failure, Store, StoreAnswer, StoreRequest, Trace};
 use histories::Function;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use workloads::{Operation, Payload, Value};
+use workloads::{ClientOperation, SessionPayload, Value};
 
 /// How long each request of the probe may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One session from its login to what is left after its logout.
-pub(super) async fn probe(store: &HttpStore) -> Result<(), String> {
+pub(super) async fn probe_session_life(store: &HttpStore) -> Result<(), String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let user: Arc<str> = format!("probe-{now}").into();
-    let (mut asker, first, second) =
-        (Asker { store, user: &user, run: now as u64, number: 0 }, held(&user, 1), held(&user, 2));
+    let (mut asker, first, second) = (
+        ProbeClient { store, user: &user, run: now as u64, number: 0 },
+        probe_payload(&user, 1),
+        probe_payload(&user, 2),
+    );
     let description = &store.0.description;
-    asker.done(&user, Function::CREATE, first.clone()).await?;
-    asker.holds(&user, &first, "after the login with it").await?;
+    asker.expect_success(&user, Function::CREATE, first.clone()).await?;
+    asker.expect_value(&user, &first, "after the login with it").await?;
     if description.write.is_some() {
-        asker.done(&user, Function::WRITE, second.clone()).await?;
-        asker.holds(&user, &second, "after it was written").await?;
+        asker.expect_success(&user, Function::WRITE, second.clone()).await?;
+        asker.expect_value(&user, &second, "after it was written").await?;
     }
     if description.touch.is_some() {
-        asker.done(&user, Function::TOUCH, Value::Null).await?;
+        asker.expect_success(&user, Function::TOUCH, Value::Null).await?;
     }
     let mut key = user.clone();
     if description.renew.is_some() {
         let new: Arc<str> = format!("{user}.1").into();
-        asker.done(&key, Function::RENEW, Value::Text(new.clone())).await?;
+        asker.expect_success(&key, Function::RENEW, Value::Text(new.clone())).await?;
         key = new;
         let expected = if description.write.is_some() { &second } else { &first };
-        asker.holds(&key, expected, "after the renewal").await?;
+        asker.expect_value(&key, expected, "after the renewal").await?;
     }
     if description.destroy.is_some() {
-        asker.done(&key, Function::DESTROY, Value::Null).await?;
-        asker.holds(&key, &Value::Null, "after the logout").await?;
+        asker.expect_success(&key, Function::DESTROY, Value::Null).await?;
+        asker.expect_value(&key, &Value::Null, "after the logout").await?;
     }
     Ok(())
 }
 
-fn held(user: &Arc<str>, version: u64) -> Value {
-    Value::Payload(Payload { session: user.clone(), field: None, version, bytes: 64 })
+fn probe_payload(user: &Arc<str>, version: u64) -> Value {
+    Value::Payload(SessionPayload { session: user.clone(), field: None, version, bytes: 64 })
 }
 
-struct Asker<'a> {
+struct ProbeClient<'a> {
     store: &'a HttpStore,
     user: &'a Arc<str>,
     /// What no other probe has in its trace ids.
@@ -54,41 +57,54 @@ struct Asker<'a> {
     number: u64,
 }
 
-impl Asker<'_> {
-    async fn ask(&mut self, key: &Arc<str>, function: Function, value: Value) -> Result<Answer, Failure> {
+impl ProbeClient<'_> {
+    async fn execute_operation(
+        &mut self,
+        key: &Arc<str>,
+        function: Function,
+        value: Value,
+    ) -> Result<StoreAnswer, Failure> {
         self.number += 1;
-        let operation = Operation::on(key, function, value);
+        let operation = ClientOperation::on_key(key, function, value);
         let trace = Trace { run: self.run, number: self.number };
-        let request = Request { session: self.user, operation: &operation, deadline_ns: u64::MAX, trace };
+        let request =
+            StoreRequest { session: self.user, operation: &operation, deadline_ns: u64::MAX, trace };
         let execute = async { self.store.connect(0).await?.execute(&request).await };
         let ended = tokio::time::timeout(PATIENCE, execute).await;
         ended.unwrap_or_else(|_| Err(Failure::indefinite("no answer in 5 s")))
     }
 
-    async fn done(&mut self, key: &Arc<str>, function: Function, value: Value) -> Result<(), String> {
-        match self.ask(key, function, value).await {
+    async fn expect_success(
+        &mut self,
+        key: &Arc<str>,
+        function: Function,
+        value: Value,
+    ) -> Result<(), String> {
+        match self.execute_operation(key, function, value).await {
             Ok(_) => Ok(()),
-            Err(failure) => Err(self.misfit(function, &failure)),
+            Err(failure) => Err(self.describe_misfit(function, &failure)),
         }
     }
 
-    async fn holds(&mut self, key: &Arc<str>, expected: &Value, when: &str) -> Result<(), String> {
+    async fn expect_value(&mut self, key: &Arc<str>, expected: &Value, when: &str) -> Result<(), String> {
         let read = &self.store.0.description.read;
-        match self.ask(key, Function::READ, Value::Null).await {
+        match self.execute_operation(key, Function::READ, Value::Null).await {
             Ok(answer) if answer.value == *expected => Ok(()),
             Ok(answer) => Err(format!(
                 "[read] {} does not find {} {when} but {}: correct where the value is in the answer (value, \
                  fields), and which statuses mean that there is no session (absent)",
-                what(read),
-                shown(expected),
-                shown(&answer.value),
+                describe_request(read),
+                describe_value(expected),
+                describe_value(&answer.value),
             )),
-            Err(failure) => Err(self.misfit(Function::READ, &failure)),
+            Err(failure) => Err(self.describe_misfit(Function::READ, &failure)),
         }
     }
 
-    fn misfit(&self, function: Function, failure: &Failure) -> String {
-        let Ok(step) = self.store.0.description.step(function) else { return failure.error.clone() };
+    fn describe_misfit(&self, function: Function, failure: &Failure) -> String {
+        let Ok(step) = self.store.0.description.step_for_function(function) else {
+            return failure.error.clone();
+        };
         let expected = match step.ok.is_empty() {
             true => "200 to 299".to_owned(),
             false => step.ok.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
@@ -97,16 +113,16 @@ impl Asker<'_> {
             "[{}] {} does not do what the description says: {}; expected a status of {expected}. Look into the \
              application's log, or correct the description",
             step.name,
-            what(step),
+            describe_request(step),
             failure.error,
         )
     }
 }
 
-fn what(step: &Step) -> String {
+fn describe_request(step: &RequestStep) -> String {
     format!("({} {})", step.method, step.path)
 }
 
-fn shown(value: &Value) -> String {
-    if *value == Value::Null { "nothing".to_owned() } else { value.json() }
+fn describe_value(value: &Value) -> String {
+    if *value == Value::Null { "nothing".to_owned() } else { value.to_json() }
 }

@@ -11,17 +11,17 @@ pub(super) struct Secrets(Option<[RandomState; 2]>);
 
 impl Secrets {
     /// Digests in the place of secrets.
-    pub(super) fn digested() -> Self {
+    pub(super) fn with_digests() -> Self {
         Self(Some([RandomState::new(), RandomState::new()]))
     }
 
     /// Secrets as they are.
-    pub(super) fn kept() -> Self {
+    pub(super) fn without_digests() -> Self {
         Self(None)
     }
 
     /// What stands in the history for an id or a token; nothing for nothing.
-    pub(super) fn shown(&self, secret: &str) -> String {
+    pub(super) fn represent_secret(&self, secret: &str) -> String {
         match &self.0 {
             Some(keys) if !secret.is_empty() => {
                 let [high, low] = [&keys[0], &keys[1]].map(|key| key.hash_one(secret));
@@ -32,12 +32,12 @@ impl Secrets {
     }
 
     /// A `Set-Cookie` with a digest in the place of its value.
-    pub(super) fn shown_cookie(&self, line: &str) -> String {
+    pub(super) fn represent_cookie(&self, line: &str) -> String {
         let (pair, attributes) = line.split_once(';').map_or((line, None), |(pair, rest)| (pair, Some(rest)));
         let pair = match pair.split_once('=') {
-            Some((name, value)) => format!("{name}={}", self.shown(value.trim())),
+            Some((name, value)) => format!("{name}={}", self.represent_secret(value.trim())),
             // A cookie without a name is all value.
-            None => self.shown(pair.trim()),
+            None => self.represent_secret(pair.trim()),
         };
         attributes.map_or(pair.clone(), |attributes| format!("{pair};{attributes}"))
     }
@@ -56,17 +56,21 @@ mod tests {
 
     #[test]
     fn the_same_secret_is_the_same_and_nothing_of_it_is_shown() {
-        let secrets = Secrets::digested();
-        let one = secrets.shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly");
+        let secrets = Secrets::with_digests();
+        let one = secrets.represent_cookie("sid=s%3Aabc.def; Path=/; HttpOnly");
         assert!(
             one.starts_with("sid=digest-") && one.ends_with("; Path=/; HttpOnly") && !one.contains("abc")
         );
-        assert_eq!(one, secrets.shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"));
-        assert_ne!(one, secrets.shown_cookie("sid=s%3Aabd.def; Path=/; HttpOnly"));
-        assert_ne!(one, Secrets::digested().shown_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"), "another run");
+        assert_eq!(one, secrets.represent_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"));
+        assert_ne!(one, secrets.represent_cookie("sid=s%3Aabd.def; Path=/; HttpOnly"));
+        assert_ne!(
+            one,
+            Secrets::with_digests().represent_cookie("sid=s%3Aabc.def; Path=/; HttpOnly"),
+            "another run"
+        );
         // A removal is still one.
-        assert_eq!(secrets.shown_cookie("sid=; Max-Age=0"), "sid=; Max-Age=0");
-        assert!(!secrets.shown_cookie("token").contains("token"));
-        assert_eq!(Secrets::kept().shown_cookie("sid=1; Path=/"), "sid=1; Path=/");
+        assert_eq!(secrets.represent_cookie("sid=; Max-Age=0"), "sid=; Max-Age=0");
+        assert!(!secrets.represent_cookie("token").contains("token"));
+        assert_eq!(Secrets::without_digests().represent_cookie("sid=1; Path=/"), "sid=1; Path=/");
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// What can be filled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum TemplatePlace {
     /// Whose session it is.
     User,
     /// The session by its name in the history.
@@ -26,15 +26,15 @@ pub(super) enum Place {
     Trace,
 }
 
-const PLACES: [(&str, Place); 8] = [
-    ("user", Place::User),
-    ("key", Place::Key),
-    ("id", Place::Id),
-    ("value", Place::Value),
-    ("field", Place::Field),
-    ("new", Place::New),
-    ("action", Place::Action),
-    ("trace", Place::Trace),
+const PLACES: [(&str, TemplatePlace); 8] = [
+    ("user", TemplatePlace::User),
+    ("key", TemplatePlace::Key),
+    ("id", TemplatePlace::Id),
+    ("value", TemplatePlace::Value),
+    ("field", TemplatePlace::Field),
+    ("new", TemplatePlace::New),
+    ("action", TemplatePlace::Action),
+    ("trace", TemplatePlace::Trace),
 ];
 
 /// How what is filled in is written.
@@ -50,7 +50,7 @@ pub(super) enum Escape {
 
 impl Escape {
     /// By what the body of a request says that it is.
-    pub(super) fn of(content_type: &str) -> Self {
+    pub(super) fn for_content_type(content_type: &str) -> Self {
         if content_type.contains("json") {
             Escape::Json
         } else if content_type.contains("urlencoded") {
@@ -63,12 +63,12 @@ impl Escape {
 
 /// A text with places.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Template(Vec<Part>);
+pub(super) struct Template(Vec<TemplatePart>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    Place(Place),
+    Place(TemplatePlace),
 }
 
 impl Template {
@@ -81,7 +81,7 @@ impl Template {
             let length = inside.find(|sign: char| !sign.is_ascii_lowercase() && sign != '_').unwrap_or(0);
             let (before, name) = (&rest[..open], &inside[..length]);
             if length == 0 || !inside[length..].starts_with('}') {
-                parts.push(Part::Text(rest[..=open].to_owned()));
+                parts.push(TemplatePart::Text(rest[..=open].to_owned()));
                 rest = inside;
                 continue;
             }
@@ -89,26 +89,26 @@ impl Template {
                 let names = PLACES.map(|(name, _)| format!("{{{name}}}")).join(", ");
                 format!("there is no {{{name}}} to fill in; there are {names}")
             })?;
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(Part::Place(place.1));
+            parts.push(TemplatePart::Text(before.to_owned()));
+            parts.push(TemplatePart::Place(place.1));
             rest = &inside[length + 1..];
         }
-        parts.push(Part::Text(rest.to_owned()));
+        parts.push(TemplatePart::Text(rest.to_owned()));
         Ok(Self(parts))
     }
 
     /// Whether there is such a place.
-    pub(super) fn has(&self, place: Place) -> bool {
-        self.0.contains(&Part::Place(place))
+    pub(super) fn has_place(&self, place: TemplatePlace) -> bool {
+        self.0.contains(&TemplatePart::Place(place))
     }
 
     /// The text with its places filled in.
-    pub(super) fn fill(&self, escape: Escape, value: impl Fn(Place) -> String) -> String {
+    pub(super) fn fill_places(&self, escape: Escape, value: impl Fn(TemplatePlace) -> String) -> String {
         let mut out = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Place(place) => escape_into(&value(*place), escape, &mut out),
+                TemplatePart::Text(text) => out.push_str(text),
+                TemplatePart::Place(place) => push_escaped(&value(*place), escape, &mut out),
             }
         }
         out
@@ -119,8 +119,8 @@ impl std::fmt::Display for Template {
     /// As it was written.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
-            Part::Place(place) => {
+            TemplatePart::Text(text) => f.write_str(text),
+            TemplatePart::Place(place) => {
                 let known = PLACES.iter().find(|(_, known)| known == place);
                 write!(f, "{{{}}}", known.map_or("", |(name, _)| name))
             }
@@ -128,7 +128,7 @@ impl std::fmt::Display for Template {
     }
 }
 
-fn escape_into(text: &str, escape: Escape, out: &mut String) {
+fn push_escaped(text: &str, escape: Escape, out: &mut String) {
     match escape {
         Escape::Nothing => out.push_str(text),
         Escape::Json => {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn filled(text: &str, escape: Escape) -> String {
-        Template::parse(text).unwrap().fill(escape, |place| format!("<{place:?}\n>"))
+        Template::parse(text).unwrap().fill_places(escape, |place| format!("<{place:?}\n>"))
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(filled("/s/{key}?a={b", Escape::Percent), "/s/%3CKey%0A%3E?a={b");
         assert_eq!(Template::parse("/s/{key}?a={b").unwrap().to_string(), "/s/{key}?a={b");
         assert_eq!(filled("{id}{new}", Escape::Nothing), "<Id\n><New\n>");
-        assert_eq!(Escape::of("application/json; charset=utf-8"), Escape::Json);
+        assert_eq!(Escape::for_content_type("application/json; charset=utf-8"), Escape::Json);
     }
 
     #[test]

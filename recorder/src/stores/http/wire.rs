@@ -22,20 +22,20 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to one server.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct HttpConnection {
     sender: SendRequest<Full<Bytes>>,
 }
 
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Broken {
+pub(crate) enum ExchangeError {
     /// Not a byte of the request left.
     Unsent(String),
     /// The request left, or a part of it.
     Sent(String),
 }
 
-impl Connection {
+impl HttpConnection {
     /// Connects. Nothing is sent.
     pub(crate) async fn open(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
@@ -56,30 +56,33 @@ impl Connection {
     }
 
     /// Sends a request, and returns when the headers of the answer are complete.
-    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Broken> {
-        self.sender.ready().await.map_err(|why| Broken::Unsent(chain(&why)))?;
+    pub(crate) async fn send_request(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ExchangeError> {
+        self.sender.ready().await.map_err(|why| ExchangeError::Unsent(describe_error_chain(&why)))?;
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(_) => Broken::Unsent(chain(error.error())),
-            None => Broken::Sent(chain(error.error())),
+            Some(_) => ExchangeError::Unsent(describe_error_chain(error.error())),
+            None => ExchangeError::Sent(describe_error_chain(error.error())),
         })
     }
 }
 
 /// The body of an answer, to its end.
-pub(crate) async fn body_of(body: Incoming) -> Result<Bytes, Broken> {
+pub(crate) async fn read_body(body: Incoming) -> Result<Bytes, ExchangeError> {
     let collected = Limited::new(body, LONGEST).collect().await;
-    collected.map(|body| body.to_bytes()).map_err(|why| Broken::Sent(why.to_string()))
+    collected.map(|body| body.to_bytes()).map_err(|why| ExchangeError::Sent(why.to_string()))
 }
 
 /// Reads a body that nobody waits for, so that the server can send it to its end, if it has one.
-pub(crate) fn drain(body: Incoming) {
+pub(crate) fn drain_body(body: Incoming) {
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(DRAIN_PATIENCE, body_of(body)).await;
+        let _ = tokio::time::timeout(DRAIN_PATIENCE, read_body(body)).await;
     });
 }
 
 /// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+fn describe_error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,12 +1,12 @@
 //! memcached as a value.
 
 use super::{MemcachedCluster, MemcachedStore, SWITCHES};
-use crate::Outcome;
+use crate::RunOutcome;
 use crate::stores::backend::{Backend, Choices, Recording};
 use crate::stores::hosts;
 use crate::stores::switches::Switch;
-use crate::system::{Capabilities, ServerError, find_program, isolated};
-use workloads::{Kind, Strike};
+use crate::system::{Capabilities, ServerError, find_program, run_isolated};
+use workloads::{Strike, WorkloadKind};
 
 /// Nodes of our own, without replication.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Backend for Memcached {
         "memcached"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "nodes without replication, started for the run: the control that makes none"
     }
 
@@ -25,7 +25,7 @@ impl Backend for Memcached {
         SWITCHES
     }
 
-    fn kinds(&self) -> &'static [Kind] {
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
         MemcachedStore::KINDS
     }
 
@@ -37,15 +37,15 @@ impl Backend for Memcached {
         MemcachedCluster::node_names(&choices.switches)
     }
 
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
-        hosts::place(self.name(), strike, capabilities)
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+        hosts::describe_host_means(self.name(), strike, capabilities)
     }
 
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         find_program("memcached", "memcached").map(drop)
     }
 
-    fn shows_replicas(&self, _: Kind) -> bool {
+    fn can_read_replicas(&self, _: WorkloadKind) -> bool {
         false
     }
 
@@ -53,13 +53,13 @@ impl Backend for Memcached {
         false
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        isolated(|isolation| async move {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
+        run_isolated(|isolation| async move {
             let started = MemcachedCluster::start(&choices.switches, isolation);
             let mut cluster = recording.unless_stopped(started).await?.map_err(|why| why.to_string())?;
-            cluster.can(&recording.settings.plan)?;
-            let store = cluster.store(recording.settings.workload.kind, choices.time_to_live);
-            recording.drive(store, &mut cluster).await
+            cluster.check_plan(&recording.settings.plan)?;
+            let store = cluster.open_store(recording.settings.workload.kind, choices.time_to_live);
+            recording.record_in_real_time(store, &mut cluster).await
         })
     }
 }

@@ -4,13 +4,13 @@ use super::{MemcachedOptions, MemcachedStore};
 use crate::stores::hosts::Hosts;
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
-use crate::system::{Folder, Isolation, Server, ServerError, find_program};
+use crate::system::{NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use workloads::{Episode, Fault, Kind, Plan};
+use workloads::{Episode, Fault, Plan, WorkloadKind};
 
 /// What can be configured, with what it is unless said.
 pub const SWITCHES: &[Switch] =
@@ -22,16 +22,16 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 pub struct MemcachedCluster {
     hosts: Hosts,
     addresses: Vec<String>,
-    folder: Folder,
+    folder: RunFolder,
 }
 
 impl MemcachedCluster {
     /// Starts everything.
-    pub async fn start(switches: &Switches, isolation: Isolation) -> Result<Self, ServerError> {
+    pub async fn start(switches: &Switches, isolation: NetworkIsolation) -> Result<Self, ServerError> {
         let program = find_program("memcached", "memcached")?;
-        let memory = switches.number("memory").map_err(ServerError::System)?.to_string();
+        let memory = switches.get_number("memory").map_err(ServerError::System)?.to_string();
         let names = Self::node_names(switches).map_err(ServerError::System)?;
-        let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let folder = RunFolder::create().map_err(|why| ServerError::System(why.to_string()))?;
         let at: Vec<Ipv4Addr> = (0..names.len() as u8).map(|n| Ipv4Addr::new(127, 0, 0, 51 + n)).collect();
         let (mut servers, mut addresses) = (Vec::new(), Vec::new());
         for (name, address) in names.iter().zip(&at) {
@@ -51,8 +51,8 @@ impl MemcachedCluster {
         let began = Instant::now();
         for (address, server) in cluster.addresses.iter().zip(&mut cluster.hosts.servers) {
             while TcpStream::connect(address).await.is_err() {
-                if !server.runs() || began.elapsed() > START_PATIENCE {
-                    return Err(server.down("does not listen"));
+                if !server.is_running() || began.elapsed() > START_PATIENCE {
+                    return Err(server.failure_with_log("does not listen"));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -62,7 +62,7 @@ impl MemcachedCluster {
 
     /// The names of the nodes.
     pub fn node_names(switches: &Switches) -> Result<Vec<String>, String> {
-        match switches.number("nodes")? {
+        match switches.get_number("nodes")? {
             count @ 1..=9 => Ok((1..=count).map(|number| format!("m{number}")).collect()),
             count => Err(format!("nodes is a number from 1 to 9, not {count}")),
         }
@@ -74,16 +74,16 @@ impl MemcachedCluster {
     }
 
     /// Whether every fault of a plan can be caused here; if not, why.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
-        let of_shape = plan.episodes.iter().map(|episode| episode.fault).find(Fault::is_shape);
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+        let of_shape = plan.episodes.iter().map(|episode| episode.fault).find(Fault::divides_nodes);
         if let Some(fault) = of_shape {
             return Err(format!("{fault}: the nodes of memcached do not speak to one another"));
         }
-        self.hosts.can("memcached", plan)
+        self.hosts.check_plan("memcached", plan)
     }
 
     /// A store for clients of these nodes.
-    pub fn store(&self, kind: Kind, time_to_live: Duration) -> MemcachedStore {
+    pub fn open_store(&self, kind: WorkloadKind, time_to_live: Duration) -> MemcachedStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         let nodes = names.zip(self.addresses.iter().cloned()).collect();
         MemcachedStore::new(MemcachedOptions { nodes, kind, time_to_live })
@@ -91,8 +91,8 @@ impl MemcachedCluster {
 }
 
 impl Nemesis for MemcachedCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
-        self.hosts.evidence(number)
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+        self.hosts.observe_fault(number)
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {

@@ -28,12 +28,12 @@ pub use backend::Memcached;
 pub use cluster::{MemcachedCluster, SWITCHES};
 
 use super::document;
-use crate::{Answer, Client, Failure, Request, Store};
+use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
 use histories::Function;
-use protocol::{Connection, Held};
+use protocol::{CachedValue, MemcachedConnection};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Kind, Operation, Value};
+use workloads::{ClientOperation, Value, WorkloadKind};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
@@ -48,7 +48,7 @@ pub struct MemcachedOptions {
     /// The nodes, `host:port`, by name.
     pub nodes: Vec<(Arc<str>, String)>,
     /// What kind of objects there are.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
@@ -64,14 +64,15 @@ impl MemcachedStore {
     }
 
     /// What is done here.
-    pub const KINDS: &[Kind] = &[Kind::Register, Kind::CasRegister, Kind::Session];
+    pub const KINDS: &[WorkloadKind] =
+        &[WorkloadKind::Register, WorkloadKind::CasRegister, WorkloadKind::Session];
 }
 
 /// Connections to the nodes.
 #[derive(Debug)]
 pub struct MemcachedClient {
     options: Arc<MemcachedOptions>,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<MemcachedConnection>>,
 }
 
 impl Store for MemcachedStore {
@@ -84,18 +85,24 @@ impl Store for MemcachedStore {
 }
 
 impl Client for MemcachedClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let operation = request.operation;
         let key = operation.key.as_ref().ok_or_else(|| Failure::definite("which object?"))?;
-        let name = self.options.nodes[self.node_of(key)].0.clone();
-        let done = self.done(key, request.session, operation).await;
-        done.map(|value| Answer::of(value).from_node(&name)).map_err(|failure| failure.from_node(&name))
+        let name = self.options.nodes[self.node_for_key(key)].0.clone();
+        let done = self.execute_operation(key, request.session, operation).await;
+        done.map(|value| StoreAnswer::from_value(value).with_node(&name))
+            .map_err(|failure| failure.with_node(&name))
     }
 }
 
 impl MemcachedClient {
-    async fn done(&mut self, key: &Arc<str>, user: &str, operation: &Operation) -> Result<Value, Failure> {
-        let sessions = self.options.kind == Kind::Session;
+    async fn execute_operation(
+        &mut self,
+        key: &Arc<str>,
+        user: &str,
+        operation: &ClientOperation,
+    ) -> Result<Value, Failure> {
+        let sessions = self.options.kind == WorkloadKind::Session;
         let lives = match (sessions, self.options.time_to_live.as_secs_f64().ceil() as u64) {
             (true, seconds) if seconds <= LONGEST_SECONDS => seconds,
             _ => 0,
@@ -103,42 +110,51 @@ impl MemcachedClient {
         let value = || Ok(operation.value.clone());
         match (operation.function, &operation.value) {
             (Function::READ, _) => {
-                let held = self.at(key).await?.get(key).await?;
-                Ok(held.map_or(Value::Null, |held| self.options.value(&held.bytes)))
+                let held = self.connection_for_key(key).await?.get_value(key).await?;
+                Ok(held.map_or(Value::Null, |held| self.options.decode_value(&held.bytes)))
             }
             (Function::WRITE, new) if !sessions => {
-                self.at(key).await?.store("set", key, &stored(new)?, lives, None).await?;
+                self.connection_for_key(key)
+                    .await?
+                    .store_value("set", key, &encode_value(new)?, lives, None)
+                    .await?;
                 value()
             }
             (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
-                let bytes = stored(&pair[1])?;
+                let bytes = encode_value(&pair[1])?;
                 let options = self.options.clone();
-                let connection = self.at(key).await?;
-                let held = connection.get(key).await?;
-                let found = held.as_ref().map_or(Value::Null, |held| options.value(&held.bytes));
+                let connection = self.connection_for_key(key).await?;
+                let held = connection.get_value(key).await?;
+                let found = held.as_ref().map_or(Value::Null, |held| options.decode_value(&held.bytes));
                 if found != pair[0] {
                     return Err(Failure::definite("the value differs"));
                 }
                 match held {
-                    Some(held) => connection.store("cas", key, &bytes, 0, Some(held.unique)).await?,
-                    None => connection.store("add", key, &bytes, 0, None).await?,
+                    Some(held) => connection.store_value("cas", key, &bytes, 0, Some(held.unique)).await?,
+                    None => connection.store_value("add", key, &bytes, 0, None).await?,
                 }
                 value()
             }
             (Function::CREATE, new) => {
-                self.at(key).await?.store("add", key, &stored(new)?, lives, None).await?;
+                self.connection_for_key(key)
+                    .await?
+                    .store_value("add", key, &encode_value(new)?, lives, None)
+                    .await?;
                 value()
             }
             (Function::WRITE, new) => {
-                self.at(key).await?.store("replace", key, &stored(new)?, lives, None).await?;
+                self.connection_for_key(key)
+                    .await?
+                    .store_value("replace", key, &encode_value(new)?, lives, None)
+                    .await?;
                 value()
             }
             (Function::PATCH, Value::Payload(patch)) => {
                 for _ in 0..TRIES {
-                    let connection = self.at(key).await?;
-                    let held = connection.get(key).await?.ok_or_else(none)?;
-                    let bytes = document::patched(&held.bytes, patch);
-                    match connection.store("cas", key, &bytes, lives, Some(held.unique)).await {
+                    let connection = self.connection_for_key(key).await?;
+                    let held = connection.get_value(key).await?.ok_or_else(no_session_failure)?;
+                    let bytes = document::apply_patch(&held.bytes, patch);
+                    match connection.store_value("cas", key, &bytes, lives, Some(held.unique)).await {
                         Err(failure) if failure.error == protocol::CHANGED => {}
                         other => return other.and_then(|()| value()),
                     }
@@ -146,21 +162,29 @@ impl MemcachedClient {
                 Err(Failure::indefinite(format!("written by others {TRIES} times")))
             }
             (Function::TOUCH, _) => {
-                self.at(key).await?.say(&format!("touch {key} {lives}"), "TOUCHED").await?;
+                self.connection_for_key(key)
+                    .await?
+                    .run_line_command(&format!("touch {key} {lives}"), "TOUCHED")
+                    .await?;
                 Ok(Value::Null)
             }
-            (Function::RENEW, Value::Text(new)) => self.renew(key, new, lives).await.and_then(|()| value()),
+            (Function::RENEW, Value::Text(new)) => {
+                self.renew_session(key, new, lives).await.and_then(|()| value())
+            }
             (Function::DESTROY, _) => {
-                self.at(key).await?.say(&format!("delete {key}"), "DELETED").await?;
+                self.connection_for_key(key)
+                    .await?
+                    .run_line_command(&format!("delete {key}"), "DELETED")
+                    .await?;
                 Ok(Value::Null)
             }
             (Function::ACT, Value::Text(action)) => {
-                self.act(key, &ledger(user), action).await.and_then(|()| value())
+                self.append_action(key, &ledger_key(user), action).await.and_then(|()| value())
             }
             (Function::ACTIONS, _) => {
-                let ledger = ledger(key);
-                let held = self.at(&ledger).await?.get(&ledger).await?;
-                Ok(document::actions(held.as_ref().map_or(b"", |held| &held.bytes)))
+                let ledger = ledger_key(key);
+                let held = self.connection_for_key(&ledger).await?.get_value(&ledger).await?;
+                Ok(document::parse_actions(held.as_ref().map_or(b"", |held| &held.bytes)))
             }
             _ => Err(Failure::definite("memcached is not used for this here")),
         }
@@ -168,13 +192,13 @@ impl MemcachedClient {
 
     /// Adds an action to a list, if the session is there: two steps, between which the session may end. The list lives
     /// for ever, as long as the node does and has room.
-    async fn act(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
-        self.at(session).await?.get(session).await?.ok_or_else(none)?;
-        let line = document::acted(b"", action);
+    async fn append_action(&mut self, session: &str, ledger: &str, action: &str) -> Result<(), Failure> {
+        self.connection_for_key(session).await?.get_value(session).await?.ok_or_else(no_session_failure)?;
+        let line = document::append_action(b"", action);
         for _ in 0..TRIES {
-            let connection = self.at(ledger).await?;
+            let connection = self.connection_for_key(ledger).await?;
             for command in ["append", "add"] {
-                match connection.store(command, ledger, &line, 0, None).await {
+                match connection.store_value(command, ledger, &line, 0, None).await {
                     // There was none to append to; or by now there is one.
                     Err(failure) if failure.definite && failure.connected => {}
                     other => return other,
@@ -184,22 +208,26 @@ impl MemcachedClient {
         Err(Failure::definite(format!("the list came and went {TRIES} times")))
     }
 
-    async fn renew(&mut self, key: &str, new: &str, lives: u64) -> Result<(), Failure> {
-        let Held { bytes, .. } = self.at(key).await?.get(key).await?.ok_or_else(none)?;
-        self.at(new).await?.store("add", new, &bytes, lives, None).await?;
+    async fn renew_session(&mut self, key: &str, new: &str, lives: u64) -> Result<(), Failure> {
+        let CachedValue { bytes, .. } =
+            self.connection_for_key(key).await?.get_value(key).await?.ok_or_else(no_session_failure)?;
+        self.connection_for_key(new).await?.store_value("add", new, &bytes, lives, None).await?;
         // From here on it is half done, whatever the node says.
-        let removed = async { self.at(key).await?.say(&format!("delete {key}"), "DELETED").await }.await;
+        let removed = async {
+            self.connection_for_key(key).await?.run_line_command(&format!("delete {key}"), "DELETED").await
+        }
+        .await;
         removed.map_err(|failure| Failure { definite: false, ..failure })
     }
 
     /// The connection to the node of a key.
-    async fn at(&mut self, key: &str) -> Result<&mut Connection, Failure> {
-        let node = self.node_of(key);
+    async fn connection_for_key(&mut self, key: &str) -> Result<&mut MemcachedConnection, Failure> {
+        let node = self.node_for_key(key);
         let open = match self.connections[node].take() {
             Some(connection) => connection,
             None => {
                 let address = &self.options.nodes[node].1;
-                match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+                match tokio::time::timeout(CONNECT_PATIENCE, MemcachedConnection::open(address)).await {
                     Ok(Ok(connection)) => connection,
                     Ok(Err(error)) => return Err(Failure::unreachable(format!("{address}: {error}"))),
                     Err(_) => return Err(Failure::unreachable(format!("{address}: no connection in time"))),
@@ -210,7 +238,7 @@ impl MemcachedClient {
     }
 
     /// The node of a key: by its hash, as every client has it.
-    fn node_of(&self, key: &str) -> usize {
+    fn node_for_key(&self, key: &str) -> usize {
         let hash = key
             .bytes()
             .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -219,9 +247,9 @@ impl MemcachedClient {
 }
 
 impl MemcachedOptions {
-    fn value(&self, bytes: &[u8]) -> Value {
-        if self.kind == Kind::Session {
-            return document::read(bytes);
+    fn decode_value(&self, bytes: &[u8]) -> Value {
+        if self.kind == WorkloadKind::Session {
+            return document::parse_session(bytes);
         }
         let text = String::from_utf8_lossy(bytes);
         text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
@@ -229,16 +257,16 @@ impl MemcachedOptions {
 }
 
 /// Where the actions of a user are.
-fn ledger(user: &str) -> String {
+fn ledger_key(user: &str) -> String {
     format!("ledger:{user}")
 }
 
-fn none() -> Failure {
+fn no_session_failure() -> Failure {
     Failure::no_such_session()
 }
 
 /// What a value is in the store.
-fn stored(value: &Value) -> Result<Vec<u8>, Failure> {
+fn encode_value(value: &Value) -> Result<Vec<u8>, Failure> {
     match value {
         Value::Int(number) => Ok(number.to_string().into_bytes()),
         Value::Text(text) => Ok(text.as_bytes().to_vec()),

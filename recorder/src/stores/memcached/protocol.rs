@@ -14,19 +14,19 @@ pub(super) const CHANGED: &str = "written by another";
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct MemcachedConnection {
     stream: BufReader<TcpStream>,
 }
 
 /// What is under a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Held {
+pub(super) struct CachedValue {
     pub(super) bytes: Vec<u8>,
     /// Another one after each write.
     pub(super) unique: u64,
 }
 
-impl Connection {
+impl MemcachedConnection {
     /// Connects. Nothing is sent.
     pub(super) async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
@@ -34,18 +34,18 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    pub(super) async fn get(&mut self, key: &str) -> Result<Option<Held>, Failure> {
-        self.send(format!("gets {key}\r\n").as_bytes()).await?;
-        let line = self.line().await?;
+    pub(super) async fn get_value(&mut self, key: &str) -> Result<Option<CachedValue>, Failure> {
+        self.send_bytes(format!("gets {key}\r\n").as_bytes()).await?;
+        let line = self.read_reply_line().await?;
         if line == "END" {
-            return self.heard(None);
+            return self.confirm_end(None);
         }
         // VALUE <key> <flags> <bytes> <cas unique>
         let words: Vec<&str> = line.split(' ').collect();
         let (["VALUE", found, _, _, _], Some(length), Some(unique)) =
-            (words.as_slice(), number(&words, 3), number(&words, 4))
+            (words.as_slice(), parse_number(&words, 3), parse_number(&words, 4))
         else {
-            return Err(refused(&line));
+            return Err(classify_refusal(&line));
         };
         if *found != key {
             return Err(Failure::indefinite(format!("asked for {key}, answered with {found}")));
@@ -53,15 +53,15 @@ impl Connection {
         if length > VALUE_BYTES_MAX {
             return Err(Failure::indefinite(format!("a value of {length} bytes")));
         }
-        let bytes = read_bytes(&mut self.stream, length).await.map_err(broken)?;
-        match self.line().await?.as_str() {
-            "END" => self.heard(Some(Held { bytes, unique })),
-            other => Err(refused(other)),
+        let bytes = read_bytes(&mut self.stream, length).await.map_err(connection_failure)?;
+        match self.read_reply_line().await?.as_str() {
+            "END" => self.confirm_end(Some(CachedValue { bytes, unique })),
+            other => Err(classify_refusal(other)),
         }
     }
 
     /// `set`, `add`, `replace` or `cas`.
-    pub(super) async fn store(
+    pub(super) async fn store_value(
         &mut self,
         command: &str,
         key: &str,
@@ -71,58 +71,58 @@ impl Connection {
     ) -> Result<(), Failure> {
         let unique = unique.map(|unique| format!(" {unique}")).unwrap_or_default();
         let head = format!("{command} {key} 0 {lives} {}{unique}\r\n", value.len());
-        self.send(&[head.as_bytes(), value, b"\r\n"].concat()).await?;
-        let line = self.line().await?;
-        self.heard(())?;
+        self.send_bytes(&[head.as_bytes(), value, b"\r\n"].concat()).await?;
+        let line = self.read_reply_line().await?;
+        self.confirm_end(())?;
         match (command, line.as_str()) {
             (_, "STORED") => Ok(()),
             ("add", "NOT_STORED") => Err(Failure::definite("it exists")),
             ("replace" | "append", "NOT_STORED") | ("cas", "NOT_FOUND") => Err(Failure::no_such_session()),
             ("cas", "EXISTS") => Err(Failure::definite(CHANGED)),
-            (_, other) => Err(refused(other)),
+            (_, other) => Err(classify_refusal(other)),
         }
     }
 
     /// A command of one line, and the reply that says that it was done.
-    pub(super) async fn say(&mut self, command: &str, done: &str) -> Result<(), Failure> {
-        self.send(format!("{command}\r\n").as_bytes()).await?;
-        let line = self.line().await?;
-        self.heard(())?;
+    pub(super) async fn run_line_command(&mut self, command: &str, done: &str) -> Result<(), Failure> {
+        self.send_bytes(format!("{command}\r\n").as_bytes()).await?;
+        let line = self.read_reply_line().await?;
+        self.confirm_end(())?;
         match line.as_str() {
             reply if reply == done => Ok(()),
             "NOT_FOUND" => Err(Failure::no_such_session()),
-            other => Err(refused(other)),
+            other => Err(classify_refusal(other)),
         }
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        expect_silence(&self.stream).map_err(broken)?;
-        self.stream.get_mut().write_all(bytes).await.map_err(broken)
+    async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        expect_silence(&self.stream).map_err(connection_failure)?;
+        self.stream.get_mut().write_all(bytes).await.map_err(connection_failure)
     }
 
-    async fn line(&mut self) -> Result<String, Failure> {
-        let line = read_line(&mut self.stream).await.map_err(broken)?;
+    async fn read_reply_line(&mut self) -> Result<String, Failure> {
+        let line = read_line(&mut self.stream).await.map_err(connection_failure)?;
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
 
     /// What an answer said, if nothing follows it.
-    fn heard<T>(&self, said: T) -> Result<T, Failure> {
-        expect_silence(&self.stream).map_err(broken)?;
+    fn confirm_end<T>(&self, said: T) -> Result<T, Failure> {
+        expect_silence(&self.stream).map_err(connection_failure)?;
         Ok(said)
     }
 }
 
-fn number(words: &[&str], at: usize) -> Option<u64> {
+fn parse_number(words: &[&str], at: usize) -> Option<u64> {
     words.get(at)?.parse().ok()
 }
 
-fn broken(error: io::Error) -> Failure {
+fn connection_failure(error: io::Error) -> Failure {
     Failure::indefinite(error.to_string())
 }
 
 /// See the table of [`super`]. What is said to a command that was not understood may be followed by more: the
 /// connection is not used further.
-fn refused(line: &str) -> Failure {
+fn classify_refusal(line: &str) -> Failure {
     let word = line.split(' ').next().unwrap_or_default();
     if word == "ERROR" || word == "CLIENT_ERROR" {
         Failure::unreachable(line)
@@ -137,7 +137,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
-    async fn connected(reply: &'static [u8]) -> Connection {
+    async fn connected(reply: &'static [u8]) -> MemcachedConnection {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -146,15 +146,15 @@ mod tests {
             let _ = server.read(&mut request).await;
             server.write_all(reply).await.unwrap();
         });
-        Connection::open(&address).await.unwrap()
+        MemcachedConnection::open(&address).await.unwrap()
     }
 
     #[tokio::test]
     async fn values_are_read_with_their_line_ends() {
         let reply = b"VALUE k 0 4 17\r\na\r\nb\r\nEND\r\n";
-        let held = connected(reply).await.get("k").await.unwrap().unwrap();
-        assert_eq!(held, Held { bytes: b"a\r\nb".to_vec(), unique: 17 });
-        assert_eq!(connected(b"END\r\n").await.get("k").await, Ok(None));
+        let held = connected(reply).await.get_value("k").await.unwrap().unwrap();
+        assert_eq!(held, CachedValue { bytes: b"a\r\nb".to_vec(), unique: 17 });
+        assert_eq!(connected(b"END\r\n").await.get_value("k").await, Ok(None));
     }
 
     #[tokio::test]
@@ -167,7 +167,7 @@ mod tests {
             (b"SERVER_ERROR out of memory storing object\r\n", false),
             (b"STOR", false),
         ] {
-            let stored = connected(reply).await.store("add", "k", b"v", 0, None).await;
+            let stored = connected(reply).await.store_value("add", "k", b"v", 0, None).await;
             assert_eq!(stored.unwrap_err().definite, definite, "{}", String::from_utf8_lossy(reply));
         }
     }

@@ -1,12 +1,12 @@
 //! PostgreSQL as a value.
 
-use super::{PostgresCluster, PostgresStore, SWITCHES, programs};
-use crate::Outcome;
+use super::{PostgresCluster, PostgresStore, SWITCHES, check_programs};
+use crate::RunOutcome;
 use crate::stores::backend::{Backend, Choices, Recording};
 use crate::stores::hosts;
 use crate::stores::switches::Switch;
-use crate::system::{Capabilities, ServerError, isolated};
-use workloads::{Kind, Strike};
+use crate::system::{Capabilities, ServerError, run_isolated};
+use workloads::{Strike, WorkloadKind};
 
 /// A primary and a standby of our own.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Backend for Postgres {
         "postgres"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "a primary and a standby that is promoted, started for the run"
     }
 
@@ -25,7 +25,7 @@ impl Backend for Postgres {
         SWITCHES
     }
 
-    fn kinds(&self) -> &'static [Kind] {
+    fn workload_kinds(&self) -> &'static [WorkloadKind] {
         PostgresStore::KINDS
     }
 
@@ -37,26 +37,26 @@ impl Backend for Postgres {
         Ok(PostgresCluster::node_names())
     }
 
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
-        hosts::place(self.name(), strike, capabilities)
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+        hosts::describe_host_means(self.name(), strike, capabilities)
     }
 
-    fn missing(&self) -> Result<(), ServerError> {
-        programs()
+    fn check_requirements(&self) -> Result<(), ServerError> {
+        check_programs()
     }
 
     fn counts_writes(&self) -> bool {
         false
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        isolated(|isolation| async move {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
+        run_isolated(|isolation| async move {
             let started = PostgresCluster::start(&choices.switches, isolation);
             let mut cluster = recording.unless_stopped(started).await?.map_err(|why| why.to_string())?;
-            cluster.can(&recording.settings.plan)?;
+            cluster.check_plan(&recording.settings.plan)?;
             let kind = recording.settings.workload.kind;
-            let store = cluster.store(kind, choices.replica_reads, choices.time_to_live);
-            recording.drive(store, &mut cluster).await
+            let store = cluster.open_store(kind, choices.replica_reads, choices.time_to_live);
+            recording.record_in_real_time(store, &mut cluster).await
         })
     }
 }

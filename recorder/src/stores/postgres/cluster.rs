@@ -4,20 +4,20 @@
 //! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
 //! process that dies, not a host.
 
-use super::protocol::Connection;
+use super::protocol::PostgresConnection;
 use super::statements::TABLES;
-use super::{PostgresOptions, PostgresStore, Roles};
-use crate::stores::hosts::{Hosts, users};
+use super::{PostgresOptions, PostgresStore, ServerRoles};
+use crate::stores::hosts::{Hosts, assign_users};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
-use crate::system::{Folder, Isolation, Launch, Server, ServerError, find_program};
+use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workloads::{Episode, Fault, Kind, Plan, Target};
+use workloads::{Episode, Fault, Plan, Target, WorkloadKind};
 
 /// What can be configured, with what it is unless said.
 pub const SWITCHES: &[Switch] = &[
@@ -34,31 +34,32 @@ const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 61), Ipv4Addr::new(12
 pub struct PostgresCluster {
     hosts: Hosts,
     servers_at: Vec<String>,
-    roles: Arc<Roles>,
+    roles: Arc<ServerRoles>,
     promotes_after: Option<Duration>,
     isolation_level: &'static str,
-    folder: Folder,
+    folder: RunFolder,
 }
 
 impl PostgresCluster {
     /// Makes a database, copies it to a standby, and waits until that follows.
-    pub async fn start(switches: &Switches, isolation: Isolation) -> Result<Self, ServerError> {
-        let asked = Asked::of(switches).map_err(ServerError::System)?;
-        let (initdb, copy) = (program("initdb")?, program("pg_basebackup")?);
-        let postgres = program("postgres")?;
-        let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
-        let users = users(&isolation, &ADDRESSES).map_err(ServerError::System)?;
+    pub async fn start(switches: &Switches, isolation: NetworkIsolation) -> Result<Self, ServerError> {
+        let asked = PostgresSettings::from_switches(switches).map_err(ServerError::System)?;
+        let (initdb, copy) = (find_server_program("initdb")?, find_server_program("pg_basebackup")?);
+        let postgres = find_server_program("postgres")?;
+        let folder = RunFolder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let users = assign_users(&isolation, &ADDRESSES).map_err(ServerError::System)?;
         let user_of = |server: usize| users.as_ref().map(|users| (users[server], users[server]));
         let homes = [folder.path().join("p1"), folder.path().join("p2")];
-        let words = ["--pgdata", &text(&homes[0]), "--username", "postgres", "--auth", "trust", "--no-sync"];
-        initialize(&initdb, &words, &homes[0], user_of(0))?;
+        let words =
+            ["--pgdata", &path_text(&homes[0]), "--username", "postgres", "--auth", "trust", "--no-sync"];
+        initialize_database(&initdb, &words, &homes[0], user_of(0))?;
         let allowed = "host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n";
-        append(&homes[0].join("pg_hba.conf"), allowed)?;
+        append_to_file(&homes[0].join("pg_hba.conf"), allowed)?;
         let ports = [free_port(&ADDRESSES[0].to_string())?, free_port(&ADDRESSES[1].to_string())?];
         let start = |server: usize| {
             let launch = Launch {
                 program: postgres.clone(),
-                arguments: arguments(&homes[server], server, ports[server], asked.commit),
+                arguments: server_arguments(&homes[server], server, ports[server], asked.commit),
                 user: user_of(server),
                 ..Launch::default()
             };
@@ -67,14 +68,15 @@ impl PostgresCluster {
         let servers_at: Vec<_> =
             ADDRESSES.iter().zip(ports).map(|(address, port)| format!("{address}:{port}")).collect();
         let mut first = start(0)?;
-        wait_for(&mut first, &servers_at[0], "SELECT 1", |_| true).await?;
+        wait_for_result(&mut first, &servers_at[0], "SELECT 1", |_| true).await?;
         let from = format!("host={} port={} user=postgres", ADDRESSES[0], ports[0]);
-        let words = ["-d", &from, "-D", &text(&homes[1]), "-c", "fast", "-R", "-X", "stream", "--no-sync"];
-        run(&copy, &words, &homes[1], user_of(1))?;
+        let words =
+            ["-d", &from, "-D", &path_text(&homes[1]), "-c", "fast", "-R", "-X", "stream", "--no-sync"];
+        run_program(&copy, &words, &homes[1], user_of(1))?;
         let second = start(1)?;
         let following = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
-        wait_for(&mut first, &servers_at[0], following, |count| count == "1").await?;
-        wait_for(&mut first, &servers_at[0], TABLES, |_| true).await?;
+        wait_for_result(&mut first, &servers_at[0], following, |count| count == "1").await?;
+        wait_for_result(&mut first, &servers_at[0], TABLES, |_| true).await?;
         let names = Self::node_names();
         let hosts = Hosts::new(names, vec![first, second], &ADDRESSES, &isolation);
         let mut cluster = Self {
@@ -87,7 +89,8 @@ impl PostgresCluster {
         };
         // The tables are at the standby too: from now on it can be asked.
         let there = "SELECT count(*) FROM pg_tables WHERE tablename = 'ledger'";
-        wait_for(&mut cluster.hosts.servers[1], &cluster.servers_at[1], there, |count| count == "1").await?;
+        wait_for_result(&mut cluster.hosts.servers[1], &cluster.servers_at[1], there, |count| count == "1")
+            .await?;
         Ok(cluster)
     }
 
@@ -102,12 +105,17 @@ impl PostgresCluster {
     }
 
     /// Whether every fault of a plan can be caused here; if not, why.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
-        self.hosts.can("postgres", plan)
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
+        self.hosts.check_plan("postgres", plan)
     }
 
     /// A store for clients of these servers.
-    pub fn store(&self, kind: Kind, replica_reads: bool, time_to_live: Duration) -> PostgresStore {
+    pub fn open_store(
+        &self,
+        kind: WorkloadKind,
+        replica_reads: bool,
+        time_to_live: Duration,
+    ) -> PostgresStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         PostgresStore::new(PostgresOptions {
             servers: names.zip(self.servers_at.iter().cloned()).collect(),
@@ -120,29 +128,29 @@ impl PostgresCluster {
     }
 
     /// Has the standby take over after a while. Nobody waits for it: the faults go on.
-    fn promote(&self, old: usize, after: Duration) {
-        self.roles.give_up(old);
+    fn promote_standby(&self, old: usize, after: Duration) {
+        self.roles.abandon_primary(old);
         let (new, roles) = (1 - old, self.roles.clone());
         let address = self.servers_at[new].clone();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             // Commits no longer wait for a standby that is no more.
             let alone = "ALTER SYSTEM SET synchronous_standby_names = ''; ";
-            if let Ok(mut connection) = Connection::open(&address).await
-                && connection.ask("SELECT pg_promote(true, 10)").await.is_ok()
+            if let Ok(mut connection) = PostgresConnection::open(&address).await
+                && connection.run_query("SELECT pg_promote(true, 10)").await.is_ok()
             {
                 for statement in [alone, "SELECT pg_reload_conf()"] {
-                    let _ = connection.ask(statement).await;
+                    let _ = connection.run_query(statement).await;
                 }
-                roles.take_over(new);
+                roles.set_primary(new);
             }
         });
     }
 }
 
 impl Nemesis for PostgresCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
-        self.hosts.evidence(number)
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+        self.hosts.observe_fault(number)
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
@@ -151,7 +159,7 @@ impl Nemesis for PostgresCluster {
         let strikes_primary = told.contains(&self.hosts.names[primary]) && episode.target != Target::All;
         let takes_over = matches!(episode.fault, Fault::Kill | Fault::Pause) && strikes_primary;
         if let Some(after) = self.promotes_after.filter(|_| takes_over && !self.roles.is_gone(1 - primary)) {
-            self.promote(primary, after);
+            self.promote_standby(primary, after);
         }
         Ok(told)
     }
@@ -163,30 +171,30 @@ impl Nemesis for PostgresCluster {
 }
 
 /// What the switches say.
-struct Asked {
+struct PostgresSettings {
     commit: &'static str,
     isolation: &'static str,
     promotes_after: Option<Duration>,
 }
 
-impl Asked {
-    fn of(switches: &Switches) -> Result<Self, String> {
+impl PostgresSettings {
+    fn from_switches(switches: &Switches) -> Result<Self, String> {
         let levels = ["read-committed", "repeatable-read", "serializable"];
-        let isolation = match switches.one_of("isolation", &levels)? {
+        let isolation = match switches.get_one_of("isolation", &levels)? {
             "read-committed" => "READ COMMITTED",
             "repeatable-read" => "REPEATABLE READ",
             _ => "SERIALIZABLE",
         };
-        let after = Duration::from_millis(switches.millis("promote-after")?);
+        let after = Duration::from_millis(switches.get_millis("promote-after")?);
         Ok(Self {
-            commit: switches.one_of("commit", &["off", "local", "remote_write", "on", "remote_apply"])?,
+            commit: switches.get_one_of("commit", &["off", "local", "remote_write", "on", "remote_apply"])?,
             isolation,
             promotes_after: switches.is_on("promote")?.then_some(after),
         })
     }
 }
 
-fn arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String> {
+fn server_arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String> {
     let mut settings = vec![
         format!("listen_addresses={}", ADDRESSES[server]),
         format!("port={port}"),
@@ -205,16 +213,18 @@ fn arguments(home: &Path, server: usize, port: u16, commit: &str) -> Vec<String>
         settings.push("synchronous_standby_names=p2".to_owned());
     }
     let set = settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]);
-    ["-D".to_owned(), text(home)].into_iter().chain(set).collect()
+    ["-D".to_owned(), path_text(home)].into_iter().chain(set).collect()
 }
 
 /// Whether its programs are here.
-pub fn programs() -> Result<(), ServerError> {
-    ["initdb", "pg_basebackup", "postgres"].into_iter().try_for_each(|name| program(name).map(drop))
+pub fn check_programs() -> Result<(), ServerError> {
+    ["initdb", "pg_basebackup", "postgres"]
+        .into_iter()
+        .try_for_each(|name| find_server_program(name).map(drop))
 }
 
 /// A program of the server, on `PATH` or where Debian puts it.
-fn program(name: &str) -> Result<PathBuf, ServerError> {
+fn find_server_program(name: &str) -> Result<PathBuf, ServerError> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
     let mut found: Vec<PathBuf> =
         versions.map(|entry| entry.path().join("bin").join(name)).filter(|file| file.is_file()).collect();
@@ -224,21 +234,26 @@ fn program(name: &str) -> Result<PathBuf, ServerError> {
 
 /// Makes a database. `initdb` wants a user that has a name, so that it runs as `postgres` where we are root; the
 /// files belong to the server's own user afterwards.
-fn initialize(
+fn initialize_database(
     program: &Path,
     words: &[&str],
     home: &Path,
     owner: Option<(u32, u32)>,
 ) -> Result<(), ServerError> {
-    let Some(owner) = owner else { return run(program, words, home, None) };
+    let Some(owner) = owner else { return run_program(program, words, home, None) };
     let found = nix::unistd::User::from_name("postgres").ok().flatten();
     let user = found.ok_or_else(|| ServerError::System("there is no user postgres".to_owned()))?;
-    run(program, words, home, Some((user.uid.as_raw(), user.gid.as_raw())))?;
-    give(home, owner)
+    run_program(program, words, home, Some((user.uid.as_raw(), user.gid.as_raw())))?;
+    change_owner(home, owner)
 }
 
 /// Runs a program to its end, as a user who owns the folder.
-fn run(program: &Path, words: &[&str], home: &Path, user: Option<(u32, u32)>) -> Result<(), ServerError> {
+fn run_program(
+    program: &Path,
+    words: &[&str],
+    home: &Path,
+    user: Option<(u32, u32)>,
+) -> Result<(), ServerError> {
     let system = |why: std::io::Error| ServerError::System(format!("{}: {why}", program.display()));
     std::fs::create_dir_all(home).map_err(system)?;
     std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700)).map_err(system)?;
@@ -252,7 +267,7 @@ fn run(program: &Path, words: &[&str], home: &Path, user: Option<(u32, u32)>) ->
         folder: Some(PathBuf::from("/")),
         ..Launch::default()
     };
-    let output = launch.command().output().map_err(system)?;
+    let output = launch.build_command().output().map_err(system)?;
     if output.status.success() {
         return Ok(());
     }
@@ -261,7 +276,7 @@ fn run(program: &Path, words: &[&str], home: &Path, user: Option<(u32, u32)>) ->
 }
 
 /// Gives a folder and all that is in it to another user.
-fn give(folder: &Path, (user, group): (u32, u32)) -> Result<(), ServerError> {
+fn change_owner(folder: &Path, (user, group): (u32, u32)) -> Result<(), ServerError> {
     let system = |why: std::io::Error| ServerError::System(format!("{}: {why}", folder.display()));
     let mut left = vec![folder.to_owned()];
     while let Some(path) = left.pop() {
@@ -274,18 +289,18 @@ fn give(folder: &Path, (user, group): (u32, u32)) -> Result<(), ServerError> {
     Ok(())
 }
 
-fn append(file: &Path, text: &str) -> Result<(), ServerError> {
+fn append_to_file(file: &Path, text: &str) -> Result<(), ServerError> {
     let mut all = std::fs::read_to_string(file).map_err(|why| ServerError::System(why.to_string()))?;
     all.push_str(text);
     std::fs::write(file, all).map_err(|why| ServerError::System(why.to_string()))
 }
 
-fn text(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
 /// Asks until the first column of the first row is as it should be.
-async fn wait_for(
+async fn wait_for_result(
     server: &mut Server,
     address: &str,
     statement: &str,
@@ -293,7 +308,7 @@ async fn wait_for(
 ) -> Result<(), ServerError> {
     let began = Instant::now();
     loop {
-        let ask = async { Connection::open(address).await?.ask(statement).await };
+        let ask = async { PostgresConnection::open(address).await?.run_query(statement).await };
         let done = tokio::time::timeout(Duration::from_secs(5), ask).await;
         if let Ok(Ok(done)) = done {
             let first = done.last().and_then(|done| done.rows.first()?.first()?.clone());
@@ -301,11 +316,11 @@ async fn wait_for(
                 return Ok(());
             }
         }
-        if !server.runs() {
-            return Err(server.down("ended at once"));
+        if !server.is_running() {
+            return Err(server.failure_with_log("ended at once"));
         }
         if began.elapsed() > START_PATIENCE {
-            return Err(server.down("is not ready after 30 s"));
+            return Err(server.failure_with_log("is not ready after 30 s"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -25,29 +25,29 @@ mod protocol;
 mod statements;
 
 pub use backend::Postgres;
-pub use cluster::{PostgresCluster, SWITCHES, programs};
+pub use cluster::{PostgresCluster, SWITCHES, check_programs};
 
-use crate::{Answer, Client, Failure, Request, Store};
+use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
 use histories::Function;
-use protocol::Connection;
+use protocol::PostgresConnection;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use workloads::{Kind, Value};
+use workloads::{Value, WorkloadKind};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Which server is what, as everybody is told.
 #[derive(Debug, Default)]
-pub struct Roles {
+pub struct ServerRoles {
     /// The number of the primary.
     primary: AtomicUsize,
     /// The number of a server that was given up and does not come back, plus one.
     gone: AtomicUsize,
 }
 
-impl Roles {
+impl ServerRoles {
     fn primary(&self) -> usize {
         self.primary.load(Ordering::SeqCst)
     }
@@ -57,11 +57,11 @@ impl Roles {
     }
 
     /// The old primary is given up: it does not come back.
-    fn give_up(&self, old: usize) {
+    fn abandon_primary(&self, old: usize) {
         self.gone.store(old + 1, Ordering::SeqCst);
     }
 
-    fn take_over(&self, new: usize) {
+    fn set_primary(&self, new: usize) {
         self.primary.store(new, Ordering::SeqCst);
     }
 }
@@ -72,13 +72,13 @@ pub struct PostgresOptions {
     /// The servers, `host:port`, by name.
     pub servers: Vec<(Arc<str>, String)>,
     /// Which is the primary.
-    pub roles: Arc<Roles>,
+    pub roles: Arc<ServerRoles>,
     /// Whether reads go to the server of the client's seat.
     pub replica_reads: bool,
     /// The isolation level of transactions, as SQL has it.
     pub isolation: &'static str,
     /// What kind of objects there are.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
@@ -94,8 +94,13 @@ impl PostgresStore {
     }
 
     /// What is done here.
-    pub const KINDS: &[Kind] =
-        &[Kind::Register, Kind::CasRegister, Kind::Session, Kind::ListAppend, Kind::RwRegister];
+    pub const KINDS: &[WorkloadKind] = &[
+        WorkloadKind::Register,
+        WorkloadKind::CasRegister,
+        WorkloadKind::Session,
+        WorkloadKind::ListAppend,
+        WorkloadKind::RwRegister,
+    ];
 }
 
 /// Connections to the servers.
@@ -103,7 +108,7 @@ impl PostgresStore {
 pub struct PostgresClient {
     options: Arc<PostgresOptions>,
     seat: usize,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<PostgresConnection>>,
 }
 
 impl Store for PostgresStore {
@@ -115,28 +120,28 @@ impl Store for PostgresStore {
         Ok(PostgresClient { options, seat, connections })
     }
 
-    fn replicas(&self) -> Vec<Arc<str>> {
+    fn replica_names(&self) -> Vec<Arc<str>> {
         let all = self.0.servers.iter().enumerate();
         all.filter(|(number, _)| !self.0.roles.is_gone(*number)).map(|(_, (name, _))| name.clone()).collect()
     }
 
-    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+    async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let server = self.0.servers.iter().find(|(name, _)| **name == *replica);
         let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
-        let read = workloads::Operation::on(key, Function::READ, Value::Null);
-        let statement = statements::of(&read, &self.0)?;
-        let look = async { Connection::open(address).await?.ask(&statement).await };
+        let read = workloads::ClientOperation::on_key(key, Function::READ, Value::Null);
+        let statement = statements::build_statements(&read, &self.0)?;
+        let look = async { PostgresConnection::open(address).await?.run_query(&statement).await };
         let done = tokio::time::timeout(Duration::from_secs(1), look).await;
         let done = done.map_err(|_| Failure::indefinite("no answer in time"))??;
-        statements::answer(&read, &self.0, &done).map(|answer| answer.value)
+        statements::parse_answer(&read, &self.0, &done).map(|answer| answer.value)
     }
 }
 
 impl Client for PostgresClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
         let options = self.options.clone();
         let operation = request.operation;
-        let statement = statements::of(operation, &options)?;
+        let statement = statements::build_statements(operation, &options)?;
         let (primary, nearest) = (options.roles.primary(), self.seat % options.servers.len());
         let near = options.replica_reads && operation.is_read() && !options.roles.is_gone(nearest);
         let server = if near { nearest } else { primary };
@@ -144,14 +149,15 @@ impl Client for PostgresClient {
         let done = async {
             let open = match self.connections[server].take() {
                 Some(connection) => connection,
-                None => match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(address)).await {
+                None => match tokio::time::timeout(CONNECT_PATIENCE, PostgresConnection::open(address)).await
+                {
                     Ok(opened) => opened?,
                     Err(_) => return Err(Failure::unreachable(format!("{address}: no connection in time"))),
                 },
             };
-            let done = self.connections[server].insert(open).ask(&statement).await?;
-            statements::answer(operation, &options, &done)
+            let done = self.connections[server].insert(open).run_query(&statement).await?;
+            statements::parse_answer(operation, &options, &done)
         };
-        done.await.map(|answer| answer.from_node(name)).map_err(|failure| failure.from_node(name))
+        done.await.map(|answer| answer.with_node(name)).map_err(|failure| failure.with_node(name))
     }
 }

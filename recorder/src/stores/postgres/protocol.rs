@@ -12,30 +12,30 @@ use tokio::net::TcpStream;
 const LONGEST: usize = 256 << 20;
 
 /// A row: texts, none where a column is null.
-pub(super) type Row = Vec<Option<String>>;
+pub(super) type TextRow = Vec<Option<String>>;
 
 /// What one statement did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Done {
+pub(super) struct StatementResult {
     /// The command with how many rows it touched: `UPDATE 1`.
     pub(super) tag: String,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<TextRow>,
 }
 
-impl Done {
+impl StatementResult {
     /// How many rows it touched.
-    pub(super) fn count(&self) -> u64 {
+    pub(super) fn affected_rows(&self) -> u64 {
         self.tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 }
 
 /// A session with a server.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct PostgresConnection {
     stream: BufReader<TcpStream>,
 }
 
-impl Connection {
+impl PostgresConnection {
     /// Connects as the user `postgres` to the database of that name. Nothing is asked yet.
     pub(super) async fn open(address: &str) -> Result<Self, Failure> {
         let unreachable = |why: io::Error| Failure::unreachable(format!("{address}: {why}"));
@@ -49,46 +49,46 @@ impl Connection {
         startup.extend(words);
         connection.stream.get_mut().write_all(&startup).await.map_err(unreachable)?;
         // Nothing was asked: whatever is wrong now, nothing was done.
-        match connection.answers().await {
+        match connection.read_results().await {
             Ok(_) => Ok(connection),
             Err(failure) => Err(Failure::unreachable(format!("{address}: {}", failure.error))),
         }
     }
 
     /// Sends statements in one query, and returns what each of them did.
-    pub(super) async fn ask(&mut self, statements: &str) -> Result<Vec<Done>, Failure> {
+    pub(super) async fn run_query(&mut self, statements: &str) -> Result<Vec<StatementResult>, Failure> {
         let mut message = vec![b'Q'];
         message.extend(((statements.len() + 5) as u32).to_be_bytes());
         message.extend(statements.as_bytes());
         message.push(0);
-        self.stream.get_mut().write_all(&message).await.map_err(broken)?;
-        self.answers().await
+        self.stream.get_mut().write_all(&message).await.map_err(connection_failure)?;
+        self.read_results().await
     }
 
     /// Everything until the server is ready again.
-    async fn answers(&mut self) -> Result<Vec<Done>, Failure> {
+    async fn read_results(&mut self) -> Result<Vec<StatementResult>, Failure> {
         let (mut all, mut rows, mut failure) = (Vec::new(), Vec::new(), None);
         loop {
-            let (kind, body) = self.message().await?;
+            let (kind, body) = self.read_message().await?;
             match kind {
-                b'D' => rows.push(row(&body).ok_or_else(|| Failure::indefinite("a row cut short"))?),
+                b'D' => rows.push(parse_row(&body).ok_or_else(|| Failure::indefinite("a row cut short"))?),
                 b'C' => {
-                    let tag = text_to_zero(&body);
-                    all.push(Done { tag, rows: std::mem::take(&mut rows) });
+                    let tag = text_until_zero(&body);
+                    all.push(StatementResult { tag, rows: std::mem::take(&mut rows) });
                 }
                 b'E' => {
-                    let refused = refused(&field(&body, b'C'), &field(&body, b'M'));
+                    let refused = classify_error(&error_field(&body, b'C'), &error_field(&body, b'M'));
                     // A server that ends the session says so and nothing more.
-                    if field(&body, b'S') == "FATAL" {
+                    if error_field(&body, b'S') == "FATAL" {
                         return Err(refused);
                     }
                     failure.get_or_insert(refused);
                 }
                 // A commit that was not replicated as it should have been is a warning only.
-                b'N' if field(&body, b'M').contains("synchronous replication")
-                    || field(&body, b'D').contains("might not have been replicated") =>
+                b'N' if error_field(&body, b'M').contains("synchronous replication")
+                    || error_field(&body, b'D').contains("might not have been replicated") =>
                 {
-                    failure.get_or_insert(Failure::indefinite(field(&body, b'M')));
+                    failure.get_or_insert(Failure::indefinite(error_field(&body, b'M')));
                 }
                 b'R' if body.get(..4) != Some(&[0; 4]) => {
                     return Err(Failure::unreachable("the server asks for a password"));
@@ -99,30 +99,30 @@ impl Connection {
         }
     }
 
-    async fn message(&mut self) -> Result<(u8, Vec<u8>), Failure> {
-        let kind = self.stream.read_u8().await.map_err(broken)?;
-        let length = self.stream.read_u32().await.map_err(broken)? as usize;
+    async fn read_message(&mut self) -> Result<(u8, Vec<u8>), Failure> {
+        let kind = self.stream.read_u8().await.map_err(connection_failure)?;
+        let length = self.stream.read_u32().await.map_err(connection_failure)? as usize;
         if !(4..=LONGEST).contains(&length) {
             return Err(Failure::indefinite(format!("a message of {length} bytes")));
         }
         let mut body = vec![0; length - 4];
-        self.stream.read_exact(&mut body).await.map_err(broken)?;
+        self.stream.read_exact(&mut body).await.map_err(connection_failure)?;
         Ok((kind, body))
     }
 }
 
 /// A text as SQL has it.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quote_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn broken(error: io::Error) -> Failure {
+fn connection_failure(error: io::Error) -> Failure {
     Failure::indefinite(error.to_string())
 }
 
-fn row(body: &[u8]) -> Option<Row> {
+fn parse_row(body: &[u8]) -> Option<TextRow> {
     let count = u16::from_be_bytes(body.get(..2)?.try_into().ok()?);
-    let (mut at, mut row) = (2, Row::new());
+    let (mut at, mut row) = (2, TextRow::new());
     for _ in 0..count {
         let length = i32::from_be_bytes(body.get(at..at + 4)?.try_into().ok()?);
         at += 4;
@@ -137,19 +137,19 @@ fn row(body: &[u8]) -> Option<Row> {
 }
 
 /// A field of an error or a warning.
-fn field(body: &[u8], kind: u8) -> String {
+fn error_field(body: &[u8], kind: u8) -> String {
     let found = body.split(|&byte| byte == 0).find(|field| field.first() == Some(&kind));
     found.map(|field| String::from_utf8_lossy(&field[1..]).into_owned()).unwrap_or_default()
 }
 
-fn text_to_zero(body: &[u8]) -> String {
+fn text_until_zero(body: &[u8]) -> String {
     let end = body.iter().position(|&byte| byte == 0).unwrap_or(body.len());
     String::from_utf8_lossy(&body[..end]).into_owned()
 }
 
 /// See the table of [`super`]. After an error inside a transaction the connection would have to roll back first;
 /// another one is opened instead.
-fn refused(code: &str, message: &str) -> Failure {
+fn classify_error(code: &str, message: &str) -> Failure {
     let text = format!("{code} {message}");
     let class = code.get(..2).unwrap_or_default();
     let definite = match code {
@@ -177,17 +177,17 @@ mod tests {
             ("XX000", false),
             ("", false),
         ] {
-            assert_eq!(refused(code, "").definite, definite, "{code}");
+            assert_eq!(classify_error(code, "").definite, definite, "{code}");
         }
     }
 
     #[test]
     fn rows_and_fields_are_found() {
         let body = [&[0, 3][..], &[0, 0, 0, 1], b"7", &[0xff; 4], &[0, 0, 0, 0]].concat();
-        assert_eq!(row(&body), Some(vec![Some("7".into()), None, Some(String::new())]));
-        assert_eq!(row(&body[..5]), None);
-        assert_eq!(field(b"SERROR\0C23505\0Mno\0\0", b'C'), "23505");
-        assert_eq!(Done { tag: "INSERT 0 1".into(), rows: vec![] }.count(), 1);
-        assert_eq!(quoted("it's"), "'it''s'");
+        assert_eq!(parse_row(&body), Some(vec![Some("7".into()), None, Some(String::new())]));
+        assert_eq!(parse_row(&body[..5]), None);
+        assert_eq!(error_field(b"SERROR\0C23505\0Mno\0\0", b'C'), "23505");
+        assert_eq!(StatementResult { tag: "INSERT 0 1".into(), rows: vec![] }.affected_rows(), 1);
+        assert_eq!(quote_literal("it's"), "'it''s'");
     }
 }

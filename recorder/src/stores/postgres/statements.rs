@@ -1,11 +1,11 @@
 //! Operations as statements, and what statements did as answers.
 
 use super::PostgresOptions;
-use super::protocol::{Done, quoted};
+use super::protocol::{StatementResult, quote_literal};
 use crate::stores::document;
-use crate::{Answer, Failure};
+use crate::{Failure, StoreAnswer};
 use histories::Function;
-use workloads::{Kind, Operation, Payload, Value, micro_operation, micro_operations};
+use workloads::{ClientOperation, SessionPayload, Value, WorkloadKind, micro_operation, micro_operations};
 
 /// The tables.
 pub(super) const TABLES: &str = "CREATE TABLE registers (key text PRIMARY KEY, value text NOT NULL); \
@@ -15,40 +15,47 @@ pub(super) const TABLES: &str = "CREATE TABLE registers (key text PRIMARY KEY, v
     CREATE TABLE ledger (number bigserial PRIMARY KEY, owner text NOT NULL, action text NOT NULL);";
 
 /// The statements of an operation.
-pub(super) fn of(operation: &Operation, options: &PostgresOptions) -> Result<String, Failure> {
+pub(super) fn build_statements(
+    operation: &ClientOperation,
+    options: &PostgresOptions,
+) -> Result<String, Failure> {
     if operation.function == Function::TXN {
-        return transaction(operation, options);
+        return transaction_statements(operation, options);
     }
     let key = operation.key.as_ref().ok_or_else(|| Failure::definite("which object?"))?;
-    if options.kind == Kind::Session {
-        return session(operation, &quoted(key), options);
+    if options.kind == WorkloadKind::Session {
+        return session_statement(operation, &quote_literal(key), options);
     }
-    let key = quoted(key);
+    let key = quote_literal(key);
     match (operation.function, &operation.value) {
-        (Function::READ, _) => Ok(read("registers", "value", &key)),
-        (Function::WRITE, value) => Ok(write(&key, &stored(value)?)),
+        (Function::READ, _) => Ok(select_statement("registers", "value", &key)),
+        (Function::WRITE, value) => Ok(upsert_statement(&key, &encode_value(value)?)),
         (Function::CAS, Value::List(pair)) if pair.len() == 2 => {
-            let new = stored(&pair[1])?;
+            let new = encode_value(&pair[1])?;
             Ok(match &pair[0] {
                 Value::Null => {
                     format!("INSERT INTO registers VALUES ({key}, {new}) ON CONFLICT (key) DO NOTHING")
                 }
                 old => {
-                    let old = stored(old)?;
+                    let old = encode_value(old)?;
                     format!("UPDATE registers SET value = {new} WHERE key = {key} AND value = {old}")
                 }
             })
         }
-        _ => Err(unknown()),
+        _ => Err(unsupported_operation()),
     }
 }
 
-fn session(operation: &Operation, id: &str, options: &PostgresOptions) -> Result<String, Failure> {
+fn session_statement(
+    operation: &ClientOperation,
+    id: &str,
+    options: &PostgresOptions,
+) -> Result<String, Failure> {
     let until = format!("now() + interval '{} ms'", options.time_to_live.as_millis());
     let alive = format!("id = {id} AND expires > now()");
     Ok(match (operation.function, &operation.value) {
         (Function::CREATE, Value::Payload(payload)) => {
-            let whole = text(payload);
+            let whole = payload_literal(payload);
             format!(
                 "INSERT INTO sessions VALUES ({id}, {whole}, '{{}}', {until}) ON CONFLICT (id) DO UPDATE \
                  SET whole = {whole}, fields = '{{}}', expires = {until} WHERE sessions.expires <= now()"
@@ -59,11 +66,14 @@ fn session(operation: &Operation, id: &str, options: &PostgresOptions) -> Result
              FROM (SELECT 1) AS one LEFT JOIN sessions ON {alive}"
         ),
         (Function::WRITE, Value::Payload(payload)) => {
-            let whole = text(payload);
+            let whole = payload_literal(payload);
             format!("UPDATE sessions SET whole = {whole}, fields = '{{}}', expires = {until} WHERE {alive}")
         }
         (Function::PATCH, Value::Payload(payload)) => {
-            let (field, value) = (quoted(payload.field.as_deref().unwrap_or(document::WHOLE)), text(payload));
+            let (field, value) = (
+                quote_literal(payload.field.as_deref().unwrap_or(document::WHOLE)),
+                payload_literal(payload),
+            );
             format!(
                 "UPDATE sessions SET fields = fields || jsonb_build_object({field}, {value}), \
                  expires = {until} WHERE {alive}"
@@ -71,96 +81,106 @@ fn session(operation: &Operation, id: &str, options: &PostgresOptions) -> Result
         }
         (Function::TOUCH, _) => format!("UPDATE sessions SET expires = {until} WHERE {alive}"),
         (Function::RENEW, Value::Text(new)) => {
-            format!("UPDATE sessions SET id = {}, expires = {until} WHERE {alive}", quoted(new))
+            format!("UPDATE sessions SET id = {}, expires = {until} WHERE {alive}", quote_literal(new))
         }
         (Function::DESTROY, _) => format!("DELETE FROM sessions WHERE {alive}"),
         (Function::ACT, action) => {
             // The owner is who the session says that it is of: the user, in the head of its payload.
-            let action = stored(action)?;
+            let action = encode_value(action)?;
             format!(
                 "INSERT INTO ledger (owner, action) SELECT split_part(whole, ' ', 3), {action} \
                  FROM sessions WHERE {alive}"
             )
         }
         (Function::ACTIONS, _) => format!("SELECT action FROM ledger WHERE owner = {id} ORDER BY number"),
-        _ => return Err(unknown()),
+        _ => return Err(unsupported_operation()),
     })
 }
 
-fn transaction(operation: &Operation, options: &PostgresOptions) -> Result<String, Failure> {
-    let steps = micro_operations(&operation.value).ok_or_else(unknown)?;
+fn transaction_statements(operation: &ClientOperation, options: &PostgresOptions) -> Result<String, Failure> {
+    let steps = micro_operations(&operation.value).ok_or_else(unsupported_operation)?;
     let mut statements = vec![format!("BEGIN ISOLATION LEVEL {}", options.isolation)];
     for step in steps {
-        let key = quoted(step.key);
+        let key = quote_literal(step.key);
         statements.push(match (step.kind, options.kind) {
-            ("r", Kind::ListAppend) => read("lists", "array_to_string(elements, ' ')", &key),
-            ("r", _) => read("registers", "value", &key),
+            ("r", WorkloadKind::ListAppend) => {
+                select_statement("lists", "array_to_string(elements, ' ')", &key)
+            }
+            ("r", _) => select_statement("registers", "value", &key),
             ("append", _) => {
-                let element = stored(step.value)?;
+                let element = encode_value(step.value)?;
                 format!(
                     "INSERT INTO lists VALUES ({key}, ARRAY[{element}]) ON CONFLICT (key) DO UPDATE \
                      SET elements = array_append(lists.elements, {element})"
                 )
             }
-            ("w", _) => write(&key, &stored(step.value)?),
-            _ => return Err(unknown()),
+            ("w", _) => upsert_statement(&key, &encode_value(step.value)?),
+            _ => return Err(unsupported_operation()),
         });
     }
     statements.push("COMMIT".to_owned());
     Ok(statements.join("; "))
 }
 
-fn read(table: &str, what: &str, key: &str) -> String {
+fn select_statement(table: &str, what: &str, key: &str) -> String {
     format!("SELECT {what} FROM {table} WHERE key = {key}")
 }
 
-fn write(key: &str, value: &str) -> String {
+fn upsert_statement(key: &str, value: &str) -> String {
     format!("INSERT INTO registers VALUES ({key}, {value}) ON CONFLICT (key) DO UPDATE SET value = {value}")
 }
 
 /// What the statements of an operation did, as its answer.
-pub(super) fn answer(
-    operation: &Operation,
+pub(super) fn parse_answer(
+    operation: &ClientOperation,
     options: &PostgresOptions,
-    done: &[Done],
-) -> Result<Answer, Failure> {
-    let same = || Ok(Answer::of(operation.value.clone()));
+    done: &[StatementResult],
+) -> Result<StoreAnswer, Failure> {
+    let same = || Ok(StoreAnswer::from_value(operation.value.clone()));
     if operation.function == Function::TXN {
-        return executed(operation, options, done).map(Answer::of);
+        return parse_transaction(operation, options, done).map(StoreAnswer::from_value);
     }
     let last = done.last().ok_or_else(|| Failure::indefinite("no answer"))?;
     let first = last.rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
-    match (operation.function, last.count()) {
-        (Function::READ, _) if options.kind == Kind::Session => Ok(held(last)),
-        (Function::READ, _) => Ok(Answer::of(first.map_or(Value::Null, scalar))),
+    match (operation.function, last.affected_rows()) {
+        (Function::READ, _) if options.kind == WorkloadKind::Session => Ok(parse_session_row(last)),
+        (Function::READ, _) => Ok(StoreAnswer::from_value(first.map_or(Value::Null, parse_scalar))),
         (Function::ACTIONS, _) => {
             let actions = last.rows.iter().filter_map(|row| row.first()?.as_deref());
-            Ok(Answer::of(Value::List(actions.map(scalar).collect())))
+            Ok(StoreAnswer::from_value(Value::List(actions.map(parse_scalar).collect())))
         }
         (Function::CAS, 0) => Err(Failure::definite("the value differs")),
         (Function::CREATE, 0) => Err(Failure::definite("it exists")),
         (_, 0) => Err(Failure::no_such_session()),
-        (Function::TOUCH | Function::DESTROY, _) => Ok(Answer::default()),
+        (Function::TOUCH | Function::DESTROY, _) => Ok(StoreAnswer::default()),
         _ => same(),
     }
 }
 
 /// The session in the row of a read.
-fn held(done: &Done) -> Answer {
+fn parse_session_row(done: &StatementResult) -> StoreAnswer {
     let column = |at: usize| done.rows.first().and_then(|row| row.get(at)?.as_deref());
     let clock_us = column(2).and_then(|micros| micros.parse::<i64>().ok());
-    let whole = column(0).map_or(Value::Null, |text| Payload::from_bytes(text.as_bytes()));
+    let whole = column(0).map_or(Value::Null, |text| SessionPayload::from_bytes(text.as_bytes()));
     let fields: serde_json::Map<String, serde_json::Value> =
         column(1).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let field = |(name, held): (&String, &serde_json::Value)| {
-        (name.clone(), Payload::from_bytes(held.as_str().unwrap_or_default().as_bytes()))
+        (name.clone(), SessionPayload::from_bytes(held.as_str().unwrap_or_default().as_bytes()))
     };
     let fields: Vec<(String, Value)> = fields.iter().map(field).collect();
-    let value = document::content(whole, fields.iter().map(|(name, held)| (name.as_str(), held.clone())));
-    Answer { clock_ns: clock_us.and_then(|micros| micros.checked_mul(1000)), ..Answer::of(value) }
+    let value =
+        document::combine_fields(whole, fields.iter().map(|(name, held)| (name.as_str(), held.clone())));
+    StoreAnswer {
+        clock_ns: clock_us.and_then(|micros| micros.checked_mul(1000)),
+        ..StoreAnswer::from_value(value)
+    }
 }
 
-fn executed(operation: &Operation, options: &PostgresOptions, done: &[Done]) -> Result<Value, Failure> {
+fn parse_transaction(
+    operation: &ClientOperation,
+    options: &PostgresOptions,
+    done: &[StatementResult],
+) -> Result<Value, Failure> {
     let steps = micro_operations(&operation.value).unwrap_or_default();
     match done.last() {
         // The server ended a transaction that had failed.
@@ -168,13 +188,13 @@ fn executed(operation: &Operation, options: &PostgresOptions, done: &[Done]) -> 
         Some(last) if last.tag == "COMMIT" && done.len() == steps.len() + 2 => {}
         other => return Err(Failure::indefinite(format!("an unexpected end: {other:?}"))),
     }
-    let step = |(step, done): (workloads::MicroOperation<'_>, &Done)| {
+    let step = |(step, done): (workloads::MicroOperation<'_>, &StatementResult)| {
         let found = done.rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
         let value = match (step.kind, options.kind) {
-            ("r", Kind::ListAppend) => {
-                Value::List(found.unwrap_or_default().split_whitespace().map(scalar).collect())
+            ("r", WorkloadKind::ListAppend) => {
+                Value::List(found.unwrap_or_default().split_whitespace().map(parse_scalar).collect())
             }
-            ("r", _) => found.map_or(Value::Null, scalar),
+            ("r", _) => found.map_or(Value::Null, parse_scalar),
             _ => step.value.clone(),
         };
         micro_operation(step.kind, step.key, value)
@@ -182,23 +202,23 @@ fn executed(operation: &Operation, options: &PostgresOptions, done: &[Done]) -> 
     Ok(Value::List(steps.into_iter().zip(&done[1..]).map(step).collect()))
 }
 
-fn scalar(text: &str) -> Value {
+fn parse_scalar(text: &str) -> Value {
     text.parse().map_or_else(|_| Value::from(text), Value::Int)
 }
 
-fn text(payload: &Payload) -> String {
-    quoted(&String::from_utf8_lossy(&payload.to_bytes()))
+fn payload_literal(payload: &SessionPayload) -> String {
+    quote_literal(&String::from_utf8_lossy(&payload.to_bytes()))
 }
 
 /// What a value is in the store.
-fn stored(value: &Value) -> Result<String, Failure> {
+fn encode_value(value: &Value) -> Result<String, Failure> {
     match value {
         Value::Int(number) => Ok(format!("'{number}'")),
-        Value::Text(text) => Ok(quoted(text)),
-        _ => Err(unknown()),
+        Value::Text(text) => Ok(quote_literal(text)),
+        _ => Err(unsupported_operation()),
     }
 }
 
-fn unknown() -> Failure {
+fn unsupported_operation() -> Failure {
     Failure::definite("PostgreSQL is not used for this here")
 }

@@ -1,9 +1,9 @@
 //! Redis servers that are there already, as a value.
 
 use super::{GivenServers, RedisFronts, RedisOptions, RedisStore};
-use crate::Outcome;
+use crate::RunOutcome;
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers, is_of_processes};
-use crate::system::{Capabilities, Means, connected};
+use crate::system::{Capabilities, Means, run_in_machine_network};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use workloads::Strike;
@@ -17,7 +17,7 @@ impl Backend for GivenRedis {
         "redis"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "servers that are there already (--address), as they are"
     }
 
@@ -37,16 +37,16 @@ impl Backend for GivenRedis {
         Ok((1..=choices.addresses.len()).map(|number| format!("n{number}")).collect())
     }
 
-    fn lets(&self, strike: &Strike, choices: &Choices) -> Result<(), String> {
+    fn check_strike(&self, strike: &Strike, choices: &Choices) -> Result<(), String> {
         let fault = strike.fault;
-        if fault.is_of_links() && is_between_servers(strike) {
+        if fault.strikes_links() && is_between_servers(strike) {
             return Err(format!(
                 "{fault} cannot be caused on redis: the links between its servers are not ours, only those to \
                  clients are"
             ));
         }
-        if fault.is_of_links() {
-            let can = Means::Proxies.can(fault);
+        if fault.strikes_links() {
+            let can = Means::Proxies.check_fault(fault);
             return can.map_err(|why| format!("{fault} cannot be caused on redis: {why}"));
         }
         match is_of_processes(strike) {
@@ -62,20 +62,21 @@ impl Backend for GivenRedis {
         }
     }
 
-    fn place(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
+    fn describe_means(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
         if is_of_processes(strike) {
             return Some("redis (with --pid)".to_owned());
         }
-        let of_clients = strike.fault.is_of_links() && !is_between_servers(strike);
-        (of_clients && Means::Proxies.can(strike.fault).is_ok()).then(|| "redis (its clients)".to_owned())
+        let of_clients = strike.fault.strikes_links() && !is_between_servers(strike);
+        (of_clients && Means::Proxies.check_fault(strike.fault).is_ok())
+            .then(|| "redis (its clients)".to_owned())
     }
 
-    fn setup(&self, choices: &Choices) -> String {
+    fn describe_setup(&self, choices: &Choices) -> String {
         let named = |(number, address)| format!("n{number} {address}");
         (1..).zip(&choices.addresses).map(named).collect::<Vec<_>>().join(", ")
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let run =
             recording.settings.workload.run.as_ref().map_or(now.to_string(), |run| format!("{run}-{now}"));
@@ -92,20 +93,21 @@ impl Backend for GivenRedis {
             kind: recording.settings.workload.kind,
             time_to_live: choices.time_to_live,
         };
-        connected(async {
+        run_in_machine_network(async {
             let direct = RedisStore::new(options.clone());
-            let probed = recording.unless_stopped(direct.probe()).await?;
+            let probed = recording.unless_stopped(direct.probe_primary()).await?;
             probed.map_err(|why| format!("the store is down from the start: {why}"))?;
             let plan = recording.settings.plan.clone();
             // Without faults of links nothing stands between the clients and the servers.
-            let of_links = plan.episodes.iter().any(|episode| episode.fault.is_of_links());
-            let fronts = if of_links { Some(RedisFronts::put(&mut options).await?) } else { None };
+            let of_links = plan.episodes.iter().any(|episode| episode.fault.strikes_links());
+            let fronts =
+                if of_links { Some(RedisFronts::install_before_servers(&mut options).await?) } else { None };
             let restart = choices.restart_command.clone();
             let mut servers = GivenServers::new(direct.clone(), fronts, &choices.processes, restart)?;
-            servers.can(&plan)?;
+            servers.check_plan(&plan)?;
             let (stop, remark) = (recording.stop.clone(), recording.remark);
-            let ran = recording.drive(RedisStore::new(options), &mut servers).await;
-            if let Err(why) = direct.forget(&stop).await {
+            let ran = recording.record_in_real_time(RedisStore::new(options), &mut servers).await;
+            if let Err(why) = direct.remove_run_keys(&stop).await {
                 remark(&format!("the keys of this run could not be removed: {why}"));
             }
             ran

@@ -11,12 +11,12 @@
 //! | `create`, `write`, `touch`, `renew`, `destroy` of a session | `SET NX PX`, `SET XX PX`, `PEXPIRE`, `RENAMENX`, `DEL` |
 //! | `act`, `actions` | a script: if the session `EXISTS`, `RPUSH` to the user's list; `LRANGE` |
 
-use super::resp::Reply;
-use crate::{Answer, Failure};
+use super::resp::RespReply;
+use crate::{Failure, StoreAnswer};
 use histories::Function;
-use workloads::{Kind, MicroOperation, Operation, Payload, Value, micro_operations};
+use workloads::{ClientOperation, MicroOperation, SessionPayload, Value, WorkloadKind, micro_operations};
 
-pub(super) type Command = Vec<Vec<u8>>;
+pub(super) type RespCommand = Vec<Vec<u8>>;
 
 const COMPARE_AND_SET: &str = "local v = redis.call('GET', KEYS[1]) \
     if (v == false and ARGV[1] == '') or v == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end \
@@ -26,26 +26,26 @@ const ACT: &str = "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end \
     return redis.call('RPUSH', KEYS[2], ARGV[1])";
 
 /// The commands of an operation that a user asks for; none if Redis has no such thing.
-pub(super) fn commands(
-    operation: &Operation,
+pub(super) fn build_commands(
+    operation: &ClientOperation,
     user: &str,
-    kind: Kind,
+    kind: WorkloadKind,
     prefix: &str,
     time_to_live_ms: u64,
-) -> Option<Vec<Command>> {
+) -> Option<Vec<RespCommand>> {
     if operation.function == Function::TXN {
-        return transaction(&operation.value, kind, prefix);
+        return build_transaction(&operation.value, kind, prefix);
     }
     let key = &format!("{prefix}{}", operation.key.as_deref()?);
     let value = &operation.value;
     let lives = time_to_live_ms.to_string();
-    let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Command>();
+    let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<RespCommand>();
     let command = match operation.function {
-        Function::READ if kind == Kind::Set => words(&["SMEMBERS", key]),
+        Function::READ if kind == WorkloadKind::Set => words(&["SMEMBERS", key]),
         Function::READ => words(&["GET", key]),
         Function::WRITE | Function::CREATE => {
             let mut command = words(&["SET", key]);
-            command.push(stored(value)?);
+            command.push(encode_value(value)?);
             if let Value::Payload(_) = value {
                 let how = if operation.function == Function::CREATE { "NX" } else { "XX" };
                 command.extend(words(&[how, "PX", &lives]));
@@ -56,13 +56,13 @@ pub(super) fn commands(
             let Value::List(pair) = value else { return None };
             let mut command = words(&["EVAL", COMPARE_AND_SET, "1", key]);
             for value in pair {
-                command.push(if *value == Value::Null { Vec::new() } else { stored(value)? });
+                command.push(if *value == Value::Null { Vec::new() } else { encode_value(value)? });
             }
             command
         }
-        Function::ADD => [words(&["SADD", key]), vec![stored(value)?]].concat(),
-        Function::INC => [words(&["INCRBY", key]), vec![stored(value)?]].concat(),
-        Function::ENQUEUE => [words(&["RPUSH", key]), vec![stored(value)?]].concat(),
+        Function::ADD => [words(&["SADD", key]), vec![encode_value(value)?]].concat(),
+        Function::INC => [words(&["INCRBY", key]), vec![encode_value(value)?]].concat(),
+        Function::ENQUEUE => [words(&["RPUSH", key]), vec![encode_value(value)?]].concat(),
         Function::DEQUEUE => words(&["LPOP", key]),
         Function::TOUCH => words(&["PEXPIRE", key, &lives]),
         Function::RENEW => match value {
@@ -72,7 +72,7 @@ pub(super) fn commands(
         Function::DESTROY => words(&["DEL", key]),
         Function::ACT => {
             let asked = words(&["EVAL", ACT, "2", key, &format!("{prefix}ledger:{user}")]);
-            [asked, vec![stored(value)?]].concat()
+            [asked, vec![encode_value(value)?]].concat()
         }
         Function::ACTIONS => {
             words(&["LRANGE", &format!("{prefix}ledger:{}", operation.key.as_deref()?), "0", "-1"])
@@ -82,16 +82,16 @@ pub(super) fn commands(
     Some(vec![command])
 }
 
-fn transaction(value: &Value, kind: Kind, prefix: &str) -> Option<Vec<Command>> {
+fn build_transaction(value: &Value, kind: WorkloadKind, prefix: &str) -> Option<Vec<RespCommand>> {
     let word = |text: &str| text.as_bytes().to_vec();
     let mut commands = vec![vec![word("MULTI")]];
     for step in micro_operations(value)? {
         let key = word(&format!("{prefix}{}", step.key));
         commands.push(match (step.kind, kind) {
-            ("r", Kind::ListAppend) => vec![word("LRANGE"), key, word("0"), word("-1")],
+            ("r", WorkloadKind::ListAppend) => vec![word("LRANGE"), key, word("0"), word("-1")],
             ("r", _) => vec![word("GET"), key],
-            ("append", _) => vec![word("RPUSH"), key, stored(step.value)?],
-            ("w", _) => vec![word("SET"), key, stored(step.value)?],
+            ("append", _) => vec![word("RPUSH"), key, encode_value(step.value)?],
+            ("w", _) => vec![word("SET"), key, encode_value(step.value)?],
             _ => return None,
         });
     }
@@ -100,7 +100,7 @@ fn transaction(value: &Value, kind: Kind, prefix: &str) -> Option<Vec<Command>> 
 }
 
 /// What a value is in the store.
-fn stored(value: &Value) -> Option<Vec<u8>> {
+fn encode_value(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Int(number) => Some(number.to_string().into_bytes()),
         Value::Text(text) => Some(text.as_bytes().to_vec()),
@@ -110,70 +110,78 @@ fn stored(value: &Value) -> Option<Vec<u8>> {
 }
 
 /// What an operation's replies mean.
-pub(super) fn answer(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Answer, Failure> {
+pub(super) fn parse_answer(
+    operation: &ClientOperation,
+    kind: WorkloadKind,
+    replies: &[RespReply],
+) -> Result<StoreAnswer, Failure> {
     if operation.function == Function::TXN {
-        return executed(operation, kind, replies).map(Answer::of);
+        return parse_transaction(operation, kind, replies).map(StoreAnswer::from_value);
     }
     let reply = replies.last().ok_or_else(|| Failure::indefinite("no reply"))?;
     let done = || Ok(operation.value.clone());
     let value = match (operation.function, reply) {
-        (_, Reply::Error(error)) => return Err(refused(error)),
-        (Function::READ, _) => read(reply, kind),
-        (Function::WRITE | Function::CREATE, Reply::Simple(said)) if said == "OK" => done(),
-        (Function::WRITE, Reply::Bulk(None)) => Err(Failure::no_such_session()),
-        (Function::CREATE, Reply::Bulk(None)) => Err(Failure::definite("exists")),
-        (Function::CAS, Reply::Integer(1)) => done(),
-        (Function::CAS, Reply::Integer(0)) => Err(Failure::definite("the value differs")),
-        (Function::ADD, Reply::Integer(0 | 1)) | (Function::INC, Reply::Integer(_)) => done(),
-        (Function::ENQUEUE, Reply::Integer(1..)) => done(),
-        (Function::DEQUEUE, Reply::Bulk(None)) => Err(Failure::definite("empty")),
-        (Function::DEQUEUE, Reply::Bulk(Some(bytes))) => Ok(number(bytes)),
-        (Function::TOUCH | Function::DESTROY, Reply::Integer(1)) => Ok(Value::Null),
-        (Function::TOUCH | Function::DESTROY, Reply::Integer(0)) => Err(Failure::no_such_session()),
-        (Function::ACT, Reply::Integer(0)) => Err(Failure::no_such_session()),
-        (Function::ACT, Reply::Integer(1..)) => done(),
-        (Function::ACTIONS, _) => elements(reply),
-        (Function::RENEW, Reply::Integer(1)) => done(),
-        (Function::RENEW, Reply::Integer(0)) => Err(Failure::definite("the new id exists")),
-        _ => Err(unexpected(reply)),
+        (_, RespReply::Error(error)) => return Err(classify_error(error)),
+        (Function::READ, _) => parse_read(reply, kind),
+        (Function::WRITE | Function::CREATE, RespReply::Simple(said)) if said == "OK" => done(),
+        (Function::WRITE, RespReply::Bulk(None)) => Err(Failure::no_such_session()),
+        (Function::CREATE, RespReply::Bulk(None)) => Err(Failure::definite("exists")),
+        (Function::CAS, RespReply::Integer(1)) => done(),
+        (Function::CAS, RespReply::Integer(0)) => Err(Failure::definite("the value differs")),
+        (Function::ADD, RespReply::Integer(0 | 1)) | (Function::INC, RespReply::Integer(_)) => done(),
+        (Function::ENQUEUE, RespReply::Integer(1..)) => done(),
+        (Function::DEQUEUE, RespReply::Bulk(None)) => Err(Failure::definite("empty")),
+        (Function::DEQUEUE, RespReply::Bulk(Some(bytes))) => Ok(parse_scalar(bytes)),
+        (Function::TOUCH | Function::DESTROY, RespReply::Integer(1)) => Ok(Value::Null),
+        (Function::TOUCH | Function::DESTROY, RespReply::Integer(0)) => Err(Failure::no_such_session()),
+        (Function::ACT, RespReply::Integer(0)) => Err(Failure::no_such_session()),
+        (Function::ACT, RespReply::Integer(1..)) => done(),
+        (Function::ACTIONS, _) => parse_elements(reply),
+        (Function::RENEW, RespReply::Integer(1)) => done(),
+        (Function::RENEW, RespReply::Integer(0)) => Err(Failure::definite("the new id exists")),
+        _ => Err(unexpected_reply(reply)),
     };
-    value.map(Answer::of)
+    value.map(StoreAnswer::from_value)
 }
 
 /// A reply that this command cannot have: whose it is, and what was done, is uncertain.
-fn unexpected(reply: &Reply) -> Failure {
+fn unexpected_reply(reply: &RespReply) -> Failure {
     const SHOWN: usize = 80;
     let text: String = format!("{reply:?}").chars().take(SHOWN).collect();
     Failure::indefinite(format!("an unexpected reply: {text}"))
 }
 
-fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Value, Failure> {
+fn parse_transaction(
+    operation: &ClientOperation,
+    kind: WorkloadKind,
+    replies: &[RespReply],
+) -> Result<Value, Failure> {
     // Without a MULTI that was understood, each of the commands was one by itself.
     match replies.first() {
-        Some(Reply::Simple(said)) if said == "OK" => {}
+        Some(RespReply::Simple(said)) if said == "OK" => {}
         other => return Err(Failure::indefinite(format!("an unexpected reply to MULTI: {other:?}"))),
     }
-    let is_queued = |reply: &&Reply| matches!(reply, Reply::Simple(said) if said == "QUEUED");
+    let is_queued = |reply: &&RespReply| matches!(reply, RespReply::Simple(said) if said == "QUEUED");
     let queued = replies[1..].iter().take_while(is_queued).count();
     let results = match replies.last() {
-        Some(Reply::Array(Some(results))) => results,
-        Some(Reply::Error(error)) => return Err(refused(error)),
+        Some(RespReply::Array(Some(results))) => results,
+        Some(RespReply::Error(error)) => return Err(classify_error(error)),
         other => return Err(Failure::indefinite(format!("an unexpected reply to EXEC: {other:?}"))),
     };
     let steps = micro_operations(&operation.value).unwrap_or_default();
     if steps.len() != results.len() || steps.len() != queued {
         return Err(Failure::indefinite("EXEC returned another number of results"));
     }
-    let step = |(step, reply): (MicroOperation<'_>, &Reply)| {
+    let step = |(step, reply): (MicroOperation<'_>, &RespReply)| {
         // Redis does not undo: an error inside leaves the rest done.
-        if let Reply::Error(error) = reply {
+        if let RespReply::Error(error) = reply {
             return Err(Failure::indefinite(error.clone()));
         }
         let value = match (step.kind, reply) {
-            ("r", _) => read(reply, kind)?,
-            ("append", Reply::Integer(1..)) => step.value.clone(),
-            ("w", Reply::Simple(said)) if said == "OK" => step.value.clone(),
-            _ => return Err(unexpected(reply)),
+            ("r", _) => parse_read(reply, kind)?,
+            ("append", RespReply::Integer(1..)) => step.value.clone(),
+            ("w", RespReply::Simple(said)) if said == "OK" => step.value.clone(),
+            _ => return Err(unexpected_reply(reply)),
         };
         Ok(workloads::micro_operation(step.kind, step.key, value))
     };
@@ -181,27 +189,27 @@ fn executed(operation: &Operation, kind: Kind, replies: &[Reply]) -> Result<Valu
 }
 
 /// What a read returned, of the shape that this kind of object has.
-fn read(reply: &Reply, kind: Kind) -> Result<Value, Failure> {
+fn parse_read(reply: &RespReply, kind: WorkloadKind) -> Result<Value, Failure> {
     match (reply, kind) {
-        (_, Kind::Set | Kind::ListAppend) => elements(reply),
-        (Reply::Bulk(None), _) => Ok(Value::Null),
-        (Reply::Bulk(Some(bytes)), Kind::Session) => Ok(Payload::from_bytes(bytes)),
-        (Reply::Bulk(Some(bytes)), _) => Ok(number(bytes)),
-        _ => Err(unexpected(reply)),
+        (_, WorkloadKind::Set | WorkloadKind::ListAppend) => parse_elements(reply),
+        (RespReply::Bulk(None), _) => Ok(Value::Null),
+        (RespReply::Bulk(Some(bytes)), WorkloadKind::Session) => Ok(SessionPayload::from_bytes(bytes)),
+        (RespReply::Bulk(Some(bytes)), _) => Ok(parse_scalar(bytes)),
+        _ => Err(unexpected_reply(reply)),
     }
 }
 
 /// A list of texts.
-fn elements(reply: &Reply) -> Result<Value, Failure> {
-    let Reply::Array(Some(elements)) = reply else { return Err(unexpected(reply)) };
-    let element = |element: &Reply| match element {
-        Reply::Bulk(Some(bytes)) => Ok(number(bytes)),
-        _ => Err(unexpected(reply)),
+fn parse_elements(reply: &RespReply) -> Result<Value, Failure> {
+    let RespReply::Array(Some(elements)) = reply else { return Err(unexpected_reply(reply)) };
+    let element = |element: &RespReply| match element {
+        RespReply::Bulk(Some(bytes)) => Ok(parse_scalar(bytes)),
+        _ => Err(unexpected_reply(reply)),
     };
     elements.iter().map(element).collect::<Result<_, _>>().map(Value::List)
 }
 
-fn number(bytes: &[u8]) -> Value {
+fn parse_scalar(bytes: &[u8]) -> Value {
     let text = String::from_utf8_lossy(bytes);
     text.parse().map_or_else(|_| Value::from(text.as_ref()), Value::Int)
 }
@@ -216,7 +224,7 @@ fn number(bytes: &[u8]) -> Value {
 /// | `LOADING`, `MASTERDOWN`, `BUSY`, `MISCONF`, `OOM`, `NOAUTH`, `NOPERM`, `CLUSTERDOWN` | the server cannot now | definite |
 /// | `WRONGTYPE`, `ERR`, `EXECABORT` | the command is wrong for the key, or was not understood | definite |
 /// | `UNBLOCKED`, anything else | | indefinite |
-pub(super) fn refused(error: &str) -> Failure {
+pub(super) fn classify_error(error: &str) -> Failure {
     const DEFINITE: [&str; 12] = [
         "READONLY",
         "NOREPLICAS",
@@ -255,7 +263,7 @@ mod tests {
             ("UNBLOCKED force unblock from blocking operation", false, false),
             ("SOMETHING new", false, false),
         ] {
-            let failure = refused(error);
+            let failure = classify_error(error);
             assert_eq!((failure.definite, failure.connected), (definite, connected), "{error}");
         }
     }
@@ -263,42 +271,47 @@ mod tests {
     #[test]
     fn commands_are_those_of_the_table() {
         let key = "k".into();
-        let write = Operation::on(&key, Function::WRITE, Value::Int(5));
-        let text = |command: &Command| {
+        let write = ClientOperation::on_key(&key, Function::WRITE, Value::Int(5));
+        let text = |command: &RespCommand| {
             command.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
         };
-        let texts = |operation: &Operation, kind| {
-            commands(operation, "s", kind, "p:", 1000).map(|all| all.iter().map(text).collect::<Vec<_>>())
+        let texts = |operation: &ClientOperation, kind| {
+            build_commands(operation, "s", kind, "p:", 1000)
+                .map(|all| all.iter().map(text).collect::<Vec<_>>())
         };
-        assert_eq!(texts(&write, Kind::Register), Some(vec!["SET p:k 5".to_owned()]));
+        assert_eq!(texts(&write, WorkloadKind::Register), Some(vec!["SET p:k 5".to_owned()]));
         let step = |kind, value| workloads::micro_operation(kind, &key, value);
         let txn = Value::List(vec![step("r", Value::Null), step("append", Value::Int(2))]);
-        let txn = Operation::global(Function::TXN, txn);
+        let txn = ClientOperation::without_key(Function::TXN, txn);
         let expected = ["MULTI", "LRANGE p:k 0 -1", "RPUSH p:k 2", "EXEC"].map(str::to_owned).to_vec();
-        assert_eq!(texts(&txn, Kind::ListAppend), Some(expected));
-        let orders = Operation::on(&key, Function::ACTIONS, Value::Null);
-        assert_eq!(texts(&orders, Kind::Session), Some(vec!["LRANGE p:ledger:k 0 -1".to_owned()]));
-        let order = Operation::on(&key, Function::ACT, "s/1".into());
-        let asked = texts(&order, Kind::Session).unwrap();
+        assert_eq!(texts(&txn, WorkloadKind::ListAppend), Some(expected));
+        let orders = ClientOperation::on_key(&key, Function::ACTIONS, Value::Null);
+        assert_eq!(texts(&orders, WorkloadKind::Session), Some(vec!["LRANGE p:ledger:k 0 -1".to_owned()]));
+        let order = ClientOperation::on_key(&key, Function::ACT, "s/1".into());
+        let asked = texts(&order, WorkloadKind::Session).unwrap();
         assert!(asked[0].ends_with(" 2 p:k p:ledger:s s/1"), "{asked:?}");
-        let unknown = Operation::on(&key, Function::ACQUIRE, Value::Null);
-        assert_eq!(texts(&unknown, Kind::Register), None);
+        let unknown = ClientOperation::on_key(&key, Function::ACQUIRE, Value::Null);
+        assert_eq!(texts(&unknown, WorkloadKind::Register), None);
     }
 
     #[test]
     fn an_error_inside_a_transaction_leaves_it_unknown() {
         let step = workloads::micro_operation("w", &"k".into(), Value::Int(1));
-        let txn = Operation::global(Function::TXN, Value::List(vec![step]));
-        let simple = |text: &str| Reply::Simple(text.into());
-        let ended = |last| answer(&txn, Kind::RwRegister, &[simple("OK"), simple("QUEUED"), last]);
-        let half = Reply::Array(Some(vec![Reply::Error("OOM no memory".into())]));
+        let txn = ClientOperation::without_key(Function::TXN, Value::List(vec![step]));
+        let simple = |text: &str| RespReply::Simple(text.into());
+        let ended =
+            |last| parse_answer(&txn, WorkloadKind::RwRegister, &[simple("OK"), simple("QUEUED"), last]);
+        let half = RespReply::Array(Some(vec![RespReply::Error("OOM no memory".into())]));
         assert!(!ended(half).unwrap_err().definite);
-        let aborted = || Reply::Error("EXECABORT Transaction discarded".into());
+        let aborted = || RespReply::Error("EXECABORT Transaction discarded".into());
         assert!(ended(aborted()).unwrap_err().definite);
-        assert!(ended(Reply::Array(Some(vec![simple("OK")]))).is_ok());
+        assert!(ended(RespReply::Array(Some(vec![simple("OK")]))).is_ok());
         // A MULTI that was refused leaves the write a command by itself, which may have been executed.
-        let alone =
-            [Reply::Error("LOADING".into()), simple("OK"), Reply::Error("ERR EXEC without MULTI".into())];
-        assert!(!answer(&txn, Kind::RwRegister, &alone).unwrap_err().definite);
+        let alone = [
+            RespReply::Error("LOADING".into()),
+            simple("OK"),
+            RespReply::Error("ERR EXEC without MULTI".into()),
+        ];
+        assert!(!parse_answer(&txn, WorkloadKind::RwRegister, &alone).unwrap_err().definite);
     }
 }

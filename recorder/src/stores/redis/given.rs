@@ -5,7 +5,7 @@
 //! are broken by the proxies before the servers ([`RedisFronts`]).
 
 use super::{RedisFronts, RedisStore, find_primary};
-use crate::system::{Folder, Given};
+use crate::system::{ForeignProcess, RunFolder};
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -21,10 +21,10 @@ pub struct GivenServers {
     store: RedisStore,
     /// What stands between clients and servers, for faults of their links.
     fronts: Option<RedisFronts>,
-    processes: BTreeMap<Arc<str>, Given>,
+    processes: BTreeMap<Arc<str>, ForeignProcess>,
     restart: Option<String>,
     broken: BTreeMap<usize, (Fault, Vec<Arc<str>>)>,
-    folder: Folder,
+    folder: RunFolder,
 }
 
 impl GivenServers {
@@ -36,7 +36,8 @@ impl GivenServers {
         processes: &[(String, i32)],
         restart: Option<String>,
     ) -> Result<Self, String> {
-        let folder = Folder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
+        let folder =
+            RunFolder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
         let mut given = BTreeMap::new();
         for (name, process) in processes {
             let known = store.0.servers.iter().find(|(known, _)| **known == **name);
@@ -44,17 +45,17 @@ impl GivenServers {
                 let names: Vec<&str> = store.0.servers.iter().map(|(name, _)| &**name).collect();
                 format!("a process is given for {name:?}, but there are {}", names.join(", "))
             })?;
-            given.insert(name.clone(), Given::new(*process, folder.path())?);
+            given.insert(name.clone(), ForeignProcess::new(*process, folder.path())?);
         }
         Ok(Self { store, fronts, processes: given, restart, broken: BTreeMap::new(), folder })
     }
 
     /// Whether every fault of a plan can be caused; if not, what is missing.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
         for episode in &plan.episodes {
             let fault = episode.fault;
             match fault {
-                fault if fault.is_of_links() && self.fronts.is_some() => continue,
+                fault if fault.strikes_links() && self.fronts.is_some() => continue,
                 Fault::Pause => {}
                 Fault::Kill | Fault::Restart if self.restart.is_some() => {}
                 Fault::Kill | Fault::Restart => {
@@ -64,7 +65,7 @@ impl GivenServers {
                 }
                 fault => return Err(format!("{fault} cannot be caused on servers that are there already")),
             }
-            for name in self.may_strike(&episode.target) {
+            for name in self.possible_targets(&episode.target) {
                 if !self.processes.contains_key(&name) {
                     return Err(format!(
                         "{fault} may strike {name}, whose process was not given: say --pid {name}=NUMBER"
@@ -76,7 +77,7 @@ impl GivenServers {
     }
 
     /// Whom a target can turn out to be.
-    fn may_strike(&self, target: &Target) -> Vec<Arc<str>> {
+    fn possible_targets(&self, target: &Target) -> Vec<Arc<str>> {
         let servers = &self.store.0.servers;
         let names = || servers.iter().map(|(name, _)| name.clone());
         match target {
@@ -88,7 +89,7 @@ impl GivenServers {
         }
     }
 
-    async fn resolve(&self, number: usize, target: &Target) -> Vec<Arc<str>> {
+    async fn resolve_target(&self, number: usize, target: &Target) -> Vec<Arc<str>> {
         let servers = &self.store.0.servers;
         let place = |name: &str| servers.iter().position(|(known, _)| **known == *name);
         let primary = match find_primary(&self.store.0, number).await {
@@ -108,24 +109,24 @@ impl GivenServers {
         struck.into_iter().map(|at| servers[at].0.clone()).collect()
     }
 
-    fn process(&self, name: &Arc<str>) -> Result<&Given, String> {
+    fn given_process(&self, name: &Arc<str>) -> Result<&ForeignProcess, String> {
         self.processes.get(name).ok_or_else(|| format!("the process of {name} was not given"))
     }
 
-    async fn kill(&self, name: &Arc<str>) -> Result<(), String> {
-        let process = self.process(name)?;
+    async fn kill_server(&self, name: &Arc<str>) -> Result<(), String> {
+        let process = self.given_process(name)?;
         process.kill()?;
         let began = Instant::now();
-        while process.runs() {
+        while process.is_running() {
             if began.elapsed() > PATIENCE {
-                return Err(format!("process {} does not die", process.process()));
+                return Err(format!("process {} does not die", process.process_id()));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
 
-    async fn start(&mut self, name: &Arc<str>) -> Result<(), String> {
+    async fn restart_server(&mut self, name: &Arc<str>) -> Result<(), String> {
         let command = self.restart.as_deref().ok_or("there is no command to start it again")?;
         let path = self.folder.path().join("restarted");
         // A file, not a pipe: what is started may keep it open for as long as it runs.
@@ -148,32 +149,36 @@ impl GivenServers {
             .trim()
             .parse()
             .map_err(|_| failed(format!("printed {last:?} last, and not the number of the process")))?;
-        self.processes.insert(name.clone(), Given::new(process, self.folder.path())?);
+        self.processes.insert(name.clone(), ForeignProcess::new(process, self.folder.path())?);
         Ok(())
     }
 }
 
 impl Nemesis for GivenServers {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         let (fault, struck) = self.broken.get(&number)?;
         let seen = struck.iter().filter_map(|name| {
-            FaultEvidence::of_process(fault, name, self.processes.get(name).and_then(Given::state))
+            FaultEvidence::from_process_state(
+                fault,
+                name,
+                self.processes.get(name).and_then(ForeignProcess::kernel_state),
+            )
         });
-        FaultEvidence::of_parts(seen.collect())
+        FaultEvidence::combine_parts(seen.collect())
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+        if let (true, Some(fronts)) = (episode.fault.strikes_links(), &mut self.fronts) {
             return fronts.strike(number, episode).await;
         }
-        let struck = self.resolve(number, &episode.target).await;
+        let struck = self.resolve_target(number, &episode.target).await;
         for name in &struck {
             match episode.fault {
-                Fault::Pause => self.process(name)?.pause()?,
-                Fault::Kill => self.kill(name).await?,
+                Fault::Pause => self.given_process(name)?.pause()?,
+                Fault::Kill => self.kill_server(name).await?,
                 Fault::Restart => {
-                    self.kill(name).await?;
-                    self.start(name).await?;
+                    self.kill_server(name).await?;
+                    self.restart_server(name).await?;
                 }
                 fault => return Err(format!("{fault} is not ours to cause here")),
             }
@@ -184,14 +189,14 @@ impl Nemesis for GivenServers {
     }
 
     async fn heal(&mut self, number: usize, episode: &Episode) -> Result<(), String> {
-        if let (true, Some(fronts)) = (episode.fault.is_of_links(), &mut self.fronts) {
+        if let (true, Some(fronts)) = (episode.fault.strikes_links(), &mut self.fronts) {
             return fronts.heal(number, episode).await;
         }
         let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
         for name in &struck {
             match fault {
-                Fault::Pause => self.process(name)?.resume()?,
-                Fault::Kill => self.start(name).await?,
+                Fault::Pause => self.given_process(name)?.resume()?,
+                Fault::Kill => self.restart_server(name).await?,
                 _ => {}
             }
         }

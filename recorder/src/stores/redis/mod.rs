@@ -16,16 +16,16 @@ pub use backend::GivenRedis;
 pub use fronts::RedisFronts;
 pub use given::GivenServers;
 
-use crate::client::lock;
-use crate::{Answer, Client, Clock, Failure, Request, Stop, Store, Traffic};
+use crate::client::lock_unpoisoned;
+use crate::{Client, Clock, Failure, Stop, Store, StoreAnswer, StoreRequest, Traffic};
 use histories::Function;
-use resp::{Connection, Reply};
+use resp::{RespConnection, RespReply};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use workloads::{Kind, Operation, Value};
+use workloads::{ClientOperation, Value, WorkloadKind};
 
 /// The name under which Sentinels know the primary.
 pub const GROUP: &str = "steadfast";
@@ -61,7 +61,7 @@ pub struct RedisOptions {
     /// Whether as many must confirm all that a read can show before it counts.
     pub confirms_reads: bool,
     /// What kind of objects there are.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// How long sessions live.
     pub time_to_live: Duration,
 }
@@ -87,10 +87,10 @@ impl RedisStore {
     }
 
     /// Whether the primary answers at all, before anything is recorded.
-    pub async fn probe(&self) -> Result<(), String> {
+    pub async fn probe_primary(&self) -> Result<(), String> {
         let (name, mut primary) = find_primary(&self.0, 0).await.map_err(|failure| failure.error)?;
-        match ask_in_time(&mut primary, vec![b"PING".to_vec()]).await {
-            Ok(Reply::Simple(_)) => Ok(()),
+        match ask_within_patience(&mut primary, vec![b"PING".to_vec()]).await {
+            Ok(RespReply::Simple(_)) => Ok(()),
             Ok(reply) => Err(format!("{name} answers PING with {reply:?}")),
             Err(why) => Err(format!("{name}: {why}")),
         }
@@ -98,11 +98,11 @@ impl RedisStore {
 
     /// Removes every key of this run, within [`FORGET_PATIENCE`]; how many there were. Where that cannot be done, the
     /// error says which keys are left. Panics without a prefix: that would be every key there is.
-    pub async fn forget(&self, stop: &Stop) -> Result<u64, String> {
+    pub async fn remove_run_keys(&self, stop: &Stop) -> Result<u64, String> {
         assert!(!self.0.prefix.is_empty(), "only keys of this run are removed");
         let removed = AtomicU64::new(0);
-        let clock = Clock::real();
-        let cut = stop.cut(&clock, FORGET_GRACE_STOPPED, self.remove_keys(&removed));
+        let clock = Clock::start_real();
+        let cut = stop.finish_within_grace(&clock, FORGET_GRACE_STOPPED, self.remove_keys(&removed));
         let why = match tokio::time::timeout(FORGET_PATIENCE, cut).await {
             Ok(Some(Ok(()))) => return Ok(removed.into_inner()),
             Ok(Some(Err(why))) => why,
@@ -120,21 +120,21 @@ impl RedisStore {
         loop {
             let scan = ["SCAN", &cursor, "MATCH", &pattern, "COUNT", "1000"];
             let scan = scan.map(|word| word.as_bytes().to_vec()).to_vec();
-            let reply = ask_in_time(&mut primary, scan).await?;
-            let Reply::Array(Some(parts)) = reply else { return Err(format!("SCAN: {reply:?}")) };
-            let [Reply::Bulk(Some(next)), Reply::Array(Some(keys))] = parts.as_slice() else {
+            let reply = ask_within_patience(&mut primary, scan).await?;
+            let RespReply::Array(Some(parts)) = reply else { return Err(format!("SCAN: {reply:?}")) };
+            let [RespReply::Bulk(Some(next)), RespReply::Array(Some(keys))] = parts.as_slice() else {
                 return Err(format!("SCAN: {parts:?}"));
             };
             let ours = keys.iter().filter_map(|key| match key {
                 // A server may answer with anything; only keys of this run are removed.
-                Reply::Bulk(Some(key)) if key.starts_with(self.0.prefix.as_bytes()) => Some(key.clone()),
+                RespReply::Bulk(Some(key)) if key.starts_with(self.0.prefix.as_bytes()) => Some(key.clone()),
                 _ => None,
             });
             let mut command = vec![b"DEL".to_vec()];
             command.extend(ours);
             if command.len() > 1 {
-                match ask_in_time(&mut primary, command).await? {
-                    Reply::Integer(count) => removed.fetch_add(count.max(0) as u64, Ordering::Relaxed),
+                match ask_within_patience(&mut primary, command).await? {
+                    RespReply::Integer(count) => removed.fetch_add(count.max(0) as u64, Ordering::Relaxed),
                     other => return Err(format!("DEL: {other:?}")),
                 };
             }
@@ -147,9 +147,12 @@ impl RedisStore {
 }
 
 /// The reply to one command of ours, within [`REPLY_PATIENCE`].
-async fn ask_in_time(connection: &mut Connection, command: Vec<Vec<u8>>) -> Result<Reply, String> {
+async fn ask_within_patience(
+    connection: &mut RespConnection,
+    command: Vec<Vec<u8>>,
+) -> Result<RespReply, String> {
     let name = String::from_utf8_lossy(command.first().map_or(&[][..], Vec::as_slice)).into_owned();
-    match tokio::time::timeout(REPLY_PATIENCE, connection.ask(&[command])).await {
+    match tokio::time::timeout(REPLY_PATIENCE, connection.run_commands(&[command])).await {
         Ok(Ok(mut replies)) => Ok(replies.remove(0)),
         Ok(Err(why)) => Err(format!("{name}: {why}")),
         Err(_) => Err(format!("no answer to {name} within {}", workloads::format_duration(REPLY_PATIENCE))),
@@ -162,8 +165,8 @@ pub struct RedisClient {
     options: Arc<RedisOptions>,
     seat: usize,
     asked: Instant,
-    primary: (Arc<str>, Connection),
-    nearest: Option<(Arc<str>, Connection)>,
+    primary: (Arc<str>, RespConnection),
+    nearest: Option<(Arc<str>, RespConnection)>,
 }
 
 impl Store for RedisStore {
@@ -174,7 +177,7 @@ impl Store for RedisStore {
         let primary = find_primary(&options, seat).await?;
         let nearest = if options.replica_reads {
             let (name, address) = &options.servers[seat % options.servers.len()];
-            Some((name.clone(), open(&options, address).await?))
+            Some((name.clone(), open_connection(&options, address).await?))
         } else {
             None
         };
@@ -182,30 +185,38 @@ impl Store for RedisStore {
     }
 
     /// All servers, where what each holds under a key can be compared: the elements of a set come in any order.
-    fn replicas(&self) -> Vec<Arc<str>> {
-        let alike = matches!(self.0.kind, Kind::Register | Kind::CasRegister | Kind::Counter | Kind::Session);
+    fn replica_names(&self) -> Vec<Arc<str>> {
+        let alike = matches!(
+            self.0.kind,
+            WorkloadKind::Register
+                | WorkloadKind::CasRegister
+                | WorkloadKind::Counter
+                | WorkloadKind::Session
+        );
         let servers = self.0.servers.iter().filter(|_| alike && self.0.servers.len() > 1);
         servers.map(|(name, _)| name.clone()).collect()
     }
 
-    async fn look(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
+    async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let server = self.0.servers.iter().find(|(name, _)| **name == *replica);
         let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
-        let read = Operation::on(key, Function::READ, Value::Null);
-        let commands = commands::commands(&read, "", self.0.kind, &self.0.prefix, 0)
+        let read = ClientOperation::on_key(key, Function::READ, Value::Null);
+        let commands = commands::build_commands(&read, "", self.0.kind, &self.0.prefix, 0)
             .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
-        let look = async { open(&self.0, address).await?.ask(&commands).await.map_err(broken) };
+        let look = async {
+            open_connection(&self.0, address).await?.run_commands(&commands).await.map_err(connection_failure)
+        };
         let replies = tokio::time::timeout(CONNECT_PATIENCE, look).await;
         let replies = replies.map_err(|_| Failure::indefinite("no answer in time"))??;
-        commands::answer(&read, self.0.kind, &replies).map(|answer| answer.value)
+        commands::parse_answer(&read, self.0.kind, &replies).map(|answer| answer.value)
     }
 
     /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
     /// anew: it has forgotten what it had counted.
-    async fn traffic(&self) -> Option<Traffic> {
-        let counted = traffic::counted(&self.0).await?;
+    async fn count_traffic(&self) -> Option<Traffic> {
+        let counted = traffic::query_server_traffic(&self.0).await?;
         let runs: Vec<String> = counted.iter().map(|server| server.run.clone()).collect();
-        let mut first = lock(&self.1);
+        let mut first = lock_unpoisoned(&self.1);
         if first.is_empty() {
             *first = runs;
         } else if *first != runs {
@@ -219,9 +230,9 @@ impl Store for RedisStore {
     }
 }
 
-async fn open(options: &RedisOptions, address: &str) -> Result<Connection, Failure> {
+async fn open_connection(options: &RedisOptions, address: &str) -> Result<RespConnection, Failure> {
     let front = options.fronts.get(address).map_or(address, String::as_str);
-    match tokio::time::timeout(CONNECT_PATIENCE, Connection::open(front)).await {
+    match tokio::time::timeout(CONNECT_PATIENCE, RespConnection::open(front)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(Failure::unreachable(format!("{address}: {error}"))),
         Err(_) => Err(Failure::unreachable(format!("{address}: no connection in time"))),
@@ -229,13 +240,13 @@ async fn open(options: &RedisOptions, address: &str) -> Result<Connection, Failu
 }
 
 /// The primary by the word of the first Sentinel that answers, beginning with the one at the seat.
-async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, Connection), Failure> {
+async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, RespConnection), Failure> {
     let address = match options.sentinels.len() {
         0 => options.servers[0].1.clone(),
         count => {
             let mut found = None;
             for step in 0..count {
-                found = ask_sentinel(&options.sentinels[(seat + step) % count]).await;
+                found = ask_sentinel_for_primary(&options.sentinels[(seat + step) % count]).await;
                 if found.is_some() {
                     break;
                 }
@@ -243,24 +254,24 @@ async fn find_primary(options: &RedisOptions, seat: usize) -> Result<(Arc<str>, 
             found.ok_or_else(|| Failure::unreachable("no Sentinel knows a primary"))?
         }
     };
-    Ok((name_of(options, &address), open(options, &address).await?))
+    Ok((server_name_at(options, &address), open_connection(options, &address).await?))
 }
 
 /// The name of the server at an address; the address itself if it is none of ours.
-fn name_of(options: &RedisOptions, address: &str) -> Arc<str> {
+fn server_name_at(options: &RedisOptions, address: &str) -> Arc<str> {
     let known = options.servers.iter().find(|(_, server)| server == address);
     known.map_or_else(|| address.into(), |(name, _)| name.clone())
 }
 
 /// The address of the primary, if this Sentinel answers and knows it.
-pub(crate) async fn ask_sentinel(sentinel: &str) -> Option<String> {
+pub(crate) async fn ask_sentinel_for_primary(sentinel: &str) -> Option<String> {
     let ask = async {
-        let mut connection = Connection::open(sentinel).await.ok()?;
-        connection.ask_one(&["SENTINEL", "get-master-addr-by-name", GROUP]).await.ok()
+        let mut connection = RespConnection::open(sentinel).await.ok()?;
+        connection.run_command(&["SENTINEL", "get-master-addr-by-name", GROUP]).await.ok()
     };
     match tokio::time::timeout(CONNECT_PATIENCE, ask).await.ok()?? {
-        Reply::Array(Some(parts)) => match parts.as_slice() {
-            [Reply::Bulk(Some(host)), Reply::Bulk(Some(port))] => {
+        RespReply::Array(Some(parts)) => match parts.as_slice() {
+            [RespReply::Bulk(Some(host)), RespReply::Bulk(Some(port))] => {
                 Some(format!("{}:{}", String::from_utf8_lossy(host), String::from_utf8_lossy(port)))
             }
             _ => None,
@@ -272,28 +283,29 @@ pub(crate) async fn ask_sentinel(sentinel: &str) -> Option<String> {
 impl RedisClient {
     /// Goes to another primary if the Sentinel at its seat knows of one. Nothing was asked yet: what fails
     /// here is definite.
-    async fn follow(&mut self) -> Result<(), Failure> {
+    async fn follow_primary(&mut self) -> Result<(), Failure> {
         let count = self.options.sentinels.len();
         if count == 0 || self.asked.elapsed() < RELY {
             return Ok(());
         }
-        let told = ask_sentinel(&self.options.sentinels[self.seat % count]).await;
+        let told = ask_sentinel_for_primary(&self.options.sentinels[self.seat % count]).await;
         self.asked = Instant::now();
         let Some(address) = told else { return Ok(()) };
-        if name_of(&self.options, &address) != self.primary.0 {
-            self.primary = (name_of(&self.options, &address), open(&self.options, &address).await?);
+        if server_name_at(&self.options, &address) != self.primary.0 {
+            self.primary =
+                (server_name_at(&self.options, &address), open_connection(&self.options, &address).await?);
         }
         Ok(())
     }
 }
 
 impl Client for RedisClient {
-    async fn execute(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
-        self.follow().await?;
+    async fn execute(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
+        self.follow_primary().await?;
         let (operation, kind) = (request.operation, self.options.kind);
         let lives_ms = self.options.time_to_live.as_millis() as u64;
         let prefix = &self.options.prefix;
-        let mut commands = commands::commands(operation, request.session, kind, prefix, lives_ms)
+        let mut commands = commands::build_commands(operation, request.session, kind, prefix, lives_ms)
             .ok_or_else(|| Failure::definite("Redis has no such operation"))?;
         let reads = operation.is_read();
         let waits = self.options.wait.filter(|_| !reads || self.options.confirms_reads);
@@ -309,34 +321,35 @@ impl Client for RedisClient {
             Some(nearest) if reads => nearest,
             _ => &mut self.primary,
         };
-        let from = |failure: Failure| failure.from_node(name);
-        let mut replies = connection.ask(&commands).await.map_err(broken).map_err(from)?;
+        let from = |failure: Failure| failure.with_node(name);
+        let mut replies =
+            connection.run_commands(&commands).await.map_err(connection_failure).map_err(from)?;
         let confirmed = if waits.is_some() { replies.pop() } else { None };
         if waits.is_some() && reads {
             let fence = replies.pop();
-            if !matches!(&fence, Some(Reply::Simple(said)) if said == "OK") {
+            if !matches!(&fence, Some(RespReply::Simple(said)) if said == "OK") {
                 return Err(from(Failure::unreachable(format!("the write after the read: {fence:?}"))));
             }
         }
-        let answer = commands::answer(operation, kind, &replies).map_err(from)?;
+        let answer = commands::parse_answer(operation, kind, &replies).map_err(from)?;
         if let Some((replicas, _)) = waits {
             // A read changes nothing, however many confirm it.
-            enough(confirmed, replicas)
+            check_confirmations(confirmed, replicas)
                 .map_err(|why| from(Failure { definite: reads, connected: reads, ..why }))?;
         }
-        Ok(answer.from_node(name))
+        Ok(answer.with_node(name))
     }
 }
 
 /// A connection that broke after something was sent.
-fn broken(error: io::Error) -> Failure {
+fn connection_failure(error: io::Error) -> Failure {
     Failure::indefinite(error.to_string())
 }
 
 /// Fewer confirmations than promised: the write is there and may survive or not.
-fn enough(confirmed: Option<Reply>, replicas: u32) -> Result<(), Failure> {
+fn check_confirmations(confirmed: Option<RespReply>, replicas: u32) -> Result<(), Failure> {
     match confirmed {
-        Some(Reply::Integer(count)) if count >= i64::from(replicas) => Ok(()),
+        Some(RespReply::Integer(count)) if count >= i64::from(replicas) => Ok(()),
         other => Err(Failure::indefinite(format!("WAIT {replicas}: confirmed by {other:?}"))),
     }
 }

@@ -5,7 +5,7 @@
 //! and *unknown* is lost on the way. For the same reason it believes no server: what is not exactly the protocol, or
 //! comes without having been asked for, breaks the connection, and the operation is indeterminate.
 
-use crate::stores::reading::{expect_silence, nonsense, read_bytes, read_line};
+use crate::stores::reading::{expect_silence, protocol_error, read_bytes, read_line};
 use std::io;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ const DEEPEST: usize = 4;
 
 /// What a server answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reply {
+pub enum RespReply {
     /// `+OK`.
     Simple(String),
     /// `-ERR …`.
@@ -29,16 +29,16 @@ pub enum Reply {
     /// A text; none is absent.
     Bulk(Option<Vec<u8>>),
     /// A list; none is absent.
-    Array(Option<Vec<Reply>>),
+    Array(Option<Vec<RespReply>>),
 }
 
 /// A connection.
 #[derive(Debug)]
-pub struct Connection {
+pub struct RespConnection {
     stream: BufReader<TcpStream>,
 }
 
-impl Connection {
+impl RespConnection {
     /// Connects. Nothing is sent.
     pub async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
@@ -47,43 +47,43 @@ impl Connection {
     }
 
     /// Sends commands in one write, and returns as many replies. An error if the server says more than that.
-    pub async fn ask(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<Vec<Reply>> {
+    pub async fn run_commands(&mut self, commands: &[Vec<Vec<u8>>]) -> io::Result<Vec<RespReply>> {
         expect_silence(&self.stream)?;
         let mut bytes = Vec::new();
         for command in commands {
-            encode(command, &mut bytes);
+            encode_command(command, &mut bytes);
         }
         self.stream.get_mut().write_all(&bytes).await?;
         let mut replies = Vec::with_capacity(commands.len());
         for _ in commands {
-            replies.push(self.reply().await?);
+            replies.push(self.read_reply().await?);
         }
         expect_silence(&self.stream)?;
         Ok(replies)
     }
 
     /// Sends one command of texts.
-    pub async fn ask_one(&mut self, words: &[&str]) -> io::Result<Reply> {
+    pub async fn run_command(&mut self, words: &[&str]) -> io::Result<RespReply> {
         let command = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        Ok(self.ask(&[command]).await?.remove(0))
+        Ok(self.run_commands(&[command]).await?.remove(0))
     }
 
-    async fn reply(&mut self) -> io::Result<Reply> {
+    async fn read_reply(&mut self) -> io::Result<RespReply> {
         // Lists that are not complete yet, outermost first, with how many elements they still lack.
-        let mut open: Vec<(Vec<Reply>, usize)> = Vec::new();
+        let mut open: Vec<(Vec<RespReply>, usize)> = Vec::new();
         let mut room = REPLY_BYTES_MAX;
         loop {
-            let mut reply = match self.piece(&mut room).await? {
-                Piece::Whole(reply) => reply,
-                Piece::List(length) => {
+            let mut reply = match self.read_piece(&mut room).await? {
+                ReplyPiece::Whole(reply) => reply,
+                ReplyPiece::List(length) => {
                     if open.len() == DEEPEST {
-                        return Err(nonsense("a reply nested too deeply"));
+                        return Err(protocol_error("a reply nested too deeply"));
                     }
                     open.push((Vec::new(), length));
                     if length > 0 {
                         continue;
                     }
-                    Reply::Array(open.pop().map(|(elements, _)| elements))
+                    RespReply::Array(open.pop().map(|(elements, _)| elements))
                 }
             };
             loop {
@@ -93,66 +93,66 @@ impl Connection {
                     open.push((elements, lacks - 1));
                     break;
                 }
-                reply = Reply::Array(Some(elements));
+                reply = RespReply::Array(Some(elements));
             }
         }
     }
 
     /// The next piece of a reply of which so many bytes may still come.
-    async fn piece(&mut self, room: &mut u64) -> io::Result<Piece> {
+    async fn read_piece(&mut self, room: &mut u64) -> io::Result<ReplyPiece> {
         let line = read_line(&mut self.stream).await?;
         let text = String::from_utf8_lossy(&line);
-        take(room, line.len() as u64 + ELEMENT_BYTES)?;
-        let (kind, rest) = text.split_at_checked(1).ok_or_else(|| nonsense("an empty reply"))?;
+        spend_bytes(room, line.len() as u64 + ELEMENT_BYTES)?;
+        let (kind, rest) = text.split_at_checked(1).ok_or_else(|| protocol_error("an empty reply"))?;
         Ok(match kind {
-            "+" => Piece::Whole(Reply::Simple(rest.to_owned())),
-            "-" => Piece::Whole(Reply::Error(rest.to_owned())),
-            ":" => Piece::Whole(Reply::Integer(integer(rest)?)),
-            "$" => match length(rest)? {
+            "+" => ReplyPiece::Whole(RespReply::Simple(rest.to_owned())),
+            "-" => ReplyPiece::Whole(RespReply::Error(rest.to_owned())),
+            ":" => ReplyPiece::Whole(RespReply::Integer(parse_integer(rest)?)),
+            "$" => match parse_length(rest)? {
                 Some(length) => {
-                    take(room, length)?;
-                    Piece::Whole(Reply::Bulk(Some(read_bytes(&mut self.stream, length).await?)))
+                    spend_bytes(room, length)?;
+                    ReplyPiece::Whole(RespReply::Bulk(Some(read_bytes(&mut self.stream, length).await?)))
                 }
-                None => Piece::Whole(Reply::Bulk(None)),
+                None => ReplyPiece::Whole(RespReply::Bulk(None)),
             },
-            "*" => match length(rest)? {
+            "*" => match parse_length(rest)? {
                 // So many cannot come, whatever they are.
                 Some(length) if length > *room / ELEMENT_BYTES => {
-                    return Err(nonsense("a list that is too long"));
+                    return Err(protocol_error("a list that is too long"));
                 }
-                Some(length) => Piece::List(length as usize),
-                None => Piece::Whole(Reply::Array(None)),
+                Some(length) => ReplyPiece::List(length as usize),
+                None => ReplyPiece::Whole(RespReply::Array(None)),
             },
-            _ => return Err(nonsense("a reply of no known kind")),
+            _ => return Err(protocol_error("a reply of no known kind")),
         })
     }
 }
 
 /// Counts bytes of a reply.
-fn take(room: &mut u64, bytes: u64) -> io::Result<()> {
-    *room = room.checked_sub(bytes).ok_or_else(|| nonsense("a reply of more than 128 MiB"))?;
+fn spend_bytes(room: &mut u64, bytes: u64) -> io::Result<()> {
+    *room = room.checked_sub(bytes).ok_or_else(|| protocol_error("a reply of more than 128 MiB"))?;
     Ok(())
 }
 
 /// A length; none for -1, by which Redis says that there is nothing. No other negative number means anything.
-fn length(text: &str) -> io::Result<Option<u64>> {
-    match integer(text)? {
+fn parse_length(text: &str) -> io::Result<Option<u64>> {
+    match parse_integer(text)? {
         -1 => Ok(None),
-        length => u64::try_from(length).map(Some).map_err(|_| nonsense("a negative length")),
+        length => u64::try_from(length).map(Some).map_err(|_| protocol_error("a negative length")),
     }
 }
 
 /// An integer as Redis writes it: digits, with a sign or without.
-fn integer(text: &str) -> io::Result<i64> {
-    text.parse().map_err(|_| nonsense("a number was expected"))
+fn parse_integer(text: &str) -> io::Result<i64> {
+    text.parse().map_err(|_| protocol_error("a number was expected"))
 }
 
-enum Piece {
-    Whole(Reply),
+enum ReplyPiece {
+    Whole(RespReply),
     List(usize),
 }
 
-fn encode(command: &[Vec<u8>], bytes: &mut Vec<u8>) {
+fn encode_command(command: &[Vec<u8>], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(format!("*{}\r\n", command.len()).as_bytes());
     for word in command {
         bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
@@ -168,7 +168,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// What a client makes of these bytes from a server.
-    async fn read(bytes: &'static [u8]) -> io::Result<Reply> {
+    async fn read(bytes: &'static [u8]) -> io::Result<RespReply> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         tokio::spawn(async move {
@@ -177,18 +177,19 @@ mod tests {
             let _ = server.read(&mut request).await;
             server.write_all(bytes).await.unwrap();
         });
-        Connection::open(&address).await?.ask_one(&["PING"]).await
+        RespConnection::open(&address).await?.run_command(&["PING"]).await
     }
 
     #[tokio::test]
     async fn replies_of_every_kind() {
-        let bulk = |text: &str| Reply::Bulk(Some(text.as_bytes().to_vec()));
-        assert_eq!(read(b"+OK\r\n").await.unwrap(), Reply::Simple("OK".into()));
-        assert_eq!(read(b"-ERR no\r\n").await.unwrap(), Reply::Error("ERR no".into()));
-        assert_eq!(read(b"$-1\r\n").await.unwrap(), Reply::Bulk(None));
+        let bulk = |text: &str| RespReply::Bulk(Some(text.as_bytes().to_vec()));
+        assert_eq!(read(b"+OK\r\n").await.unwrap(), RespReply::Simple("OK".into()));
+        assert_eq!(read(b"-ERR no\r\n").await.unwrap(), RespReply::Error("ERR no".into()));
+        assert_eq!(read(b"$-1\r\n").await.unwrap(), RespReply::Bulk(None));
         assert_eq!(read(b"$4\r\na\r\nb\r\n").await.unwrap(), bulk("a\r\nb"));
-        assert_eq!(read(b"*0\r\n").await.unwrap(), Reply::Array(Some(vec![])));
-        let nested = Reply::Array(Some(vec![bulk("x"), Reply::Array(Some(vec![Reply::Integer(-2)]))]));
+        assert_eq!(read(b"*0\r\n").await.unwrap(), RespReply::Array(Some(vec![])));
+        let nested =
+            RespReply::Array(Some(vec![bulk("x"), RespReply::Array(Some(vec![RespReply::Integer(-2)]))]));
         assert_eq!(read(b"*2\r\n$1\r\nx\r\n*1\r\n:-2\r\n").await.unwrap(), nested);
     }
 

@@ -1,10 +1,10 @@
 //! Redis under Sentinels as a value.
 
 use super::{SentinelCluster, SentinelOptions};
-use crate::Outcome;
-use crate::stores::backend::{Backend, Choices, Recording, is_of_processes, means_in_words};
+use crate::RunOutcome;
+use crate::stores::backend::{Backend, Choices, Recording, describe_link_means, is_of_processes};
 use crate::system::{
-    Capabilities, Disk, Machine, Means, Needs, Preload, ServerError, find_program, isolated,
+    Capabilities, Disk, Machine, MachineNeeds, Means, Preload, ServerError, find_program, run_isolated,
 };
 use std::time::Duration;
 use workloads::{Fault, Strike};
@@ -25,7 +25,7 @@ impl Backend for RedisSentinel {
         "redis-sentinel"
     }
 
-    fn line(&self) -> &'static str {
+    fn summary(&self) -> &'static str {
         "a primary, two replicas and three Sentinels, started for the run"
     }
 
@@ -45,48 +45,48 @@ impl Backend for RedisSentinel {
         Ok(SentinelCluster::node_names())
     }
 
-    fn place(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
+    fn describe_means(&self, strike: &Strike, capabilities: &Capabilities) -> Option<String> {
         let (name, fault) = (self.name(), strike.fault);
-        if fault.is_of_links() {
-            let how = means_in_words(strike, &[Means::Packets, Means::Proxies], capabilities);
+        if fault.strikes_links() {
+            let how = describe_link_means(strike, &[Means::Packets, Means::Proxies], capabilities);
             return Some(format!("{name} ({})", how.as_deref().unwrap_or("not possible here")));
         }
         if is_of_processes(strike) || fault == Fault::Replace {
             return Some(name.to_owned());
         }
-        Machine::has(fault).then(|| match probe_machine(fault) {
+        Machine::is_machine_fault(fault).then(|| match probe_machine_fault(fault) {
             Ok(()) => name.to_owned(),
             Err(why) => format!("{name} (not possible here: {why})"),
         })
     }
 
-    fn missing(&self) -> Result<(), ServerError> {
+    fn check_requirements(&self) -> Result<(), ServerError> {
         PROGRAMS.iter().try_for_each(|(program, package)| find_program(program, package).map(drop))
     }
 
-    fn wants_own_users(&self, choices: &Choices) -> bool {
+    fn wants_user_namespace(&self, choices: &Choices) -> bool {
         choices.means != Some(Means::Proxies)
     }
 
-    fn record(&self, choices: &Choices, recording: Recording) -> Result<Outcome, String> {
-        isolated(|isolation| async move {
+    fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
+        run_isolated(|isolation| async move {
             let plan = recording.settings.plan.clone();
-            let means = SentinelCluster::means(choices.means, &isolation, &plan)?;
-            let (needs, min_replicas) = (Needs::of(&plan), choices.min_replicas);
+            let means = SentinelCluster::choose_means(choices.means, &isolation, &plan)?;
+            let (needs, min_replicas) = (MachineNeeds::of_plan(&plan), choices.min_replicas);
             let options = SentinelOptions { min_replicas, means: Some(means), needs };
             let started = recording.unless_stopped(SentinelCluster::start(options, isolation)).await?;
             let mut cluster = started.map_err(|why| why.to_string())?;
-            cluster.can(&plan)?;
+            cluster.check_plan(&plan)?;
             let kind = recording.settings.workload.kind;
-            let store = cluster.store(kind, choices.replica_reads, choices.wait, choices.time_to_live);
+            let store = cluster.open_store(kind, choices.replica_reads, choices.wait, choices.time_to_live);
             let store = if choices.confirms_reads { store.confirming_reads() } else { store };
-            recording.drive(store, &mut cluster).await
+            recording.record_in_real_time(store, &mut cluster).await
         })
     }
 }
 
 /// Whether a fault of the machine that a server runs on can be caused here.
-pub(crate) fn probe_machine(fault: Fault) -> Result<(), String> {
+pub(crate) fn probe_machine_fault(fault: Fault) -> Result<(), String> {
     match fault {
         Fault::FullDisk => Disk::probe(),
         _ => Preload::probe(),

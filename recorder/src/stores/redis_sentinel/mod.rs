@@ -16,14 +16,14 @@
 mod backend;
 
 pub use backend::RedisSentinel;
-pub(crate) use backend::{AFTER_HEAL, PROGRAMS, probe_machine};
+pub(crate) use backend::{AFTER_HEAL, PROGRAMS, probe_machine_fault};
 
-use super::redis::resp::{Connection, Reply};
-use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel};
-use crate::shapes::Struck;
+use super::redis::resp::{RespConnection, RespReply};
+use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel_for_primary};
+use crate::shapes::StruckTargets;
 use crate::system::{
-    Capabilities, Folder, Isolation, Launch, Machine, Machines, Means, Needs, Network, Server, ServerError,
-    find_program,
+    Capabilities, FaultyNetwork, Launch, Machine, MachineNeeds, Machines, Means, NetworkIsolation, RunFolder,
+    Server, ServerError, find_program,
 };
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use workloads::{Episode, Fault, Kind, Plan};
+use workloads::{Episode, Fault, Plan, WorkloadKind};
 
 /// How many hosts there are.
 pub const HOSTS: usize = 3;
@@ -48,7 +48,7 @@ pub struct SentinelOptions {
     /// Refuse writes with fewer replicas than this that were heard within so many seconds.
     pub min_replicas: Option<(u32, u32)>,
     /// What the faults to come need of the hosts.
-    pub needs: Needs,
+    pub needs: MachineNeeds,
     /// What the links between hosts and to clients are made of; none: packets in a network of our own, and
     /// proxies otherwise.
     pub means: Option<Means>,
@@ -59,17 +59,17 @@ const CLIENTS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The running hosts. Everything ends when this is dropped. Must stay on the thread that started it.
 pub struct SentinelCluster {
-    hosts: Vec<Host>,
-    network: Network,
+    hosts: Vec<SentinelHost>,
+    network: FaultyNetwork,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
     /// Whom the Sentinels took for the primary when they last said.
     last_primary: usize,
     // Last, so that it is removed after the servers are gone.
-    folder: Folder,
+    folder: RunFolder,
 }
 
-struct Host {
+struct SentinelHost {
     address: String,
     /// Where the server and the Sentinel listen.
     ports: Ports,
@@ -89,56 +89,56 @@ struct Ports {
 
 impl SentinelCluster {
     /// Starts everything and waits until the Sentinels know one another and both replicas follow.
-    pub async fn start(options: SentinelOptions, isolation: Isolation) -> Result<Self, ServerError> {
+    pub async fn start(options: SentinelOptions, isolation: NetworkIsolation) -> Result<Self, ServerError> {
         let server_program = find_program("redis-server", "redis-server")?;
         let sentinel_program = find_program("redis-sentinel", "redis-sentinel")?;
-        let folder = Folder::create().map_err(|why| ServerError::System(why.to_string()))?;
-        let capabilities = Capabilities::here(&isolation);
-        let usual = if isolation == Isolation::Own { Means::Packets } else { Means::Proxies };
+        let folder = RunFolder::create().map_err(|why| ServerError::System(why.to_string()))?;
+        let capabilities = Capabilities::probe_here(&isolation);
+        let usual = if isolation == NetworkIsolation::Own { Means::Packets } else { Means::Proxies };
         let mut network = match options.means.unwrap_or(usual) {
             Means::Packets => {
-                let addresses: Vec<Ipv4Addr> = (0..HOSTS).map(address_of).collect();
-                Network::of_packets(&addresses, CLIENTS, false)
+                let addresses: Vec<Ipv4Addr> = (0..HOSTS).map(host_address).collect();
+                FaultyNetwork::of_packets(&addresses, CLIENTS, false)
             }
-            Means::Proxies => Network::of_proxies(&Self::node_names(), false),
+            Means::Proxies => FaultyNetwork::of_proxies(&Self::node_names(), false),
         };
         let machines = Machines::prepare(options.needs, folder.path()).map_err(ServerError::System)?;
-        let mut servers: Vec<Placed> = Vec::new();
+        let mut servers: Vec<StartedServer> = Vec::new();
         for number in 0..HOSTS {
-            let address = address_of(number).to_string();
+            let address = host_address(number).to_string();
             let home = folder.path().join(format!("n{}", number + 1));
             std::fs::create_dir(&home).map_err(|why| ServerError::System(why.to_string()))?;
-            let machine = machines.machine(&home).map_err(ServerError::System)?;
+            let machine = machines.machine_for(&home).map_err(ServerError::System)?;
             let ports = Ports { server: free_port(&address)?, sentinel: free_port(&address)? };
-            let announced = announce(&mut network, number, ports).await?;
-            let seat = Seat { address: &address, ports, announced, home: &home };
+            let announced = announce_ports(&mut network, number, ports).await?;
+            let seat = HostLayout { address: &address, ports, announced, home: &home };
             let own = (address.clone(), announced.server);
-            let primary = servers.first().map_or(own, Placed::primary);
+            let primary = servers.first().map_or(own, StartedServer::announced_address);
             let arguments = server_arguments(&seat, &primary, options);
             let program = server_program.clone();
             let environment = machine.environment();
             let launch = Launch { program, arguments, environment, ..Launch::default() };
             let server = Server::launch(launch, home.join("redis.log"))?;
-            servers.push(Placed { address, ports, announced, home, server, machine });
+            servers.push(StartedServer { address, ports, announced, home, server, machine });
         }
-        follow(&mut servers).await?;
-        let primary = servers[0].primary();
-        let mut hosts: Vec<Host> = Vec::new();
-        for Placed { address, ports, announced, home, server, machine } in servers {
-            let seat = Seat { address: &address, ports, announced, home: &home };
+        wait_for_replicas(&mut servers).await?;
+        let primary = servers[0].announced_address();
+        let mut hosts: Vec<SentinelHost> = Vec::new();
+        for StartedServer { address, ports, announced, home, server, machine } in servers {
+            let seat = HostLayout { address: &address, ports, announced, home: &home };
             let file = home.join("sentinel.conf");
-            std::fs::write(&file, sentinel_file(&seat, &primary))
+            std::fs::write(&file, render_sentinel_config(&seat, &primary))
                 .map_err(|why| ServerError::System(why.to_string()))?;
             let arguments = vec![file.to_string_lossy().into_owned()];
             let program = sentinel_program.clone();
             let environment = machine.environment();
             let launch = Launch { program, arguments, environment, ..Launch::default() };
             let sentinel = Server::launch(launch, home.join("sentinel.log"))?;
-            hosts.push(Host { address, ports, announced, server, sentinel, machine });
+            hosts.push(SentinelHost { address, ports, announced, server, sentinel, machine });
         }
         let (broken, last_primary) = (BTreeMap::new(), 0);
         let mut cluster = Self { hosts, network, capabilities, broken, last_primary, folder };
-        cluster.come_up().await?;
+        cluster.wait_until_up().await?;
         Ok(cluster)
     }
 
@@ -154,24 +154,28 @@ impl SentinelCluster {
 
     /// What the links must be made of for the faults of a plan, if they can be caused here at all; if not, why.
     /// `asked` is what the user wants them to be made of.
-    pub fn means(asked: Option<Means>, isolation: &Isolation, plan: &Plan) -> Result<Means, String> {
+    pub fn choose_means(
+        asked: Option<Means>,
+        isolation: &NetworkIsolation,
+        plan: &Plan,
+    ) -> Result<Means, String> {
         let faults: Vec<Fault> = plan.episodes.iter().map(|episode| episode.fault).collect();
-        Capabilities::here(isolation).choose(asked, &faults)
+        Capabilities::probe_here(isolation).choose_means(asked, &faults)
     }
 
     /// What its links are made of and carry.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &FaultyNetwork {
         &self.network
     }
 
     /// Whether every fault of a plan can be caused here; if not, why.
-    pub fn can(&self, plan: &Plan) -> Result<(), String> {
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
             Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace => Ok(()),
             // What they need is there, or the hosts would not have started.
-            fault if Machine::has(fault) => Ok(()),
-            fault if fault.is_of_links() => {
-                let can = self.capabilities.can(self.network.means(), fault);
+            fault if Machine::is_machine_fault(fault) => Ok(()),
+            fault if fault.strikes_links() => {
+                let can = self.capabilities.check_fault(self.network.means(), fault);
                 can.map_err(|why| format!("{fault} cannot be caused on redis-sentinel here: {why}"))
             }
             fault => Err(format!("{fault} cannot be caused on redis-sentinel")),
@@ -179,18 +183,19 @@ impl SentinelCluster {
     }
 
     /// A store for clients of these servers.
-    pub fn store(
+    pub fn open_store(
         &self,
-        kind: Kind,
+        kind: WorkloadKind,
         replica_reads: bool,
         wait: Option<(u32, Duration)>,
         time_to_live: Duration,
     ) -> RedisStore {
-        let server =
-            |(number, host): (usize, &Host)| (format!("n{}", number + 1).into(), host.server_address());
+        let server = |(number, host): (usize, &SentinelHost)| {
+            (format!("n{}", number + 1).into(), host.server_address())
+        };
         RedisStore::new(RedisOptions {
             servers: self.hosts.iter().enumerate().map(server).collect::<Vec<(Arc<str>, String)>>(),
-            sentinels: self.hosts.iter().map(Host::sentinel_address).collect(),
+            sentinels: self.hosts.iter().map(SentinelHost::sentinel_address).collect(),
             fronts: BTreeMap::new(),
             prefix: String::new(),
             replica_reads,
@@ -202,26 +207,26 @@ impl SentinelCluster {
     }
 
     /// The server and the Sentinel of each host, `host:port`.
-    pub(crate) fn addresses(&self) -> Vec<(String, String)> {
+    pub(crate) fn host_addresses(&self) -> Vec<(String, String)> {
         self.hosts.iter().map(|host| (host.server_address(), host.sentinel_address())).collect()
     }
 
-    async fn come_up(&mut self) -> Result<(), ServerError> {
+    async fn wait_until_up(&mut self) -> Result<(), ServerError> {
         let began = Instant::now();
         for number in 0..HOSTS {
             loop {
                 let host = &mut self.hosts[number];
-                if !host.server.runs() {
-                    return Err(host.server.down("ended at once"));
+                if !host.server.is_running() {
+                    return Err(host.server.failure_with_log("ended at once"));
                 }
-                if !host.sentinel.runs() {
-                    return Err(host.sentinel.down("ended at once"));
+                if !host.sentinel.is_running() {
+                    return Err(host.sentinel.failure_with_log("ended at once"));
                 }
-                if is_ready(&host.own_sentinel()).await {
+                if is_sentinel_ready(&host.direct_sentinel_address()).await {
                     break;
                 }
                 if began.elapsed() > START_PATIENCE {
-                    return Err(host.sentinel.down("did not find the others in 20 s"));
+                    return Err(host.sentinel.failure_with_log("did not find the others in 20 s"));
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -230,10 +235,10 @@ impl SentinelCluster {
     }
 
     /// The host that most Sentinels take for the primary; the last one that they did if none answers.
-    pub(crate) async fn primary(&mut self) -> usize {
+    pub(crate) async fn find_primary(&mut self) -> usize {
         let mut votes = [0; HOSTS];
         for host in &self.hosts {
-            let told = ask_sentinel(&host.own_sentinel()).await;
+            let told = ask_sentinel_for_primary(&host.direct_sentinel_address()).await;
             let named = self.hosts.iter().position(|host| told.as_ref() == Some(&host.server_address()));
             if let Some(named) = named {
                 votes[named] += 1;
@@ -246,44 +251,46 @@ impl SentinelCluster {
 }
 
 impl Nemesis for SentinelCluster {
-    async fn evidence(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
         let (fault, struck) = self.broken.get(&number).cloned()?;
-        if fault.is_of_links() {
-            return self.network.evidence(number);
+        if fault.strikes_links() {
+            return self.network.observe_fault(number);
         }
         let names = Self::node_names();
         let seen = struck.iter().filter_map(|&host| {
-            FaultEvidence::of_process(&fault, &names[host], self.hosts[host].server.state())
+            FaultEvidence::from_process_state(&fault, &names[host], self.hosts[host].server.kernel_state())
         });
-        FaultEvidence::of_parts(seen.collect())
+        FaultEvidence::combine_parts(seen.collect())
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        let (names, primary) = (Self::node_names(), self.primary().await);
-        let struck = Struck::among(&episode.target, &names, primary, number);
-        for &host in struck.nodes() {
+        let (names, primary) = (Self::node_names(), self.find_primary().await);
+        let struck = StruckTargets::resolve_among(&episode.target, &names, primary, number);
+        for &host in struck.struck_nodes() {
             let server = &mut self.hosts[host].server;
             match episode.fault {
                 Fault::Kill => server.kill(),
                 Fault::Restart => {
                     server.kill();
                     server.start_again().map_err(|why| why.to_string())?;
-                    self.hosts[host].serves().await;
+                    self.hosts[host].wait_until_serving().await;
                 }
                 Fault::Replace => {
                     server.kill();
-                    empty(&self.folder.path().join(&names[host]))?;
+                    remove_server_data(&self.folder.path().join(&names[host]))?;
                     server.start_again().map_err(|why| why.to_string())?;
-                    self.hosts[host].serves().await;
+                    self.hosts[host].wait_until_serving().await;
                 }
                 Fault::Pause => server.pause()?,
-                fault if Machine::has(fault) => self.hosts[host].machine.strike(number, fault)?,
+                fault if Machine::is_machine_fault(fault) => {
+                    self.hosts[host].machine.strike(number, fault)?
+                }
                 _ => {}
             }
         }
-        self.broken.insert(number, (episode.fault, struck.nodes().to_vec()));
-        let told = struck.names(&names);
-        if episode.fault.is_of_links() {
+        self.broken.insert(number, (episode.fault, struck.struck_nodes().to_vec()));
+        let told = struck.struck_names(&names);
+        if episode.fault.strikes_links() {
             self.network.strike(number, episode.fault, struck)?;
         }
         Ok(told)
@@ -296,10 +303,10 @@ impl Nemesis for SentinelCluster {
             match fault {
                 Fault::Kill => {
                     server.start_again().map_err(|why| why.to_string())?;
-                    self.hosts[host].serves().await;
+                    self.hosts[host].wait_until_serving().await;
                 }
                 Fault::Pause => server.resume()?,
-                fault if Machine::has(fault) => self.hosts[host].machine.heal(number)?,
+                fault if Machine::is_machine_fault(fault) => self.hosts[host].machine.heal(number)?,
                 _ => {}
             }
         }
@@ -307,7 +314,7 @@ impl Nemesis for SentinelCluster {
     }
 }
 
-impl Host {
+impl SentinelHost {
     fn server_address(&self) -> String {
         format!("{}:{}", self.address, self.announced.server)
     }
@@ -318,12 +325,12 @@ impl Host {
 
     /// Waits until its server answers PING with PONG, for [`SERVE_PATIENCE`] at most. One that is reading its files
     /// answers, and not so.
-    async fn serves(&self) {
+    async fn wait_until_serving(&self) {
         let (began, server) = (Instant::now(), format!("{}:{}", self.address, self.ports.server));
         while began.elapsed() < SERVE_PATIENCE {
-            let ask = async { Connection::open(&server).await.ok()?.ask_one(&["PING"]).await.ok() };
+            let ask = async { RespConnection::open(&server).await.ok()?.run_command(&["PING"]).await.ok() };
             let answer = tokio::time::timeout(Duration::from_millis(200), ask).await;
-            if let Ok(Some(Reply::Simple(_))) = answer {
+            if let Ok(Some(RespReply::Simple(_))) = answer {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -331,13 +338,13 @@ impl Host {
     }
 
     /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
-    fn own_sentinel(&self) -> String {
+    fn direct_sentinel_address(&self) -> String {
         format!("{}:{}", self.address, self.ports.sentinel)
     }
 }
 
 /// Removes what a server has written into its folder.
-fn empty(home: &Path) -> Result<(), String> {
+fn remove_server_data(home: &Path) -> Result<(), String> {
     let data = home.join("appendonlydir");
     match std::fs::remove_dir_all(&data) {
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {why}", data.display())),
@@ -346,21 +353,25 @@ fn empty(home: &Path) -> Result<(), String> {
 }
 
 /// The address of a host, by its number.
-pub(crate) fn address_of(host: usize) -> Ipv4Addr {
+pub(crate) fn host_address(host: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, 11 + host as u8)
 }
 
 /// Where a host's server and Sentinel are reached by the others.
-async fn announce(network: &mut Network, number: usize, ports: Ports) -> Result<Ports, ServerError> {
+async fn announce_ports(
+    network: &mut FaultyNetwork,
+    number: usize,
+    ports: Ports,
+) -> Result<Ports, ServerError> {
     if network.means() == Means::Packets {
         return Ok(ports);
     }
-    let sources: Vec<IpAddr> = (0..HOSTS).map(|host| address_of(host).into()).collect();
-    let address = address_of(number);
+    let sources: Vec<IpAddr> = (0..HOSTS).map(|host| host_address(host).into()).collect();
+    let address = host_address(number);
     let mut fronts = [ports.server, ports.sentinel];
     for port in &mut fronts {
         let (listen, server) = (format!("{address}:0"), format!("{address}:{port}"));
-        let front = network.front_for_all(number, &listen, &server, &sources).await;
+        let front = network.open_shared_front(number, &listen, &server, &sources).await;
         *port = front.map_err(|why| ServerError::System(format!("{address}: {why}")))?.port();
     }
     let [server, sentinel] = fronts;
@@ -374,7 +385,7 @@ pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
 }
 
 /// A server that runs, and has no Sentinel yet.
-struct Placed {
+struct StartedServer {
     address: String,
     ports: Ports,
     announced: Ports,
@@ -383,48 +394,50 @@ struct Placed {
     machine: Machine,
 }
 
-impl Placed {
+impl StartedServer {
     /// Where others reach it, as the primary that it is if it is the first.
-    fn primary(&self) -> (String, u16) {
+    fn announced_address(&self) -> (String, u16) {
         (self.address.clone(), self.announced.server)
     }
 }
 
 /// Waits until all follow the first. A Sentinel that looks earlier sees a primary without replicas, and looks
 /// again after ten seconds.
-async fn follow(servers: &mut [Placed]) -> Result<(), ServerError> {
+async fn wait_for_replicas(servers: &mut [StartedServer]) -> Result<(), ServerError> {
     let began = Instant::now();
     loop {
         let first = format!("{}:{}", servers[0].address, servers[0].ports.server);
         let ask = async {
-            let mut connection = Connection::open(&first).await.ok()?;
-            connection.ask_one(&["INFO", "replication"]).await.ok()
+            let mut connection = RespConnection::open(&first).await.ok()?;
+            connection.run_command(&["INFO", "replication"]).await.ok()
         };
-        if let Ok(Some(Reply::Bulk(Some(text)))) = tokio::time::timeout(Duration::from_secs(1), ask).await
+        if let Ok(Some(RespReply::Bulk(Some(text)))) = tokio::time::timeout(Duration::from_secs(1), ask).await
             && String::from_utf8_lossy(&text).matches("state=online").count() == servers.len() - 1
         {
             return Ok(());
         }
-        if let Some(ended) = servers.iter_mut().find_map(|placed| (!placed.server.runs()).then_some(placed)) {
-            return Err(ended.server.down("ended at once"));
+        if let Some(ended) =
+            servers.iter_mut().find_map(|placed| (!placed.server.is_running()).then_some(placed))
+        {
+            return Err(ended.server.failure_with_log("ended at once"));
         }
         if began.elapsed() > START_PATIENCE {
-            return Err(servers[0].server.down("has no replicas after 20 s"));
+            return Err(servers[0].server.failure_with_log("has no replicas after 20 s"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// A host as its configuration needs to know it.
-struct Seat<'a> {
+struct HostLayout<'a> {
     address: &'a str,
     ports: Ports,
     announced: Ports,
     home: &'a Path,
 }
 
-fn server_arguments(seat: &Seat<'_>, primary: &(String, u16), options: SentinelOptions) -> Vec<String> {
-    let Seat { address, ports, announced, home } = seat;
+fn server_arguments(seat: &HostLayout<'_>, primary: &(String, u16), options: SentinelOptions) -> Vec<String> {
+    let HostLayout { address, ports, announced, home } = seat;
     let (port, announced, home) =
         (ports.server.to_string(), announced.server.to_string(), home.to_string_lossy());
     let mut arguments: Vec<&str> = vec!["--bind", address, "--bind-source-addr", address];
@@ -443,9 +456,9 @@ fn server_arguments(seat: &Seat<'_>, primary: &(String, u16), options: SentinelO
     arguments
 }
 
-fn sentinel_file(seat: &Seat<'_>, primary: &(String, u16)) -> String {
+fn render_sentinel_config(seat: &HostLayout<'_>, primary: &(String, u16)) -> String {
     let (primary, primary_port) = primary;
-    let Seat { address, ports, announced, home } = seat;
+    let HostLayout { address, ports, announced, home } = seat;
     format!(
         "bind {address}\nbind-source-addr {address}\nport {}\ndir {}\nprotected-mode no\n\
          sentinel announce-ip {address}\n\
@@ -461,18 +474,19 @@ fn sentinel_file(seat: &Seat<'_>, primary: &(String, u16)) -> String {
 }
 
 /// Whether a Sentinel sees the primary, both replicas and the two other Sentinels.
-async fn is_ready(sentinel: &str) -> bool {
+async fn is_sentinel_ready(sentinel: &str) -> bool {
     let ask = async {
-        let mut connection = Connection::open(sentinel).await.ok()?;
-        connection.ask_one(&["SENTINEL", "master", GROUP]).await.ok()
+        let mut connection = RespConnection::open(sentinel).await.ok()?;
+        connection.run_command(&["SENTINEL", "master", GROUP]).await.ok()
     };
-    let Ok(Some(Reply::Array(Some(fields)))) = tokio::time::timeout(Duration::from_secs(1), ask).await else {
+    let Ok(Some(RespReply::Array(Some(fields)))) = tokio::time::timeout(Duration::from_secs(1), ask).await
+    else {
         return false;
     };
     let texts: Vec<String> = fields
         .iter()
         .map(|field| match field {
-            Reply::Bulk(Some(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+            RespReply::Bulk(Some(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
             _ => String::new(),
         })
         .collect();

@@ -29,7 +29,7 @@ pub(crate) struct Condition {
 impl Condition {
     /// Adds a fault that strikes this way. Delays add up, shares combine as chances do, and of limits the
     /// narrowest counts.
-    pub(crate) fn add(&mut self, fault: Fault) {
+    pub(crate) fn add_fault(&mut self, fault: Fault) {
         let either = |one: f64, other: f64| 1.0 - (1.0 - one) * (1.0 - other);
         let narrowest = |one: Option<u64>, other: u64| Some(one.map_or(other, |one| one.min(other)));
         match fault {
@@ -44,7 +44,7 @@ impl Condition {
             Fault::Hold => self.held = true,
             Fault::Refuse => self.refuses = true,
             Fault::Reset => self.resets = true,
-            fault if fault.is_shape() => self.cut = true,
+            fault if fault.divides_nodes() => self.cut = true,
             _ => {}
         }
     }
@@ -58,7 +58,7 @@ mod tests {
     fn faults_add_up() {
         let mut condition = Condition::default();
         for fault in ["delay=5ms", "delay=2ms~1ms", "loss=0.5", "loss=0.5", "throttle=9/s", "throttle=5/s"] {
-            condition.add(fault.parse::<workloads::Strike>().unwrap().fault);
+            condition.add_fault(fault.parse::<workloads::Strike>().unwrap().fault);
         }
         let expected = Condition {
             delay_ns: 7_000_000,

@@ -34,9 +34,9 @@ mod condition;
 pub(crate) use condition::Condition;
 
 use super::packets::Packets;
-use super::proxy::{Direction, Flow, Gate, Link, LinkCounts, Proxy, RedisCommands};
+use super::proxy::{Direction, Flow, Gate, LinkCounts, Proxy, ProxyLink, RedisCommands};
 use crate::FaultEvidence;
-use crate::shapes::{Struck, strikes};
+use crate::shapes::{StruckTargets, fault_affects_way};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -64,27 +64,27 @@ impl Means {
 
 /// The ways between nodes, and between them and their clients.
 #[derive(Debug)]
-pub struct Network {
+pub struct FaultyNetwork {
     nodes: usize,
     /// Whether a fault that names a node is also one of its links to clients.
     clients_too: bool,
-    broken: BTreeMap<usize, (Fault, Struck)>,
+    broken: BTreeMap<usize, (Fault, StruckTargets)>,
     /// The episode whose rules were set last: the counts of packets began with it.
     newest: Option<usize>,
-    made_of: Made,
+    made_of: NetworkMedium,
 }
 
 #[derive(Debug)]
-enum Made {
+enum NetworkMedium {
     Packets(Packets),
-    Proxies { links: BTreeMap<(usize, usize), Link>, proxies: Vec<Proxy> },
+    Proxies { links: BTreeMap<(usize, usize), ProxyLink>, proxies: Vec<Proxy> },
 }
 
-impl Network {
+impl FaultyNetwork {
     /// A network of proxies. `clients_too`: a fault that names a node strikes its links to clients as well, as
     /// it must where there are no others.
     pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
-        let made_of = Made::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
+        let made_of = NetworkMedium::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
@@ -92,46 +92,47 @@ impl Network {
     /// whose network namespace it is, and dropped on it.
     pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
         let addresses = nodes.iter().copied().chain([clients]).collect();
-        let made_of = Made::Packets(Packets::new(addresses));
+        let made_of = NetworkMedium::Packets(Packets::new(addresses));
         Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
     }
 
     /// The number of the clients among the ends: the one after the last node.
-    pub fn clients(&self) -> usize {
+    pub fn client_end(&self) -> usize {
         self.nodes
     }
 
     /// What it is made of.
     pub fn means(&self) -> Means {
         match self.made_of {
-            Made::Packets(_) => Means::Packets,
-            Made::Proxies { .. } => Means::Proxies,
+            NetworkMedium::Packets(_) => Means::Packets,
+            NetworkMedium::Proxies { .. } => Means::Proxies,
         }
     }
 
     /// Whether a fault can be done to these links; if not, why.
-    pub fn can(&self, fault: Fault) -> Result<(), String> {
-        self.means().can(fault)
+    pub fn check_fault(&self, fault: Fault) -> Result<(), String> {
+        self.means().check_fault(fault)
     }
 
     /// The link of connections that one end opens to another. Only in a network of proxies; its commands are
     /// counted if they are Redis'.
     ///
     /// Panics in a network of packets.
-    pub fn link(&mut self, from: usize, to: usize) -> Link {
-        let Made::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
-        let link =
-            links.entry((from, to)).or_insert_with(|| Link::counting(|| Box::<RedisCommands>::default()));
+    pub fn link_between(&mut self, from: usize, to: usize) -> ProxyLink {
+        let NetworkMedium::Proxies { links, .. } = &mut self.made_of else { panic!("packets have no links") };
+        let link = links
+            .entry((from, to))
+            .or_insert_with(|| ProxyLink::with_counter(|| Box::<RedisCommands>::default()));
         link.clone()
     }
 
     /// Listens for the connections of one end to a server of another, and returns where.
     ///
     /// Panics in a network of packets.
-    pub async fn front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
-        let link = self.link(from, to);
+    pub async fn open_front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
+        let link = self.link_between(from, to);
         let proxy = Proxy::start("127.0.0.1:0", server, link).await?;
-        Ok(self.keep(proxy))
+        Ok(self.keep_proxy(proxy))
     }
 
     /// Listens at one address for the connections of all ends to a server of one, and returns where. Nodes are
@@ -139,56 +140,58 @@ impl Network {
     /// comes from elsewhere is a client.
     ///
     /// Panics in a network of packets.
-    pub async fn front_for_all(
+    pub async fn open_shared_front(
         &mut self,
         to: usize,
         listen: &str,
         server: &str,
         sources: &[IpAddr],
     ) -> io::Result<SocketAddr> {
-        let links = sources.iter().enumerate().map(|(from, source)| (*source, self.link(from, to))).collect();
-        let clients = self.link(self.nodes, to);
-        let proxy = Proxy::by_source(listen, server, links, clients).await?;
-        Ok(self.keep(proxy))
+        let links =
+            sources.iter().enumerate().map(|(from, source)| (*source, self.link_between(from, to))).collect();
+        let clients = self.link_between(self.nodes, to);
+        let proxy = Proxy::start_by_source(listen, server, links, clients).await?;
+        Ok(self.keep_proxy(proxy))
     }
 
-    fn keep(&mut self, proxy: Proxy) -> SocketAddr {
+    fn keep_proxy(&mut self, proxy: Proxy) -> SocketAddr {
         let address = proxy.address();
-        if let Made::Proxies { proxies, .. } = &mut self.made_of {
+        if let NetworkMedium::Proxies { proxies, .. } = &mut self.made_of {
             proxies.push(proxy);
         }
         address
     }
 
     /// Does a fault to links. `number` is the episode's. An error if there is no such link.
-    pub fn strike(&mut self, number: usize, fault: Fault, struck: Struck) -> Result<(), String> {
-        if let Made::Proxies { links, .. } = &self.made_of {
-            let hits = |way| strikes(fault, &struck, way, self.nodes, self.clients_too);
+    pub fn strike(&mut self, number: usize, fault: Fault, struck: StruckTargets) -> Result<(), String> {
+        if let NetworkMedium::Proxies { links, .. } = &self.made_of {
+            let hits = |way| fault_affects_way(fault, &struck, way, self.nodes, self.clients_too);
             if !links.keys().any(|&(client, server)| hits((client, server)) || hits((server, client))) {
                 return Err(format!("{} strikes no link that there is here", fault.name()));
             }
         }
         if fault == Fault::HalfClose {
-            self.half_close(&struck);
+            self.half_close_links(&struck);
             return Ok(());
         }
         self.broken.insert(number, (fault, struck));
         self.newest = Some(number);
-        self.apply()
+        self.apply_active_faults()
     }
 
     /// What can be seen of an episode that is on: by packets, how many have met its rules since the rules last changed.
     /// Nothing in a network of proxies, nor if none has since other episodes began or ended, because the counts began
     /// anew with them.
-    pub(crate) fn evidence(&self, number: usize) -> Option<FaultEvidence> {
-        let ((fault, struck), Made::Packets(packets)) = (self.broken.get(&number)?, &self.made_of) else {
+    pub(crate) fn observe_fault(&self, number: usize) -> Option<FaultEvidence> {
+        let ((fault, struck), NetworkMedium::Packets(packets)) = (self.broken.get(&number)?, &self.made_of)
+        else {
             return None;
         };
         let hits = |from, to| {
-            let hit = |way| strikes(*fault, struck, way, self.nodes, self.clients_too);
+            let hit = |way| fault_affects_way(*fault, struck, way, self.nodes, self.clients_too);
             hit((from, to)) || (*fault == Fault::Reset && hit((to, from)))
         };
-        let met = packets.met(hits)?;
+        let met = packets.count_matched_packets(hits)?;
         if met == 0 && self.newest != Some(number) {
             return None;
         }
@@ -201,22 +204,24 @@ impl Network {
             return Ok(());
         }
         self.newest = None;
-        self.apply()
+        self.apply_active_faults()
     }
 
     /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody
     /// counts.
-    pub fn counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
+    pub fn link_counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
         match &self.made_of {
-            Made::Packets(_) => BTreeMap::new(),
-            Made::Proxies { links, .. } => links.iter().map(|(ends, link)| (*ends, link.counts())).collect(),
+            NetworkMedium::Packets(_) => BTreeMap::new(),
+            NetworkMedium::Proxies { links, .. } => {
+                links.iter().map(|(ends, link)| (*ends, link.counts())).collect()
+            }
         }
     }
 
-    fn half_close(&mut self, struck: &Struck) {
-        let Made::Proxies { links, .. } = &self.made_of else { return };
+    fn half_close_links(&mut self, struck: &StruckTargets) {
+        let NetworkMedium::Proxies { links, .. } = &self.made_of else { return };
         for (&(client, server), link) in links {
-            let hit = |way| strikes(Fault::HalfClose, struck, way, self.nodes, self.clients_too);
+            let hit = |way| fault_affects_way(Fault::HalfClose, struck, way, self.nodes, self.clients_too);
             if hit((client, server)) {
                 link.half_close(Direction::ToServer);
             }
@@ -227,27 +232,27 @@ impl Network {
     }
 
     /// Has every way be as the faults that are on have it.
-    fn apply(&mut self) -> Result<(), String> {
+    fn apply_active_faults(&mut self) -> Result<(), String> {
         let (nodes, clients_too, broken) = (self.nodes, self.clients_too, &self.broken);
         let condition = |from, to| {
             let mut condition = Condition::default();
             for (fault, struck) in broken.values() {
-                let hits = |way| strikes(*fault, struck, way, nodes, clients_too);
+                let hits = |way| fault_affects_way(*fault, struck, way, nodes, clients_too);
                 // A connection is broken for both of its ends.
                 if hits((from, to)) || (*fault == Fault::Reset && hits((to, from))) {
-                    condition.add(*fault);
+                    condition.add_fault(*fault);
                 }
             }
             condition
         };
         match &mut self.made_of {
-            Made::Packets(packets) => packets.set(condition),
-            Made::Proxies { links, .. } => {
+            NetworkMedium::Packets(packets) => packets.set_conditions(condition),
+            NetworkMedium::Proxies { links, .. } => {
                 for (&(client, server), link) in links.iter() {
                     let (there, back) = (condition(client, server), condition(server, client));
-                    link.set(Direction::ToServer, flow(&there));
-                    link.set(Direction::ToClient, flow(&back));
-                    link.gate(match () {
+                    link.set_flow(Direction::ToServer, proxy_flow(&there));
+                    link.set_flow(Direction::ToClient, proxy_flow(&back));
+                    link.set_gate(match () {
                         () if there.resets => Gate::Reset,
                         () if there.refuses => Gate::Refuse,
                         () => Gate::Open,
@@ -261,9 +266,9 @@ impl Network {
 
 impl Means {
     /// Whether a fault of links can be caused so; if not, why.
-    pub fn can(self, fault: Fault) -> Result<(), String> {
+    pub fn check_fault(self, fault: Fault) -> Result<(), String> {
         match (self, fault) {
-            (_, fault) if !fault.is_of_links() => Err(format!("{} is no fault of links", fault.name())),
+            (_, fault) if !fault.strikes_links() => Err(format!("{} is no fault of links", fault.name())),
             (Means::Packets, Fault::Slice { .. } | Fault::HalfClose) => {
                 Err("it is done to connections, in a proxy, and this network is of packets".to_owned())
             }
@@ -276,7 +281,7 @@ impl Means {
 }
 
 /// What a proxy can make of a condition. A way that is cut is held: a proxy cannot lose anything.
-fn flow(condition: &Condition) -> Flow {
+fn proxy_flow(condition: &Condition) -> Flow {
     Flow {
         delay: Duration::from_nanos(condition.delay_ns),
         jitter: Duration::from_nanos(condition.jitter_ns),

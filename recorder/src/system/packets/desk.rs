@@ -20,81 +20,90 @@ const SEED: u64 = 0;
 
 /// A thread in the namespace of whoever opened it. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct PacketDecider {
     changes: Option<Sender<Vec<(Way, Condition)>>>,
     bell: UnixStream,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Desk {
+impl PacketDecider {
     /// Opens the queue and starts the thread.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn start_thread() -> io::Result<Self> {
         let queue = PacketQueue::open(NUMBER)?;
         let (bell, rung) = UnixStream::pair()?;
         rung.set_nonblocking(true)?;
         let (changes, changed) = channel();
         let thread = std::thread::Builder::new().name("packets".to_owned());
-        let thread = thread.spawn(move || work(queue, rung, &changed))?;
+        let thread = thread.spawn(move || decide_on_packets(queue, rung, &changed))?;
         Ok(Self { changes: Some(changes), bell, thread: Some(thread) })
     }
 
     /// Sets what is done to each way. An error says that the thread's socket has failed: then packets go on by
     /// themselves.
-    pub(super) fn set(&self, conditions: Vec<(Way, Condition)>) -> Result<(), String> {
+    pub(super) fn set_conditions(&self, conditions: Vec<(Way, Condition)>) -> Result<(), String> {
         let sent = self.changes.as_ref().is_some_and(|changes| changes.send(conditions).is_ok());
-        self.ring();
+        self.wake_thread();
         if sent { Ok(()) } else { Err("nobody decides on packets any more".to_owned()) }
     }
 
-    fn ring(&self) {
+    fn wake_thread(&self) {
         let _ = (&self.bell).write(&[1]);
     }
 }
 
-impl Drop for Desk {
+impl Drop for PacketDecider {
     fn drop(&mut self) {
         self.changes = None;
-        self.ring();
+        self.wake_thread();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn work(mut queue: PacketQueue, mut rung: UnixStream, changed: &Receiver<Vec<(Way, Condition)>>) {
+fn decide_on_packets(
+    mut queue: PacketQueue,
+    mut rung: UnixStream,
+    changed: &Receiver<Vec<(Way, Condition)>>,
+) {
     let zero = Instant::now();
     let mut shaper = Shaper::new(SEED);
     let (mut packets, mut decisions) = (Vec::new(), Vec::new());
     let mut next_ns = None;
     loop {
-        if wait(&queue, &rung, next_ns, zero).is_err() {
+        if wait_for_work(&queue, &rung, next_ns, zero).is_err() {
             return;
         }
         while matches!(rung.read(&mut [0; 64]), Ok(count) if count > 0) {}
         loop {
             match changed.try_recv() {
-                Ok(conditions) => shaper.set(&conditions),
+                Ok(conditions) => shaper.set_conditions(&conditions),
                 Err(std::sync::mpsc::TryRecvError::Empty) => break,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
             }
         }
         let now_ns = zero.elapsed().as_nanos() as u64;
-        if queue.come(&mut packets).is_err() {
+        if queue.receive_packets(&mut packets).is_err() {
             return;
         }
         for packet in packets.drain(..) {
-            shaper.come(now_ns, packet, &mut decisions);
+            shaper.accept_packet(now_ns, packet, &mut decisions);
         }
-        next_ns = shaper.go(now_ns, &mut decisions);
+        next_ns = shaper.release_due(now_ns, &mut decisions);
         for decision in decisions.drain(..) {
             // A packet that the kernel has given up meanwhile is not there any more.
-            let _ = queue.decide(decision.id, decision.goes_on);
+            let _ = queue.send_verdict(decision.id, decision.goes_on);
         }
     }
 }
 
 /// Returns when a packet has come, the bell was rung, or it is time.
-fn wait(queue: &PacketQueue, rung: &UnixStream, next_ns: Option<u64>, zero: Instant) -> io::Result<()> {
+fn wait_for_work(
+    queue: &PacketQueue,
+    rung: &UnixStream,
+    next_ns: Option<u64>,
+    zero: Instant,
+) -> io::Result<()> {
     let left =
         next_ns.map(|at_ns| (zero + Duration::from_nanos(at_ns)).saturating_duration_since(Instant::now()));
     let mut ready =

@@ -24,7 +24,7 @@ pub(in super::super) struct Firewall;
 
 impl Firewall {
     /// Has these rules be all there are, from one moment to the next.
-    pub(super) fn set(rules: &[Rule]) -> Result<(), String> {
+    pub(super) fn replace_rules(rules: &[Rule]) -> Result<(), String> {
         let mut text = String::from("*filter\n:INPUT ACCEPT [0:0]\n");
         for rule in rules {
             let (what, (from, to)) = match rule {
@@ -39,25 +39,25 @@ impl Firewall {
             let _ = writeln!(text, "-A INPUT -s {from} -d {to} {what}");
         }
         text += "COMMIT\n";
-        restore(&text)
+        restore_rules(&text)
     }
 
     /// How many packets have met the rules from one address to another since the rules were last set; nothing if nobody
     /// can say.
-    pub(super) fn packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
+    pub(super) fn count_matched_packets(ways: &[(Ipv4Addr, Ipv4Addr)]) -> Option<u64> {
         let mut command = Command::new("iptables-legacy-save");
         let output = command.args(["-c", "-t", "filter"]).stdin(Stdio::null()).output().ok()?;
-        output.status.success().then(|| counted(&String::from_utf8_lossy(&output.stdout), ways))
+        output.status.success().then(|| parse_packet_count(&String::from_utf8_lossy(&output.stdout), ways))
     }
 
     /// Whether rules can be set here at all.
     pub(in super::super) fn probe() -> Result<(), String> {
-        Self::set(&[])
+        Self::replace_rules(&[])
     }
 }
 
 /// The packets of the rules for these ways, in what `iptables-save -c` prints: `[7:588] -A INPUT -s A/32 -d B/32 -j DROP`.
-fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
+fn parse_packet_count(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
     let of_line = |line: &str| -> Option<u64> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let after = |sign: &str| {
@@ -73,7 +73,7 @@ fn counted(text: &str, ways: &[(Ipv4Addr, Ipv4Addr)]) -> u64 {
 
 /// Always with `-w`: without it a rule is silently left out while another program holds the lock. The lock is one
 /// file for the whole machine, which only its root may open; in a namespace that is ours alone any other will do.
-fn restore(text: &str) -> Result<(), String> {
+fn restore_rules(text: &str) -> Result<(), String> {
     const PROGRAM: &str = "iptables-legacy-restore";
     let mut command = Command::new(PROGRAM);
     command
@@ -108,6 +108,13 @@ mod tests {
                     [9:1] -A INPUT -s 127.0.0.1/32 -d 127.0.0.11/32 -j DROP\nCOMMIT\n";
         let address = |last| Ipv4Addr::new(127, 0, 0, last);
         let both = [(address(11), address(12)), (address(12), address(11))];
-        assert_eq!((counted(text, &both), counted(text, &both[..1]), counted(text, &[])), (12, 7, 0));
+        assert_eq!(
+            (
+                parse_packet_count(text, &both),
+                parse_packet_count(text, &both[..1]),
+                parse_packet_count(text, &[])
+            ),
+            (12, 7, 0)
+        );
     }
 }

@@ -15,7 +15,7 @@ mod shaper;
 pub(super) use firewall::Firewall;
 
 use super::network::Condition;
-use desk::Desk;
+use desk::PacketDecider;
 use firewall::Rule;
 use std::net::Ipv4Addr;
 
@@ -23,7 +23,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug)]
 pub(super) struct Packets {
     addresses: Vec<Ipv4Addr>,
-    desk: Option<Desk>,
+    desk: Option<PacketDecider>,
 }
 
 impl Packets {
@@ -33,16 +33,19 @@ impl Packets {
     }
 
     /// How many packets have met the rules on these ways since the rules last changed.
-    pub(super) fn met(&self, ways: impl Fn(usize, usize) -> bool) -> Option<u64> {
+    pub(super) fn count_matched_packets(&self, ways: impl Fn(usize, usize) -> bool) -> Option<u64> {
         let ends = || 0..self.addresses.len();
         let all = ends().flat_map(|from| ends().map(move |to| (from, to)));
         let hit = all.filter(|&(from, to)| from != to && ways(from, to));
         let ways: Vec<_> = hit.map(|(from, to)| (self.addresses[from], self.addresses[to])).collect();
-        Firewall::packets(&ways)
+        Firewall::count_matched_packets(&ways)
     }
 
     /// Sets the condition of every way, an ordered pair of ends.
-    pub(super) fn set(&mut self, condition: impl Fn(usize, usize) -> Condition) -> Result<(), String> {
+    pub(super) fn set_conditions(
+        &mut self,
+        condition: impl Fn(usize, usize) -> Condition,
+    ) -> Result<(), String> {
         let (mut rules, mut handed) = (Vec::new(), Vec::new());
         let ends = 0..self.addresses.len();
         for (from, to) in ends.clone().flat_map(|from| ends.clone().map(move |to| (from, to))) {
@@ -59,24 +62,24 @@ impl Packets {
             if condition.refuses {
                 rules.push(Rule::Refuse(source, target));
             }
-            if is_handed(&condition) {
+            if needs_user_space(&condition) {
                 rules.push(Rule::Hand(source, target));
                 handed.push(((source, target), condition));
             }
         }
         // Whoever is handed packets must be there before the first comes.
         if !handed.is_empty() && self.desk.is_none() {
-            self.desk = Some(Desk::open().map_err(|why| format!("NFQUEUE: {why}"))?);
+            self.desk = Some(PacketDecider::start_thread().map_err(|why| format!("NFQUEUE: {why}"))?);
         }
         if let Some(desk) = &self.desk {
-            desk.set(handed)?;
+            desk.set_conditions(handed)?;
         }
-        Firewall::set(&rules)
+        Firewall::replace_rules(&rules)
     }
 }
 
 /// Whether packets in this condition are for user space to decide on.
-fn is_handed(condition: &Condition) -> bool {
+fn needs_user_space(condition: &Condition) -> bool {
     let peace = Condition::default();
     let of_firewall = Condition {
         cut: condition.cut,
@@ -92,11 +95,11 @@ fn is_handed(condition: &Condition) -> bool {
 pub(super) fn probe_queue() -> Result<(), String> {
     queue::PacketQueue::open(desk::NUMBER).map(drop).map_err(|why| format!("NFQUEUE: {why}"))?;
     let nobody = Ipv4Addr::new(127, 255, 255, 254);
-    Firewall::set(&[Rule::Hand(nobody, nobody)]).and_then(|()| Firewall::set(&[]))
+    Firewall::replace_rules(&[Rule::Hand(nobody, nobody)]).and_then(|()| Firewall::replace_rules(&[]))
 }
 
 /// Whether this firewall breaks connections here.
 pub(super) fn probe_reset() -> Result<(), String> {
     let nobody = Ipv4Addr::new(127, 255, 255, 254);
-    Firewall::set(&[Rule::Reset(nobody, nobody)]).and_then(|()| Firewall::set(&[]))
+    Firewall::replace_rules(&[Rule::Reset(nobody, nobody)]).and_then(|()| Firewall::replace_rules(&[]))
 }

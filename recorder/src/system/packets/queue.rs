@@ -72,23 +72,23 @@ impl PacketQueue {
         // More room only makes it lose less; without the privilege for it there is the usual.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BYTES);
         let mut queue = Self { socket, number, buffer: vec![0; 64 << 10] };
-        queue.configure(CONFIG_COMMAND, &[1, 0, 0, 0])?;
+        queue.configure_attribute(CONFIG_COMMAND, &[1, 0, 0, 0])?;
         let mut parameters = COPIED_BYTES.to_be_bytes().to_vec();
         parameters.push(2);
-        queue.configure(CONFIG_PARAMETERS, &parameters)?;
-        queue.configure(CONFIG_LENGTH_MAX, &WAITING_MAX.to_be_bytes())?;
+        queue.configure_attribute(CONFIG_PARAMETERS, &parameters)?;
+        queue.configure_attribute(CONFIG_LENGTH_MAX, &WAITING_MAX.to_be_bytes())?;
         let flags = FLAG_LARGE_SEGMENTS.to_be_bytes();
-        let mut body = attribute(CONFIG_FLAGS, &flags);
-        body.extend(attribute(CONFIG_MASK, &flags));
-        queue.ask(&body)?;
+        let mut body = encode_attribute(CONFIG_FLAGS, &flags);
+        body.extend(encode_attribute(CONFIG_MASK, &flags));
+        queue.send_configuration(&body)?;
         Ok(queue)
     }
 
     /// The packets that have come by now. None lost is not promised: the kernel drops what has no room.
-    pub(super) fn come(&mut self, packets: &mut Vec<Packet>) -> io::Result<()> {
+    pub(super) fn receive_packets(&mut self, packets: &mut Vec<Packet>) -> io::Result<()> {
         loop {
             match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(length) => packets.extend(messages(&self.buffer[..length]).filter_map(packet)),
+                Ok(length) => packets.extend(split_messages(&self.buffer[..length]).filter_map(parse_packet)),
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::EINTR | Errno::ENOBUFS) => {}
                 Err(error) => return Err(error.into()),
@@ -97,22 +97,22 @@ impl PacketQueue {
     }
 
     /// Lets a packet go on, or drops it.
-    pub(super) fn decide(&self, id: u32, goes_on: bool) -> io::Result<()> {
+    pub(super) fn send_verdict(&self, id: u32, goes_on: bool) -> io::Result<()> {
         let mut verdict = u32::from(goes_on).to_be_bytes().to_vec();
         verdict.extend(id.to_be_bytes());
-        self.send(VERDICT, REQUEST, &attribute(VERDICT_HEADER, &verdict))
+        self.send_message(VERDICT, REQUEST, &encode_attribute(VERDICT_HEADER, &verdict))
     }
 
-    fn configure(&mut self, kind: u16, value: &[u8]) -> io::Result<()> {
-        self.ask(&attribute(kind, value))
+    fn configure_attribute(&mut self, kind: u16, value: &[u8]) -> io::Result<()> {
+        self.send_configuration(&encode_attribute(kind, value))
     }
 
     /// Sends a configuration and waits for what the kernel says to it.
-    fn ask(&mut self, body: &[u8]) -> io::Result<()> {
-        self.send(CONFIG, REQUEST | ACKNOWLEDGE, body)?;
+    fn send_configuration(&mut self, body: &[u8]) -> io::Result<()> {
+        self.send_message(CONFIG, REQUEST | ACKNOWLEDGE, body)?;
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
-            let said = messages(&self.buffer[..length]).find(|(kind, _)| *kind == ERROR);
+            let said = split_messages(&self.buffer[..length]).find(|(kind, _)| *kind == ERROR);
             if let Some((_, body)) = said {
                 let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
                 return if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-code)) };
@@ -120,7 +120,7 @@ impl PacketQueue {
         }
     }
 
-    fn send(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+    fn send_message(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         let length = (NETLINK_HEADER + QUEUE_HEADER + body.len()) as u32;
         let mut message = Vec::with_capacity(length as usize);
         message.extend(length.to_ne_bytes());
@@ -142,7 +142,7 @@ impl AsFd for PacketQueue {
 }
 
 /// An attribute, filled up to a multiple of four bytes.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+fn encode_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = ATTRIBUTE_HEADER + value.len();
     let mut bytes = Vec::with_capacity(length.next_multiple_of(4));
     bytes.extend((length as u16).to_ne_bytes());
@@ -153,7 +153,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 }
 
 /// The messages in what was received: kind and body.
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+fn split_messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
         let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?);
@@ -164,7 +164,7 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The packet in a message, if it is one of IPv4.
-fn packet((kind, body): (u16, &[u8])) -> Option<Packet> {
+fn parse_packet((kind, body): (u16, &[u8])) -> Option<Packet> {
     if kind != PACKET {
         return None;
     }
@@ -196,14 +196,14 @@ mod tests {
         header.extend([0; 8]);
         header.extend([127, 0, 0, 11, 127, 0, 0, 12]);
         let mut body = vec![0; QUEUE_HEADER];
-        body.extend(attribute(PACKET_HEADER, &[0, 0, 0, 9, 8, 0, 1]));
-        body.extend(attribute(PACKET_PAYLOAD, &header));
+        body.extend(encode_attribute(PACKET_HEADER, &[0, 0, 0, 9, 8, 0, 1]));
+        body.extend(encode_attribute(PACKET_PAYLOAD, &header));
         let mut bytes = ((NETLINK_HEADER + body.len()) as u32).to_ne_bytes().to_vec();
         bytes.extend(PACKET.to_ne_bytes());
         bytes.extend([0; 10]);
         bytes.extend(&body);
         let twice = [bytes.clone(), bytes].concat();
-        let packets: Vec<Packet> = messages(&twice).filter_map(packet).collect();
+        let packets: Vec<Packet> = split_messages(&twice).filter_map(parse_packet).collect();
         let (from, to) = ([127, 0, 0, 11].into(), [127, 0, 0, 12].into());
         assert_eq!(packets, [Packet { id: 9, from, to, bytes: 0x102 }; 2]);
     }
@@ -212,7 +212,7 @@ mod tests {
     fn what_is_cut_short_is_no_packet() {
         for length in 0..40 {
             let bytes = [1_u8; 40];
-            assert_eq!(messages(&bytes[..length]).filter_map(packet).count(), 0);
+            assert_eq!(split_messages(&bytes[..length]).filter_map(parse_packet).count(), 0);
         }
     }
 }

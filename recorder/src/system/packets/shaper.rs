@@ -18,22 +18,22 @@ pub(super) type Way = (Ipv4Addr, Ipv4Addr);
 /// All ways, and the packets that wait on them.
 #[derive(Debug)]
 pub(super) struct Shaper {
-    lines: BTreeMap<Way, Line>,
+    lines: BTreeMap<Way, PacketLine>,
     stream: Stream,
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct PacketLine {
     condition: Condition,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingPacket>,
     /// Those that let others pass.
-    passed: VecDeque<Waiting>,
+    passed: VecDeque<WaitingPacket>,
     /// When the next byte may go at the present rate.
     free_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct WaitingPacket {
     packet: Packet,
     came_ns: u64,
     /// Its time of jitter, as a multiple of the mean.
@@ -42,7 +42,7 @@ struct Waiting {
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Decision {
+pub(super) struct PacketDecision {
     pub(super) id: u32,
     pub(super) goes_on: bool,
 }
@@ -54,7 +54,7 @@ impl Shaper {
 
     /// Sets what is done to each way; nothing to those that are not named. What waits goes as the new condition
     /// has it.
-    pub(super) fn set(&mut self, conditions: &[(Way, Condition)]) {
+    pub(super) fn set_conditions(&mut self, conditions: &[(Way, Condition)]) {
         for line in self.lines.values_mut() {
             line.condition = Condition::default();
             line.free_ns = 0;
@@ -65,32 +65,32 @@ impl Shaper {
     }
 
     /// A packet has come.
-    pub(super) fn come(&mut self, now_ns: u64, packet: Packet, decisions: &mut Vec<Decision>) {
+    pub(super) fn accept_packet(&mut self, now_ns: u64, packet: Packet, decisions: &mut Vec<PacketDecision>) {
         let line = self.lines.entry((packet.from, packet.to)).or_default();
-        if self.stream.chance(line.condition.loss) {
-            decisions.push(Decision { id: packet.id, goes_on: false });
+        if self.stream.draw_chance(line.condition.loss) {
+            decisions.push(PacketDecision { id: packet.id, goes_on: false });
             return;
         }
-        let waiting = Waiting { packet, came_ns: now_ns, luck: self.stream.exponential(1.0) };
-        match self.stream.chance(line.condition.reorder) {
+        let waiting = WaitingPacket { packet, came_ns: now_ns, luck: self.stream.draw_exponential(1.0) };
+        match self.stream.draw_chance(line.condition.reorder) {
             true => line.passed.push_back(waiting),
             false => line.waiting.push_back(waiting),
         }
     }
 
     /// Decides on all that is due by now. Returns when the next is due, if any waits for a time.
-    pub(super) fn go(&mut self, now_ns: u64, decisions: &mut Vec<Decision>) -> Option<u64> {
-        self.lines.values_mut().filter_map(|line| line.go(now_ns, decisions)).min()
+    pub(super) fn release_due(&mut self, now_ns: u64, decisions: &mut Vec<PacketDecision>) -> Option<u64> {
+        self.lines.values_mut().filter_map(|line| line.release_due(now_ns, decisions)).min()
     }
 }
 
-impl Line {
-    fn go(&mut self, now_ns: u64, decisions: &mut Vec<Decision>) -> Option<u64> {
+impl PacketLine {
+    fn release_due(&mut self, now_ns: u64, decisions: &mut Vec<PacketDecision>) -> Option<u64> {
         let condition = self.condition;
         if condition.held {
             return None;
         }
-        let due_ns = |waiting: &Waiting| {
+        let due_ns = |waiting: &WaitingPacket| {
             let jitter_ns = (condition.jitter_ns as f64 * waiting.luck).round() as u64;
             waiting.came_ns.saturating_add(condition.delay_ns).saturating_add(jitter_ns)
         };
@@ -108,7 +108,7 @@ impl Line {
                 let takes_ns = u64::from(packet.bytes) * 1_000_000_000 / rate.max(1);
                 self.free_ns = self.free_ns.max(now_ns).saturating_add(takes_ns);
             }
-            decisions.push(Decision { id: packet.id, goes_on: true });
+            decisions.push(PacketDecision { id: packet.id, goes_on: true });
         }
     }
 }
@@ -127,7 +127,7 @@ mod tests {
 
     fn shaper(condition: Condition) -> Shaper {
         let mut shaper = Shaper::new(1);
-        shaper.set(&[((HERE, THERE), condition)]);
+        shaper.set_conditions(&[((HERE, THERE), condition)]);
         shaper
     }
 
@@ -136,9 +136,9 @@ mod tests {
         let (mut gone, mut dropped, mut decisions) = (Vec::new(), 0, Vec::new());
         for now in 0..u64::from(count) + 2000 {
             if now < u64::from(count) {
-                shaper.come(now * MS, packet(now as u32), &mut decisions);
+                shaper.accept_packet(now * MS, packet(now as u32), &mut decisions);
             }
-            shaper.go(now * MS, &mut decisions);
+            shaper.release_due(now * MS, &mut decisions);
             for decision in decisions.drain(..) {
                 match decision.goes_on {
                     true => gone.push((now, decision.id)),
@@ -176,11 +176,11 @@ mod tests {
     fn what_is_held_goes_in_order_when_it_is_let_go() {
         let mut shaper = shaper(Condition { held: true, ..Condition::default() });
         let mut decisions = Vec::new();
-        (0..3).for_each(|id| shaper.come(0, packet(id), &mut decisions));
-        assert_eq!(shaper.go(1000 * MS, &mut decisions), None);
+        (0..3).for_each(|id| shaper.accept_packet(0, packet(id), &mut decisions));
+        assert_eq!(shaper.release_due(1000 * MS, &mut decisions), None);
         assert!(decisions.is_empty());
-        shaper.set(&[]);
-        assert_eq!(shaper.go(1000 * MS, &mut decisions), None);
+        shaper.set_conditions(&[]);
+        assert_eq!(shaper.release_due(1000 * MS, &mut decisions), None);
         let ids: Vec<u32> = decisions.iter().map(|decision| decision.id).collect();
         assert_eq!(ids, [0, 1, 2]);
     }

@@ -1,6 +1,6 @@
 //! What is done to the connections of one end with another, changed while they run.
 
-use super::messages::{Messages, Uncounted};
+use super::messages::{MessageCounter, Uncounted};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub enum Gate {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
+pub(super) struct LinkSettings {
     pub(super) flows: [Flow; 2],
     pub(super) gate: Gate,
     /// How often all connections were broken.
@@ -86,31 +86,31 @@ pub struct LinkCounts {
 
 /// All connections of one end with another, and what is done to them. Clones are the same link.
 #[derive(Clone, Debug)]
-pub struct Link(Arc<Inner>);
+pub struct ProxyLink(Arc<ProxyLinkState>);
 
 #[derive(Debug)]
-struct Inner {
-    state: watch::Sender<State>,
+struct ProxyLinkState {
+    state: watch::Sender<LinkSettings>,
     /// When the next byte may go, where the rate is limited.
     free: [Mutex<Option<Instant>>; 2],
     connections: AtomicU64,
     bytes: [AtomicU64; 2],
     messages: [AtomicU64; 2],
-    counter: fn() -> Box<dyn Messages>,
+    counter: fn() -> Box<dyn MessageCounter>,
 }
 
-impl Default for Link {
+impl Default for ProxyLink {
     fn default() -> Self {
-        Self::counting(|| Box::new(Uncounted))
+        Self::with_counter(|| Box::new(Uncounted))
     }
 }
 
-impl Link {
+impl ProxyLink {
     /// A link on which the messages of some protocol are counted, for each connection and direction by a
     /// counter of its own.
-    pub fn counting(counter: fn() -> Box<dyn Messages>) -> Self {
-        Self(Arc::new(Inner {
-            state: watch::Sender::new(State::default()),
+    pub fn with_counter(counter: fn() -> Box<dyn MessageCounter>) -> Self {
+        Self(Arc::new(ProxyLinkState {
+            state: watch::Sender::new(LinkSettings::default()),
             free: Default::default(),
             connections: AtomicU64::new(0),
             bytes: Default::default(),
@@ -121,7 +121,7 @@ impl Link {
 
     /// Sets how bytes go in one direction. What was held or late under the old setting goes as the new one
     /// says, in order.
-    pub fn set(&self, direction: Direction, flow: Flow) {
+    pub fn set_flow(&self, direction: Direction, flow: Flow) {
         self.0.state.send_if_modified(|state| {
             let present = &mut state.flows[direction.index()];
             let modified = *present != flow;
@@ -132,7 +132,7 @@ impl Link {
 
     /// Sets what becomes of connections that are opened from now on. [`Gate::Reset`] breaks those that are
     /// there as well.
-    pub fn gate(&self, gate: Gate) {
+    pub fn set_gate(&self, gate: Gate) {
         self.0.state.send_if_modified(|state| {
             let modified = state.gate != gate;
             if modified && gate == Gate::Reset {
@@ -144,7 +144,7 @@ impl Link {
     }
 
     /// Breaks all connections that are there: both ends see `ECONNRESET`.
-    pub fn reset(&self) {
+    pub fn reset_connections(&self) {
         self.0.state.send_modify(|state| state.resets += 1);
     }
 
@@ -164,21 +164,21 @@ impl Link {
         LinkCounts { connections: read(&self.0.connections), to_server: carried(0), to_client: carried(1) }
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<State> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<LinkSettings> {
         self.0.state.subscribe()
     }
 
     /// Counts a connection and returns its number, from one.
-    pub(super) fn opened(&self) -> u64 {
+    pub(super) fn count_connection(&self) -> u64 {
         self.0.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(super) fn counter(&self) -> Box<dyn Messages> {
+    pub(super) fn new_counter(&self) -> Box<dyn MessageCounter> {
         (self.0.counter)()
     }
 
     /// Notes that so much went out, and when the next byte may go at a rate.
-    pub(super) fn carried(&self, direction: Direction, bytes: u64, messages: u64, rate: Option<u64>) {
+    pub(super) fn record_carried(&self, direction: Direction, bytes: u64, messages: u64, rate: Option<u64>) {
         let index = direction.index();
         self.0.bytes[index].fetch_add(bytes, Ordering::Relaxed);
         self.0.messages[index].fetch_add(messages, Ordering::Relaxed);
@@ -191,7 +191,7 @@ impl Link {
     }
 
     /// When the next byte may go at the present rate.
-    pub(super) fn free_at(&self, direction: Direction) -> Option<Instant> {
+    pub(super) fn next_send_time(&self, direction: Direction) -> Option<Instant> {
         *self.0.free[direction.index()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,17 +1,17 @@
 //! Counting the messages in a stream of bytes, for those who ask how many commands a store was sent.
 
 /// Counts messages. One for each direction of each connection, so that it can remember what was cut in two.
-pub trait Messages: Send {
+pub trait MessageCounter: Send {
     /// How many messages end in these bytes, which follow those of the last call.
-    fn count(&mut self, bytes: &[u8]) -> u64;
+    fn count_messages(&mut self, bytes: &[u8]) -> u64;
 }
 
 /// Counts nothing: for protocols that nobody wrote a counter for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uncounted;
 
-impl Messages for Uncounted {
-    fn count(&mut self, _bytes: &[u8]) -> u64 {
+impl MessageCounter for Uncounted {
+    fn count_messages(&mut self, _bytes: &[u8]) -> u64 {
         0
     }
 }
@@ -28,14 +28,14 @@ const MARK_BYTES: usize = 40;
 /// nothing more is counted.
 #[derive(Clone, Debug, Default)]
 pub struct RedisCommands {
-    state: State,
+    state: RespParserState,
     line: Vec<u8>,
     /// Elements that the list at the top level, and lists in it, still lack.
     lacking: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-enum State {
+enum RespParserState {
     #[default]
     Line,
     /// So many bytes of a text, and the end of its line.
@@ -47,31 +47,31 @@ enum State {
     Foreign,
 }
 
-impl Messages for RedisCommands {
-    fn count(&mut self, mut bytes: &[u8]) -> u64 {
+impl MessageCounter for RedisCommands {
+    fn count_messages(&mut self, mut bytes: &[u8]) -> u64 {
         let mut messages = 0;
         while !bytes.is_empty() {
             match &mut self.state {
-                State::Foreign => return messages,
-                State::Line => bytes = self.line(bytes, &mut messages),
-                State::Text(left) | State::Snapshot(left) => {
+                RespParserState::Foreign => return messages,
+                RespParserState::Line => bytes = self.take_line(bytes, &mut messages),
+                RespParserState::Text(left) | RespParserState::Snapshot(left) => {
                     let taken = (*left).min(bytes.len() as u64);
                     *left -= taken;
                     bytes = &bytes[taken as usize..];
                     if *left == 0 {
-                        let text = matches!(self.state, State::Text(_));
-                        self.state = State::Line;
-                        messages += u64::from(text && self.element());
+                        let text = matches!(self.state, RespParserState::Text(_));
+                        self.state = RespParserState::Line;
+                        messages += u64::from(text && self.finish_element());
                     }
                 }
-                State::Until(mark, seen) => {
+                RespParserState::Until(mark, seen) => {
                     seen.push(bytes[0]);
                     bytes = &bytes[1..];
                     if seen.len() > mark.len() {
                         seen.remove(0);
                     }
                     if seen == mark {
-                        self.state = State::Line;
+                        self.state = RespParserState::Line;
                     }
                 }
             }
@@ -82,61 +82,61 @@ impl Messages for RedisCommands {
 
 impl RedisCommands {
     /// Takes a line, or what there is of it, and returns what follows.
-    fn line<'a>(&mut self, bytes: &'a [u8], messages: &mut u64) -> &'a [u8] {
+    fn take_line<'a>(&mut self, bytes: &'a [u8], messages: &mut u64) -> &'a [u8] {
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
             self.line.extend_from_slice(bytes);
             if self.line.len() > LINE_MAX {
-                self.state = State::Foreign;
+                self.state = RespParserState::Foreign;
             }
             return &[];
         };
         self.line.extend_from_slice(&bytes[..end]);
         let line = std::mem::take(&mut self.line);
-        *messages += self.begin(line.strip_suffix(b"\r").unwrap_or(&line));
+        *messages += self.parse_line(line.strip_suffix(b"\r").unwrap_or(&line));
         &bytes[end + 1..]
     }
 
     /// What a line begins or is; returns how many commands it ends.
-    fn begin(&mut self, line: &[u8]) -> u64 {
+    fn parse_line(&mut self, line: &[u8]) -> u64 {
         let Some((kind, rest)) = line.split_first() else { return 0 };
         let number = std::str::from_utf8(rest).ok().and_then(|text| text.parse::<i64>().ok());
         match (kind, number) {
             (b'*', Some(count)) => {
                 let inside = self.lacking > 0;
                 self.lacking += u64::try_from(count).unwrap_or(0);
-                if inside { u64::from(self.element()) } else { 0 }
+                if inside { u64::from(self.finish_element()) } else { 0 }
             }
-            (b'$', Some(length)) if length < 0 => u64::from(self.element()),
+            (b'$', Some(length)) if length < 0 => u64::from(self.finish_element()),
             (b'$', Some(length)) if self.lacking > 0 => {
-                self.state = State::Text(length as u64 + 2);
+                self.state = RespParserState::Text(length as u64 + 2);
                 0
             }
             // At the top level: a snapshot, or an answer, whose end of line is then an empty line.
             (b'$', Some(length)) => {
-                self.state = State::Snapshot(length as u64);
+                self.state = RespParserState::Snapshot(length as u64);
                 0
             }
             (b'$', None) => {
                 match rest.strip_prefix(b"EOF:") {
                     Some(mark) if mark.len() == MARK_BYTES => {
-                        self.state = State::Until(mark.to_vec(), Vec::new());
+                        self.state = RespParserState::Until(mark.to_vec(), Vec::new());
                     }
-                    _ => self.state = State::Foreign,
+                    _ => self.state = RespParserState::Foreign,
                 }
                 0
             }
-            (b'+' | b'-' | b':', _) => u64::from(self.element()),
+            (b'+' | b'-' | b':', _) => u64::from(self.finish_element()),
             // A command in one line, as people type it.
             (letter, _) if letter.is_ascii_alphabetic() => u64::from(self.lacking == 0),
             _ => {
-                self.state = State::Foreign;
+                self.state = RespParserState::Foreign;
                 0
             }
         }
     }
 
     /// Ends an element of a list; whether the list at the top level ends with it.
-    fn element(&mut self) -> bool {
+    fn finish_element(&mut self) -> bool {
         if self.lacking == 0 {
             return false;
         }
@@ -151,7 +151,7 @@ mod tests {
 
     fn counted(bytes: &[u8], piece: usize) -> u64 {
         let mut counter = RedisCommands::default();
-        bytes.chunks(piece).map(|piece| counter.count(piece)).sum()
+        bytes.chunks(piece).map(|piece| counter.count_messages(piece)).sum()
     }
 
     /// However the bytes are cut, the count is the same.

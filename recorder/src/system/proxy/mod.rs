@@ -28,11 +28,11 @@ mod link;
 mod messages;
 mod pump;
 
-pub use link::{Carried, Direction, Flow, Gate, Link, LinkCounts};
-pub use messages::{Messages, RedisCommands, Uncounted};
+pub use link::{Carried, Direction, Flow, Gate, LinkCounts, ProxyLink};
+pub use messages::{MessageCounter, RedisCommands, Uncounted};
 
-use link::State;
-use pump::{CONNECT_PATIENCE, carry, until_open};
+use link::LinkSettings;
+use pump::{CONNECT_PATIENCE, carry_connection, wait_until_released};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -57,19 +57,19 @@ pub struct Proxy {
 
 impl Proxy {
     /// Listens at `listen` (port 0: any) and carries every connection to `server`, over one link.
-    pub async fn start(listen: &str, server: &str, link: Link) -> io::Result<Self> {
-        Self::launch(listen, server, Links { by_source: Vec::new(), others: link }).await
+    pub async fn start(listen: &str, server: &str, link: ProxyLink) -> io::Result<Self> {
+        Self::start_with_links(listen, server, ProxyLinks { by_source: Vec::new(), others: link }).await
     }
 
     /// The same for several ends that connect to one address and are told apart by theirs, which the server sees
     /// as well. Whoever comes from elsewhere goes over the link `others`.
-    pub async fn by_source(
+    pub async fn start_by_source(
         listen: &str,
         server: &str,
-        links: Vec<(IpAddr, Link)>,
-        others: Link,
+        links: Vec<(IpAddr, ProxyLink)>,
+        others: ProxyLink,
     ) -> io::Result<Self> {
-        Self::launch(listen, server, Links { by_source: links, others }).await
+        Self::start_with_links(listen, server, ProxyLinks { by_source: links, others }).await
     }
 
     /// Where it listens.
@@ -77,13 +77,13 @@ impl Proxy {
         self.address
     }
 
-    async fn launch(listen: &str, server: &str, links: Links) -> io::Result<Self> {
-        let listen = resolve(listen).await?;
-        let reserve = bound(listen)?;
+    async fn start_with_links(listen: &str, server: &str, links: ProxyLinks) -> io::Result<Self> {
+        let listen = resolve_address(listen).await?;
+        let reserve = bind_shared(listen)?;
         let address = reserve.local_addr()?;
-        let listener = bound(address)?.listen(BACKLOG)?;
-        let door = Door { _reserve: reserve, address, server: server.into(), links };
-        Ok(Self { address, task: tokio::spawn(door.keep(listener)) })
+        let listener = bind_shared(address)?.listen(BACKLOG)?;
+        let door = ProxyListener { _reserve: reserve, address, server: server.into(), links };
+        Ok(Self { address, task: tokio::spawn(door.accept_connections(listener)) })
     }
 }
 
@@ -93,18 +93,18 @@ impl Drop for Proxy {
     }
 }
 
-struct Links {
-    by_source: Vec<(IpAddr, Link)>,
-    others: Link,
+struct ProxyLinks {
+    by_source: Vec<(IpAddr, ProxyLink)>,
+    others: ProxyLink,
 }
 
-impl Links {
-    fn all(&self) -> impl Iterator<Item = &Link> {
+impl ProxyLinks {
+    fn all_links(&self) -> impl Iterator<Item = &ProxyLink> {
         self.by_source.iter().map(|(_, link)| link).chain([&self.others])
     }
 
     /// The link of a connection from an address, and the address that the server is to see.
-    fn of(&self, source: IpAddr) -> (Link, Option<IpAddr>) {
+    fn link_for_source(&self, source: IpAddr) -> (ProxyLink, Option<IpAddr>) {
         match self.by_source.iter().find(|(known, _)| *known == source) {
             Some((_, link)) => (link.clone(), Some(source)),
             None => (self.others.clone(), None),
@@ -114,22 +114,22 @@ impl Links {
 
 /// Accepts connections. To refuse them it stops listening; the port stays ours through a second socket, which is
 /// bound to it and never listens.
-struct Door {
+struct ProxyListener {
     /// Held for the port that comes with it.
     _reserve: TcpSocket,
     address: SocketAddr,
     server: Arc<str>,
-    links: Links,
+    links: ProxyLinks,
 }
 
-impl Door {
-    async fn keep(self, listener: TcpListener) {
+impl ProxyListener {
+    async fn accept_connections(self, listener: TcpListener) {
         let mut listener = Some(listener);
         let mut connections = JoinSet::new();
         let changed = Arc::new(Notify::new());
         let mut watchers = JoinSet::new();
-        for link in self.links.all() {
-            let (mut watch, changed) = (link.watch(), changed.clone());
+        for link in self.links.all_links() {
+            let (mut watch, changed) = (link.subscribe(), changed.clone());
             watchers.spawn(async move {
                 while watch.changed().await.is_ok() {
                     changed.notify_one();
@@ -137,21 +137,21 @@ impl Door {
             });
         }
         loop {
-            let refuses = self.links.all().all(|link| link.watch().borrow().gate == Gate::Refuse);
+            let refuses = self.links.all_links().all(|link| link.subscribe().borrow().gate == Gate::Refuse);
             if refuses {
                 listener = None;
             } else if listener.is_none() {
                 // Nobody else can listen there as long as the port is ours; if it fails, it is tried again.
-                listener = bound(self.address).and_then(|socket| socket.listen(BACKLOG)).ok();
+                listener = bind_shared(self.address).and_then(|socket| socket.listen(BACKLOG)).ok();
             }
             let accepts = connections.len() < CONNECTIONS_MAX;
             tokio::select! {
                 () = changed.notified() => {}
                 Some(_) = connections.join_next() => {}
-                accepted = accept(listener.as_ref()), if accepts && listener.is_some() => match accepted {
+                accepted = accept_or_wait(listener.as_ref()), if accepts && listener.is_some() => match accepted {
                     Ok((client, source)) => {
-                        let (link, seen) = self.links.of(source.ip());
-                        connections.spawn(connection(client, link, seen, self.server.clone()));
+                        let (link, seen) = self.links.link_for_source(source.ip());
+                        connections.spawn(handle_connection(client, link, seen, self.server.clone()));
                     }
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
@@ -161,52 +161,52 @@ impl Door {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept_or_wait(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }
 
-async fn connection(client: TcpStream, link: Link, source: Option<IpAddr>, server: Arc<str>) {
-    let number = link.opened();
-    let begun: State = *link.watch().borrow();
+async fn handle_connection(client: TcpStream, link: ProxyLink, source: Option<IpAddr>, server: Arc<str>) {
+    let number = link.count_connection();
+    let begun: LinkSettings = *link.subscribe().borrow();
     if begun.gate != Gate::Open {
-        return break_off(&client);
+        return reset_on_drop(&client);
     }
     // A server on the other side of a link that is held does not hear of the connection yet.
-    if until_open(&link, Direction::ToServer, begun.resets).await.is_err() {
-        return break_off(&client);
+    if wait_until_released(&link, Direction::ToServer, begun.resets).await.is_err() {
+        return reset_on_drop(&client);
     }
     // Not given up when connections are broken meanwhile: the server may have accepted it by then, and is to see it
     // break rather than end.
-    match tokio::time::timeout(CONNECT_PATIENCE, connect(&server, source)).await {
-        Ok(Ok(server)) => carry(client, server, &link, begun, number).await,
-        _ => break_off(&client),
+    match tokio::time::timeout(CONNECT_PATIENCE, connect_to_server(&server, source)).await {
+        Ok(Ok(server)) => carry_connection(client, server, &link, begun, number).await,
+        _ => reset_on_drop(&client),
     }
 }
 
 /// Has the connection end with RST when it is dropped.
-fn break_off(stream: &TcpStream) {
+fn reset_on_drop(stream: &TcpStream) {
     // It fails only on a socket that is gone already.
     let _ = stream.set_zero_linger();
 }
 
-async fn connect(server: &str, source: Option<IpAddr>) -> io::Result<TcpStream> {
+async fn connect_to_server(server: &str, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let Some(source) = source else { return TcpStream::connect(server).await };
-    let address = resolve(server).await?;
+    let address = resolve_address(server).await?;
     let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(SocketAddr::new(source, 0))?;
     socket.connect(address).await
 }
 
-async fn resolve(address: &str) -> io::Result<SocketAddr> {
+async fn resolve_address(address: &str) -> io::Result<SocketAddr> {
     let mut found = tokio::net::lookup_host(address).await?;
     found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} is no address")))
 }
 
 /// A socket at an address that others of ours may be bound to as well.
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+fn bind_shared(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -7,8 +7,8 @@
 //! Memory: at most [`WAITING_BYTES_MAX`] in each direction. When the queue is full nothing is read, and the
 //! sender's own socket fills: the back-pressure of TCP.
 
-use super::link::{Direction, Flow, Link, State};
-use super::messages::Messages;
+use super::link::{Direction, Flow, LinkSettings, ProxyLink};
+use super::messages::MessageCounter;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,14 +31,14 @@ const ROOM_BYTES_MIN: usize = 4 << 10;
 const PIECES_PER_SECOND: u64 = 100;
 
 /// The connection was broken and both ends are to see that.
-struct Broken;
+struct ConnectionBroken;
 
 /// Carries bytes both ways until both have ended or the connection breaks. `number` is the connection's on its link.
-pub(super) async fn carry(
+pub(super) async fn carry_connection(
     mut client: TcpStream,
     mut server: TcpStream,
-    link: &Link,
-    begun: State,
+    link: &ProxyLink,
+    begun: LinkSettings,
     number: u64,
 ) {
     // Small pieces leave as they are: waiting for more is what the link's flow is for.
@@ -51,11 +51,15 @@ pub(super) async fn carry(
         let both = async {
             let (there, back) =
                 tokio::try_join!(there.run(from_client, to_server), back.run(from_server, to_client))?;
-            if there == Ended::Early || back == Ended::Early { Err(Broken) } else { Ok(()) }
+            if there == DirectionEnd::Early || back == DirectionEnd::Early {
+                Err(ConnectionBroken)
+            } else {
+                Ok(())
+            }
         };
         tokio::select! {
             ended = both => ended,
-            () = broken(link.watch(), begun.resets) => Err(Broken),
+            () = wait_until_reset(link.subscribe(), begun.resets) => Err(ConnectionBroken),
         }
     };
     if ended.is_err() {
@@ -65,7 +69,7 @@ pub(super) async fn carry(
 }
 
 /// Returns when the link's connections are broken once more.
-async fn broken(mut watch: watch::Receiver<State>, resets: u64) {
+async fn wait_until_reset(mut watch: watch::Receiver<LinkSettings>, resets: u64) {
     // An error says that the link is gone, and then nobody can break it any more.
     if watch.wait_for(|state| state.resets != resets).await.is_err() {
         std::future::pending().await
@@ -74,53 +78,53 @@ async fn broken(mut watch: watch::Receiver<State>, resets: u64) {
 
 /// How a direction ended, if not by a break.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum DirectionEnd {
     /// The receiver was told that there is no more.
     Orderly,
     /// The receiver is gone. What comes from it will end as well, and what it had sent is carried until then.
     Early,
 }
 
-enum Piece {
+enum StreamPiece {
     Bytes(Bytes),
     Closed,
     Reset,
 }
 
-struct Waiting {
-    piece: Piece,
+struct WaitingPiece {
+    piece: StreamPiece,
     came: Instant,
     /// Its time of jitter, as a multiple of the mean.
     luck: f64,
 }
 
-impl Waiting {
-    fn due(&self, flow: &Flow) -> Instant {
+impl WaitingPiece {
+    fn due_time(&self, flow: &Flow) -> Instant {
         self.came + flow.delay + flow.jitter.mul_f64(self.luck)
     }
 }
 
 struct Pump<'a> {
-    link: &'a Link,
+    link: &'a ProxyLink,
     direction: Direction,
     closings: u64,
-    watch: watch::Receiver<State>,
-    counter: Box<dyn Messages>,
+    watch: watch::Receiver<LinkSettings>,
+    counter: Box<dyn MessageCounter>,
     stream: Stream,
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<WaitingPiece>,
     bytes: usize,
     reads: bool,
 }
 
 impl<'a> Pump<'a> {
-    fn new(link: &'a Link, direction: Direction, begun: &State, number: u64) -> Self {
+    fn new(link: &'a ProxyLink, direction: Direction, begun: &LinkSettings, number: u64) -> Self {
         let stream = Stream::new(number * 2 + direction.index() as u64, "jitter");
         Self {
             link,
             direction,
             closings: begun.closings[direction.index()],
-            watch: link.watch(),
-            counter: link.counter(),
+            watch: link.subscribe(),
+            counter: link.new_counter(),
             stream,
             queue: VecDeque::new(),
             bytes: 0,
@@ -128,24 +132,32 @@ impl<'a> Pump<'a> {
         }
     }
 
-    async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> Result<Ended, Broken> {
+    async fn run(
+        mut self,
+        mut from: ReadHalf<'_>,
+        mut to: WriteHalf<'_>,
+    ) -> Result<DirectionEnd, ConnectionBroken> {
         let mut block = BytesMut::new();
         loop {
             let state = *self.watch.borrow_and_update();
             let flow = state.flows[self.direction.index()];
             if self.reads && state.closings[self.direction.index()] != self.closings {
-                self.push(Piece::Closed);
+                self.push_piece(StreamPiece::Closed);
             }
             let now = Instant::now();
-            let due = self.due(&flow);
+            let due = self.head_due_time(&flow);
             let ready = due.is_some_and(|due| due <= now);
             let head = match self.queue.front() {
-                Some(Waiting { piece: Piece::Closed, .. }) if ready => {
+                Some(WaitingPiece { piece: StreamPiece::Closed, .. }) if ready => {
                     let _ = to.shutdown().await;
-                    return Ok(Ended::Orderly);
+                    return Ok(DirectionEnd::Orderly);
                 }
-                Some(Waiting { piece: Piece::Reset, .. }) if ready => return Err(Broken),
-                Some(Waiting { piece: Piece::Bytes(bytes), .. }) if ready => limited(bytes, &flow),
+                Some(WaitingPiece { piece: StreamPiece::Reset, .. }) if ready => {
+                    return Err(ConnectionBroken);
+                }
+                Some(WaitingPiece { piece: StreamPiece::Bytes(bytes), .. }) if ready => {
+                    limit_piece(bytes, &flow)
+                }
                 _ => Bytes::new(),
             };
             let room = self.bytes < WAITING_BYTES_MAX && self.queue.len() < WAITING_PIECES_MAX;
@@ -157,41 +169,41 @@ impl<'a> Pump<'a> {
                 biased;
                 _ = self.watch.changed() => {}
                 written = to.write(&head), if ready => match written {
-                    Ok(count) => self.wrote(&head[..count], &flow),
-                    Err(_) => return Ok(Ended::Early),
+                    Ok(count) => self.record_written(&head[..count], &flow),
+                    Err(_) => return Ok(DirectionEnd::Early),
                 },
                 () = sleep_until(due.unwrap_or(now)), if due.is_some() && !ready => {}
-                read = from.read_buf(&mut block), if reads => self.push(match read {
-                    Ok(0) => Piece::Closed,
-                    Ok(_) => Piece::Bytes(block.split().freeze()),
-                    Err(_) => Piece::Reset,
+                read = from.read_buf(&mut block), if reads => self.push_piece(match read {
+                    Ok(0) => StreamPiece::Closed,
+                    Ok(_) => StreamPiece::Bytes(block.split().freeze()),
+                    Err(_) => StreamPiece::Reset,
                 }),
             }
         }
     }
 
     /// When the head of the queue may go; none if there is none or it is held.
-    fn due(&self, flow: &Flow) -> Option<Instant> {
-        let due = self.queue.front().filter(|_| !flow.held)?.due(flow);
-        let free = flow.rate.and_then(|_| self.link.free_at(self.direction));
+    fn head_due_time(&self, flow: &Flow) -> Option<Instant> {
+        let due = self.queue.front().filter(|_| !flow.held)?.due_time(flow);
+        let free = flow.rate.and_then(|_| self.link.next_send_time(self.direction));
         Some(free.map_or(due, |free| free.max(due)))
     }
 
-    fn push(&mut self, piece: Piece) {
+    fn push_piece(&mut self, piece: StreamPiece) {
         match &piece {
-            Piece::Bytes(bytes) => self.bytes += bytes.len(),
-            Piece::Closed | Piece::Reset => self.reads = false,
+            StreamPiece::Bytes(bytes) => self.bytes += bytes.len(),
+            StreamPiece::Closed | StreamPiece::Reset => self.reads = false,
         }
-        let luck = self.stream.exponential(1.0);
-        self.queue.push_back(Waiting { piece, came: Instant::now(), luck });
+        let luck = self.stream.draw_exponential(1.0);
+        self.queue.push_back(WaitingPiece { piece, came: Instant::now(), luck });
     }
 
     /// Takes what was written off the head.
-    fn wrote(&mut self, written: &[u8], flow: &Flow) {
-        let messages = self.counter.count(written);
-        self.link.carried(self.direction, written.len() as u64, messages, flow.rate);
+    fn record_written(&mut self, written: &[u8], flow: &Flow) {
+        let messages = self.counter.count_messages(written);
+        self.link.record_carried(self.direction, written.len() as u64, messages, flow.rate);
         self.bytes -= written.len();
-        if let Some(Waiting { piece: Piece::Bytes(bytes), .. }) = self.queue.front_mut() {
+        if let Some(WaitingPiece { piece: StreamPiece::Bytes(bytes), .. }) = self.queue.front_mut() {
             let _ = bytes.split_to(written.len());
             if bytes.is_empty() {
                 self.queue.pop_front();
@@ -201,16 +213,20 @@ impl<'a> Pump<'a> {
 }
 
 /// As much of a piece as may go at once.
-fn limited(bytes: &Bytes, flow: &Flow) -> Bytes {
+fn limit_piece(bytes: &Bytes, flow: &Flow) -> Bytes {
     let worth = flow.rate.map_or(usize::MAX, |rate| (rate / PIECES_PER_SECOND).max(1) as usize);
     let most = flow.slice.unwrap_or(usize::MAX).max(1).min(worth);
     bytes.slice(..bytes.len().min(most))
 }
 
 /// Waits until a direction is not held, or the link's connections are broken.
-pub(super) async fn until_open(link: &Link, direction: Direction, resets: u64) -> Result<(), ()> {
-    let mut watch = link.watch();
-    let open = |state: &State| state.resets != resets || !state.flows[direction.index()].held;
+pub(super) async fn wait_until_released(
+    link: &ProxyLink,
+    direction: Direction,
+    resets: u64,
+) -> Result<(), ()> {
+    let mut watch = link.subscribe();
+    let open = |state: &LinkSettings| state.resets != resets || !state.flows[direction.index()].held;
     match watch.wait_for(open).await {
         Ok(state) if state.resets == resets => Ok(()),
         _ => Err(()),

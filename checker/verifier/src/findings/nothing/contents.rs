@@ -4,7 +4,7 @@
 //! Of two values one must be first; that neither can be is what *across* means. Values in order of their first answers, with
 //! the latest request among all so far, tell it in one pass (Gibbons & Korach 1997, §4.2, where these are called zones).
 
-use super::{Look, Sessions, over};
+use super::{Examination, JoinedSessions, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use serde_json::Value;
@@ -15,7 +15,7 @@ const STRANGE: &[FindingKind] = &[FindingKind::TornSession, FindingKind::Session
 
 /// The life of one value of one field.
 #[derive(Clone, Copy)]
-struct Zone {
+struct ValueZone {
     /// When the first operation that shows it was over.
     shown: u32,
     /// When the last one that shows it began, and which.
@@ -24,12 +24,12 @@ struct Zone {
     first: bool,
 }
 
-impl Look<'_> {
+impl Examination<'_> {
     /// What was read, part by part: each was written to this session, by its user, by then.
-    pub(super) fn values(&self, sessions: &Sessions, members: &[Operation]) {
-        for read in members.iter().filter(|op| self.returned(op)) {
-            let parts = self.parts(read);
-            let fits = parts.iter().all(|(_, text, _)| match self.writers(text)[..] {
+    pub(super) fn examine_values(&self, sessions: &JoinedSessions, members: &[Operation]) {
+        for read in members.iter().filter(|op| self.returned_contents(op)) {
+            let parts = self.parse_parts(read);
+            let fits = parts.iter().all(|(_, text, _)| match self.writers_of_text(text)[..] {
                 // Of a value that was written twice nobody knows which write is read.
                 [_, _, ..] => true,
                 [writer] => {
@@ -43,13 +43,17 @@ impl Look<'_> {
             // One field is not a session.
             let partial = matches!(&parts[..], [(name, _, true)] if name.is_empty());
             if !fits || partial {
-                self.speaks(STRANGE, Some(read.id), "returned what cannot have been written to it by then");
+                self.report_contradiction(
+                    STRANGE,
+                    Some(read.id),
+                    "returned what cannot have been written to it by then",
+                );
             }
         }
     }
 
     /// Each field by itself, and what was written whole.
-    pub(super) fn contents(&self, members: &[Operation], creations: usize) {
+    pub(super) fn examine_contents(&self, members: &[Operation], creations: usize) {
         let mut fields: BTreeSet<Option<String>> = BTreeSet::from([None]);
         for patch in members.iter().filter(|op| op.function == Function::PATCH) {
             let payload: Option<Value> = serde_json::from_str(self.history.value_text(patch.value())).ok();
@@ -57,43 +61,47 @@ impl Look<'_> {
         }
         let several = fields.len() > 1;
         for field in fields {
-            self.field(members, creations, field.as_deref());
+            self.examine_field(members, creations, field.as_deref());
         }
-        for read in members.iter().filter(|op| several && self.returned(op)) {
-            let parts = self.parts(read);
-            let sole = |text: &str| match self.writers(text)[..] {
+        for read in members.iter().filter(|op| several && self.returned_contents(op)) {
+            let parts = self.parse_parts(read);
+            let sole = |text: &str| match self.writers_of_text(text)[..] {
                 [writer] => Some(self.history.operation(writer)),
                 _ => None,
             };
             let whole = parts.iter().find(|(.., is_field)| !is_field).and_then(|(_, text, _)| sole(text));
             let Some(whole) = whole else { continue };
             let kept = parts.iter().filter(|(.., is_field)| *is_field).filter_map(|(_, text, _)| sole(text));
-            if kept.into_iter().any(|patch| over(&patch) < whole.invoked) {
-                self.speaks(OLD, Some(read.id), "returned a field that had been replaced with the whole");
+            if kept.into_iter().any(|patch| took_effect_by(&patch) < whole.invoked) {
+                self.report_contradiction(
+                    OLD,
+                    Some(read.id),
+                    "returned a field that had been replaced with the whole",
+                );
             }
         }
     }
 
-    fn field(&self, members: &[Operation], creations: usize, field: Option<&str>) {
-        let mut zones: BTreeMap<ValueId, Zone> = BTreeMap::new();
+    fn examine_field(&self, members: &[Operation], creations: usize, field: Option<&str>) {
+        let mut zones: BTreeMap<ValueId, ValueZone> = BTreeMap::new();
         for op in members.iter().filter(|op| !self.is_wrong(op)) {
             let writes = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
             let value = if writes && op.outcome != Outcome::Fail {
-                self.written(op, field)
+                self.written_value(op, field)
             } else {
-                self.read(op, field)
+                self.read_value(op, field)
             };
             let Some(value) = value.filter(|value| self.writers.get(value).is_some_and(|all| all.len() == 1))
             else {
                 continue;
             };
             let wanted = (op.invoked, op.id);
-            let zone = zones.entry(value).or_insert(Zone { shown: NEVER, wanted, first: false });
-            zone.shown = zone.shown.min(over(op));
+            let zone = zones.entry(value).or_insert(ValueZone { shown: NEVER, wanted, first: false });
+            zone.shown = zone.shown.min(took_effect_by(op));
             zone.wanted = zone.wanted.max(wanted);
             zone.first |= op.function == Function::CREATE && creations == 1;
         }
-        let mut zones: Vec<Zone> = zones.into_values().collect();
+        let mut zones: Vec<ValueZone> = zones.into_values().collect();
         zones.sort_unstable_by_key(|zone| zone.shown);
         let shown = zones.partition_point(|zone| zone.shown != NEVER);
         let mut latest: Vec<u32> = Vec::with_capacity(zones.len());
@@ -110,7 +118,7 @@ impl Look<'_> {
                 && zone.first
                 && (zones[..shown].iter()).any(|other| !other.first && other.shown < zone.wanted.0);
             if across || behind {
-                return self.speaks(
+                return self.report_contradiction(
                     OLD,
                     Some(zone.wanted.1),
                     "shows a version that had been replaced, or one that replaced it does",
@@ -119,7 +127,7 @@ impl Look<'_> {
         }
     }
 
-    fn written(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
+    fn written_value(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
         let own = || {
             let payload: Option<Value> = serde_json::from_str(self.history.value_text(op.value())).ok();
             payload.is_some_and(|payload| payload.get("field").and_then(Value::as_str) == field)
@@ -128,27 +136,27 @@ impl Look<'_> {
     }
 
     /// What a read returned of a field: as it was patched, or else as the whole left it.
-    fn read(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
-        if !self.returned(op) {
+    fn read_value(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
+        if !self.returned_contents(op) {
             return None;
         }
-        let parts = self.parts(op);
+        let parts = self.parse_parts(op);
         let own = parts.iter().find(|(name, _, is_field)| *is_field && Some(name.as_str()) == field);
         let whole = parts.iter().find(|(.., is_field)| !is_field);
         own.or(whole).and_then(|(_, text, _)| self.history.values.get(text))
     }
 
-    fn returned(&self, op: &Operation) -> bool {
-        op.function == Function::READ && super::found(op) && !self.is_wrong(op)
+    fn returned_contents(&self, op: &Operation) -> bool {
+        op.function == Function::READ && super::found_session(op) && !self.is_wrong(op)
     }
 
-    fn writers(&self, text: &str) -> &[OpId] {
+    fn writers_of_text(&self, text: &str) -> &[OpId] {
         let known = self.history.values.get(text).and_then(|value| self.writers.get(&value));
         known.map_or(&[], Vec::as_slice)
     }
 
     /// The parts of what was read: under which name, what as JSON, and whether it says to be one field.
-    fn parts(&self, read: &Operation) -> Vec<(String, String, bool)> {
+    fn parse_parts(&self, read: &Operation) -> Vec<(String, String, bool)> {
         let text = self.history.value_text(read.result);
         let is_field = |part: &str| part.contains("\"field\":");
         if !text.starts_with("{\"fields\":") {

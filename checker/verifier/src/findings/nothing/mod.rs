@@ -25,7 +25,7 @@ use std::collections::{HashMap, HashSet};
 
 /// What speaks against it that nothing of some kinds is to be found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Against {
+pub(super) struct CounterEvidence {
     /// Which of them it would be, one of these: those that this history can show.
     pub kinds: Vec<FindingKind>,
     /// What was seen; or why nothing can be said.
@@ -35,15 +35,19 @@ pub(super) struct Against {
 }
 
 /// Looks at all of a history but what was shown to be wrong. The first of each sort that speaks against something.
-pub(super) fn look(history: &History, question: &SessionRules, wrong: &HashSet<OpId>) -> Vec<Against> {
-    let mut look = Look {
+pub(super) fn collect_counter_evidence(
+    history: &History,
+    question: &SessionRules,
+    wrong: &HashSet<OpId>,
+) -> Vec<CounterEvidence> {
+    let mut look = Examination {
         history,
         question: *question,
         wrong,
         against: RefCell::default(),
         writers: HashMap::new(),
         creators: HashSet::new(),
-        can_show: can_show(history, question),
+        can_show: possible_kinds(history, question),
     };
     for op in history.operations() {
         if op.function == Function::CREATE {
@@ -55,18 +59,18 @@ pub(super) fn look(history: &History, question: &SessionRules, wrong: &HashSet<O
             look.writers.entry(op.value()).or_default().push(op.id);
         }
     }
-    let sessions = Sessions::of(history);
+    let sessions = JoinedSessions::from_history(history);
     for members in &sessions.components {
-        look.session(&sessions, members);
+        look.examine_session(&sessions, members);
     }
-    look.trails();
-    look.updates();
-    look.recorded();
+    look.examine_trails();
+    look.examine_updates();
+    look.report_unrecorded_kinds();
     look.against.into_inner()
 }
 
 /// What a history can show at all, of the kinds that are told apart by what else there is.
-fn can_show(history: &History, question: &SessionRules) -> Vec<FindingKind> {
+fn possible_kinds(history: &History, question: &SessionRules) -> Vec<FindingKind> {
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let expires = question.time_to_live_ns.is_some();
     let (renews, destroys) = (does(Function::RENEW), does(Function::DESTROY));
@@ -83,11 +87,11 @@ fn can_show(history: &History, question: &SessionRules) -> Vec<FindingKind> {
 }
 
 /// A look under way.
-struct Look<'a> {
+struct Examination<'a> {
     history: &'a History,
     question: SessionRules,
     wrong: &'a HashSet<OpId>,
-    against: RefCell<Vec<Against>>,
+    against: RefCell<Vec<CounterEvidence>>,
     /// Who wrote each value and did not fail.
     writers: HashMap<ValueId, Vec<OpId>>,
     /// Users who asked for a session of their own.
@@ -96,19 +100,24 @@ struct Look<'a> {
     can_show: Vec<FindingKind>,
 }
 
-impl Look<'_> {
-    fn speaks(&self, kinds: &[FindingKind], id: Option<OpId>, why: &str) {
+impl Examination<'_> {
+    fn report_contradiction(&self, kinds: &[FindingKind], id: Option<OpId>, why: &str) {
         let kinds: Vec<FindingKind> =
             kinds.iter().copied().filter(|kind| self.can_show.contains(kind)).collect();
         if self.against.borrow().iter().all(|known| known.kinds != kinds || !known.certain) {
-            let at = id.map(|id| format!("operation {} ", self.history.index(id))).unwrap_or_default();
-            self.against.borrow_mut().push(Against { kinds, why: format!("{at}{why}"), certain: true });
+            let at =
+                id.map(|id| format!("operation {} ", self.history.operation_index(id))).unwrap_or_default();
+            self.against.borrow_mut().push(CounterEvidence {
+                kinds,
+                why: format!("{at}{why}"),
+                certain: true,
+            });
         }
     }
 
-    fn cannot_tell(&self, kinds: &[FindingKind], why: &str) {
+    fn report_undecided(&self, kinds: &[FindingKind], why: &str) {
         if self.against.borrow().iter().all(|known| known.kinds != kinds || known.certain) {
-            self.against.borrow_mut().push(Against {
+            self.against.borrow_mut().push(CounterEvidence {
                 kinds: kinds.to_vec(),
                 why: why.to_owned(),
                 certain: false,
@@ -121,24 +130,24 @@ impl Look<'_> {
     }
 
     /// One session under all its ids.
-    fn session(&self, sessions: &Sessions, members: &[Operation]) {
+    fn examine_session(&self, sessions: &JoinedSessions, members: &[Operation]) {
         let once = members.iter().all(|op| sessions.births[op.key.index()].len() <= 1);
         let creations = members.iter().filter(|op| op.function == Function::CREATE).count();
-        self.values(sessions, members);
+        self.examine_values(sessions, members);
         if !once || creations > 1 {
-            return self.cannot_tell(
+            return self.report_undecided(
                 presence::KINDS_OF_SESSIONS,
                 "ids were given out several times, and this look says nothing of those",
             );
         }
-        self.presence(sessions, members);
-        self.expiry(members, creations);
-        self.contents(members, creations);
+        self.examine_presence(sessions, members);
+        self.examine_expiry(members, creations);
+        self.examine_contents(members, creations);
     }
 }
 
 /// The operations on sessions that did not fail, by session: ids that renewals join.
-struct Sessions {
+struct JoinedSessions {
     components: Vec<Vec<Operation>>,
     /// Which of them an id is in.
     of: Vec<u32>,
@@ -148,24 +157,26 @@ struct Sessions {
     found_by: Vec<u32>,
 }
 
-impl Sessions {
-    fn of(history: &History) -> Self {
+impl JoinedSessions {
+    fn from_history(history: &History) -> Self {
         let keys = history.keys.len();
         let (mut births, mut found_by) = (vec![Vec::new(); keys], vec![NEVER; keys]);
         let mut joined: Vec<(KeyId, KeyId, Operation)> = Vec::new();
         let about = |op: &Operation| {
             op.outcome != Outcome::Fail
-                && (op.function == Function::CREATE || op.function == Function::READ || finds(op.function))
+                && (op.function == Function::CREATE
+                    || op.function == Function::READ
+                    || implies_presence(op.function))
         };
         for op in history.operations().filter(about) {
             if op.function == Function::CREATE {
                 births[op.key.index()].push(op.clone());
             }
-            if let Some(new) = renewed_to(history, &op) {
+            if let Some(new) = renewed_id(history, &op) {
                 births[new.index()].push(op.clone());
                 joined.push((op.key, new, op.clone()));
             }
-            if found(&op) {
+            if found_session(&op) {
                 found_by[op.key.index()] = found_by[op.key.index()].min(op.completed);
             }
         }
@@ -203,28 +214,28 @@ impl Sessions {
 }
 
 /// The id that a renewal gives, if any operation is about it.
-fn renewed_to(history: &History, op: &Operation) -> Option<KeyId> {
+fn renewed_id(history: &History, op: &Operation) -> Option<KeyId> {
     (op.function == Function::RENEW).then(|| history.keys.get(history.value_text(op.value())))?
 }
 
 /// Whether an operation, acknowledged, found the session there.
-fn finds(function: Function) -> bool {
+fn implies_presence(function: Function) -> bool {
     use Function as F;
     [F::WRITE, F::PATCH, F::TOUCH, F::RENEW, F::DESTROY].contains(&function)
 }
 
 /// Whether an answer says that the session was there.
-fn found(op: &Operation) -> bool {
+fn found_session(op: &Operation) -> bool {
     op.outcome == Outcome::Ok
-        && (finds(op.function) || op.function == Function::READ && op.result != ValueId::NULL)
+        && (implies_presence(op.function) || op.function == Function::READ && op.result != ValueId::NULL)
 }
 
 /// Whether an answer says that it was not.
-fn missed(op: &Operation) -> bool {
+fn found_no_session(op: &Operation) -> bool {
     op.outcome == Outcome::Ok && op.function == Function::READ && op.result == ValueId::NULL
 }
 
 /// By when an operation had taken effect for certain.
-fn over(op: &Operation) -> u32 {
+fn took_effect_by(op: &Operation) -> u32 {
     if op.outcome == Outcome::Ok { op.completed } else { NEVER }
 }

@@ -1,6 +1,6 @@
 //! Room for a life: a birth as late, and a death as early, as what was found allows.
 
-use super::{Look, Sessions, found, missed, over, renewed_to};
+use super::{Examination, JoinedSessions, found_no_session, found_session, renewed_id, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Id, NEVER, Operation, Outcome};
 use std::collections::BTreeMap;
@@ -27,41 +27,42 @@ pub(super) const KINDS_OF_SESSIONS: &[FindingKind] = &[
     FindingKind::Unexplained,
 ];
 
-impl Look<'_> {
+impl Examination<'_> {
     /// Each id of a session by itself.
-    pub(super) fn presence(&self, sessions: &Sessions, members: &[Operation]) {
+    pub(super) fn examine_presence(&self, sessions: &JoinedSessions, members: &[Operation]) {
         let mut by_id: BTreeMap<u32, Vec<&Operation>> = BTreeMap::new();
         members.iter().for_each(|op| by_id.entry(op.key.raw()).or_default().push(op));
         // Acknowledged renewals of its time to live: when each was asked for, in the order of requests.
         let renewals: Vec<&Operation> = (members.iter())
-            .filter(|op| self.question.renewed_by.has(op.function) && op.outcome == Outcome::Ok)
-            .filter(|op| op.function == Function::CREATE || found(op))
+            .filter(|op| self.question.renewed_by.includes_function(op.function) && op.outcome == Outcome::Ok)
+            .filter(|op| op.function == Function::CREATE || found_session(op))
             .collect();
         for ops in by_id.values() {
-            self.life(sessions, ops, &renewals);
+            self.examine_life(sessions, ops, &renewals);
         }
     }
 
-    fn life(&self, sessions: &Sessions, ops: &[&Operation], renewals: &[&Operation]) {
+    fn examine_life(&self, sessions: &JoinedSessions, ops: &[&Operation], renewals: &[&Operation]) {
         let key = ops[0].key;
-        let there: Vec<&&Operation> = ops.iter().filter(|op| found(op) && !self.is_wrong(op)).collect();
+        let there: Vec<&&Operation> =
+            ops.iter().filter(|op| found_session(op) && !self.is_wrong(op)).collect();
         let first_found = there.iter().map(|op| op.completed).min().unwrap_or(NEVER);
         let last_found = there.iter().map(|op| op.invoked).max().unwrap_or(0);
         let birth = sessions.births[key.index()].first();
         if first_found < birth.map_or(NEVER, |birth| birth.invoked) {
-            return self.speaks(
+            return self.report_contradiction(
                 KINDS,
                 Some(there[0].id),
                 "found a session, and somebody found it before it was created",
             );
         }
         let Some(birth) = birth else { return };
-        let born = first_found.min(over(birth));
+        let born = first_found.min(took_effect_by(birth));
         // An end has taken effect by its answer, or when somebody had found what it renewed to.
         let done = |op: &Operation| {
-            let new = renewed_to(self.history, op).filter(|new| sessions.births[new.index()].len() == 1);
+            let new = renewed_id(self.history, op).filter(|new| sessions.births[new.index()].len() == 1);
             let shown = new.map_or(NEVER, |new| sessions.found_by[new.index()]);
-            over(op).min(if shown > op.invoked { shown } else { NEVER })
+            took_effect_by(op).min(if shown > op.invoked { shown } else { NEVER })
         };
         let ends: Vec<(&Operation, u32)> = (ops.iter())
             .filter(|op| matches!(op.function, Function::DESTROY | Function::RENEW))
@@ -73,20 +74,24 @@ impl Look<'_> {
         if let Some((end, done)) = certain
             && *done <= last_found
         {
-            return self.speaks(
+            return self.report_contradiction(
                 KINDS,
                 Some(end.id),
                 "ended a session that was found by somebody who asked later",
             );
         }
         if acknowledged > 1 {
-            return self.speaks(KINDS, Some(ends[0].0.id), "ended a session that somebody else ended too");
+            return self.report_contradiction(
+                KINDS,
+                Some(ends[0].0.id),
+                "ended a session that somebody else ended too",
+            );
         }
         // The earliest death that leaves everybody who found it alive: by an end, or in time.
         let deaths =
             ends.iter().filter(|(_, done)| *done > last_found).map(|(op, _)| op.invoked.max(last_found));
         let death = deaths.min().unwrap_or(NEVER);
-        for gone in ops.iter().filter(|op| missed(op) && !self.is_wrong(op) && op.invoked >= born) {
+        for gone in ops.iter().filter(|op| found_no_session(op) && !self.is_wrong(op) && op.invoked >= born) {
             let in_time = self.question.time_to_live_ns.is_some_and(|live_ns| {
                 let before = renewals.partition_point(|renewal| renewal.invoked < gone.completed);
                 let asked = renewals[..before].last().and_then(|op| self.history.invoked_at(op.id));
@@ -95,20 +100,24 @@ impl Look<'_> {
                 idle.is_none_or(|idle| idle >= live_ns - self.question.tolerance_ns)
             });
             if gone.completed <= last_found || (gone.completed <= death && !in_time) {
-                return self.speaks(KINDS, Some(gone.id), "found nothing where a session must have been");
+                return self.report_contradiction(
+                    KINDS,
+                    Some(gone.id),
+                    "found nothing where a session must have been",
+                );
             }
         }
     }
 
     /// How far its time can have reached: from one renewal to the next, and where they are too far apart by what nobody
     /// answered.
-    pub(super) fn expiry(&self, members: &[Operation], creations: usize) {
+    pub(super) fn examine_expiry(&self, members: &[Operation], creations: usize) {
         let Some(live_ns) = self.question.time_to_live_ns.filter(|_| creations == 1) else { return };
         let span_ns = live_ns + self.question.tolerance_ns;
         let history = self.history;
         let times = |op: &Operation| history.invoked_at(op.id).zip(history.completed_at(op.id));
         let (mut spare, mut reach_ns) = (0_i64, None::<i64>);
-        let renews = |op: &Operation| self.question.renewed_by.has(op.function);
+        let renews = |op: &Operation| self.question.renewed_by.includes_function(op.function);
         let certain = members.iter().filter(|op| renews(op) && op.outcome == Outcome::Ok);
         let (mut begun, mut ended): (Vec<u32>, Vec<u32>) =
             certain.map(|op| (op.invoked, op.completed)).unzip();
@@ -132,14 +141,14 @@ impl Look<'_> {
             // Its own renewal ends at this moment.
             let under_way = begun.partition_point(|&from| from < at) > ended.partition_point(|&to| to <= at);
             let late = reach_ns.is_some_and(|reach| from > reach + spare * span_ns);
-            if late && found(op) && !under_way && !self.is_wrong(op) {
-                return self.speaks(
+            if late && found_session(op) && !under_way && !self.is_wrong(op) {
+                return self.report_contradiction(
                     &[FindingKind::ExpiredLate],
                     Some(op.id),
                     "found a session whose time had run out",
                 );
             }
-            if renews(op) && (op.function == Function::CREATE || found(op)) {
+            if renews(op) && (op.function == Function::CREATE || found_session(op)) {
                 reach_ns = Some(reach_ns.map_or(until + span_ns, |reach| reach.max(until + span_ns)));
             }
         }

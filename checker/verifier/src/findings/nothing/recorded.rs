@@ -1,6 +1,6 @@
 //! What a history has to have for it to say anything that nothing of some kind was found.
 
-use super::Look;
+use super::Examination;
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
 use serde_json::Value;
@@ -14,52 +14,56 @@ const OF_VALUES: &[FindingKind] = &[
     FindingKind::Unexplained,
 ];
 
-impl Look<'_> {
+impl Examination<'_> {
     /// Says of which kinds nothing can be said. O(n).
-    pub(super) fn recorded(&self) {
+    pub(super) fn report_unrecorded_kinds(&self) {
         let history = self.history;
         let does = |function| history.ids().any(|id| history.function(id) == function);
         let expires = self.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
             if lacking {
-                self.cannot_tell(kinds, why);
+                self.report_undecided(kinds, why);
             }
         };
         let expiry = [FindingKind::ExpiredEarly, FindingKind::ExpiredLate];
         lacks(!expires, &expiry, "no time to live was told");
         let timed = history.ids().any(|id| history.invoked_at(id).is_some());
         lacks(expires && !timed, &expiry, "the events have no times");
-        let settled = told_by_recorder(history, "settled").is_some();
+        let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
         lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "no id was renewed");
         let ended = does(Function::DESTROY) || expires;
         lacks(!ended, &[FindingKind::ResurrectedSession], "no session was ended");
         let actions = [FindingKind::DuplicatedAction, FindingKind::LostAction];
-        lacks(self.done(Function::ACTIONS).is_empty(), &actions, "no list of actions was read");
-        let clocks = history.operations().any(|op| self.clock(&op).is_some());
+        lacks(
+            self.acknowledged_operations(Function::ACTIONS).is_empty(),
+            &actions,
+            "no list of actions was read",
+        );
+        let clocks = history.operations().any(|op| self.reported_clock(&op).is_some());
         lacks(!clocks, &[FindingKind::ClockWentBack], "no answer carries a clock");
-        let trail = events_of(history, "audit").count();
-        let whole = told_by_recorder(history, "audit").is_some_and(|told| told.value.parse() == Ok(trail));
+        let trail = events_of_actor(history, "audit").count();
+        let whole = find_recorder_event(history, "audit").is_some_and(|told| told.value.parse() == Ok(trail));
         let audit = [FindingKind::AuditMissing, FindingKind::AuditDuplicated, FindingKind::AuditForged];
         lacks(!whole, &audit, "no audit trail was recorded, or not all of it");
-        let replicas = events_of(history, "replica").count();
+        let replicas = events_of_actor(history, "replica").count();
         lacks(replicas == 0, &[FindingKind::DivergentReplicas], "no replica was read by itself");
         let twice = self.writers.values().any(|writers| writers.len() > 1);
         lacks(twice, OF_VALUES, "a value was written more than once, so reads do not tell who wrote it");
     }
 
     /// The clock of whoever gave an answer.
-    pub(super) fn clock(&self, op: &histories::Operation) -> Option<i64> {
+    pub(super) fn reported_clock(&self, op: &histories::Operation) -> Option<i64> {
         let completed = (op.outcome == histories::Outcome::Ok).then_some(op.completed)?;
         let fields: Value = serde_json::from_str(self.history.note(completed)?.fields).ok()?;
         fields.get("clock")?.as_i64()
     }
 }
 
-fn events_of<'a>(history: &'a History, actor: &'static str) -> impl Iterator<Item = &'a ActorEvent> {
+fn events_of_actor<'a>(history: &'a History, actor: &'static str) -> impl Iterator<Item = &'a ActorEvent> {
     history.actor_events().iter().filter(move |event| event.actor == actor)
 }
 
-fn told_by_recorder<'a>(history: &'a History, function: &str) -> Option<&'a ActorEvent> {
-    events_of(history, "recorder").find(|event| event.function == function)
+fn find_recorder_event<'a>(history: &'a History, function: &str) -> Option<&'a ActorEvent> {
+    events_of_actor(history, "recorder").find(|event| event.function == function)
 }

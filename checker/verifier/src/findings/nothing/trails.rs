@@ -1,6 +1,6 @@
 //! Lists of actions, clocks, the audit trail and replicas: everything counted once more.
 
-use super::{Look, over};
+use super::{Examination, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, KeyId, OpId, Operation, Outcome};
 use serde_json::Value;
@@ -9,23 +9,23 @@ use std::collections::{BTreeMap, HashMap};
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
 
 /// How often something was asked for and told of: acknowledged, possible, told.
-type Counts = [usize; 3];
+type EventCounts = [usize; 3];
 
-impl Look<'_> {
-    pub(super) fn trails(&self) {
-        self.actions();
-        self.clocks();
-        self.audit();
-        self.replicas();
+impl Examination<'_> {
+    pub(super) fn examine_trails(&self) {
+        self.examine_action_lists();
+        self.examine_clocks();
+        self.examine_audit_trail();
+        self.examine_replicas();
     }
 
-    pub(super) fn done(&self, function: Function) -> Vec<Operation> {
+    pub(super) fn acknowledged_operations(&self, function: Function) -> Vec<Operation> {
         let of = self.history.operations().filter(|op| op.function == function && op.outcome == Outcome::Ok);
         of.collect()
     }
 
     /// Of each user: what is in each list, and what must be.
-    fn actions(&self) {
+    fn examine_action_lists(&self) {
         let history = self.history;
         let mut asked: HashMap<String, Vec<Operation>> = HashMap::new();
         let mut of_user: HashMap<KeyId, Vec<Operation>> = HashMap::new();
@@ -37,13 +37,17 @@ impl Look<'_> {
                 of_user.entry(user).or_default().push(act);
             }
         }
-        for read in self.done(Function::ACTIONS) {
+        for read in self.acknowledged_operations(Function::ACTIONS) {
             if self.is_wrong(&read) {
                 continue;
             }
             let told: Result<Option<Vec<Value>>, _> = serde_json::from_str(history.value_text(read.result));
             let Ok(told) = told else {
-                self.speaks(&[FindingKind::Unexplained], Some(read.id), "returned no list of actions");
+                self.report_contradiction(
+                    &[FindingKind::Unexplained],
+                    Some(read.id),
+                    "returned no list of actions",
+                );
                 continue;
             };
             let mut list: Vec<String> = told.unwrap_or_default().iter().map(Value::to_string).collect();
@@ -51,12 +55,16 @@ impl Look<'_> {
             list.sort_unstable();
             list.dedup();
             if list.len() < count {
-                self.speaks(&[FindingKind::DuplicatedAction], Some(read.id), "returned an action twice");
+                self.report_contradiction(
+                    &[FindingKind::DuplicatedAction],
+                    Some(read.id),
+                    "returned an action twice",
+                );
             }
             for action in &list {
                 let acts = asked.get(action).map_or(&[][..], Vec::as_slice);
                 if acts.iter().all(|act| act.invoked > read.completed) {
-                    self.speaks(
+                    self.report_contradiction(
                         &[FindingKind::Unexplained],
                         Some(read.id),
                         "returned an action that nobody had asked for",
@@ -64,14 +72,19 @@ impl Look<'_> {
                 }
                 let own = |act: &Operation| history.sessions.text(act.session) == history.keys.text(read.key);
                 if !acts.is_empty() && !acts.iter().any(own) {
-                    self.speaks(&[FindingKind::SessionLeak], Some(read.id), "returned another user's action");
+                    self.report_contradiction(
+                        &[FindingKind::SessionLeak],
+                        Some(read.id),
+                        "returned another user's action",
+                    );
                 }
             }
-            let due = of_user.get(&read.key).into_iter().flatten().filter(|act| over(act) < read.invoked);
+            let due =
+                of_user.get(&read.key).into_iter().flatten().filter(|act| took_effect_by(act) < read.invoked);
             let missing =
                 due.filter(|act| list.binary_search(&history.value_text(act.value()).to_owned()).is_err());
             if missing.count() > 0 {
-                self.speaks(
+                self.report_contradiction(
                     UNDONE,
                     Some(read.id),
                     "returned a list without an action that had been acknowledged",
@@ -81,11 +94,11 @@ impl Look<'_> {
     }
 
     /// Of each session: answers in the order of their completion, with the latest time told so far.
-    fn clocks(&self) {
+    fn examine_clocks(&self) {
         let history = self.history;
         let mut answers: BTreeMap<u32, Vec<(u32, i64, OpId, u32)>> = BTreeMap::new();
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-            if let Some(told) = self.clock(&op) {
+            if let Some(told) = self.reported_clock(&op) {
                 answers.entry(op.session.raw()).or_default().push((op.completed, told, op.id, op.invoked));
             }
         }
@@ -98,7 +111,7 @@ impl Look<'_> {
             for &(_, told, id, invoked) in answers.iter() {
                 let before = answers.partition_point(|answer| answer.0 < invoked);
                 if before > 0 && latest[before - 1].saturating_sub(told) > self.question.tolerance_ns {
-                    self.speaks(
+                    self.report_contradiction(
                         &[FindingKind::ClockWentBack],
                         Some(id),
                         "was told a time before one that its session knew",
@@ -110,9 +123,9 @@ impl Look<'_> {
 
     /// Each event: how often it can have happened, and how often it is told. The entries of acknowledged requests: whether
     /// one stands after another that began when it was over.
-    fn audit(&self) {
+    fn examine_audit_trail(&self) {
         let history = self.history;
-        let mut events: HashMap<[String; 3], (Counts, Option<Operation>)> = HashMap::new();
+        let mut events: HashMap<[String; 3], (EventCounts, Option<Operation>)> = HashMap::new();
         for op in history.operations() {
             let value = match op.function {
                 Function::CREATE | Function::DESTROY => "null",
@@ -142,27 +155,27 @@ impl Look<'_> {
         }
         for ([acknowledged, possible, told], _) in events.values() {
             if told < acknowledged {
-                self.speaks(
+                self.report_contradiction(
                     &[FindingKind::AuditMissing],
                     None,
                     "an event is in the trail less often than it happened",
                 );
             } else if told > possible && *possible == 0 {
-                self.speaks(
+                self.report_contradiction(
                     &[FindingKind::AuditForged],
                     None,
                     "an event is in the trail that nobody can have caused",
                 );
             } else if told > possible {
                 let why = "an event is in the trail more often than it can have happened";
-                self.speaks(&[FindingKind::AuditDuplicated], None, why);
+                self.report_contradiction(&[FindingKind::AuditDuplicated], None, why);
             }
         }
         let mut began: HashMap<KeyId, u32> = HashMap::new();
         for op in order {
             let latest = began.entry(op.key).or_insert(op.invoked);
             if op.completed < *latest {
-                self.speaks(
+                self.report_contradiction(
                     &[FindingKind::AuditForged],
                     Some(op.id),
                     "stands in the trail after what came later",
@@ -173,7 +186,7 @@ impl Look<'_> {
     }
 
     /// What replicas held in the end. Where time may have run out meanwhile this look cannot tell.
-    fn replicas(&self) {
+    fn examine_replicas(&self) {
         let history = self.history;
         let mut held: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for event in history.actor_events().iter().filter(|event| event.actor == "replica") {
@@ -187,12 +200,12 @@ impl Look<'_> {
         for (key, held) in held.iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])) {
             let why = format!("replicas held different things under {key}");
             if self.question.time_to_live_ns.is_some() && held.iter().any(Value::is_null) {
-                self.cannot_tell(
+                self.report_undecided(
                     &[FindingKind::DivergentReplicas],
                     &format!("{why}, or its time ran out meanwhile"),
                 );
             } else {
-                self.speaks(&[FindingKind::DivergentReplicas], None, &why);
+                self.report_contradiction(&[FindingKind::DivergentReplicas], None, &why);
             }
         }
     }

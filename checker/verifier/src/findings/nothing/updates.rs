@@ -3,7 +3,7 @@
 //! The search groups saves by what they were made from. Here every pair of saves of a session is asked, which is quadratic in
 //! the saves of one session and needs no table of bases.
 
-use super::Look;
+use super::Examination;
 use ::claims::FindingKind;
 use histories::{Function, KeyId, Operation, Outcome, ValueId};
 use serde_json::Value;
@@ -13,29 +13,31 @@ use std::collections::BTreeMap;
 const PAIRS_MAX: usize = 20_000_000;
 
 /// An acknowledged save: what it was made from, and the read that returned that, where it was one.
-struct Save {
+struct BasedSave {
     write: Operation,
     read: Option<Operation>,
     base: String,
 }
 
-impl Look<'_> {
+impl Examination<'_> {
     /// Says what speaks against it that no change was lost, or why that cannot be told.
-    pub(super) fn updates(&self) {
+    pub(super) fn examine_updates(&self) {
         const KIND: &[FindingKind] = &[FindingKind::LostUpdate];
-        let Some(saves) = self.saves() else {
-            return self.cannot_tell(KIND, "no whole write says which version it was made from");
+        let Some(saves) = self.collect_saves() else {
+            return self.report_undecided(KIND, "no whole write says which version it was made from");
         };
         let mut pairs = 0;
         for saves in saves.values() {
             pairs += saves.len() * saves.len();
             if pairs > PAIRS_MAX {
-                return self
-                    .cannot_tell(KIND, "too many saves of one session to look at every two of them again");
+                return self.report_undecided(
+                    KIND,
+                    "too many saves of one session to look at every two of them again",
+                );
             }
             for (at, later) in saves.iter().enumerate() {
-                if saves[..at].iter().any(|earlier| self.are_apart(earlier, later)) {
-                    self.speaks(
+                if saves[..at].iter().any(|earlier| self.miss_each_other(earlier, later)) {
+                    self.report_contradiction(
                         KIND,
                         Some(later.write.id),
                         "saved a session without what another request had saved",
@@ -46,10 +48,10 @@ impl Look<'_> {
     }
 
     /// Whether neither of two saves contains the other.
-    fn are_apart(&self, earlier: &Save, later: &Save) -> bool {
-        let began = |save: &Save| save.read.as_ref().map_or(0, |read| read.invoked);
+    fn miss_each_other(&self, earlier: &BasedSave, later: &BasedSave) -> bool {
+        let began = |save: &BasedSave| save.read.as_ref().map_or(0, |read| read.invoked);
         let at_once = began(earlier) < later.write.completed && began(later) < earlier.write.completed;
-        let same = earlier.base == later.base && at_once && self.written_once(&later.base);
+        let same = earlier.base == later.base && at_once && self.is_written_once(&later.base);
         let between = later.read.as_ref().is_some_and(|read| {
             let own = earlier.read.as_ref().is_some_and(|other| other.id == read.id);
             !own && read.completed < earlier.write.invoked && earlier.write.completed < later.write.invoked
@@ -57,14 +59,14 @@ impl Look<'_> {
         same || between
     }
 
-    fn written_once(&self, base: &str) -> bool {
+    fn is_written_once(&self, base: &str) -> bool {
         let value = self.history.values.get(base);
         value.and_then(|value| self.writers.get(&value)).is_some_and(|writers| writers.len() == 1)
     }
 
     /// The acknowledged saves of each id in order of invocation; none if nothing tells what a save was made from.
-    fn saves(&self) -> Option<BTreeMap<KeyId, Vec<Save>>> {
-        let mut saves: BTreeMap<KeyId, Vec<Save>> = BTreeMap::new();
+    fn collect_saves(&self) -> Option<BTreeMap<KeyId, Vec<BasedSave>>> {
+        let mut saves: BTreeMap<KeyId, Vec<BasedSave>> = BTreeMap::new();
         let mut before: BTreeMap<(u32, KeyId), Operation> = BTreeMap::new();
         let told = self.history.header().is_some();
         let mut any = false;
@@ -74,15 +76,15 @@ impl Look<'_> {
                 continue;
             }
             let save = if told {
-                let Some(base) = self.told_base(&op) else { continue };
-                Save { base, read: None, write: op.clone() }
+                let Some(base) = self.stated_base(&op) else { continue };
+                BasedSave { base, read: None, write: op.clone() }
             } else {
                 let read = last.filter(|read| {
                     let returned = read.outcome == Outcome::Ok && read.result != ValueId::NULL;
                     read.function == Function::READ && returned
                 })?;
                 let base = self.history.value_text(read.result).to_owned();
-                Save { base, read: Some(read), write: op.clone() }
+                BasedSave { base, read: Some(read), write: op.clone() }
             };
             any = true;
             let right = save.read.as_ref().is_none_or(|read| !self.is_wrong(read));
@@ -94,7 +96,7 @@ impl Look<'_> {
     }
 
     /// What a save says that it was made from.
-    fn told_base(&self, save: &Operation) -> Option<String> {
+    fn stated_base(&self, save: &Operation) -> Option<String> {
         let notes: Value = serde_json::from_str(self.history.note(save.invoked)?.fields).ok()?;
         let base = notes.get("based_on")?.to_string();
         self.history.values.get(&base).map(|_| base)
