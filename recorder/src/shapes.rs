@@ -85,7 +85,7 @@ impl StruckTargets {
 /// Whether a fault that struck these strikes the way from one end to another, with `nodes` nodes in all.
 ///
 /// A fault of links that names a node strikes its ways to and from the other nodes; `clients_too` says whether
-/// also those to and from clients.
+/// also those to and from clients. A fault of requests that names a node strikes what clients send to it.
 pub(crate) fn fault_affects_way(
     fault: Fault,
     struck: &StruckTargets,
@@ -102,6 +102,7 @@ pub(crate) fn fault_affects_way(
     let at_one = ends.contains(&from) != ends.contains(&to);
     match fault {
         Fault::Isolate => at_one,
+        fault if fault.is_of_requests() => ends.contains(&to) && from >= nodes,
         fault if fault.divides_nodes() && between_nodes => partition_cuts_way(fault, ends, from, to, nodes),
         // Between two nodes that are both struck as well.
         Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),
@@ -179,6 +180,8 @@ mod tests {
         assert_eq!(hit("delay:primary>replica", false), ["-!--", "----", "----", "----"]);
         assert_eq!(hit("hold:client-n3", false), ["----", "----", "---!", "--!-"]);
         assert_eq!(hit("partition:n1-n3", false), ["--!-", "----", "!---", "----"]);
+        assert_eq!(hit("hang:n2", false), ["----", "----", "----", "-!--"]);
+        assert_eq!(hit("slow=5ms:n1>n2", true), ["-!--", "----", "----", "----"]);
         assert_eq!(hit("delay:all-all", false), ["-!!-", "!-!-", "!!--", "----"]);
     }
 }

@@ -20,6 +20,10 @@ const LASTING: &[&str] = &[
     "skew",
     "slow-disk",
     "full-disk",
+    "drain",
+    "hang",
+    "slow",
+    "fail-first",
 ];
 
 /// Faults that are over as soon as they have happened: the recorder's, then Jepsen's changes of membership and

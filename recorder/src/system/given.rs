@@ -65,6 +65,11 @@ impl ForeignProcess {
         self.send_signal(Signal::SIGCONT)
     }
 
+    /// Asks it to end in good order (SIGTERM).
+    pub fn ask_to_end(&self) -> Result<(), String> {
+        self.send_signal(Signal::SIGTERM)
+    }
+
     /// Kills it at once.
     pub fn kill(&self) -> Result<(), String> {
         self.send_signal(Signal::SIGKILL)

@@ -1,17 +1,18 @@
 //! A primary and a standby, started, broken and promoted by us.
 //!
-//! When the primary is killed or stands still, it is given up; the standby is promoted after a while and everybody
+//! When the primary is killed, drained or stands still, it is given up; the standby is promoted after a while and everybody
 //! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
 //! process that dies, not a host.
 
 use super::protocol::PostgresConnection;
 use super::statements::TABLES;
 use super::{PostgresOptions, PostgresStore, ServerRoles};
-use crate::stores::hosts::{Hosts, assign_users};
+use crate::stores::hosts::{Hosts, assign_users, wait_until_serves};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
+use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ impl PostgresCluster {
                 program: postgres.clone(),
                 arguments: server_arguments(&homes[server], server, ports[server], asked.commit),
                 user: user_of(server),
+                // What its service files send: SIGTERM would wait for the last client to leave by itself.
+                stop_signal: Some(Signal::SIGINT),
                 ..Launch::default()
             };
             Server::launch(launch, folder.path().join(format!("p{}.log", server + 1)))
@@ -127,6 +130,15 @@ impl PostgresCluster {
         })
     }
 
+    /// Waits until the servers that were started again answer a query.
+    async fn serve(&mut self) {
+        for server in self.hosts.take_started() {
+            let address = &self.servers_at[server];
+            let ask = || async { PostgresConnection::open(address).await?.run_query("SELECT 1").await };
+            wait_until_serves(|| async { ask().await.is_ok() }).await;
+        }
+    }
+
     /// Has the standby take over after a while. Nobody waits for it: the faults go on.
     fn promote_standby(&self, old: usize, after: Duration) {
         self.roles.abandon_primary(old);
@@ -155,9 +167,12 @@ impl Nemesis for PostgresCluster {
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let primary = self.roles.primary();
-        let told = self.hosts.strike(number, episode, primary)?;
+        let told = self.hosts.strike(number, episode, primary).await?;
+        self.serve().await;
         let strikes_primary = told.contains(&self.hosts.names[primary]) && episode.target != Target::All;
-        let takes_over = matches!(episode.fault, Fault::Kill | Fault::Pause) && strikes_primary;
+        // One that hangs is not given up: it accepts connections, and whoever looks at no more sees nothing wrong.
+        let takes_over =
+            matches!(episode.fault, Fault::Kill | Fault::Pause | Fault::Drain) && strikes_primary;
         if let Some(after) = self.promotes_after.filter(|_| takes_over && !self.roles.is_gone(1 - primary)) {
             self.promote_standby(primary, after);
         }
@@ -166,7 +181,9 @@ impl Nemesis for PostgresCluster {
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         let roles = self.roles.clone();
-        self.hosts.heal(number, |host| !roles.is_gone(host))
+        self.hosts.heal(number, |host| !roles.is_gone(host))?;
+        self.serve().await;
+        Ok(())
     }
 }
 

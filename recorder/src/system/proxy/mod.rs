@@ -169,9 +169,10 @@ async fn accept_or_wait(listener: Option<&TcpListener>) -> io::Result<(TcpStream
 }
 
 async fn handle_connection(client: TcpStream, link: ProxyLink, source: Option<IpAddr>, server: Arc<str>) {
-    let number = link.count_connection();
+    let (number, _open) = link.count_connection();
     let begun: LinkSettings = *link.subscribe().borrow();
     if begun.gate != Gate::Open {
+        link.broke();
         return reset_on_drop(&client);
     }
     // A server on the other side of a link that is held does not hear of the connection yet.

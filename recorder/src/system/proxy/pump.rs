@@ -7,7 +7,7 @@
 //! Memory: at most [`WAITING_BYTES_MAX`] in each direction. When the queue is full nothing is read, and the
 //! sender's own socket fills: the back-pressure of TCP.
 
-use super::link::{Direction, Flow, LinkSettings, ProxyLink};
+use super::link::{Direction, Flow, LinkSettings, ProxyLink, SentPiece};
 use super::messages::MessageCounter;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -63,6 +63,7 @@ pub(super) async fn carry_connection(
         }
     };
     if ended.is_err() {
+        link.broke();
         // With no time to linger, closing sends RST.
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
@@ -175,6 +176,9 @@ impl<'a> Pump<'a> {
                 () = sleep_until(due.unwrap_or(now)), if due.is_some() && !ready => {}
                 read = from.read_buf(&mut block), if reads => self.push_piece(match read {
                     Ok(0) => StreamPiece::Closed,
+                    Ok(_) if self.direction == Direction::ToServer && self.link.fails_now() => {
+                        return Err(ConnectionBroken);
+                    }
                     Ok(_) => StreamPiece::Bytes(block.split().freeze()),
                     Err(_) => StreamPiece::Reset,
                 }),
@@ -191,7 +195,10 @@ impl<'a> Pump<'a> {
 
     fn push_piece(&mut self, piece: StreamPiece) {
         match &piece {
-            StreamPiece::Bytes(bytes) => self.bytes += bytes.len(),
+            StreamPiece::Bytes(bytes) => {
+                self.bytes += bytes.len();
+                self.link.came(self.direction, bytes.len() as u64);
+            }
             StreamPiece::Closed | StreamPiece::Reset => self.reads = false,
         }
         let luck = self.stream.draw_exponential(1.0);
@@ -201,7 +208,9 @@ impl<'a> Pump<'a> {
     /// Takes what was written off the head.
     fn record_written(&mut self, written: &[u8], flow: &Flow) {
         let messages = self.counter.count_messages(written);
-        self.link.record_carried(self.direction, written.len() as u64, messages, flow.rate);
+        let late = self.queue.front().map_or(Duration::ZERO, |head| head.came.elapsed());
+        let piece = SentPiece { bytes: written.len() as u64, messages, late };
+        self.link.record_carried(self.direction, piece, flow.rate);
         self.bytes -= written.len();
         if let Some(WaitingPiece { piece: StreamPiece::Bytes(bytes), .. }) = self.queue.front_mut() {
             let _ = bytes.split_to(written.len());
@@ -209,6 +218,12 @@ impl<'a> Pump<'a> {
                 self.queue.pop_front();
             }
         }
+    }
+}
+
+impl Drop for Pump<'_> {
+    fn drop(&mut self) {
+        self.link.forget(self.direction, self.bytes as u64);
     }
 }
 
