@@ -38,9 +38,9 @@ use ends::{InjectorRole, NamedEnds};
 use open::OpenFaults;
 use telling::{InjectorOperation, read_injector_operations};
 
-/// Actors whose events report what a recorder did or observed. They are not faults. `log` stands for the lines of a log
-/// that name no process.
-pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log"];
+/// Actors whose events tell what a recorder did or saw; they are not faults.
+/// `log` has the lines of a log that name no process; `stack` has what the stack itself did, such as a promotion.
+pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log", "stack"];
 
 /// One fault, from its strike to its end.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -24,8 +24,13 @@ impl FaultEvidence {
         (!parts.is_empty()).then_some(FaultEvidence { in_force, how })
     }
 
-    /// Judges a fault of processes from the state that the kernel shows of the process. `None` means that no process
-    /// runs.
+    /// The same with what was seen when the fault began.
+    pub(crate) fn after(self, begun: Option<&String>) -> FaultEvidence {
+        let how = begun.map_or(self.how.clone(), |begun| format!("{begun}; {}", self.how));
+        FaultEvidence { how, ..self }
+    }
+
+    /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
     pub(crate) fn from_process_state(
         fault: &workloads::Fault,
         node: &str,
@@ -34,7 +39,7 @@ impl FaultEvidence {
         use workloads::Fault;
         let shown = state.map_or("no process".to_owned(), |state| format!("its process is in state {state}"));
         let in_force = match fault {
-            Fault::Kill => state.is_none(),
+            Fault::Kill | Fault::Drain => state.is_none(),
             Fault::Pause => state == Some('T'),
             Fault::Restart | Fault::Replace | Fault::Deploy { .. } => state.is_some(),
             _ => return None,

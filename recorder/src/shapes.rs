@@ -84,8 +84,8 @@ impl StruckTargets {
 
 /// Whether a fault with these targets affects the way from one end to another, among `nodes` nodes in all.
 ///
-/// A fault of links whose target is a node affects the ways between that node and the other nodes. If `clients_too`
-/// is set, it also affects the ways between that node and clients.
+/// A fault of links that names a node strikes its ways to and from the other nodes; `clients_too` says whether
+/// also those to and from clients. A fault of requests that names a node strikes what clients send to it.
 pub(crate) fn fault_affects_way(
     fault: Fault,
     struck: &StruckTargets,
@@ -102,6 +102,7 @@ pub(crate) fn fault_affects_way(
     let at_one = ends.contains(&from) != ends.contains(&to);
     match fault {
         Fault::Isolate => at_one,
+        fault if fault.is_of_requests() => ends.contains(&to) && from >= nodes,
         fault if fault.divides_nodes() && between_nodes => partition_cuts_way(fault, ends, from, to, nodes),
         // This includes the way between two nodes that are both struck.
         Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),
@@ -180,6 +181,8 @@ mod tests {
         assert_eq!(hit("delay:primary>replica", false), ["-!--", "----", "----", "----"]);
         assert_eq!(hit("hold:client-n3", false), ["----", "----", "---!", "--!-"]);
         assert_eq!(hit("partition:n1-n3", false), ["--!-", "----", "!---", "----"]);
+        assert_eq!(hit("hang:n2", false), ["----", "----", "----", "-!--"]);
+        assert_eq!(hit("slow=5ms:n1>n2", true), ["-!--", "----", "----", "----"]);
         assert_eq!(hit("delay:all-all", false), ["-!!-", "!-!-", "!!--", "----"]);
     }
 }

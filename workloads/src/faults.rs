@@ -95,11 +95,25 @@ pub enum Fault {
     },
     /// The node's disk is full.
     FullDisk,
+    /// The process is asked to stop in good order while requests are open, and started again at the end.
+    Drain,
+    /// Connections are accepted and no request is answered: requests wait until the end.
+    Hang,
+    /// Each request takes longer by this time.
+    Slow {
+        /// In ns.
+        by_ns: u64,
+    },
+    /// The first requests do not arrive: their connections are broken.
+    FailFirst {
+        /// How many, at least one.
+        count: u64,
+    },
 }
 
 impl Fault {
-    /// The faults: name, form of the parameter, one line of explanation.
-    pub const ALL: [(&'static str, &'static str, &'static str); 22] = [
+    /// The faults by name, with the form of their parameter and one line about each.
+    pub const ALL: [(&'static str, &'static str, &'static str); 26] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
@@ -122,6 +136,10 @@ impl Fault {
         ("skew", "=[-]OFFSET", "the node's clock jumps, and back at the end"),
         ("slow-disk", "=BYTES/s", "no more than so many bytes a second are written to the node's disk"),
         ("full-disk", "", "the node's disk has no room left"),
+        ("drain", "", "the process is asked to stop (SIGTERM) with requests open, and started at the end"),
+        ("hang", "", "connections are accepted and no request is answered until the end"),
+        ("slow", "=TIME", "each request takes longer by TIME"),
+        ("fail-first", "=COUNT", "the connections of the first COUNT requests are broken"),
     ];
 
     /// The name that users type.
@@ -149,6 +167,10 @@ impl Fault {
             Fault::Skew { .. } => "skew",
             Fault::SlowDisk { .. } => "slow-disk",
             Fault::FullDisk => "full-disk",
+            Fault::Drain => "drain",
+            Fault::Hang => "hang",
+            Fault::Slow { .. } => "slow",
+            Fault::FailFirst { .. } => "fail-first",
         }
     }
 
@@ -160,6 +182,7 @@ impl Fault {
     /// Whether the fault affects links rather than nodes.
     pub fn strikes_links(&self) -> bool {
         self.divides_nodes()
+            || self.is_of_requests()
             || matches!(
                 self,
                 Fault::Delay { .. }
@@ -174,7 +197,12 @@ impl Fault {
             )
     }
 
-    /// Whether the fault divides the nodes into groups that cannot reach each other.
+    /// Whether it is done to what clients ask of a node: connections open as usual, requests do not arrive as usual.
+    pub fn is_of_requests(&self) -> bool {
+        matches!(self, Fault::Hang | Fault::Slow { .. } | Fault::FailFirst { .. })
+    }
+
+    /// Whether it divides nodes that cannot hear each other from those that can.
     pub fn divides_nodes(&self) -> bool {
         matches!(
             self,
@@ -197,6 +225,10 @@ impl Fault {
                 let ns = |text| parse_duration(text).map(|time| time.as_nanos() as u64).map_err(unit_error);
                 Fault::Delay { least_ns: ns(least)?, jitter_ns: ns(jitter.unwrap_or("0s"))? }
             }
+            "slow" => Fault::Slow {
+                by_ns: parse_duration(parameter.unwrap_or("200ms")).map_err(unit_error)?.as_nanos() as u64,
+            },
+            "fail-first" => Fault::FailFirst { count: request_count(parameter.unwrap_or("5"))? },
             "loss" => Fault::Loss { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "reorder" => Fault::Reorder { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "throttle" => Fault::Throttle { rate: parse_byte_rate(parameter.unwrap_or("16KiB/s"))? },
@@ -228,6 +260,8 @@ impl Fault {
             "refuse" => Fault::Refuse,
             "half-close" => Fault::HalfClose,
             "full-disk" => Fault::FullDisk,
+            "drain" => Fault::Drain,
+            "hang" => Fault::Hang,
             _ => return None,
         })
     }
@@ -242,6 +276,13 @@ fn parse_byte_rate(text: &str) -> Result<u64, String> {
         .strip_suffix("/s")
         .ok_or_else(|| format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s"))?;
     parse_bytes(bytes).map_err(|why| why.to_string())
+}
+
+fn request_count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("{text:?}: expected a number of requests, from 1")),
+    }
 }
 
 fn parse_version(text: &str) -> Result<u8, String> {
@@ -267,6 +308,8 @@ impl std::fmt::Display for Fault {
                 write!(f, "delay={}~{}", time(least_ns), time(jitter_ns))
             }
             Fault::Deploy { version } => write!(f, "deploy={version}"),
+            Fault::Slow { by_ns } => write!(f, "slow={}", time(by_ns)),
+            Fault::FailFirst { count } => write!(f, "fail-first={count}"),
             Fault::Loss { probability } => write!(f, "loss={probability}"),
             Fault::Reorder { probability } => write!(f, "reorder={probability}"),
             Fault::Throttle { rate } => write!(f, "throttle={}/s", format_bytes(rate)),
@@ -472,6 +515,10 @@ mod tests {
             ("delay=x", "expected a duration"),
             ("loss=2", "between 0 and 1"),
             ("deploy=0", "from 1"),
+            ("hang=5", "takes no parameter"),
+            ("slow=fast", "expected a duration"),
+            ("fail-first=0", "a number of requests, from 1"),
+            ("drain:client-n1", "strikes nodes, not links"),
             ("kill:", "no target"),
             ("delay=5ms~x", "expected a duration"),
             ("throttle=64KiB", "bytes a second"),

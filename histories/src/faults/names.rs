@@ -20,6 +20,10 @@ const LASTING: &[&str] = &[
     "skew",
     "slow-disk",
     "full-disk",
+    "drain",
+    "hang",
+    "slow",
+    "fail-first",
 ];
 
 /// Faults that have no duration: first those of the recorder, then Jepsen's membership changes and damage to files.

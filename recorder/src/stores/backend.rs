@@ -234,5 +234,5 @@ pub(super) fn is_between_servers(strike: &Strike) -> bool {
 /// Whether a fault strikes processes.
 pub(super) fn is_of_processes(strike: &Strike) -> bool {
     use workloads::Fault;
-    matches!(strike.fault, Fault::Kill | Fault::Pause | Fault::Restart)
+    matches!(strike.fault, Fault::Kill | Fault::Pause | Fault::Restart | Fault::Drain)
 }

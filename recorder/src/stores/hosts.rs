@@ -5,7 +5,9 @@ use crate::shapes::StruckTargets;
 use crate::stores::backend::is_of_processes;
 use crate::system::{Capabilities, FaultyNetwork, Means, NetworkIsolation, Server, set_source_addresses};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 use workloads::{Episode, Fault, Plan, Strike};
 
 /// The address that clients connect from.
@@ -22,6 +24,10 @@ pub(super) struct Hosts {
     network: FaultyNetwork,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
+    /// How the servers ended that were asked to, by episode.
+    drained: BTreeMap<usize, String>,
+    /// The servers that were started since somebody last asked.
+    started: Vec<usize>,
 }
 
 /// Assigns a user id to each server, so that the server connects from its own address. `None` if the servers share
@@ -51,6 +57,23 @@ pub(super) fn describe_host_means(
     can.then(|| format!("{store} (packets)"))
 }
 
+/// How long a server that was started again may take until it serves.
+const SERVE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long one question whether it does may take.
+const SERVE_QUESTION: Duration = Duration::from_millis(500);
+
+/// Waits until a server that was started again says that it serves, for [`SERVE_PATIENCE`] at most. Whoever takes the next
+/// one down earlier leaves clients with fewer than the plan says.
+pub(super) async fn wait_until_serves<F: Future<Output = bool>>(asks: impl Fn() -> F) {
+    let began = Instant::now();
+    while began.elapsed() < SERVE_PATIENCE {
+        if matches!(tokio::time::timeout(SERVE_QUESTION, asks()).await, Ok(true)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 impl Hosts {
     /// Creates the hosts of servers that have been started.
     pub(super) fn new(
@@ -65,16 +88,20 @@ impl Hosts {
             network: FaultyNetwork::of_packets(addresses, CLIENTS, false),
             capabilities: Capabilities::probe_here(isolation),
             broken: BTreeMap::new(),
+            drained: BTreeMap::new(),
+            started: Vec::new(),
         }
     }
 
-    /// Checks that every fault of a plan can be caused here.
-    ///
-    /// # Errors
-    /// The first fault that cannot be caused, and the reason.
+    /// The servers that were started again since this was last asked: whoever strikes next waits until they serve.
+    pub(super) fn take_started(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.started)
+    }
+
+    /// Whether every fault of a plan can be caused here; if not, why.
     pub(super) fn check_plan(&self, store: &str, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
-            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Drain => Ok(()),
             fault if fault.strikes_links() => {
                 let can = self.capabilities.check_fault(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on {store} here: {why}"))
@@ -83,8 +110,8 @@ impl Hosts {
         })
     }
 
-    /// Causes the fault of an episode and returns the names of what it struck.
-    pub(super) fn strike(
+    /// Breaks what an episode says, and returns whom it struck.
+    pub(super) async fn strike(
         &mut self,
         number: usize,
         episode: &Episode,
@@ -103,8 +130,14 @@ impl Hosts {
                 Fault::Restart => {
                     server.kill();
                     server.start_again().map_err(|why| why.to_string())?;
+                    self.started.push(host);
                 }
                 Fault::Pause => server.pause()?,
+                Fault::Drain => {
+                    let ended = server.drain(&self.names[host]).await;
+                    let told = self.drained.entry(number).or_default();
+                    *told = if told.is_empty() { ended } else { format!("{told}; {ended}") };
+                }
                 fault => return Err(format!("{fault} cannot be caused on a process")),
             }
         }
@@ -120,7 +153,8 @@ impl Hosts {
         let seen = struck.iter().filter_map(|&host| {
             FaultEvidence::from_process_state(&fault, &self.names[host], self.servers[host].kernel_state())
         });
-        FaultEvidence::combine_parts(seen.collect())
+        let seen = FaultEvidence::combine_parts(seen.collect());
+        seen.map(|seen| seen.after(self.drained.get(&number)))
     }
 
     /// Undoes the fault of an episode, except on hosts that are not to come back.
@@ -129,7 +163,10 @@ impl Hosts {
         for host in struck.into_iter().filter(|&host| comes_back(host)) {
             let server = &mut self.servers[host];
             match fault {
-                Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
+                Fault::Kill | Fault::Drain => {
+                    server.start_again().map_err(|why| why.to_string())?;
+                    self.started.push(host);
+                }
                 Fault::Pause => server.resume()?,
                 _ => {}
             }

@@ -66,7 +66,20 @@ impl Disk {
         Err(failed)
     }
 
-    /// Frees space again.
+    /// Whether it has no room: by trying to write.
+    pub fn is_full(&self) -> Result<bool, String> {
+        let file = self.0.join("is-there-room");
+        let written = std::fs::write(&file, [7; 1 << 16]);
+        // What could not be written whole may still have made the file.
+        let _ = std::fs::remove_file(&file);
+        match written {
+            Ok(()) => Ok(false),
+            Err(why) if why.kind() == std::io::ErrorKind::StorageFull => Ok(true),
+            Err(why) => Err(format!("{}: {why}", file.display())),
+        }
+    }
+
+    /// Makes room again.
     pub fn empty(&self) -> Result<(), String> {
         self.resize(ROOM)
     }
@@ -108,9 +121,10 @@ mod tests {
             std::fs::write(path.join("before"), &megabyte).unwrap();
             disk.fill().unwrap();
             let full = std::fs::write(path.join("during"), &megabyte).unwrap_err();
-            assert_eq!(full.kind(), ErrorKind::StorageFull);
+            assert_eq!((full.kind(), disk.is_full()), (ErrorKind::StorageFull, Ok(true)));
             assert_eq!(std::fs::read(path.join("before")).unwrap(), megabyte);
             disk.empty().unwrap();
+            assert_eq!(disk.is_full(), Ok(false));
             std::fs::write(path.join("after"), &megabyte).unwrap();
         });
         thread.join().unwrap();

@@ -65,7 +65,12 @@ impl ForeignProcess {
         self.send_signal(Signal::SIGCONT)
     }
 
-    /// Kills the process at once.
+    /// Asks it to end in good order (SIGTERM).
+    pub fn ask_to_end(&self) -> Result<(), String> {
+        self.send_signal(Signal::SIGTERM)
+    }
+
+    /// Kills it at once.
     pub fn kill(&self) -> Result<(), String> {
         self.send_signal(Signal::SIGKILL)
     }

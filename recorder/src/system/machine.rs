@@ -4,6 +4,7 @@
 //! starts, but only if the plan needs them. Otherwise it runs as it would anywhere.
 
 use super::{Control, Disk, Preload};
+use crate::FaultEvidence;
 use std::collections::BTreeMap;
 use std::path::Path;
 use workloads::{Fault, Plan};
@@ -74,8 +75,8 @@ impl Machines {
 pub struct Machine {
     control: Option<Control>,
     disk: Option<Disk>,
-    /// Active faults by the number of their episode.
-    on: BTreeMap<usize, Fault>,
+    /// Faults by the number of their episode, with how long writes had waited when each began, in ns.
+    on: BTreeMap<usize, (Fault, u64)>,
 }
 
 impl Machine {
@@ -91,15 +92,43 @@ impl Machine {
 
     /// Begins a fault.
     pub fn strike(&mut self, number: usize, fault: Fault) -> Result<(), String> {
-        self.on.insert(number, fault);
+        let waited_ns = self.disk_waited_ns();
+        self.on.insert(number, (fault, waited_ns));
         self.apply_active_faults(fault)
     }
 
     /// Ends a fault. Other active faults stay in force.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
         match self.on.remove(&number) {
-            Some(fault) => self.apply_active_faults(fault),
+            Some((fault, _)) => self.apply_active_faults(fault),
             None => Ok(()),
+        }
+    }
+
+    /// How far the clock of its servers is off by what is on.
+    pub fn clock_offset_ns(&self) -> i64 {
+        let offset = |on: &Fault| if let Fault::Skew { offset_ns } = on { *offset_ns } else { 0 };
+        self.on.values().map(|(on, _)| offset(on)).sum()
+    }
+
+    fn disk_waited_ns(&self) -> u64 {
+        self.control.as_ref().and_then(|control| control.disk_waited_ns().ok()).unwrap_or(0)
+    }
+
+    /// What can be seen of a fault of its disk; nothing of a clock, which only its server can read. `node` is its name.
+    pub(crate) fn disk_evidence(&self, number: usize, node: &str) -> Option<FaultEvidence> {
+        match self.on.get(&number)? {
+            (Fault::FullDisk, _) => {
+                let full = self.disk.as_ref()?.is_full().ok()?;
+                let how = if full { "there is no room for a file" } else { "there is room for a file" };
+                Some(FaultEvidence { in_force: full, how: format!("{node}: {how}") })
+            }
+            (Fault::SlowDisk { .. }, before_ns) => {
+                let waited_ms = self.disk_waited_ns().saturating_sub(*before_ns) / 1_000_000;
+                let how = format!("{node}: its writes waited {waited_ms} ms in all");
+                Some(FaultEvidence { in_force: waited_ms > 0, how })
+            }
+            _ => None,
         }
     }
 
@@ -109,17 +138,20 @@ impl Machine {
         match fault {
             Fault::FullDisk => {
                 let disk = self.disk.as_ref().ok_or_else(unprepared)?;
-                if self.on.values().any(|on| *on == Fault::FullDisk) { disk.fill() } else { disk.empty() }
+                if self.on.values().any(|(on, _)| *on == Fault::FullDisk) {
+                    disk.fill()
+                } else {
+                    disk.empty()
+                }
             }
             Fault::Skew { .. } => {
-                let offset = |on: &Fault| if let Fault::Skew { offset_ns } = on { *offset_ns } else { 0 };
                 let control = self.control.as_ref().ok_or_else(unprepared)?;
-                control.set_clock_offset_ns(self.on.values().map(offset).sum())
+                control.set_clock_offset_ns(self.clock_offset_ns())
             }
             Fault::SlowDisk { .. } => {
                 let rate = |on: &Fault| if let Fault::SlowDisk { rate } = on { Some(*rate) } else { None };
                 let control = self.control.as_ref().ok_or_else(unprepared)?;
-                control.set_disk_rate(self.on.values().filter_map(rate).min())
+                control.set_disk_rate(self.on.values().filter_map(|(on, _)| rate(on)).min())
             }
             other => Err(format!("{other} is no fault of a machine")),
         }

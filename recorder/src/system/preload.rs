@@ -14,7 +14,8 @@ const SOURCE: &str = include_str!("preload.c");
 /// The offsets of the fields of `struct control`.
 const CLOCK_OFFSET_AT: u64 = 0;
 const DISK_RATE_AT: u64 = 8;
-const CONTROL_BYTES: u64 = 16;
+const DISK_WAITED_AT: u64 = 16;
+const CONTROL_BYTES: u64 = 24;
 
 /// The library, compiled for this run.
 #[derive(Clone, Debug)]
@@ -84,7 +85,15 @@ impl Control {
         self.write_value(DISK_RATE_AT, bytes_per_s.map_or(0, |rate| i64::try_from(rate).unwrap_or(i64::MAX)))
     }
 
-    /// Writes eight aligned bytes to a mapped page at once, so that no reader sees half of the value.
+    /// How long the server's writes to files have waited so far, by the library's own count.
+    pub fn disk_waited_ns(&self) -> Result<u64, String> {
+        let mut bytes = [0; 8];
+        let read = self.file.read_exact_at(&mut bytes, DISK_WAITED_AT);
+        read.map_err(|why| format!("{}: {why}", self.path.display()))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// One aligned write of eight bytes to a page that is mapped: nobody sees half of it.
     fn write_value(&self, at: u64, value: i64) -> Result<(), String> {
         self.file
             .write_all_at(&value.to_ne_bytes(), at)
@@ -145,6 +154,7 @@ mod tests {
         control.set_disk_rate(Some(100_000)).unwrap();
         let slow = seconds("dd if=/dev/zero of=file bs=5000 count=10 2>/dev/null");
         assert!(slow >= Duration::from_millis(500).as_secs_f64(), "{slow}");
+        assert_eq!(control.disk_waited_ns().unwrap(), 500_000_000, "by the library's own count");
         let piped = seconds("dd if=/dev/zero bs=5000 count=400 2>/dev/null | cat >/dev/null");
         assert!(piped < 15.0, "at that speed it would take 20 s: {piped}");
         control.set_disk_rate(None).unwrap();

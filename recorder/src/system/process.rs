@@ -13,7 +13,10 @@ const LOG_LINES: usize = 12;
 /// How long to wait for a killed process to end. A process in the middle of a write to a slow disk is not waited for.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How to start a program.
+/// How long a process that is drained may take to end: what most supervisors grant by default, or less.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is started.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The program.
@@ -26,6 +29,8 @@ pub struct Launch {
     pub user: Option<(u32, u32)>,
     /// The folder that it runs in; `None` for that of this process.
     pub folder: Option<PathBuf>,
+    /// The signal that asks it to end in good order; none: SIGTERM.
+    pub stop_signal: Option<Signal>,
 }
 
 impl Launch {
@@ -147,20 +152,29 @@ impl Server {
         }
     }
 
-    /// Asks the program for an orderly stop (SIGTERM), and kills it if it takes longer than `patience`.
-    pub async fn stop(&mut self, patience: Duration) -> Result<(), String> {
+    /// Asks it to end in good order, and kills it where it takes longer than this. Returns how long it took.
+    pub async fn stop(&mut self, patience: Duration) -> Result<Duration, String> {
         if self.child.is_none() {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
-        // The program may have ended by itself.
-        let _ = self.send_signal(Signal::SIGTERM);
+        // It can have ended by itself.
+        let _ = self.send_signal(self.launch.stop_signal.unwrap_or(Signal::SIGTERM));
         let began = Instant::now();
         while self.is_running() && began.elapsed() < patience {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let late = self.is_running();
+        let (late, took) = (self.is_running(), began.elapsed());
         self.kill();
-        if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(()) }
+        if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(took) }
+    }
+
+    /// Asks it to end in good order while requests are open, and kills it after [`DRAIN_PATIENCE`]. Returns what became of
+    /// it, as a sentence about the node of this name.
+    pub async fn drain(&mut self, node: &str) -> String {
+        match self.stop(DRAIN_PATIENCE).await {
+            Ok(took) => format!("{node}: it ended {} ms after it was asked to", took.as_millis()),
+            Err(why) => format!("{node}: {why} after it was asked to, and was killed"),
+        }
     }
 
     /// Sets a variable of its environment for its next starts.

@@ -46,9 +46,14 @@ pub(super) struct SimulatedCluster {
 struct NodeHost {
     node: SimulatedNode,
     running: HostState,
-    /// Messages that arrived while the process was paused.
+    /// While it drains: when it ends. Until then it takes no more requests and finishes those that it has.
+    ends_ns: Option<u64>,
+    /// What came while it was paused.
     inbox: VecDeque<(usize, NodeMessage)>,
 }
+
+/// How long a node that drains takes to finish what it has.
+const DRAIN_NS: u64 = 200_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum HostState {
@@ -61,6 +66,8 @@ enum HostState {
 struct ActiveFault {
     fault: Fault,
     struck: StruckTargets,
+    /// How many requests it has failed, if it fails the first.
+    failed: u64,
 }
 
 impl SimulatedCluster {
@@ -69,6 +76,7 @@ impl SimulatedCluster {
         let host = |id: usize| NodeHost {
             node: SimulatedNode::new(id, options.clone(), Stream::new(seed, &format!("node {id}"))),
             running: HostState::Yes,
+            ends_ns: None,
             inbox: VecDeque::new(),
         };
         Self {
@@ -98,6 +106,12 @@ impl SimulatedCluster {
         let (sender, receiver) = oneshot::channel();
         self.questions += 1;
         let id = self.questions;
+        if self.fails(node) {
+            let broken = Failure::indefinite("the connection was broken");
+            // Whoever has given up does not listen any more.
+            let _ = sender.send(NodeReply::Done(Err(broken)));
+            return receiver;
+        }
         self.asked.insert(id, sender);
         let ask = NodeMessage::Ask { id, operation: operation.clone(), local };
         let now_ns = self.timeline.now_ns();
@@ -108,7 +122,20 @@ impl SimulatedCluster {
         receiver
     }
 
-    /// Reads what one node holds under a key.
+    /// Whether a request to a node is one of the first of a fault, whose connections are broken.
+    fn fails(&mut self, node: usize) -> bool {
+        let count = self.options.nodes;
+        let failing = self.broken.values_mut().find(|effect| match effect.fault {
+            Fault::FailFirst { count: first } => {
+                effect.failed < first
+                    && fault_affects_way(effect.fault, &effect.struck, (count, node), count, false)
+            }
+            _ => false,
+        });
+        failing.map(|effect| effect.failed += 1).is_some()
+    }
+
+    /// What one node holds under a key.
     pub(super) fn read_node(&self, name: &str, key: &Arc<str>) -> Result<Value, Failure> {
         let number = name.strip_prefix('n').and_then(|number| number.parse::<usize>().ok());
         let host = number.and_then(|number| self.nodes.get(number.checked_sub(1)?));
@@ -156,13 +183,17 @@ impl SimulatedCluster {
                 self.nodes[node].node.wipe_disk(now_ns);
             }),
             Fault::Pause => nodes.iter().for_each(|&node| self.pause_node(node)),
+            Fault::Drain => {
+                let ends_ns = self.timeline.now_ns() + DRAIN_NS;
+                nodes.iter().for_each(|&node| self.nodes[node].ends_ns = Some(ends_ns));
+            }
             _ => {}
         }
         let names = struck.struck_names(&self.options.node_names());
         if fault.is_momentary() {
             nodes.iter().for_each(|&node| self.revive_node(node));
         } else {
-            self.broken.insert(number, ActiveFault { fault, struck });
+            self.broken.insert(number, ActiveFault { fault, struck, failed: 0 });
         }
         self.apply_active_faults();
         names
@@ -177,10 +208,12 @@ impl SimulatedCluster {
                     .values()
                     .any(|other| running(&other.fault) && other.struck.struck_nodes().contains(&node))
             };
-            let (dead, paused) =
-                (still(|fault| *fault == Fault::Kill), still(|fault| *fault == Fault::Pause));
+            let (dead, paused) = (
+                still(|fault| matches!(fault, Fault::Kill | Fault::Drain)),
+                still(|fault| *fault == Fault::Pause),
+            );
             match effect.fault {
-                Fault::Kill if !dead => self.revive_node(node),
+                Fault::Kill | Fault::Drain if !dead => self.revive_node(node),
                 Fault::Pause if !paused => self.resume_node(node),
                 _ => {}
             }
@@ -220,6 +253,7 @@ impl SimulatedCluster {
         let mut out = Outbox::new();
         let host = &mut self.nodes[node];
         host.running = HostState::Dead;
+        host.ends_ns = None;
         host.node.crash(&mut out);
         host.inbox.clear();
         self.send_outbox(node, out);
@@ -228,6 +262,7 @@ impl SimulatedCluster {
     fn revive_node(&mut self, node: usize) {
         let now_ns = self.timeline.now_ns();
         let host = &mut self.nodes[node];
+        host.ends_ns = None;
         if host.running == HostState::Dead {
             host.running = HostState::Yes;
             host.node.restart(now_ns);
@@ -283,6 +318,11 @@ impl SimulatedCluster {
                 self.deliver_message(from, to, message);
                 continue;
             }
+            let drained = |host: &NodeHost| host.ends_ns.is_some_and(|ends_ns| ends_ns <= now_ns);
+            if let Some(node) = self.nodes.iter().position(drained) {
+                self.kill_node(node);
+                continue;
+            }
             let due = |host: &NodeHost| host.running == HostState::Yes && host.node.next_due_ns() <= now_ns;
             let Some(node) = self.nodes.iter().position(due) else { break };
             let mut out = Outbox::new();
@@ -304,6 +344,9 @@ impl SimulatedCluster {
         };
         let mut out = Outbox::new();
         match (host.running, &message) {
+            (HostState::Yes, NodeMessage::Ask { id, .. }) if host.ends_ns.is_some() => {
+                out.push((from, NodeMessage::Reply { id: *id, reply: NodeReply::Refused }));
+            }
             (HostState::Yes, _) => host.node.receive_message(self.timeline.now_ns(), from, message, &mut out),
             (HostState::Paused, _) => host.inbox.push_back((from, message)),
             (HostState::Dead, NodeMessage::Ask { id, .. }) => {
@@ -336,7 +379,9 @@ impl SimulatedCluster {
     fn next_due_ns(&self) -> u64 {
         let running = self.nodes.iter().filter(|host| host.running == HostState::Yes);
         let node_ns = running.map(|host| host.node.next_due_ns()).min();
-        node_ns.into_iter().chain(self.network.next_arrival_ns()).min().unwrap_or(u64::MAX)
+        let drained_ns = self.nodes.iter().filter_map(|host| host.ends_ns).min();
+        let all = node_ns.into_iter().chain(drained_ns).chain(self.network.next_arrival_ns());
+        all.min().unwrap_or(u64::MAX)
     }
 
     /// Arms the timer that wakes the pump when the next event is due, unless the pump wakes earlier anyway.
@@ -390,7 +435,8 @@ impl ActiveFault {
             Fault::Loss { probability } if is_struck => {
                 link.loss = 1.0 - (1.0 - link.loss) * (1.0 - probability);
             }
-            Fault::Hold => link.held |= is_struck,
+            Fault::Hold | Fault::Hang => link.held |= is_struck,
+            Fault::Slow { by_ns } if is_struck => link.least_ns += by_ns,
             Fault::Isolate | Fault::Partition if !of_sides || self.struck.struck_nodes().is_empty() => {
                 link.cut |= is_struck;
             }
@@ -422,7 +468,8 @@ mod tests {
 
     #[test]
     fn clients_are_cut_off_with_their_node() {
-        let effect = ActiveFault { fault: Fault::Partition, struck: StruckTargets::Nodes(vec![0]) };
+        let effect =
+            ActiveFault { fault: Fault::Partition, struck: StruckTargets::Nodes(vec![0]), failed: 0 };
         let cut = |from, to| {
             let mut link = LINK;
             effect.apply_to_link(&mut link, from, to, 3);

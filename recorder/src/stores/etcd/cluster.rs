@@ -5,7 +5,7 @@
 
 use super::gateway::Gateway;
 use super::{EtcdOptions, EtcdStore};
-use crate::stores::hosts::{Hosts, assign_users};
+use crate::stores::hosts::{Hosts, assign_users, wait_until_serves};
 use crate::stores::redis_sentinel::free_port;
 use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
@@ -122,7 +122,15 @@ impl EtcdCluster {
         Ok(())
     }
 
-    /// Finds the leader that most members name. If no member names one, the last known leader is returned.
+    /// Waits until the members that were started again know a leader.
+    async fn serve(&mut self) {
+        for member in self.hosts.take_started() {
+            let address = &self.clients_at[member];
+            wait_until_serves(|| async { ask_for_leader(address).await.is_some() }).await;
+        }
+    }
+
+    /// The leader, by the word of the first member that knows one; else the last that was known.
     async fn find_leader(&mut self) -> usize {
         let mut ids = Vec::new();
         for address in &self.clients_at {
@@ -144,11 +152,15 @@ impl Nemesis for EtcdCluster {
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let leader = self.find_leader().await;
-        self.hosts.strike(number, episode, leader)
+        let told = self.hosts.strike(number, episode, leader).await?;
+        self.serve().await;
+        Ok(told)
     }
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
-        self.hosts.heal(number, |_| true)
+        self.hosts.heal(number, |_| true)?;
+        self.serve().await;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::system::{
     ServerError, find_program,
 };
 use crate::{FaultEvidence, Nemesis};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct ExpressCluster {
     capabilities: Capabilities,
     /// For each episode: the fault and the processes that it struck.
     broken: BTreeMap<usize, StruckProcesses>,
+    /// How the processes ended that were asked to, by episode.
+    drained: BTreeMap<usize, String>,
     switches: Switches,
     at_headers: bool,
     folder: RunFolder,
@@ -113,7 +116,10 @@ impl ExpressCluster {
         let text = render_proxy_config(&switches, proxy_port, &ports).map_err(ServerError::System)?;
         std::fs::write(&file, text).map_err(system)?;
         let arguments = vec!["-db".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
-        let proxy = Server::start(&proxy, arguments, folder.path().join("haproxy.log"))?;
+        // With this signal it finishes what is open; with SIGTERM it would break it off.
+        let stop_signal = Some(Signal::SIGUSR1);
+        let launch = Launch { program: proxy, arguments, stop_signal, ..Launch::default() };
+        let proxy = Server::launch(launch, folder.path().join("haproxy.log"))?;
         let mut cluster = Self {
             redis,
             apps,
@@ -123,6 +129,7 @@ impl ExpressCluster {
             network,
             capabilities: Capabilities::probe_here(&isolation),
             broken: BTreeMap::new(),
+            drained: BTreeMap::new(),
             switches,
             at_headers: at_headers == "headers",
             folder,
@@ -149,7 +156,7 @@ impl ExpressCluster {
     /// The first fault that cannot be caused, and the reason.
     pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
-            Fault::Kill | Fault::Pause | Fault::Restart => Ok(()),
+            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Drain => Ok(()),
             fault if fault.strikes_links() => {
                 let can = self.capabilities.check_fault(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
@@ -244,7 +251,19 @@ impl ExpressCluster {
         }
     }
 
-    /// The struck processes other than the Redis servers.
+    /// Asks the processes that were struck beside Redis to end, and returns how they did.
+    async fn drain(&mut self, struck: &StruckProcesses) -> String {
+        let mut ended = Vec::new();
+        for &app in &struck.apps {
+            ended.push(self.apps[app].drain(APPS[app].0).await);
+        }
+        if struck.proxy {
+            ended.push(self.proxy.drain("proxy").await);
+        }
+        ended.join("; ")
+    }
+
+    /// The processes that were struck beside Redis.
     fn struck_servers(&mut self, struck: &StruckProcesses) -> Vec<&mut Server> {
         let proxy = struck.proxy.then_some(&mut self.proxy);
         let apps = self.apps.iter_mut().enumerate().filter(|(app, _)| struck.apps.contains(app));
@@ -270,7 +289,7 @@ impl Nemesis for ExpressCluster {
         if struck.proxy {
             seen.extend(FaultEvidence::from_process_state(&struck.fault, "proxy", self.proxy.kernel_state()));
         }
-        FaultEvidence::combine_parts(seen)
+        FaultEvidence::combine_parts(seen).map(|seen| seen.after(self.drained.get(&number)))
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
@@ -283,7 +302,7 @@ impl Nemesis for ExpressCluster {
                         .to_owned(),
                 );
             }
-            self.network.strike(number, episode.fault, ends)?;
+            self.network.strike(number, episode.fault, asked_of(episode.fault, ends))?;
             return Ok(told);
         }
         let of_kind = |from: usize, to: usize| -> Vec<usize> {
@@ -298,6 +317,14 @@ impl Nemesis for ExpressCluster {
         };
         if !struck.redis.is_empty() {
             self.redis.strike(number, episode).await?;
+        }
+        if episode.fault == Fault::Drain {
+            let ended = self.drain(&struck).await;
+            if !ended.is_empty() {
+                self.drained.insert(number, ended);
+            }
+            self.broken.insert(number, struck);
+            return Ok(told);
         }
         for server in self.struck_servers(&struck) {
             match episode.fault {
@@ -329,19 +356,30 @@ impl Nemesis for ExpressCluster {
         }
         for server in self.struck_servers(&struck) {
             match struck.fault {
-                Fault::Kill => server.start_again().map_err(|why| why.to_string())?,
+                Fault::Kill | Fault::Drain => server.start_again().map_err(|why| why.to_string())?,
                 Fault::Pause => server.resume()?,
                 _ => {}
             }
         }
-        if struck.fault == Fault::Kill {
+        if matches!(struck.fault, Fault::Kill | Fault::Drain) {
             self.wait_until_serving(&struck.apps).await;
         }
         Ok(())
     }
 }
 
-/// Whether a node of the application reports that it serves requests.
+/// The ways that a fault of links strikes: one of requests that names Redis hosts strikes what the application asks of
+/// them, and one that names nodes of the application what the proxy asks of those.
+fn asked_of(fault: Fault, ends: StruckTargets) -> StruckTargets {
+    match &ends {
+        StruckTargets::Nodes(nodes) if fault.is_of_requests() && nodes.iter().all(|&node| node < HOSTS) => {
+            StruckTargets::Link { from: (HOSTS..CLIENTS).collect(), to: nodes.clone(), both: false }
+        }
+        _ => ends,
+    }
+}
+
+/// Whether a node of the application says that it serves.
 async fn is_healthy((host, port): (&str, u16)) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect((host, port)).await.ok()?;

@@ -1,7 +1,7 @@
 //! Independent memcached nodes that the run starts and causes faults in. They do not know of one another.
 
 use super::{MemcachedOptions, MemcachedStore};
-use crate::stores::hosts::Hosts;
+use crate::stores::hosts::{Hosts, wait_until_serves};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{NetworkIsolation, RunFolder, Server, ServerError, find_program};
@@ -9,6 +9,7 @@ use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, WorkloadKind};
 
@@ -85,7 +86,15 @@ impl MemcachedCluster {
         self.hosts.check_plan("memcached", plan)
     }
 
-    /// Returns a store whose clients connect to these nodes.
+    /// Waits until the nodes that were started again answer a command.
+    async fn serve(&mut self) {
+        for node in self.hosts.take_started() {
+            let address = &self.addresses[node];
+            wait_until_serves(|| answers(address)).await;
+        }
+    }
+
+    /// A store for clients of these nodes.
     pub fn open_store(&self, kind: WorkloadKind, time_to_live: Duration) -> MemcachedStore {
         let names = self.hosts.names.iter().map(|name| name.as_str().into());
         let nodes = names.zip(self.addresses.iter().cloned()).collect();
@@ -99,10 +108,26 @@ impl Nemesis for MemcachedCluster {
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        self.hosts.strike(number, episode, 0)
+        let told = self.hosts.strike(number, episode, 0).await?;
+        self.serve().await;
+        Ok(told)
     }
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
-        self.hosts.heal(number, |_| true)
+        self.hosts.heal(number, |_| true)?;
+        self.serve().await;
+        Ok(())
     }
+}
+
+/// Whether a node answers a command.
+async fn answers(address: &str) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        stream.write_all(b"version\r\n").await.ok()?;
+        let mut begins = [0; 7];
+        stream.read_exact(&mut begins).await.ok()?;
+        Some(&begins == b"VERSION")
+    };
+    ask.await == Some(true)
 }

@@ -1,17 +1,18 @@
 //! A primary and a standby that the run starts, causes faults in, and fails over.
 //!
-//! When the primary is killed or paused, it is abandoned. The standby is promoted after a while and all clients are
-//! told, as by a failover manager. The old primary then stays away, as it would have to until it was rewound. Files
-//! are not synced to the disk, because the run tests the death of a process and not of a host.
+//! When the primary is killed, drained or stands still, it is given up; the standby is promoted after a while and everybody
+//! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
+//! process that dies, not a host.
 
 use super::protocol::PostgresConnection;
 use super::statements::TABLES;
 use super::{PostgresOptions, PostgresStore, ServerRoles};
-use crate::stores::hosts::{Hosts, assign_users};
+use crate::stores::hosts::{Hosts, assign_users, wait_until_serves};
 use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
 use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
 use crate::{FaultEvidence, Nemesis};
+use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ impl PostgresCluster {
                 program: postgres.clone(),
                 arguments: server_arguments(&homes[server], server, ports[server], asked.commit),
                 user: user_of(server),
+                // What its service files send: SIGTERM would wait for the last client to leave by itself.
+                stop_signal: Some(Signal::SIGINT),
                 ..Launch::default()
             };
             Server::launch(launch, folder.path().join(format!("p{}.log", server + 1)))
@@ -130,7 +133,16 @@ impl PostgresCluster {
         })
     }
 
-    /// Promotes the standby after a while, in the background, so that the plan continues meanwhile.
+    /// Waits until the servers that were started again answer a query.
+    async fn serve(&mut self) {
+        for server in self.hosts.take_started() {
+            let address = &self.servers_at[server];
+            let ask = || async { PostgresConnection::open(address).await?.run_query("SELECT 1").await };
+            wait_until_serves(|| async { ask().await.is_ok() }).await;
+        }
+    }
+
+    /// Has the standby take over after a while. Nobody waits for it: the faults go on.
     fn promote_standby(&self, old: usize, after: Duration) {
         self.roles.abandon_primary(old);
         let (new, roles) = (1 - old, self.roles.clone());
@@ -158,9 +170,12 @@ impl Nemesis for PostgresCluster {
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let primary = self.roles.primary();
-        let told = self.hosts.strike(number, episode, primary)?;
+        let told = self.hosts.strike(number, episode, primary).await?;
+        self.serve().await;
         let strikes_primary = told.contains(&self.hosts.names[primary]) && episode.target != Target::All;
-        let takes_over = matches!(episode.fault, Fault::Kill | Fault::Pause) && strikes_primary;
+        // One that hangs is not given up: it accepts connections, and whoever looks at no more sees nothing wrong.
+        let takes_over =
+            matches!(episode.fault, Fault::Kill | Fault::Pause | Fault::Drain) && strikes_primary;
         if let Some(after) = self.promotes_after.filter(|_| takes_over && !self.roles.is_gone(1 - primary)) {
             self.promote_standby(primary, after);
         }
@@ -169,7 +184,9 @@ impl Nemesis for PostgresCluster {
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         let roles = self.roles.clone();
-        self.hosts.heal(number, |host| !roles.is_gone(host))
+        self.hosts.heal(number, |host| !roles.is_gone(host))?;
+        self.serve().await;
+        Ok(())
     }
 }
 

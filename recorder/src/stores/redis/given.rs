@@ -60,8 +60,8 @@ impl GivenServers {
             match fault {
                 fault if fault.strikes_links() && self.fronts.is_some() => continue,
                 Fault::Pause => {}
-                Fault::Kill | Fault::Restart if self.restart.is_some() => {}
-                Fault::Kill | Fault::Restart => {
+                Fault::Kill | Fault::Restart | Fault::Drain if self.restart.is_some() => {}
+                Fault::Kill | Fault::Restart | Fault::Drain => {
                     return Err(format!(
                         "{fault} takes a way to start a server again that is not ours: say --restart-command"
                     ));
@@ -117,9 +117,12 @@ impl GivenServers {
     }
 
     async fn kill_server(&self, name: &Arc<str>) -> Result<(), String> {
-        let process = self.given_process(name)?;
-        process.kill()?;
-        let began = Instant::now();
+        self.given_process(name)?.kill()?;
+        self.wait_until_gone(name).await
+    }
+
+    async fn wait_until_gone(&self, name: &Arc<str>) -> Result<(), String> {
+        let (process, began) = (self.given_process(name)?, Instant::now());
         while process.is_running() {
             if began.elapsed() > PATIENCE {
                 return Err(format!("process {} does not die", process.process_id()));
@@ -180,6 +183,10 @@ impl Nemesis for GivenServers {
             match episode.fault {
                 Fault::Pause => self.given_process(name)?.pause()?,
                 Fault::Kill => self.kill_server(name).await?,
+                Fault::Drain => {
+                    self.given_process(name)?.ask_to_end()?;
+                    self.wait_until_gone(name).await?;
+                }
                 Fault::Restart => {
                     self.kill_server(name).await?;
                     self.restart_server(name).await?;
@@ -200,7 +207,7 @@ impl Nemesis for GivenServers {
         for name in &struck {
             match fault {
                 Fault::Pause => self.given_process(name)?.resume()?,
-                Fault::Kill => self.restart_server(name).await?,
+                Fault::Kill | Fault::Drain => self.restart_server(name).await?,
                 _ => {}
             }
         }

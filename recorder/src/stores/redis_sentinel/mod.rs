@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use workloads::{Episode, Fault, Plan, WorkloadKind};
 
 /// The number of hosts.
@@ -63,7 +63,9 @@ pub struct SentinelCluster {
     network: FaultyNetwork,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
-    /// The primary that the Sentinels last named.
+    /// How the servers ended that were asked to, by episode.
+    drained: BTreeMap<usize, String>,
+    /// Whom the Sentinels took for the primary when they last said.
     last_primary: usize,
     // This is the last field, so that the folder is removed after the servers have ended.
     folder: RunFolder,
@@ -137,8 +139,8 @@ impl SentinelCluster {
             let sentinel = Server::launch(launch, home.join("sentinel.log"))?;
             hosts.push(SentinelHost { address, ports, announced, server, sentinel, machine });
         }
-        let (broken, last_primary) = (BTreeMap::new(), 0);
-        let mut cluster = Self { hosts, network, capabilities, broken, last_primary, folder };
+        let (broken, drained, last_primary) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let mut cluster = Self { hosts, network, capabilities, broken, drained, last_primary, folder };
         cluster.wait_until_up().await?;
         Ok(cluster)
     }
@@ -177,8 +179,8 @@ impl SentinelCluster {
     /// The first fault that cannot be caused, and the reason.
     pub fn check_plan(&self, plan: &Plan) -> Result<(), String> {
         plan.episodes.iter().try_for_each(|episode| match episode.fault {
-            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace => Ok(()),
-            // What these faults need is present, otherwise the hosts had not started.
+            Fault::Kill | Fault::Pause | Fault::Restart | Fault::Replace | Fault::Drain => Ok(()),
+            // What they need is there, or the hosts would not have started.
             fault if Machine::is_machine_fault(fault) => Ok(()),
             fault if fault.strikes_links() => {
                 let can = self.capabilities.check_fault(self.network.means(), fault);
@@ -264,10 +266,21 @@ impl Nemesis for SentinelCluster {
             return self.network.observe_fault(number);
         }
         let names = Self::node_names();
+        if Machine::is_machine_fault(fault) {
+            let mut seen = Vec::new();
+            for host in struck {
+                let (name, host) = (&names[host], &self.hosts[host]);
+                let of_clock =
+                    host.clock_evidence(name).await.filter(|_| matches!(fault, Fault::Skew { .. }));
+                seen.extend(of_clock.or_else(|| host.machine.disk_evidence(number, name)));
+            }
+            return FaultEvidence::combine_parts(seen);
+        }
         let seen = struck.iter().filter_map(|&host| {
             FaultEvidence::from_process_state(&fault, &names[host], self.hosts[host].server.kernel_state())
         });
-        FaultEvidence::combine_parts(seen.collect())
+        let seen = FaultEvidence::combine_parts(seen.collect());
+        seen.map(|seen| seen.after(self.drained.get(&number)))
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
@@ -289,6 +302,11 @@ impl Nemesis for SentinelCluster {
                     self.hosts[host].wait_until_serving().await;
                 }
                 Fault::Pause => server.pause()?,
+                Fault::Drain => {
+                    let ended = server.drain(&names[host]).await;
+                    let told = self.drained.entry(number).or_default();
+                    *told = if told.is_empty() { ended } else { format!("{told}; {ended}") };
+                }
                 fault if Machine::is_machine_fault(fault) => {
                     self.hosts[host].machine.strike(number, fault)?
                 }
@@ -308,7 +326,7 @@ impl Nemesis for SentinelCluster {
         for host in struck {
             let server = &mut self.hosts[host].server;
             match fault {
-                Fault::Kill => {
+                Fault::Kill | Fault::Drain => {
                     server.start_again().map_err(|why| why.to_string())?;
                     self.hosts[host].wait_until_serving().await;
                 }
@@ -344,13 +362,44 @@ impl SentinelHost {
         }
     }
 
-    /// The address on which the Sentinel itself listens. Requests to it use no link that may have a fault.
+    /// Whether its server's clock is off by as much as was asked, by the server's own answer. Nothing if it does not
+    /// answer, or so slowly that both could be.
+    async fn clock_evidence(&self, name: &str) -> Option<FaultEvidence> {
+        let asked_ns = i128::from(self.machine.clock_offset_ns());
+        let server = format!("{}:{}", self.address, self.ports.server);
+        let before_ns = unix_ns();
+        let ask = async { RespConnection::open(&server).await.ok()?.run_command(&["TIME"]).await.ok() };
+        let reply = tokio::time::timeout(Duration::from_millis(300), ask).await.ok()??;
+        let after_ns = unix_ns();
+        let RespReply::Array(Some(parts)) = reply else { return None };
+        let number = |part: Option<&RespReply>| match part {
+            Some(RespReply::Bulk(Some(digits))) => String::from_utf8_lossy(digits).parse::<i128>().ok(),
+            _ => None,
+        };
+        let told_ns = number(parts.first())? * 1_000_000_000 + number(parts.get(1))? * 1000;
+        // It read its clock at some moment between the question and the answer, and tells whole microseconds.
+        let may_be = told_ns - after_ns - 1_000_000..=told_ns - before_ns + 1_000_000;
+        if may_be.contains(&asked_ns) && may_be.contains(&0) {
+            return None;
+        }
+        let shown_ms = (told_ns - before_ns) / 1_000_000;
+        let how = format!("{name}: its clock tells {shown_ms} ms more than ours");
+        Some(FaultEvidence { in_force: may_be.contains(&asked_ns), how })
+    }
+
+    /// Where the Sentinel itself listens: what we ask it goes by no link that we may have broken.
     fn direct_sentinel_address(&self) -> String {
         format!("{}:{}", self.address, self.ports.sentinel)
     }
 }
 
-/// Removes the data that a server has written into its folder.
+/// Our wall clock.
+fn unix_ns() -> i128 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(now.as_nanos()).unwrap_or(i128::MAX)
+}
+
+/// Removes what a server has written into its folder.
 fn remove_server_data(home: &Path) -> Result<(), String> {
     let data = home.join("appendonlydir");
     match std::fs::remove_dir_all(&data) {

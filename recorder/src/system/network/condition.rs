@@ -24,6 +24,12 @@ pub(crate) struct Condition {
     pub(crate) refuses: bool,
     /// Connections are broken.
     pub(crate) resets: bool,
+    /// Requests wait; what opens and ends connections comes through.
+    pub(crate) hangs: bool,
+    /// How much longer requests take.
+    pub(crate) slow_ns: u64,
+    /// How many requests have their connection broken, since the first of these faults began.
+    pub(crate) fail_first: u64,
 }
 
 impl Condition {
@@ -44,6 +50,9 @@ impl Condition {
             Fault::Hold => self.held = true,
             Fault::Refuse => self.refuses = true,
             Fault::Reset => self.resets = true,
+            Fault::Hang => self.hangs = true,
+            Fault::Slow { by_ns } => self.slow_ns += by_ns,
+            Fault::FailFirst { count } => self.fail_first += count,
             fault if fault.divides_nodes() => self.cut = true,
             _ => {}
         }

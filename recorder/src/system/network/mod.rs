@@ -2,7 +2,7 @@
 //!
 //! A plan names faults of nodes and links. Which of them can be caused depends on the machine of the run:
 //!
-//! | made of | needs | partition | delay, jitter, hold, throttle | reset, refuse | loss, reorder | slice, half-close |
+//! | made of | needs | partition | delay, jitter, hold, throttle, hang, slow, fail-first | reset, refuse | loss, reorder | slice, half-close |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | **packets** | a network namespace, iptables, NFQUEUE | lost | yes | yes | yes | no |
 //! | **proxies** | nothing | held | yes | yes | no | yes |
@@ -30,16 +30,18 @@
 //! ```
 
 mod condition;
+mod evidence;
 
 pub(crate) use condition::Condition;
 
 use super::packets::Packets;
-use super::proxy::{Direction, Flow, Gate, LinkCounts, Proxy, ProxyLink, RedisCommands};
+use super::proxy::{Carried, Direction, Flow, Gate, LinkCounts, Proxy, ProxyLink, RedisCommands};
 use crate::FaultEvidence;
 use crate::shapes::{StruckTargets, fault_affects_way};
+use evidence::LinkRecord;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 use workloads::Fault;
 
@@ -69,10 +71,15 @@ pub struct FaultyNetwork {
     /// Whether a fault that names a node also affects its links to clients.
     clients_too: bool,
     broken: BTreeMap<usize, (Fault, StruckTargets)>,
-    /// The episode whose rules were set last. The counts of packets began with it.
+    /// What the links of each episode had done when it struck.
+    before: BTreeMap<usize, LinkRecord>,
+    /// The episode whose rules were set last: the firewall's counts began with it.
     newest: Option<usize>,
     made_of: NetworkMedium,
 }
+
+/// How long a connection to a proxy of ours may take to be accepted or refused.
+const KNOCK_PATIENCE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 enum NetworkMedium {
@@ -85,7 +92,12 @@ impl FaultyNetwork {
     /// clients. This is necessary where the network has no other links.
     pub fn of_proxies(nodes: &[String], clients_too: bool) -> Self {
         let made_of = NetworkMedium::Proxies { links: BTreeMap::new(), proxies: Vec::new() };
-        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
+        Self::peaceful(nodes.len(), clients_too, made_of)
+    }
+
+    fn peaceful(nodes: usize, clients_too: bool, made_of: NetworkMedium) -> Self {
+        let (broken, before) = (BTreeMap::new(), BTreeMap::new());
+        Self { nodes, clients_too, broken, before, newest: None, made_of }
     }
 
     /// Creates a network of packets between the addresses of the nodes and of the clients. It must be used and
@@ -93,7 +105,7 @@ impl FaultyNetwork {
     pub fn of_packets(nodes: &[Ipv4Addr], clients: Ipv4Addr, clients_too: bool) -> Self {
         let addresses = nodes.iter().copied().chain([clients]).collect();
         let made_of = NetworkMedium::Packets(Packets::new(addresses));
-        Self { nodes: nodes.len(), clients_too, broken: BTreeMap::new(), newest: None, made_of }
+        Self::peaceful(nodes.len(), clients_too, made_of)
     }
 
     /// The number of the clients among the ends, which is the number after the last node.
@@ -178,45 +190,109 @@ impl FaultyNetwork {
                 return Err(format!("{} strikes no link that there is here", fault.name()));
             }
         }
+        let before = self.record(fault, &struck);
+        self.before.insert(number, before);
         if fault == Fault::HalfClose {
             self.half_close_links(&struck);
             return Ok(());
+        }
+        if let Fault::FailFirst { count } = fault {
+            self.fail_next(&struck, count);
         }
         self.broken.insert(number, (fault, struck));
         self.newest = Some(number);
         self.apply_active_faults()
     }
 
-    /// Observes the fault of an active episode: in a network of packets, how many packets have matched its rules
-    /// since the rules last changed. Returns `None` in a network of proxies. It also returns `None` if no packet
-    /// matched since another episode began or ended, because the counts restarted then.
+    /// What can be seen of an episode: what its links have done since it struck, or how many packets have met its
+    /// firewall rules. Nothing if none has since other episodes began or ended, because the firewall's counts began anew
+    /// with them.
     pub(crate) fn observe_fault(&self, number: usize) -> Option<FaultEvidence> {
-        let ((fault, struck), NetworkMedium::Packets(packets)) = (self.broken.get(&number)?, &self.made_of)
-        else {
-            return None;
+        let before = self.before.get(&number)?;
+        let Some((fault, struck)) = self.broken.get(&number) else {
+            // The one fault that is over at once: whether there was a connection to close.
+            let how = format!("{} connections were open", before.open());
+            return Some(FaultEvidence { in_force: before.open() > 0, how });
         };
-        let hits = |from, to| {
-            let hit = |way| fault_affects_way(*fault, struck, way, self.nodes, self.clients_too);
-            hit((from, to)) || (*fault == Fault::Reset && hit((to, from)))
-        };
-        let met = packets.count_matched_packets(hits)?;
-        if met == 0 && self.newest != Some(number) {
-            return None;
+        match &self.made_of {
+            NetworkMedium::Packets(packets) if Self::is_of_firewall(*fault) => {
+                let met = packets.count_matched_packets(self.ways(*fault, struck))?;
+                if met == 0 && self.newest != Some(number) {
+                    return None;
+                }
+                Some(FaultEvidence {
+                    in_force: met > 0,
+                    how: format!("{met} packets met its firewall rules"),
+                })
+            }
+            NetworkMedium::Proxies { proxies, .. } if *fault == Fault::Refuse => {
+                let refused = proxies.iter().filter(|proxy| refuses(proxy.address())).count();
+                let broken = self.record(*fault, struck).shows(Fault::Reset, before)?;
+                let how = format!("{refused} of {} addresses refuse; {}", proxies.len(), broken.how);
+                Some(FaultEvidence { in_force: refused > 0 || broken.in_force, how })
+            }
+            _ => self.record(*fault, struck).shows(*fault, before),
         }
-        Some(FaultEvidence { in_force: met > 0, how: format!("{met} packets met its firewall rules") })
+    }
+
+    /// Whether packets of a fault are dropped or answered by the firewall, and not handed to user space.
+    fn is_of_firewall(fault: Fault) -> bool {
+        fault.divides_nodes() || matches!(fault, Fault::Reset | Fault::Refuse)
+    }
+
+    /// Whether a fault that struck these strikes a way. A connection is broken for both of its ends.
+    fn ways<'a>(&'a self, fault: Fault, struck: &'a StruckTargets) -> impl Fn(usize, usize) -> bool + 'a {
+        move |from, to| {
+            let hit = |way| fault_affects_way(fault, struck, way, self.nodes, self.clients_too);
+            hit((from, to)) || (fault == Fault::Reset && hit((to, from)))
+        }
+    }
+
+    /// What the links that a fault strikes have done so far.
+    fn record(&self, fault: Fault, struck: &StruckTargets) -> LinkRecord {
+        const THERE: fn(&LinkCounts) -> Carried = |counts| counts.to_server;
+        const BACK: fn(&LinkCounts) -> Carried = |counts| counts.to_client;
+        let hits = self.ways(fault, struck);
+        match &self.made_of {
+            NetworkMedium::Packets(packets) => LinkRecord::of_packets(&packets.counts(hits)),
+            NetworkMedium::Proxies { links, .. } => {
+                let struck_links = links.iter().filter_map(|(&(client, server), link)| {
+                    let directions: &[fn(&LinkCounts) -> Carried] =
+                        match (hits(client, server), hits(server, client)) {
+                            (true, true) => &[THERE, BACK],
+                            (true, false) => &[THERE],
+                            (false, true) => &[BACK],
+                            (false, false) => return None,
+                        };
+                    Some((link.counts(), directions))
+                });
+                LinkRecord::of_proxies(struck_links)
+            }
+        }
     }
 
     /// Undoes the fault of an episode.
     pub fn heal(&mut self, number: usize) -> Result<(), String> {
-        if self.broken.remove(&number).is_none() {
-            return Ok(());
+        self.before.remove(&number);
+        let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
+        if let Fault::FailFirst { .. } = fault {
+            self.fail_next(&struck, 0);
         }
         self.newest = None;
         self.apply_active_faults()
     }
 
-    /// What each link has carried, by the ends that opened and accepted its connections; empty in a network of
-    /// packets.
+    /// Has proxies break the connections of so many requests to come.
+    fn fail_next(&self, struck: &StruckTargets, count: u64) {
+        let NetworkMedium::Proxies { links, .. } = &self.made_of else { return };
+        let hits = self.ways(Fault::FailFirst { count: 1 }, struck);
+        for (_, link) in links.iter().filter(|&(&(client, server), _)| hits(client, server)) {
+            link.fail_next(count);
+        }
+    }
+
+    /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody
+    /// counts.
     pub fn link_counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
         match &self.made_of {
             NetworkMedium::Packets(_) => BTreeMap::new(),
@@ -294,10 +370,16 @@ impl Means {
 /// The flow by which a proxy imitates a condition. A way that is cut is held, because a proxy cannot lose anything.
 fn proxy_flow(condition: &Condition) -> Flow {
     Flow {
-        delay: Duration::from_nanos(condition.delay_ns),
+        delay: Duration::from_nanos(condition.delay_ns.saturating_add(condition.slow_ns)),
         jitter: Duration::from_nanos(condition.jitter_ns),
-        held: condition.held || condition.cut,
+        held: condition.held || condition.cut || condition.hangs,
         rate: condition.rate,
         slice: condition.slice.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     }
+}
+
+/// Whether nobody listens at an address.
+fn refuses(address: SocketAddr) -> bool {
+    let refused = io::ErrorKind::ConnectionRefused;
+    TcpStream::connect_timeout(&address, KNOCK_PATIENCE).is_err_and(|why| why.kind() == refused)
 }

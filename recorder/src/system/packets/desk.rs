@@ -3,13 +3,15 @@
 
 use super::super::network::Condition;
 use super::queue::PacketQueue;
-use super::shaper::{Shaper, Way};
+use super::shaper::{Shaper, Way, WayCounts};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,12 @@ const SEED: u64 = 0;
 pub(super) struct PacketDecider {
     changes: Option<Sender<Vec<(Way, Condition)>>>,
     bell: UnixStream,
+    counts: Counts,
     thread: Option<JoinHandle<()>>,
 }
+
+/// What was done to the packets of each way so far, as of the thread's last round.
+type Counts = Arc<Mutex<BTreeMap<Way, WayCounts>>>;
 
 impl PacketDecider {
     /// Opens the queue and starts the thread.
@@ -34,9 +40,17 @@ impl PacketDecider {
         let (bell, rung) = UnixStream::pair()?;
         rung.set_nonblocking(true)?;
         let (changes, changed) = channel();
+        let counts = Counts::default();
+        let shared = counts.clone();
         let thread = std::thread::Builder::new().name("packets".to_owned());
-        let thread = thread.spawn(move || decide_on_packets(queue, rung, &changed))?;
-        Ok(Self { changes: Some(changes), bell, thread: Some(thread) })
+        let thread = thread.spawn(move || decide_on_packets(queue, rung, &changed, &shared))?;
+        Ok(Self { changes: Some(changes), bell, counts, thread: Some(thread) })
+    }
+
+    /// What was done to the packets of a way so far.
+    pub(super) fn counts(&self, way: Way) -> WayCounts {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(&way).copied().unwrap_or_default()
     }
 
     /// Sets the condition of each way.
@@ -68,6 +82,7 @@ fn decide_on_packets(
     mut queue: PacketQueue,
     mut rung: UnixStream,
     changed: &Receiver<Vec<(Way, Condition)>>,
+    counts: &Counts,
 ) {
     let zero = Instant::now();
     let mut shaper = Shaper::new(SEED);
@@ -94,9 +109,10 @@ fn decide_on_packets(
         }
         next_ns = shaper.release_due(now_ns, &mut decisions);
         for decision in decisions.drain(..) {
-            // The kernel may have discarded the packet in the meantime.
-            let _ = queue.send_verdict(decision.id, decision.goes_on);
+            // A packet that the kernel has given up meanwhile is not there any more.
+            let _ = queue.send_verdict(decision.id, decision.fate);
         }
+        shaper.write_counts(&mut counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules on packets between two addresses, in the namespace of the calling thread.
 
+use super::queue::BREAK_MARK;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -16,6 +17,8 @@ pub(super) enum Rule {
     Refuse(Ipv4Addr, Ipv4Addr),
     /// User space decides. If no program listens to the queue, packets pass.
     Hand(Ipv4Addr, Ipv4Addr),
+    /// The connections of packets that user space has marked so are broken. Stands before [`Rule::Hand`].
+    BreakMarked(Ipv4Addr, Ipv4Addr),
 }
 
 /// The firewall of a namespace that only this program uses.
@@ -26,8 +29,10 @@ impl Firewall {
     /// Replaces all rules by these, atomically.
     pub(super) fn replace_rules(rules: &[Rule]) -> Result<(), String> {
         let mut text = String::from("*filter\n:INPUT ACCEPT [0:0]\n");
+        let marked = format!("-p tcp -m mark --mark {BREAK_MARK} -j REJECT --reject-with tcp-reset");
         for rule in rules {
             let (what, (from, to)) = match rule {
+                Rule::BreakMarked(from, to) => (marked.as_str(), (from, to)),
                 Rule::Drop(from, to) => ("-j DROP", (from, to)),
                 // A RST must not be answered by another RST.
                 Rule::Reset(from, to) => {

@@ -13,6 +13,7 @@ mod queue;
 mod shaper;
 
 pub(super) use firewall::Firewall;
+pub(super) use shaper::WayCounts;
 
 use super::network::Condition;
 use desk::PacketDecider;
@@ -41,6 +42,18 @@ impl Packets {
         Firewall::count_matched_packets(&ways)
     }
 
+    /// What was done so far to packets that were handed to user space, of these ways.
+    pub(super) fn counts(&self, ways: impl Fn(usize, usize) -> bool) -> Vec<WayCounts> {
+        let ends = || 0..self.addresses.len();
+        let all = ends().flat_map(|from| ends().map(move |to| (from, to)));
+        let hit = all.filter(|&(from, to)| from != to && ways(from, to));
+        let counts = |(from, to): (usize, usize)| {
+            let way = (self.addresses[from], self.addresses[to]);
+            self.desk.as_ref().map(|desk| desk.counts(way)).unwrap_or_default()
+        };
+        hit.map(counts).collect()
+    }
+
     /// Sets the condition of every way, an ordered pair of ends.
     pub(super) fn set_conditions(
         &mut self,
@@ -61,6 +74,9 @@ impl Packets {
             }
             if condition.refuses {
                 rules.push(Rule::Refuse(source, target));
+            }
+            if condition.fail_first > 0 {
+                rules.push(Rule::BreakMarked(source, target));
             }
             if needs_user_space(&condition) {
                 rules.push(Rule::Hand(source, target));

@@ -30,6 +30,14 @@ const CONFIG_FLAGS: u16 = 5;
 const PACKET_HEADER: u16 = 1;
 const PACKET_PAYLOAD: u16 = 10;
 const VERDICT_HEADER: u16 = 2;
+const VERDICT_MARK: u16 = 3;
+/// A verdict: the packet is dropped, goes on, or passes the rules again.
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+const REPEAT: u32 = 4;
+
+/// The mark of packets whose connection is to be broken: the firewall has a rule for it.
+pub(super) const BREAK_MARK: u32 = 0x5f;
 
 /// Take large segments as they are, instead of having the kernel split them.
 const FLAG_LARGE_SEGMENTS: u32 = 4;
@@ -52,6 +60,19 @@ pub(super) struct Packet {
     pub(super) from: Ipv4Addr,
     pub(super) to: Ipv4Addr,
     pub(super) bytes: u32,
+    /// The ports of sender and receiver; zero if it is not TCP.
+    pub(super) ports: (u16, u16),
+    /// Whether it carries bytes of a TCP connection, and does not only open, acknowledge or end one.
+    pub(super) has_payload: bool,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    GoesOn,
+    IsLost,
+    /// It is lost, and its sender is told that the connection is broken.
+    BreaksConnection,
 }
 
 /// A queue that this process decides on. When it is dropped, waiting packets are lost, and later packets pass without
@@ -97,11 +118,19 @@ impl PacketQueue {
         }
     }
 
-    /// Lets a packet pass, or drops it.
-    pub(super) fn send_verdict(&self, id: u32, goes_on: bool) -> io::Result<()> {
-        let mut verdict = u32::from(goes_on).to_be_bytes().to_vec();
-        verdict.extend(id.to_be_bytes());
-        self.send_message(VERDICT, REQUEST, &encode_attribute(VERDICT_HEADER, &verdict))
+    /// Decides on a packet. One that breaks its connection passes the rules again, with a mark that one of them knows.
+    pub(super) fn send_verdict(&self, id: u32, fate: Fate) -> io::Result<()> {
+        let verdict = match fate {
+            Fate::GoesOn => ACCEPT,
+            Fate::IsLost => DROP,
+            Fate::BreaksConnection => REPEAT,
+        };
+        let header = [verdict.to_be_bytes(), id.to_be_bytes()].concat();
+        let mut body = encode_attribute(VERDICT_HEADER, &header);
+        if fate == Fate::BreaksConnection {
+            body.extend(encode_attribute(VERDICT_MARK, &BREAK_MARK.to_be_bytes()));
+        }
+        self.send_message(VERDICT, REQUEST, &body)
     }
 
     fn configure_attribute(&mut self, kind: u16, value: &[u8]) -> io::Result<()> {
@@ -184,7 +213,22 @@ fn parse_packet((kind, body): (u16, &[u8])) -> Option<Packet> {
     let header = header?;
     let address = |at: usize| header.get(at..)?.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes));
     let bytes = u16::from_be_bytes(*header.get(2..)?.first_chunk()?);
-    Some(Packet { id: id?, from: address(12)?, to: address(16)?, bytes: u32::from(bytes) })
+    let (ports, has_payload) = tcp(header, bytes).unwrap_or_default();
+    let (from, to, bytes) = (address(12)?, address(16)?, u32::from(bytes));
+    Some(Packet { id: id?, from, to, bytes, ports, has_payload })
+}
+
+/// The ports of a packet of TCP, and whether anything follows its headers. A segment too large for the length field of
+/// IPv4 says zero there, and has a payload.
+fn tcp(header: &[u8], bytes: u16) -> Option<((u16, u16), bool)> {
+    const TCP: u8 = 6;
+    let of_ip = usize::from(header.first()? & 0xf) * 4;
+    if *header.get(9)? != TCP {
+        return None;
+    }
+    let number = |at: usize| header.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
+    let of_tcp = usize::from(header.get(of_ip + 12)? >> 4) * 4;
+    Some(((number(of_ip)?, number(of_ip + 2)?), bytes == 0 || usize::from(bytes) > of_ip + of_tcp))
 }
 
 #[cfg(test)]
@@ -194,8 +238,9 @@ mod tests {
     #[test]
     fn a_packet_is_read_from_its_message() {
         let mut header = vec![0x45, 0, 0x01, 0x02];
-        header.extend([0; 8]);
+        header.extend([0, 0, 0, 0, 64, 6, 0, 0]);
         header.extend([127, 0, 0, 11, 127, 0, 0, 12]);
+        header.extend([0x12, 0x34, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x18]);
         let mut body = vec![0; QUEUE_HEADER];
         body.extend(encode_attribute(PACKET_HEADER, &[0, 0, 0, 9, 8, 0, 1]));
         body.extend(encode_attribute(PACKET_PAYLOAD, &header));
@@ -206,7 +251,13 @@ mod tests {
         let twice = [bytes.clone(), bytes].concat();
         let packets: Vec<Packet> = split_messages(&twice).filter_map(parse_packet).collect();
         let (from, to) = ([127, 0, 0, 11].into(), [127, 0, 0, 12].into());
-        assert_eq!(packets, [Packet { id: 9, from, to, bytes: 0x102 }; 2]);
+        let ports = (0x1234, 80);
+        assert_eq!(packets, [Packet { id: 9, from, to, bytes: 0x102, ports, has_payload: true }; 2]);
+        // Twenty bytes of IPv4, thirty-two of TCP, and nothing after them: an acknowledgement.
+        assert_eq!(tcp(&header, 52), Some((ports, false)));
+        assert_eq!(tcp(&header, 0), Some((ports, true)));
+        header[9] = 17;
+        assert_eq!(tcp(&header, 0x102), None);
     }
 
     #[test]

@@ -71,6 +71,14 @@ pub struct Carried {
     pub bytes: u64,
     /// Number of messages, if they are counted.
     pub messages: u64,
+    /// Pieces that were sent at once, and how late they were in all: from when they came in, in ns.
+    pub pieces: u64,
+    /// See `pieces`.
+    pub late_ns: u64,
+    /// The largest piece since the link's flow was last changed, in bytes.
+    pub largest: u64,
+    /// Bytes that have come in and wait.
+    pub waiting: u64,
 }
 
 /// What a link has carried since it was made.
@@ -78,7 +86,11 @@ pub struct Carried {
 pub struct LinkCounts {
     /// Connections that were accepted, broken ones included.
     pub connections: u64,
-    /// What passed from the ends that opened connections.
+    /// Connections that are there now.
+    pub open: u64,
+    /// Connections that the link broke.
+    pub broken: u64,
+    /// From those who opened connections.
     pub to_server: Carried,
     /// What passed to the ends that opened connections.
     pub to_client: Carried,
@@ -94,9 +106,37 @@ struct ProxyLinkState {
     /// When the next byte may pass, if the rate is limited.
     free: [Mutex<Option<Instant>>; 2],
     connections: AtomicU64,
-    bytes: [AtomicU64; 2],
-    messages: [AtomicU64; 2],
+    open: AtomicU64,
+    broken: AtomicU64,
+    /// How many more requests have their connection broken.
+    to_fail: AtomicU64,
+    of_direction: [Counters; 2],
     counter: fn() -> Box<dyn MessageCounter>,
+}
+
+/// What went one way, as it is counted.
+#[derive(Debug, Default)]
+struct Counters {
+    bytes: AtomicU64,
+    messages: AtomicU64,
+    pieces: AtomicU64,
+    late_ns: AtomicU64,
+    largest: AtomicU64,
+    waiting: AtomicU64,
+}
+
+impl Counters {
+    fn read(&self) -> Carried {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Carried {
+            bytes: read(&self.bytes),
+            messages: read(&self.messages),
+            pieces: read(&self.pieces),
+            late_ns: read(&self.late_ns),
+            largest: read(&self.largest),
+            waiting: read(&self.waiting),
+        }
+    }
 }
 
 impl Default for ProxyLink {
@@ -113,8 +153,10 @@ impl ProxyLink {
             state: watch::Sender::new(LinkSettings::default()),
             free: Default::default(),
             connections: AtomicU64::new(0),
-            bytes: Default::default(),
-            messages: Default::default(),
+            open: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
+            to_fail: AtomicU64::new(0),
+            of_direction: Default::default(),
             counter,
         }))
     }
@@ -126,11 +168,26 @@ impl ProxyLink {
             let present = &mut state.flows[direction.index()];
             let modified = *present != flow;
             *present = flow;
+            if modified {
+                self.0.of_direction[direction.index()].largest.store(0, Ordering::Relaxed);
+            }
             modified
         });
     }
 
-    /// Sets what happens to new connections. [`Gate::Reset`] also breaks the existing ones.
+    /// Breaks the connections of so many requests to come: of whatever whoever opened a connection sends next on it.
+    pub fn fail_next(&self, requests: u64) {
+        self.0.to_fail.store(requests, Ordering::Relaxed);
+    }
+
+    /// Whether a request that has come in is one of those whose connection is to be broken.
+    pub(super) fn fails_now(&self) -> bool {
+        let one_less = |left: u64| left.checked_sub(1);
+        self.0.to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// Sets what becomes of connections that are opened from now on. [`Gate::Reset`] breaks those that are
+    /// there as well.
     pub fn set_gate(&self, gate: Gate) {
         self.0.state.send_if_modified(|state| {
             let modified = state.gate != gate;
@@ -156,31 +213,57 @@ impl ProxyLink {
     /// What the link has carried so far.
     pub fn counts(&self) -> LinkCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let carried = |index: usize| Carried {
-            bytes: read(&self.0.bytes[index]),
-            messages: read(&self.0.messages[index]),
-        };
-        LinkCounts { connections: read(&self.0.connections), to_server: carried(0), to_client: carried(1) }
+        let [to_server, to_client] = [0, 1].map(|index: usize| self.0.of_direction[index].read());
+        LinkCounts {
+            connections: read(&self.0.connections),
+            open: read(&self.0.open),
+            broken: read(&self.0.broken),
+            to_server,
+            to_client,
+        }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<LinkSettings> {
         self.0.state.subscribe()
     }
 
-    /// Counts a connection and returns its number, starting at one.
-    pub(super) fn count_connection(&self) -> u64 {
-        self.0.connections.fetch_add(1, Ordering::Relaxed) + 1
+    /// Counts a connection and returns its number, from one; it is open until the second part is dropped.
+    pub(super) fn count_connection(&self) -> (u64, OpenConnection) {
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        let number = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        (number, OpenConnection(self.0.clone()))
+    }
+
+    /// Counts a connection that was broken.
+    pub(super) fn broke(&self) {
+        self.0.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that came in and wait from now on.
+    pub(super) fn came(&self, direction: Direction, bytes: u64) {
+        self.0.of_direction[direction.index()].waiting.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that do not wait any more although they did not go out: their connection is gone.
+    pub(super) fn forget(&self, direction: Direction, bytes: u64) {
+        self.0.of_direction[direction.index()].waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn new_counter(&self) -> Box<dyn MessageCounter> {
         (self.0.counter)()
     }
 
-    /// Records what was sent, and computes when the next byte may pass at a rate.
-    pub(super) fn record_carried(&self, direction: Direction, bytes: u64, messages: u64, rate: Option<u64>) {
+    /// Notes that so much went out at once, so long after it came in, and when the next byte may go at a rate.
+    pub(super) fn record_carried(&self, direction: Direction, piece: SentPiece, rate: Option<u64>) {
+        let SentPiece { bytes, messages, late } = piece;
         let index = direction.index();
-        self.0.bytes[index].fetch_add(bytes, Ordering::Relaxed);
-        self.0.messages[index].fetch_add(messages, Ordering::Relaxed);
+        let counters = &self.0.of_direction[index];
+        counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        counters.messages.fetch_add(messages, Ordering::Relaxed);
+        counters.pieces.fetch_add(1, Ordering::Relaxed);
+        counters.late_ns.fetch_add(late.as_nanos() as u64, Ordering::Relaxed);
+        counters.largest.fetch_max(bytes, Ordering::Relaxed);
+        counters.waiting.fetch_sub(bytes, Ordering::Relaxed);
         if let Some(rate) = rate {
             let mut free = self.0.free[index].lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
@@ -192,5 +275,24 @@ impl ProxyLink {
     /// When the next byte may pass at the current rate.
     pub(super) fn next_send_time(&self, direction: Direction) -> Option<Instant> {
         *self.0.free[direction.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that went out at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentPiece {
+    pub(super) bytes: u64,
+    pub(super) messages: u64,
+    /// How long after they had come in.
+    pub(super) late: Duration,
+}
+
+/// A connection that is counted as open until this is dropped.
+#[derive(Debug)]
+pub(super) struct OpenConnection(Arc<ProxyLinkState>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -171,9 +171,10 @@ async fn accept_or_wait(listener: Option<&TcpListener>) -> io::Result<(TcpStream
 }
 
 async fn handle_connection(client: TcpStream, link: ProxyLink, source: Option<IpAddr>, server: Arc<str>) {
-    let number = link.count_connection();
+    let (number, _open) = link.count_connection();
     let begun: LinkSettings = *link.subscribe().borrow();
     if begun.gate != Gate::Open {
+        link.broke();
         return reset_on_drop(&client);
     }
     // While the link is held, the server does not learn of the connection.

@@ -7,7 +7,7 @@
 //! Memory: at most [`WAITING_BYTES_MAX`] in each direction. When the queue is full, nothing is read, and the sender's
 //! own socket fills: the back-pressure of TCP.
 
-use super::link::{Direction, Flow, LinkSettings, ProxyLink};
+use super::link::{Direction, Flow, LinkSettings, ProxyLink, SentPiece};
 use super::messages::MessageCounter;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -65,7 +65,8 @@ pub(super) async fn carry_connection(
         }
     };
     if ended.is_err() {
-        // With a linger time of zero, closing sends a RST.
+        link.broke();
+        // With no time to linger, closing sends RST.
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
 }
@@ -178,6 +179,9 @@ impl<'a> Pump<'a> {
                 () = sleep_until(due.unwrap_or(now)), if due.is_some() && !ready => {}
                 read = from.read_buf(&mut block), if reads => self.push_piece(match read {
                     Ok(0) => StreamPiece::Closed,
+                    Ok(_) if self.direction == Direction::ToServer && self.link.fails_now() => {
+                        return Err(ConnectionBroken);
+                    }
                     Ok(_) => StreamPiece::Bytes(block.split().freeze()),
                     Err(_) => StreamPiece::Reset,
                 }),
@@ -194,7 +198,10 @@ impl<'a> Pump<'a> {
 
     fn push_piece(&mut self, piece: StreamPiece) {
         match &piece {
-            StreamPiece::Bytes(bytes) => self.bytes += bytes.len(),
+            StreamPiece::Bytes(bytes) => {
+                self.bytes += bytes.len();
+                self.link.came(self.direction, bytes.len() as u64);
+            }
             StreamPiece::Closed | StreamPiece::Reset => self.reads = false,
         }
         let luck = self.stream.draw_exponential(1.0);
@@ -204,7 +211,9 @@ impl<'a> Pump<'a> {
     /// Removes what was written from the head of the queue.
     fn record_written(&mut self, written: &[u8], flow: &Flow) {
         let messages = self.counter.count_messages(written);
-        self.link.record_carried(self.direction, written.len() as u64, messages, flow.rate);
+        let late = self.queue.front().map_or(Duration::ZERO, |head| head.came.elapsed());
+        let piece = SentPiece { bytes: written.len() as u64, messages, late };
+        self.link.record_carried(self.direction, piece, flow.rate);
         self.bytes -= written.len();
         if let Some(WaitingPiece { piece: StreamPiece::Bytes(bytes), .. }) = self.queue.front_mut() {
             let _ = bytes.split_to(written.len());
@@ -215,7 +224,13 @@ impl<'a> Pump<'a> {
     }
 }
 
-/// The part of a piece that may be sent at once.
+impl Drop for Pump<'_> {
+    fn drop(&mut self) {
+        self.link.forget(self.direction, self.bytes as u64);
+    }
+}
+
+/// As much of a piece as may go at once.
 fn limit_piece(bytes: &Bytes, flow: &Flow) -> Bytes {
     let worth = flow.rate.map_or(usize::MAX, |rate| (rate / PIECES_PER_SECOND).max(1) as usize);
     let most = flow.slice.unwrap_or(usize::MAX).max(1).min(worth);
