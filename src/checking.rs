@@ -1,41 +1,41 @@
-//! One history read, checked and measured, with the time that each phase took.
+//! Reads, checks and measures one history, and records the time of each phase.
 
-use crate::args::{CheckPlan, Source};
+use crate::args::{CheckPlan, HistorySource};
 use crate::exit::Exit;
-use crate::input::{self, Loaded};
+use crate::input::{self, LoadedHistory};
 use crate::measuring;
 use crate::oddities;
-use crate::progress::Progress;
-use crate::report::{Explains, Findings, Measured};
-use crate::timer::Timer;
-use crate::times::{Times, Watch};
+use crate::progress::ProgressDisplay;
+use crate::report::{CheckFindings, MeasuredRun, ReductionInfo};
+use crate::timer::StopTimer;
+use crate::times::{PhaseTimes, PhaseWatch};
 use checker::measurements::FaultMeasurements;
 use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-/// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
-/// that no search without a memo runs for ever.
+/// The most configurations that a search may expand. The memory limit stops a search with a memo far earlier; this bound
+/// ends a search without one.
 pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 
-/// Why there is no verdict about one history.
-pub(crate) enum Refusal {
-    /// It could not be read, or is not what was asked about.
+/// The reason why there is no verdict on a history.
+pub(crate) enum CheckRefusal {
+    /// The history could not be read, or the question does not fit it.
     Input(String),
     /// A bug of this program.
     Internal(String),
 }
 
-impl Refusal {
-    /// What the user is told, and the exit code.
-    pub(crate) fn told(self, name: &str) -> (String, Exit) {
+impl CheckRefusal {
+    /// The message for the user, and the exit code.
+    pub(crate) fn into_message(self, name: &str) -> (String, Exit) {
         match self {
-            Refusal::Input(problems) => (problems, Exit::BadInput),
-            Refusal::Internal(why) => (
+            CheckRefusal::Input(problems) => (problems, Exit::BadInput),
+            CheckRefusal::Internal(why) => (
                 format!(
-                    "{name}: internal error: {why}\nThis is a bug of steadfast, not of the store: there is no verdict. \
-                     Please report it with the history."
+                    "{name}: internal error: {why}\nThis is a bug in steadfast and not in the store. There is no verdict. \
+                     Please report the bug with the history."
                 ),
                 Exit::Internal,
             ),
@@ -43,30 +43,30 @@ impl Refusal {
     }
 }
 
-/// A panic is a bug of this program in one history, and no reason to leave the others unchecked.
-pub(crate) fn guarded<T>(what: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+/// Runs `what` and turns a panic into a refusal: a bug that one history triggers must not leave the others unchecked.
+pub(crate) fn catch_panic<T>(what: impl FnOnce() -> Result<T, CheckRefusal>) -> Result<T, CheckRefusal> {
     catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let why = why.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(Refusal::Internal(why.unwrap_or_else(|| "a panic".to_owned())))
+        Err(CheckRefusal::Internal(why.unwrap_or_else(|| "a panic".to_owned())))
     })
 }
 
 /// One history with its answers.
-pub(crate) struct Checked {
+pub(crate) struct CheckedHistory {
     pub(crate) history: History,
     pub(crate) question: Question,
     pub(crate) report: Report,
     pub(crate) basis: Basis,
-    pub(crate) measured: Option<Measured>,
-    pub(crate) times: Times,
-    /// Of which history it is a part, if it is one.
-    pub(crate) explains: Option<Explains>,
+    pub(crate) measured: Option<MeasuredRun>,
+    pub(crate) times: PhaseTimes,
+    /// How this part was obtained from a whole history; none if this is the whole.
+    pub(crate) explains: Option<ReductionInfo>,
 }
 
-impl Checked {
-    pub(crate) fn findings<'a>(&'a self, name: &'a str) -> Findings<'a> {
-        Findings {
+impl CheckedHistory {
+    pub(crate) fn as_findings<'a>(&'a self, name: &'a str) -> CheckFindings<'a> {
+        CheckFindings {
             name,
             history: &self.history,
             question: &self.question,
@@ -79,59 +79,60 @@ impl Checked {
     }
 }
 
-/// Reads and checks one history, and measures it if that was asked for.
-pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusal> {
-    let (name, progress) = (source.name(), Progress::start(plan.quiet));
-    // The limit on time is on all that is done with a history.
-    let timer = Timer::start(plan.timeout);
+/// Reads and checks one history, and measures it if asked or if a fault struck.
+pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<CheckedHistory, CheckRefusal> {
+    let (name, progress) = (source.name(), ProgressDisplay::start(plan.quiet));
+    // The time limit covers everything that is done with a history.
+    let timer = StopTimer::start(plan.timeout);
     let began = Instant::now();
-    let Loaded { mut history, remarks } =
-        input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
-    let mut times = Times { read: began.elapsed().as_secs_f64(), ..Times::default() };
-    let question = question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
-    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let mut report = ask(&history, &name, &question, &limits, (&progress, &mut times))?;
+    let LoadedHistory { mut history, remarks } =
+        input::load_history(source, &plan.reading, &progress).map_err(CheckRefusal::Input)?;
+    let mut times = PhaseTimes { read: began.elapsed().as_secs_f64(), ..PhaseTimes::default() };
+    let question =
+        build_question(plan, &mut history).map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
+    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.stop_flag() };
+    let mut report = run_checker(&history, &name, &question, &limits, (&progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
     if report.verdict() == "violated" {
-        // First what explains more than a broken store would.
+        // First the remarks that explain more than a broken store would.
         let begins_with_a_value = question.model.has_initial_values() && question.model != Model::Counter;
         if begins_with_a_value && question.initial.are_all_absent() {
-            report.remarks.splice(0..0, oddities::of_beginnings(&history));
+            report.remarks.splice(0..0, oddities::find_unwritten_initial_values(&history));
         }
-        report.remarks.extend(oddities::of_values(&history));
+        report.remarks.extend(oddities::find_lookalike_values(&history));
     }
     if question.model.has_transactions() {
         let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
-        report.remarks.extend(oddities::of_transactions(&history, open));
+        report.remarks.extend(oddities::find_transaction_oddities(&history, open));
     }
     if question.model == Model::Session {
-        report.remarks.push(in_force(&question));
+        report.remarks.push(describe_session_rules(&question));
     }
     let began = Instant::now();
-    let measured = measured(plan, &question, &history, (&report, &limits), (&name, &progress));
-    let measured = measured.map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
+    let measured = measure_if_needed(plan, &question, &history, (&report, &limits), (&name, &progress));
+    let measured = measured.map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
     let basis = Basis::from_history(&history, question.failed_cas);
-    Ok(Checked { history, question, report, basis, measured, times, explains: None })
+    Ok(CheckedHistory { history, question, report, basis, measured, times, explains: None })
 }
 
-/// Asks the checker, taking the time.
-pub(crate) fn ask(
+/// Runs the checker and measures its phases.
+pub(crate) fn run_checker(
     history: &History,
     name: &str,
     question: &Question,
     limits: &Limits<'_>,
-    (progress, times): (&Progress, &mut Times),
-) -> Result<Report, Refusal> {
-    let mut watch = Watch::new(name, progress, times);
+    (progress, times): (&ProgressDisplay, &mut PhaseTimes),
+) -> Result<Report, CheckRefusal> {
+    let mut watch = PhaseWatch::new(name, progress, times);
     checker::check_observed(history, question, limits, &mut watch).map_err(|why| match why {
-        CheckError::Question(why) => Refusal::Input(format!("{name}: {why}")),
-        CheckError::Internal(why) => Refusal::Internal(why),
+        CheckError::Question(why) => CheckRefusal::Input(format!("{name}: {why}")),
+        CheckError::Internal(why) => CheckRefusal::Internal(why),
     })
 }
 
-/// What is asked of a history: what was typed, and what it suggests itself of the rest.
-fn question(plan: &CheckPlan, history: &mut History) -> Result<Question, QuestionError> {
+/// Builds the question from the options; what they leave open is recognised from the history.
+fn build_question(plan: &CheckPlan, history: &mut History) -> Result<Question, QuestionError> {
     let mut question = match plan.model {
         Some(model) => Question::about(model),
         None => Question::recognised(history)?,
@@ -151,9 +152,9 @@ fn question(plan: &CheckPlan, history: &mut History) -> Result<Question, Questio
     question.bank = plan.bank;
     question.accept_untested = plan.accept_untested;
     if model == Model::Session {
-        question.sessions = plan.sessions.rules(history).map_err(QuestionError::Header)?;
+        question.sessions = plan.sessions.session_rules(history).map_err(QuestionError::Header)?;
     }
-    // So that they have a text where they are shown.
+    // Interned so that reports can show their texts.
     history.values.intern(question.initial.default_json());
     for (_, value) in question.initial.values_by_key() {
         history.values.intern(value);
@@ -161,36 +162,36 @@ fn question(plan: &CheckPlan, history: &mut History) -> Result<Question, Questio
     Ok(question)
 }
 
-/// Measures, if that was asked for or if there is something to tell: what faults did.
-fn measured(
+/// Measures a history if the user asked for figures or objectives, or if a fault in it hurt somebody.
+fn measure_if_needed(
     plan: &CheckPlan,
     question: &Question,
     history: &History,
     (report, limits): (&Report, &Limits<'_>),
-    (name, progress): (&str, &Progress),
-) -> Result<Option<Measured>, String> {
+    (name, progress): (&str, &ProgressDisplay),
+) -> Result<Option<MeasuredRun>, String> {
     let asked = plan.measuring.everything || !plan.measuring.objectives.is_empty();
     let struck =
         || history.actor_events().iter().any(|event| event.actor == "nemesis" && event.time.is_some());
     if !asked && !struck() {
         return Ok(None);
     }
-    progress.stage(&format!("measuring {name}"));
+    progress.set_stage(&format!("measuring {name}"));
     let initial = history.values.get(question.initial.default_json()).unwrap_or(ValueId::NULL);
     let found = measuring::measure_with_losses(history, initial, &plan.sessions, Some(report), limits)?;
     if !asked && !found.faults.iter().any(FaultMeasurements::hurt_anyone) {
         return Ok(None);
     }
     let objectives = plan.measuring.objectives.iter().map(|objective| objective.judge(&found)).collect();
-    Ok(Some(Measured { found, objectives, everything: plan.measuring.everything }))
+    Ok(Some(MeasuredRun { found, objectives, everything: plan.measuring.everything }))
 }
 
-/// What the verdicts of a session store rest on.
-pub(crate) fn in_force(question: &Question) -> String {
-    let span = |ns: i64| crate::report::layout::duration(ns as f64 / 1e9);
+/// States the assumptions about time on which the verdicts on a session store rest.
+pub(crate) fn describe_session_rules(question: &Question) -> String {
+    let span = |ns: i64| crate::report::layout::format_elapsed(ns as f64 / 1e9);
     let lives = match question.sessions.time_to_live_ns {
-        Some(ns) => format!("sessions live for {}", span(ns)),
-        None => "sessions live for ever, as far as is known".to_owned(),
+        Some(ns) => format!("sessions expire {} after their last renewal", span(ns)),
+        None => "no time to live is known, so no session expires".to_owned(),
     };
-    format!("{lives}; clocks may be off by {}", span(question.sessions.tolerance_ns))
+    format!("{lives}; the tolerance for clocks is {}", span(question.sessions.tolerance_ns))
 }

@@ -1,29 +1,29 @@
-//! How a call ends: the exit codes that scripts hold on to.
+//! Exit codes: a contract that scripts rely on.
 
 use std::process::ExitCode;
 
-/// The end of a call, from best to worst. Of several histories in one call the worst decides, so that a
-/// violation is never hidden behind another history's bad file.
+/// How a call ends, from best to worst. The worst outcome of all histories in a call decides, so that the bad file of one
+/// history never hides the violation in another.
 ///
-/// *Choices.* Other tools that take many files let a bad file win over a finding. A script that takes 2 for
-/// "could not run, try again" would then drop a violation on the floor; the message about the bad file is on
-/// standard error either way.
+/// *Choices.* In other tools that take many files, a bad file takes precedence over a finding. A script that reads 2 as
+/// "could not run, try again" would then lose a violation. The message about the bad file is on standard error either
+/// way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Exit {
     /// Every level that was asked for holds in every history.
     Holds,
-    /// None is violated, some are unknown.
+    /// No level is violated, and some are unknown or untested.
     Unknown,
     /// Bad usage or bad input.
     BadInput,
     /// Some level is violated.
     Violated,
-    /// A bug of this program: evidence that its own re-check refuses, or a panic.
+    /// A bug of this program: the second check refuted evidence of the first, or the program panicked.
     Internal,
 }
 
 impl Exit {
-    /// The code, as sysexits(3) has it for the last one.
+    /// The numeric code; that of the last one follows sysexits(3).
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Holds => 0,

@@ -1,24 +1,31 @@
-//! A history from wherever the user said, in words for the user.
+//! Reads a history from the place that the user named, and words every problem for the user.
 
-use crate::args::{ReadingArgs, Source};
-use crate::progress::Progress;
+use crate::args::{HistorySource, ReadingArgs};
+use crate::progress::ProgressDisplay;
 use histories::History;
 use histories::events::Event;
 use histories::format::{self, Format, Input, ReadOptions};
 
-/// A history and what the user must know of how it was read.
-pub(crate) struct Loaded {
+/// A history, with remarks on how it was read.
+pub(crate) struct LoadedHistory {
     pub(crate) history: History,
     pub(crate) remarks: Vec<String>,
 }
 
-/// Reads a history. The error tells every problem, a line each.
-pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) -> Result<Loaded, String> {
+/// Reads a history.
+///
+/// # Errors
+/// A text with every problem of the file, one per line.
+pub(crate) fn load_history(
+    source: &HistorySource,
+    reading: &ReadingArgs,
+    progress: &ProgressDisplay,
+) -> Result<LoadedHistory, String> {
     let name = source.name();
-    progress.stage(&format!("reading {name}"));
+    progress.set_stage(&format!("reading {name}"));
     let input = match source {
-        Source::StandardInput => Input::Stdin,
-        Source::File(path) => Input::Path(path.clone()),
+        HistorySource::StandardInput => Input::Stdin,
+        HistorySource::File(path) => Input::Path(path.clone()),
     };
     let options = ReadOptions {
         from: reading.from,
@@ -27,17 +34,19 @@ pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) 
         columns: reading.columns.clone(),
         ..ReadOptions::default()
     };
-    let read = format::read(input, &options, &|done, total| progress.at(done, total));
+    let read = format::read(input, &options, &|done, total| progress.set_position(done, total));
     let read = read.map_err(|problems| problems.to_string())?;
-    progress.at(0, 0);
+    progress.set_position(0, 0);
     let mut remarks = read.remarks;
-    remarks.extend(read.dropped.map(|problem| format!("dropped as --lenient asks: {problem}")));
-    remarks.extend(cut_short(&read.history));
-    Ok(Loaded { history: read.history, remarks })
+    remarks.extend(
+        read.dropped.map(|problem| format!("the truncated last line was dropped (--lenient): {problem}")),
+    );
+    remarks.extend(describe_cut_recording(&read.history));
+    Ok(LoadedHistory { history: read.history, remarks })
 }
 
-/// What is to be said of a recording of ours that has no end: whatever came after it is in no verdict.
-fn cut_short(history: &History) -> Option<String> {
+/// A remark on a recording of this program that has no end event: no verdict covers what happened afterwards.
+fn describe_cut_recording(history: &History) -> Option<String> {
     let ours = history.header().is_some_and(|header| header.contains("\"gapless\":true"));
     let ends = |event: &histories::ActorEvent| event.actor == "recorder" && event.function == "end";
     if !ours || history.actor_events().iter().any(ends) {
@@ -45,25 +54,25 @@ fn cut_short(history: &History) -> Option<String> {
     }
     let ended = history.events().filter(|event| matches!(event, Event::Complete(_))).count();
     let open = match history.len() - ended {
-        1 => "1 operation is open".to_owned(),
-        open => format!("{open} operations are open"),
+        1 => "1 operation has no completion".to_owned(),
+        open => format!("{open} operations have no completion"),
     };
-    Some(format!("the recording was cut short: it has no end, and {open}"))
+    Some(format!("the recording was cut short: it has no end event, and {open}"))
 }
 
-/// A JSON text as histories intern it, so that the same value has the same text.
+/// Returns a JSON text in the canonical form in which histories intern it, so that equal values have equal texts.
 ///
-/// There is one way to write a value canonically and the reader knows it, so it is asked.
-pub(crate) fn canonical(json: &str) -> Result<String, String> {
+/// Only the reader knows the canonical form, so this function reads a one-event history with the value in it.
+pub(crate) fn canonical_json(json: &str) -> Result<String, String> {
     if json == "null" {
         return Ok("null".to_owned());
     }
     let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
-    // On a thread of its own: the reader would start the pool for all, which --threads must still be able to size.
+    // In a pool of its own: the reader would start the global pool, whose size --threads must still be able to set.
     let own = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|why| why.to_string())?;
     let history = own.install(|| format::from_text(Format::Native, &event)).map_err(|problems| {
         let first = &problems.list[0];
-        format!("found {}, expected {}", first.found, first.expected)
+        format!("{} is not a JSON value: {}", first.found, first.expected)
     })?;
     let written = history.operations().next().ok_or("expected a value")?;
     Ok(history.value_text(written.value()).to_owned())
@@ -75,11 +84,11 @@ mod tests {
 
     #[test]
     fn a_value_is_written_as_histories_write_it() {
-        assert_eq!(canonical("0"), Ok("0".to_owned()));
-        assert_eq!(canonical(" { \"b\" : 1 , \"a\" : [ ] } "), Ok("{\"a\":[],\"b\":1}".to_owned()));
-        assert_eq!(canonical("\"\\u0061\""), Ok("\"a\"".to_owned()));
-        assert!(canonical("123456789012345678901234567890").is_err());
-        assert!(canonical("").is_err());
-        assert!(canonical("1}\n{").is_err());
+        assert_eq!(canonical_json("0"), Ok("0".to_owned()));
+        assert_eq!(canonical_json(" { \"b\" : 1 , \"a\" : [ ] } "), Ok("{\"a\":[],\"b\":1}".to_owned()));
+        assert_eq!(canonical_json("\"\\u0061\""), Ok("\"a\"".to_owned()));
+        assert!(canonical_json("123456789012345678901234567890").is_err());
+        assert!(canonical_json("").is_err());
+        assert!(canonical_json("1}\n{").is_err());
     }
 }

@@ -1,8 +1,8 @@
-//! What a recording is doing, on standard error, while it does it.
+//! The status of a recording on standard error while it runs.
 //!
-//! How long it goes on, operations a second, how they ended, how many are in flight, and which faults are on.
-//! On a terminal one line that is drawn anew each second; elsewhere a plain line every five. Nothing in the
-//! first second, so that a simulation that takes no time says nothing.
+//! The status line shows the elapsed time, operations per second, outcomes, operations in flight, and active faults. On a
+//! terminal the line is redrawn each second; elsewhere a plain line is printed every five seconds. Nothing is printed in
+//! the first second, so a simulation that finishes at once prints nothing.
 
 use crate::output;
 use recorder::{RunCounts, Tally};
@@ -13,24 +13,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_secs(1);
-/// Between two plain lines, in ticks.
+/// Ticks between two plain lines.
 const PLAIN: u64 = 5;
 
-/// Somebody who tells. Ends when dropped.
-pub(crate) struct Live(Option<(Sender<()>, JoinHandle<()>)>);
+/// The thread that prints the status. Ends when dropped.
+pub(crate) struct LiveStatus(Option<(Sender<()>, JoinHandle<()>)>);
 
-impl Live {
-    /// Begins to tell, unless it should be quiet.
-    pub(crate) fn start(counts: Arc<RunCounts>, quiet: bool) -> Live {
+impl LiveStatus {
+    /// Starts the thread unless `quiet` is set.
+    pub(crate) fn start(counts: Arc<RunCounts>, quiet: bool) -> LiveStatus {
         if quiet {
-            return Live(None);
+            return LiveStatus(None);
         }
         let (stop, stopped) = mpsc::channel();
-        Live(Some((stop, std::thread::spawn(move || tell(&counts, &stopped)))))
+        LiveStatus(Some((stop, std::thread::spawn(move || report_status(&counts, &stopped)))))
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveStatus {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.0.take() {
             drop(stop);
@@ -39,7 +39,7 @@ impl Drop for Live {
     }
 }
 
-fn tell(counts: &RunCounts, stopped: &mpsc::Receiver<()>) {
+fn report_status(counts: &RunCounts, stopped: &mpsc::Receiver<()>) {
     let terminal = std::io::stderr().is_terminal();
     let began = Instant::now();
     let (mut before, mut told, mut ticks) = (Tally::default(), began, 0_u64);
@@ -50,13 +50,13 @@ fn tell(counts: &RunCounts, stopped: &mpsc::Receiver<()>) {
             continue;
         }
         let now = counts.current_tally();
-        let rate = (total(now) - total(before)) as f64 / told.elapsed().as_secs_f64();
-        let text = line(began.elapsed(), rate, now, &counts.active_faults());
+        let rate = (count_operations(now) - count_operations(before)) as f64 / told.elapsed().as_secs_f64();
+        let text = format_status_line(began.elapsed(), rate, now, &counts.active_faults());
         (before, told) = (now, Instant::now());
-        // Whether anybody reads this is no reason to stop.
+        // A failed write is ignored: the run does not depend on a reader.
         if terminal {
-            // One line, or drawing it anew would leave the rest of it.
-            let text: String = text.chars().take(output::width() - 1).collect();
+            // Cut to one line: redrawing a longer one would leave its rest on the screen.
+            let text: String = text.chars().take(output::terminal_width() - 1).collect();
             let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
             drawn = true;
         } else {
@@ -68,16 +68,16 @@ fn tell(counts: &RunCounts, stopped: &mpsc::Receiver<()>) {
     }
 }
 
-fn total(tally: Tally) -> u64 {
+fn count_operations(tally: Tally) -> u64 {
     tally.ok + tally.fail + tally.info
 }
 
-fn line(elapsed: Duration, rate: f64, now: Tally, faults: &[String]) -> String {
+fn format_status_line(elapsed: Duration, rate: f64, now: Tally, faults: &[String]) -> String {
     let Tally { ok, fail, info, in_flight } = now;
     let faults = if faults.is_empty() { String::new() } else { format!("  {}", faults.join("; ")) };
     let seconds = elapsed.as_secs();
     format!(
-        "{seconds:>4} s  {rate:>6.0} op/s  {ok} ok  {fail} failed  {info} unknown  {in_flight} in flight{faults}"
+        "{seconds:>4} s  {rate:>6.0} op/s  {ok} ok  {fail} failed  {info} indeterminate  {in_flight} in flight{faults}"
     )
 }
 
@@ -88,10 +88,14 @@ mod tests {
     #[test]
     fn a_line_tells_how_it_goes_and_what_is_on() {
         let now = Tally { ok: 550, fail: 40, info: 10, in_flight: 7 };
-        let told =
-            line(Duration::from_millis(12_900), 499.6, now, &["partition n1".into(), "skew=1s n2".into()]);
+        let told = format_status_line(
+            Duration::from_millis(12_900),
+            499.6,
+            now,
+            &["partition n1".into(), "skew=1s n2".into()],
+        );
         let expected =
-            "  12 s     500 op/s  550 ok  40 failed  10 unknown  7 in flight  partition n1; skew=1s n2";
+            "  12 s     500 op/s  550 ok  40 failed  10 indeterminate  7 in flight  partition n1; skew=1s n2";
         assert_eq!(told, expected);
     }
 }

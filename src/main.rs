@@ -1,7 +1,7 @@
 //! `steadfast` verifies that stores keep their promises to sessions.
 //!
-//! The face: arguments in, verdicts and an exit code out. What a history means is decided in `checker`, what
-//! it says in `histories`; nothing in here judges.
+//! This crate is the command line: it takes arguments and returns verdicts and an exit code. `histories` reads a history,
+//! `checker` decides what it means; nothing in this crate judges.
 
 mod args;
 mod certificate;
@@ -22,12 +22,12 @@ mod spans;
 mod timer;
 mod times;
 
-use args::{Cli, Command};
+use args::{Cli, CliCommand};
 use exit::Exit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::from_typed(std::env::args_os().collect()) {
+    let cli = match Cli::parse_arguments(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results and go to standard output; the rest is bad usage.
@@ -37,40 +37,42 @@ fn main() -> ExitCode {
         }
     };
     let exit = match cli.command {
-        Command::Run { run, judge } => commands::run::run(&run, judge),
-        Command::Record(args) => match args.plan() {
-            Ok(plan) => commands::record::run(&plan),
-            Err(why) => unusable(&why),
+        CliCommand::Run { run, judge } => commands::run::run_and_check(&run, judge),
+        CliCommand::Record(args) => match args.into_plan() {
+            Ok(plan) => commands::record::run_record(&plan),
+            Err(why) => reject_arguments(&why),
         },
-        Command::Check(args) => match args.plan() {
-            Ok(plan) => commands::check::run(&plan),
-            Err(why) => unusable(&why),
+        CliCommand::Check(args) => match args.into_plan() {
+            Ok(plan) => commands::check::run_check(&plan),
+            Err(why) => reject_arguments(&why),
         },
-        Command::Diff(args) => match args.plan() {
-            Ok(plan) => commands::diff::run(&plan),
-            Err(why) => unusable(&why),
+        CliCommand::Diff(args) => match args.into_plan() {
+            Ok(plan) => commands::diff::run_diff(&plan),
+            Err(why) => reject_arguments(&why),
         },
-        Command::Explain(args) => match args.plan() {
-            Ok(plan) => commands::explain::run(&plan),
-            Err(why) => unusable(&why),
+        CliCommand::Explain(args) => match args.into_plan() {
+            Ok(plan) => commands::explain::run_explain(&plan),
+            Err(why) => reject_arguments(&why),
         },
-        Command::Compare(args) => commands::compare::run(&args.plan()),
-        Command::Verify(args) => commands::verify::run(&args),
-        Command::Convert(args) => commands::convert::run(&args),
-        Command::Levels => commands::levels::run(),
-        Command::Models => commands::models::run(),
-        Command::Objectives => commands::objectives::run(),
-        Command::Stores => commands::stores::run(),
-        Command::Faults => commands::faults::run(),
-        Command::Scenarios { name } => commands::scenarios::run(name.as_deref()),
-        Command::Clean => commands::clean::run(),
-        Command::Completions { shell } => commands::completions::run(shell),
-        Command::Man => commands::man::run(),
+        CliCommand::Compare(args) => commands::compare::run_compare(&args.into_plan()),
+        CliCommand::Verify(args) => commands::verify::run_verify(&args),
+        CliCommand::Convert(args) => commands::convert::run_convert(&args),
+        CliCommand::Levels => commands::levels::list_levels(),
+        CliCommand::Models => commands::models::list_models(),
+        CliCommand::Objectives => commands::objectives::list_objectives(),
+        CliCommand::Stores => commands::stores::list_stores(),
+        CliCommand::Faults => commands::faults::list_faults(),
+        CliCommand::Scenarios { name } => commands::scenarios::run_scenarios(name.as_deref()),
+        CliCommand::Clean => commands::clean::run_clean(),
+        CliCommand::Completions { shell } => commands::completions::print_completions(shell),
+        CliCommand::Man { command, directory } => {
+            commands::man::print_manual(command.as_deref(), directory.as_deref())
+        }
     };
     exit.into()
 }
 
-fn unusable(why: &str) -> Exit {
-    output::complain(why);
+fn reject_arguments(why: &str) -> Exit {
+    output::print_error(why);
     Exit::BadInput
 }

@@ -24,7 +24,7 @@ pub(crate) fn measure_with_losses(
     let losses = match report.map(collect_findings).filter(|findings| !findings.is_empty()) {
         Some(findings) => measure_session_losses_within(history, &findings, limits),
         None if holds_sessions(history) => {
-            let question = sessions.rules(history)?;
+            let question = sessions.session_rules(history)?;
             measure_session_losses_within(
                 history,
                 &continuity::judge_session_findings(history, &question, limits),

@@ -1,30 +1,31 @@
-//! What is odd about a history of transactions and may be a mistake of whoever recorded it: said beside the verdict, with
-//! the operations, because a verdict on what was not meant accuses a store of it.
+//! Oddities of a history that suggest a mistake in the recorder rather than in the store.
 //!
-//! None of this changes a verdict. What is no history at all (a micro-operation of unknown kind) is refused when it is
-//! read.
+//! They are reported beside the verdict, with the operations, because a verdict on a wrong recording would accuse the
+//! store. None of them changes a verdict. The reader already refuses what is not a history at all, such as a
+//! micro-operation of an unknown kind.
 
 use histories::{History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-/// Oddities of one kind that are told.
+/// The most oddities of one kind that are reported.
 const EACH_MAX: usize = 3;
 
-/// What people should know of a history of transactions. `open`: whether some level is unknown, so that what leaves it
-/// open is looked for as well. O(micro-operations).
-pub(crate) fn of_transactions(history: &History, open: bool) -> Vec<String> {
-    let mut oddities = keys_of_two_types(history);
-    oddities.extend(appended_lists(history));
+/// Finds oddities in a history of transactions. `open` says that some level has no verdict; then the search includes
+/// oddities that can be the reason. O(micro-operations).
+pub(crate) fn find_transaction_oddities(history: &History, open: bool) -> Vec<String> {
+    let mut oddities = find_lookalike_keys(history);
+    oddities.extend(find_appended_lists(history));
     if open {
-        oddities.extend(two_shapes(history));
-        oddities.extend(written_twice(history));
+        oddities.extend(find_mixed_keys(history));
+        oddities.extend(find_repeated_writes(history));
     }
     oddities
 }
 
-/// Values that were read before anybody began to write them, which is what an object shows that did not begin empty. O(n).
-pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
+/// Finds values that were read before any write of them was invoked. An object that did not begin empty shows such values.
+/// O(n).
+pub(crate) fn find_unwritten_initial_values(history: &History) -> Vec<String> {
     let mut begun: HashMap<(KeyId, ValueId), u32> = HashMap::new();
     let micros = |id: OpId| history.micros_of(id).iter().copied();
     for op in history.operations() {
@@ -54,27 +55,27 @@ pub(crate) fn of_beginnings(history: &History) -> Vec<String> {
         }
     }
     let all = told.iter().map(|&(value, id, key)| {
-        let text = crate::report::describe::short(history.value_text(value));
+        let text = crate::report::describe::shorten_text(history.value_text(value));
         format!(
-            "operation {} read {text}{} before anybody wrote it. If the objects began with {text}, pass --init '{text}' and check again",
+            "operation {} read {text}{} before any write of it. If the initial value is {text}, pass --init '{text}'",
             history.operation_index(id),
-            crate::report::describe::of_key(history, key).replacen(" of ", " from ", 1)
+            crate::report::describe::key_phrase(history, key).replacen(" of ", " from ", 1)
         )
     });
-    some(all, told.len())
+    first_few(all, told.len())
 }
 
-/// Values of one object that differ in type only, which is likelier a mistake of a client than of a store.
-pub(crate) fn of_values(history: &History) -> Vec<String> {
+/// Finds values of one object that differ only in type. A mistake of the client is more likely than one of the store.
+pub(crate) fn find_lookalike_values(history: &History) -> Vec<String> {
     let alike = history.find_look_alikes(EACH_MAX);
     let told = alike.iter().map(|pair| {
         let shown = |(value, id): (ValueId, OpId)| {
-            format!("{} (operation {})", crate::report::describe::short(history.value_text(value)), history.operation_index(id))
+            format!("{} (operation {})", crate::report::describe::shorten_text(history.value_text(value)), history.operation_index(id))
         };
-        let key = crate::report::describe::of_key(history, pair.key);
+        let key = crate::report::describe::key_phrase(history, pair.key);
         format!(
-            "the values {} and {}{key} differ in type only, and were taken for two values. Does a client write numbers and read \
-             text?",
+            "the values {} and {}{key} differ only in type, so they count as two values. Check whether a client writes numbers and \
+             reads text",
             shown(pair.first),
             shown(pair.second)
         )
@@ -82,8 +83,8 @@ pub(crate) fn of_values(history: &History) -> Vec<String> {
     told.collect()
 }
 
-/// `"1"` and `1` are two objects.
-fn keys_of_two_types(history: &History) -> Vec<String> {
+/// Finds keys that differ only in type: `"1"` and `1` are two objects.
+fn find_lookalike_keys(history: &History) -> Vec<String> {
     let texts = (0..history.keys.len() as u32).map(KeyId::from_raw).map(|key| (key, history.keys.text(key)));
     let pairs: Vec<(KeyId, KeyId)> = texts
         .filter_map(|(key, text)| {
@@ -93,20 +94,20 @@ fn keys_of_two_types(history: &History) -> Vec<String> {
         })
         .collect();
     let told = pairs.iter().filter_map(|&(string, number)| {
-        let (one, two) = (first(history, |micro| micro.key == string)?, first(history, |micro| micro.key == number)?);
+        let (one, two) = (first_operation_with(history, |micro| micro.key == string)?, first_operation_with(history, |micro| micro.key == number)?);
         Some(format!(
-            "the keys {} (operation {}) and {} (operation {}) differ in type only, and were taken for two objects",
+            "the keys {} (operation {}) and {} (operation {}) differ only in type, so they count as two objects",
             history.keys.text(string),
             history.operation_index(one),
             history.keys.text(number),
             history.operation_index(two)
         ))
     });
-    some(told, pairs.len())
+    first_few(told, pairs.len())
 }
 
-/// An element that is a list itself is one element.
-fn appended_lists(history: &History) -> Vec<String> {
+/// Finds appended lists: an element that is itself a list counts as one element.
+fn find_appended_lists(history: &History) -> Vec<String> {
     let is_list = |value: ValueId| history.value_text(value).starts_with(['[', '{']);
     if !(0..history.values.len() as u32).map(ValueId::from_raw).any(is_list) {
         return Vec::new();
@@ -118,17 +119,17 @@ fn appended_lists(history: &History) -> Vec<String> {
     let odd: Vec<(OpId, Micro)> = history.ids().filter_map(|id| Some((id, appends(&id)?))).collect();
     let told = odd.iter().map(|&(id, micro)| {
         format!(
-            "operation {} appends {} to {}: taken for one element",
+            "operation {} appends the list {} to {}; it counts as one element",
             history.operation_index(id),
-            crate::report::describe::short(history.value_text(micro.value())),
+            crate::report::describe::shorten_text(history.value_text(micro.value())),
             history.key_text(micro.key)
         )
     });
-    some(told, odd.len())
+    first_few(told, odd.len())
 }
 
-/// A key that is a list for some and a register for others.
-fn two_shapes(history: &History) -> Vec<String> {
+/// Finds keys that some operations use as a list and others as a register.
+fn find_mixed_keys(history: &History) -> Vec<String> {
     let mut used: Vec<[Option<OpId>; 2]> = vec![[None; 2]; history.keys.len()];
     for id in history.ids() {
         for micro in history.micros_of(id) {
@@ -146,18 +147,18 @@ fn two_shapes(history: &History) -> Vec<String> {
     let both: Vec<(KeyId, OpId, OpId)> = both.collect();
     let told = both.iter().map(|&(key, list, register)| {
         format!(
-            "{} is a list for operation {} and a register for operation {}",
+            "operation {1} uses {0} as a list, and operation {2} uses it as a register",
             history.key_text(key),
             history.operation_index(list),
             history.operation_index(register)
         )
     });
-    some(told, both.len())
+    first_few(told, both.len())
 }
 
-/// A value that was written or appended to one key more than once.
-fn written_twice(history: &History) -> Vec<String> {
-    // Nearly every value is written to one key: the others alone need a map.
+/// Finds values that were written or appended to one key more than once.
+fn find_repeated_writes(history: &History) -> Vec<String> {
+    // Nearly every value is written to only one key, so only the others need a map.
     let mut first: Vec<Option<(KeyId, OpId)>> = vec![None; history.values.len()];
     let mut others: HashMap<(KeyId, ValueId), OpId> = HashMap::new();
     let mut twice: Vec<(KeyId, ValueId, OpId, OpId)> = Vec::new();
@@ -186,16 +187,16 @@ fn written_twice(history: &History) -> Vec<String> {
             history.operation_index(two)
         )
     });
-    some(told, twice.len())
+    first_few(told, twice.len())
 }
 
-/// The first operation with such a micro-operation.
-fn first(history: &History, is: impl Fn(&Micro) -> bool) -> Option<OpId> {
+/// The first operation with a micro-operation that `is` accepts.
+fn first_operation_with(history: &History, is: impl Fn(&Micro) -> bool) -> Option<OpId> {
     history.ids().find(|&id| history.micros_of(id).iter().any(&is))
 }
 
-/// The first few, and how many more there are.
-fn some(told: impl Iterator<Item = String>, count: usize) -> Vec<String> {
+/// The first few messages; the last of them counts the rest.
+fn first_few(told: impl Iterator<Item = String>, count: usize) -> Vec<String> {
     let mut told: Vec<String> = told.take(EACH_MAX).collect();
     if let (Some(last), Some(more)) = (told.last_mut(), count.checked_sub(EACH_MAX).filter(|&more| more > 0))
     {

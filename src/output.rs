@@ -1,41 +1,41 @@
-//! Results to standard output, everything else to standard error.
+//! Writes results to standard output and everything else to standard error.
 
-use crate::args::Color;
+use crate::args::ColorMode;
 use crate::exit::Exit;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, BufWriter, Stdout, Write};
 
-/// Columns where standard output is no terminal.
-const WIDTH_DEFAULT: usize = 100;
-/// Longer lines are not easier to read.
-const WIDTH_MAX: usize = 140;
+/// Columns if standard output is not a terminal.
+const WIDTH_DEFAULT: usize = 80;
+/// Lines are not made longer than this on a wide terminal: they would be harder to read.
+const WIDTH_MAX: usize = 120;
 
 const RED: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
 
-/// Standard output for results that come one after another. Once it cannot be written any more, what comes is dropped:
-/// verdicts, exit codes and files of their own do not depend on who reads along.
-pub(crate) struct Results {
+/// Standard output for a sequence of results. After a failed write all further output is dropped: verdicts, exit codes and
+/// report files do not depend on the reader of standard output.
+pub(crate) struct ResultWriter {
     out: BufWriter<AutoStream<Stdout>>,
     failed: Option<io::Error>,
 }
 
-impl Results {
-    pub(crate) fn new(color: Color) -> Self {
-        Self { out: results(color), failed: None }
+impl ResultWriter {
+    pub(crate) fn new(color: ColorMode) -> Self {
+        Self { out: open_stdout(color), failed: None }
     }
 
-    /// The end of a call: its exit code, and a word where results were lost that somebody was reading.
+    /// Returns the exit code of the call. Prints an error if output was lost for another reason than a closed pipe.
     pub(crate) fn finish(mut self, so_far: Exit) -> Exit {
         let _ = self.flush();
         match self.failed.take() {
-            Some(error) => unwritten(&error, so_far),
+            Some(error) => exit_after_write_error(&error, so_far),
             None => so_far,
         }
     }
 }
 
-impl Write for Results {
+impl Write for ResultWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.failed.is_none() {
             self.failed = self.out.write_all(bytes).err();
@@ -51,48 +51,49 @@ impl Write for Results {
     }
 }
 
-/// Standard output, without colours where nobody sees them.
-pub(crate) fn results(color: Color) -> BufWriter<AutoStream<Stdout>> {
+/// Opens standard output, with colours only where they can be seen.
+pub(crate) fn open_stdout(color: ColorMode) -> BufWriter<AutoStream<Stdout>> {
     let choice = match color {
-        // Looks at the terminal, NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
-        Color::Auto => AutoStream::choice(&io::stdout()),
-        Color::Never => ColorChoice::Never,
+        // `AutoStream` considers the terminal, NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
+        ColorMode::Auto => AutoStream::choice(&io::stdout()),
+        ColorMode::Always => ColorChoice::Always,
+        ColorMode::Never => ColorChoice::Never,
     };
     BufWriter::new(AutoStream::new(io::stdout(), choice))
 }
 
-/// How wide the terminal is.
-pub(crate) fn width() -> usize {
+/// The width of the terminal in columns.
+pub(crate) fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0)).min(WIDTH_MAX)
 }
 
-/// Says on standard error what went wrong. A closed standard error is no reason to stop.
-pub(crate) fn complain(message: &str) {
+/// Prints an error on standard error. A closed standard error is ignored.
+pub(crate) fn print_error(message: &str) {
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{RED}error{RED:#}: {message}");
 }
 
-/// Says on standard error what is going on.
-pub(crate) fn say(message: &str) {
+/// Prints a status line on standard error.
+pub(crate) fn print_status(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{message}");
 }
 
-/// Says on standard error why the results are not what they seem to be.
-pub(crate) fn warn(message: &str) {
+/// Prints a warning on standard error: the results are weaker than they look.
+pub(crate) fn print_warning(message: &str) {
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{RED}warning{RED:#}: {message}");
 }
 
-/// Says on standard error what the user should know.
-pub(crate) fn remark(message: &str) {
+/// Prints a note on standard error.
+pub(crate) fn print_note(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "note: {message}");
 }
 
-/// The end of a call whose results could not be written: quiet if whoever read them has gone (`| head`).
-pub(crate) fn unwritten(error: &io::Error, so_far: Exit) -> Exit {
+/// The exit code of a call whose results could not be written. A closed pipe (`| head`) is not an error.
+pub(crate) fn exit_after_write_error(error: &io::Error, so_far: Exit) -> Exit {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return so_far;
     }
-    complain(&format!("failed to write the results: {error}"));
+    print_error(&format!("failed to write the results: {error}"));
     so_far.max(Exit::BadInput)
 }

@@ -1,46 +1,47 @@
-//! Files that results go to: no output destroys an input, another result, or a recording.
+//! Output files: no output destroys an input, another result, or a recording.
 //!
-//! Opening a file for writing empties it. So `check --report F F` once emptied the history before it was read, and a
-//! second `run` the recording of the first. Here a file that exists is refused unless the user said `--force`, a file
-//! that is also read is refused in any case (compared by device and inode, so that links do not hide it), and what is
-//! written goes to a file beside, which takes the name only when it is complete: whoever looks at the name sees the old
-//! content or the new one, never a part.
+//! Opening a file for writing empties it. `check --report F F` once emptied the history before it was read, and a second
+//! `run` emptied the recording of the first. This module therefore refuses an existing file unless the user passed
+//! `--force`. It always refuses a file that is also read; files are compared by device and inode, so that links do not
+//! hide it. Output goes to a temporary file in the same folder and is renamed when complete, so a reader of the name sees
+//! the old content or the new content and never a part.
 //!
-//! A pipe or a device (`/dev/null`, `/dev/stdout`) has no content to lose: it is opened and written as it is.
+//! A pipe or a device (`/dev/null`, `/dev/stdout`) has no content to lose: it is opened and written directly.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How many names are tried for a file beside the one that is meant.
+/// The number of names that are tried for a temporary file.
 const NAMES_MAX: u32 = 100;
 
-/// A file that is being written. Without [`OutputFile::finish`] nothing is left of it.
+/// A file that is being written. It is removed when dropped, unless [`OutputFile::publish_file`] was called.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
-    /// Where it is to be, links followed.
+    /// The final path, with links resolved.
     path: PathBuf,
-    /// Where it is until it is complete; none: `path` is a pipe or a device.
+    /// The temporary file; none if `path` is a pipe or a device.
     beside: Option<PathBuf>,
     force: bool,
     file: BufWriter<File>,
 }
 
-/// Opens a file for a result. `inputs` are the files that are read; the error is for the user.
+/// Opens a file for a result. `inputs` are the files that are read. The error is worded for the user.
 pub(crate) fn create_output(path: &Path, force: bool, inputs: &[&Path]) -> Result<OutputFile, String> {
     refuse_existing(path, force, inputs)?;
-    let path = resolve(path);
-    if is_special(&path) {
-        let file = OpenOptions::new().write(true).open(&path).map_err(|why| unwritten(&path, &why))?;
+    let path = resolve_link(path);
+    if is_pipe_or_device(&path) {
+        let file =
+            OpenOptions::new().write(true).open(&path).map_err(|why| describe_write_error(&path, &why))?;
         return Ok(OutputFile { path, beside: None, force, file: BufWriter::new(file) });
     }
-    let (beside, file) = create_beside(&path).map_err(|why| unwritten(&path, &why))?;
+    let (beside, file) = create_beside(&path).map_err(|why| describe_write_error(&path, &why))?;
     Ok(OutputFile { path, beside: Some(beside), force, file: BufWriter::new(file) })
 }
 
-/// Has a file written by somebody who opens it by name, whose end tells the format and the compression: under another name
-/// with the same end, which is then changed. The error is for the user.
+/// Lets `write` create a file by name, for writers that derive format and compression from the name. `write` gets a
+/// temporary name with the same ending; the file is renamed when it is complete. The error is worded for the user.
 pub(crate) fn write_by_name(
     path: &Path,
     force: bool,
@@ -48,63 +49,62 @@ pub(crate) fn write_by_name(
     write: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<(), String> {
     refuse_existing(path, force, inputs)?;
-    let path = resolve(path);
-    if is_special(&path) {
+    let path = resolve_link(path);
+    if is_pipe_or_device(&path) {
         return write(&path);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = path.with_file_name(format!(".{}-part-{name}", std::process::id()));
     let written = write(&beside).and_then(|()| refuse_existing(&path, force, inputs));
-    let placed = written.and_then(|()| std::fs::rename(&beside, &path).map_err(|why| unwritten(&path, &why)));
+    let placed = written
+        .and_then(|()| std::fs::rename(&beside, &path).map_err(|why| describe_write_error(&path, &why)));
     if placed.is_err() {
         let _ = std::fs::remove_file(&beside);
     }
     placed
 }
 
-/// Whether a file may be written: it does not exist, or may be replaced, and is not read as well. The error is for the
-/// user.
+/// Refuses a file that must not be written: a directory, an input, or an existing file without `--force`. The error is
+/// worded for the user.
 pub(crate) fn refuse_existing(path: &Path, force: bool, inputs: &[&Path]) -> Result<(), String> {
     let shown = path.display();
     let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
     if about.is_dir() {
-        return Err(format!("{shown} is a directory. Name a file in it"));
+        return Err(format!("{shown} is a directory. Pass a file"));
     }
     let is_same = |input: &&&Path| {
         std::fs::metadata(input).is_ok_and(|read| (read.dev(), read.ino()) == (about.dev(), about.ino()))
     };
     if let Some(input) = inputs.iter().find(is_same).filter(|_| about.is_file()) {
-        return Err(format!(
-            "{shown} cannot be written: it is the file {}, which is read. Name another file",
-            input.display()
-        ));
+        return Err(format!("{shown} is also the input {}. Pass another output file", input.display()));
     }
-    if about.is_file() && !force && !is_special(path) {
-        return Err(format!("{shown} exists. Name another file, or pass --force to replace it"));
+    if about.is_file() && !force && !is_pipe_or_device(path) {
+        return Err(format!("{shown} exists. Pass another file, or --force to replace it"));
     }
     Ok(())
 }
 
 impl OutputFile {
-    /// Gives the file its name. Until then there is none of that name, or an older one.
-    pub(crate) fn finish(mut self) -> Result<(), String> {
+    /// Gives the file its final name. Until then there is no file of that name, or the older one.
+    pub(crate) fn publish_file(mut self) -> Result<(), String> {
         let path = self.path.clone();
-        self.file.flush().map_err(|why| unwritten(&path, &why))?;
+        self.file.flush().map_err(|why| describe_write_error(&path, &why))?;
         let Some(beside) = self.beside.clone() else { return Ok(()) };
         if self.force {
-            std::fs::rename(&beside, &path).map_err(|why| unwritten(&path, &why))?;
+            std::fs::rename(&beside, &path).map_err(|why| describe_write_error(&path, &why))?;
             self.beside = None;
             return Ok(());
         }
-        // A link fails where the name is taken by now; the file beside is removed when this is dropped.
+        // A hard link fails if the name has been taken meanwhile. Dropping `self` removes the temporary file.
         match std::fs::hard_link(&beside, &path) {
             Ok(()) => Ok(()),
-            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
-                Err(format!("{} has come into being meanwhile. Name another file", path.display()))
-            }
-            // A file system without links.
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Err(format!(
+                "another program has created {} in the meantime. Pass another file",
+                path.display()
+            )),
+            // The file system has no hard links.
             Err(_) => {
-                std::fs::rename(&beside, &path).map_err(|why| unwritten(&path, &why))?;
+                std::fs::rename(&beside, &path).map_err(|why| describe_write_error(&path, &why))?;
                 self.beside = None;
                 Ok(())
             }
@@ -125,13 +125,13 @@ impl Write for OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if let Some(beside) = &self.beside {
-            // It fails only if somebody else has removed it.
+            // This fails only if another process has removed the file.
             let _ = std::fs::remove_file(beside);
         }
     }
 }
 
-/// A new file in the folder of another.
+/// Creates a temporary file in the folder of `path`.
 fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for number in 0..NAMES_MAX {
@@ -145,19 +145,19 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// The file that a name leads to: a link stays a link.
-fn resolve(path: &Path) -> PathBuf {
+/// Follows a link, so that the link itself is kept and its target is replaced.
+fn resolve_link(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Whether a name is that of a pipe or a device, which is written as it is.
-fn is_special(path: &Path) -> bool {
+/// Whether a name is that of a pipe or a device, which is written directly.
+fn is_pipe_or_device(path: &Path) -> bool {
     path.starts_with("/dev")
         || path.starts_with("/proc")
         || path.metadata().is_ok_and(|about| !about.is_file())
 }
 
-fn unwritten(path: &Path, why: &io::Error) -> String {
+fn describe_write_error(path: &Path, why: &io::Error) -> String {
     format!("failed to write {}: {why}", path.display())
 }
 
@@ -184,7 +184,7 @@ mod tests {
         let mut out = create_output(&path, false, &[]).unwrap();
         out.write_all(b"new").unwrap();
         assert!(!path.exists());
-        out.finish().unwrap();
+        out.publish_file().unwrap();
         assert_eq!(
             (std::fs::read(&path).unwrap(), names(folder.path())),
             (b"new".to_vec(), vec!["out".into()])
@@ -209,16 +209,16 @@ mod tests {
         for (output, input) in [(&path, &path), (&link, &path), (&path, &link)] {
             for force in [false, true] {
                 let why = create_output(output, force, &[input]).unwrap_err();
-                assert!(why.contains("which is read"), "{why}");
+                assert!(why.contains("is also the input"), "{why}");
             }
         }
         let hard = folder.path().join("hard");
         std::fs::hard_link(&path, &hard).unwrap();
-        assert!(create_output(&hard, true, &[&path]).unwrap_err().contains("which is read"));
+        assert!(create_output(&hard, true, &[&path]).unwrap_err().contains("is also the input"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         let mut out = create_output(&link, true, &[]).unwrap();
         out.write_all(b"new").unwrap();
-        out.finish().unwrap();
+        out.publish_file().unwrap();
         assert!(link.is_symlink() && std::fs::read(&path).unwrap() == b"new");
         assert!(create_output(folder.path(), true, &[]).unwrap_err().contains("is a directory"));
     }
@@ -232,8 +232,8 @@ mod tests {
         let [mut one, mut two] = outs;
         one.write_all(b"one").unwrap();
         two.write_all(b"two").unwrap();
-        one.finish().unwrap();
-        assert!(two.finish().unwrap_err().contains("meanwhile"));
+        one.publish_file().unwrap();
+        assert!(two.publish_file().unwrap_err().contains("in the meantime"));
         assert_eq!(
             (std::fs::read(&path).unwrap(), names(folder.path())),
             (b"one".to_vec(), vec!["out".into()])
@@ -244,7 +244,7 @@ mod tests {
     fn a_device_is_written_as_it_is() {
         let mut out = create_output(Path::new("/dev/null"), false, &[]).unwrap();
         out.write_all(b"nothing").unwrap();
-        out.finish().unwrap();
+        out.publish_file().unwrap();
         let mut full = create_output(Path::new("/dev/full"), false, &[]).unwrap();
         full.write_all(b"x").unwrap();
         assert_eq!(full.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);

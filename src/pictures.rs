@@ -1,79 +1,83 @@
-//! Renderings that go to files of their own, beside the one that goes to standard output.
+//! Reports that go to files, in addition to the one on standard output.
 
 use crate::args::CheckPlan;
 use crate::output_file::{OutputFile, create_output};
-use crate::report::{Findings, Report, dot::Dot, page::Page};
+use crate::report::{CheckFindings, ReportWriter, dot::DotReport, page::PageReport};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What goes to standard output, and the files that were asked for.
-pub(crate) struct Pictures {
-    said: Box<dyn Report>,
-    pictures: Vec<Picture>,
+/// The report on standard output, and the report files that the user asked for.
+pub(crate) struct ReportFiles {
+    said: Box<dyn ReportWriter>,
+    pictures: Vec<ReportFile>,
 }
 
-struct Picture {
+struct ReportFile {
     path: PathBuf,
-    /// None when it is finished.
+    /// None once the file is complete.
     file: Option<OutputFile>,
-    report: Box<dyn Report>,
+    report: Box<dyn ReportWriter>,
 }
 
-impl Pictures {
-    /// Opens the files: that one cannot be written is better known before hours of checking. The error is for the
-    /// user.
-    pub(crate) fn beside(said: Box<dyn Report>, plan: &CheckPlan) -> Result<Pictures, String> {
+impl ReportFiles {
+    /// Opens the files before the check, so that a file that cannot be written is reported before hours of work. The error is
+    /// worded for the user.
+    pub(crate) fn open_files(said: Box<dyn ReportWriter>, plan: &CheckPlan) -> Result<ReportFiles, String> {
         let asked = &plan.pictures;
         let mut pictures = Vec::new();
         if let Some(path) = &asked.report {
-            pictures.push(Picture::create(path, plan, Box::new(Page::default()))?);
+            pictures.push(ReportFile::create_file(path, plan, Box::new(PageReport::default()))?);
         }
         if let Some(path) = &asked.dot {
-            pictures.push(Picture::create(path, plan, Box::new(Dot::default()))?);
+            pictures.push(ReportFile::create_file(path, plan, Box::new(DotReport::default()))?);
         }
-        Ok(Pictures { said, pictures })
+        Ok(ReportFiles { said, pictures })
     }
 
-    fn each(
+    fn write_each(
         &mut self,
-        mut tell: impl FnMut(&mut dyn Report, &mut dyn Write) -> io::Result<()>,
+        mut tell: impl FnMut(&mut dyn ReportWriter, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         self.pictures.iter_mut().try_for_each(|picture| {
             let Some(file) = &mut picture.file else { return Ok(()) };
             let told = tell(picture.report.as_mut(), file);
-            told.map_err(|error| io::Error::other(unwritten(&picture.path, &error)))
+            told.map_err(|error| io::Error::other(describe_write_error(&picture.path, &error)))
         })
     }
 }
 
-impl Report for Pictures {
-    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        self.each(|report, file| report.checked(findings, file))?;
-        self.said.checked(findings, out)
+impl ReportWriter for ReportFiles {
+    fn write_checked(&mut self, findings: &CheckFindings<'_>, out: &mut dyn Write) -> io::Result<()> {
+        self.write_each(|report, file| report.write_checked(findings, file))?;
+        self.said.write_checked(findings, out)
     }
 
-    fn refused(&mut self, name: &str, problems: &str, out: &mut dyn Write) -> io::Result<()> {
-        self.each(|report, file| report.refused(name, problems, file))?;
-        self.said.refused(name, problems, out)
+    fn write_refused(&mut self, name: &str, problems: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.write_each(|report, file| report.write_refused(name, problems, file))?;
+        self.said.write_refused(name, problems, out)
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.each(|report, file| report.finish(file))?;
+    fn write_end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_each(|report, file| report.write_end(file))?;
         for picture in &mut self.pictures {
-            let finished = picture.file.take().map_or(Ok(()), OutputFile::finish);
+            let finished = picture.file.take().map_or(Ok(()), OutputFile::publish_file);
             finished.map_err(io::Error::other)?;
         }
-        self.said.finish(out)
+        self.said.write_end(out)
     }
 }
 
-impl Picture {
-    fn create(path: &Path, plan: &CheckPlan, report: Box<dyn Report>) -> Result<Picture, String> {
-        let file = create_output(path, plan.force, &plan.inputs())?;
-        Ok(Picture { path: path.to_owned(), file: Some(file), report })
+impl ReportFile {
+    fn create_file(
+        path: &Path,
+        plan: &CheckPlan,
+        report: Box<dyn ReportWriter>,
+    ) -> Result<ReportFile, String> {
+        let file = create_output(path, plan.force, &plan.input_files())?;
+        Ok(ReportFile { path: path.to_owned(), file: Some(file), report })
     }
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> String {
+fn describe_write_error(path: &Path, error: &io::Error) -> String {
     format!("failed to write {}: {error}", path.display())
 }

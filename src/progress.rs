@@ -1,8 +1,7 @@
-//! A bar on standard error for whatever takes more than a second.
+//! A progress bar on standard error for work that takes more than a second.
 //!
-//! One thread looks at two counters ten times a second, so the work itself pays an atomic store and no clock.
-//! There is no thread, and nothing is drawn, where standard error is no terminal; nothing is drawn in the first
-//! second either, so that what is quick stays quiet.
+//! One thread reads two counters ten times a second, so the work itself pays for an atomic store and reads no clock. If
+//! standard error is not a terminal there is no thread and no bar. Nothing is drawn in the first second.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -15,48 +14,48 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// What is being done, for whoever watches. Dropped when it is over.
-pub(crate) struct Progress {
-    shared: Arc<Shared>,
+/// Shows the progress of some work until it is dropped.
+pub(crate) struct ProgressDisplay {
+    shared: Arc<ProgressState>,
     watcher: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct ProgressState {
     stage: Mutex<String>,
     done: AtomicU64,
     total: AtomicU64,
 }
 
-impl Progress {
-    /// Starts to watch, if anybody does.
-    pub(crate) fn start(quiet: bool) -> Progress {
-        let shared = Arc::new(Shared::default());
+impl ProgressDisplay {
+    /// Starts the display if standard error is a terminal and `quiet` is not set.
+    pub(crate) fn start(quiet: bool) -> ProgressDisplay {
+        let shared = Arc::new(ProgressState::default());
         let watched = !quiet && std::io::stderr().is_terminal();
         let watcher = watched.then(|| {
             let (stop, stopped) = mpsc::channel();
             let shared = Arc::clone(&shared);
-            (stop, std::thread::spawn(move || watch(&shared, &stopped)))
+            (stop, std::thread::spawn(move || draw_progress(&shared, &stopped)))
         });
-        Progress { shared, watcher }
+        ProgressDisplay { shared, watcher }
     }
 
-    /// What is done now; how much of it there is comes with [`Progress::at`], if that is known.
-    pub(crate) fn stage(&self, stage: &str) {
+    /// Names the current stage. [`ProgressDisplay::set_position`] gives its extent, if that is known.
+    pub(crate) fn set_stage(&self, stage: &str) {
         if self.watcher.is_some() {
-            self.at(0, 0);
+            self.set_position(0, 0);
             stage.clone_into(&mut self.shared.stage.lock().expect("nobody panics while holding it"));
         }
     }
 
-    /// How far it has got.
-    pub(crate) fn at(&self, done: u64, total: u64) {
+    /// Sets the position within the stage; a total of 0 means unknown.
+    pub(crate) fn set_position(&self, done: u64, total: u64) {
         self.shared.done.store(done, Ordering::Relaxed);
         self.shared.total.store(total, Ordering::Relaxed);
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.watcher.take() {
             drop(stop);
@@ -65,7 +64,7 @@ impl Drop for Progress {
     }
 }
 
-fn watch(shared: &Shared, stopped: &mpsc::Receiver<()>) {
+fn draw_progress(shared: &ProgressState, stopped: &mpsc::Receiver<()>) {
     if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
         return;
     }

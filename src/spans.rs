@@ -1,8 +1,8 @@
-//! A recorded history as spans, to a file or to a collector.
+//! Exports a recorded history as OpenTelemetry spans, to a file or to a collector.
 //!
-//! Made from the journal when the run is over: recording pays nothing for it, and what is exported is what is in the
-//! history. A collector gets requests of some hundred spans over plain HTTP/1.1, one connection for all, and is
-//! taken at its word: anything but 200 is an error, and so are spans that it says it refused.
+//! The export reads the journal after the run: recording costs nothing extra, and the spans are exactly what is in the
+//! history. A collector gets requests of a few hundred spans over one plain HTTP/1.1 connection. Any status but 200 is an
+//! error, and so are spans that the collector reports as rejected.
 
 use crate::args::SpanTarget;
 use crate::output_file::write_by_name;
@@ -13,16 +13,16 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// How long a collector may take for anything.
+/// Timeout of each network operation.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest answer that is read.
+/// The longest response that is read.
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
 
-/// Exports a recorded history. Says what was done, or why it was not.
-pub(crate) fn export(recorded: &Path, target: &SpanTarget, force: bool) -> Result<String, String> {
+/// Exports a recorded history. Returns a status line, or an error worded for the user.
+pub(crate) fn export_history(recorded: &Path, target: &SpanTarget, force: bool) -> Result<String, String> {
     let read = format::read(Input::Path(recorded.to_owned()), &ReadOptions::default(), &|_, _| {});
     let history = read.map_err(|problems| problems.to_string())?.history;
-    let zero = began_unix_ns(&history).unwrap_or_else(|| ends_now(&history));
+    let zero = began_unix_ns(&history).unwrap_or_else(|| start_of_simulated_run(&history));
     match target {
         SpanTarget::File(path) => {
             let failed = |why: io::Error| format!("failed to write {}: {why}", path.display());
@@ -35,23 +35,23 @@ pub(crate) fn export(recorded: &Path, target: &SpanTarget, force: bool) -> Resul
         }
         SpanTarget::Collector { address, path } => {
             let failed = |why: io::Error| format!("failed to export spans to {address}{path}: {why}");
-            let requests = send(&history, zero, address, path).map_err(failed)?;
-            Ok(format!("spans:   {address}{path} took {requests} requests"))
+            let requests = send_spans(&history, zero, address, path).map_err(failed)?;
+            Ok(format!("spans:   {address}{path} accepted {requests} requests"))
         }
     }
 }
 
-/// Simulated time has no date. A collector looks for recent spans, so a simulated run ends now.
-fn ends_now(history: &History) -> u64 {
+/// The start of a simulated run, such that it ends now. Simulated time has no date, and collectors look for recent spans.
+fn start_of_simulated_run(history: &History) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     let of_operations = history.ids().filter_map(|id| history.completed_at(id).max(history.invoked_at(id)));
     let last = of_operations.chain(history.actor_events().iter().filter_map(|event| event.time)).max();
     now.saturating_sub(last.unwrap_or(0).max(0) as u64)
 }
 
-fn send(history: &History, zero: u64, address: &str, path: &str) -> io::Result<u64> {
+fn send_spans(history: &History, zero: u64, address: &str, path: &str) -> io::Result<u64> {
     let mut resolved = address.to_socket_addrs()?;
-    let first = resolved.next().ok_or_else(|| io::Error::other("it has no address"))?;
+    let first = resolved.next().ok_or_else(|| io::Error::other("the host name has no address"))?;
     let stream = TcpStream::connect_timeout(&first, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -66,46 +66,46 @@ fn send(history: &History, zero: u64, address: &str, path: &str) -> io::Result<u
         );
         connection.get_mut().write_all(head.as_bytes())?;
         connection.get_mut().write_all(body.as_bytes())?;
-        accepted(&mut connection)?;
+        expect_acceptance(&mut connection)?;
         requests += 1;
     }
     Ok(requests)
 }
 
-/// Reads an answer to its end, and holds it against what a collector says that took everything.
-fn accepted(connection: &mut BufReader<TcpStream>) -> io::Result<()> {
+/// Reads a response and returns an error unless the collector accepted all spans.
+fn expect_acceptance(connection: &mut BufReader<TcpStream>) -> io::Result<()> {
     let mut limited = connection.take(ANSWER_BYTES_MAX);
-    let status = line(&mut limited)?;
+    let status = read_header_line(&mut limited)?;
     let (mut length, mut chunked) = (0, false);
     loop {
-        let header = line(&mut limited)?;
+        let header = read_header_line(&mut limited)?;
         let Some((name, value)) = header.split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().map_err(|_| nonsense(&header))?,
+            "content-length" => length = value.trim().parse().map_err(|_| invalid_answer(&header))?,
             "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
             _ => {}
         }
     }
-    let body = if chunked { chunks(&mut limited)? } else { exactly(&mut limited, length)? };
+    let body = if chunked { read_chunks(&mut limited)? } else { read_exactly(&mut limited, length)? };
     let body = String::from_utf8_lossy(&body);
     if status.split(' ').nth(1) != Some("200") {
-        return Err(io::Error::other(format!("it answered {status} {}", body.trim())));
+        return Err(io::Error::other(format!("the collector answered {status} {}", body.trim())));
     }
     let answer: serde_json::Value = match body.trim() {
         "" => serde_json::Value::Null,
-        body => serde_json::from_str(body).map_err(|_| nonsense(body))?,
+        body => serde_json::from_str(body).map_err(|_| invalid_answer(body))?,
     };
     let refused = &answer["partialSuccess"]["rejectedSpans"];
     match refused.as_u64().or_else(|| refused.as_str()?.parse().ok()) {
         None | Some(0) => Ok(()),
         Some(count) => {
-            let why = answer["partialSuccess"]["errorMessage"].as_str().unwrap_or("it does not say why");
-            Err(io::Error::other(format!("it refused {count} spans: {why}")))
+            let why = answer["partialSuccess"]["errorMessage"].as_str().unwrap_or("it gave no reason");
+            Err(io::Error::other(format!("the collector rejected {count} spans: {why}")))
         }
     }
 }
 
-fn line(from: &mut impl BufRead) -> io::Result<String> {
+fn read_header_line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     from.read_line(&mut line)?;
     match line.strip_suffix('\n') {
@@ -114,26 +114,26 @@ fn line(from: &mut impl BufRead) -> io::Result<String> {
     }
 }
 
-fn exactly(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+fn read_exactly(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(length).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-fn chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        let size = line(from)?;
+        let size = read_header_line(from)?;
         let size = size.split(';').next().unwrap_or("").trim();
-        let length = u64::from_str_radix(size, 16).map_err(|_| nonsense(size))?;
-        bytes.extend(exactly(from, length)?);
-        line(from)?;
+        let length = u64::from_str_radix(size, 16).map_err(|_| invalid_answer(size))?;
+        bytes.extend(read_exactly(from, length)?);
+        read_header_line(from)?;
         if length == 0 {
             return Ok(bytes);
         }
     }
 }
 
-fn nonsense(found: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("an answer that no collector gives: {found:?}"))
+fn invalid_answer(found: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the collector sent an invalid answer: {found:?}"))
 }

@@ -1,20 +1,20 @@
-//! A flag that is set after a while: the checker has no clock of its own.
+//! A stop flag that is set when a time limit is reached. The checker has no clock of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-/// Sets its flag when the time is over, unless it is dropped before.
-pub(crate) struct Timer {
+/// Sets its flag when the time limit is reached, unless it is dropped earlier.
+pub(crate) struct StopTimer {
     stop: Arc<AtomicBool>,
-    /// Dropped with the timer, which ends its thread.
+    /// Dropping this sender ends the timer's thread.
     _cancel: Option<Sender<()>>,
 }
 
-impl Timer {
-    /// Starts to count. Without a limit there is no thread and the flag is never set.
-    pub(crate) fn start(limit: Option<Duration>) -> Timer {
+impl StopTimer {
+    /// Starts the timer. Without a limit there is no thread, and the flag is never set.
+    pub(crate) fn start(limit: Option<Duration>) -> StopTimer {
         let stop = Arc::new(AtomicBool::new(false));
         let cancel = limit.map(|limit| {
             let (cancel, cancelled) = mpsc::channel::<()>();
@@ -26,11 +26,11 @@ impl Timer {
             });
             cancel
         });
-        Timer { stop, _cancel: cancel }
+        StopTimer { stop, _cancel: cancel }
     }
 
     /// The flag for [`checker::Limits`].
-    pub(crate) fn flag(&self) -> &AtomicBool {
+    pub(crate) fn stop_flag(&self) -> &AtomicBool {
         &self.stop
     }
 }
@@ -41,11 +41,11 @@ mod tests {
 
     #[test]
     fn the_flag_is_set_after_the_limit_and_not_without_one() {
-        let never = Timer::start(None);
-        let soon = Timer::start(Some(Duration::from_millis(1)));
-        while !soon.flag().load(Ordering::Relaxed) {
+        let never = StopTimer::start(None);
+        let soon = StopTimer::start(Some(Duration::from_millis(1)));
+        while !soon.stop_flag().load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(!never.flag().load(Ordering::Relaxed));
+        assert!(!never.stop_flag().load(Ordering::Relaxed));
     }
 }

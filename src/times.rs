@@ -1,44 +1,44 @@
-//! What each phase of a check took.
+//! The time that each phase of a check takes.
 
-use crate::progress::Progress;
+use crate::progress::ProgressDisplay;
 use checker::{CheckPhase, Observer, Property};
 use std::time::Instant;
 
-/// What each phase took, in seconds.
+/// Seconds per phase.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Times {
+pub(crate) struct PhaseTimes {
     pub(crate) read: f64,
-    /// Deciding, and of each property the time of the group that it was decided in.
+    /// Time to decide all properties.
     pub(crate) check: f64,
     pub(crate) by_property: Vec<(Property, f64)>,
-    /// Checking evidence again.
+    /// Time to check the evidence a second time.
     pub(crate) verify: f64,
     pub(crate) measure: f64,
 }
 
-impl Times {
-    /// What deciding a property took. Properties that are decided together have the time of all of them.
-    pub(crate) fn of(&self, property: Property) -> f64 {
+impl PhaseTimes {
+    /// The time to decide a property. Properties that are decided together each report the time of the whole group.
+    pub(crate) fn seconds_for(&self, property: Property) -> f64 {
         self.by_property.iter().find(|known| known.0 == property).map_or(0.0, |known| known.1)
     }
 }
 
-/// Takes the time of phases, and shows which is on.
-pub(crate) struct Watch<'a> {
+/// Measures the phases of a check and shows the current one.
+pub(crate) struct PhaseWatch<'a> {
     name: &'a str,
-    progress: &'a Progress,
-    times: &'a mut Times,
+    progress: &'a ProgressDisplay,
+    times: &'a mut PhaseTimes,
     current: Option<(CheckPhase, Instant)>,
 }
 
-impl<'a> Watch<'a> {
-    /// Watches the check of a history of this name.
-    pub(crate) fn new(name: &'a str, progress: &'a Progress, times: &'a mut Times) -> Self {
+impl<'a> PhaseWatch<'a> {
+    /// Watches the check of the history with this name.
+    pub(crate) fn new(name: &'a str, progress: &'a ProgressDisplay, times: &'a mut PhaseTimes) -> Self {
         Self { name, progress, times, current: None }
     }
 }
 
-impl Observer for Watch<'_> {
+impl Observer for PhaseWatch<'_> {
     fn phase_begins(&mut self, phase: &CheckPhase) {
         let now = Instant::now();
         if let Some((before, began)) = self.current.replace((phase.clone(), now)) {
@@ -56,9 +56,9 @@ impl Observer for Watch<'_> {
         match phase {
             CheckPhase::Check(properties) => {
                 let what: Vec<&str> = properties.iter().take(3).map(|property| property.name()).collect();
-                self.progress.stage(&format!("checking {name}: {}", what.join(", ")));
+                self.progress.set_stage(&format!("checking {name}: {}", what.join(", ")));
             }
-            CheckPhase::Verify => self.progress.stage(&format!("checking the evidence about {name} again")),
+            CheckPhase::Verify => self.progress.set_stage(&format!("checking the evidence for {name}")),
             CheckPhase::Done => {}
         }
     }

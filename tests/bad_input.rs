@@ -67,18 +67,24 @@ fn what_is_not_there_is_named_with_what_there_is() {
     let place = Place::new();
     std::fs::write(place.path().join("schedule.toml"), "strikes = [\"kill:n9@1s\"]").expect("a file");
     for (words, says) in [
-        (&["run", "oracle"][..], "[possible values: embedded, redis"),
-        (&["run", "--faults", "earthquake"], "there is no fault \"earthquake\"; there are kill"),
+        (&["run", "oracle"][..], "Choose one of: embedded, redis"),
+        (&["run", "--faults", "earthquake"], "there is no fault \"earthquake\". Choose one of: kill"),
         (&["run", "--no-such-option"], "unexpected argument '--no-such-option'"),
         (&["run", "--schedule", "schedule.toml"], "names node \"n9\", but there are n1, n2, n3"),
         (&["run", "--faults", "full-disk"], "its nodes keep everything in memory and have no disk"),
         (&["run", "--faults", "slow-disk=1MB"], "expected so many bytes a second"),
-        (&["run", "--payload", "1KiB"], "--payload means something for session"),
+        (
+            &["run", "--payload", "1KiB"],
+            "--payload-size has no effect on workload register. Pass --workload session.",
+        ),
         (
             &["run", "--workload", "set", "--steps", "3"],
-            "--steps means something for list-append and rw-register",
+            "--max-steps has no effect on workload set. Pass --workload list-append or rw-register.",
         ),
-        (&["run", "--workload", "session", "--writes-per-key", "3"], "means something for all but session"),
+        (
+            &["run", "--workload", "session", "--writes-per-key", "3"],
+            "--writes-per-key has no effect on workload session",
+        ),
         (&["run", "--payload", "2KiB..1KiB", "--workload", "session"], "the smaller size first"),
         (&["run", "redis", "--address", "127.0.0.1:1"], "the store is down from the start"),
     ] {
@@ -144,7 +150,7 @@ fn a_disk_that_fills_ends_the_recording_and_what_was_recorded_is_kept() {
     let script = format!("ulimit -f 64 && exec {steadfast} record --output small.jsonl");
     let said = place.says("sh", &["-c", &script], 2);
     assert!(
-        said.contains("File too large") && said.contains("what was recorded until then is in small.jsonl"),
+        said.contains("File too large") && said.contains("The recording so far is in small.jsonl"),
         "{said}"
     );
     place.kept("small.jsonl");

@@ -233,7 +233,7 @@ fn another_time_to_live_or_total_is_another_question() {
     assert_eq!(changed("time_to_live_ns", "soon".into()).1, 2);
     assert_eq!(changed("renewed_by", serde_json::json!({"wish": true})).1, 2);
     let (lines, _) = changed("tolerance_ns", 1.into());
-    assert!(lines.contains("\ngiven      sessions live for "), "{lines}");
+    assert!(lines.contains("\ngiven      sessions expire "), "{lines}");
     let certified = Certified::of("bank-transfers-unknown", &[]);
     assert_eq!(certified.verify(&certified.certificate).1, 0, "it holds, and is found to hold again");
     let mut other = certified.certificate.clone();

@@ -152,9 +152,9 @@ fn options_can_stand_in_a_file_and_what_is_typed_wins() {
 fn a_bad_config_is_said_with_its_name() {
     let folder = folder();
     for (toml, expected) in [
-        ("consistancy = \"linearizable\"", "no option \"consistancy\"; there are: "),
+        ("consistancy = \"linearizable\"", "no option \"consistancy\"; did you mean \"consistency\"?"),
         ("consistency = \"linear\"", "invalid value 'linear'"),
-        ("lenient = 3", "lenient is true or false, not 3"),
+        ("lenient = 3", "lenient is 3. Set it to true or false."),
         ("= 1", "is not TOML"),
     ] {
         let config = file(&folder, "wrong.toml", toml);

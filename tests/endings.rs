@@ -161,7 +161,7 @@ fn a_store_that_falls_silent_does_not_keep_a_run_from_ending() {
     assert!(code == Some(0) && took < Duration::from_secs(15), "{code:?} after {took:?}");
     let said = run.text("stderr");
     assert!(
-        said.contains("40 objects could not be read in the end (the store answered nothing for 5s): k1"),
+        said.contains("the final read of 40 objects failed (the store answered nothing for 5s): k1"),
         "{said}"
     );
     assert!(
@@ -207,7 +207,7 @@ fn each_signal_ends_a_run_in_time_in_each_phase() {
         let said = run.text("stderr");
         assert!(took < IN_TIME, "{signal} in {phase}: {took:?}: {said}");
         assert_eq!(code, Some(0), "{signal} in {phase}: {said}");
-        assert!(said.contains("cut short") && run.left() == 0, "{signal} in {phase}: {said}");
+        assert!(said.contains("stopped early") && run.left() == 0, "{signal} in {phase}: {said}");
         // Nobody waited for the store to settle, and nothing says that it had.
         assert_eq!(run.text("history.jsonl").contains("\"settled\""), phase == "load", "{signal} in {phase}");
         assert!(!run.check().contains("error"), "{signal} in {phase}: {}", run.check());

@@ -101,7 +101,7 @@ fn a_fault_that_was_not_in_force_is_said() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(
-        said.contains("the fault pause of n1 was not seen to be in force: n1: its process is in state S"),
+        said.contains("the fault pause of n1 was not observed in force: n1: its process is in state S"),
         "{said}"
     );
     assert_eq!(nemesis(&events(folder.path()), "heal-pause")["evidence"]["in_force"], false);

@@ -90,12 +90,12 @@ fn the_smallest_part_is_told_as_a_history() {
 }
 
 fn without_durations(text: &str) -> String {
-    let line = |line: &str| match line.split_once(" ms") {
-        Some((before, after)) => {
-            let before = before.trim_end_matches(|sign: char| sign.is_ascii_digit() || sign == '.');
-            format!("{} <time>{after}\n", before.trim_end())
-        }
-        None => format!("{line}\n"),
+    let line = |line: &str| {
+        let mut parts: Vec<&str> = line.split(" ms").collect();
+        let last = parts.pop().unwrap_or_default();
+        let is_digit = |sign: char| sign.is_ascii_digit() || sign == '.';
+        let before = parts.iter().map(|part| part.trim_end_matches(is_digit).trim_end());
+        before.map(|part| format!("{part} <time>")).collect::<String>() + last + "\n"
     };
     text.lines().map(line).collect()
 }

@@ -239,13 +239,13 @@ fn odd_histories() -> Vec<Odd> {
             "an append of a list",
             vec![append("[[\"append\",\"x\",[1,2]]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[[1,2]]]]")],
             0,
-            &["operation 0 appends [1,2] to x: taken for one element"],
+            &["operation 0 appends the list [1,2] to x; it counts as one element"],
         ),
         (
             "an append of a list that was read as several elements",
             vec![append("[[\"append\",\"x\",[1,2]]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1,2]]]")],
             1,
-            &["operation 0 appends [1,2] to x: taken for one element", "nobody wrote 1"],
+            &["operation 0 appends the list [1,2] to x; it counts as one element", "nobody wrote 1"],
         ),
         (
             "a micro-operation of unknown kind",
@@ -281,20 +281,20 @@ fn odd_histories() -> Vec<Odd> {
             "keys of two types",
             vec![append("[[\"append\",\"1\",1]]"), ("[[\"r\",1,null]]", "[[\"r\",1,[]]]")],
             0,
-            &["the keys \"1\" (operation 0) and 1 (operation 2) differ in type only"],
+            &["the keys \"1\" (operation 0) and 1 (operation 2) differ only in type"],
         ),
         (
             "a key that is a list and a register",
             vec![append("[[\"append\",\"x\",1]]"), append("[[\"w\",\"x\",2]]")],
             3,
-            &["x is a list for operation 0 and a register for operation 2"],
+            &["operation 0 uses x as a list, and operation 2 uses it as a register"],
         ),
         // Before, this was an internal error: the first check called it garbage, the second did not.
         (
             "a list that was read as one value",
             vec![append("[[\"append\",\"x\",1]]"), ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",1]]")],
             3,
-            &["x is a list for operation 0 and a register for operation 2"],
+            &["operation 0 uses x as a list, and operation 2 uses it as a register"],
         ),
         // Before, what was invoked was forgotten, and an append could vanish.
         (

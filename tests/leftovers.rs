@@ -162,8 +162,8 @@ fn one_signal_heals_stops_and_checks_and_leaves_nothing() {
     for sign in ["heal-pause", "heal-skew", "heal-partition", "heal-full-disk", "\"final\"", "\"end\""] {
         assert!(history.contains(sign), "{sign}");
     }
-    assert!(run.text("stderr").contains("cut short"), "{}", run.text("stderr"));
-    assert!(run.text("stdout").starts_with("HOLDS history.jsonl"), "{}", run.text("stdout"));
+    assert!(run.text("stderr").contains("stopped early"), "{}", run.text("stderr"));
+    assert!(run.text("stdout").starts_with("HOLDS: all 5 levels"), "{}", run.text("stdout"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_missed_objective_is_exit_code_1_and_says_by_how_much() {
     let missed = check("recovery.p99=1s,availability=50%", 1);
     assert!(missed.starts_with("MISSED"), "{missed}");
     assert!(missed.contains("missed  recovery.p99: 1 s, 1 ms more than 1 s"), "{missed}");
-    assert!(missed.contains("met     availability: 80%, at least 50%"), "{missed}");
+    assert!(missed.contains("met     availability: 80% (limit: at least 50%)"), "{missed}");
     // Nobody read back what the store had left in the end, so nobody knows what it lost: no figure, no promise.
     let unknown = check("lost-writes=0", 3);
     assert!(unknown.starts_with("UNKNOWN") && unknown.contains("nothing was read back"), "{unknown}");
@@ -94,7 +94,10 @@ fn an_objective_that_names_no_measurement_is_refused_with_those_there_are() {
         &["run", "--objectives", "slo.toml"],
     ] {
         let (_, problem) = steadfast(folder.path(), options, 2);
-        assert!(problem.contains("is not measured; there are: availability,"), "{problem}");
+        assert!(
+            problem.contains("there is no figure") && problem.contains("`steadfast objectives` lists them"),
+            "{problem}"
+        );
     }
     // Known before anything was run.
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2);
@@ -116,7 +119,10 @@ fn an_objective_that_a_run_can_never_decide_is_refused_before_it_with_the_cure()
         (&["--slo", "lost-writes=0", "--workload", "queue"], "--workload register"),
     ] {
         let (_, problem) = steadfast(folder.path(), &[&["run"], options].concat(), 2);
-        assert!(problem.contains("cannot measure it") && problem.contains(cure), "{options:?}: {problem}");
+        assert!(
+            problem.contains("cannot measure the objective") && problem.contains(cure),
+            "{options:?}: {problem}"
+        );
     }
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing was run");
 }
@@ -199,7 +205,7 @@ fn runs_are_repeated_and_held_against_each_other() {
     let (text, _) = steadfast(folder, &["diff", &calm[0], &killed[0]], 0);
     assert!(text.contains("looks worse") && text.contains("--repeat 5"), "{text}");
     let (_, problem) = steadfast(folder, &["diff", &calm[0]], 2);
-    assert!(problem.contains("expected two runs"), "{problem}");
+    assert!(problem.contains("name two runs"), "{problem}");
     let (_, problem) = steadfast(folder, &["diff", &calm[0], "no-such-file"], 2);
     assert!(problem.contains("no-such-file"), "{problem}");
 }

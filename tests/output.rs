@@ -94,7 +94,9 @@ fn without_durations(text: &str) -> String {
 }
 
 fn without_milliseconds(line: &str) -> String {
-    let Some((before, after)) = line.rsplit_once(" ms") else { return line.to_owned() };
-    let before = before.trim_end_matches(|sign: char| sign.is_ascii_digit() || sign == '.').trim_end();
-    format!("{before} <time>{after}")
+    let mut parts: Vec<&str> = line.split(" ms").collect();
+    let last = parts.pop().unwrap_or_default();
+    let is_digit = |sign: char| sign.is_ascii_digit() || sign == '.';
+    let before = parts.iter().map(|part| part.trim_end_matches(is_digit).trim_end());
+    before.map(|part| format!("{part} <time>")).collect::<String>() + last
 }

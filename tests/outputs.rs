@@ -41,7 +41,7 @@ fn a_second_run_leaves_the_recording_of_the_first() {
     let second = steadfast(path, &["record", "--duration", "2s", "--faults", "none"]);
     assert_eq!(second.status.code(), Some(0));
     assert!(
-        said(&second).contains("exists, so the history goes to steadfast-embedded-1.2.jsonl"),
+        said(&second).contains("exists, so the history is written to steadfast-embedded-1.2.jsonl"),
         "{}",
         said(&second)
     );
@@ -50,7 +50,7 @@ fn a_second_run_leaves_the_recording_of_the_first() {
     assert!(read(path, "steadfast-embedded-1.2.jsonl").len() > first.len());
     // `run` checks what it has just recorded, and not the older one.
     let run = steadfast(path, &["run", "--duration", "1s", "--faults", "none", "--replication", "quorum"]);
-    assert!(said(&run).contains("HOLDS steadfast-embedded-1.3.jsonl"), "{}", said(&run));
+    assert!(said(&run).contains("history: steadfast-embedded-1.3.jsonl"), "{}", said(&run));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_file_that_is_read_is_not_written_and_one_that_is_being_written_is_not_taken
         let refused =
             steadfast(path, &["record", "--schedule", "faults.toml", "--force", "--output", output]);
         assert_eq!(refused.status.code(), Some(2));
-        assert!(said(&refused).contains("which is read"), "{}", said(&refused));
+        assert!(said(&refused).contains("is also the input"), "{}", said(&refused));
     }
     assert!(read(path, "faults.toml").starts_with(b"strikes"));
     // As another run holds its journal.

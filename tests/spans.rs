@@ -102,7 +102,7 @@ fn a_collector_that_refuses_is_an_error_and_the_history_is_kept() {
             refusing("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nfull"),
             "503 Service Unavailable full",
         ),
-        (refusing(partial), "it refused 3 spans: too old now"),
+        (refusing(partial), "the collector rejected 3 spans: too old now"),
         (refusing("SSH-2.0-nonsense\r\n\r\n"), "SSH-2.0-nonsense"),
     ] {
         let url = format!("http://{address}");
@@ -111,7 +111,7 @@ fn a_collector_that_refuses_is_an_error_and_the_history_is_kept() {
         steadfast(folder.path(), &["check", "run.jsonl", "--consistency", "monotonic-writes"], 0);
     }
     let said = steadfast(folder.path(), &["record", "--otlp", "https://collector"], 2);
-    assert!(said.contains("https is not spoken here"), "{said}");
+    assert!(said.contains("https is not supported"), "{said}");
     // A run is checked all the same, and a violation outranks the export.
     let words = ["run", "--force", "-o", "run.jsonl", "--otlp", &format!("http://{closed}")];
     assert!(steadfast(folder.path(), &words, 1).contains("failed to export spans"));

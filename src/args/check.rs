@@ -1,44 +1,50 @@
-//! `steadfast check`: what may be typed, and what it means.
+//! `steadfast check`: its options, and the plan that they describe.
 
 use super::invariants::InvariantArgs;
-use super::measuring::{Measuring, MeasuringArgs};
+use super::measuring::{MeasuringArgs, MeasuringPlan};
 use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
 use super::sessions::SessionArgs;
-use crate::report::Format;
+use crate::report::ReportFormat;
 use checker::{Assume, BankRules, FailedCas, InitialValues, Model, Property};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bytes that a search may hold, unless `--memory` says otherwise.
+/// The default of `--memory`.
 const BYTES_DEFAULT: &str = "2GiB";
 
-/// What is asked of which histories, and what that may take.
+/// The histories, the question and the limits; shared by `check`, `explain` and `compare`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct AskArgs {
-    /// Recorded histories; - is standard input
+    /// History files to check; - reads standard input
     #[arg(value_name = "HISTORY", required = true)]
     histories: Vec<PathBuf>,
 
-    /// What the objects are [default: recognised from the operations]
-    #[arg(long, value_name = "NAME", value_parser = names::model(), help_heading = "Question", hide_possible_values = true)]
+    /// Model of the objects; `steadfast models` lists them [default: recognised from the operations]
+    #[arg(long, value_name = "NAME", value_parser = names::model_parser(), help_heading = "Question", hide_possible_values = true)]
     model: Option<Model>,
-    /// The levels to check [default: for registers linearizable and the four session guarantees, for transactions strict-serializable, for sessions all findings, for invariants the one that the model is named for, else linearizable]
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property(), help_heading = "Question", hide_possible_values = true)]
+    /// Levels to check, separated by commas; `steadfast levels` lists them [default: those that fit the model]
+    ///
+    /// The default depends on the model. Registers: linearizable and the four session guarantees. Transactions:
+    /// strict-serializable. Sessions: all findings. Invariants: the invariant with the name of the model. All other models:
+    /// linearizable.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property_parser(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Property>,
-    /// What else is known of the order of versions
+    /// Facts about version orders that the check may assume
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum, help_heading = "Question")]
-    assume: Vec<Assumption>,
-    /// What objects hold at first: JSON for all of them, KEY=JSON for one; may be repeated [default: null]
-    #[arg(long, value_name = "[KEY=]JSON", value_parser = Beginning::parse, help_heading = "Question")]
-    init: Vec<Beginning>,
-    /// What a failed compare-and-set tells of the state
+    assume: Vec<AssumptionName>,
+    /// Initial value: JSON for all objects, or KEY=JSON for one; may be repeated [default: null]
+    #[arg(long, value_name = "[KEY=]JSON", value_parser = InitialValueArg::parse_initial_value, help_heading = "Question")]
+    init: Vec<InitialValueArg>,
+    /// Meaning of a failed compare-and-set
     #[arg(long, value_name = "WHAT", value_enum, default_value = "says-nothing", help_heading = "Question")]
     failed_cas: FailedCasName,
 
-    /// Report levels that nothing in the history could have contradicted as holding, not as untested
+    /// Report untested levels as holding
+    ///
+    /// A level is untested if nothing in the history could have contradicted it.
     #[arg(long, help_heading = "Question")]
     accept_untested: bool,
 
@@ -48,21 +54,21 @@ pub(crate) struct AskArgs {
     #[command(flatten)]
     invariants: InvariantArgs,
 
-    /// Stop checking a history after this long: what is not decided by then is unknown [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Limits")]
+    /// Time limit per history; levels that are not decided by then are unknown [default: none]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Limits")]
     timeout: Option<Duration>,
-    /// Memory that a search may hold; beyond it the verdict is unknown
-    #[arg(long, value_name = "BYTES", value_parser = quantity::size, default_value = BYTES_DEFAULT, help_heading = "Limits")]
+    /// Memory limit of a search; if it is reached, the verdict is unknown
+    #[arg(long, value_name = "BYTES", value_parser = quantity::parse_size, default_value = BYTES_DEFAULT, help_heading = "Limits")]
     memory: usize,
 
-    /// Threads to read and check with [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
     reading: ReadingArgs,
 
-    /// Replace files that exist already; never the histories that are read
+    /// Replace existing output files; the histories themselves are never replaced
     #[arg(long, help_heading = "Output")]
     force: bool,
 }
@@ -75,104 +81,124 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     measuring: MeasuringArgs,
 
-    /// What goes to standard output
+    /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
-    format: Format,
-    /// Write the evidence of every verdict to a file, for `steadfast verify`
+    format: ReportFormat,
+    /// Write the evidence for every verdict to a file, for `steadfast verify`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     certificate: Option<PathBuf>,
     #[command(flatten)]
     pictures: PictureArgs,
-    /// No progress bar; as text, one line a history
-    #[arg(long, help_heading = "Output")]
+    /// Print one line per history and no progress bar
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// No colours, also on a terminal
-    #[arg(long, help_heading = "Output")]
-    no_color: bool,
+    #[command(flatten)]
+    color: ColorArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum Assumption {
-    /// writes of one session to one object keep their order
+enum AssumptionName {
+    /// Writes of one session to one object keep their order
     SequentialKeys,
-    /// writes to one object keep real-time order
+    /// Writes to one object keep their real-time order
     LinearizableKeys,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum FailedCasName {
-    /// nothing, as in Jepsen and Knossos
+    /// It says nothing about the state, as in Jepsen and Knossos
     SaysNothing,
-    /// that the state differed from what was expected, as in Porcupine's model of etcd
+    /// The state differed from the expected value, as in Porcupine's model of etcd
     Observes,
 }
 
-/// What one object, or every object, holds at first.
+/// The initial value of one object, or of every object.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Beginning {
-    /// As JSON; none: every object that is not named.
+pub(crate) struct InitialValueArg {
+    /// The key as JSON. None stands for every object without its own initial value.
     key: Option<String>,
-    /// As JSON.
+    /// The value as JSON.
     value: String,
 }
 
-impl Beginning {
-    /// `0`, `cart=0` or `"a=b"=0`.
-    fn parse(text: &str) -> Result<Self, String> {
-        let json = crate::input::canonical;
+impl InitialValueArg {
+    /// Parses `0`, `cart=0` or `"a=b"=0`.
+    fn parse_initial_value(text: &str) -> Result<Self, String> {
+        let json = crate::input::canonical_json;
         if let Ok(value) = json(text) {
             return Ok(Self { key: None, value });
         }
-        // The value is the longest end that is JSON, so a key may have a sign of equality in it.
+        // The value is the longest suffix that is JSON, so a key may contain an equals sign.
         let split =
             text.match_indices('=').find_map(|(at, _)| Some((&text[..at], json(&text[at + 1..]).ok()?)));
         let (key, value) = split.ok_or_else(|| {
-            "it is neither JSON, such as 0 or '\"a\"' (quoted for the shell), nor KEY=JSON, such as cart=0".to_owned()
+            "pass JSON, such as 0 or '\"a\"' (quoted for the shell), or KEY=JSON, such as cart=0".to_owned()
         })?;
         let key = json(key).unwrap_or_else(|_| serde_json::Value::from(key).to_string());
         Ok(Self { key: Some(key), value })
     }
 }
 
-/// Where a history comes from.
+/// The place from which a history is read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Source {
+pub(crate) enum HistorySource {
     StandardInput,
     File(PathBuf),
 }
 
-impl Source {
-    pub(crate) fn of(path: PathBuf) -> Source {
-        if path.as_os_str() == "-" { Source::StandardInput } else { Source::File(path) }
+impl HistorySource {
+    pub(crate) fn from_argument(path: PathBuf) -> HistorySource {
+        if path.as_os_str() == "-" { HistorySource::StandardInput } else { HistorySource::File(path) }
     }
 
-    /// As the user named it.
+    /// The name that the user gave.
     pub(crate) fn name(&self) -> String {
         match self {
-            Source::StandardInput => "-".to_owned(),
-            Source::File(path) => path.display().to_string(),
+            HistorySource::StandardInput => "-".to_owned(),
+            HistorySource::File(path) => path.display().to_string(),
         }
     }
 }
 
 /// Whether output is coloured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Color {
-    /// On a terminal, unless the environment says no.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum ColorMode {
+    /// On a terminal, unless NO_COLOR is set
     Auto,
+    /// Also in files and pipes
+    Always,
+    /// Never
     Never,
 }
 
-/// What `steadfast check` is to do.
+/// The options for colours, the same for every command with results.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ColorArgs {
+    /// When to colour the results
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Output")]
+    color: ColorMode,
+    /// The former form of `--color never`.
+    #[arg(long, hide = true)]
+    no_color: bool,
+}
+
+impl ColorArgs {
+    /// The mode that both options describe.
+    pub(crate) fn color_mode(self) -> ColorMode {
+        if self.no_color { ColorMode::Never } else { self.color }
+    }
+}
+
+/// What `steadfast check` does.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckPlan {
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<HistorySource>,
     pub(crate) reading: ReadingArgs,
-    /// None: recognised from the operations.
+    /// None: the model is recognised from the operations.
     pub(crate) model: Option<Model>,
-    /// None: those that its model is checked against by default.
+    /// None: the default properties of the model.
     pub(crate) properties: Option<Vec<Property>>,
-    /// All that its model has, where none is asked for.
+    /// Whether all properties of the model are checked if `properties` is none.
     pub(crate) all_properties: bool,
     pub(crate) assume: Assume,
     pub(crate) initial: InitialValues,
@@ -182,47 +208,47 @@ pub(crate) struct CheckPlan {
     pub(crate) accept_untested: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
-    /// None: one a core.
+    /// None: one thread per core.
     pub(crate) threads: Option<NonZeroUsize>,
-    pub(crate) measuring: Measuring,
-    pub(crate) format: Format,
+    pub(crate) measuring: MeasuringPlan,
+    pub(crate) format: ReportFormat,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
-    pub(crate) color: Color,
-    /// Whether files that exist may be replaced.
+    pub(crate) color: ColorMode,
+    /// Whether existing files may be replaced.
     pub(crate) force: bool,
 }
 
 impl CheckPlan {
-    /// The files that are read.
-    pub(crate) fn inputs(&self) -> Vec<&Path> {
+    /// The files that the command reads.
+    pub(crate) fn input_files(&self) -> Vec<&Path> {
         let paths = self.sources.iter().map(|source| match source {
-            Source::StandardInput => None,
-            Source::File(path) => Some(path.as_path()),
+            HistorySource::StandardInput => None,
+            HistorySource::File(path) => Some(path.as_path()),
         });
         paths.flatten().collect()
     }
 }
 
 impl CheckArgs {
-    /// What is meant, or what is wrong with what was typed.
-    pub(crate) fn plan(self) -> Result<CheckPlan, String> {
+    /// Builds the plan. The error says what is wrong with the options.
+    pub(crate) fn into_plan(self) -> Result<CheckPlan, String> {
         Ok(CheckPlan {
-            measuring: self.measuring.plan()?,
+            measuring: self.measuring.into_plan()?,
             format: self.format,
             certificate: self.certificate,
             pictures: self.pictures,
             quiet: self.quiet,
-            color: if self.no_color { Color::Never } else { Color::Auto },
-            ..self.ask.plan()
+            color: self.color.color_mode(),
+            ..self.ask.into_plan()
         })
     }
 }
 
 impl AskArgs {
-    /// What is meant, told as text and not measured.
-    pub(crate) fn plan(self) -> CheckPlan {
+    /// Builds a plan that reports as text and measures nothing.
+    pub(crate) fn into_plan(self) -> CheckPlan {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -232,7 +258,7 @@ impl AskArgs {
             }
         });
         let mut initial = InitialValues::default();
-        for Beginning { key, value } in self.init {
+        for InitialValueArg { key, value } in self.init {
             let set = match key {
                 Some(key) => initial.set_for_key(&key, &value),
                 None => initial.set_default(&value),
@@ -240,14 +266,14 @@ impl AskArgs {
             set.expect("it was parsed as JSON");
         }
         CheckPlan {
-            sources: self.histories.into_iter().map(Source::of).collect(),
+            sources: self.histories.into_iter().map(HistorySource::from_argument).collect(),
             reading: self.reading,
             model: self.model,
             properties: (!levels.is_empty()).then_some(levels),
             all_properties: false,
             assume: Assume {
-                sequential_keys: self.assume.contains(&Assumption::SequentialKeys),
-                linearizable_keys: self.assume.contains(&Assumption::LinearizableKeys),
+                sequential_keys: self.assume.contains(&AssumptionName::SequentialKeys),
+                linearizable_keys: self.assume.contains(&AssumptionName::LinearizableKeys),
             },
             initial,
             failed_cas: match self.failed_cas {
@@ -255,17 +281,17 @@ impl AskArgs {
                 FailedCasName::Observes => FailedCas::Observes,
             },
             sessions: self.sessions,
-            bank: self.invariants.rules(),
+            bank: self.invariants.bank_rules(),
             accept_untested: self.accept_untested,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,
-            measuring: Measuring::default(),
-            format: Format::Text,
+            measuring: MeasuringPlan::default(),
+            format: ReportFormat::Text,
             certificate: None,
             pictures: PictureArgs::default(),
             quiet: false,
-            color: Color::Auto,
+            color: ColorMode::Auto,
             force: self.force,
         }
     }

@@ -1,6 +1,6 @@
-//! `steadfast compare`: what may be typed, and what it means.
+//! `steadfast compare`: its options, and the plan that they describe.
 
-use super::check::{AskArgs, CheckPlan, Color};
+use super::check::{AskArgs, CheckPlan, ColorArgs};
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -8,42 +8,41 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     ask: AskArgs,
 
-    /// What goes to standard output
+    /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
-    format: Format,
-    /// Write the table and a picture of the levels as a page: one HTML file that needs nothing else
+    format: CompareFormat,
+    /// Write the table and a picture of the levels to a self-contained HTML page
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     report: Option<PathBuf>,
-    /// No progress bar
-    #[arg(long, help_heading = "Output")]
+    /// Print no progress bar
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// No colours, also on a terminal
-    #[arg(long, help_heading = "Output")]
-    no_color: bool,
+    #[command(flatten)]
+    color: ColorArgs,
 }
 
-/// How a comparison goes to standard output.
+/// The output format of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// for people: a table
+pub(crate) enum CompareFormat {
+    /// A table for people
     Text,
-    /// for programs: one JSON object
+    /// One JSON object for programs
     Json,
 }
 
-/// What `steadfast compare` is to do.
+/// What `steadfast compare` does.
 #[derive(Clone, Debug)]
 pub(crate) struct ComparePlan {
     pub(crate) check: CheckPlan,
-    pub(crate) format: Format,
+    pub(crate) format: CompareFormat,
     pub(crate) report: Option<PathBuf>,
 }
 
 impl CompareArgs {
-    /// What is meant.
-    pub(crate) fn plan(self) -> ComparePlan {
-        let color = if self.no_color { Color::Never } else { Color::Auto };
-        let check = CheckPlan { all_properties: true, quiet: self.quiet, color, ..self.ask.plan() };
+    /// Builds the plan.
+    pub(crate) fn into_plan(self) -> ComparePlan {
+        let color = self.color.color_mode();
+        let check = CheckPlan { all_properties: true, quiet: self.quiet, color, ..self.ask.into_plan() };
         ComparePlan { check, format: self.format, report: self.report }
     }
 }

@@ -1,4 +1,4 @@
-//! `steadfast convert`.
+//! `steadfast convert`: its options.
 
 use super::names::ReadingArgs;
 use histories::format::TargetFormat;
@@ -6,20 +6,22 @@ use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct ConvertArgs {
-    /// The history to read; - is standard input
+    /// History to read; - reads standard input
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .otlp.json, .bincode (dbcop), with .gz or .zst behind it to compress
+    /// File to write; - writes to standard output
+    ///
+    /// The name determines the format: .jsonl, .edn, .otlp.json or .bincode (dbcop). Append .gz or .zst to compress.
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
-    /// The format to write, where the name does not tell
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    pub(crate) to: Option<Written>,
-    /// Write it also where the order between sessions cannot be said, and lose that
-    #[arg(long)]
+    /// Format to write [default: by the name of OUT]
+    #[arg(long, value_name = "FORMAT", value_enum, help_heading = "Output")]
+    pub(crate) to: Option<WrittenFormat>,
+    /// Write the history even if the format cannot express the order between sessions, which is lost
+    #[arg(long, help_heading = "Output")]
     pub(crate) without_real_time: bool,
     /// Replace OUT if it exists
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
@@ -27,40 +29,40 @@ pub(crate) struct ConvertArgs {
 
 /// The formats that can be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Written {
-    /// JSON Lines, one event a line
+pub(crate) enum WrittenFormat {
+    /// JSON Lines, one event per line
     Native,
-    /// Jepsen's EDN, one operation map a line
+    /// Jepsen EDN, one operation map per line
     Edn,
-    /// OpenTelemetry spans in OTLP/JSON, some hundreds a line
+    /// OpenTelemetry spans in OTLP/JSON
     Otlp,
-    /// Plume's and PolySI's text, one step of a transaction a line
+    /// Text of Plume and PolySI, one step of a transaction per line
     Plume,
-    /// AWDIT's text for tests
+    /// Test format of AWDIT
     Awdit,
-    /// dbcop's JSON of 2026
+    /// JSON of dbcop (2026)
     DbcopJson,
-    /// dbcop's bincode of 2019
+    /// Bincode of dbcop (2019)
     DbcopBincode,
 }
 
-impl From<Written> for TargetFormat {
-    fn from(written: Written) -> TargetFormat {
+impl From<WrittenFormat> for TargetFormat {
+    fn from(written: WrittenFormat) -> TargetFormat {
         match written {
-            Written::Native => TargetFormat::Native,
-            Written::Edn => TargetFormat::Edn,
-            Written::Otlp => TargetFormat::Otlp,
-            Written::Plume => TargetFormat::Plume,
-            Written::Awdit => TargetFormat::Awdit,
-            Written::DbcopJson => TargetFormat::DbcopJson,
-            Written::DbcopBincode => TargetFormat::DbcopBincode,
+            WrittenFormat::Native => TargetFormat::Native,
+            WrittenFormat::Edn => TargetFormat::Edn,
+            WrittenFormat::Otlp => TargetFormat::Otlp,
+            WrittenFormat::Plume => TargetFormat::Plume,
+            WrittenFormat::Awdit => TargetFormat::Awdit,
+            WrittenFormat::DbcopJson => TargetFormat::DbcopJson,
+            WrittenFormat::DbcopBincode => TargetFormat::DbcopBincode,
         }
     }
 }
 
 impl ConvertArgs {
-    /// The format to write: what was asked for, or what the name says.
-    pub(crate) fn written(&self) -> Result<TargetFormat, String> {
+    /// The format to write, by `--to` or by the name.
+    pub(crate) fn target_format(&self) -> Result<TargetFormat, String> {
         if let Some(format) = self.to {
             return Ok(format.into());
         }
@@ -72,8 +74,8 @@ impl ConvertArgs {
             Some((_, "edn")) => Ok(TargetFormat::Edn),
             Some((_, "bincode")) => Ok(TargetFormat::DbcopBincode),
             _ => Err(format!(
-                "the name {} tells no format that can be written; say --to native, edn, otlp, plume, awdit, \
-                 dbcop-json or dbcop-bincode",
+                "the name {} does not determine an output format. Pass --to native, edn, otlp, plume, awdit, dbcop-json \
+                 or dbcop-bincode",
                 self.output.display()
             )),
         }

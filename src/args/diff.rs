@@ -1,62 +1,61 @@
-//! `steadfast diff`: what may be typed, and what it means.
+//! `steadfast diff`: its options, and the plan that they describe.
 
-use super::check::{Color, Source};
+use super::check::{ColorArgs, ColorMode, HistorySource};
 use super::names::ReadingArgs;
-use crate::report::difference::Form;
+use crate::report::difference::DiffFormat;
 use checker::measurements::Noise;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct DiffArgs {
-    /// The history before the change; several runs of it with commas between
+    /// History before the change, or several, separated by commas
     #[arg(value_name = "A", conflicts_with_all = ["a", "b"])]
     before: Option<String>,
-    /// The history after it, or several
+    /// History after the change, or several, separated by commas
     #[arg(value_name = "B")]
     after: Option<String>,
-    /// The same, for files that a shell lists: --a before-*.jsonl --b after-*.jsonl
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "b")]
+    /// Histories before the change, as a shell lists them: --before old-*.jsonl --after new-*.jsonl
+    #[arg(long = "before", alias = "a", value_name = "FILE", num_args = 1.., requires = "b")]
     a: Vec<PathBuf>,
-    /// … and after it
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "a")]
+    /// Histories after the change
+    #[arg(long = "after", alias = "b", value_name = "FILE", num_args = 1.., requires = "a")]
     b: Vec<PathBuf>,
 
-    /// What comes by chance no more rarely than this is noise
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    /// Significance level of the rank test
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_percentage, help_heading = "Comparison")]
     significance: f64,
-    /// Differences of medians up to this share do not count
-    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
+    /// Relative difference of medians that is ignored
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = parse_percentage, help_heading = "Comparison")]
     tolerance: f64,
 
     #[command(flatten)]
     reading: ReadingArgs,
 
-    /// What goes to standard output
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    format: Form,
-    /// No progress; only what got better or worse
-    #[arg(long)]
+    /// Format of the results on standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
+    format: DiffFormat,
+    /// Print only figures that differ, and no progress bar
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// No colours, also on a terminal
-    #[arg(long)]
-    no_color: bool,
+    #[command(flatten)]
+    color: ColorArgs,
 }
 
-/// What `steadfast diff` is to do.
+/// What `steadfast diff` does.
 #[derive(Clone, Debug)]
 pub(crate) struct DiffPlan {
-    pub(crate) a: Vec<Source>,
-    pub(crate) b: Vec<Source>,
+    pub(crate) a: Vec<HistorySource>,
+    pub(crate) b: Vec<HistorySource>,
     pub(crate) noise: Noise,
     pub(crate) reading: ReadingArgs,
-    pub(crate) form: Form,
+    pub(crate) form: DiffFormat,
     pub(crate) quiet: bool,
-    pub(crate) color: Color,
+    pub(crate) color: ColorMode,
 }
 
 impl DiffArgs {
-    /// What is meant, or what is missing.
-    pub(crate) fn plan(self) -> Result<DiffPlan, String> {
+    /// Builds the plan. The error says what is missing.
+    pub(crate) fn into_plan(self) -> Result<DiffPlan, String> {
         let listed = |names: Option<String>| -> Vec<PathBuf> {
             names.iter().flat_map(|names| names.split(',')).map(PathBuf::from).collect()
         };
@@ -66,10 +65,10 @@ impl DiffArgs {
         };
         if a.is_empty() || b.is_empty() {
             return Err(
-                "expected two runs, A B, or several of each: A1,A2 B1,B2 or --a FILE.. --b FILE..".to_owned()
+                "name two runs, as in A B, or several on each side, as in A1,A2 B1,B2 or --before FILE.. --after FILE..".to_owned()
             );
         }
-        let sources = |paths: Vec<PathBuf>| paths.into_iter().map(Source::of).collect();
+        let sources = |paths: Vec<PathBuf>| paths.into_iter().map(HistorySource::from_argument).collect();
         Ok(DiffPlan {
             a: sources(a),
             b: sources(b),
@@ -77,15 +76,15 @@ impl DiffArgs {
             reading: self.reading,
             form: self.format,
             quiet: self.quiet,
-            color: if self.no_color { Color::Never } else { Color::Auto },
+            color: self.color.color_mode(),
         })
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn parse_percentage(text: &str) -> Result<f64, String> {
     let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
     match digits.trim().parse::<f64>() {
         Ok(number) if (0.0..=scale).contains(&number) => Ok(number / scale),
-        _ => Err("expected a share, such as 1% or 0.01".to_owned()),
+        _ => Err("pass a share, such as 1% or 0.01".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
-//! `steadfast explain`: what may be typed, and what it means.
+//! `steadfast explain`: its options, and the plan that they describe.
 
-use super::check::{AskArgs, CheckPlan, Color};
+use super::check::{AskArgs, CheckPlan, ColorArgs};
 use super::pictures::PictureArgs;
-use crate::report::Format;
+use crate::report::ReportFormat;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]
@@ -10,24 +10,24 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     ask: AskArgs,
 
-    /// What goes to standard output
+    /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
-    format: Format,
+    format: ReportFormat,
     #[command(flatten)]
     pictures: PictureArgs,
-    /// Write the part as a history of its own, which shows the same violation: JSON Lines, with .gz or .zst behind the
-    /// name to compress
+    /// Write the part as a history that shows the same violation
+    ///
+    /// The format is JSON Lines. Append .gz or .zst to the name to compress.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// No progress bar; as text, one line a history
-    #[arg(long, help_heading = "Output")]
+    /// Print one line per history and no progress bar
+    #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// No colours, also on a terminal
-    #[arg(long, help_heading = "Output")]
-    no_color: bool,
+    #[command(flatten)]
+    color: ColorArgs,
 }
 
-/// What `steadfast explain` is to do.
+/// What `steadfast explain` does.
 #[derive(Clone, Debug)]
 pub(crate) struct ExplainPlan {
     pub(crate) check: CheckPlan,
@@ -35,13 +35,13 @@ pub(crate) struct ExplainPlan {
 }
 
 impl ExplainArgs {
-    /// What is meant, or what is wrong with what was typed.
-    pub(crate) fn plan(self) -> Result<ExplainPlan, String> {
+    /// Builds the plan. The error says what is wrong with the options.
+    pub(crate) fn into_plan(self) -> Result<ExplainPlan, String> {
         let (format, pictures, quiet) = (self.format, self.pictures, self.quiet);
-        let color = if self.no_color { Color::Never } else { Color::Auto };
-        let check = CheckPlan { format, pictures, quiet, color, ..self.ask.plan() };
+        let color = self.color.color_mode();
+        let check = CheckPlan { format, pictures, quiet, color, ..self.ask.into_plan() };
         if self.output.is_some() && check.sources.len() > 1 {
-            return Err("--output: one file holds the part of one history; explain one at a time".to_owned());
+            return Err("--output writes the part of one history. Explain one history at a time.".to_owned());
         }
         Ok(ExplainPlan { check, output: self.output })
     }

@@ -1,13 +1,13 @@
-//! Processes of servers that are there already, given to be broken.
+//! The processes of servers that run already and that faults may strike.
 
 use std::str::FromStr;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct GivenArgs {
-    /// redis: which process is which server, so that faults may pause it; n1 is the first --address
+    /// redis: process id of each server, so that faults can pause it; n1 is the first --address
     #[arg(long, value_name = "NODE=PID,..", value_delimiter = ',', value_parser = GivenProcess::from_str, help_heading = "Store")]
     pub(crate) pid: Vec<GivenProcess>,
-    /// redis: starts the server $STEADFAST_NODE again after a kill or restart, and prints its process number last
+    /// redis: command that restarts server $STEADFAST_NODE after a kill, and prints the new process id last
     #[arg(long, value_name = "COMMAND", help_heading = "Store", requires = "pid")]
     pub(crate) restart_command: Option<String>,
 }
@@ -20,8 +20,8 @@ pub(crate) struct GivenProcess {
 }
 
 impl GivenArgs {
-    /// Names of servers and their processes.
-    pub(crate) fn processes(&self) -> Vec<(String, i32)> {
+    /// The servers with their process ids.
+    pub(crate) fn node_processes(&self) -> Vec<(String, i32)> {
         self.pid.iter().map(|given| (given.node.clone(), given.process)).collect()
     }
 }
@@ -35,7 +35,7 @@ impl FromStr for GivenProcess {
             Some((node, process)) if !node.is_empty() && process > 1 => {
                 Ok(GivenProcess { node: node.to_owned(), process })
             }
-            _ => Err("expected a node and the number of its process: n1=1234".to_owned()),
+            _ => Err("pass a node and its process id, such as n1=1234".to_owned()),
         }
     }
 }

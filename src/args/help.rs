@@ -1,101 +1,123 @@
-//! The long help texts: what a person needs to know who has not read the manual.
+//! The long help texts, and which options the short help of each command shows.
+
+/// The options that `-h` shows, by command: the five that most calls need. `--help` shows all.
+pub(crate) const USUAL_OPTIONS: &[(&str, &[&str])] = &[
+    ("run", &["store", "workload", "scenario", "faults", "duration", "report"]),
+    ("record", &["store", "workload", "scenario", "faults", "duration", "output"]),
+    ("check", &["histories", "consistency", "model", "format", "report", "timeout"]),
+    ("diff", &["before", "after", "format", "report", "significance", "tolerance"]),
+    ("explain", &["histories", "consistency", "output", "report", "format", "timeout"]),
+    ("compare", &["histories", "consistency", "report", "format", "timeout", "threads"]),
+    ("convert", &["input", "output", "to", "from", "force"]),
+    ("verify", &["certificate", "history"]),
+];
+
+/// What follows the short help.
+pub(crate) const MORE_OPTIONS: &str = "These are the usual options. --help lists all options, with examples.";
 
 pub(crate) const ABOUT: &str = "\
 Verifies that stores keep their promises to sessions.
 
-A history is a file of what clients did to a store and what they got back: one event a line, an `invoke` and \
-then an `ok`, `fail` or `info`. steadfast decides whether any execution that a consistency level permits could \
-have produced it, and shows the operations that rule it out if none could.";
+A history is a file that records what clients asked of a store and what the store answered. It has one event per line: \
+an `invoke`, and later an `ok`, `fail` or `info`. steadfast decides whether the history satisfies a consistency level. \
+If it does not, steadfast shows the few operations that prove it.";
 
 pub(crate) const AFTER: &str = "\
 Examples:
+  steadfast run
+      Run the built-in session store, cut off its primary, and show what the failover lost
   steadfast check run.jsonl
-      one history against the levels that its operations suggest
+      Check a history against the levels that fit its operations
   steadfast check --consistency linearizable --timeout 30s jepsen/history.edn
-      one level, a history from Jepsen, at most half a minute
+      Check one level of a Jepsen history, for at most half a minute
   steadfast check --format json runs/*.jsonl | jq -c 'select(.verdict == \"violated\")'
-      many histories, for a program
+      Check many histories from a script
   steadfast check --certificate proof.json run.jsonl && steadfast verify proof.json run.jsonl
-      a verdict that somebody else can check
+      Write the evidence to a file, and check that evidence
 
 Exit codes:
-  0  every level that was asked for holds in every history
-  1  some level is violated
-  2  bad usage or bad input
-  3  none is violated, some are unknown
-  70 an internal error: evidence that did not stand up to its re-check";
+  0   every level holds in every history
+  1   a level is violated, or an objective is missed
+  2   bad usage or bad input
+  3   no level is violated, and some are unknown or untested
+  70  internal error: the second check refuted the evidence of the first
+
+`steadfast help COMMAND` describes a command.";
 
 pub(crate) const CHECK: &str = "\
 Checks recorded histories against consistency levels.
 
-A level is violated when no execution that it permits yields what the clients observed; it holds when one \
-does. When a limit ended the search first, the verdict is unknown, never a guess. Every violation comes with \
-the operations that show it, every level that holds with an order that explains it; both are checked again by \
-other code before they are printed.
+A level holds if an execution that the level permits explains what the clients observed. It is violated if no such \
+execution exists. It is untested if nothing in the history could have contradicted it. It is unknown if a limit ended \
+the search.
 
-Read: JSON Lines, Jepsen's and Knossos' EDN, Jepsen's JSON, Porcupine's etcd and kv logs; each also \
-compressed as .gz or .zst.";
+Each violation comes with the operations that show it. Each level that holds comes with an order that explains the \
+history. Independent code checks this evidence before it is printed.
+
+Input formats: JSON Lines, Jepsen and Knossos EDN, Jepsen JSON, Porcupine logs, Plume, AWDIT, dbcop, Cobra, Chronos, \
+S2, OpenTelemetry spans, and CSV tables. Each may be compressed as .gz or .zst.";
 
 pub(crate) const RUN: &str = "\
-Drives a store under faults, records every invocation and completion, and checks what happened.
+Drives a store under faults, records every operation, and checks the history.
 
-With no argument: the built-in replicated session store in simulated time, its primary cut off for a while. It \
-replicates asynchronously, as most session stores do, so acknowledged writes are lost in the failover; with \
---replication quorum it survives the same faults.
+Without arguments, the command runs the built-in replicated session store in simulated time and cuts off its primary \
+for four seconds. The store replicates asynchronously, as most session stores do, so the failover loses acknowledged \
+writes. With --replication quorum the store survives the same fault.
 
-The history is written as it happens and is valid whenever the program is stopped. Ctrl-C ends the load, heals \
-and checks what there is; a second one leaves at once. Everything that was started or configured is undone \
-in every case.";
+The history is written during the run and is valid at any moment. Ctrl-C ends the load, heals the faults and checks the \
+history so far. A second Ctrl-C ends the program at once. The program undoes everything that it started or configured.";
 
 pub(crate) const RUN_AFTER: &str = "\
 Examples:
   steadfast run
-      the built-in store, a partition, what was lost
+      Run the built-in store with a partition
   steadfast run --replication quorum --faults kill,pause,partition --timing random:2s --seed 7
-      a sound store under whatever the seed says
+      Run a correct store under random faults
   steadfast run --bug split-brain
-      a known fault, found
+      Run the built-in store with a known bug
   steadfast run redis-sentinel --faults partition --duration 20s
-      Redis, started for the occasion (needs redis-server and redis-sentinel)
+      Start a real Redis with Sentinels and cut off its primary (needs redis-server and redis-sentinel)
   steadfast run redis-sentinel --wait 1
-      the same partition, with each write confirmed by a replica
+      Run the same with each write confirmed by a replica
 
-Exit codes: those of `steadfast check`; 2 also if the run could not be done as asked.";
+The exit codes are those of `steadfast check`. Code 3 is also returned if the run did not test the store as asked.";
 
 pub(crate) const RECORD: &str = "\
-Drives a store under faults and writes the history, as `steadfast run` does, without checking it.";
+Drives a store under faults and writes the history, without checking it.
+
+`steadfast run` does the same and then checks the history.";
 
 pub(crate) const DIFF: &str = "\
-Holds two systems against each other by what was measured of their runs: two configurations, two versions.
+Compares two runs, or two groups of runs, and reports significant differences.
 
-Everything that `steadfast objectives` lists is compared. Of single runs nobody can tell a difference from noise, and \
-that is what it says. Of several runs each (`steadfast run --repeat 5`), a figure is better or worse if chance alone \
-would put it so far apart no more than once in a hundred times (--significance), by an exact rank test, and if the \
-medians differ by more than --tolerance.
+The command compares every figure that `steadfast objectives` lists. One run on each side is not enough to tell a \
+difference from noise, and the report says so. Record at least five runs on each side (`steadfast run --repeat 5`).
 
-Exit codes: 0 nothing is worse beyond noise; 1 something is; 2 bad usage or bad input.";
+A figure counts as better or worse under two conditions. An exact rank test finds that chance alone explains the \
+difference in at most 1 % of cases (--significance). The medians differ by more than 5 % (--tolerance).
+
+Exit codes: 0 if no figure is significantly worse; 1 if one is; 2 for bad usage or bad input.";
 
 pub(crate) const VERIFY: &str = "\
 Checks the evidence of an earlier verdict.
 
-`steadfast check --certificate FILE` writes for every level why it holds or is violated: the orders, the \
-version orders, the minimal sets of operations, the cycles, by the numbers that the history gives to its \
-operations. This command checks each against the history, straight from the definitions, and shares no code \
-with the search that found it.
+`steadfast check --certificate FILE` writes the evidence for every verdict: orders of operations, version orders, \
+minimal sets of operations, and cycles. This command checks that evidence against the history, directly from the \
+definitions. It shares no code with the search that found the evidence.
 
-Exit codes: 0 the evidence proves every verdict; 1 some evidence proves nothing; 2 bad usage or bad input; \
-3 some verdict in it is unknown, which needs no evidence, and the rest is proved.";
+Exit codes: 0 if the evidence proves every verdict; 1 if some evidence is refuted; 2 for bad usage or bad input; 3 if a \
+verdict is unknown or untested and the rest is proved.";
 
 pub(crate) const CONVERT: &str = "\
 Rewrites a history in another format.
 
-Everything that a check or a person needs is kept: sessions, keys, times, nodes, errors, the events of fault \
-injectors. The names of the files tell the formats (with .gz or .zst they are compressed); - is standard input \
-or output.";
+The result keeps everything that a check or a reader needs: sessions, keys, times, nodes, errors and fault events. The \
+file names determine the formats. A name that ends in .gz or .zst is compressed. The name - means standard input or \
+standard output.";
 
-/// What follows the options of `check`: the levels, a line each.
+/// What follows the options of `check`.
 pub(crate) const CHECK_AFTER: &str = "\
-`steadfast levels` and `steadfast models` list what can be asked, with a line each.
+`steadfast levels` lists the levels, and `steadfast models` lists the models.
 
 Examples:
   steadfast check run.jsonl
@@ -103,19 +125,19 @@ Examples:
   steadfast check --consistency read-your-writes,monotonic-reads run.edn.gz
   zcat run.jsonl.gz | steadfast check --format json -
 
-Exit codes: 0 everything holds; 1 something is violated; 2 bad usage or bad input; 3 nothing violated, \
-something unknown; 70 internal error.";
+Exit codes: 0 if every level holds; 1 if one is violated or an objective is missed; 2 for bad usage or bad input; 3 if \
+none is violated and some are unknown or untested; 70 for an internal error.";
 
 pub(crate) const EXPLAIN: &str = "\
 Shows the smallest part of a history that still shows the violation.
 
-The first level that is violated is explained, by its first anomaly; --consistency says which. Operations are left \
-out, one after the other, as long as the rest shows the same anomaly. A write stays as long as a read of its value \
-does, so that nothing is violated in the part that is not in the whole. The part is told as `steadfast check` tells \
-a history, with the numbers that its operations have in the whole.
+The command explains the first anomaly of the first violated level; --consistency selects the level. It leaves out one \
+operation after another while the rest still shows the same anomaly. A write stays as long as a read of its value \
+stays, so the part violates nothing that the whole does not violate. The report has the form of `steadfast check`, with \
+the operation numbers of the whole history.
 
-Exit codes: 1 a violation was explained; 0 there is none; 2 bad usage or bad input; 3 nothing violated, something \
-unknown; 70 internal error.";
+Exit codes: 1 if a violation was explained; 0 if there is none; 2 for bad usage or bad input; 3 if none is violated and \
+some are unknown or untested; 70 for an internal error.";
 
 pub(crate) const EXPLAIN_AFTER: &str = "\
 Examples:
@@ -124,10 +146,10 @@ Examples:
   steadfast explain --consistency monotonic-reads --dot cycle.dot run.jsonl && dot -Tsvg cycle.dot";
 
 pub(crate) const COMPARE: &str = "\
-Checks every level that applies to what the histories are about, and shows which hold: a row a level, the stronger \
-above the weaker, a column a history.
+Checks every level that applies, and shows which levels hold in which history.
 
-A level implies those that its row names, and those that they imply. --consistency narrows the rows.
+The table has a row per level, stronger levels first, and a column per history. Each row names the levels that its \
+level implies directly. --consistency selects rows.
 
-Exit codes: 0 every level has its verdict, whichever that is: a violated level is an answer here, and no failure; \
-2 bad usage or bad input; 70 internal error.";
+Exit codes: 0 if every level has a verdict, even if that is a violation; 2 for bad usage or bad input; 70 for an \
+internal error.";

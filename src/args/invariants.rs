@@ -1,21 +1,21 @@
-//! What must be known to check invariants, and may be typed.
+//! The options for checking invariants.
 
 use checker::BankRules;
 
-/// What a history of a bank does not tell.
+/// Facts about a bank that its history does not contain.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct InvariantArgs {
-    /// bank: what all accounts hold together [default: what the first read shows]
+    /// bank: total of all accounts [default: the total of the first read]
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Question")]
     total: Option<i64>,
-    /// bank: accounts may be overdrawn
-    #[arg(long, help_heading = "Question")]
+    /// bank: allow negative balances
+    #[arg(long = "allow-negative-balances", alias = "negative-balances", help_heading = "Question")]
     negative_balances: bool,
 }
 
 impl InvariantArgs {
-    /// What is meant.
-    pub(crate) fn rules(&self) -> BankRules {
+    /// The rules of the bank.
+    pub(crate) fn bank_rules(&self) -> BankRules {
         BankRules { total: self.total, negative_balances: self.negative_balances }
     }
 }

@@ -1,39 +1,40 @@
-//! What the links of a store are made of, as users name it.
+//! How the network between the servers of a store is realised.
 
 use recorder::system::Means;
 
-/// What the links between the hosts of a store that is started for the run are made of.
+/// The realisation of the links between the servers of a store that is started for the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Links {
-    /// Packets where they will do, and proxies otherwise
+pub(crate) enum LinkChoice {
+    /// Packets if this machine permits that, and proxies otherwise
     Auto,
-    /// Packets in a network namespace: what is cut is lost
+    /// Packets in a network namespace; a partition loses packets
     Packets,
-    /// Connections through proxies: what is cut is held
+    /// Connections through proxies; a partition holds back data
     Proxies,
 }
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct LinkArgs {
-    /// redis-sentinel: what the links between hosts are made of (`steadfast faults` lists what each can do)
+    /// Network between the servers that are started; `steadfast faults` lists what each kind can do
     #[arg(
-        long,
+        long = "network",
+        alias = "links",
         value_name = "NAME",
         value_enum,
         default_value = "auto",
         hide_possible_values = true,
         help_heading = "Faults"
     )]
-    links: Links,
+    links: LinkChoice,
 }
 
 impl LinkArgs {
-    /// What the user wants them to be made of, if that matters.
-    pub(super) fn means(&self) -> Option<Means> {
+    /// The choice of the user; none leaves it to the program.
+    pub(super) fn chosen_means(&self) -> Option<Means> {
         match self.links {
-            Links::Auto => None,
-            Links::Packets => Some(Means::Packets),
-            Links::Proxies => Some(Means::Proxies),
+            LinkChoice::Auto => None,
+            LinkChoice::Packets => Some(Means::Packets),
+            LinkChoice::Proxies => Some(Means::Proxies),
         }
     }
 }

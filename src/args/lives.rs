@@ -1,53 +1,60 @@
-//! How sessions live in the session workload.
+//! The life of sessions in the session workload.
 
+use super::suggest::fold_name;
 use recorder::stores::embedded::FieldWriteMode;
 use std::str::FromStr;
 use workloads::{Churn, LifecycleSettings, WorkloadKind};
 
-/// How many operations a session of the embedded store does on average, unless told otherwise.
+/// The default mean number of operations of a session on the embedded store.
 const CHURN_DEFAULT: f64 = 30.0;
 
-/// How warm a stack is when the load begins.
+/// Whether a stack is warm when the load begins.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Start {
-    /// As it was started: nothing is there, and the first requests are part of what is measured
+pub(crate) enum StartChoice {
+    /// The store is empty, and the measurement includes the first requests
     Cold,
-    /// Before it is measured, every session is created (or object read) and read once through every client
+    /// Every session is created and read once through every client before the load
     Warm,
 }
 
-/// What sessions do beside being read and written.
+/// The options for the life of sessions.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct LivesArgs {
-    /// session: how many fields are written one by one [default: none, sessions are written whole]
+    /// session: number of fields that are written separately [default: 0, sessions are written as a whole]
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
     fields: u16,
-    /// session: the share of requests that ask for something to be done once, an order [default: 0.05 for embedded, else none]
-    #[arg(long, value_name = "SHARE", value_parser = super::run::share, help_heading = "Workload")]
+    /// session: share of requests that ask for an action, such as an order [default: 0.05 for embedded, else 0]
+    #[arg(long = "action-share", alias = "actions", value_name = "SHARE", value_parser = super::run::parse_share, help_heading = "Workload")]
     actions: Option<f64>,
-    /// session: the share of sessions that get a new id first of all, as at a login
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
+    /// session: share of sessions that get a new id at the start, as at a login
+    #[arg(long = "login-share", alias = "logins", value_name = "SHARE", default_value = "0", value_parser = super::run::parse_share, help_heading = "Workload")]
     logins: f64,
-    /// session: the share of sessions that are left alone instead of being destroyed [default: 0.2 for embedded, else none]
-    #[arg(long, value_name = "SHARE", value_parser = super::run::share, help_heading = "Workload")]
+    /// session: share of sessions that are abandoned and not destroyed [default: 0.2 for embedded, else 0]
+    #[arg(long = "abandoned-share", alias = "left-alone", value_name = "SHARE", value_parser = super::run::parse_share, help_heading = "Workload")]
     left_alone: Option<f64>,
-    /// session: how many requests later a session that was left alone is looked for
-    #[arg(long, value_name = "N", default_value = "1000", help_heading = "Workload")]
+    /// session: number of requests after which an abandoned session is read again
+    #[arg(
+        long = "abandoned-read-after",
+        alias = "look-after",
+        value_name = "N",
+        default_value = "1000",
+        help_heading = "Workload"
+    )]
     look_after: u32,
-    /// session: the share of seats whose sessions never end, whatever --churn says
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
+    /// session: share of concurrent sessions that never end, whatever --session-length says
+    #[arg(long = "permanent-share", alias = "lasting", value_name = "SHARE", default_value = "0", value_parser = super::run::parse_share, help_heading = "Workload")]
     lasting: f64,
-    /// How warm the stack is when the load begins
+    /// State of the store when the load begins
     #[arg(long, value_name = "HOW", value_enum, default_value = "cold", help_heading = "Workload")]
-    start: Start,
-    /// embedded: how a field is written: per-field, or whole-blob as web frameworks do
-    #[arg(long, value_name = "NAME", value_parser = FieldWriteMode::from_str, default_value = "per-field", help_heading = "Store")]
+    start: StartChoice,
+    /// embedded: write each field (per-field), or the whole session as web frameworks do (whole-blob)
+    #[arg(long = "write-mode", alias = "writes", value_name = "NAME", value_parser = |text: &str| FieldWriteMode::from_str(&fold_name(text)), default_value = "per-field", help_heading = "Store")]
     pub(crate) writes: FieldWriteMode,
 }
 
 impl LivesArgs {
-    /// What is meant, for a store of ours that knows actions and forgets sessions, or for another.
-    pub(crate) fn plan(&self, embedded: bool) -> LifecycleSettings {
+    /// The life of sessions. The defaults differ for the embedded store, which has actions and expires sessions.
+    pub(crate) fn session_lives(&self, embedded: bool) -> LifecycleSettings {
         let usual = |share: f64| if embedded { share } else { 0.0 };
         LifecycleSettings {
             fields: usize::from(self.fields),
@@ -58,18 +65,19 @@ impl LivesArgs {
         }
     }
 
-    /// Whether everything is to be there before the load begins.
-    pub(crate) fn warm_start(&self, kind: WorkloadKind) -> Result<bool, String> {
+    /// Whether sessions are created and read before the load begins.
+    pub(crate) fn is_warm_start(&self, kind: WorkloadKind) -> Result<bool, String> {
         match (self.start, kind) {
-            (Start::Warm, WorkloadKind::Queue) => {
-                Err("--start warm reads everything once, and a queue has no reads".to_owned())
+            (StartChoice::Warm, WorkloadKind::Queue) => {
+                Err("--start warm reads every object once, and a queue has no reads. Pass --start cold."
+                    .to_owned())
             }
-            (start, _) => Ok(start == Start::Warm),
+            (start, _) => Ok(start == StartChoice::Warm),
         }
     }
 
-    /// How sessions come and go; `typed` is how many operations they do.
-    pub(crate) fn churn(&self, typed: Option<u32>, embedded: bool) -> Churn {
+    /// How sessions come and go. `typed` is the mean number of operations of a session, if the user passed it.
+    pub(crate) fn session_churn(&self, typed: Option<u32>, embedded: bool) -> Churn {
         let usual = embedded.then_some(CHURN_DEFAULT);
         Churn { mean_operations: typed.map(f64::from).or(usual), lasting_share: self.lasting }
     }

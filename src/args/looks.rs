@@ -1,15 +1,16 @@
-//! How often replicas are looked at one by one, as users say it.
+//! How often each replica is read to measure convergence.
 
 use super::quantity;
 use std::time::Duration;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct LookArgs {
-    /// How often replicas are asked one by one whether they agree, once a fault has struck; 0s: only in the end
+    /// Interval at which each replica is read after a fault, to see when all agree; 0s reads them only at the end
     #[arg(
-        long,
+        long = "replica-poll-interval",
+        alias = "look-every",
         value_name = "DURATION",
-        value_parser = quantity::duration,
+        value_parser = quantity::parse_duration,
         default_value = "100ms",
         help_heading = "Faults"
     )]
@@ -17,8 +18,8 @@ pub(crate) struct LookArgs {
 }
 
 impl LookArgs {
-    /// What is meant.
-    pub(super) fn every(&self) -> Option<Duration> {
+    /// The interval; none if replicas are read only at the end.
+    pub(super) fn poll_interval(&self) -> Option<Duration> {
         Some(self.look_every).filter(|every| !every.is_zero())
     }
 }

@@ -1,8 +1,8 @@
-//! What was typed, and what is meant.
+//! The command line: what may be typed, and the plans that it describes.
 //!
-//! Two layers: clap's structs say what may be typed and carry the help; the `…Plan` beside each says what is
-//! meant, in the words of the checker, and is all that the commands ever see. An option is listed only if it
-//! does something.
+//! There are two layers. The clap structs (`…Args`) define the options and their help. The plan beside each (`…Plan`)
+//! holds the meaning in the terms of the checker, and commands see only plans. An option is listed only if it has an
+//! effect.
 
 mod check;
 mod compare;
@@ -26,16 +26,17 @@ mod scenario;
 mod sessions;
 mod spans;
 mod stores;
+pub(crate) mod suggest;
 mod workload;
 
-pub(crate) use check::{CheckArgs, CheckPlan, Color, Source};
-pub(crate) use compare::{CompareArgs, ComparePlan, Format as CompareFormat};
+pub(crate) use check::{CheckArgs, CheckPlan, ColorMode, HistorySource};
+pub(crate) use compare::{CompareArgs, CompareFormat, ComparePlan};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};
 pub(crate) use explain::{ExplainArgs, ExplainPlan};
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
-pub(crate) use scenario::find as find_scenario;
+pub(crate) use scenario::find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
 
@@ -43,7 +44,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Verifies that stores keep their promises to sessions.
+/// Verifies that stores keep their promises to sessions
 #[derive(Parser, Debug)]
 #[command(
     name = "steadfast",
@@ -51,22 +52,21 @@ use std::path::PathBuf;
     about,
     long_about = help::ABOUT,
     after_long_help = help::AFTER,
-    disable_help_subcommand = true,
     propagate_version = true,
     max_term_width = 100
 )]
 pub(crate) struct Cli {
-    /// A TOML file of options, by the names they have here; what is typed wins
+    /// TOML file with options; options on the command line take precedence
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 #[derive(Subcommand, Debug)]
-pub(crate) enum Command {
-    /// Drive a store under faults, record what happens, and check it
+pub(crate) enum CliCommand {
+    /// Drive a store under faults, record the history, and check it
     #[command(long_about = help::RUN, after_long_help = help::RUN_AFTER)]
     Run {
         #[command(flatten)]
@@ -74,89 +74,110 @@ pub(crate) enum Command {
         #[command(flatten)]
         judge: JudgeArgs,
     },
-    /// The same without the check
+    /// Drive a store under faults and record the history, without the check
     #[command(long_about = help::RECORD)]
     Record(Box<RunArgs>),
     /// Check recorded histories against consistency levels
     #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
     Check(Box<CheckArgs>),
-    /// Hold two runs against each other, or several of each: what got better, what worse, beyond noise
+    /// Compare two runs, or two groups of runs, and report significant differences
     #[command(long_about = help::DIFF)]
     Diff(DiffArgs),
     /// Show the smallest part of a history that still shows the violation
     #[command(long_about = help::EXPLAIN, after_long_help = help::EXPLAIN_AFTER)]
     Explain(Box<ExplainArgs>),
-    /// Check every level that applies, and show which hold and how they imply one another
+    /// Check every level that applies, and show which levels hold in which history
     #[command(long_about = help::COMPARE)]
     Compare(Box<CompareArgs>),
-    /// Check the evidence of an earlier verdict, sharing no code with the search that found it
+    /// Check the evidence of an earlier verdict, independently of the search that found it
     #[command(long_about = help::VERIFY)]
     Verify(VerifyArgs),
     /// Rewrite a history in another format
     #[command(long_about = help::CONVERT)]
     Convert(ConvertArgs),
-    /// List the consistency levels, with a line each
+    /// List the consistency levels and findings
     Levels,
-    /// List the models (sequential specifications), with a line each
+    /// List the models of objects
     Models,
-    /// List what is measured and can be made an objective, with a line each
+    /// List the figures that are measured and that objectives can limit
     Objectives,
-    /// List the stores that can be driven, with a line each
+    /// List the stores that can be driven, and their options
     Stores,
-    /// List the faults that can be caused, and what is possible here
+    /// List the faults that can be injected, and what this machine permits
     Faults,
-    /// List the scenarios that can be run, with the promise that each puts to the test
+    /// List the scenarios, or describe one of them
     Scenarios {
-        /// Tell this one whole
-        #[arg(value_name = "NAME")]
+        /// Scenario to describe
+        #[arg(value_name = "NAME", value_parser = scenario::scenario_parser(), hide_possible_values = true)]
         name: Option<String>,
     },
-    /// Remove what a run left behind that was killed
+    /// Remove what a killed run left behind
     Clean,
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of the program or of a command
+    Man {
+        /// Command whose page is printed [default: the program and all commands]
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+        /// Write one page per command to this directory, such as steadfast-check.1
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        directory: Option<PathBuf>,
+    },
 }
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct VerifyArgs {
-    /// What `steadfast check --certificate FILE` wrote
+    /// File that `steadfast check --certificate FILE` wrote
     pub(crate) certificate: PathBuf,
-    /// The history that it is about
+    /// History that the certificate is about
     pub(crate) history: PathBuf,
     #[command(flatten)]
     pub(crate) reading: names::ReadingArgs,
 }
 
+/// The whole command line, in which the short help (`-h`) of each command shows its usual options only.
+pub(crate) fn full_command() -> clap::Command {
+    help::USUAL_OPTIONS.iter().fold(Cli::command(), |command, (name, usual)| {
+        command.mut_subcommand(name, |sub| {
+            let sub = sub.mut_args(|arg| {
+                let is_usual = usual.contains(&arg.get_id().as_str());
+                let takes_values = arg.get_action().takes_values();
+                arg.hide_short_help(!is_usual).ignore_case(takes_values)
+            });
+            sub.after_help(help::MORE_OPTIONS)
+        })
+    })
+}
+
 impl Cli {
-    /// What was typed, with the options of `--config` filled in.
-    pub(crate) fn from_typed(typed: Vec<OsString>) -> Result<Cli, clap::Error> {
-        let mut command = Cli::command();
+    /// Parses the words of the command line, and adds the options of `--config` and of a scenario.
+    pub(crate) fn parse_arguments(typed: Vec<OsString>) -> Result<Cli, clap::Error> {
+        let mut command = full_command();
         let matches = command.try_get_matches_from_mut(&typed)?;
         let cli = Cli::from_arg_matches(&matches)?;
         let (typed, cli, matches) = match &cli.config {
             None => (typed, cli, matches),
             Some(file) => {
-                let words = config::options(file, &command, &matches);
-                with_words(&mut command, typed, words, &file.display().to_string())?
+                let words = config::read_config_options(file, &command, &matches);
+                parse_with_words(&mut command, typed, words, &file.display().to_string())?
             }
         };
         let scenario = match &cli.command {
-            Command::Run { run, .. } | Command::Record(run) => &run.scenario,
+            CliCommand::Run { run, .. } | CliCommand::Record(run) => &run.scenario,
             _ => return Ok(cli),
         };
-        let Some(name) = scenario.chosen() else { return Ok(cli) };
-        let (words, shown) = (scenario.words(&command, &matches), format!("the scenario {name}"));
-        with_words(&mut command, typed, words, &shown).map(|(_, cli, _)| cli)
+        let Some(name) = scenario.chosen_name() else { return Ok(cli) };
+        let (words, shown) = (scenario.option_words(&command, &matches), format!("the scenario {name}"));
+        parse_with_words(&mut command, typed, words, &shown).map(|(_, cli, _)| cli)
     }
 }
 
-/// What is meant by what was typed and by further words that come from what `shown` names.
-fn with_words(
+/// Parses the typed words together with further words. `shown` names the origin of these in errors.
+fn parse_with_words(
     command: &mut clap::Command,
     mut typed: Vec<OsString>,
     words: Result<Vec<OsString>, String>,
@@ -177,6 +198,6 @@ mod tests {
 
     #[test]
     fn clap_finds_no_contradiction_in_the_options() {
-        Cli::command().debug_assert();
+        full_command().debug_assert();
     }
 }

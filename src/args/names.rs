@@ -1,46 +1,144 @@
-//! Options that several commands share, and the names that may be typed.
+//! Options that several commands share, and the parsers of names.
+//!
+//! Names are parsed without regard to case. An unknown name is reported with the closest known one.
 
+use super::suggest::{describe_unknown, find_name, fold_name};
+use crate::objectives::Objective;
+use checker::measurements::METRICS;
 use checker::{Model, Property};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::error::Error;
 use histories::format::Format;
+use recorder::stores::embedded::Bug;
+use std::ffi::OsStr;
+use workloads::{Fault, WorkloadKind};
 
-/// How a history is to be read.
+/// The options for reading a history.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ReadingArgs {
-    /// The format of the histories, where neither name nor content tells
-    #[arg(long, value_name = "FORMAT", value_parser = format(), help_heading = "Reading")]
+    /// Format of the histories [default: recognised from name and content]
+    #[arg(long, value_name = "FORMAT", value_parser = format_parser(), help_heading = "Reading")]
     pub(crate) from: Option<Format>,
-    /// Each value is [key, value], as Jepsen's independent workloads write it
+    /// Read each value as [key, value], as in Jepsen's independent workloads
     #[arg(long, help_heading = "Reading")]
     pub(crate) independent: bool,
-    /// Drop a truncated last line (and say so) instead of refusing the history
+    /// Drop a truncated last line instead of refusing the history; the report says so
     #[arg(long, help_heading = "Reading")]
     pub(crate) lenient: bool,
-    /// Of a table (csv), the columns whose names do not tell: call=t0,f=verb
+    /// Columns of a CSV table with unusual names, such as call=t0,f=verb
     #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
     pub(crate) columns: Option<String>,
 }
 
-/// Parses the name of a format that can be read.
-fn format() -> impl TypedValueParser<Value = Format> {
-    let names = Format::ALL.map(|format| PossibleValue::new(format.name()));
-    let others = ["jepsen", "knossos", "polysi"].map(|name| PossibleValue::new(name).hide(true));
-    PossibleValuesParser::new(names.into_iter().chain(others))
-        .map(|name| Format::from_name(&name).expect("one of the possible values"))
+/// Parses a name with a function, and offers the known names to the help and to completions.
+///
+/// Clap's own parser of possible values lists all of them in its error, which for levels fills a screen.
+#[derive(Clone)]
+pub(crate) struct NameParser<T> {
+    parse: fn(&str) -> Result<T, String>,
+    offered: fn() -> Vec<PossibleValue>,
 }
 
-/// Parses the name of a property, or another name for it.
-pub(crate) fn property() -> impl TypedValueParser<Value = Property> {
-    // A name that objects and transactions share is offered once.
-    let is_first = |property: &Property| Property::by_name(property.name()) == Some(*property);
-    let names = Property::all()
-        .filter(is_first)
-        .map(|known| PossibleValue::new(known.name()).aliases(known.aliases()).help(known.line()));
-    PossibleValuesParser::new(names).map(|name| Property::by_name(&name).expect("one of the possible values"))
+impl<T> NameParser<T> {
+    pub(crate) fn new(parse: fn(&str) -> Result<T, String>, offered: fn() -> Vec<PossibleValue>) -> Self {
+        Self { parse, offered }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for NameParser<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<T, Error> {
+        let parse = self.parse;
+        StringValueParser::new().try_map(move |text| parse(&text)).parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.offered)().into_iter()))
+    }
+}
+
+/// Parses the name of a format that can be read.
+fn format_parser() -> NameParser<Format> {
+    let parse = |typed: &str| {
+        let names = Format::ALL.map(|format| format.name());
+        Format::from_name(&fold_name(typed)).ok_or_else(|| describe_unknown("format", typed, &names, None))
+    };
+    NameParser::new(parse, || Format::ALL.iter().map(|format| PossibleValue::new(format.name())).collect())
+}
+
+/// Parses the name of a property, or an alias of it.
+pub(crate) fn property_parser() -> NameParser<Property> {
+    let parse = |typed: &str| {
+        let names: Vec<&str> = Property::all()
+            .flat_map(|known| std::iter::once(known.name()).chain(known.aliases().iter().copied()))
+            .collect();
+        let found = find_name(typed, names.iter().copied()).and_then(Property::by_name);
+        found.ok_or_else(|| describe_unknown("level or finding", typed, &names, Some("steadfast levels")))
+    };
+    NameParser::new(parse, || {
+        // A name that objects and transactions share is offered once.
+        let is_first = |property: &Property| Property::by_name(property.name()) == Some(*property);
+        let known = Property::all().filter(is_first);
+        known.map(|known| PossibleValue::new(known.name()).help(known.line())).collect()
+    })
 }
 
 /// Parses the name of a model.
-pub(crate) fn model() -> impl TypedValueParser<Value = Model> {
-    let names = Model::ALL.iter().map(|model| PossibleValue::new(model.name()).help(model.line()));
-    PossibleValuesParser::new(names).map(|name| Model::by_name(&name).expect("one of the possible values"))
+pub(crate) fn model_parser() -> NameParser<Model> {
+    let parse = |typed: &str| {
+        let names: Vec<&str> = Model::ALL.iter().map(|model| model.name()).collect();
+        let found = find_name(typed, names.iter().copied()).and_then(Model::by_name);
+        found.ok_or_else(|| describe_unknown("model", typed, &names, Some("steadfast models")))
+    };
+    NameParser::new(parse, || {
+        Model::ALL.iter().map(|model| PossibleValue::new(model.name()).help(model.line())).collect()
+    })
+}
+
+/// Parses the name of a workload.
+pub(crate) fn workload_parser() -> NameParser<WorkloadKind> {
+    let parse = |typed: &str| {
+        let names = WorkloadKind::ALL.map(|(_, name, _)| name);
+        let found = find_name(typed, names).and_then(|name| name.parse().ok());
+        found.ok_or_else(|| describe_unknown("workload", typed, &names, None))
+    };
+    NameParser::new(parse, || {
+        WorkloadKind::ALL.iter().map(|(_, name, line)| PossibleValue::new(*name).help(*line)).collect()
+    })
+}
+
+/// Parses the name of a bug of the embedded store.
+pub(crate) fn bug_parser() -> NameParser<Bug> {
+    let parse = |typed: &str| {
+        let names: Vec<&str> = Bug::ALL.iter().map(|(_, name, ..)| *name).collect();
+        let found = find_name(typed, names.iter().copied()).and_then(|name| name.parse().ok());
+        found.ok_or_else(|| describe_unknown("bug", typed, &names, Some("steadfast stores")))
+    };
+    NameParser::new(parse, || {
+        Bug::ALL.iter().map(|(_, name, line, _)| PossibleValue::new(*name).help(*line)).collect()
+    })
+}
+
+/// Accepts a fault whose name is known, with the name in lower case. The schedule parses the rest of it.
+pub(crate) fn fault_parser() -> NameParser<String> {
+    let parse = |typed: &str| {
+        let end = typed.find(['=', ':', '@', '+']).unwrap_or(typed.len());
+        let (name, rest) = typed.split_at(end);
+        let names: Vec<&str> = Fault::ALL.iter().map(|(name, ..)| *name).chain(["none"]).collect();
+        match find_name(name, names.iter().copied()) {
+            Some(name) => Ok(format!("{name}{rest}")),
+            None => Err(describe_unknown("fault", name, &names, Some("steadfast faults"))),
+        }
+    };
+    NameParser::new(parse, || {
+        Fault::ALL.iter().map(|(name, _, line)| PossibleValue::new(*name).help(*line)).collect()
+    })
+}
+
+/// Parses an objective. Completions offer the names of the figures.
+pub(crate) fn objective_parser() -> NameParser<Objective> {
+    NameParser::new(Objective::parse_objective, || {
+        METRICS.iter().map(|metric| PossibleValue::new(metric.objective).help(metric.line)).collect()
+    })
 }

@@ -1,14 +1,14 @@
-//! Options for what is written to files beside the results.
+//! The options for report files.
 
 use std::path::PathBuf;
 
-/// Pictures of what was found.
+/// The report files.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct PictureArgs {
-    /// Write a page that explains the verdicts, with pictures: one HTML file that needs nothing else
+    /// Write a self-contained HTML page that explains the verdicts
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) report: Option<PathBuf>,
-    /// Write the first cycle (or what real time orders of the first anomaly) as a graph for Graphviz
+    /// Write the graph of the first anomaly for Graphviz
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) dot: Option<PathBuf>,
 }

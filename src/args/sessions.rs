@@ -1,36 +1,37 @@
-//! What must be known to judge a session store, and may be typed: the rest is in the header of the history.
+//! The options for judging a session store. What they leave open is taken from the header of the history.
 
 use super::quantity;
 use checker::{RenewingOperations, SessionRules};
 use histories::History;
 use std::time::Duration;
 
-/// How long sessions live, and how far clocks may be off.
+/// The time to live of sessions, and the tolerance for clocks.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct SessionArgs {
     #[command(flatten)]
     pub(crate) tolerance: ToleranceArgs,
-    /// session: how long sessions live after they were last renewed [default: as the header of the history says]
-    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Question")]
+    /// session: time to live of a session after its last renewal [default: from the header of the history]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     pub(crate) time_to_live: Option<Duration>,
-    /// session: the operations that renew one [default: as the header says, or else all but read]
+    /// session: operations that renew a session [default: from the header, or all but read]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', help_heading = "Question")]
     pub(crate) renewed_by: Vec<String>,
 }
 
-/// How far clocks may be off.
+/// The tolerance for clocks.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ToleranceArgs {
-    /// session: how much earlier or later a session may end than its time to live says, and a clock go back [default: 100ms]
-    #[arg(long, value_name = "DURATION", value_parser = quantity::duration, help_heading = "Question")]
+    /// session: tolerance for early or late expiry and for clocks that go back [default: 100ms]
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     pub(crate) tolerance: Option<Duration>,
 }
 
 impl SessionArgs {
-    /// What is asked of a history: what was typed, and what its header says of the rest.
-    pub(crate) fn rules(&self, history: &History) -> Result<SessionRules, String> {
-        let ns =
-            |duration: Duration| i64::try_from(duration.as_nanos()).map_err(|_| "a duration of centuries");
+    /// The rules for a history: by the options, and for the rest by its header.
+    pub(crate) fn session_rules(&self, history: &History) -> Result<SessionRules, String> {
+        let ns = |duration: Duration| {
+            i64::try_from(duration.as_nanos()).map_err(|_| "pass a duration below 292 years")
+        };
         let told = SessionRules::from_header(history)?;
         let names = self.renewed_by.iter().map(String::as_str);
         Ok(SessionRules {

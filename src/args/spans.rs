@@ -1,20 +1,19 @@
-//! Where the spans of a run go.
+//! The option for the export of spans.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct SpanArgs {
-    /// Export operations and faults as OpenTelemetry spans when the run is over: to a file, or to a collector such
-    /// as http://127.0.0.1:4318/v1/traces
+    /// Export OpenTelemetry spans to a file or to a collector, such as http://127.0.0.1:4318/v1/traces
     #[arg(long, value_name = "FILE|URL", value_parser = SpanTarget::from_str, help_heading = "Output")]
     pub(crate) otlp: Option<SpanTarget>,
 }
 
-/// Who gets spans.
+/// The target of an export.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum SpanTarget {
-    /// A file of OTLP/JSON, a request a line.
+    /// A file of OTLP/JSON, one request per line.
     File(PathBuf),
     /// An OTLP/HTTP endpoint: HOST:PORT, and the path.
     Collector { address: String, path: String },
@@ -29,16 +28,16 @@ impl FromStr for SpanTarget {
         };
         if scheme != "http" {
             return Err(format!(
-                "{scheme} is not spoken here; a collector on this machine speaks http and passes on"
+                "{scheme} is not supported. Pass an http address, such as that of a collector on this machine that forwards."
             ));
         }
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         if host.is_empty() || host.contains('@') {
-            return Err("expected http://HOST:PORT/v1/traces".to_owned());
+            return Err("pass an address such as http://HOST:PORT/v1/traces".to_owned());
         }
         let named = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let address = if named { host.to_owned() } else { format!("{host}:4318") };
-        // As the specification of the exporter has it: an endpoint without a path is a base.
+        // By the specification of the exporter, an endpoint without a path is a base address.
         let path = if path.is_empty() { "/v1/traces".to_owned() } else { format!("/{path}") };
         Ok(SpanTarget::Collector { address, path })
     }

@@ -1,6 +1,8 @@
-//! The stores by name, and how a stack is set up, as users type it. What is particular to each store is in its folder.
+//! The names of stores and the options for stacks. What is specific to a store is in its folder in `recorder`.
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use super::names::NameParser;
+use super::suggest::{describe_unknown, find_name};
+use clap::builder::PossibleValue;
 use recorder::stores::backend::{ALL, Backend};
 use recorder::stores::http::Description;
 use recorder::stores::switches::Switches;
@@ -11,49 +13,53 @@ use workloads::WorkloadKind;
 pub(crate) type StoreChoice = &'static dyn Backend;
 
 /// Parses the name of a store.
-pub(super) fn store() -> impl TypedValueParser<Value = StoreChoice> {
-    let names = ALL.iter().map(|store| PossibleValue::new(store.name()).help(store.summary()));
-    PossibleValuesParser::new(names).map(|name| find(&name).expect("one of the possible values"))
+pub(super) fn store_parser() -> NameParser<StoreChoice> {
+    NameParser::new(parse_store, || {
+        ALL.iter().map(|store| PossibleValue::new(store.name()).help(store.summary())).collect()
+    })
 }
 
-/// The store unless said.
-pub(super) fn usual() -> &'static str {
+/// The store that is driven by default.
+pub(super) fn default_store_name() -> &'static str {
     ALL[0].name()
 }
 
-fn find(name: &str) -> Option<StoreChoice> {
-    ALL.into_iter().find(|store| store.name() == name)
+fn parse_store(typed: &str) -> Result<StoreChoice, String> {
+    let names: Vec<&str> = ALL.iter().map(|store| store.name()).collect();
+    let found = find_name(typed, names.iter().copied());
+    let store = found.and_then(|name| ALL.into_iter().find(|store| store.name() == name));
+    store.ok_or_else(|| describe_unknown("store", typed, &names, Some("steadfast stores")))
 }
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct StackArgs {
-    /// http: the TOML file that says how the application is used (docs/stacks.md)
-    #[arg(long, value_name = "FILE", help_heading = "Store")]
+    /// http: TOML file that describes the application (docs/stacks.md)
+    #[arg(long = "application", alias = "stack", value_name = "FILE", help_heading = "Store")]
     stack: Option<PathBuf>,
-    /// How a stack is configured, well or badly (`steadfast stores` lists what each has)
+    /// Configuration of a stack; `steadfast stores` lists the options of each
     #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
     stack_option: Vec<String>,
-    /// redis, redis-sentinel: with --wait, as many replicas must have all that a read can show before it counts
+    /// redis, redis-sentinel: with --wait, that many replicas must also hold what a read returns
     #[arg(long, requires = "wait", conflicts_with = "replica_reads", help_heading = "Store")]
     confirm_reads: bool,
 }
 
 impl StackArgs {
-    /// The file that describes an application.
-    pub(super) fn file(&self) -> Option<&Path> {
+    /// The file that describes the application.
+    pub(super) fn description_file(&self) -> Option<&Path> {
         self.stack.as_deref()
     }
 
-    /// Whether reads are to be confirmed, where that means something.
-    pub(super) fn confirms_reads(&self, store: StoreChoice) -> Result<bool, String> {
+    /// Whether reads are confirmed. The error says that the store cannot do that.
+    pub(super) fn confirm_reads_on(&self, store: StoreChoice) -> Result<bool, String> {
         if self.confirm_reads {
             store.can_confirm_reads()?;
         }
         Ok(self.confirm_reads)
     }
 
-    /// What is meant; `replica_reads` and `wait` are switches where a stack has them.
-    pub(super) fn switches(
+    /// Parses the configuration of a stack. `replica_reads` and `wait` are part of it if the stack has them.
+    pub(super) fn parse_switches(
         &self,
         store: StoreChoice,
         replica_reads: bool,
@@ -68,20 +74,25 @@ impl StackArgs {
         Switches::parse(known, &words).map_err(|why| format!("{}: {why}", store.name()))
     }
 
-    /// The description of an application, and where it is from.
-    pub(super) fn description(&self, store: StoreChoice) -> Result<Option<(PathBuf, Description)>, String> {
+    /// Reads the description of the application, with its file.
+    pub(super) fn read_description(
+        &self,
+        store: StoreChoice,
+    ) -> Result<Option<(PathBuf, Description)>, String> {
         match &self.stack {
-            Some(file) if store.is_described() => Ok(Some((file.clone(), read(file)?))),
-            Some(_) => Err(format!("--stack describes an application, which {} is not", store.name())),
+            Some(file) if store.is_described() => Ok(Some((file.clone(), parse_description(file)?))),
+            Some(_) => {
+                Err(format!("--application has no effect on {}. Drive the store http with it.", store.name()))
+            }
             None => Ok(None),
         }
     }
 
-    /// Whether everything is there that the store needs to be told.
-    pub(super) fn suffices(&self, store: StoreChoice) -> Result<(), String> {
+    /// Requires the description of the application if the store needs one.
+    pub(super) fn require_description(&self, store: StoreChoice) -> Result<(), String> {
         match store.is_described() && self.stack.is_none() {
             true => Err(format!(
-                "{} needs --stack FILE: how the application is used (docs/stacks.md has an example)",
+                "{} needs a description of the application. Pass --application FILE; docs/stacks.md has an example.",
                 store.name()
             )),
             false => Ok(()),
@@ -89,23 +100,26 @@ impl StackArgs {
     }
 }
 
-fn read(file: &Path) -> Result<Description, String> {
+fn parse_description(file: &Path) -> Result<Description, String> {
     let text =
         std::fs::read_to_string(file).map_err(|why| format!("failed to read {}: {why}", file.display()))?;
     Description::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))
 }
 
-/// What is done on a store: what was typed, else what it is there for.
-pub(super) fn kind(store: StoreChoice, typed: Option<WorkloadKind>) -> Result<WorkloadKind, String> {
+/// The workload: the typed one, or the default of the store.
+pub(super) fn choose_workload(
+    store: StoreChoice,
+    typed: Option<WorkloadKind>,
+) -> Result<WorkloadKind, String> {
     let kinds = store.workload_kinds();
     match typed {
         Some(kind) if !kinds.is_empty() && !kinds.contains(&kind) => {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
             Err(format!(
-                "{} cannot be driven with {}; it can with {}",
+                "{} does not support the workload {}. Pass --workload {}.",
                 store.name(),
                 kind.name(),
-                names.join(", ")
+                names.join(" or ")
             ))
         }
         Some(kind) => Ok(kind),

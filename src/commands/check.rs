@@ -1,75 +1,75 @@
-//! `steadfast check`: histories in, verdicts out.
+//! `steadfast check`: reads histories and reports verdicts.
 
 use crate::args::CheckPlan;
 use crate::certificate::Certificates;
-use crate::checking::{self, Checked, Refusal, guarded};
+use crate::checking::{self, CheckRefusal, CheckedHistory, catch_panic};
 use crate::exit::Exit;
 use crate::output;
-use crate::pictures::Pictures;
-use crate::report::{self, Report};
+use crate::pictures::ReportFiles;
+use crate::report::{self, ReportWriter};
 use std::io::{self, Write};
 
-/// What is made of a history that was checked, before it is reported.
-pub(crate) type Then<'a> = dyn FnMut(Checked) -> Result<Checked, Refusal> + 'a;
+/// A step between the check of a history and its report: `explain` shrinks the history here.
+pub(crate) type TransformChecked<'a> = dyn FnMut(CheckedHistory) -> Result<CheckedHistory, CheckRefusal> + 'a;
 
-pub(crate) fn run(plan: &CheckPlan) -> Exit {
-    run_then(plan, &mut Ok)
+pub(crate) fn run_check(plan: &CheckPlan) -> Exit {
+    check_and_transform(plan, &mut Ok)
 }
 
-/// Starts as many threads as `--threads` says. Without it the pool starts when it is first needed, which small
-/// histories never do.
+/// Sizes the thread pool as `--threads` says. Without that option the pool starts at first use, which small histories
+/// never reach.
 pub(crate) fn size_pool(plan: &CheckPlan) -> Result<(), String> {
     let Some(threads) = plan.threads else { return Ok(()) };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
     pool.map_err(|error| format!("failed to start {threads} threads: {error}"))
 }
 
-/// Checks each history, and reports what is made of that.
-pub(crate) fn run_then(plan: &CheckPlan, then: &mut Then<'_>) -> Exit {
-    match checked(plan, then) {
+/// Checks each history, applies `then`, and reports the result.
+pub(crate) fn check_and_transform(plan: &CheckPlan, then: &mut TransformChecked<'_>) -> Exit {
+    match check_all_sources(plan, then) {
         Ok(exit) => exit,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-fn checked(plan: &CheckPlan, then: &mut Then<'_>) -> Result<Exit, String> {
+fn check_all_sources(plan: &CheckPlan, then: &mut TransformChecked<'_>) -> Result<Exit, String> {
     size_pool(plan)?;
-    // Opened first: that a file cannot be written is better known before hours of checking.
+    // Opened first, so that a file that cannot be written is reported before hours of checking.
     let mut certificates = Certificates::create(plan)?;
-    let said = report::report(plan.format, plan.quiet, output::width());
-    let mut report = Pictures::beside(said, plan)?;
-    let mut out = output::Results::new(plan.color);
+    let said = report::report_writer(plan.format, plan.quiet, output::terminal_width());
+    let mut report = ReportFiles::open_files(said, plan)?;
+    let mut out = output::ResultWriter::new(plan.color);
     let mut worst = Exit::Holds;
     for source in &plan.sources {
         let name = source.name();
-        let exit = match guarded(|| checking::check(plan, source).and_then(&mut *then)) {
-            Ok(checked) => told(&checked, &name, &mut report, &mut out, &mut certificates),
+        let exit = match catch_panic(|| checking::check_source(plan, source).and_then(&mut *then)) {
+            Ok(checked) => report_history(&checked, &name, &mut report, &mut out, &mut certificates),
             Err(refusal) => {
-                let (problem, exit) = refusal.told(&name);
-                output::complain(&problem);
-                report.refused(&name, &problem, &mut out).map(|()| exit)
+                let (problem, exit) = refusal.into_message(&name);
+                output::print_error(&problem);
+                report.write_refused(&name, &problem, &mut out).map(|()| exit)
             }
         };
         worst = worst.max(exit.map_err(|error| error.to_string())?);
     }
-    let finished = report.finish(&mut out).and_then(|()| certificates.finish());
+    let finished = report.write_end(&mut out).and_then(|()| certificates.finish());
     finished.map_err(|error| error.to_string())?;
     Ok(out.finish(worst))
 }
 
-/// Reports one history. Its exit code is that of the verdict, whatever becomes of standard output.
-fn told(
-    checked: &Checked,
+/// Reports one history. The exit code follows from the verdict and not from standard output.
+fn report_history(
+    checked: &CheckedHistory,
     name: &str,
-    report: &mut dyn Report,
-    out: &mut output::Results,
+    report: &mut dyn ReportWriter,
+    out: &mut output::ResultWriter,
     certificates: &mut Certificates,
 ) -> io::Result<Exit> {
-    let findings = checked.findings(name);
-    report.checked(&findings, out)?;
+    let findings = checked.as_findings(name);
+    report.write_checked(&findings, out)?;
     out.flush()?;
     certificates.write(&findings)?;
     Ok(match findings.verdict() {

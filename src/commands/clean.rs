@@ -5,11 +5,11 @@ use crate::output;
 use recorder::system::clean;
 use std::fmt::Write;
 
-pub(crate) fn run() -> Exit {
+pub(crate) fn run_clean() -> Exit {
     let cleaned = match clean() {
         Ok(cleaned) => cleaned,
         Err(why) => {
-            output::complain(&format!("failed to look for what was left behind: {why}"));
+            output::print_error(&format!("failed to search for files of earlier runs: {why}"));
             return Exit::BadInput;
         }
     };
@@ -21,11 +21,11 @@ pub(crate) fn run() -> Exit {
         let _ = writeln!(text, "in use  {}", path.display());
     }
     for (path, why) in &cleaned.failed {
-        output::complain(&format!("failed to remove {}: {why}", path.display()));
+        output::print_error(&format!("failed to remove {}: {why}", path.display()));
     }
     if text.is_empty() && cleaned.failed.is_empty() {
-        text.push_str("nothing was left behind\n");
+        text.push_str("no run left anything behind\n");
     }
-    let printed = super::print(&text);
+    let printed = super::print_result(&text);
     if cleaned.failed.is_empty() { printed } else { Exit::BadInput }
 }

@@ -1,78 +1,83 @@
-//! `steadfast compare`: every level that applies to some histories, as a table and as a lattice.
+//! `steadfast compare`: checks every level that applies, and shows the verdicts as a table and as a lattice.
 
 use super::check::size_pool;
-use crate::args::{CheckPlan, CompareFormat, ComparePlan, Source};
-use crate::checking::{self, Refusal, guarded};
+use crate::args::{CheckPlan, CompareFormat, ComparePlan, HistorySource};
+use crate::checking::{self, CheckRefusal, catch_panic};
 use crate::exit::Exit;
 use crate::output;
 use crate::output_file::create_output;
 use crate::report::compare::{self, Comparison};
-use crate::report::lattice::{Column, Found, Lattice};
-use crate::report::{Counts, Findings, page, reason};
+use crate::report::lattice::{LatticeColumn, LevelLattice, LevelResult};
+use crate::report::{CheckFindings, HistoryCounts, open_reason, page};
 use checker::Answer;
 
-pub(crate) fn run(plan: &ComparePlan) -> Exit {
-    match compared(plan) {
+pub(crate) fn run_compare(plan: &ComparePlan) -> Exit {
+    match compare_histories(plan) {
         Ok(exit) => exit,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-fn compared(plan: &ComparePlan) -> Result<Exit, String> {
+fn compare_histories(plan: &ComparePlan) -> Result<Exit, String> {
     size_pool(&plan.check)?;
-    // Opened first: that it cannot be written is better known before hours of checking.
-    let create = |path| create_output(path, plan.check.force, &plan.check.inputs());
+    // Opened first, so that a file that cannot be written is reported before hours of checking.
+    let create = |path| create_output(path, plan.check.force, &plan.check.input_files());
     let file = plan.report.as_deref().map(create).transpose()?;
     let mut columns = Vec::new();
     let mut worst = Exit::Holds;
     for source in &plan.check.sources {
-        match guarded(|| column(&plan.check, source)) {
+        match catch_panic(|| check_column(&plan.check, source)) {
             Ok(column) => columns.push(column),
             Err(refusal) => {
-                let (problem, exit) = refusal.told(&source.name());
-                output::complain(&problem);
+                let (problem, exit) = refusal.into_message(&source.name());
+                output::print_error(&problem);
                 worst = worst.max(exit);
             }
         }
     }
-    let comparison = Comparison { lattice: Lattice::of(&columns), columns };
+    let comparison = Comparison { lattice: LevelLattice::from_columns(&columns), columns };
     if let Some(mut file) = file {
-        let written = page::compare(&comparison, &mut file).map_err(|why| why.to_string());
-        written.and_then(|()| file.finish()).map_err(|why| format!("the page cannot be written: {why}"))?;
+        let written = page::write_compare_page(&comparison, &mut file).map_err(|why| why.to_string());
+        written
+            .and_then(|()| file.publish_file())
+            .map_err(|why| format!("failed to write the page: {why}"))?;
     }
-    let mut out = output::Results::new(plan.check.color);
+    let mut out = output::ResultWriter::new(plan.check.color);
     let told = match plan.format {
-        CompareFormat::Text => compare::text(&comparison, output::width(), &mut out),
-        CompareFormat::Json => compare::json(&comparison, &mut out),
+        CompareFormat::Text => {
+            compare::write_comparison_text(&comparison, output::terminal_width(), &mut out)
+        }
+        CompareFormat::Json => compare::write_comparison_json(&comparison, &mut out),
     };
     told.map_err(|why| why.to_string())?;
     Ok(out.finish(worst))
 }
 
-/// Checks one history against all levels that its model has.
-fn column(plan: &CheckPlan, source: &Source) -> Result<Column, Refusal> {
-    let checked = checking::check(plan, source)?;
+/// Checks one history against all levels of its model.
+fn check_column(plan: &CheckPlan, source: &HistorySource) -> Result<LatticeColumn, CheckRefusal> {
+    let checked = checking::check_source(plan, source)?;
     let name = source.name();
-    let findings = checked.findings(&name);
-    Ok(Column {
-        verdicts: findings.answers().iter().map(|answer| found(&findings, answer)).collect(),
-        counts: Counts::of(findings.history),
+    let findings = checked.as_findings(&name);
+    Ok(LatticeColumn {
+        verdicts: findings.answers().iter().map(|answer| level_result(&findings, answer)).collect(),
+        counts: HistoryCounts::count_history(findings.history),
         model: findings.model().name(),
         name: name.clone(),
     })
 }
 
-fn found<'a>(findings: &Findings<'a>, answer: &'a Answer) -> Found {
-    let mut anomalies: Vec<&'static str> = findings.told(answer).iter().map(|told| told.kind).collect();
+fn level_result<'a>(findings: &CheckFindings<'a>, answer: &'a Answer) -> LevelResult {
+    let mut anomalies: Vec<&'static str> =
+        findings.describe_anomalies(answer).iter().map(|told| told.kind).collect();
     anomalies.sort_unstable();
     anomalies.dedup();
-    Found {
+    LevelResult {
         level: answer.property,
         verdict: answer.verdict.name(),
         anomalies,
-        reason: reason(answer).map(str::to_owned),
+        reason: open_reason(answer).map(str::to_owned),
     }
 }

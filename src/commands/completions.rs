@@ -1,11 +1,10 @@
 //! `steadfast completions SHELL`.
 
-use crate::args::Cli;
+use crate::args::full_command;
 use crate::exit::Exit;
-use clap::CommandFactory;
 
-pub(crate) fn run(shell: clap_complete::Shell) -> Exit {
+pub(crate) fn print_completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "steadfast", &mut script);
-    super::print(&String::from_utf8_lossy(&script))
+    clap_complete::generate(shell, &mut full_command(), "steadfast", &mut script);
+    super::print_result(&String::from_utf8_lossy(&script))
 }

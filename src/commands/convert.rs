@@ -1,48 +1,48 @@
-//! `steadfast convert`: a history in another format.
+//! `steadfast convert`: rewrites a history in another format.
 
-use crate::args::{ConvertArgs, Source};
+use crate::args::{ConvertArgs, HistorySource};
 use crate::exit::Exit;
 use crate::input;
 use crate::output;
 use crate::output_file::write_by_name;
-use crate::progress::Progress;
+use crate::progress::ProgressDisplay;
 use histories::format::{AcceptedLosses, Output, RepresentableHistory};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-pub(crate) fn run(args: &ConvertArgs) -> Exit {
-    match convert(args) {
+pub(crate) fn run_convert(args: &ConvertArgs) -> Exit {
+    match convert_history(args) {
         Ok(exit) => exit,
         Err(problem) => {
-            output::complain(&problem);
+            output::print_error(&problem);
             Exit::BadInput
         }
     }
 }
 
-fn convert(args: &ConvertArgs) -> Result<Exit, String> {
-    let target = args.written()?;
-    let progress = Progress::start(false);
-    let source = Source::of(args.input.clone());
-    let read = input::load(&source, &args.reading, &progress)?;
-    read.remarks.iter().for_each(|remark| output::remark(remark));
+fn convert_history(args: &ConvertArgs) -> Result<Exit, String> {
+    let target = args.target_format()?;
+    let progress = ProgressDisplay::start(false);
+    let source = HistorySource::from_argument(args.input.clone());
+    let read = input::load_history(&source, &args.reading, &progress)?;
+    read.remarks.iter().for_each(|remark| output::print_note(remark));
     let losses = AcceptedLosses { real_time: args.without_real_time };
-    // Before the file is made: what is refused leaves nothing behind.
+    // Before the file is created, so that a refused history leaves nothing behind.
     let sayable = RepresentableHistory::new(&read.history, target, losses).map_err(|unsayable| {
         let (name, format) = (source.name(), target.name());
-        format!("{name} cannot be written as {format}:\n{unsayable}{}", advice(&unsayable.reasons))
+        format!("{name} cannot be written as {format}:\n{unsayable}{}", suggest_option(&unsayable.reasons))
     })?;
     for what in sayable.omitted_parts() {
-        output::remark(&format!("left out, for {} has no place for them: {what}", target.name()));
+        output::print_note(&format!("left out, because {} cannot express them: {what}", target.name()));
     }
-    progress.stage(&format!("writing {}", args.output.display()));
-    match Source::of(args.output.clone()) {
-        // Bytes, not a report: no colours to strip.
-        Source::StandardInput => match sayable.write(BufWriter::new(io::stdout().lock())) {
+    progress.set_stage(&format!("writing {}", args.output.display()));
+    match HistorySource::from_argument(args.output.clone()) {
+        // Raw bytes, not a report: there are no colours to strip.
+        HistorySource::StandardInput => match sayable.write(BufWriter::new(io::stdout().lock())) {
             Ok(()) => Ok(Exit::Holds),
-            Err(error) => Ok(output::unwritten(&error, Exit::Holds)),
+            Err(error) => Ok(output::exit_after_write_error(&error, Exit::Holds)),
         },
-        Source::File(path) => {
+        HistorySource::File(path) => {
             let inputs: Vec<&Path> =
                 (args.input != Path::new("-")).then_some(args.input.as_path()).into_iter().collect();
             write_by_name(&path, args.force, &inputs, |beside| {
@@ -56,10 +56,10 @@ fn convert(args: &ConvertArgs) -> Result<Exit, String> {
     }
 }
 
-/// What the user can do about it.
-fn advice(reasons: &[String]) -> &'static str {
+/// Names the option that helps, if there is one.
+fn suggest_option(reasons: &[String]) -> &'static str {
     match reasons.iter().any(|reason| reason.contains("real-time order")) {
-        true => "\n--without-real-time writes it all the same, and loses the order between sessions",
+        true => "\nPass --without-real-time to write it without the order between sessions.",
         false => "",
     }
 }

@@ -1,56 +1,58 @@
-//! `steadfast diff`: two systems held against each other by what was measured of their runs.
+//! `steadfast diff`: compares the measured figures of two groups of runs.
 
-use crate::args::{DiffPlan, ReadingArgs, SessionArgs, Source};
+use crate::args::{DiffPlan, HistorySource, ReadingArgs, SessionArgs};
 use crate::exit::Exit;
 use crate::measuring::measure_with_losses;
-use crate::progress::Progress;
-use crate::report::difference::{self, Difference};
+use crate::progress::ProgressDisplay;
+use crate::report::difference::{self, DiffReport};
 use crate::{input, output};
 use checker::Limits;
 use checker::measurements::{MetricChange, MetricValues, compare_runs};
 use histories::ValueId;
 use std::io::Write;
 
-pub(crate) fn run(plan: &DiffPlan) -> Exit {
-    let progress = Progress::start(plan.quiet);
-    let both = measured_all(&plan.a, &plan.reading, &progress)
-        .and_then(|a| Ok((a, measured_all(&plan.b, &plan.reading, &progress)?)));
+pub(crate) fn run_diff(plan: &DiffPlan) -> Exit {
+    let progress = ProgressDisplay::start(plan.quiet);
+    let both = measure_sources(&plan.a, &plan.reading, &progress)
+        .and_then(|a| Ok((a, measure_sources(&plan.b, &plan.reading, &progress)?)));
     let (a, b) = match both {
         Ok(both) => both,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             return Exit::BadInput;
         }
     };
     drop(progress);
-    let names = |sources: &[Source]| sources.iter().map(Source::name).collect();
-    let difference = Difference {
+    let names = |sources: &[HistorySource]| sources.iter().map(HistorySource::name).collect();
+    let difference = DiffReport {
         a: names(&plan.a),
         b: names(&plan.b),
         noise: plan.noise,
         compared: compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
     };
-    let mut out = output::results(plan.color);
-    let exit = match difference.has(MetricChange::Worse) {
+    let mut out = output::open_stdout(plan.color);
+    let exit = match difference.has_change(MetricChange::Worse) {
         true => Exit::Violated,
         false => Exit::Holds,
     };
-    match difference::write(&difference, plan.form, plan.quiet, &mut out).and_then(|()| out.flush()) {
+    match difference::write_difference(&difference, plan.form, plan.quiet, &mut out)
+        .and_then(|()| out.flush())
+    {
         Ok(()) => exit,
-        Err(error) => output::unwritten(&error, exit),
+        Err(error) => output::exit_after_write_error(&error, exit),
     }
 }
 
-/// The figures of each history over its whole run. The error says which could not be measured, and why.
-pub(super) fn measured_all(
-    sources: &[Source],
+/// Measures each history over its whole run. The error names the history that could not be measured, with the reason.
+pub(super) fn measure_sources(
+    sources: &[HistorySource],
     reading: &ReadingArgs,
-    progress: &Progress,
+    progress: &ProgressDisplay,
 ) -> Result<Vec<MetricValues>, String> {
-    let one = |source: &Source| {
-        let loaded = input::load(source, reading, progress)?;
-        loaded.remarks.iter().for_each(|remark| output::remark(&format!("{}: {remark}", source.name())));
-        progress.stage(&format!("measuring {}", source.name()));
+    let one = |source: &HistorySource| {
+        let loaded = input::load_history(source, reading, progress)?;
+        loaded.remarks.iter().for_each(|remark| output::print_note(&format!("{}: {remark}", source.name())));
+        progress.set_stage(&format!("measuring {}", source.name()));
         let found = measure_with_losses(
             &loaded.history,
             ValueId::NULL,

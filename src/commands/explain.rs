@@ -1,18 +1,19 @@
-//! `steadfast explain`: the smallest part of a history that still shows the violation.
+//! `steadfast explain`: finds the smallest part of a history that still shows the violation.
 //!
-//! The history is checked; the first violation is made small; the part is checked again as if it had been read, with
-//! its evidence, and reported by the same code. So whoever gets the part sees what is seen here.
+//! The command checks the history and shrinks it around the first violation. It then checks the part again, with
+//! evidence, as if the part had been read from a file, and reports it with the same code as `check`. A person who
+//! receives only the part therefore sees the same report.
 
 use super::check;
-use crate::args::{CheckPlan, ExplainPlan, Source};
-use crate::checking::{self, Checked, Refusal, STEPS_MAX};
+use crate::args::{CheckPlan, ExplainPlan, HistorySource};
+use crate::checking::{self, CheckRefusal, CheckedHistory, STEPS_MAX};
 use crate::exit::Exit;
 use crate::output;
 use crate::output_file::{refuse_existing, write_by_name};
-use crate::progress::Progress;
-use crate::report::layout::plural;
-use crate::report::{Explains, sentence};
-use crate::timer::Timer;
+use crate::progress::ProgressDisplay;
+use crate::report::layout::count_noun;
+use crate::report::{ReductionInfo, sentence};
+use crate::timer::StopTimer;
 use checker::shrink::{self, ShrinkTarget};
 use checker::{Evidence, Limits, Property};
 use histories::History;
@@ -20,61 +21,73 @@ use histories::format::{Output, write_native};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-/// What making a part small may take, in operations checked: some seconds.
+/// The limit on shrinking, in operations checked: a few seconds of work.
 const EFFORT: u64 = 5_000_000;
 
-pub(crate) fn run(plan: &ExplainPlan) -> Exit {
+pub(crate) fn run_explain(plan: &ExplainPlan) -> Exit {
     let (check, output) = (&plan.check, plan.output.as_deref());
-    // Before hours of work: that it may not be written.
-    if let Some(Err(why)) = output.map(|path| refuse_existing(path, check.force, &check.inputs())) {
-        output::complain(&why);
+    // Checked first, so that a file that may not be written is reported before hours of work.
+    if let Some(Err(why)) = output.map(|path| refuse_existing(path, check.force, &check.input_files())) {
+        output::print_error(&why);
         return Exit::BadInput;
     }
-    check::run_then(check, &mut |checked| {
-        let name = check.sources.first().map(Source::name).unwrap_or_default();
-        let explained = explain(check, &name, checked)?;
+    check::check_and_transform(check, &mut |checked| {
+        let name = check.sources.first().map(HistorySource::name).unwrap_or_default();
+        let explained = shrink_to_violation(check, &name, checked)?;
         if let Some(path) = output {
             match &explained.explains {
-                Some(_) => write(&explained.history, path, check).map_err(Refusal::Input)?,
-                None => output::remark(&format!("nothing is violated: {} is not written", path.display())),
+                Some(_) => write_part(&explained.history, path, check).map_err(CheckRefusal::Input)?,
+                None => output::print_note(&format!(
+                    "no level is violated, so {} was not written",
+                    path.display()
+                )),
             }
         }
         Ok(explained)
     })
 }
 
-/// What was checked, made small; as it is if nothing is violated.
-fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked, Refusal> {
+/// Shrinks a checked history around its first violation. Returns it unchanged if nothing is violated.
+fn shrink_to_violation(
+    plan: &CheckPlan,
+    name: &str,
+    mut checked: CheckedHistory,
+) -> Result<CheckedHistory, CheckRefusal> {
     let Some(target) = first_violation(&checked) else {
-        checked.report.remarks.push("nothing to explain: no level that was asked for is violated".to_owned());
+        checked.report.remarks.push("there is nothing to explain: no level is violated".to_owned());
         return Ok(checked);
     };
-    let progress = Progress::start(plan.quiet);
-    progress.stage(&format!("making {name} small"));
-    let timer = Timer::start(plan.timeout);
-    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
+    let progress = ProgressDisplay::start(plan.quiet);
+    progress.set_stage(&format!("shrinking {name}"));
+    let timer = StopTimer::start(plan.timeout);
+    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.stop_flag() };
     let Some(part) = shrink::shrink_violation(&checked.history, &checked.question, &target, &limits, EFFORT)
     else {
         return Err(match limits.stop_requested() {
-            true => Refusal::Input(format!("{name}: --timeout ended before a smaller part was found")),
-            false => Refusal::Internal(format!("the whole does not show its {} again", target.kind)),
+            true => CheckRefusal::Input(format!(
+                "{name}: the time limit ended the search for a smaller part. Pass a longer --timeout."
+            )),
+            false => CheckRefusal::Internal(format!(
+                "the second check of the whole history does not show {}",
+                target.kind
+            )),
         });
     };
     let (level, kind) = (target.property.name(), target.kind.as_str());
     let operations = checked.history.len();
-    let explains = Explains { level, kind, operations, minimal: part.minimal, checks: part.checks };
-    let remark = told(&explains, part.operations.len());
-    // Figures of a part are figures of nothing.
+    let explains = ReductionInfo { level, kind, operations, minimal: part.minimal, checks: part.checks };
+    let remark = describe_reduction(&explains, part.operations.len());
+    // Figures that were measured on the whole say nothing about the part.
     checked.measured = None;
     if matches!(target.property, Property::Invariant(_)) {
-        // It was checked as it is.
+        // An invariant is checked on the whole history, so the answer stays as it is.
         checked.report.answers.retain(|answer| answer.property == target.property);
     } else {
         checked.history = checked.history.restrict_to(&part.operations);
         checked.question.asked = Some(vec![target.property]);
         let remarks = std::mem::take(&mut checked.report.remarks);
         let told = (&progress, &mut checked.times);
-        checked.report = checking::ask(&checked.history, name, &checked.question, &limits, told)?;
+        checked.report = checking::run_checker(&checked.history, name, &checked.question, &limits, told)?;
         checked.report.remarks.splice(0..0, remarks);
     }
     checked.report.remarks.insert(0, remark);
@@ -82,32 +95,36 @@ fn explain(plan: &CheckPlan, name: &str, mut checked: Checked) -> Result<Checked
     Ok(checked)
 }
 
-/// What was done, in a sentence.
-fn told(explains: &Explains, left: usize) -> String {
-    let Explains { level, kind, operations, minimal, .. } = explains;
+/// Describes the reduction in a sentence.
+fn describe_reduction(explains: &ReductionInfo, left: usize) -> String {
+    let ReductionInfo { level, kind, operations, minimal, .. } = explains;
     let violated =
-        if level == kind { (*kind).to_owned() } else { format!("that it is not {level} ({kind})") };
+        if level == kind { (*kind).to_owned() } else { format!("that the history is not {level} ({kind})") };
     let further = match (minimal, left) {
         (_, 1) => "",
         (true, _) if left == *operations => {
-            return format!("nothing can be left out of what shows {violated}");
+            return format!("no operation can be left out without losing {violated}");
         }
-        (true, _) => "; nothing more can be left out without changing what the rest means",
-        (false, _) if left == *operations => return format!("nothing was left out of what shows {violated}"),
-        (false, _) => "; perhaps fewer would do, the effort to find out ran out",
+        (true, _) => "; no further operation can be left out",
+        (false, _) if left == *operations => {
+            return format!(
+                "no operation was left out: the effort limit ended the search for a part that shows {violated}"
+            );
+        }
+        (false, _) => "; fewer may be enough, but the effort limit ended the search",
     };
-    format!("{left} of {} are enough to show {violated}{further}", plural(*operations, "operation"))
+    format!("{left} of {} show {violated}{further}", count_noun(*operations, "operation"))
 }
 
-/// The first property that is violated, with its first anomaly.
-fn first_violation(checked: &Checked) -> Option<ShrinkTarget> {
-    let findings = checked.findings("");
+/// Finds the first violated property and its first anomaly.
+fn first_violation(checked: &CheckedHistory) -> Option<ShrinkTarget> {
+    let findings = checked.as_findings("");
     let mut answers = checked.report.answers.iter();
     answers.find_map(|answer| {
-        let told = findings.told(answer).into_iter().next()?;
+        let told = findings.describe_anomalies(answer).into_iter().next()?;
         let operations = match &told.violation.evidence {
             Evidence::Core(_) | Evidence::Cycle(_) | Evidence::Causal(_) => {
-                sentence::told_with(&checked.history, told.violation)
+                sentence::operations_to_show(&checked.history, told.violation)
             }
             _ => told.operations,
         };
@@ -115,9 +132,9 @@ fn first_violation(checked: &Checked) -> Option<ShrinkTarget> {
     })
 }
 
-/// Writes the part as a history of its own.
-fn write(history: &History, path: &Path, check: &CheckPlan) -> Result<(), String> {
-    write_by_name(path, check.force, &check.inputs(), |beside| {
+/// Writes the part as a history in its own file.
+fn write_part(history: &History, path: &Path, check: &CheckPlan) -> Result<(), String> {
+    write_by_name(path, check.force, &check.input_files(), |beside| {
         let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());
         let mut out = Output::create(beside).map_err(failed)?;
         write_native(history, BufWriter::new(&mut out)).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! `steadfast faults`: what there is, on which stores, and what this machine permits.
+//! `steadfast faults`: lists the faults, the stores that each can strike, and what this machine permits.
 
 use crate::exit::Exit;
 use recorder::stores::backend::ALL;
@@ -6,22 +6,22 @@ use recorder::system::{Capabilities, enter_user_namespace};
 use std::fmt::Write as _;
 use workloads::{Fault, Strike};
 
-pub(crate) fn run() -> Exit {
-    // As a run would; if it may not, what needs it is not possible, and says why.
+pub(crate) fn list_faults() -> Exit {
+    // A run does the same. If it is not permitted, the capabilities below name the reason.
     let _ = enter_user_namespace();
     let capabilities = Capabilities::probe();
     let names: Vec<String> =
         Fault::ALL.iter().map(|(name, parameter, _)| format!("{name}{parameter}")).collect();
     let lines = Fault::ALL.iter().map(|(.., line)| *line);
-    let mut text = super::listing(names.iter().map(String::as_str).zip(lines));
-    text += "\nWhere, and by which means here:\n";
+    let mut text = super::format_listing(names.iter().map(String::as_str).zip(lines));
+    text += "\nStores that each fault can strike, and the means on this machine:\n";
     let width = Fault::ALL.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     for (name, ..) in Fault::ALL {
         let strike = name.parse::<Strike>().expect("each listed fault can be typed");
-        let _ = writeln!(text, "  {name:width$}  {}", places(&strike, &capabilities));
+        let _ = writeln!(text, "  {name:width$}  {}", describe_places(&strike, &capabilities));
     }
-    text += "\nPackets are dropped, delayed or answered in a network namespace of the run (iptables, NFQUEUE); \
-             proxies carry connections and need no privileges, and lose nothing.\n";
+    text += "\nPacket faults drop, delay or answer packets in a network namespace of the run (iptables, NFQUEUE). \
+             Proxy faults hold back connections; they need no privileges and lose no data.\n";
     for (what, found) in [
         ("network namespace", &capabilities.namespace),
         ("rules that lose packets", &capabilities.drops),
@@ -29,16 +29,16 @@ pub(crate) fn run() -> Exit {
         ("packets handed to user space", &capabilities.queue),
     ] {
         let found = match found {
-            Ok(()) => "possible here",
-            Err(why) => &format!("not possible here: {why}"),
+            Ok(()) => "available",
+            Err(why) => &format!("not available: {why}"),
         };
         let _ = writeln!(text, "  {what}: {found}");
     }
-    super::print(&text)
+    super::print_result(&text)
 }
 
-/// On which stores a fault can be caused, and how.
-fn places(strike: &Strike, capabilities: &Capabilities) -> String {
+/// Describes on which stores a fault can be injected, and by which means.
+fn describe_places(strike: &Strike, capabilities: &Capabilities) -> String {
     let places: Vec<String> =
         ALL.iter().filter_map(|store| store.describe_means(strike, capabilities)).collect();
     places.join(", ")

@@ -3,6 +3,6 @@
 use crate::exit::Exit;
 use checker::Property;
 
-pub(crate) fn run() -> Exit {
-    super::print(&super::listing(Property::all().map(|level| (level.name(), level.line()))))
+pub(crate) fn list_levels() -> Exit {
+    super::print_result(&super::format_listing(Property::all().map(|level| (level.name(), level.line()))))
 }

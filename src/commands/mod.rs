@@ -1,4 +1,4 @@
-//! The commands, one file each.
+//! The commands, one per file.
 
 pub(crate) mod check;
 pub(crate) mod clean;
@@ -18,22 +18,22 @@ pub(crate) mod scenarios;
 pub(crate) mod stores;
 pub(crate) mod verify;
 
-use crate::args::Color;
+use crate::args::ColorMode;
 use crate::exit::Exit;
 use crate::output;
 use std::io::Write;
 
-/// Prints a text that is the whole result.
-fn print(text: &str) -> Exit {
-    let mut out = output::results(Color::Auto);
+/// Prints a text that is the whole result of a command.
+fn print_result(text: &str) -> Exit {
+    let mut out = output::open_stdout(ColorMode::Auto);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Exit::Holds,
-        Err(error) => output::unwritten(&error, Exit::Holds),
+        Err(error) => output::exit_after_write_error(&error, Exit::Holds),
     }
 }
 
-/// A name and its line, in two columns.
-fn listing<'a>(rows: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+/// Formats names and descriptions in two columns.
+fn format_listing<'a>(rows: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
     let width = rows.clone().map(|row| row.0.len()).max().unwrap_or(0);
     rows.map(|(name, line)| format!("{name:<width$}  {line}\n")).collect()
 }

@@ -3,6 +3,6 @@
 use crate::exit::Exit;
 use checker::Model;
 
-pub(crate) fn run() -> Exit {
-    super::print(&super::listing(Model::ALL.iter().map(|model| (model.name(), model.line()))))
+pub(crate) fn list_models() -> Exit {
+    super::print_result(&super::format_listing(Model::ALL.iter().map(|model| (model.name(), model.line()))))
 }

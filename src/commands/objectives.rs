@@ -1,14 +1,15 @@
-//! `steadfast objectives`: what is measured, and so can be asked for.
+//! `steadfast objectives`: lists the figures that are measured and can therefore be limited by an objective.
 
 use crate::exit::Exit;
 use checker::measurements::{Better, METRICS, Metric, Unit};
 
-pub(crate) fn run() -> Exit {
-    let lines: Vec<(&str, String)> = METRICS.iter().map(|metric| (metric.objective, line(metric))).collect();
-    super::print(&super::listing(lines.iter().map(|(name, line)| (*name, line.as_str()))))
+pub(crate) fn list_objectives() -> Exit {
+    let lines: Vec<(&str, String)> =
+        METRICS.iter().map(|metric| (metric.objective, describe_metric(metric))).collect();
+    super::print_result(&super::format_listing(lines.iter().map(|(name, line)| (*name, line.as_str()))))
 }
 
-fn line(metric: &Metric) -> String {
+fn describe_metric(metric: &Metric) -> String {
     let bound = if metric.better == Better::Less { "at most" } else { "at least" };
     let unit = match metric.unit {
         Unit::Seconds => "3s",

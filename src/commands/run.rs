@@ -1,36 +1,39 @@
-//! `steadfast run`: records, and checks what was recorded; several times, if that is asked for.
+//! `steadfast run`: records a run, or several, and checks the histories.
 
 use super::{check, diff, record};
-use crate::args::{CheckPlan, JudgeArgs, RunArgs, RunPlan, Source};
+use crate::args::{CheckPlan, HistorySource, JudgeArgs, RunArgs, RunPlan};
 use crate::exit::Exit;
 use crate::output;
-use crate::progress::Progress;
-use crate::report::{Format, difference};
+use crate::progress::ProgressDisplay;
+use crate::report::{ReportFormat, difference};
 use std::io::Write;
 
-pub(crate) fn run(run: &RunArgs, judge: JudgeArgs) -> Exit {
-    match recorded(run, judge) {
-        Ok(Some((plan, exported))) => judged(&plan).max(exported),
+pub(crate) fn run_and_check(run: &RunArgs, judge: JudgeArgs) -> Exit {
+    match record_all(run, judge) {
+        Ok(Some((plan, exported))) => check_recordings(&plan).max(exported),
         Ok(None) => Exit::Holds,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-/// Records all runs; how to check them, if anything was recorded, and how the export of their spans ended. What is wrong
-/// with any of the options is said before the first one.
-fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>, String> {
-    let plans: Vec<RunPlan> =
-        run.runs(judge.repeat.count()).into_iter().map(RunArgs::plan).collect::<Result<_, _>>()?;
-    let mut judge = judge.plan(&plans[0])?;
+/// Records all runs. Returns the plan to check them, unless only the plan of the runs was asked for, and the exit code of
+/// the export. Errors in the options are reported before the first run.
+fn record_all(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>, String> {
+    let plans: Vec<RunPlan> = run
+        .repeated_runs(judge.repeat.count())
+        .into_iter()
+        .map(RunArgs::into_plan)
+        .collect::<Result<_, _>>()?;
+    let mut judge = judge.into_check_plan(&plans[0])?;
     judge.sources.clear();
     let mut exported = Exit::Holds;
     for plan in &plans {
-        let Some(recorded) = record::record(plan)? else { return Ok(None) };
-        exported = exported.max(record::export(plan, &recorded.file)).max(recorded.exit());
-        judge.sources.push(Source::of(recorded.file));
+        let Some(recorded) = record::record_run(plan)? else { return Ok(None) };
+        exported = exported.max(record::export_spans(plan, &recorded.file)).max(recorded.exit_code());
+        judge.sources.push(HistorySource::from_argument(recorded.file));
         if recorded.outcome.stopped {
             break;
         }
@@ -38,24 +41,24 @@ fn recorded(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit)>
     Ok(Some((judge, exported)))
 }
 
-/// Checks the histories, and tells of several runs what was measured over all of them.
-fn judged(plan: &CheckPlan) -> Exit {
-    let exit = check::run(plan);
-    if plan.sources.len() < 2 || plan.format != Format::Text || plan.quiet {
+/// Checks the histories. For several runs, also reports the figures over all of them.
+fn check_recordings(plan: &CheckPlan) -> Exit {
+    let exit = check::run_check(plan);
+    if plan.sources.len() < 2 || plan.format != ReportFormat::Text || plan.quiet {
         return exit;
     }
-    let progress = Progress::start(plan.quiet);
-    let runs = match diff::measured_all(&plan.sources, &plan.reading, &progress) {
+    let progress = ProgressDisplay::start(plan.quiet);
+    let runs = match diff::measure_sources(&plan.sources, &plan.reading, &progress) {
         Ok(runs) => runs,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             return exit.max(Exit::BadInput);
         }
     };
     drop(progress);
-    let mut out = output::results(plan.color);
-    match difference::repeated(&runs, &mut out).and_then(|()| out.flush()) {
+    let mut out = output::open_stdout(plan.color);
+    match difference::write_repeated_runs(&runs, &mut out).and_then(|()| out.flush()) {
         Ok(()) => exit,
-        Err(error) => output::unwritten(&error, exit),
+        Err(error) => output::exit_after_write_error(&error, exit),
     }
 }

@@ -1,4 +1,4 @@
-//! `steadfast scenarios`: what there is to rehearse, and one of them told whole.
+//! `steadfast scenarios`: lists the scenarios, or describes one of them in full.
 
 use crate::args::find_scenario;
 use crate::exit::Exit;
@@ -6,48 +6,48 @@ use crate::output;
 use crate::report::layout;
 use workloads::Scenario;
 
-pub(crate) fn run(name: Option<&str>) -> Exit {
+pub(crate) fn run_scenarios(name: Option<&str>) -> Exit {
     match name.map(find_scenario) {
-        None => super::print(&list()),
-        Some(Ok(scenario)) => super::print(&whole(&scenario)),
+        None => super::print_result(&list_scenarios()),
+        Some(Ok(scenario)) => super::print_result(&describe_scenario(&scenario)),
         Some(Err(why)) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-fn list() -> String {
+fn list_scenarios() -> String {
     let all = Scenario::all();
     let rows = all.iter().map(|scenario| (scenario.name.as_str(), scenario.promise.as_str()));
     format!(
-        "{}\nsteadfast scenarios NAME tells one; steadfast run --scenario NAME [STORE] runs it; with --sound, as it \
-         should be set up; with --plan, as a timeline to talk through.\n",
-        super::listing(rows)
+        "{}\n`steadfast scenarios NAME` describes a scenario. `steadfast run --scenario NAME [STORE]` runs it.\nAdd --fixed to \
+         run the configuration that prevents the finding, or --dry-run to print the plan.\n",
+        super::format_listing(rows)
     )
 }
 
-fn whole(scenario: &Scenario) -> String {
+fn describe_scenario(scenario: &Scenario) -> String {
     let mut text = format!("{}: {}\n\n", scenario.name, scenario.title);
-    text += &format!("put to the test: {}\n\n", scenario.promise);
+    text += &format!("promise: {}\n\n", scenario.promise);
     for paragraph in scenario.story.lines() {
-        text += &(layout::wrapped(paragraph, output::width()).join("\n") + "\n");
+        text += &(layout::wrap_text(paragraph, output::terminal_width()).join("\n") + "\n");
     }
     for store in scenario.stores() {
         let finds = scenario.expected_findings(store);
         let finds = if finds.is_empty() {
-            "nothing: it is there to be measured".to_owned()
+            "nothing; the scenario is for measurements".to_owned()
         } else {
             finds.join(", ")
         };
-        text += &format!("\non {store}: finds {finds}\n");
+        text += &format!("\non {store}, the scenario finds: {finds}\n");
         for sound in [false, true] {
             if sound && !scenario.has_sound_options(store) {
                 let why = scenario.reason_incurable(store).map_or(String::new(), |why| format!(": {why}"));
-                text += &format!("  no option prevents it{why}\n");
+                text += &format!("  no option prevents this{why}\n");
                 continue;
             }
-            let flag = if sound { " --sound" } else { "" };
+            let flag = if sound { " --fixed" } else { "" };
             text += &format!("  steadfast run {store} --scenario {}{flag}\n", scenario.name);
             let options = scenario.options_on_store(store, sound).unwrap_or_default();
             for (name, value) in &options {

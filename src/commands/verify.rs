@@ -1,51 +1,51 @@
-//! `steadfast verify`: the evidence of an earlier verdict, held against its history.
+//! `steadfast verify`: checks the evidence of an earlier verdict against its history.
 
-use crate::args::{Source, VerifyArgs};
+use crate::args::{HistorySource, VerifyArgs};
 use crate::certificate::Certificate;
 use crate::exit::Exit;
 use crate::input;
 use crate::output;
-use crate::progress::Progress;
+use crate::progress::ProgressDisplay;
 use checker::{Answer, Model, Verdict};
 use std::fmt::Write;
 use verifier::Standing;
 
-pub(crate) fn run(args: &VerifyArgs) -> Exit {
-    match verify(args) {
-        Ok((text, exit)) => exit.max(super::print(&text)),
+pub(crate) fn run_verify(args: &VerifyArgs) -> Exit {
+    match verify_certificate(args) {
+        Ok((text, exit)) => exit.max(super::print_result(&text)),
         Err(problems) => {
-            output::complain(&problems);
+            output::print_error(&problems);
             Exit::BadInput
         }
     }
 }
 
-fn verify(args: &VerifyArgs) -> Result<(String, Exit), String> {
+fn verify_certificate(args: &VerifyArgs) -> Result<(String, Exit), String> {
     let shown = args.certificate.display();
     let text =
-        std::fs::read_to_string(&args.certificate).map_err(|why| format!("{shown} cannot be read: {why}"))?;
-    let source = Source::of(args.history.clone());
-    let history = input::load(&source, &args.reading, &Progress::start(false))?.history;
-    let claimed =
-        Certificate::read(&text, &source.name(), &history).map_err(|why| format!("{shown}: {why}"))?;
+        std::fs::read_to_string(&args.certificate).map_err(|why| format!("failed to read {shown}: {why}"))?;
+    let source = HistorySource::from_argument(args.history.clone());
+    let history = input::load_history(&source, &args.reading, &ProgressDisplay::start(false))?.history;
+    let claimed = Certificate::find_for_history(&text, &source.name(), &history)
+        .map_err(|why| format!("{shown}: {why}"))?;
     if claimed.report.answers.is_empty() {
-        return Err(format!("{shown}: it says nothing of any level, so there is nothing to confirm"));
+        return Err(format!("{shown} makes no claim about a level, so there is nothing to verify"));
     }
     claimed.question.check(&history).map_err(|why| format!("{shown}: {why}"))?;
-    let mut lines = format!("given      {}\n", claimed.told());
+    let mut lines = format!("given      {}\n", claimed.describe_question());
     if claimed.question.model == Model::Session {
-        writeln!(lines, "given      {}", crate::checking::in_force(&claimed.question))
+        writeln!(lines, "given      {}", crate::checking::describe_session_rules(&claimed.question))
             .expect("a string takes everything");
     }
-    let (report, limits) = (&claimed.report, Certificate::unbounded());
+    let (report, limits) = (&claimed.report, Certificate::verification_limits());
     let standings = verifier::verify(&history, &claimed.question, report, &limits);
     let mut worst = Exit::Holds;
     for (answer, standing) in report.answers.iter().zip(standings.answers) {
-        let (line, exit) = told(answer, standing);
+        let (line, exit) = describe_standing(answer, standing);
         writeln!(lines, "{line}").expect("a string takes everything");
         worst = worst.max(exit);
     }
-    // What was found beside what was asked is claimed as well.
+    // The certificate also claims what was found in addition to the question.
     let beside = report.beside.iter().zip(standings.beside);
     let phenomena = report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).zip(standings.phenomena);
     let others = beside.map(|(answer, standing)| (answer.property.name(), standing)).chain(phenomena);
@@ -58,8 +58,8 @@ fn verify(args: &VerifyArgs) -> Result<(String, Exit), String> {
     Ok((lines, worst))
 }
 
-/// What became of one claim: its line and its exit code.
-fn told(answer: &Answer, standing: Standing) -> (String, Exit) {
+/// The result for one claim: its line and its exit code.
+fn describe_standing(answer: &Answer, standing: Standing) -> (String, Exit) {
     let (name, verdict) = (answer.property.name(), answer.verdict.name());
     match (standing, &answer.verdict) {
         (Standing::Refuted(why), _) => (format!("refuted    {name} {verdict}: {why}"), Exit::Violated),

@@ -1,33 +1,37 @@
-//! Several histories beside one another: a row a level, a column a history; as text and as JSON.
+//! The comparison of several histories, with a row per level and a column per history; as text and as JSON.
 
-use super::Counts;
-use super::lattice::{Column, Found, Lattice};
-use super::layout::{columns, plural, wrapped};
+use super::HistoryCounts;
+use super::lattice::{LatticeColumn, LevelLattice, LevelResult};
+use super::layout::{align_columns, count_noun, wrap_text};
 use anstyle::Style;
 use checker::Property;
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Histories checked against all levels.
+/// Histories that were checked against all levels.
 pub(crate) struct Comparison {
-    pub(crate) columns: Vec<Column>,
-    pub(crate) lattice: Lattice,
+    pub(crate) columns: Vec<LatticeColumn>,
+    pub(crate) lattice: LevelLattice,
 }
 
-impl Column {
-    /// What was found of a level; none if it is no level of this history's model.
-    pub(crate) fn found(&self, level: Property) -> Option<&Found> {
+impl LatticeColumn {
+    /// The result of a level; none if the model of this history does not have the level.
+    pub(crate) fn level_result(&self, level: Property) -> Option<&LevelResult> {
         self.verdicts.iter().find(|found| found.level == level)
     }
 }
 
-/// For people.
-pub(crate) fn text(comparison: &Comparison, width: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the comparison as a table for people.
+pub(crate) fn write_comparison_text(
+    comparison: &Comparison,
+    width: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Comparison { columns: histories, lattice } = comparison;
     let names: Vec<String> = (1..=histories.len()).map(|number| format!("[{number}]")).collect();
     for (history, name) in histories.iter().zip(&names) {
         let counts = history.counts;
-        let size = format!("{}, {}", history.model, plural(counts.operations, "operation"));
+        let size = format!("{}, {}", history.model, count_noun(counts.operations, "operation"));
         writeln!(out, "{name} {} ({size})", history.name)?;
     }
     if lattice.levels.is_empty() {
@@ -37,36 +41,37 @@ pub(crate) fn text(comparison: &Comparison, width: usize, out: &mut dyn Write) -
     let mut rows = vec![[vec!["level".to_owned()], names.clone(), vec!["implies".to_owned()]].concat()];
     for (at, &level) in lattice.levels.iter().enumerate() {
         let verdicts =
-            histories.iter().map(|history| history.found(level).map_or("-", |found| found.verdict));
-        let implied = lattice.implied(at).join(", ");
+            histories.iter().map(|history| history.level_result(level).map_or("-", |found| found.verdict));
+        let implied = lattice.implied_levels(at).join(", ");
         rows.push(
             [vec![level.name().to_owned()], verdicts.map(str::to_owned).collect(), vec![implied]].concat(),
         );
     }
     let dim = Style::new().dimmed();
-    let lines = columns(&rows);
+    let lines = align_columns(&rows);
     writeln!(out, "{dim}{}{dim:#}", lines[0])?;
     for line in &lines[1..] {
-        writeln!(out, "{}", painted(line))?;
+        writeln!(out, "{}", paint_verdicts(line))?;
     }
     for (history, name) in histories.iter().zip(&names) {
-        reasons(history, name, width, out)?;
+        write_reasons(history, name, width, out)?;
     }
     Ok(())
 }
 
-/// A row with its verdicts in colour: no name of a level has one of these words between two spaces.
-fn painted(line: &str) -> String {
+/// Colours the verdicts in a row. No level has one of these words as its name.
+fn paint_verdicts(line: &str) -> String {
     let mut line = format!("{line} ");
     for verdict in ["violated", "holds", "unknown", "untested"] {
-        let style = super::text::style_of(verdict);
+        let style = super::text::verdict_style(verdict);
         line = line.replace(&format!(" {verdict} "), &format!(" {style}{verdict}{style:#} "));
     }
     line.trim_end().to_owned()
 }
 
-/// What rules levels out, and why others are unknown: each once, with the levels that it is about.
-fn reasons(history: &Column, name: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Writes each reason once, with the levels that it concerns: anomalies that rule levels out, and reasons for unknown
+/// verdicts.
+fn write_reasons(history: &LatticeColumn, name: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
     for found in &history.verdicts {
         let because = match (&found.reason, found.anomalies.as_slice()) {
@@ -83,7 +88,7 @@ fn reasons(history: &Column, name: &str, width: usize, out: &mut dyn Write) -> i
         writeln!(out)?;
     }
     for (because, levels) in told {
-        for line in wrapped(&format!("{name} {because} ({})", levels.join(", ")), width) {
+        for line in wrap_text(&format!("{name} {because} ({})", levels.join(", ")), width) {
             writeln!(out, "{line}")?;
         }
     }
@@ -92,21 +97,21 @@ fn reasons(history: &Column, name: &str, width: usize, out: &mut dyn Write) -> i
 
 #[derive(Serialize)]
 struct JsonComparison<'a> {
-    levels: Vec<JsonLevel<'a>>,
-    histories: Vec<JsonHistory<'a>>,
+    levels: Vec<JsonComparedLevel<'a>>,
+    histories: Vec<JsonComparedHistory<'a>>,
 }
 
 #[derive(Serialize)]
-struct JsonLevel<'a> {
+struct JsonComparedLevel<'a> {
     level: &'a str,
     implies: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
-struct JsonHistory<'a> {
+struct JsonComparedHistory<'a> {
     history: &'a str,
     model: &'a str,
-    counts: Counts,
+    counts: HistoryCounts,
     levels: Vec<JsonVerdict<'a>>,
 }
 
@@ -120,16 +125,18 @@ struct JsonVerdict<'a> {
     anomaly_types: &'a [&'static str],
 }
 
-/// For programs: one object on one line.
-pub(crate) fn json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the comparison for programs: one JSON object on one line.
+pub(crate) fn write_comparison_json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let lattice = &comparison.lattice;
-    let level =
-        |(at, level): (usize, &Property)| JsonLevel { level: level.name(), implies: lattice.implied(at) };
-    let histories = comparison.columns.iter().map(|history| JsonHistory {
+    let level = |(at, level): (usize, &Property)| JsonComparedLevel {
+        level: level.name(),
+        implies: lattice.implied_levels(at),
+    };
+    let histories = comparison.columns.iter().map(|history| JsonComparedHistory {
         history: &history.name,
         model: history.model,
         counts: history.counts,
-        levels: history.verdicts.iter().map(json_verdict).collect(),
+        levels: history.verdicts.iter().map(verdict_as_json).collect(),
     });
     let object = JsonComparison {
         levels: lattice.levels.iter().enumerate().map(level).collect(),
@@ -139,7 +146,7 @@ pub(crate) fn json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<(
     writeln!(out)
 }
 
-fn json_verdict(found: &Found) -> JsonVerdict<'_> {
+fn verdict_as_json(found: &LevelResult) -> JsonVerdict<'_> {
     JsonVerdict {
         level: found.level.name(),
         verdict: found.verdict,

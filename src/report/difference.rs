@@ -1,7 +1,7 @@
-//! What got better and what got worse, for people and for programs; and the figures of repeated runs.
+//! The differences between two groups of runs, for people and for programs; and the figures of repeated runs.
 
-use super::layout::columns;
-use crate::objectives::{shown, shown_figure};
+use super::layout::align_columns;
+use crate::objectives::{format_amount, format_figure};
 use anstyle::{AnsiColor, Style};
 use checker::measurements::{
     Figure, METRICS, MetricChange, MetricComparison, MetricValues, Noise, Summary, Unit,
@@ -9,30 +9,30 @@ use checker::measurements::{
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// How a difference goes to standard output.
+/// The output format of `steadfast diff`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Form {
-    /// for people: a line for each figure that differs
+pub(crate) enum DiffFormat {
+    /// A line for each figure that differs
     Text,
-    /// for programs: one JSON object
+    /// One JSON object for programs
     Json,
 }
 
-/// Two systems held against each other.
-pub(crate) struct Difference {
-    /// The histories of each.
+/// The comparison of two groups of runs.
+pub(crate) struct DiffReport {
+    /// The names of the histories of each group.
     pub(crate) a: Vec<String>,
     pub(crate) b: Vec<String>,
     pub(crate) noise: Noise,
     pub(crate) compared: Vec<MetricComparison>,
 }
 
-impl Difference {
-    pub(crate) fn has(&self, change: MetricChange) -> bool {
+impl DiffReport {
+    pub(crate) fn has_change(&self, change: MetricChange) -> bool {
         self.compared.iter().any(|compared| compared.change == change)
     }
 
-    /// In a word: the worst that there is.
+    /// The worst change of any figure.
     fn verdict(&self) -> &'static str {
         let order = [
             MetricChange::Worse,
@@ -40,18 +40,23 @@ impl Difference {
             MetricChange::BoundsOverlap,
             MetricChange::Better,
         ];
-        order.into_iter().find(|&change| self.has(change)).map_or("same", word)
+        order.into_iter().find(|&change| self.has_change(change)).map_or("same", change_name)
     }
 }
 
-pub(crate) fn write(found: &Difference, form: Form, quiet: bool, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_difference(
+    found: &DiffReport,
+    form: DiffFormat,
+    quiet: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match form {
-        Form::Text => text(found, quiet, out),
-        Form::Json => writeln!(out, "{}", json(found)),
+        DiffFormat::Text => write_difference_text(found, quiet, out),
+        DiffFormat::Json => writeln!(out, "{}", difference_as_json(found)),
     }
 }
 
-fn word(change: MetricChange) -> &'static str {
+fn change_name(change: MetricChange) -> &'static str {
     match change {
         MetricChange::Better => "better",
         MetricChange::Worse => "worse",
@@ -61,7 +66,7 @@ fn word(change: MetricChange) -> &'static str {
     }
 }
 
-fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> {
+fn write_difference_text(found: &DiffReport, quiet: bool, out: &mut dyn Write) -> io::Result<()> {
     let runs = |names: &[String]| match names {
         [name] => name.clone(),
         names => format!("{} runs, {} to {}", names.len(), names[0], names[names.len() - 1]),
@@ -73,7 +78,7 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
         [MetricChange::Worse, MetricChange::NoiseUnknown, MetricChange::BoundsOverlap, MetricChange::Better];
     let of = |change| found.compared.iter().filter(move |compared| compared.change == change);
     let told: Vec<&MetricComparison> = order.into_iter().flat_map(of).collect();
-    let lines = columns(&told.iter().map(|compared| row(compared)).collect::<Vec<_>>());
+    let lines = align_columns(&told.iter().map(|compared| difference_row(compared)).collect::<Vec<_>>());
     for (line, compared) in lines.iter().zip(&told) {
         let color = match compared.change {
             MetricChange::Worse => AnsiColor::Red,
@@ -93,33 +98,36 @@ fn text(found: &Difference, quiet: bool, out: &mut dyn Write) -> io::Result<()> 
     }
     writeln!(
         out,
-        "  {} the same, {} not measured in both",
+        "  {} the same, {} not measured on both sides",
         count(MetricChange::Same),
         count(MetricChange::Missing)
     )?;
-    if found.has(MetricChange::NoiseUnknown) {
-        let (a, b, chance) = (found.a.len(), found.b.len(), shown(Unit::Share, found.noise.significance));
+    if found.has_change(MetricChange::NoiseUnknown) {
+        let (a, b, chance) =
+            (found.a.len(), found.b.len(), format_amount(Unit::Share, found.noise.significance));
         writeln!(
             out,
-            "  unknown: how much these figures differ from run to run is not known from {a} and {b} runs; five each \
-             tell at {chance} (steadfast run --repeat 5)"
+            "  unknown: {a} and {b} runs are too few to tell a difference from noise. Record five on each side for a \
+             significance of {chance} (steadfast run --repeat 5)."
         )?;
     }
     Ok(())
 }
 
-fn row(compared: &MetricComparison) -> Vec<String> {
-    let side = |summary: Option<Summary>| summary.map_or(String::new(), |summary| range(compared, &summary));
+fn difference_row(compared: &MetricComparison) -> Vec<String> {
+    let side =
+        |summary: Option<Summary>| summary.map_or(String::new(), |summary| format_range(compared, &summary));
     let note = match (compared.change, compared.is_better()) {
-        (MetricChange::BoundsOverlap, _) => "known between bounds only".to_owned(),
+        (MetricChange::BoundsOverlap, _) => "only bounds are known".to_owned(),
         (MetricChange::NoiseUnknown, Some(true)) => "looks better".to_owned(),
         (MetricChange::NoiseUnknown, _) => "looks worse".to_owned(),
         _ => compared.probability.map_or(String::new(), |chance| format!("p = {chance:.3}")),
     };
     let exact = |summary: Option<Summary>| summary.and_then(|summary| summary.median.exact_value());
-    let change = exact(compared.a).zip(exact(compared.b)).map(|(a, b)| by(a, b)).unwrap_or_default();
+    let change =
+        exact(compared.a).zip(exact(compared.b)).map(|(a, b)| percent_change(a, b)).unwrap_or_default();
     vec![
-        format!("{:<7}", word(compared.change)),
+        format!("{:<7}", change_name(compared.change)),
         compared.metric.objective.to_owned(),
         side(compared.a),
         "→".to_owned(),
@@ -129,22 +137,24 @@ fn row(compared: &MetricComparison) -> Vec<String> {
     ]
 }
 
-/// The median, and of several runs what lies around it.
-fn range(compared: &MetricComparison, summary: &Summary) -> String {
+/// Formats the median, and for several runs the range.
+fn format_range(compared: &MetricComparison, summary: &Summary) -> String {
     let unit = compared.metric.unit;
-    let median = shown_figure(unit, summary.median);
+    let median = format_figure(unit, summary.median);
     match (summary.count, summary.max.is_finite()) {
         (1, _) => median,
-        (_, true) => format!("{median} ({} to {})", shown(unit, summary.min), shown(unit, summary.max)),
-        (_, false) => format!("{median} ({} or more)", shown(unit, summary.min)),
+        (_, true) => {
+            format!("{median} ({} to {})", format_amount(unit, summary.min), format_amount(unit, summary.max))
+        }
+        (_, false) => format!("{median} ({} or more)", format_amount(unit, summary.min)),
     }
 }
 
-fn by(a: f64, b: f64) -> String {
+fn percent_change(a: f64, b: f64) -> String {
     if a == 0.0 { String::new() } else { format!("{:+.0}%", (b - a) / a * 100.0) }
 }
 
-fn json(found: &Difference) -> Value {
+fn difference_as_json(found: &DiffReport) -> Value {
     let summary = |summary: Summary| {
         let median = match summary.median.exact_value() {
             Some(median) => json!(median),
@@ -156,7 +166,7 @@ fn json(found: &Difference) -> Value {
     let one = |compared: &MetricComparison| {
         let mut object = json!({
             "name": compared.metric.name,
-            "change": word(compared.change),
+            "change": change_name(compared.change),
             "a": compared.a.map(summary),
             "b": compared.b.map(summary),
             "probability": compared.probability,
@@ -176,22 +186,23 @@ fn json(found: &Difference) -> Value {
     })
 }
 
-/// The figures of repeated runs, a line each: median, least and largest.
-pub(crate) fn repeated(runs: &[MetricValues], out: &mut dyn Write) -> io::Result<()> {
+/// Writes the figures of repeated runs, one per line: median, minimum and maximum.
+pub(crate) fn write_repeated_runs(runs: &[MetricValues], out: &mut dyn Write) -> io::Result<()> {
     let header = ["over the runs", "median", "min", "max", "of"].map(str::to_owned).to_vec();
     let mut rows = vec![header];
     for metric in METRICS {
         let figures: Vec<Figure> = runs.iter().filter_map(|values| values.get(metric)?.ok()).collect();
         let Some(found) = Summary::from_figures(&figures) else { continue };
-        let most = if found.max.is_finite() { shown(metric.unit, found.max) } else { "unknown".to_owned() };
+        let most =
+            if found.max.is_finite() { format_amount(metric.unit, found.max) } else { "unknown".to_owned() };
         rows.push(vec![
             metric.objective.to_owned(),
-            shown_figure(metric.unit, found.median),
-            shown(metric.unit, found.min),
+            format_figure(metric.unit, found.median),
+            format_amount(metric.unit, found.min),
             most,
             found.count.to_string(),
         ]);
     }
     writeln!(out)?;
-    columns(&rows).iter().try_for_each(|line| writeln!(out, "  {line}"))
+    align_columns(&rows).iter().try_for_each(|line| writeln!(out, "  {line}"))
 }

@@ -1,27 +1,27 @@
-//! Faults as people are shown them: a name, the nodes, and from where to where in the history.
+//! Faults as reports show them: a name, the nodes, and the interval in the history.
 
 use histories::History;
 use histories::faults::{FaultEnd, FaultEpisode, fault_episodes};
 
-/// A fault while it was on.
+/// A fault with its interval.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Episode {
-    /// What: `partition`.
+pub(crate) struct ShownFault {
+    /// The name: `partition`.
     pub(crate) fault: String,
-    /// The nodes, as the history says it.
+    /// The nodes, as the history names them.
     pub(crate) target: String,
-    /// The position of the event that struck.
+    /// The position of the event with which the fault began.
     pub(crate) from: u32,
-    /// That of the event that healed; none if it is a moment.
+    /// The position of the event with which the fault ended; none for a momentary fault.
     pub(crate) to: Option<u32>,
-    /// The times of both, in nanoseconds, where they are known.
+    /// The times of both in nanoseconds, where known.
     pub(crate) from_ns: Option<i64>,
     pub(crate) to_ns: Option<i64>,
 }
 
-/// The episodes of a history, in order of their beginning, as [`fault_episodes`] reads them. What is never ended lasts to the
-/// end of the history if faults of its name last, and is a moment otherwise.
-pub(crate) fn episodes(history: &History) -> Vec<Episode> {
+/// The faults of a history in order of their begin, as [`fault_episodes`] reads them. A fault without an end lasts until the
+/// end of the history if faults of its kind last; otherwise it is momentary.
+pub(crate) fn shown_faults(history: &History) -> Vec<ShownFault> {
     let shown = |fault: FaultEpisode| {
         let (to, to_ns) = match fault.end {
             FaultEnd::Seen(end) => (Some(end.last.position), end.last.time_ns),
@@ -31,7 +31,7 @@ pub(crate) fn episodes(history: &History) -> Vec<Episode> {
         let name =
             fault.parameter.as_ref().map_or(fault.kind.clone(), |told| format!("{}={told}", fault.kind));
         let failed = if fault.failed.is_some() { " (failed)" } else { "" };
-        Episode {
+        ShownFault {
             fault: format!("{name}{failed}"),
             target: fault.target_text(),
             from: fault.strike.first.position,
@@ -43,12 +43,23 @@ pub(crate) fn episodes(history: &History) -> Vec<Episode> {
     fault_episodes(history).into_iter().map(shown).collect()
 }
 
-impl Episode {
-    /// What and where: `partition n1`.
+impl ShownFault {
+    /// The fault with its interval: `partition n1 from 5.000000 s to 9.000000 s`.
+    pub(crate) fn describe_with_interval(&self) -> String {
+        let time = |ns: Option<i64>| ns.map(super::describe::format_seconds);
+        match (time(self.from_ns), time(self.to_ns), self.to) {
+            (Some(from), Some(to), _) => format!("{} from {from} to {to}", self.label()),
+            (Some(from), None, Some(_)) => format!("{} from {from} to the end", self.label()),
+            (Some(at), None, None) => format!("{} at {at}", self.label()),
+            (None, ..) => self.label(),
+        }
+    }
+
+    /// The name and the nodes: `partition n1`.
     pub(crate) fn label(&self) -> String {
         match self.target.as_str() {
             "" => self.fault.clone(),
-            target => format!("{} {}", self.fault, super::describe::short(target)),
+            target => format!("{} {}", self.fault, super::describe::shorten_text(target)),
         }
     }
 }
@@ -66,7 +77,7 @@ mod tests {
             })
             .collect();
         let history = from_text(Format::Native, &lines.join("\n")).expect("a history");
-        episodes(&history).iter().map(|episode| (episode.label(), episode.to)).collect()
+        shown_faults(&history).iter().map(|episode| (episode.label(), episode.to)).collect()
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What came before what, as a graph: of a cycle of transactions, of a cycle of versions, of the operations of a core.
+//! The graph of an anomaly: a cycle of transactions, a cycle of versions, or the operations of a core.
 //!
-//! Pictures (`page`) and Graphviz (`dot`) are both made from this value. An edge says that its beginning must come
-//! before its end, and why.
+//! The page (`page`) and Graphviz output (`dot`) are both made from this value. An edge says that its source must come
+//! before its target, and why.
 
-use super::describe::{self, short};
+use super::describe::{self, shorten_text};
 use checker::transactions::explain;
 use checker::{
     ConstraintReason as Reason, Contradiction, Core, Dependency, DependencyReason as Why, Evidence,
@@ -11,65 +11,66 @@ use checker::{
 };
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
-/// Micro-operations that are shown of one transaction.
+/// The number of micro-operations of one transaction that are shown.
 const LINES_MAX: usize = 8;
-/// Characters of one of them.
+/// The number of characters of a micro-operation that are shown.
 const LINE_CHARS_MAX: usize = 44;
 
 /// A small directed graph.
 #[derive(Default)]
-pub(crate) struct Graph {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) edges: Vec<Edge>,
+pub(crate) struct CauseGraph {
+    pub(crate) nodes: Vec<CauseNode>,
+    pub(crate) edges: Vec<CauseEdge>,
 }
 
 /// A transaction, a version or an operation.
-pub(crate) struct Node {
+pub(crate) struct CauseNode {
     /// A name of a few characters: `T1`.
     pub(crate) name: String,
-    /// Where it is in the history.
+    /// Its place in the history.
     pub(crate) title: String,
     /// What it did.
     pub(crate) lines: Vec<String>,
 }
 
-/// One must come before the other.
-pub(crate) struct Edge {
+/// A requirement that one node comes before another.
+pub(crate) struct CauseEdge {
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// What kind of reason: `ww`.
+    /// The kind of reason: `ww`.
     pub(crate) label: &'static str,
     /// The reason in words.
     pub(crate) reason: String,
 }
 
-/// The graph that shows an anomaly of objects.
-pub(crate) fn of_violation(history: &History, violation: &Violation) -> Graph {
+/// Builds the graph of a violation about objects.
+pub(crate) fn graph_of_violation(history: &History, violation: &Violation) -> CauseGraph {
     match &violation.evidence {
-        Evidence::Cycle(cycle) => versions(history, cycle.cycles().next().unwrap_or_default()),
-        Evidence::Core(core) => precedence(history, core),
-        Evidence::Causal(found) => {
-            found.contradictions().next().map_or_else(Graph::default, |first| causes(history, first))
-        }
-        Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => Graph::default(),
+        Evidence::Cycle(cycle) => graph_of_versions(history, cycle.cycles().next().unwrap_or_default()),
+        Evidence::Core(core) => graph_of_core(history, core),
+        Evidence::Causal(found) => found
+            .contradictions()
+            .next()
+            .map_or_else(CauseGraph::default, |first| graph_of_causes(history, first)),
+        Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => CauseGraph::default(),
     }
 }
 
-/// Operations that would each have to come before the next.
-fn causes(history: &History, found: &Contradiction) -> Graph {
-    let mut graph = Graph::default();
+/// Builds the graph of a causal cycle.
+fn graph_of_causes(history: &History, found: &Contradiction) -> CauseGraph {
+    let mut graph = CauseGraph::default();
     let mut ids: Vec<Option<OpId>> = Vec::new();
     for link in &found.cycle {
         let mut at = |op: Option<OpId>| {
             ids.iter().position(|&known| known == op).unwrap_or_else(|| {
                 ids.push(op);
                 graph.nodes.push(match op {
-                    Some(id) => Node {
+                    Some(id) => CauseNode {
                         name: history.operation_index(id).to_string(),
-                        title: place(history, id),
-                        lines: vec![describe::words(history, id)],
+                        title: operation_place(history, id),
+                        lines: vec![describe::operation_words(history, id)],
                     },
-                    None => version(history, None),
+                    None => version_node(history, None),
                 });
                 ids.len() - 1
             })
@@ -85,7 +86,7 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
                 InferenceRule::NotYet => "rw",
             },
         };
-        graph.edges.push(Edge {
+        graph.edges.push(CauseEdge {
             from,
             to,
             label,
@@ -95,28 +96,28 @@ fn causes(history: &History, found: &Contradiction) -> Graph {
     graph
 }
 
-/// The graph of a cycle of transactions.
-pub(crate) fn of_transactions(history: &History, cycle: &[Dependency]) -> Graph {
+/// Builds the graph of a cycle of transactions.
+pub(crate) fn graph_of_transactions(history: &History, cycle: &[Dependency]) -> CauseGraph {
     let count = cycle.len();
     let name = |at: usize| format!("T{}", at % count + 1);
-    let node = |(at, edge): (usize, &Dependency)| Node {
+    let node = |(at, edge): (usize, &Dependency)| CauseNode {
         name: name(at),
-        title: place(history, edge.from),
-        lines: micros(history, edge.from),
+        title: operation_place(history, edge.from),
+        lines: transaction_lines(history, edge.from),
     };
-    let edge = |(at, edge): (usize, &Dependency)| Edge {
+    let edge = |(at, edge): (usize, &Dependency)| CauseEdge {
         from: at,
         to: (at + 1) % count,
-        label: label(&edge.why),
+        label: dependency_label(&edge.why),
         reason: explain::describe_dependency(history, edge, &name(at), &name(at + 1)),
     };
-    Graph {
+    CauseGraph {
         nodes: cycle.iter().enumerate().map(node).collect(),
         edges: cycle.iter().enumerate().map(edge).collect(),
     }
 }
 
-fn label(why: &Why) -> &'static str {
+fn dependency_label(why: &Why) -> &'static str {
     match why {
         Why::Overwritten { .. } | Why::Concluded { .. } => "ww",
         Why::ReadBy { .. } => "wr",
@@ -127,27 +128,27 @@ fn label(why: &Why) -> &'static str {
     }
 }
 
-/// `operation 412, session a`.
-fn place(history: &History, id: OpId) -> String {
+/// The place of an operation: `operation 412, session a`.
+fn operation_place(history: &History, id: OpId) -> String {
     let session = history.session_text(history.session(id));
-    let session = short(session);
+    let session = shorten_text(session);
     let session = if session.starts_with("process ") { session } else { format!("session {session}") };
     format!("operation {}, {session}", history.operation_index(id))
 }
 
-/// The micro-operations of a transaction, a line each.
-fn micros(history: &History, id: OpId) -> Vec<String> {
+/// The micro-operations of a transaction, one per line.
+fn transaction_lines(history: &History, id: OpId) -> Vec<String> {
     let text = explain::describe_transaction(history, id);
     let all: Vec<&str> = text.split_inclusive(']').map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut lines: Vec<String> = all.iter().take(LINES_MAX).map(|line| cut(line)).collect();
+    let mut lines: Vec<String> = all.iter().take(LINES_MAX).map(|line| shorten_line(line)).collect();
     if let Some(more) = all.len().checked_sub(LINES_MAX).filter(|&more| more > 0) {
         lines.push(format!("and {more} more"));
     }
     lines
 }
 
-/// A line that fits a box: the end of a list tells more than its beginning.
-fn cut(line: &str) -> String {
+/// Shortens a line to fit a box. The end of a list says more than its beginning, so more of the end is kept.
+fn shorten_line(line: &str) -> String {
     let count = line.chars().count();
     if count <= LINE_CHARS_MAX {
         return line.to_owned();
@@ -158,44 +159,44 @@ fn cut(line: &str) -> String {
     format!("{head}..{tail}")
 }
 
-/// Versions of one object, each with the write that made it.
-fn versions(history: &History, constraints: &[Constraint]) -> Graph {
-    let mut graph = Graph::default();
+/// Builds the graph of a cycle of versions, each with the write that created it.
+fn graph_of_versions(history: &History, constraints: &[Constraint]) -> CauseGraph {
+    let mut graph = CauseGraph::default();
     let mut ids: Vec<Option<OpId>> = Vec::new();
     for constraint in constraints {
         let mut at = |write: Option<OpId>| {
             ids.iter().position(|&known| known == write).unwrap_or_else(|| {
                 ids.push(write);
-                graph.nodes.push(version(history, write));
+                graph.nodes.push(version_node(history, write));
                 ids.len() - 1
             })
         };
         let (from, to) = (at(constraint.from), at(constraint.to));
         let (label, reason) =
-            (demand(constraint), sessions::explain::describe_constraint(history, constraint));
-        graph.edges.push(Edge { from, to, label, reason });
+            (constraint_label(constraint), sessions::explain::describe_constraint(history, constraint));
+        graph.edges.push(CauseEdge { from, to, label, reason });
     }
     graph
 }
 
-fn version(history: &History, write: Option<OpId>) -> Node {
+fn version_node(history: &History, write: Option<OpId>) -> CauseNode {
     let Some(id) = write else {
         let name = "initial".to_owned();
-        return Node { name, title: "the initial value".to_owned(), lines: Vec::new() };
+        return CauseNode { name, title: "the initial value".to_owned(), lines: Vec::new() };
     };
     let value = match history.argument(id) {
         Argument::Pair(_, new) => new,
         Argument::Value(value) => value,
         Argument::Micros(_) => ValueId::NULL,
     };
-    Node {
-        name: format!("version {}", short(history.value_text(value))),
-        title: place(history, id),
-        lines: vec![describe::words(history, id)],
+    CauseNode {
+        name: format!("version {}", shorten_text(history.value_text(value))),
+        title: operation_place(history, id),
+        lines: vec![describe::operation_words(history, id)],
     }
 }
 
-fn demand(constraint: &Constraint) -> &'static str {
+fn constraint_label(constraint: &Constraint) -> &'static str {
     match constraint.reason {
         Reason::SessionOrder { guarantee: Level::ReadYourWrites, .. } => "read-your-writes",
         Reason::SessionOrder { guarantee: Level::MonotonicReads, .. } => "monotonic-reads",
@@ -209,44 +210,49 @@ fn demand(constraint: &Constraint) -> &'static str {
     }
 }
 
-/// The operations of a core: what real time orders (without what follows from the rest), and for each read of a
-/// register the write that it must come after.
-fn precedence(history: &History, core: &Core) -> Graph {
-    let mut graph = Graph::default();
+/// Builds the graph of a core: the real-time order without transitive edges, and for each read of a register the write
+/// that it must follow.
+fn graph_of_core(history: &History, core: &Core) -> CauseGraph {
+    let mut graph = CauseGraph::default();
     let ops: Vec<Operation> = core.operations.iter().map(|&id| history.operation(id)).collect();
     for op in &ops {
-        graph.nodes.push(Node {
+        graph.nodes.push(CauseNode {
             name: history.operation_index(op.id).to_string(),
-            title: place(history, op.id),
-            lines: vec![describe::words(history, op.id)],
+            title: operation_place(history, op.id),
+            lines: vec![describe::operation_words(history, op.id)],
         });
     }
     for (to, later) in ops.iter().enumerate() {
         let before: Vec<usize> = (0..ops.len()).filter(|&at| ops[at].precedes(later)).collect();
         let follows = |from: usize| before.iter().any(|&between| ops[from].precedes(&ops[between]));
         for &from in before.iter().filter(|&&from| !follows(from)) {
-            let reason = format!("{} completed before {} began", name(&graph, from), name(&graph, to));
-            graph.edges.push(Edge { from, to, label: "realtime", reason });
+            let reason =
+                format!("{} completed before {} began", node_phrase(&graph, from), node_phrase(&graph, to));
+            graph.edges.push(CauseEdge { from, to, label: "realtime", reason });
         }
-        let Some(value) = found(later).filter(|_| !core.writes_only.contains(&later.id)) else { continue };
-        let writers: Vec<usize> = (0..ops.len()).filter(|&at| put(&ops[at]) == Some(value)).collect();
-        // Where several wrote it, nobody knows which of them.
+        let Some(value) = value_found(later).filter(|_| !core.writes_only.contains(&later.id)) else {
+            continue;
+        };
+        let writers: Vec<usize> =
+            (0..ops.len()).filter(|&at| value_written(&ops[at]) == Some(value)).collect();
+        // With several writers of the value, the history does not say which one the read observed.
         if let [from] = writers[..]
             && from != to
         {
-            let reason = format!("{} returned what {} wrote", name(&graph, to), name(&graph, from));
-            graph.edges.push(Edge { from, to, label: "wr", reason });
+            let reason =
+                format!("{} returned what {} wrote", node_phrase(&graph, to), node_phrase(&graph, from));
+            graph.edges.push(CauseEdge { from, to, label: "wr", reason });
         }
     }
     graph
 }
 
-fn name(graph: &Graph, at: usize) -> String {
+fn node_phrase(graph: &CauseGraph, at: usize) -> String {
     format!("operation {}", graph.nodes[at].name)
 }
 
-/// What an operation of a register is known to have found.
-fn found(op: &Operation) -> Option<ValueId> {
+/// The value that an operation on a register is known to have found.
+fn value_found(op: &Operation) -> Option<ValueId> {
     match (op.function, &op.argument, op.outcome) {
         (Function::READ | Function::GET, _, Outcome::Ok) => Some(op.result),
         (Function::CAS, &Argument::Pair(old, _), Outcome::Ok) => Some(old),
@@ -254,7 +260,7 @@ fn found(op: &Operation) -> Option<ValueId> {
     }
 }
 
-fn put(op: &Operation) -> Option<ValueId> {
+fn value_written(op: &Operation) -> Option<ValueId> {
     match (op.function, &op.argument) {
         (Function::WRITE | Function::PUT, &Argument::Value(value)) => Some(value),
         (Function::CAS, &Argument::Pair(_, new)) => Some(new),
@@ -271,7 +277,7 @@ mod tests {
     fn drawn(drawing: &str) -> Vec<(usize, usize, &'static str)> {
         let history = parse(drawing).expect("a drawing");
         let core = Core::minimal_core(KeyId::NONE, history.ids().collect());
-        let graph = precedence(&history, &core);
+        let graph = graph_of_core(&history, &core);
         graph.edges.iter().map(|edge| (edge.from, edge.to, edge.label)).collect()
     }
 

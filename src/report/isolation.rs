@@ -1,50 +1,50 @@
-//! Anomalies of transactions, as every format tells them.
+//! Descriptions of the anomalies of transactions, shared by all formats.
 //!
-//! The analysis keeps a few examples of each phenomenon and counts the rest; one example is one anomaly here.
+//! The analysis keeps a few examples of each phenomenon and counts the rest. Here, one example is one anomaly.
 
 use checker::{
     Axiom, CycleFamily as Family, OrderExtent as Extent, Phenomenon, TransactionEvidence as Evidence,
 };
 use histories::{KeyId, OpId};
 
-/// What a phenomenon is, as a fragment that fits after "a history with one:".
-pub(crate) fn meaning(phenomenon: Phenomenon) -> &'static str {
+/// The meaning of a phenomenon, as a fragment that fits after "a history with one:".
+pub(crate) fn phenomenon_meaning(phenomenon: Phenomenon) -> &'static str {
     match phenomenon {
         Phenomenon::Cycle(kind) => match (kind.family, kind.extent) {
-            (Family::G0, Extent::Data) => "transactions overwrote one another in a circle",
-            (Family::G0, Extent::Session) => "the order of overwrites contradicts that of a session",
+            (Family::G0, Extent::Data) => "transactions overwrote one another in a cycle",
+            (Family::G0, Extent::Session) => "the order of overwrites contradicts the order of a session",
             (Family::G0, Extent::RealTime) => "the order of overwrites contradicts real time",
-            (Family::G1c, Extent::Data) => "transactions read from or overwrote one another in a circle",
-            (Family::G1c, Extent::Session) => {
-                "what was read and overwritten contradicts the order of a session"
-            }
-            (Family::G1c, Extent::RealTime) => "what was read and overwritten contradicts real time",
+            (Family::G1c, Extent::Data) => "transactions read from or overwrote one another in a cycle",
+            (Family::G1c, Extent::Session) => "reads and overwrites contradict the order of a session",
+            (Family::G1c, Extent::RealTime) => "reads and overwrites contradict real time",
             (_, Extent::Data) => {
-                "transactions must come before one another in a circle, because of writes that they missed"
+                "these transactions cannot be ordered: each missed or depends on a write of the next (a cycle)"
             }
-            (_, Extent::Session) => "what transactions missed contradicts the order of a session",
-            (_, Extent::RealTime) => "what transactions missed contradicts real time",
+            (_, Extent::Session) => "missed writes contradict the order of a session",
+            (_, Extent::RealTime) => "missed writes contradict real time",
         },
-        Phenomenon::G1a => "a transaction read what a failed transaction wrote",
-        Phenomenon::G1b => "a transaction read what its writer itself overwrote",
-        Phenomenon::GarbageRead => "a transaction read what nobody wrote",
-        Phenomenon::Internal => "a transaction disagrees with what it read or wrote before",
-        Phenomenon::FutureRead => "a transaction read what it wrote only later",
+        Phenomenon::G1a => "a transaction read a value that a failed transaction wrote",
+        Phenomenon::G1b => "a transaction read a value that its writer itself overwrote",
+        Phenomenon::GarbageRead => "a transaction read a value that no operation wrote",
+        Phenomenon::Internal => "a transaction contradicts its own earlier read or write",
+        Phenomenon::FutureRead => "a transaction read a value that it wrote only later",
         Phenomenon::LostUpdate => "several transactions read one version and all replaced it",
-        Phenomenon::DirtyUpdate => "a committed write stands on top of an aborted one",
-        Phenomenon::DuplicateElements => "one element is twice in a list",
-        Phenomenon::IncompatibleOrder => "no single order of appends explains what was read",
-        Phenomenon::CyclicVersions => "what is known of the order of the versions contradicts itself",
+        Phenomenon::DirtyUpdate => "a committed write builds on an aborted one",
+        Phenomenon::DuplicateElements => "a list contains one element twice",
+        Phenomenon::IncompatibleOrder => "no single order of appends explains the reads",
+        Phenomenon::CyclicVersions => "the constraints on the order of versions contradict one another",
         Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => {
-            "after reading from a transaction, something older than its writes was read"
+            "a transaction read from another one, and then read a version older than that one's writes"
         }
-        Phenomenon::CommitOrder(Axiom::ReadAtomic) => "a transaction was seen in part",
-        Phenomenon::CommitOrder(Axiom::Causal) => "something was seen without what came causally before it",
+        Phenomenon::CommitOrder(Axiom::ReadAtomic) => "a transaction saw only part of another one",
+        Phenomenon::CommitOrder(Axiom::Causal) => {
+            "a transaction saw a write without the writes that causally precede it"
+        }
     }
 }
 
-/// The transactions that show it, in the order in which the text tells them.
-pub(super) fn operations(evidence: &Evidence) -> Vec<OpId> {
+/// The transactions that show the phenomenon, in the order of the text.
+pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
     match evidence {
         Evidence::Cycle(cycle) => cycle.edges.iter().map(|edge| edge.from).collect(),
         Evidence::Lemmas(lemmas) => {
@@ -73,8 +73,8 @@ pub(super) fn operations(evidence: &Evidence) -> Vec<OpId> {
     }
 }
 
-/// The object, where it is one.
-pub(super) fn key(evidence: &Evidence) -> KeyId {
+/// The object, if the phenomenon is about a single one.
+pub(super) fn evidence_key(evidence: &Evidence) -> KeyId {
     match evidence {
         Evidence::Cycle(_) | Evidence::Lemmas(_) => KeyId::NONE,
         Evidence::AbortedRead { read, .. }

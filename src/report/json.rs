@@ -1,43 +1,46 @@
-//! For programs: one JSON object a history, one a line. The fields are an interface; docs/json.md tells them.
+//! JSON for programs: one object per history, one per line. The fields are an interface; docs/json.md describes them.
 
-use super::{Counts, Explains, Findings, Report, Told};
+use super::{CheckFindings, DescribedAnomaly, HistoryCounts, ReductionInfo, ReportWriter};
 use checker::{Answer, IsolationLevel};
 use histories::{History, KeyId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::io::{self, Write};
 
-pub(crate) struct Json;
+pub(crate) struct JsonReport;
 
-impl Report for Json {
-    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()> {
+impl ReportWriter for JsonReport {
+    fn write_checked(&mut self, findings: &CheckFindings<'_>, out: &mut dyn Write) -> io::Result<()> {
         let answers = findings.answers();
-        let levels: Vec<JsonLevel<'_>> = answers.iter().map(|answer| level(findings, answer)).collect();
+        let levels: Vec<JsonLevel<'_>> =
+            answers.iter().map(|answer| level_as_json(findings, answer)).collect();
         let reason = answers.iter().find_map(|answer| {
-            super::reason(answer).map(|reason| format!("{}: {reason}", answer.property.name()))
+            super::open_reason(answer).map(|reason| format!("{}: {reason}", answer.property.name()))
         });
         let verdict = findings.report.verdict();
-        let isolation = findings.question.model.has_transactions().then(|| isolation(findings));
+        let isolation = findings.question.model.has_transactions().then(|| isolation_as_json(findings));
         let object = JsonHistory {
             history: findings.name,
             model: findings.model().name(),
             verdict,
             reason: reason.filter(|_| matches!(verdict, "unknown" | "untested")),
-            counts: Counts::of(findings.history),
-            basis: JsonBasis::of(findings),
+            counts: HistoryCounts::count_history(findings.history),
+            basis: JsonBasis::from_findings(findings),
             levels,
             isolation,
-            objectives: findings.measured.map(|_| super::measurements::objectives(findings.objectives())),
+            objectives: findings
+                .measured
+                .map(|_| super::measurements::objectives_as_json(findings.judged_objectives())),
             measurements: findings
                 .measured
-                .map(|measured| super::measurements::measurements(findings.history, &measured.found)),
+                .map(|measured| super::measurements::measurements_as_json(findings.history, &measured.found)),
             remarks: &findings.report.remarks,
             explains: findings.explains,
             seconds: JsonSeconds {
-                read: rounded(findings.times.read),
-                check: rounded(findings.times.check),
-                verify: rounded(findings.times.verify),
-                measure: rounded(findings.times.measure),
+                read: round_to_micros(findings.times.read),
+                check: round_to_micros(findings.times.check),
+                verify: round_to_micros(findings.times.verify),
+                measure: round_to_micros(findings.times.measure),
             },
         };
         serde_json::to_writer(&mut *out, &object)?;
@@ -52,7 +55,7 @@ struct JsonHistory<'a> {
     verdict: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    counts: Counts,
+    counts: HistoryCounts,
     basis: JsonBasis,
     levels: Vec<JsonLevel<'a>>,
     #[serde(flatten)]
@@ -64,11 +67,11 @@ struct JsonHistory<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    explains: Option<&'a Explains>,
+    explains: Option<&'a ReductionInfo>,
     seconds: JsonSeconds,
 }
 
-/// How much could have been wrong.
+/// How much in the history could have contradicted the verdict.
 #[derive(Serialize)]
 struct JsonBasis {
     answers: u64,
@@ -78,7 +81,7 @@ struct JsonBasis {
 }
 
 impl JsonBasis {
-    fn of(findings: &Findings<'_>) -> Self {
+    fn from_findings(findings: &CheckFindings<'_>) -> Self {
         let basis = findings.basis;
         Self {
             answers: basis.answers,
@@ -89,7 +92,7 @@ impl JsonBasis {
     }
 }
 
-/// What is known of transactions beside the levels that were asked for.
+/// What is known about transactions in addition to the levels of the question.
 #[derive(Serialize)]
 struct JsonIsolation {
     anomaly_types: Vec<&'static str>,
@@ -120,7 +123,7 @@ struct JsonAnomaly<'a> {
     circumstances: Option<JsonCircumstances>,
 }
 
-/// Of session stores: whom it happened to, where, and under which faults.
+/// For session stores: the session, the node and the active faults.
 #[derive(Serialize)]
 struct JsonCircumstances {
     session: String,
@@ -140,28 +143,32 @@ struct JsonSeconds {
     measure: f64,
 }
 
-fn level<'a>(findings: &Findings<'a>, answer: &'a Answer) -> JsonLevel<'a> {
+fn level_as_json<'a>(findings: &CheckFindings<'a>, answer: &'a Answer) -> JsonLevel<'a> {
     JsonLevel {
         level: answer.property.name(),
         verdict: answer.verdict.name(),
-        reason: super::reason(answer),
+        reason: super::open_reason(answer),
         method: &answer.method,
-        seconds: rounded(findings.times.of(answer.property)),
-        anomalies: findings.told(answer).into_iter().map(|told| anomaly(findings.history, told)).collect(),
+        seconds: round_to_micros(findings.times.seconds_for(answer.property)),
+        anomalies: findings
+            .describe_anomalies(answer)
+            .into_iter()
+            .map(|told| anomaly_as_json(findings.history, told))
+            .collect(),
     }
 }
 
-fn anomaly<'a>(history: &History, told: Told<'_>) -> JsonAnomaly<'a> {
+fn anomaly_as_json<'a>(history: &History, told: DescribedAnomaly<'_>) -> JsonAnomaly<'a> {
     let circumstances = told.circumstances.map(|around| JsonCircumstances {
         session: around.session,
         node: around.node,
         trace_id: around.trace,
         faults: around.faults,
-        runbook: super::continuity::runbook(told.kind),
+        runbook: super::continuity::runbook_link(told.kind),
     });
     JsonAnomaly {
         r#type: told.kind,
-        key: key(history, told.key),
+        key: key_as_json(history, told.key),
         operations: told.operations.iter().map(|&id| history.operation_index(id)).collect(),
         count: told.count,
         text: told.text,
@@ -169,21 +176,21 @@ fn anomaly<'a>(history: &History, told: Told<'_>) -> JsonAnomaly<'a> {
     }
 }
 
-fn isolation(findings: &Findings<'_>) -> JsonIsolation {
+fn isolation_as_json(findings: &CheckFindings<'_>) -> JsonIsolation {
     let names = |levels: &[IsolationLevel]| levels.iter().map(|level| level.name()).collect();
-    // Found sorted by name.
+    // The checker sorts phenomena by name.
     let anomaly_types = findings.report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).collect();
     let (not, also_not) = findings.report.ruled_out_levels();
     JsonIsolation { anomaly_types, not: names(&not), also_not: names(&also_not) }
 }
 
-/// The key as JSON; none for the one object of a history that names none.
-fn key(history: &History, key: KeyId) -> Option<Box<RawValue>> {
+/// The key as JSON; none for the one object of a history that names no objects.
+fn key_as_json(history: &History, key: KeyId) -> Option<Box<RawValue>> {
     let text = (key != KeyId::NONE).then(|| history.keys.text(key).to_owned())?;
     Some(RawValue::from_string(text).expect("keys are interned as JSON"))
 }
 
-/// Seconds to the microsecond.
-fn rounded(seconds: f64) -> f64 {
+/// Rounds seconds to microseconds.
+fn round_to_micros(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }

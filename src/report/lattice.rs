@@ -1,51 +1,51 @@
-//! Levels and which of them implies which, with what was found of each: a comparison of histories.
+//! The levels of a comparison and the implications between them.
 //!
-//! Of transactions the implications are those of the checker's table. Of objects they follow from the definitions: an
-//! order of all operations that extends real time extends session order; one that is legal answers each session, and
-//! has causal order in it; an order of all operations that extends causal order orders the versions of each object so
-//! that no session goes back; and one version order for all four guarantees is one for each. (Version tokens and
-//! `--assume` are demands of the session guarantees alone.)
+//! For transactions the implications come from the checker's table. For objects they follow from the definitions. An order
+//! of all operations that extends real time also extends session order. A legal order of all operations answers each
+//! session and contains causal order. An order of all operations that extends causal order orders the versions of each
+//! object so that no session goes back. One version order for all four guarantees serves each of them. (Only the session
+//! guarantees take version tokens and `--assume` into account.)
 //!
-//! Nothing is derived here: what implies a violated level and was not decided stays unknown.
+//! No verdict is derived here: a level that implies a violated one and was not decided stays unknown.
 
-use super::Counts;
+use super::HistoryCounts;
 use checker::{IMPLICATIONS, Level, Property, Proviso};
 use std::collections::BTreeMap;
 
-/// One history with what was found of each level.
-pub(crate) struct Column {
+/// One history with the result of each level.
+pub(crate) struct LatticeColumn {
     pub(crate) name: String,
     pub(crate) model: &'static str,
-    pub(crate) counts: Counts,
-    pub(crate) verdicts: Vec<Found>,
+    pub(crate) counts: HistoryCounts,
+    pub(crate) verdicts: Vec<LevelResult>,
 }
 
-/// What was found of one level.
-pub(crate) struct Found {
+/// The result of one level.
+pub(crate) struct LevelResult {
     pub(crate) level: Property,
     pub(crate) verdict: &'static str,
-    /// The names of its anomalies, each once.
+    /// The names of the anomalies, each once.
     pub(crate) anomalies: Vec<&'static str>,
     pub(crate) reason: Option<String>,
 }
 
-/// The levels of some histories, the stronger before the weaker.
-pub(crate) struct Lattice {
+/// The levels of some histories, stronger ones first.
+pub(crate) struct LevelLattice {
     pub(crate) levels: Vec<Property>,
-    /// From stronger to weaker, by their places; those that follow from others are left out.
-    pub(crate) edges: Vec<Implication>,
+    /// The implications, by the positions of their levels. Transitive ones are left out.
+    pub(crate) edges: Vec<LatticeEdge>,
 }
 
-/// One level implies another.
+/// An implication between two levels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Implication {
+pub(crate) struct LatticeEdge {
     pub(crate) stronger: usize,
     pub(crate) weaker: usize,
-    /// Only for what does not lean on the order of sessions.
+    /// The implication holds only if session order is left aside.
     pub(crate) sessions_aside: bool,
 }
 
-/// Which levels of objects imply which.
+/// The implications between levels of objects.
 const OF_OBJECTS: &[(Level, Level)] = &[
     (Level::Linearizable, Level::Sequential),
     (Level::Sequential, Level::CausalConvergence),
@@ -62,35 +62,35 @@ const OF_OBJECTS: &[(Level, Level)] = &[
     (Level::Session, Level::WritesFollowReads),
 ];
 
-impl Lattice {
-    /// The lattice of all levels that some history was checked against.
-    pub(crate) fn of(columns: &[Column]) -> Lattice {
+impl LevelLattice {
+    /// The lattice of all levels against which some history was checked.
+    pub(crate) fn from_columns(columns: &[LatticeColumn]) -> LevelLattice {
         let mut levels: Vec<Property> = Vec::new();
         for found in columns.iter().flat_map(|column| &column.verdicts) {
             if !levels.contains(&found.level) {
                 levels.push(found.level);
             }
         }
-        let pairs = implications();
+        let pairs = all_implications();
         let heights: BTreeMap<usize, usize> =
-            (0..levels.len()).map(|at| (at, height(&levels, &pairs, at))).collect();
+            (0..levels.len()).map(|at| (at, longest_descent(&levels, &pairs, at))).collect();
         let mut order: Vec<usize> = (0..levels.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(heights[at]));
         let levels: Vec<Property> = order.into_iter().map(|at| levels[at]).collect();
         let place = |level: Property| levels.iter().position(|&known| known == level);
-        let edges: Vec<Implication> = pairs
+        let edges: Vec<LatticeEdge> = pairs
             .iter()
             .filter_map(|&(stronger, weaker, sessions_aside)| {
-                Some(Implication { stronger: place(stronger)?, weaker: place(weaker)?, sessions_aside })
+                Some(LatticeEdge { stronger: place(stronger)?, weaker: place(weaker)?, sessions_aside })
             })
             .collect();
-        Lattice { levels, edges: direct(&edges) }
+        LevelLattice { levels, edges: direct_edges(&edges) }
     }
 
-    /// How many levels lie below each on the longest way down: its row in a picture.
-    pub(crate) fn heights(&self) -> Vec<usize> {
+    /// The length of the longest descent from each level, which is its row in a picture.
+    pub(crate) fn level_heights(&self) -> Vec<usize> {
         let mut heights = vec![0; self.levels.len()];
-        // The stronger come first, so what lies below is known when it is asked for.
+        // Stronger levels come first, so in reverse order all weaker levels are known.
         for at in (0..self.levels.len()).rev() {
             let below = self.edges.iter().filter(|edge| edge.stronger == at);
             heights[at] = below.map(|edge| heights[edge.weaker] + 1).max().unwrap_or(0);
@@ -98,8 +98,8 @@ impl Lattice {
         heights
     }
 
-    /// The names of what a level implies directly.
-    pub(crate) fn implied(&self, at: usize) -> Vec<&'static str> {
+    /// The names of the levels that a level implies directly.
+    pub(crate) fn implied_levels(&self, at: usize) -> Vec<&'static str> {
         self.edges
             .iter()
             .filter(|edge| edge.stronger == at)
@@ -108,8 +108,8 @@ impl Lattice {
     }
 }
 
-/// Stronger, weaker, whether only with sessions left aside.
-fn implications() -> Vec<(Property, Property, bool)> {
+/// Stronger level, weaker level, and whether the implication holds only with session order left aside.
+fn all_implications() -> Vec<(Property, Property, bool)> {
     let objects =
         OF_OBJECTS.iter().map(|&(above, below)| (Property::Level(above), Property::Level(below), false));
     let isolation = IMPLICATIONS.iter().map(|edge| {
@@ -119,8 +119,8 @@ fn implications() -> Vec<(Property, Property, bool)> {
     objects.chain(isolation).collect()
 }
 
-/// The longest way down from a level, through any levels.
-fn height(levels: &[Property], pairs: &[(Property, Property, bool)], at: usize) -> usize {
+/// The length of the longest descent from a level through any levels.
+fn longest_descent(levels: &[Property], pairs: &[(Property, Property, bool)], at: usize) -> usize {
     let mut layer = vec![levels[at]];
     let mut height = 0;
     loop {
@@ -138,9 +138,10 @@ fn height(levels: &[Property], pairs: &[(Property, Property, bool)], at: usize) 
     }
 }
 
-/// The edges that do not follow from others. One that only holds with sessions left aside proves nothing for others.
-fn direct(edges: &[Implication]) -> Vec<Implication> {
-    let firm = |from: usize, to: usize, but: &Implication| {
+/// The edges that do not follow from others. An edge that holds only with session order left aside supports only edges of
+/// the same kind.
+fn direct_edges(edges: &[LatticeEdge]) -> Vec<LatticeEdge> {
+    let firm = |from: usize, to: usize, but: &LatticeEdge| {
         let mut todo = vec![from];
         let mut seen = vec![from];
         while let Some(at) = todo.pop() {
@@ -167,19 +168,27 @@ mod tests {
     use super::*;
     use checker::Model;
 
-    fn lattice(model: Model) -> Lattice {
-        let found = |level| Found { level, verdict: "unknown", anomalies: Vec::new(), reason: None };
-        let counts =
-            Counts { events: 0, operations: 0, ok: 0, fail: 0, info: 0, processes: 0, sessions: 0, keys: 0 };
+    fn lattice(model: Model) -> LevelLattice {
+        let found = |level| LevelResult { level, verdict: "unknown", anomalies: Vec::new(), reason: None };
+        let counts = HistoryCounts {
+            events: 0,
+            operations: 0,
+            ok: 0,
+            fail: 0,
+            info: 0,
+            processes: 0,
+            sessions: 0,
+            keys: 0,
+        };
         let verdicts = model.comparable_properties().into_iter().map(found).collect();
-        Lattice::of(&[Column { name: String::new(), model: "", counts, verdicts }])
+        LevelLattice::from_columns(&[LatticeColumn { name: String::new(), model: "", counts, verdicts }])
     }
 
     #[test]
     fn the_stronger_stand_above_the_weaker() {
         for model in [Model::ListAppend, Model::Register] {
             let lattice = lattice(model);
-            let heights = lattice.heights();
+            let heights = lattice.level_heights();
             assert!(!lattice.edges.is_empty());
             for edge in &lattice.edges {
                 assert!(edge.stronger < edge.weaker && heights[edge.stronger] > heights[edge.weaker]);
@@ -189,11 +198,11 @@ mod tests {
 
     #[test]
     fn what_follows_is_not_drawn() {
-        let edge = |stronger, weaker| Implication { stronger, weaker, sessions_aside: false };
-        assert_eq!(direct(&[edge(0, 1), edge(1, 2), edge(0, 2)]), [edge(0, 1), edge(1, 2)]);
-        let aside = Implication { sessions_aside: true, ..edge(1, 2) };
+        let edge = |stronger, weaker| LatticeEdge { stronger, weaker, sessions_aside: false };
+        assert_eq!(direct_edges(&[edge(0, 1), edge(1, 2), edge(0, 2)]), [edge(0, 1), edge(1, 2)]);
+        let aside = LatticeEdge { sessions_aside: true, ..edge(1, 2) };
         assert_eq!(
-            direct(&[edge(0, 1), aside, edge(0, 2)]).len(),
+            direct_edges(&[edge(0, 1), aside, edge(0, 2)]).len(),
             3,
             "a firm edge does not follow from a proviso"
         );

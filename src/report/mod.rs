@@ -1,7 +1,7 @@
-//! Answers, said: text, JSON, JUnit, SARIF and annotations are renderings of the same values.
+//! Reports: text, page, JSON, JUnit, SARIF and annotations are renderings of the same values.
 //!
-//! A check is done once and knows nothing of how it will be told. What it found about one history is a
-//! [`Findings`]; every format is a consumer of those, none is made from another, and nothing is decided here.
+//! A check does not depend on its report. The result of checking one history is a [`CheckFindings`]; every format consumes
+//! that value, no format is made from another, and nothing is decided here.
 
 pub(crate) mod compare;
 pub(crate) mod continuity;
@@ -17,15 +17,18 @@ mod junit;
 pub(crate) mod lattice;
 pub(crate) mod layout;
 mod measurements;
+mod operation_table;
 pub(crate) mod page;
 pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;
+pub(crate) mod summary;
+pub(crate) mod terms;
 mod text;
 mod timeline;
 
-use crate::objectives::Held;
-use crate::times::Times;
+use crate::objectives::JudgedObjective;
+use crate::times::PhaseTimes;
 use checker::measurements::Measurements;
 use checker::{
     Answer, Basis, Breach, Evidence, Model, Question, TransactionEvidence, Verdict, Violation,
@@ -34,94 +37,94 @@ use checker::{
 use histories::{History, KeyId, OpId, Outcome};
 use std::io::{self, Write};
 
-/// What was found about one history.
+/// The result of checking one history.
 #[derive(Clone, Copy)]
-pub(crate) struct Findings<'a> {
-    /// The history as the user named it.
+pub(crate) struct CheckFindings<'a> {
+    /// The name that the user gave for the history.
     pub(crate) name: &'a str,
     pub(crate) history: &'a History,
     pub(crate) question: &'a Question,
-    /// The answers, in the order in which they were asked for, and what was found beside them.
+    /// The answers in the order of the question, and what was found in addition.
     pub(crate) report: &'a checker::Report,
-    /// What a verdict could rest on at all.
+    /// How much in the history could have contradicted a verdict.
     pub(crate) basis: Basis,
-    /// What was measured beside, if anything was.
-    pub(crate) measured: Option<&'a Measured>,
-    pub(crate) times: &'a Times,
-    /// Of what it is a part, if it was made small to explain a violation.
-    pub(crate) explains: Option<&'a Explains>,
+    /// The measured figures, if any.
+    pub(crate) measured: Option<&'a MeasuredRun>,
+    pub(crate) times: &'a PhaseTimes,
+    /// How the history was reduced, if it is a part that explains a violation.
+    pub(crate) explains: Option<&'a ReductionInfo>,
 }
 
-/// What a part of a history explains.
+/// How a part of a history was obtained to explain a violation.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
-pub(crate) struct Explains {
-    /// The level that the whole violates.
+pub(crate) struct ReductionInfo {
+    /// The level that the whole history violates.
     pub(crate) level: &'static str,
     /// The anomaly that the part still shows.
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
-    /// How many operations the whole has.
+    /// The number of operations of the whole history.
     pub(crate) operations: usize,
-    /// Whether it is known that no operation can be left out.
+    /// Whether no operation can be left out, as far as is known.
     pub(crate) minimal: bool,
-    /// How often a part was checked to find it.
+    /// The number of checks that the search for the part took.
     pub(crate) checks: u64,
 }
 
-/// What was measured, and what became of the objectives.
-pub(crate) struct Measured {
+/// The measured figures and the results of the objectives.
+pub(crate) struct MeasuredRun {
     pub(crate) found: Measurements,
-    pub(crate) objectives: Vec<Held>,
-    /// Whether people want to see everything.
+    pub(crate) objectives: Vec<JudgedObjective>,
+    /// Whether the user wants to see all figures.
     pub(crate) everything: bool,
 }
 
-/// One anomaly, ready to be said.
-pub(crate) struct Told<'a> {
+/// One anomaly with its description.
+pub(crate) struct DescribedAnomaly<'a> {
     pub(crate) kind: &'static str,
     pub(crate) meaning: &'static str,
     pub(crate) key: KeyId,
     pub(crate) operations: Vec<OpId>,
     pub(crate) text: String,
-    /// How many there are of this kind, where only some are told.
+    /// The number of anomalies of this kind, if only some are described.
     pub(crate) count: Option<u64>,
-    /// Of session stores: around it.
+    /// For session stores: the circumstances.
     pub(crate) circumstances: Option<Circumstances>,
-    /// What it is told of.
+    /// The violation that is described.
     pub(crate) violation: &'a Violation,
 }
 
-/// Whom something happened to, where, and under which faults.
+/// The session, the node and the faults of a finding.
 pub(crate) struct Circumstances {
-    /// The user.
+    /// The session of the user.
     pub(crate) session: String,
-    /// Who gave the telling answer.
+    /// The node that gave the answer that shows the finding.
     pub(crate) node: Option<String>,
-    /// Under which name those who trace requests know the telling operation.
+    /// The trace id of the operation that shows the finding.
     pub(crate) trace: Option<String>,
-    /// The faults that were on meanwhile, each with when.
+    /// The faults that were active meanwhile, each with its interval.
     pub(crate) faults: Vec<String>,
 }
 
-impl<'a> Findings<'a> {
-    /// One answer a property.
+impl<'a> CheckFindings<'a> {
+    /// One answer per property.
     pub(crate) fn answers(&self) -> &'a [Answer] {
         &self.report.answers
     }
 
-    /// The model by which answers are told.
+    /// The model of the answers.
     pub(crate) fn model(&self) -> Model {
         self.report.model
     }
 
-    /// The objectives that were asked for, judged.
-    pub(crate) fn objectives(&self) -> &'a [Held] {
+    /// The results of the objectives.
+    pub(crate) fn judged_objectives(&self) -> &'a [JudgedObjective] {
         self.measured.map_or(&[], |measured| &measured.objectives)
     }
 
-    /// What became of levels and objectives together: `violated`, `missed`, `unknown`, `untested` or `holds`.
+    /// The combined result of levels and objectives: `violated`, `missed`, `unknown`, `untested` or `holds`.
     pub(crate) fn verdict(&self) -> &'static str {
-        let some = |verdict| self.objectives().iter().any(|judged| judged.verdict() == verdict);
+        let some = |verdict| self.judged_objectives().iter().any(|judged| judged.verdict() == verdict);
         match self.report.verdict() {
             "violated" => "violated",
             _ if some("missed") => "missed",
@@ -130,21 +133,24 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// What was found to violate a property.
-    pub(crate) fn told(&self, answer: &'a Answer) -> Vec<Told<'a>> {
-        let teller = continuity::Teller::new(self.history);
-        violations(answer).iter().flat_map(|violation| self.tell(answer, violation, &teller)).collect()
+    /// Describes the violations of a property.
+    pub(crate) fn describe_anomalies(&self, answer: &'a Answer) -> Vec<DescribedAnomaly<'a>> {
+        let teller = continuity::FindingDescriber::new(self.history);
+        violations_of(answer)
+            .iter()
+            .flat_map(|violation| self.describe_violation(answer, violation, &teller))
+            .collect()
     }
 
-    /// One violation, as one anomaly; of transactions each of its examples.
-    fn tell(
+    /// Describes one violation as one anomaly, or for transactions as one anomaly per example.
+    fn describe_violation(
         &self,
         answer: &Answer,
         violation: &'a Violation,
-        teller: &continuity::Teller<'_>,
-    ) -> Vec<Told<'a>> {
+        teller: &continuity::FindingDescriber<'_>,
+    ) -> Vec<DescribedAnomaly<'a>> {
         let (history, kind) = (self.history, violation.kind.as_str());
-        let one = |meaning, text| Told {
+        let one = |meaning, text| DescribedAnomaly {
             kind,
             meaning,
             key: violation.key,
@@ -156,16 +162,19 @@ impl<'a> Findings<'a> {
         };
         match &violation.evidence {
             Evidence::Core(_) | Evidence::Cycle(_) | Evidence::Causal(_) => {
-                vec![one(sentence::meaning(kind), sentence::sentence(history, violation))]
+                vec![one(
+                    sentence::anomaly_meaning(kind),
+                    sentence::describe_object_violation(history, violation),
+                )]
             }
             Evidence::Phenomenon(phenomenon) => {
                 let found = self.report.find_anomaly(*phenomenon);
-                let example = |example: &'a TransactionEvidence| Told {
-                    key: isolation::key(example),
-                    operations: isolation::operations(example),
+                let example = |example: &'a TransactionEvidence| DescribedAnomaly {
+                    key: isolation::evidence_key(example),
+                    operations: isolation::evidence_transactions(example),
                     count: found.map(|found| found.count),
                     ..one(
-                        isolation::meaning(*phenomenon),
+                        isolation::phenomenon_meaning(*phenomenon),
                         checker::transactions::explain::describe_evidence(history, example),
                     )
                 };
@@ -173,7 +182,10 @@ impl<'a> Findings<'a> {
             }
             Evidence::Finding(finding) => {
                 let circumstances = Some(teller.circumstances(finding));
-                vec![Told { circumstances, ..one(finding.kind.line(), teller.sentence(finding)) }]
+                vec![DescribedAnomaly {
+                    circumstances,
+                    ..one(finding.kind.line(), teller.describe_finding(finding))
+                }]
             }
             Evidence::Breach(evidence) => {
                 let breach = Breach { kind: violation.kind, key: violation.key, evidence: evidence.clone() };
@@ -184,26 +196,27 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// What violates a property; nothing of any other verdict.
-pub(crate) fn violations(answer: &Answer) -> &[Violation] {
+/// The violations of a property; empty for any other verdict.
+pub(crate) fn violations_of(answer: &Answer) -> &[Violation] {
     match &answer.verdict {
         Verdict::Violated(violations) => violations,
         _ => &[],
     }
 }
 
-/// Why there is no verdict on a property.
-pub(crate) fn reason(answer: &Answer) -> Option<&str> {
+/// The reason of an *unknown* or *untested* verdict.
+pub(crate) fn open_reason(answer: &Answer) -> Option<&str> {
     match &answer.verdict {
         Verdict::Unknown(why) | Verdict::Untested(why) => Some(&why.reason),
         _ => None,
     }
 }
 
-/// What verdicts are based on: how much could have been wrong, and was not.
-pub(crate) fn basis(findings: &Findings<'_>) -> String {
+/// Describes the basis of the verdicts: how much in the history could have contradicted them.
+pub(crate) fn describe_basis(findings: &CheckFindings<'_>) -> String {
     let Basis { answers, reads_of_something, overlapping, moved_sessions, .. } = findings.basis;
-    let count = |count: u64, what: &str| layout::plural(usize::try_from(count).unwrap_or(usize::MAX), what);
+    let count =
+        |count: u64, what: &str| layout::count_noun(usize::try_from(count).unwrap_or(usize::MAX), what);
     format!(
         "{} ({reads_of_something} with a value), {}, and {} that changed nodes",
         count(answers, "answer"),
@@ -212,23 +225,23 @@ pub(crate) fn basis(findings: &Findings<'_>) -> String {
     )
 }
 
-/// A warning, where most operations did not succeed.
-pub(crate) fn thin(findings: &Findings<'_>) -> Option<String> {
+/// A warning if most operations did not succeed.
+pub(crate) fn thin_history_warning(findings: &CheckFindings<'_>) -> Option<String> {
     let Basis { succeeded, failed, indeterminate, .. } = findings.basis;
     findings.basis.is_thin().then(|| {
         format!(
-            "WARNING: only {succeeded} of {} operations succeeded ({failed} failed, {indeterminate} indeterminate): this history \
+            "WARNING: only {succeeded} of {} operations succeeded ({failed} failed, {indeterminate} indeterminate). This history \
              hardly tested the store",
             succeeded + failed + indeterminate
         )
     })
 }
 
-/// Each reason why there is no verdict once, with its verdict and the properties that it leaves open.
-pub(crate) fn reasons(answers: &[Answer]) -> Vec<(&'static str, &str, Vec<&'static str>)> {
+/// The reasons of *unknown* and *untested* verdicts, each once, with its verdict and its properties.
+pub(crate) fn group_open_reasons(answers: &[Answer]) -> Vec<(&'static str, &str, Vec<&'static str>)> {
     let mut told: Vec<(&'static str, &str, Vec<&'static str>)> = Vec::new();
     for answer in answers {
-        let Some(reason) = reason(answer) else { continue };
+        let Some(reason) = open_reason(answer) else { continue };
         let (verdict, name) = (answer.verdict.name(), answer.property.name());
         match told.iter_mut().find(|known| (known.0, known.1) == (verdict, reason)) {
             Some((.., names)) => names.push(name),
@@ -238,51 +251,51 @@ pub(crate) fn reasons(answers: &[Answer]) -> Vec<(&'static str, &str, Vec<&'stat
     told
 }
 
-/// How results go to standard output.
+/// The output format of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// for people: the verdict, a line a level, each anomaly with its operations and a drawing
+pub(crate) enum ReportFormat {
+    /// Report for people, with each kind of anomaly explained
     Text,
-    /// for programs: one JSON object a history, one a line
+    /// One JSON object per history, one per line
     Json,
-    /// for CI servers: one JUnit test suite a history, one test case a level
+    /// JUnit XML: one test suite per history, one test case per level
     Junit,
-    /// for code scanning: SARIF 2.1.0
+    /// SARIF 2.1.0 for code scanning
     Sarif,
-    /// for GitHub Actions: an annotation for each anomaly
+    /// Annotations for GitHub Actions
     Github,
 }
 
 /// A consumer of findings.
-pub(crate) trait Report {
-    /// One history was checked.
-    fn checked(&mut self, findings: &Findings<'_>, out: &mut dyn Write) -> io::Result<()>;
+pub(crate) trait ReportWriter {
+    /// Writes the result of one history.
+    fn write_checked(&mut self, findings: &CheckFindings<'_>, out: &mut dyn Write) -> io::Result<()>;
 
-    /// One history could not be; the problems go to standard error anyway.
-    fn refused(&mut self, _name: &str, _problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+    /// Writes that one history could not be checked. The problems also go to standard error.
+    fn write_refused(&mut self, _name: &str, _problems: &str, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 
-    /// That was all.
-    fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the end of the report.
+    fn write_end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The consumer of a format.
-pub(crate) fn report(format: Format, quiet: bool, width: usize) -> Box<dyn Report> {
+/// Creates the report of a format.
+pub(crate) fn report_writer(format: ReportFormat, quiet: bool, width: usize) -> Box<dyn ReportWriter> {
     match format {
-        Format::Text => Box::new(text::Text::new(quiet, width)),
-        Format::Json => Box::new(json::Json),
-        Format::Junit => Box::new(junit::Junit::default()),
-        Format::Sarif => Box::new(sarif::Sarif::default()),
-        Format::Github => Box::new(github::Github),
+        ReportFormat::Text => Box::new(text::TextReport::new(quiet, width)),
+        ReportFormat::Json => Box::new(json::JsonReport),
+        ReportFormat::Junit => Box::new(junit::JunitReport::default()),
+        ReportFormat::Sarif => Box::new(sarif::SarifReport::default()),
+        ReportFormat::Github => Box::new(github::GithubReport),
     }
 }
 
-/// How much there is in a history.
+/// The size of a history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub(crate) struct Counts {
+pub(crate) struct HistoryCounts {
     pub(crate) events: u32,
     pub(crate) operations: usize,
     pub(crate) ok: usize,
@@ -293,21 +306,21 @@ pub(crate) struct Counts {
     pub(crate) keys: usize,
 }
 
-impl Counts {
-    /// Counts one history. O(n).
-    pub(crate) fn of(history: &History) -> Counts {
+impl HistoryCounts {
+    /// Counts the events, outcomes, processes, sessions and keys of a history. O(n).
+    pub(crate) fn count_history(history: &History) -> HistoryCounts {
         let mut by_outcome = [0; 3];
-        let (mut sessions, mut keys) = (Seen::default(), Seen::default());
+        let (mut sessions, mut keys) = (IdSet::default(), IdSet::default());
         for id in history.ids() {
             by_outcome[history.outcome(id) as usize] += 1;
-            sessions.add(history.session(id).raw());
+            sessions.insert_id(history.session(id).raw());
             let micros = history.micros_of(id);
             if history.key(id) != KeyId::NONE || micros.is_empty() {
-                keys.add(history.key(id).raw());
+                keys.insert_id(history.key(id).raw());
             }
-            micros.iter().for_each(|micro| keys.add(micro.key.raw()));
+            micros.iter().for_each(|micro| keys.insert_id(micro.key.raw()));
         }
-        Counts {
+        HistoryCounts {
             events: history.event_count(),
             operations: history.len(),
             ok: by_outcome[Outcome::Ok as usize],
@@ -320,15 +333,15 @@ impl Counts {
     }
 }
 
-/// Which ids were seen: one bit each.
+/// A set of ids, one bit each.
 #[derive(Default)]
-struct Seen {
+struct IdSet {
     bits: Vec<u64>,
     count: usize,
 }
 
-impl Seen {
-    fn add(&mut self, raw: u32) {
+impl IdSet {
+    fn insert_id(&mut self, raw: u32) {
         let (word, bit) = (raw as usize / 64, 1u64 << (raw % 64));
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);
@@ -345,7 +358,7 @@ mod tests {
     #[test]
     fn counts_what_is_in_a_history() {
         let history = histories::notation::parse("a: [x.w1] [y.w2 ! [x.r1]\nb:  [x.w3 ?").expect("a drawing");
-        let counts = Counts::of(&history);
+        let counts = HistoryCounts::count_history(&history);
         assert_eq!((counts.events, counts.operations, counts.ok, counts.fail, counts.info), (8, 4, 2, 1, 1));
         assert_eq!((counts.processes, counts.sessions, counts.keys), (4, 2, 2));
     }

@@ -1,23 +1,23 @@
-//! A run that is not run: its plan as a timeline, to be talked through at a table.
+//! The plan of a run as a timeline, for a discussion without running it.
 //!
-//! What will happen and when is known beforehand, all but who is primary when a fault strikes. A line for each
-//! moment says what an observer would see; the drawing below puts load, faults and silence side by side.
+//! The plan says what will happen and when, except which node is primary when a fault strikes. A line per moment says what
+//! an observer would see; the drawing below shows load, faults and quiet periods side by side.
 
 use super::layout;
 use crate::args::RunPlan;
 use std::time::Duration;
 use workloads::{Episode, WorkloadKind, format_duration};
 
-/// How many columns the drawing has.
+/// The width of the drawing in columns.
 const COLUMNS: u64 = 60;
 
-/// The plan of a run, told.
-pub(crate) fn rehearsal(plan: &RunPlan, width: usize) -> String {
+/// Describes the plan of a run.
+pub(crate) fn describe_plan(plan: &RunPlan, width: usize) -> String {
     let mut text = String::new();
     if let Some(scenario) = &plan.scenario {
-        text += &format!("{}: {}\nput to the test: {}\n\n", scenario.name, scenario.title, scenario.promise);
+        text += &format!("{}: {}\npromise: {}\n\n", scenario.name, scenario.title, scenario.promise);
         for paragraph in scenario.story.lines() {
-            text += &layout::wrapped(paragraph, width).join("\n");
+            text += &layout::wrap_text(paragraph, width).join("\n");
             text.push('\n');
         }
         text.push('\n');
@@ -31,15 +31,15 @@ pub(crate) fn rehearsal(plan: &RunPlan, width: usize) -> String {
         settings.workers,
         settings.workload.seed
     );
-    let mut moments = moments(plan);
+    let mut moments = plan_moments(plan);
     moments.sort_by_key(|moment| moment.0);
     let rows: Vec<Vec<String>> =
-        moments.into_iter().map(|(at_ns, what)| vec![format!("{:>8}", span(at_ns)), what]).collect();
-    text += &layout::columns(&rows).join("\n");
-    text + "\n\n" + &drawing(plan)
+        moments.into_iter().map(|(at_ns, what)| vec![format!("{:>8}", format_span(at_ns)), what]).collect();
+    text += &layout::align_columns(&rows).join("\n");
+    text + "\n\n" + &draw_plan(plan)
 }
 
-fn moments(plan: &RunPlan) -> Vec<(u64, String)> {
+fn plan_moments(plan: &RunPlan) -> Vec<(u64, String)> {
     let settings = &plan.settings;
     let quiet_ns = (settings.duration + settings.after_heal).as_nanos() as u64;
     let settled_ns = quiet_ns + settings.settle.as_nanos() as u64;
@@ -58,15 +58,15 @@ fn moments(plan: &RunPlan) -> Vec<(u64, String)> {
         let name = format!("{} {}", episode.fault, episode.target);
         moments.push((episode.from_ns, name.clone()));
         if !episode.fault.is_momentary() {
-            moments.push((episode.to_ns, format!("{name}: over")));
+            moments.push((episode.to_ns, format!("{name} ends")));
         }
     }
-    moments.push((quiet_ns, "the load ends; the store may settle".to_owned()));
-    moments.push((settled_ns, "everything is read back, and what happened is checked".to_owned()));
+    moments.push((quiet_ns, "the load ends, and the store settles".to_owned()));
+    moments.push((settled_ns, "the final reads; then the history is checked".to_owned()));
     moments
 }
 
-fn drawing(plan: &RunPlan) -> String {
+fn draw_plan(plan: &RunPlan) -> String {
     let settings = &plan.settings;
     let quiet_ns = (settings.duration + settings.after_heal).as_nanos() as u64;
     let end_ns = (quiet_ns + settings.settle.as_nanos() as u64).max(1);
@@ -81,12 +81,12 @@ fn drawing(plan: &RunPlan) -> String {
         vec![name, bar(episode.from_ns, episode.to_ns, '#')]
     };
     rows.extend(settings.plan.episodes.iter().map(one));
-    let end = span(end_ns);
+    let end = format_span(end_ns);
     let gap = COLUMNS as usize - 1 - end.len().min(COLUMNS as usize - 1);
     rows.push(vec![String::new(), format!("0{}{end}", " ".repeat(gap))]);
-    layout::columns(&rows).join("\n") + "\n"
+    layout::align_columns(&rows).join("\n") + "\n"
 }
 
-fn span(ns: u64) -> String {
+fn format_span(ns: u64) -> String {
     format_duration(Duration::from_nanos(ns))
 }

@@ -1,31 +1,31 @@
-//! For code scanning: SARIF 2.1.0, one rule an anomaly, one result an occurrence.
+//! SARIF 2.1.0 for code scanning: one rule per kind of anomaly, one result per occurrence.
 
-use super::{Findings, Report};
+use super::{CheckFindings, ReportWriter};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 #[derive(Default)]
-pub(crate) struct Sarif {
+pub(crate) struct SarifReport {
     rules: BTreeMap<String, Value>,
     results: Vec<Value>,
     notifications: Vec<Value>,
     failed: bool,
 }
 
-impl Report for Sarif {
-    fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
+impl ReportWriter for SarifReport {
+    fn write_checked(&mut self, findings: &CheckFindings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         for answer in findings.answers() {
             let (level, verdict) = (answer.property.name(), answer.verdict.name());
-            for anomaly in findings.told(answer) {
-                self.rule(anomaly.kind, anomaly.meaning);
+            for anomaly in findings.describe_anomalies(answer) {
+                self.add_rule(anomaly.kind, anomaly.meaning);
                 let text = match anomaly.kind == level {
                     true => anomaly.text.clone(),
                     false => format!("not {level}: {}", anomaly.text),
                 };
                 let operations: Vec<u64> =
                     anomaly.operations.iter().map(|&id| findings.history.operation_index(id)).collect();
-                self.result(
+                self.add_result(
                     anomaly.kind,
                     "error",
                     &text,
@@ -33,40 +33,40 @@ impl Report for Sarif {
                     json!({ "level": level, "operations": operations }),
                 );
             }
-            if let Some(reason) = super::reason(answer) {
+            if let Some(reason) = super::open_reason(answer) {
                 let meaning = match verdict {
                     "untested" => "nothing in the history could have contradicted the level",
-                    _ => "the search ended before it knew whether the level holds",
+                    _ => "the search ended before it decided the level",
                 };
-                self.rule(verdict, meaning);
+                self.add_rule(verdict, meaning);
                 let text = format!("{level} is {verdict}: {reason}");
-                self.result(verdict, "warning", &text, findings.name, json!({ "level": level }));
+                self.add_result(verdict, "warning", &text, findings.name, json!({ "level": level }));
             }
         }
-        for judged in findings.objectives() {
+        for judged in findings.judged_objectives() {
             let (rule, severity) = match judged.verdict() {
                 "met" => continue,
                 "missed" => ("objective-missed", "error"),
                 _ => ("objective-unknown", "warning"),
             };
-            self.rule(rule, "an objective of the run");
+            self.add_rule(rule, "an objective of the run");
             let properties = json!({ "objective": judged.objective.metric.objective });
-            self.result(rule, severity, &judged.sentence(), findings.name, properties);
+            self.add_result(rule, severity, &judged.describe_result(), findings.name, properties);
         }
         Ok(())
     }
 
-    fn refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+    fn write_refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
         self.failed = true;
         self.notifications.push(json!({
             "level": "error",
             "message": { "text": problems },
-            "locations": [location(name)],
+            "locations": [sarif_location(name)],
         }));
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let rules: Vec<Value> = std::mem::take(&mut self.rules).into_values().collect();
         let log = json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -89,29 +89,29 @@ impl Report for Sarif {
     }
 }
 
-impl Sarif {
-    fn rule(&mut self, id: &str, text: &str) {
+impl SarifReport {
+    fn add_rule(&mut self, id: &str, text: &str) {
         let rule = json!({ "id": id, "shortDescription": { "text": text } });
         self.rules.entry(id.to_owned()).or_insert(rule);
     }
 
-    fn result(&mut self, rule: &str, severity: &str, text: &str, history: &str, properties: Value) {
+    fn add_result(&mut self, rule: &str, severity: &str, text: &str, history: &str, properties: Value) {
         self.results.push(json!({
             "ruleId": rule,
             "level": severity,
             "message": { "text": text },
-            "locations": [location(history)],
+            "locations": [sarif_location(history)],
             "properties": properties,
         }));
     }
 }
 
-fn location(history: &str) -> Value {
-    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(history) } } })
+fn sarif_location(history: &str) -> Value {
+    json!({ "physicalLocation": { "artifactLocation": { "uri": path_as_uri(history) } } })
 }
 
-/// A path as a relative URI reference: what would mean something else in a URI is percent-encoded.
-fn uri(path: &str) -> String {
+/// A path as a relative URI reference, percent-encoded.
+fn path_as_uri(path: &str) -> String {
     let mut uri = String::new();
     for byte in path.bytes() {
         match byte {
@@ -130,6 +130,6 @@ mod tests {
 
     #[test]
     fn a_path_becomes_a_uri() {
-        assert_eq!(uri("runs/a b%.jsonl"), "runs/a%20b%25.jsonl");
+        assert_eq!(path_as_uri("runs/a b%.jsonl"), "runs/a%20b%25.jsonl");
     }
 }

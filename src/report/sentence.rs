@@ -1,14 +1,14 @@
-//! What an anomaly means, in a sentence; and what to look at next.
+//! Describes a violation about objects in a sentence, and suggests the next step.
 //!
-//! A sentence claims only what it has just seen in the operations themselves. Where the telling pattern is not
-//! among them it says the weaker thing, which the evidence always supports: that no order explains them.
+//! A sentence claims only what the operations themselves show. If they do not show the pattern of the anomaly, the
+//! sentence makes the weaker claim that the evidence always supports: no order explains the operations.
 
-use super::describe::{self, of_key, words};
+use super::describe::{self, key_phrase, operation_words};
 use checker::{Core, Evidence, Violation};
 use histories::{Argument, Function, History, OpId, Operation, Outcome, ValueId};
 
-/// One anomaly in one sentence.
-pub(crate) fn sentence(history: &History, anomaly: &Violation) -> String {
+/// Describes a violation about objects in a sentence.
+pub(crate) fn describe_object_violation(history: &History, anomaly: &Violation) -> String {
     let core = match &anomaly.evidence {
         Evidence::Core(core) => core,
         Evidence::Cycle(cycle) => {
@@ -20,193 +20,206 @@ pub(crate) fn sentence(history: &History, anomaly: &Violation) -> String {
         Evidence::Phenomenon(_) | Evidence::Finding(_) | Evidence::Breach(_) => return String::new(),
     };
     let told = match anomaly.kind.as_str() {
-        "stale-read" => stale_read(history, core),
-        "phantom-read" => phantom_read(history, anomaly),
-        "aborted-read" => aborted_read(history, anomaly),
-        "future-read" => future_read(history, anomaly),
-        "lost-update" => lost_update(history, &core.operations),
+        "stale-read" => describe_stale_read(history, core),
+        "phantom-read" => describe_phantom_read(history, anomaly),
+        "aborted-read" => describe_aborted_read(history, anomaly),
+        "future-read" => describe_future_read(history, anomaly),
+        "lost-update" => describe_lost_update(history, &core.operations),
         _ => None,
     };
-    told.unwrap_or_else(|| unexplained(history, core))
+    told.unwrap_or_else(|| describe_core(history, core))
 }
 
-/// The operations that an anomaly is told with, in order of invocation: those that show it, all of its core, and the
-/// failed write where one is to blame.
-pub(crate) fn told_with(history: &History, anomaly: &Violation) -> Vec<OpId> {
+/// The operations to show with an anomaly, in order of invocation: those that show it, its whole core, and the failed write
+/// that explains an aborted read.
+pub(crate) fn operations_to_show(history: &History, anomaly: &Violation) -> Vec<OpId> {
     let mut operations = anomaly.operations.clone();
     if let Evidence::Core(core) = &anomaly.evidence {
         operations.extend(&core.operations);
     }
     if anomaly.kind == "aborted-read" {
-        operations.extend(failed_write(history, anomaly).map(|op| op.id));
+        operations.extend(find_failed_write(history, anomaly).map(|op| op.id));
     }
     operations.sort_unstable();
     operations.dedup();
     operations
 }
 
-/// What an anomaly of this name is, as a fragment that fits after "a history with one:".
-pub(crate) fn meaning(kind: &str) -> &'static str {
+/// The meaning of an anomaly, as a fragment that fits after "a history with one:".
+pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
     match kind {
-        "stale-read" => "a read returned a version older than one that had been completed before it began",
-        "lost-write" => {
-            "an acknowledged write that no later read returns, though nothing is known to have overwritten it"
+        "stale-read" => {
+            "a read returned an older version although a newer one was complete before the read began"
         }
+        "lost-write" => "no later read returns an acknowledged write, although no other write replaced it",
         "lost-update" => "two read-modify-writes took effect on the same version",
         "aborted-read" => "a read returned the value of a write that failed",
-        "phantom-read" => "a read returned a value that nobody wrote",
-        "future-read" => "a read returned a value whose write had not been invoked yet",
-        "non-monotonic-read" => "a session read a version older than one that it had read before",
-        "own-write-missing" => "a session read a version older than one that it had written itself",
-        "write-order-inverted" => "two writes of one session took effect in the other order",
+        "phantom-read" => "a read returned a value that no operation wrote",
+        "future-read" => "a read returned a value before its write was invoked",
+        "non-monotonic-read" => "a session read a version older than one that it had already read",
+        "own-write-missing" => "a session read a version older than its own write",
+        "write-order-inverted" => "two writes of one session took effect in the wrong order",
         "write-before-read-cause" => {
-            "a session's write was ordered before a version that the session had read first"
+            "a write of a session is ordered before a version that the session had read earlier"
         }
-        "cyclic-versions" => "what is known of the order of the versions contradicts itself",
-        "cyclic-causality" => "operations of which each would have had to see the next, in a circle",
-        "overwritten-read" => "a read returned what had been overwritten in its own past",
-        "initial-value-overwritten" => "a read returned the initial value though a write was in its own past",
-        "conflicting-order" => "no one order of the writes is what all reads saw of it",
-        "conflicting-reads" => "what one session read fits no order of the writes that it had to respect",
-        "non-sequential" => {
-            "no one order of the operations that keeps each session's own explains what they returned"
+        "cyclic-versions" => "the constraints on the order of versions contradict one another",
+        "cyclic-causality" => "operations form a cycle in which each must have seen the next",
+        "overwritten-read" => "a read returned a value that a write in its causal past had replaced",
+        "initial-value-overwritten" => {
+            "a read returned the initial value although a write is in its causal past"
         }
-        _ => "no order of the operations explains what they returned",
+        "conflicting-order" => "the reads saw the writes in different orders",
+        "conflicting-reads" => "the reads of one session fit no order of the writes that it must respect",
+        "non-sequential" => "no order of the operations that keeps session order explains the results",
+        _ => "no order of the operations explains their results",
     }
 }
 
-/// What a person does next about an anomaly of this name.
-pub(crate) fn next_step(kind: &str) -> &'static str {
+/// The next step for a person who investigates an anomaly of this name.
+pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
     match kind {
         "stale-read" | "non-monotonic-read" | "own-write-missing" => {
-            "find out what answered the read: a replica that lagged, a primary that had been deposed, or a cache"
+            "find out which server answered the read: a lagging replica, a deposed primary, or a cache"
         }
         "lost-write" => {
-            "find the node that acknowledged the write, and what it did with it: not synced, not replicated, or rolled \
-             back at a failover"
+            "find the node that acknowledged the write. Check whether it was not synced, not replicated, or rolled back at a \
+             failover"
         }
-        "lost-update" => "see whether compare-and-set is checked and applied in one step on one node",
+        "lost-update" => "check whether the store compares and sets in one atomic step on one node",
         "aborted-read" => {
-            "see why the client was told that the write failed: an error that left the outcome open must be recorded as info"
+            "find out why the client recorded the write as failed. An error that leaves the outcome open must be recorded as info"
         }
         "phantom-read" => {
-            "see where the value is from: an earlier run's data, --init, a write that was not recorded, or corruption"
+            "find the origin of the value: data of an earlier run, a missing --init, an unrecorded write, or corruption"
         }
         "future-read" => {
-            "see whether all events of the history are stamped by one clock, and written in its order"
+            "check that one clock stamped all events of the history, and that they were written in its order"
         }
         "overwritten-read" | "initial-value-overwritten" => {
-            "see what the session had been shown before, and which node answered it then and which one now"
+            "compare the nodes that answered this session before and now, and what each returned"
         }
         "conflicting-order" | "conflicting-reads" | "non-sequential" => {
-            "see in which order the nodes that answered these reads applied the writes"
+            "find out in which order the nodes that answered these reads applied the writes"
         }
         "write-order-inverted" | "write-before-read-cause" => {
-            "see how the store orders concurrent writers: by wall clocks that differ, or by arrival at different nodes"
+            "find out how the store orders concurrent writers: by wall clocks, or by arrival at different nodes"
         }
         _ => {
-            "start from the operation that began last in the drawing: without it the others can be explained"
+            "start with the operation that began last in the drawing; the others can be explained without it"
         }
     }
 }
 
-fn unexplained(history: &History, core: &Core) -> String {
-    let key = of_key(history, core.key).replacen(" of ", " on ", 1);
+fn describe_core(history: &History, core: &Core) -> String {
+    let key = key_phrase(history, core.key).replacen(" of ", " on ", 1);
     let (these, they) = match core.operations.len() {
-        1 => ("this operation".to_owned(), "it returned"),
-        count => (format!("these {count} operations"), "they returned"),
+        1 => ("this operation".to_owned(), "its result"),
+        count => (format!("these {count} operations"), "their results"),
     };
     let fewer = match (core.minimal, core.operations.len()) {
         (_, 1) => "",
-        (true, _) => ", and any fewer of them can be explained",
-        (false, _) => "; perhaps fewer would do, the effort to find out ran out",
+        (true, _) => ". Any smaller set of them can be explained",
+        (false, _) => ". A smaller set may be enough, but the effort limit ended the search",
     };
-    format!("no order of {these}{key} explains what {they}{fewer}")
+    format!("no order of {these}{key} explains {they}{fewer}")
 }
 
-/// What must be known to read the operations of an anomaly rightly: a sentence each.
-pub(crate) fn conditions(history: &History, anomaly: &Violation) -> Vec<String> {
+/// Conditions that a reader must know to understand the operations of an anomaly, each as a sentence.
+pub(crate) fn reading_conditions(history: &History, anomaly: &Violation) -> Vec<String> {
     let Evidence::Core(core) = &anomaly.evidence else { return Vec::new() };
     let mut conditions = Vec::new();
     if !core.writes_only.is_empty() {
         let numbers: Vec<String> =
             core.writes_only.iter().map(|&id| history.operation_index(id).to_string()).collect();
-        conditions
-            .push(format!("of {} it only matters what was written, not what was found", numbers.join(", ")));
+        conditions.push(format!(
+            "of {}, only the written value matters, and not the value found",
+            numbers.join(", ")
+        ));
     }
     if core.from.is_some() {
         conditions.push(
-            "whatever the object held before these, they cannot be explained; those that began first may also not have \
-             happened"
+            "these operations cannot be explained whatever the object held before. Those that began first may not have taken \
+             effect"
                 .to_owned(),
         );
     }
     conditions
 }
 
-/// What the read returned was gone when it began: all its writes were over before an operation began that wrote or
-/// returned something else, and that one was over too.
+/// Describes a stale read: all writes of its value completed before an operation that wrote or returned another value, and
+/// that operation completed before the read began.
 ///
-/// A core keeps every write of a value that one of its reads returned, so where it shows none, there was none since it
-/// begins.
-fn stale_read(history: &History, core: &Core) -> Option<String> {
+/// A core keeps every write of a value that one of its reads returned. If the core shows no such write, there was none
+/// since the core begins.
+fn describe_stale_read(history: &History, core: &Core) -> Option<String> {
     let ops: Vec<Operation> = core.operations.iter().map(|&id| history.operation(id)).collect();
     let stale = |read: &Operation| {
-        let writers: Vec<&Operation> = ops.iter().filter(|op| writes(op) == Some(read.result)).collect();
+        let writers: Vec<&Operation> =
+            ops.iter().filter(|op| value_written(op) == Some(read.result)).collect();
         let happened = |op: &Operation| core.from.is_none_or(|from| op.invoked >= from);
         let other = |op: &&Operation| {
-            let shows = if is_read(op) { Some(op.result) } else { writes(op).filter(|_| happened(op)) };
+            let shows =
+                if is_ok_read(op) { Some(op.result) } else { value_written(op).filter(|_| happened(op)) };
             shows.is_some_and(|value| value != read.result)
                 && op.precedes(read)
                 && writers.iter().all(|writer| writer.precedes(op))
         };
         let newer = ops.iter().rfind(other)?;
         let returned = match writers.iter().max_by_key(|writer| writer.completed) {
-            Some(last) if writers.len() == 1 => format!("the value of {}", who(history, last)),
-            Some(last) => format!("a value that nobody wrote after {}", who(history, last)),
+            Some(last) if writers.len() == 1 => format!("the value of {}", operation_phrase(history, last)),
+            Some(last) => {
+                format!("a value that no operation wrote after {}", operation_phrase(history, last))
+            }
             None if core.from.is_none() => "the initial value".to_owned(),
-            None => "a value that nobody had written for some time".to_owned(),
+            None => "a value that no recent operation wrote".to_owned(),
         };
-        let gone = match is_read(newer) {
-            true => format!("but {} had already returned a newer one", who(history, newer)),
-            false => format!("but {} had replaced it before the read began", who(history, newer)),
+        let gone = match is_ok_read(newer) {
+            true => format!("but {} had already returned a newer one", operation_phrase(history, newer)),
+            false => {
+                format!("but {} had replaced it before the read began", operation_phrase(history, newer))
+            }
         };
-        Some(format!("{} returned {returned}, {gone}", who(history, read)))
+        Some(format!("{} returned {returned}, {gone}", operation_phrase(history, read)))
     };
-    ops.iter().filter(|op| is_read(op)).find_map(stale)
+    ops.iter().filter(|op| is_ok_read(op)).find_map(stale)
 }
 
-fn phantom_read(history: &History, anomaly: &Violation) -> Option<String> {
-    let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
-    let key = of_key(history, read.key);
-    Some(format!("{} returned a value{key} that nobody wrote", who(history, &read)))
+fn describe_phantom_read(history: &History, anomaly: &Violation) -> Option<String> {
+    let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_ok_read)?;
+    let key = key_phrase(history, read.key);
+    Some(format!("{} returned a value{key} that no operation wrote", operation_phrase(history, &read)))
 }
 
-fn aborted_read(history: &History, anomaly: &Violation) -> Option<String> {
-    let read = &anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
-    let failed = &failed_write(history, anomaly)?;
-    Some(format!("{} returned the value of {}, which failed", who(history, read), who(history, failed)))
-}
-
-/// The failed write whose value a read returned. O(n): it is no part of any execution, so no evidence names it.
-fn failed_write(history: &History, anomaly: &Violation) -> Option<Operation> {
-    let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_read)?;
-    let failed = |op: &Operation| op.outcome == Outcome::Fail && op.key == read.key;
-    history.operations().find(|op| failed(op) && writes(op) == Some(read.result))
-}
-
-fn future_read(history: &History, anomaly: &Violation) -> Option<String> {
-    let ops: Vec<Operation> = anomaly.operations.iter().map(|&id| history.operation(id)).collect();
-    let read = ops.iter().find(|op| is_read(op))?;
-    let write = ops.iter().find(|op| writes(op) == Some(read.result) && read.precedes(op))?;
+fn describe_aborted_read(history: &History, anomaly: &Violation) -> Option<String> {
+    let read = &anomaly.operations.iter().map(|&id| history.operation(id)).find(is_ok_read)?;
+    let failed = &find_failed_write(history, anomaly)?;
     Some(format!(
-        "{} had completed before {}, whose value it returned, was invoked",
-        who(history, read),
-        who(history, write)
+        "{} returned the value of {}, which failed",
+        operation_phrase(history, read),
+        operation_phrase(history, failed)
     ))
 }
 
-fn lost_update(history: &History, core: &[OpId]) -> Option<String> {
+/// Finds the failed write whose value a read returned. O(n): a failed write is part of no execution, so no evidence names
+/// it.
+fn find_failed_write(history: &History, anomaly: &Violation) -> Option<Operation> {
+    let read = anomaly.operations.iter().map(|&id| history.operation(id)).find(is_ok_read)?;
+    let failed = |op: &Operation| op.outcome == Outcome::Fail && op.key == read.key;
+    history.operations().find(|op| failed(op) && value_written(op) == Some(read.result))
+}
+
+fn describe_future_read(history: &History, anomaly: &Violation) -> Option<String> {
+    let ops: Vec<Operation> = anomaly.operations.iter().map(|&id| history.operation(id)).collect();
+    let read = ops.iter().find(|op| is_ok_read(op))?;
+    let write = ops.iter().find(|op| value_written(op) == Some(read.result) && read.precedes(op))?;
+    Some(format!(
+        "{} had completed before {}, whose value it returned, was invoked",
+        operation_phrase(history, read),
+        operation_phrase(history, write)
+    ))
+}
+
+fn describe_lost_update(history: &History, core: &[OpId]) -> Option<String> {
     let ops: Vec<Operation> = core.iter().map(|&id| history.operation(id)).collect();
     let pair = |op: &Operation| match op.argument {
         Argument::Pair(old, _) if op.outcome == Outcome::Ok => Some(old),
@@ -219,26 +232,26 @@ fn lost_update(history: &History, core: &[OpId]) -> Option<String> {
     })?;
     let old = history.value_text(pair(first)?);
     Some(format!(
-        "{} and {} both replaced the same version, {}: one of the two updates is lost",
-        who(history, first),
-        who(history, second),
-        describe::short(old)
+        "{} and {} both replaced the same version, {}. One of the two updates is lost",
+        operation_phrase(history, first),
+        operation_phrase(history, second),
+        describe::shorten_text(old)
     ))
 }
 
-/// An operation as the subject of a sentence: `read 1 (operation 8, session b)`.
-fn who(history: &History, op: &Operation) -> String {
-    let session = describe::short(history.session_text(op.session));
+/// Names an operation as the subject of a sentence: `read 1 (operation 8, session b)`.
+fn operation_phrase(history: &History, op: &Operation) -> String {
+    let session = describe::shorten_text(history.session_text(op.session));
     let session = if session.starts_with("process ") { session } else { format!("session {session}") };
-    format!("{} (operation {}, {session})", words(history, op.id), history.operation_index(op.id))
+    format!("{} (operation {}, {session})", operation_words(history, op.id), history.operation_index(op.id))
 }
 
-fn is_read(op: &Operation) -> bool {
+fn is_ok_read(op: &Operation) -> bool {
     matches!(op.function, Function::READ | Function::GET) && op.outcome == Outcome::Ok
 }
 
-/// The value that an operation puts into a register.
-fn writes(op: &Operation) -> Option<ValueId> {
+/// The value that an operation writes to a register.
+pub(super) fn value_written(op: &Operation) -> Option<ValueId> {
     match (op.function, &op.argument) {
         (Function::WRITE | Function::PUT, &Argument::Value(value)) => Some(value),
         (Function::CAS, &Argument::Pair(_, new)) => Some(new),
@@ -265,7 +278,7 @@ mod tests {
         });
         {
             let kind = checker::AnomalyName::new(kind);
-            sentence(&history, &Violation { kind, key: KeyId::NONE, operations, evidence })
+            describe_object_violation(&history, &Violation { kind, key: KeyId::NONE, operations, evidence })
         }
     }
 
@@ -278,7 +291,7 @@ mod tests {
         );
         assert_eq!(
             said("phantom-read", "a: [r9]"),
-            "read 9 (operation 0, session a) returned a value that nobody wrote"
+            "read 9 (operation 0, session a) returned a value that no operation wrote"
         );
         assert!(
             said("aborted-read", "a: [w1 ! [r1]").ends_with("write 1 (operation 0, session a), which failed")
@@ -294,7 +307,7 @@ mod tests {
         );
         assert!(
             said("stale-read", "a: [w1] [w1] [w2]\nb:                [r1]")
-                .contains("nobody wrote after write 1 (operation 2")
+                .contains("no operation wrote after write 1 (operation 2")
         );
         assert!(said("lost-update", "a: [w1] [c1>2]\nb:      [c1>3   ]").contains("same version, 1"));
     }

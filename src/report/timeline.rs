@@ -1,25 +1,24 @@
-//! A drawing of a few operations in time.
+//! Draws a few operations in time, as text.
 //!
-//! The problem: whoever reads a violation wants to see which operations overlapped. Times are a poor axis
-//! for that (a second of silence, then two operations a microsecond apart), and order is all that a verdict
-//! rests on. So columns are ranks: each event has a column of its own, in the order of the history, and just
-//! as much room as its text needs.
+//! The problem: the reader of a violation wants to see which operations overlapped. Time is a poor axis for that (a second
+//! of silence, then two operations a microsecond apart), and a verdict rests on the order alone. The columns are therefore
+//! ranks: each event has its own column, in the order of the history, as wide as its text.
 //!
-//! The drawing is in the notation of [`histories::notation`]: pasted into a test it *is* the history again.
-//! `]` ended ok, `!` failed, `?` is not known to have ended and so reaches to the right edge. A session whose
-//! operations overlap has several lines.
+//! The drawing uses the notation of [`histories::notation`], so that it can be pasted into a test as a history. `]` means
+//! ok, `!` failed, and `?` indeterminate; an indeterminate operation reaches to the right edge. A session whose operations
+//! overlap has several lines.
 //!
-//! Where that gets wider than the terminal, a second form gives each operation a line, with its interval
-//! scaled to the room there is and its text beside it.
+//! If the drawing is wider than the terminal, a second form gives each operation its own line, with a scaled interval and
+//! the text beside it.
 
 use super::describe;
 use histories::{History, OpId, Outcome};
 
-/// More operations than this are not drawn: nobody can follow them.
+/// The most operations that are drawn; nobody could follow more.
 pub(crate) const OPERATIONS_MAX: usize = 40;
 
-/// One operation in rank time.
-struct Bar {
+/// One operation, placed by the ranks of its events.
+struct RankedBar {
     id: OpId,
     label: String,
     text: String,
@@ -28,30 +27,30 @@ struct Bar {
     sign: char,
 }
 
-/// The lines of a drawing at most `width` columns wide, if that can be (40 columns always can).
-pub(crate) fn draw(history: &History, operations: &[OpId], width: usize) -> Vec<String> {
+/// Draws operations in lines of at most `width` columns, which must be at least 40.
+pub(crate) fn draw_timeline(history: &History, operations: &[OpId], width: usize) -> Vec<String> {
     let mut operations = operations.to_vec();
     operations.sort_unstable();
     operations.dedup();
     operations.truncate(OPERATIONS_MAX);
-    let bars = place(history, &operations);
-    let lanes = lanes(&bars);
+    let bars = rank_events(history, &operations);
+    let lanes = draw_lanes(&bars);
     match lanes.iter().all(|line| line.chars().count() <= width) {
         true => lanes,
-        false => scaled(history, &bars, width),
+        false => draw_scaled(history, &bars, width),
     }
 }
 
-/// Gives every event a column.
-fn place(history: &History, operations: &[OpId]) -> Vec<Bar> {
-    let mut bars: Vec<Bar> = operations.iter().map(|&id| bar(history, id)).collect();
+/// Assigns a column to every event.
+fn rank_events(history: &History, operations: &[OpId]) -> Vec<RankedBar> {
+    let mut bars: Vec<RankedBar> = operations.iter().map(|&id| ranked_bar(history, id)).collect();
     let mut events: Vec<(u32, bool, usize)> = Vec::new();
     for (at, &id) in operations.iter().enumerate() {
         let op = history.operation(id);
         events.push((op.invoked, false, at));
         events.push((op.completed, true, at));
     }
-    // What never ended sorts last, at `histories::NEVER`, in order of invocation.
+    // Operations that never ended sort last, at `histories::NEVER`, in order of invocation.
     events.sort_unstable();
     let mut column = 0;
     for &(_, ends, at) in &events {
@@ -68,19 +67,19 @@ fn place(history: &History, operations: &[OpId]) -> Vec<Bar> {
     bars
 }
 
-fn bar(history: &History, id: OpId) -> Bar {
+fn ranked_bar(history: &History, id: OpId) -> RankedBar {
     let op = history.operation(id);
     let sign = match op.outcome {
         Outcome::Ok => ']',
         Outcome::Fail => '!',
         Outcome::Info => '?',
     };
-    let label = describe::short(history.session_text(op.session)).replace(':', "_");
-    Bar { id, label, text: describe::notation(history, id), from: 0, to: 0, sign }
+    let label = describe::shorten_text(history.session_text(op.session)).replace(':', "_");
+    RankedBar { id, label, text: describe::operation_notation(history, id), from: 0, to: 0, sign }
 }
 
-/// One line a session, more where its operations overlap.
-fn lanes(bars: &[Bar]) -> Vec<String> {
+/// One line per session, and more where its operations overlap.
+fn draw_lanes(bars: &[RankedBar]) -> Vec<String> {
     let label_width = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
     let mut lanes: Vec<(&str, usize, String)> = Vec::new();
     for bar in bars {
@@ -99,12 +98,12 @@ fn lanes(bars: &[Bar]) -> Vec<String> {
     lanes.iter().map(|(label, _, line)| format!("{:<label_width$}  {line}", format!("{label}:"))).collect()
 }
 
-/// One line an operation.
-fn scaled(history: &History, bars: &[Bar], width: usize) -> Vec<String> {
+/// One line per operation.
+fn draw_scaled(history: &History, bars: &[RankedBar], width: usize) -> Vec<String> {
     let names: Vec<String> = bars.iter().map(|bar| history.operation_index(bar.id).to_string()).collect();
     let name_width = names.iter().map(String::len).max().unwrap_or(0);
     let texts: Vec<String> =
-        bars.iter().map(|bar| format!("{}: {}", bar.label, describe::short(&bar.text))).collect();
+        bars.iter().map(|bar| format!("{}: {}", bar.label, describe::shorten_text(&bar.text))).collect();
     let text_width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
     let last = bars.iter().map(|bar| bar.to).max().unwrap_or(0).max(1);
     let room = width.saturating_sub(name_width + text_width + 4).max(10);
@@ -147,12 +146,15 @@ mod tests {
         ] {
             let history = parse(drawing).expect("a drawing");
             let ids: Vec<OpId> = history.ids().collect();
-            let again = parse(&draw(&history, &ids, 200).join("\n")).expect("what was drawn can be parsed");
+            let again =
+                parse(&draw_timeline(&history, &ids, 200).join("\n")).expect("what was drawn can be parsed");
             assert_eq!(order(&history), order(&again), "{drawing}");
             let said = |history: &History| -> Vec<String> {
                 history
                     .ids()
-                    .map(|id| format!("{} {:?}", describe::notation(history, id), history.outcome(id)))
+                    .map(|id| {
+                        format!("{} {:?}", describe::operation_notation(history, id), history.outcome(id))
+                    })
                     .collect()
             };
             assert_eq!(said(&history), said(&again), "{drawing}");
@@ -163,7 +165,7 @@ mod tests {
     fn what_has_no_end_reaches_to_the_edge() {
         let history = parse("a: [w1 ?\nb:         [r1]").expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
-        assert_eq!(draw(&history, &ids, 80), ["a:  [w1   ?", "b:   [r1]"]);
+        assert_eq!(draw_timeline(&history, &ids, 80), ["a:  [w1   ?", "b:   [r1]"]);
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         let history = parse(&drawing).expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
         for width in [40, 60, 80] {
-            let lines = draw(&history, &ids, width);
+            let lines = draw_timeline(&history, &ids, width);
             assert_eq!(lines.len(), 30);
             assert!(lines.iter().all(|line| line.trim_end().chars().count() <= width), "{lines:#?}");
         }

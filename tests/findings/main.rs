@@ -290,8 +290,8 @@ fn every_format_tells_a_finding() {
     let text = String::from_utf8(ran.stdout).expect("text");
     assert_eq!(ran.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&ran.stderr));
     for word in [
-        "resurrected-session (",
-        "found the session although destroy",
+        "resurrected-session on ",
+        "found the session, although destroy",
         " at n1",
         "delay=50ms",
         "docs/runbook.md#",

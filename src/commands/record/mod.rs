@@ -1,14 +1,14 @@
-//! `steadfast record`: drives a store under faults and writes the history. The stores have files of their own.
+//! `steadfast record`: drives a store under faults and writes the history. What is specific to a store is in `recorder`.
 
 mod exercised;
 mod replay;
 
 use crate::args::{HistoryFile, RunPlan, SpanTarget};
 use crate::exit::Exit;
-use crate::live::Live;
+use crate::live::LiveStatus;
 use crate::output;
 use crate::output_file::refuse_existing;
-use crate::report::rehearsal::rehearsal;
+use crate::report::rehearsal::describe_plan;
 use crate::spans;
 use recorder::journal::FileSink;
 use recorder::stores::backend::Recording;
@@ -19,104 +19,105 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use workloads::WorkloadKind;
 
-/// How many names are tried for a history whose name was not typed.
+/// The number of names that are tried for a history if the user gave none.
 const NAMES_MAX: u32 = 1000;
 
-pub(crate) fn run(plan: &RunPlan) -> Exit {
-    match record(plan) {
-        Ok(Some(recorded)) => export(plan, &recorded.file).max(recorded.exit()),
+pub(crate) fn run_record(plan: &RunPlan) -> Exit {
+    match record_run(plan) {
+        Ok(Some(recorded)) => export_spans(plan, &recorded.file).max(recorded.exit_code()),
         Ok(None) => Exit::Holds,
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-/// Exports what was recorded as spans, if that was asked for.
-pub(crate) fn export(plan: &RunPlan, file: &Path) -> Exit {
+/// Exports the recording as spans, if the user asked for that.
+pub(crate) fn export_spans(plan: &RunPlan, file: &Path) -> Exit {
     let Some(target) = &plan.spans else { return Exit::Holds };
-    match spans::export(file, target, plan.force) {
+    match spans::export_history(file, target, plan.force) {
         Ok(done) => {
-            output::say(&done);
+            output::print_status(&done);
             Exit::Holds
         }
         Err(why) => {
-            output::complain(&why);
+            output::print_error(&why);
             Exit::BadInput
         }
     }
 }
 
-/// What was recorded.
-pub(crate) struct Recorded {
+/// A finished recording.
+pub(crate) struct RecordedRun {
     pub(crate) outcome: RunOutcome,
-    /// Where it is.
+    /// The file with the history.
     pub(crate) file: PathBuf,
-    /// Why it says nothing of the store, or not what was asked for. The user has been told.
+    /// The reasons why it says nothing about the store, or does not answer what the user asked. They have been printed.
     shortcomings: Vec<String>,
 }
 
-impl Recorded {
-    /// How a call ends that recorded this: what did not test the store is not green.
-    pub(crate) fn exit(&self) -> Exit {
+impl RecordedRun {
+    /// The exit code: a run that did not test the store does not end with 0.
+    pub(crate) fn exit_code(&self) -> Exit {
         if self.shortcomings.is_empty() { Exit::Holds } else { Exit::Unknown }
     }
 }
 
-/// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
-pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
+/// Records a run and reports it on standard error. Returns none if the user asked only for the plan.
+pub(crate) fn record_run(plan: &RunPlan) -> Result<Option<RecordedRun>, String> {
     if plan.only_plan {
-        super::print(&rehearsal(plan, output::width()));
+        super::print_result(&describe_plan(plan, output::terminal_width()));
         return Ok(None);
     }
-    announce(plan);
+    announce_run(plan);
     if plan.store.wants_user_namespace(&plan.choices) {
-        // Before there is a second thread. If it may not, the network will not be its own either, and says why.
+        // This must happen before a second thread starts. If it is not permitted, setting up the network fails later and
+        // names the reason.
         let _ = enter_user_namespace();
     }
     let (sink, file) = create_journal(plan)?;
     let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     let undoing = stop.request_on_signals();
-    let live = Live::start(counts.clone(), plan.quiet);
+    let live = LiveStatus::start(counts.clone(), plan.quiet);
     let recording = Recording {
         settings: plan.settings.clone(),
         sink,
-        header: header(plan),
+        header: history_header(plan),
         counts,
         stop,
-        remark: output::remark,
+        remark: output::print_note,
     };
     let result = plan.store.record_run(&plan.choices, recording);
     drop(live);
-    // Everything is undone: from here on a signal need not wait for that.
+    // All changes to the machine are undone: from here on a signal may end the program at once.
     drop(undoing);
     match result {
         Ok(outcome) => {
-            summarize(plan, &outcome, &file);
-            let shortcomings = exercised::shortcomings(plan, &outcome);
+            summarize_run(plan, &outcome, &file);
+            let shortcomings = exercised::find_shortcomings(plan, &outcome);
             for shortcoming in &shortcomings {
-                output::warn(shortcoming);
+                output::print_warning(shortcoming);
             }
-            Ok(Some(Recorded { outcome, file, shortcomings }))
+            Ok(Some(RecordedRun { outcome, file, shortcomings }))
         }
-        Err(why) if is_empty(&file) => {
-            // Nothing was recorded: an empty file would only look like a history.
+        Err(why) if is_empty_file(&file) => {
+            // Nothing was recorded, and an empty file would look like a history.
             let _ = std::fs::remove_file(&file);
             Err(why)
         }
-        Err(why) => Err(format!("{why}\nwhat was recorded until then is in {}", file.display())),
+        Err(why) => Err(format!("{why}\nThe recording so far is in {}.", file.display())),
     }
 }
 
-/// The file of the journal, under its own name from the start: what was recorded is found after a crash. Where the
-/// usual name is taken, another is made from it.
+/// Creates the journal under its final name, so that the recording survives a crash. If the default name is taken, a number
+/// is added to it.
 fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
     let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
     let failed = |path: &Path, why: io::Error| format!("failed to write {}: {why}", path.display());
     let path = plan.output.path();
     if let Some(SpanTarget::File(spans)) = &plan.spans {
-        // Before the run: afterwards it would be a run for nothing.
+        // Checked before the run, which would otherwise be wasted.
         refuse_existing(spans, plan.force, &inputs)?;
     }
     match &plan.output {
@@ -134,7 +135,7 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
             Ok(sink) => {
                 if number > 1 {
                     let (old, new) = (path.display(), fresh.display());
-                    output::remark(&format!("{old} exists, so the history goes to {new}"));
+                    output::print_note(&format!("{old} exists, so the history is written to {new}"));
                 }
                 return Ok((sink, fresh));
             }
@@ -142,23 +143,23 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
             Err(why) => return Err(failed(&fresh, why)),
         }
     }
-    Err(format!("{} and {NAMES_MAX} others like it exist. Name a file: --output", path.display()))
+    Err(format!("{} and {NAMES_MAX} files with similar names exist. Pass --output FILE.", path.display()))
 }
 
-fn is_empty(path: &Path) -> bool {
+fn is_empty_file(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
-/// The first line of the history: what was run, and how to run it again.
-fn header(plan: &RunPlan) -> String {
+/// The first line of the history: what was run, and the command that runs it again.
+fn history_header(plan: &RunPlan) -> String {
     let mut header = serde_json::json!({
         "steadfast": 1,
         "version": env!("CARGO_PKG_VERSION"),
         "store": plan.store.name(),
         "workload": plan.settings.workload.kind.name(),
         "seed": plan.settings.workload.seed,
-        "command": replay::command(plan),
-        "start": start(plan),
+        "command": replay::replay_command(plan),
+        "start": start_name(plan),
     });
     if let Some(name) = &plan.settings.workload.run {
         header["run"] = serde_json::json!(&**name);
@@ -167,18 +168,18 @@ fn header(plan: &RunPlan) -> String {
         header["time_to_live_ms"] = (plan.choices.time_to_live.as_millis() as u64).into();
         header["renewed_by"] = serde_json::json!(plan.store.renewing_operations(&plan.choices));
     }
-    // The first field tells what the line is.
+    // The first field identifies the line as a header.
     let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
     let fields: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{\"steadfast\":1,{}}}", fields.join(","))
 }
 
-/// How warm the stack is when the load begins, in a word.
-fn start(plan: &RunPlan) -> &'static str {
+/// Whether the stack is warm when the load begins, in a word.
+fn start_name(plan: &RunPlan) -> &'static str {
     if plan.settings.warm_start { "warm" } else { "cold" }
 }
 
-fn announce(plan: &RunPlan) {
+fn announce_run(plan: &RunPlan) {
     let (store, settings) = (plan.store.name(), &plan.settings);
     let (workload, seed) = (settings.workload.kind.name(), settings.workload.seed);
     let setup = match plan.store.describe_setup(&plan.choices) {
@@ -191,21 +192,21 @@ fn announce(plan: &RunPlan) {
         format!("faults:\n{}", settings.plan).trim_end().to_owned()
     };
     let long = workloads::format_duration(settings.duration + settings.after_heal);
-    output::say(&format!(
+    output::print_status(&format!(
         "{store}{setup}, workload {workload}, {} start, seed {seed}, {long}; {faults}",
-        start(plan)
+        start_name(plan)
     ));
 }
 
-/// How many of the objects that were not read are named.
+/// The number of unread objects that are named.
 const UNREAD_NAMED: usize = 5;
 
-/// What could not be read in the end, and why.
-fn unread(unread: &Unread) -> String {
+/// Describes the objects whose final read failed, with the reason.
+fn describe_unread(unread: &Unread) -> String {
     let count = unread.objects.len();
     let why = unread.limit.as_ref().map_or(String::new(), |limit| format!(" ({limit})"));
     if count == 0 {
-        return if why.is_empty() { why } else { format!("; not everything was read in the end{why}") };
+        return if why.is_empty() { why } else { format!("; the final reads are incomplete{why}") };
     }
     let mut names =
         unread.objects.iter().take(UNREAD_NAMED).map(|name| &**name).collect::<Vec<_>>().join(", ");
@@ -213,14 +214,14 @@ fn unread(unread: &Unread) -> String {
         names += ", …";
     }
     let objects = if count == 1 { "object" } else { "objects" };
-    format!("; {count} {objects} could not be read in the end{why}: {names}")
+    format!("; the final read of {count} {objects} failed{why}: {names}")
 }
 
-fn summarize(plan: &RunPlan, outcome: &RunOutcome, file: &Path) {
+fn summarize_run(plan: &RunPlan, outcome: &RunOutcome, file: &Path) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
     let mut text = format!(
-        "{total} operations in {} ({} ok, {} failed, {} of which nobody knows)",
+        "{total} operations in {}: {} ok, {} failed, {} indeterminate",
         workloads::format_duration(outcome.took),
         tally.ok,
         tally.fail,
@@ -228,15 +229,15 @@ fn summarize(plan: &RunPlan, outcome: &RunOutcome, file: &Path) {
     );
     text += &format!("; at most {} in flight", outcome.most_in_flight);
     if let Some((count, took)) = outcome.warm_up {
-        text += &format!("; {count} of them in {} before the load", workloads::format_duration(took));
+        text += &format!("; {count} of them before the load, in {}", workloads::format_duration(took));
     }
     if outcome.dropped > 0 {
-        text += &format!("; {} requests were never made because no client was free", outcome.dropped);
+        text += &format!("; {} requests were not sent because no client was free", outcome.dropped);
     }
-    text += &unread(&outcome.unread);
+    text += &describe_unread(&outcome.unread);
     if outcome.stopped {
-        text += "; cut short";
+        text += "; stopped early";
     }
-    output::say(&text);
-    output::say(&format!("history: {}\nagain:   {}", file.display(), replay::command(plan)));
+    output::print_status(&text);
+    output::print_status(&format!("history: {}\nagain:   {}", file.display(), replay::replay_command(plan)));
 }

@@ -1,15 +1,15 @@
-//! The command that does a run again: what was typed, without where the results go, quoted for a shell.
+//! The command that repeats a run: the typed words without output options, quoted for a shell.
 //!
-//! It is copied out of a terminal, a header or a page and pasted into a shell. Unquoted, the `>` of a link between two
-//! nodes made a file and another fault.
+//! People copy this command from a terminal, a header or a page and paste it into a shell. Without quotes, the `>` of a
+//! link between two nodes created a file and changed the fault.
 
 use crate::args::RunPlan;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
-/// Options about where results go and how they look. The flag says whether a value follows.
-const LEFT_OUT: [(&str, bool); 10] = [
+/// Options that only affect where results go and how they look. The flag says whether a value follows.
+const LEFT_OUT: [(&str, bool); 12] = [
     ("--output", true),
     ("-o", true),
     ("--format", true),
@@ -19,35 +19,37 @@ const LEFT_OUT: [(&str, bool); 10] = [
     ("--certificate", true),
     ("--force", false),
     ("--quiet", false),
+    ("-q", false),
+    ("--color", true),
     ("--no-color", false),
 ];
 
-/// The command for this run: the same for the same run.
-pub(super) fn command(plan: &RunPlan) -> String {
+/// The command that repeats this run. The same run always gives the same command.
+pub(super) fn replay_command(plan: &RunPlan) -> String {
     let seed = plan.repeated.then_some(plan.settings.workload.seed);
-    replay(std::env::args_os().skip(1), seed)
+    command_from_words(std::env::args_os().skip(1), seed)
 }
 
-/// What was typed after the program's name, as a command; `seed` is that of one of several runs.
-fn replay(typed: impl Iterator<Item = OsString>, seed: Option<u64>) -> String {
+/// Builds the command from the words after the program's name. `seed` is the seed of one of several runs.
+fn command_from_words(typed: impl Iterator<Item = OsString>, seed: Option<u64>) -> String {
     let mut words: Vec<OsString> = vec!["steadfast".into()];
     let repeated: &[(&str, bool)] =
         if seed.is_some() { &[("--repeat", true), ("--seed", true)] } else { &[] };
     let left_out: Vec<&(&str, bool)> = LEFT_OUT.iter().chain(repeated).collect();
     let mut typed = typed;
     while let Some(word) = typed.next() {
-        match left_out.iter().find_map(|(name, takes)| is_option(&word, name, *takes)) {
+        match left_out.iter().find_map(|(name, takes)| match_option(&word, name, *takes)) {
             None => words.push(word),
             Some(true) => drop(typed.next()),
             Some(false) => {}
         }
     }
     words.extend(seed.iter().flat_map(|seed| ["--seed".into(), seed.to_string().into()]));
-    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| quote_for_shell(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a word is this option; if so, whether its value is the next word.
-fn is_option(word: &OsStr, name: &str, takes_value: bool) -> Option<bool> {
+/// Matches a word with an option. Returns whether the option's value is the next word.
+fn match_option(word: &OsStr, name: &str, takes_value: bool) -> Option<bool> {
     let rest = word.as_bytes().strip_prefix(name.as_bytes())?;
     match rest {
         [] => Some(takes_value),
@@ -58,8 +60,8 @@ fn is_option(word: &OsStr, name: &str, takes_value: bool) -> Option<bool> {
     }
 }
 
-/// A word as a shell reads it: plain where that is safe, else in quotes.
-fn quote(word: &OsStr) -> String {
+/// Quotes a word for a shell, if it needs quotes.
+fn quote_for_shell(word: &OsStr) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
     match word.to_str() {
         Some(text) if !text.is_empty() && text.as_bytes().iter().all(is_plain) => text.to_owned(),
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn replayed(words: &[&str], seed: Option<u64>) -> String {
-        replay(words.iter().map(OsString::from), seed)
+        command_from_words(words.iter().map(OsString::from), seed)
     }
 
     /// Each word comes back from a shell as it was typed.
@@ -111,7 +113,7 @@ mod tests {
         .map(OsString::from)
         .chain([OsStr::from_bytes(b"not \xff UTF-8").to_owned()])
         .collect();
-        let command = replay(words.clone().into_iter(), None);
+        let command = command_from_words(words.clone().into_iter(), None);
         let script = format!("steadfast() {{ printf '%s\\0' \"$@\"; }}; {command}");
         let output = std::process::Command::new("bash").args(["-c", &script]).output().expect("bash");
         let back: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();

@@ -1,7 +1,7 @@
-//! What was measured, as text and as JSON. Figures come from the checker; here they are only put into words.
+//! Measurements as text and as JSON. The checker computes the figures; this module only formats them.
 
 mod json;
 mod text;
 
-pub(super) use json::{measurements, objectives};
-pub(super) use text::{COLUMNS, row, write};
+pub(super) use json::{measurements_as_json, objectives_as_json};
+pub(super) use text::{COLUMNS, fault_row, write_measurements};

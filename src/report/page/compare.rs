@@ -1,14 +1,13 @@
-//! Several histories beside one another: the table of levels, and for each history the levels as a picture, the
-//! stronger above the weaker.
+//! The comparison page: the table of levels, and for each history a picture of the levels, stronger ones above.
 
 use super::html::Html;
-use super::{begin, clipped, end};
+use super::{begin_page, clip_text, end_page};
 use crate::report::compare::Comparison;
-use crate::report::lattice::{Column, Lattice};
-use crate::report::layout::plural;
+use crate::report::lattice::{LatticeColumn, LevelLattice};
+use crate::report::layout::count_noun;
 use std::io::{self, Write};
 
-/// Histories with a picture.
+/// The most histories that have a picture.
 const PICTURES_MAX: usize = 12;
 const CHAR_WIDTH: f64 = 6.7;
 const BOX_HEIGHT: f64 = 26.0;
@@ -16,51 +15,50 @@ const ROW: f64 = 58.0;
 const GAP: f64 = 9.0;
 
 /// Writes the page.
-pub(crate) fn compare(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_compare_page(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let histories = &comparison.columns;
-    let mut html =
-        begin(&format!("{} compared", plural(histories.len(), "history").replace("historys", "histories")));
-    html.leaf("h2", &[], "Which levels hold");
-    table(comparison, &mut html);
-    html.leaf(
+    let mut html = begin_page(&format!("{} compared", count_noun(histories.len(), "history")));
+    html.add_leaf("h2", &[], "Which levels hold");
+    write_level_table(comparison, &mut html);
+    html.add_leaf(
         "p",
         &[("class", &"legend")],
-        "Each picture: an arrow leads from a level to one that it implies; where it is broken, only as far as the order of \
-         sessions is left aside. What nothing refutes and nothing proves is unknown, and implies nothing.",
+        "In each picture an arrow leads from a level to a level that it implies. A broken arrow holds only if session order is \
+         left aside. A level that is neither proved nor refuted is unknown, and implies nothing.",
     );
     for history in histories.iter().take(PICTURES_MAX) {
-        html.leaf("h3", &[], clipped(&history.name));
-        picture(&comparison.lattice, history, &mut html);
-        why(history, &mut html);
+        html.add_leaf("h3", &[], clip_text(&history.name));
+        draw_lattice(&comparison.lattice, history, &mut html);
+        write_reasons(history, &mut html);
     }
-    out.write_all(end(html).as_bytes())
+    out.write_all(end_page(html).as_bytes())
 }
 
-fn table(comparison: &Comparison, html: &mut Html) {
-    html.open("div", &[("class", &"scroll")]);
-    html.open("table", &[("class", &"levels compare")]);
-    html.open("tr", &[]);
-    html.leaf("th", &[], "level");
-    comparison.columns.iter().for_each(|history| html.leaf("th", &[], clipped(&history.name)));
-    html.leaf("th", &[], "what it promises");
-    html.close("tr");
+fn write_level_table(comparison: &Comparison, html: &mut Html) {
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag("table", &[("class", &"levels compare")]);
+    html.open_tag("tr", &[]);
+    html.add_leaf("th", &[], "level");
+    comparison.columns.iter().for_each(|history| html.add_leaf("th", &[], clip_text(&history.name)));
+    html.add_leaf("th", &[], "promise");
+    html.close_tag("tr");
     for level in &comparison.lattice.levels {
-        html.open("tr", &[]);
-        html.leaf("td", &[], level.name());
+        html.open_tag("tr", &[]);
+        html.add_leaf("td", &[], level.name());
         for history in &comparison.columns {
-            let verdict = history.found(*level).map_or("-", |found| found.verdict);
-            html.leaf("td", &[("class", &verdict)], verdict);
+            let verdict = history.level_result(*level).map_or("-", |found| found.verdict);
+            html.add_leaf("td", &[("class", &verdict)], verdict);
         }
-        html.leaf("td", &[("class", &"quiet")], level.line());
-        html.close("tr");
-        html.line();
+        html.add_leaf("td", &[("class", &"quiet")], level.line());
+        html.close_tag("tr");
+        html.break_line();
     }
-    html.close("table");
-    html.close("div");
+    html.close_tag("table");
+    html.close_tag("div");
 }
 
-/// What rules levels out in one history.
-fn why(history: &Column, html: &mut Html) {
+/// Writes the anomalies that rule levels out in one history.
+fn write_reasons(history: &LatticeColumn, html: &mut Html) {
     let mut told: Vec<(Vec<&'static str>, Vec<&'static str>)> = Vec::new();
     for found in history.verdicts.iter().filter(|found| !found.anomalies.is_empty()) {
         match told.iter_mut().find(|known| known.0 == found.anomalies) {
@@ -71,30 +69,30 @@ fn why(history: &Column, html: &mut Html) {
     if told.is_empty() {
         return;
     }
-    html.open("ul", &[("class", &"notes")]);
+    html.open_tag("ul", &[("class", &"notes")]);
     for (anomalies, levels) in told {
-        html.open("li", &[]);
-        html.leaf("span", &[("class", &"kind")], anomalies.join(", "));
-        html.say(format!(" rules out {}", levels.join(", ")));
-        html.close("li");
+        html.open_tag("li", &[]);
+        html.add_leaf("span", &[("class", &"kind")], anomalies.join(", "));
+        html.add_text(format!(" violates {}", levels.join(", ")));
+        html.close_tag("li");
     }
-    html.close("ul");
+    html.close_tag("ul");
 }
 
-/// Where a box stands: its left side, top and width.
+/// The place of a box: its left side, top and width.
 #[derive(Clone, Copy)]
-struct Frame {
+struct LevelFrame {
     x: f64,
     y: f64,
     width: f64,
 }
 
-/// The levels in rows by how many lie below them; within a row in the order of their neighbours above, so that fewer
-/// arrows cross.
-fn place(lattice: &Lattice) -> (Vec<Frame>, f64, f64) {
-    let heights = lattice.heights();
+/// Places the levels in rows by their longest descent. Within a row they follow the order of their neighbours above, so
+/// that fewer arrows cross.
+fn place_levels(lattice: &LevelLattice) -> (Vec<LevelFrame>, f64, f64) {
+    let heights = lattice.level_heights();
     let top = heights.iter().copied().max().unwrap_or(0);
-    let mut frames = vec![Frame { x: 0.0, y: 0.0, width: 0.0 }; lattice.levels.len()];
+    let mut frames = vec![LevelFrame { x: 0.0, y: 0.0, width: 0.0 }; lattice.levels.len()];
     let mut rows: Vec<(Vec<usize>, f64)> = Vec::new();
     for height in (0..=top).rev() {
         let mut row: Vec<usize> = (0..heights.len()).filter(|&at| heights[at] == height).collect();
@@ -113,10 +111,10 @@ fn place(lattice: &Lattice) -> (Vec<Frame>, f64, f64) {
         let mut x = 0.0;
         for &at in &row {
             let width = lattice.levels[at].name().len() as f64 * CHAR_WIDTH + 14.0;
-            frames[at] = Frame { x, y: rows.len() as f64 * ROW + 4.0, width };
+            frames[at] = LevelFrame { x, y: rows.len() as f64 * ROW + 4.0, width };
             x += width + GAP;
         }
-        centre(&mut frames, &row, x - GAP);
+        centre_row(&mut frames, &row, x - GAP);
         rows.push((row, x - GAP));
     }
     let width = rows.iter().map(|row| row.1).fold(0.0, f64::max) + 12.0;
@@ -124,15 +122,15 @@ fn place(lattice: &Lattice) -> (Vec<Frame>, f64, f64) {
     (frames, width, rows.len() as f64 * ROW - ROW + BOX_HEIGHT + 8.0)
 }
 
-/// Moves a row so that its middle is at zero.
-fn centre(frames: &mut [Frame], row: &[usize], width: f64) {
+/// Moves a row so that its centre is at zero.
+fn centre_row(frames: &mut [LevelFrame], row: &[usize], width: f64) {
     row.iter().for_each(|&at| frames[at].x -= width / 2.0);
 }
 
-fn picture(lattice: &Lattice, history: &Column, html: &mut Html) {
-    let (frames, width, height) = place(lattice);
-    html.open("div", &[("class", &"scroll")]);
-    html.open(
+fn draw_lattice(lattice: &LevelLattice, history: &LatticeColumn, html: &mut Html) {
+    let (frames, width, height) = place_levels(lattice);
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag(
         "svg",
         &[
             ("class", &"lattice"),
@@ -140,7 +138,7 @@ fn picture(lattice: &Lattice, history: &Column, html: &mut Html) {
             ("width", &format!("{width:.0}")),
             ("height", &format!("{height:.0}")),
             ("role", &"img"),
-            ("aria-label", &"The levels, the stronger above the weaker; the table above tells the same"),
+            ("aria-label", &"The levels, stronger ones above; the table above has the same data"),
         ],
     );
     for edge in &lattice.edges {
@@ -154,16 +152,20 @@ fn picture(lattice: &Lattice, history: &Column, html: &mut Html) {
             y2 - bend.min(34.0)
         );
         let class = if edge.sessions_aside { "aside" } else { "" };
-        html.empty("path", &[("class", &class), ("d", &path), ("marker-end", &"url(#arrow-order)")]);
+        html.add_empty("path", &[("class", &class), ("d", &path), ("marker-end", &"url(#arrow-order)")]);
     }
     for (level, frame) in lattice.levels.iter().zip(&frames) {
-        let found = history.found(*level);
+        let found = history.level_result(*level);
         let verdict = found.map_or("absent", |found| found.verdict);
-        html.open("g", &[("class", &format!("level-node {verdict}"))]);
+        html.open_tag("g", &[("class", &format!("level-node {verdict}"))]);
         let anomalies = found.map(|found| found.anomalies.join(", ")).unwrap_or_default();
         let colon = if anomalies.is_empty() { "" } else { ": " };
-        html.leaf("title", &[], format!("{} {verdict}{colon}{anomalies}; {}", level.name(), level.line()));
-        html.empty(
+        html.add_leaf(
+            "title",
+            &[],
+            format!("{} {verdict}{colon}{anomalies}; {}", level.name(), level.line()),
+        );
+        html.add_empty(
             "rect",
             &[
                 ("x", &format!("{:.1}", frame.x)),
@@ -175,13 +177,13 @@ fn picture(lattice: &Lattice, history: &Column, html: &mut Html) {
         );
         let (x, y) =
             (format!("{:.1}", frame.x + frame.width / 2.0), format!("{:.1}", frame.y + BOX_HEIGHT / 2.0));
-        html.leaf(
+        html.add_leaf(
             "text",
             &[("x", &x), ("y", &y), ("text-anchor", &"middle"), ("dominant-baseline", &"central")],
             level.name(),
         );
-        html.close("g");
+        html.close_tag("g");
     }
-    html.close("svg");
-    html.close("div");
+    html.close_tag("svg");
+    html.close_tag("div");
 }

@@ -1,41 +1,47 @@
-//! A small graph as a picture: boxes on a circle, arrows between them, each with what kind of reason it has.
+//! Draws a small graph: boxes on a circle, with labelled arrows between them.
 //!
-//! A cycle *is* a circle, so the layout that a person would draw needs no algorithm: the first box on top, the others
-//! clockwise. Two boxes stand side by side. The reasons stand in a numbered list below, and each arrow has its number.
+//! A cycle fits a circle, so the layout that a person would draw needs no algorithm: the first box is on top and the
+//! others follow clockwise. Two boxes stand side by side. A numbered list below gives the reasons, and each arrow has its
+//! number.
 
-use super::super::graph::{Edge, Graph, Node};
+use super::super::graph::{CauseEdge, CauseGraph, CauseNode};
 use super::html::Html;
 use std::f64::consts::TAU;
 
-/// More boxes than this are not drawn: nobody can follow them, and the text tells them one by one.
+/// A graph with more boxes is folded, or not drawn, because nobody can follow it; the list of reasons remains.
 pub(super) const NODES_MAX: usize = 14;
 
 const CHAR_WIDTH: f64 = 7.3;
 const LINE_HEIGHT: f64 = 17.0;
 const PADDING: f64 = 10.0;
 const MARGIN: f64 = 16.0;
-/// Between two boxes, for the arrows, beside their labels.
+/// Room between two boxes for an arrow, in addition to its label.
 const GAP: f64 = 76.0;
 
-/// A box with its middle and its half sizes.
+/// A box with its centre and its half sizes.
 #[derive(Clone, Copy)]
-struct Frame {
+struct NodeFrame {
     x: f64,
     y: f64,
     half_width: f64,
     half_height: f64,
 }
 
-/// The picture, and the reasons below it.
-pub(super) fn draw(graph: &Graph, html: &mut Html) {
-    if graph.nodes.len() < 2 || graph.nodes.len() > NODES_MAX {
-        return reasons(graph, html);
+/// Draws the picture with the reasons below it.
+pub(super) fn draw_graph(graph: &CauseGraph, html: &mut Html) {
+    if graph.nodes.len() < 2 {
+        return write_edge_reasons(graph, html);
+    }
+    let folded = fold_cycle(graph);
+    let graph = folded.as_ref().unwrap_or(graph);
+    if graph.nodes.len() > NODES_MAX {
+        return write_edge_reasons(graph, html);
     }
     let longest = graph.edges.iter().map(|edge| edge.label.len() + 3).max().unwrap_or(0);
-    let (frames, width, height) = place(&graph.nodes, GAP + longest as f64 * CHAR_WIDTH);
-    html.open("div", &[("class", &"scroll")]);
+    let (frames, width, height) = place_nodes(&graph.nodes, GAP + longest as f64 * CHAR_WIDTH);
+    html.open_tag("div", &[("class", &"scroll")]);
     let sides = format!("0 0 {width:.0} {height:.0}");
-    html.open(
+    html.open_tag(
         "svg",
         &[
             ("class", &"graph"),
@@ -47,40 +53,98 @@ pub(super) fn draw(graph: &Graph, html: &mut Html) {
         ],
     );
     for (at, edge) in graph.edges.iter().enumerate() {
-        arrow(at, edge, graph, &frames, html);
+        draw_edge(at, edge, graph, &frames, html);
     }
     for (node, frame) in graph.nodes.iter().zip(&frames) {
-        boxed(node, *frame, html);
+        draw_node(node, *frame, html);
     }
-    html.close("svg");
-    html.close("div");
-    reasons(graph, html);
+    html.close_tag("svg");
+    html.close_tag("div");
+    write_edge_reasons(graph, html);
 }
 
-fn reasons(graph: &Graph, html: &mut Html) {
-    html.open("ol", &[("class", &"reasons")]);
+fn write_edge_reasons(graph: &CauseGraph, html: &mut Html) {
+    html.open_tag("ol", &[("class", &"reasons")]);
     for edge in &graph.edges {
-        html.open("li", &[]);
+        html.open_tag("li", &[]);
         let (from, to) = (&graph.nodes[edge.from].name, &graph.nodes[edge.to].name);
-        html.leaf("b", &[], format!("{from} before {to}"));
-        html.say(" ");
-        html.leaf("span", &[("class", &format!("tag {}", class(edge.label)))], edge.label);
-        html.say(format!(" {}", edge.reason));
-        html.close("li");
+        html.add_leaf("b", &[], format!("{from} before {to}"));
+        html.add_text(" ");
+        html.add_leaf("span", &[("class", &format!("tag {}", edge_class(edge.label)))], edge.label);
+        html.add_text(format!(" {}", edge.reason));
+        html.close_tag("li");
     }
-    html.close("ol");
+    html.close_tag("ol");
 }
 
-/// Boxes on a circle with a gap between neighbours, and how much room they take.
-fn place(nodes: &[Node], gap: f64) -> (Vec<Frame>, f64, f64) {
-    let sizes: Vec<(f64, f64)> = nodes.iter().map(size).collect();
+/// Folds a large cycle: the nodes of the deciding edges remain, and each run of others becomes one node. None for a small graph
+/// or one that is not a single cycle. O(nodes).
+///
+/// Edges that follow from session order, real time or a read are not what makes a cycle forbidden; overwrites and missed writes
+/// are. If more of these than fit remain, the first ones are kept.
+fn fold_cycle(graph: &CauseGraph) -> Option<CauseGraph> {
+    let count = graph.nodes.len();
+    let is_cycle = graph.edges.len() == count
+        && graph.edges.iter().enumerate().all(|(at, edge)| (edge.from, edge.to) == (at, (at + 1) % count));
+    if count <= NODES_MAX || !is_cycle {
+        return None;
+    }
+    let mut kept = vec![false; count];
+    kept[0] = true;
+    let mut room = NODES_MAX / 2 - 1;
+    for edge in graph.edges.iter().filter(|edge| matches!(edge_class(edge.label), "ww" | "rw")) {
+        let needed = [edge.from, edge.to].into_iter().filter(|&at| !kept[at]).count();
+        if needed > room {
+            break;
+        }
+        (kept[edge.from], kept[edge.to]) = (true, true);
+        room -= needed;
+    }
+    let mut folded = CauseGraph::default();
+    let mut omitted = 0;
+    for (at, edge) in graph.edges.iter().enumerate() {
+        let node = &graph.nodes[at];
+        if kept[at] {
+            folded.nodes.push(CauseNode {
+                name: node.name.clone(),
+                title: node.title.clone(),
+                lines: node.lines.clone(),
+            });
+        } else {
+            omitted += 1;
+        }
+        let next = (at + 1) % count;
+        if kept[at] && kept[next] {
+            push_edge(&mut folded, edge.label, edge.reason.clone());
+        } else if kept[next] {
+            push_edge(&mut folded, "order", "a path of the cycle leads here".to_owned());
+            let title = format!("{omitted} more on the path");
+            folded.nodes.push(CauseNode { name: "…".to_owned(), title, lines: Vec::new() });
+            push_edge(&mut folded, "order", format!("the path has {} edges", omitted + 1));
+            omitted = 0;
+        }
+    }
+    let last = folded.nodes.len();
+    folded.edges.iter_mut().for_each(|edge| edge.to %= last);
+    Some(folded)
+}
+
+/// Adds an edge from the last node to the next one.
+fn push_edge(graph: &mut CauseGraph, label: &'static str, reason: String) {
+    let from = graph.nodes.len() - 1;
+    graph.edges.push(CauseEdge { from, to: from + 1, label, reason });
+}
+
+/// Places boxes on a circle with a gap between neighbours. Returns the boxes and the size of the picture.
+fn place_nodes(nodes: &[CauseNode], gap: f64) -> (Vec<NodeFrame>, f64, f64) {
+    let sizes: Vec<(f64, f64)> = nodes.iter().map(node_size).collect();
     let (wide, high) =
         sizes.iter().fold((0.0_f64, 0.0_f64), |most, size| (most.0.max(size.0), most.1.max(size.1)));
     let count = nodes.len() as f64;
-    // Far enough apart that neighbours on the circle leave a gap between them.
+    // The radius leaves a gap between neighbours on the circle.
     let chord = 2.0 * (TAU / count / 2.0).sin();
     let radius_x = (wide + gap) / chord.max(0.4);
-    // How far the second box stands below the first, in radii; of many the width keeps them apart.
+    // The vertical distance of the first two boxes in radii. With many boxes the width keeps them apart.
     let down = (1.0 - (TAU / count).cos()).max(0.6);
     let radius_y = if nodes.len() == 2 { 0.0 } else { (high + GAP) / down };
     let turn = if nodes.len() == 2 { TAU / 2.0 } else { -TAU / 4.0 };
@@ -88,15 +152,15 @@ fn place(nodes: &[Node], gap: f64) -> (Vec<Frame>, f64, f64) {
         let angle = turn + TAU * at as f64 / count;
         (radius_x * angle.cos(), radius_y * angle.sin())
     };
-    let mut frames: Vec<Frame> = (0..nodes.len())
+    let mut frames: Vec<NodeFrame> = (0..nodes.len())
         .map(|at| {
             let ((x, y), (width, height)) = (middle(at), sizes[at]);
-            Frame { x, y, half_width: width / 2.0, half_height: height / 2.0 }
+            NodeFrame { x, y, half_width: width / 2.0, half_height: height / 2.0 }
         })
         .collect();
     let left = frames.iter().map(|f| f.x - f.half_width).fold(f64::MAX, f64::min) - MARGIN;
     let top = frames.iter().map(|f| f.y - f.half_height).fold(f64::MAX, f64::min) - MARGIN;
-    // Two arrows between two boxes bulge up and down.
+    // Between two boxes, one arrow bends up and the other down.
     let bulge = if nodes.len() == 2 { 30.0 } else { 0.0 };
     frames.iter_mut().for_each(|f| (f.x, f.y) = (f.x - left, f.y - top + bulge));
     let right = frames.iter().map(|f| f.x + f.half_width).fold(0.0, f64::max) + MARGIN;
@@ -104,17 +168,17 @@ fn place(nodes: &[Node], gap: f64) -> (Vec<Frame>, f64, f64) {
     (frames, right, bottom)
 }
 
-fn size(node: &Node) -> (f64, f64) {
+fn node_size(node: &CauseNode) -> (f64, f64) {
     let texts = node.lines.iter().chain([&node.title]).map(|text| text.chars().count());
     let longest = texts.chain([node.name.chars().count() + 1]).max().unwrap_or(1) as f64;
     let lines = node.lines.len() as f64 + 2.0;
     (longest * CHAR_WIDTH + 2.0 * PADDING, lines * LINE_HEIGHT + 2.0 * PADDING - 4.0)
 }
 
-fn boxed(node: &Node, frame: Frame, html: &mut Html) {
+fn draw_node(node: &CauseNode, frame: NodeFrame, html: &mut Html) {
     let (x, y) = (frame.x - frame.half_width, frame.y - frame.half_height);
-    html.open("g", &[("class", &"node")]);
-    html.empty(
+    html.open_tag("g", &[("class", &"node")]);
+    html.add_empty(
         "rect",
         &[
             ("x", &format!("{x:.1}")),
@@ -126,7 +190,7 @@ fn boxed(node: &Node, frame: Frame, html: &mut Html) {
     );
     let mut line = |row: usize, class: &str, text: &str| {
         let y = y + PADDING + LINE_HEIGHT * (row as f64 + 0.75);
-        html.leaf(
+        html.add_leaf(
             "text",
             &[("x", &format!("{:.1}", x + PADDING)), ("y", &format!("{y:.1}")), ("class", &class)],
             text,
@@ -137,35 +201,35 @@ fn boxed(node: &Node, frame: Frame, html: &mut Html) {
     for (at, text) in node.lines.iter().enumerate() {
         line(at + 2, "did", text);
     }
-    html.close("g");
+    html.close_tag("g");
 }
 
-/// A curve from the edge of one box to the edge of the other, bent to the left of its direction so that arrows there
-/// and back do not lie on one another.
-fn arrow(at: usize, edge: &Edge, graph: &Graph, frames: &[Frame], html: &mut Html) {
+/// Draws a curve between the borders of two boxes. It bends to the left of its direction, so that arrows in opposite
+/// directions do not overlap.
+fn draw_edge(at: usize, edge: &CauseEdge, graph: &CauseGraph, frames: &[NodeFrame], html: &mut Html) {
     let (from, to) = (frames[edge.from], frames[edge.to]);
     let (dx, dy) = (to.x - from.x, to.y - from.y);
     let length = dx.hypot(dy).max(1.0);
-    // The same pair may have several edges: each further one bends more.
+    // Further edges between the same two boxes bend more.
     let twins = graph.edges[..at].iter().filter(|other| (other.from, other.to) == (edge.from, edge.to));
     let bend = 0.16 * length.min(400.0) * (1.0 + twins.count() as f64 * 1.6);
     let control = ((from.x + to.x) / 2.0 + dy / length * bend, (from.y + to.y) / 2.0 - dx / length * bend);
     if edge.from == edge.to {
         return;
     }
-    let (start, end) = (border(from, control), border(to, control));
+    let (start, end) = (border_point(from, control), border_point(to, control));
     let path = format!(
         "M{:.1} {:.1} Q{:.1} {:.1} {:.1} {:.1}",
         start.0, start.1, control.0, control.1, end.0, end.1
     );
-    let class = class(edge.label);
-    html.open("g", &[("class", &format!("edge {class}"))]);
-    html.leaf("title", &[], &edge.reason);
-    html.empty("path", &[("d", &path), ("marker-end", &format!("url(#arrow-{class})"))]);
+    let class = edge_class(edge.label);
+    html.open_tag("g", &[("class", &format!("edge {class}"))]);
+    html.add_leaf("title", &[], &edge.reason);
+    html.add_empty("path", &[("d", &path), ("marker-end", &format!("url(#arrow-{class})"))]);
     let middle = ((start.0 + 2.0 * control.0 + end.0) / 4.0, (start.1 + 2.0 * control.1 + end.1) / 4.0);
     let label = format!("{} {}", at + 1, edge.label);
     let half = label.chars().count() as f64 * CHAR_WIDTH / 2.0 + 5.0;
-    html.empty(
+    html.add_empty(
         "rect",
         &[
             ("x", &format!("{:.1}", middle.0 - half)),
@@ -176,12 +240,12 @@ fn arrow(at: usize, edge: &Edge, graph: &Graph, frames: &[Frame], html: &mut Htm
         ],
     );
     let (x, y) = (format!("{:.1}", middle.0), format!("{:.1}", middle.1 + 4.5));
-    html.leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], label);
-    html.close("g");
+    html.add_leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], label);
+    html.close_tag("g");
 }
 
-/// Where the line from the middle of a box to a point leaves the box.
-fn border(frame: Frame, to: (f64, f64)) -> (f64, f64) {
+/// The point at which the line from the centre of a box to `to` leaves the box.
+fn border_point(frame: NodeFrame, to: (f64, f64)) -> (f64, f64) {
     let (dx, dy) = (to.0 - frame.x, to.1 - frame.y);
     let across = if dx.abs() < 0.01 { f64::MAX } else { (frame.half_width + 3.0) / dx.abs() };
     let down = if dy.abs() < 0.01 { f64::MAX } else { (frame.half_height + 3.0) / dy.abs() };
@@ -189,8 +253,8 @@ fn border(frame: Frame, to: (f64, f64)) -> (f64, f64) {
     (frame.x + dx * part, frame.y + dy * part)
 }
 
-/// The class of a kind of edge: what was written and read, what was missed, and what somebody's order demands.
-pub(super) fn class(label: &str) -> &'static str {
+/// The style class of a kind of edge: overwritten, read, missed, or required by an order.
+pub(super) fn edge_class(label: &str) -> &'static str {
     match label {
         "ww" | "cas" | "initial" => "ww",
         "wr" => "wr",
@@ -199,10 +263,10 @@ pub(super) fn class(label: &str) -> &'static str {
     }
 }
 
-/// The heads of the arrows, once a page.
-pub(super) fn heads(html: &mut Html) {
+/// Defines the arrow heads, once per page.
+pub(super) fn draw_arrow_heads(html: &mut Html) {
     for class in ["ww", "wr", "rw", "order"] {
-        html.open(
+        html.open_tag(
             "marker",
             &[
                 ("id", &format!("arrow-{class}")),
@@ -215,7 +279,52 @@ pub(super) fn heads(html: &mut Html) {
                 ("orient", &"auto"),
             ],
         );
-        html.empty("path", &[("d", &"M0 0 L10 5 L0 10 z")]);
-        html.close("marker");
+        html.add_empty("path", &[("d", &"M0 0 L10 5 L0 10 z")]);
+        html.close_tag("marker");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cycle(labels: &[&'static str]) -> CauseGraph {
+        let node = |at: usize| CauseNode { name: format!("T{at}"), title: String::new(), lines: Vec::new() };
+        let edge = |(at, label): (usize, &&'static str)| CauseEdge {
+            from: at,
+            to: (at + 1) % labels.len(),
+            label,
+            reason: String::new(),
+        };
+        CauseGraph {
+            nodes: (0..labels.len()).map(node).collect(),
+            edges: labels.iter().enumerate().map(edge).collect(),
+        }
+    }
+
+    /// A cycle of 30 transactions was a list of 30 lines and no picture, whose two deciding edges nobody found.
+    #[test]
+    fn a_large_cycle_is_folded_to_its_deciding_edges() {
+        let mut labels = vec!["wr"; 30];
+        (labels[3], labels[20]) = ("rw", "rw");
+        let folded = fold_cycle(&cycle(&labels)).expect("it is large");
+        let names: Vec<&str> = folded.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["T0", "…", "T3", "T4", "…", "T20", "T21", "…"]);
+        let deciding: Vec<_> = folded.edges.iter().filter(|edge| edge.label == "rw").collect();
+        assert_eq!(deciding.len(), 2);
+        // It is still a cycle.
+        for (at, edge) in folded.edges.iter().enumerate() {
+            assert_eq!((edge.from, edge.to), (at, (at + 1) % folded.nodes.len()));
+        }
+        let omitted: usize =
+            folded.nodes.iter().filter_map(|node| node.title.split(' ').next()?.parse::<usize>().ok()).sum();
+        assert_eq!(omitted + 5, 30);
+    }
+
+    #[test]
+    fn a_small_cycle_is_drawn_whole_and_one_of_deciding_edges_alone_stays_bounded() {
+        assert!(fold_cycle(&cycle(&["rw"; NODES_MAX])).is_none());
+        let folded = fold_cycle(&cycle(&["rw"; 100])).expect("it is large");
+        assert!(folded.nodes.len() <= NODES_MAX, "{} nodes", folded.nodes.len());
     }
 }

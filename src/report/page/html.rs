@@ -1,18 +1,18 @@
-//! Markup, grown piece by piece, in which nothing can be forgotten to be escaped.
+//! Builds HTML in which no text can remain unescaped.
 //!
-//! A history is written by somebody else: keys, values, sessions and errors may hold anything at all, also
-//! `</script>`. So tags and names of attributes are literals of this program, and every other string passes
-//! through [`Escaped`]. Tags close in the order in which they were opened, or the program stops.
+//! Histories come from elsewhere: keys, values, sessions and errors may contain anything, including `</script>`. Tags and
+//! attribute names are therefore literals of this program, and every other string passes through [`Escaped`]. Tags must be
+//! closed in reverse order of opening; otherwise the program panics.
 //!
-//! Why no template engine: four fifths of the page are drawings whose every number is computed, and what is left
-//! is shorter as code than a template with its context structs.
+//! Why no template engine: four fifths of the page are drawings with computed numbers, and the rest is shorter as code
+//! than as a template with its context structs.
 
 use std::fmt::{self, Display, Write as _};
 
 /// Attributes of a tag.
 pub(super) type Attributes<'a> = &'a [(&'static str, &'a dyn Display)];
 
-/// Tags that have no content and are not closed.
+/// Elements without content, which are not closed.
 const VOID: &[&str] = &["meta", "br", "col", "wbr"];
 
 /// A piece of a page.
@@ -23,85 +23,85 @@ pub(super) struct Html {
 }
 
 impl Html {
-    /// Opens a tag.
-    pub(super) fn open(&mut self, tag: &'static str, attributes: Attributes<'_>) {
-        self.start(tag, attributes);
+    /// Opens an element.
+    pub(super) fn open_tag(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+        self.start_tag(tag, attributes);
         self.text.push('>');
         if !VOID.contains(&tag) {
             self.open.push(tag);
         }
     }
 
-    /// Closes the tag that was opened last, which is `tag`.
-    pub(super) fn close(&mut self, tag: &'static str) {
+    /// Closes the element that was opened last, which must be `tag`.
+    pub(super) fn close_tag(&mut self, tag: &'static str) {
         assert_eq!(self.open.pop(), Some(tag), "tags close in the order in which they were opened");
-        self.end(tag);
+        self.end_tag(tag);
     }
 
-    /// A tag with a text in it.
-    pub(super) fn leaf(&mut self, tag: &'static str, attributes: Attributes<'_>, text: impl Display) {
-        self.start(tag, attributes);
+    /// Adds an element that contains only text.
+    pub(super) fn add_leaf(&mut self, tag: &'static str, attributes: Attributes<'_>, text: impl Display) {
+        self.start_tag(tag, attributes);
         self.text.push('>');
-        self.say(text);
-        self.end(tag);
+        self.add_text(text);
+        self.end_tag(tag);
     }
 
-    /// A tag of a drawing without anything in it.
-    pub(super) fn empty(&mut self, tag: &'static str, attributes: Attributes<'_>) {
-        self.start(tag, attributes);
+    /// Adds an empty element of a drawing.
+    pub(super) fn add_empty(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+        self.start_tag(tag, attributes);
         self.text.push_str("/>");
     }
 
-    /// A text.
-    pub(super) fn say(&mut self, text: impl Display) {
+    /// Adds text.
+    pub(super) fn add_text(&mut self, text: impl Display) {
         write!(Escaped(&mut self.text), "{text}").expect("text grows");
     }
 
-    /// A style sheet or a script of this program, as it is.
-    pub(super) fn asset(&mut self, tag: &'static str, text: &'static str) {
-        self.start(tag, &[]);
+    /// Adds a style sheet or a script of this program without escaping.
+    pub(super) fn add_asset(&mut self, tag: &'static str, text: &'static str) {
+        self.start_tag(tag, &[]);
         self.text.push_str(">\n");
         self.text.push_str(text);
-        self.end(tag);
+        self.end_tag(tag);
     }
 
-    /// Another piece behind this one.
-    pub(super) fn append(&mut self, other: Html) {
-        self.text.push_str(&other.finish());
+    /// Appends another piece.
+    pub(super) fn append_html(&mut self, other: Html) {
+        self.text.push_str(&other.into_text());
     }
 
-    /// A line break between blocks, so that the source can be read.
-    pub(super) fn line(&mut self) {
+    /// Adds a line break to the source between blocks.
+    pub(super) fn break_line(&mut self) {
         self.text.push('\n');
     }
 
-    /// The text.
-    pub(super) fn finish(self) -> String {
+    /// Returns the text.
+    pub(super) fn into_text(self) -> String {
         assert!(self.open.is_empty(), "not closed: {:?}", self.open);
         self.text
     }
 
-    fn start(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+    fn start_tag(&mut self, tag: &'static str, attributes: Attributes<'_>) {
         self.text.push('<');
         self.text.push_str(tag);
         for (name, value) in attributes {
             self.text.push(' ');
             self.text.push_str(name);
             self.text.push_str("=\"");
-            self.say(value);
+            self.add_text(value);
             self.text.push('"');
         }
     }
 
-    fn end(&mut self, tag: &str) {
+    fn end_tag(&mut self, tag: &str) {
         self.text.push_str("</");
         self.text.push_str(tag);
         self.text.push('>');
     }
 }
 
-/// A writer that escapes what means something in markup, and shows control characters and the marks that turn
-/// the direction of a text (with which a value can pose as another) as `U+202E`.
+/// A writer that escapes characters with a meaning in markup. Control characters and marks that change the direction of
+/// text (with which one value can pose as another) are shown as `U+202E`.
 struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn nothing_that_is_said_is_markup() {
         let mut html = Html::default();
-        html.open("p", &[("title", &"\"><script>")]);
-        html.say("</p><script>alert('1')</script>");
-        html.close("p");
-        let text = html.finish();
+        html.open_tag("p", &[("title", &"\"><script>")]);
+        html.add_text("</p><script>alert('1')</script>");
+        html.close_tag("p");
+        let text = html.into_text();
         assert_eq!(
             text,
             "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;/p&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;</p>"
@@ -148,16 +148,16 @@ mod tests {
     #[test]
     fn signs_that_nobody_sees_are_shown() {
         let mut html = Html::default();
-        html.say("a\u{0}b\u{202E}c");
-        assert_eq!(html.finish(), "aU+0000bU+202Ec");
+        html.add_text("a\u{0}b\u{202E}c");
+        assert_eq!(html.into_text(), "aU+0000bU+202Ec");
     }
 
     #[test]
     #[should_panic(expected = "in the order")]
     fn tags_do_not_cross() {
         let mut html = Html::default();
-        html.open("p", &[]);
-        html.open("b", &[]);
-        html.close("p");
+        html.open_tag("p", &[]);
+        html.open_tag("b", &[]);
+        html.close_tag("p");
     }
 }

@@ -1,49 +1,49 @@
-//! What faults did to users, and what became of the objectives: the same figures as in the text.
+//! The effect of each fault and the results of the objectives, with the same figures as in the text.
 
 use super::html::Html;
-use crate::report::Measured;
-use crate::report::measurements::{COLUMNS, row};
+use crate::report::MeasuredRun;
+use crate::report::measurements::{COLUMNS, fault_row};
 
-/// Faults that have a line each.
+/// The most faults that have their own line.
 const FAULTS_MAX: usize = 40;
 
-/// Writes the tables, as far as there is anything to tell.
-pub(super) fn write(measured: &Measured, html: &mut Html) {
+/// Writes the tables that have content.
+pub(super) fn write_measurements(measured: &MeasuredRun, html: &mut Html) {
     if !measured.objectives.is_empty() {
-        html.leaf("h3", &[], "Objectives");
-        html.open("table", &[("class", &"levels")]);
+        html.add_leaf("h3", &[], "Objectives");
+        html.open_tag("table", &[("class", &"levels")]);
         for one in &measured.objectives {
-            html.open("tr", &[]);
+            html.open_tag("tr", &[]);
             let class = match one.verdict() {
                 "met" => "holds",
                 "missed" => "violated",
                 _ => "unknown",
             };
-            html.leaf("td", &[("class", &class)], one.verdict());
-            html.leaf("td", &[], one.sentence());
-            html.close("tr");
+            html.add_leaf("td", &[("class", &class)], one.verdict());
+            html.add_leaf("td", &[], one.describe_result());
+            html.close_tag("tr");
         }
-        html.close("table");
+        html.close_tag("table");
     }
     let faults = &measured.found.faults;
     if faults.is_empty() {
         return;
     }
-    html.leaf("h3", &[], "What each fault did");
-    html.open("div", &[("class", &"scroll")]);
-    html.open("table", &[]);
-    html.open("tr", &[]);
-    COLUMNS.iter().for_each(|name| html.leaf("th", &[], name));
-    html.close("tr");
+    html.add_leaf("h3", &[], "The effect of each fault");
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag("table", &[]);
+    html.open_tag("tr", &[]);
+    COLUMNS.iter().for_each(|name| html.add_leaf("th", &[], name));
+    html.close_tag("tr");
     for one in faults.iter().take(FAULTS_MAX) {
-        html.open("tr", &[]);
-        row(one).iter().for_each(|cell| html.leaf("td", &[("class", &"time")], cell));
-        html.close("tr");
-        html.line();
+        html.open_tag("tr", &[]);
+        fault_row(one).iter().for_each(|cell| html.add_leaf("td", &[("class", &"time")], cell));
+        html.close_tag("tr");
+        html.break_line();
     }
-    html.close("table");
-    html.close("div");
+    html.close_tag("table");
+    html.close_tag("div");
     if let Some(more) = faults.len().checked_sub(FAULTS_MAX).filter(|&more| more > 0) {
-        html.leaf("p", &[("class", &"quiet")], format!("and {more} more: --format json tells of all"));
+        html.add_leaf("p", &[("class", &"quiet")], format!("and {more} more; --format json lists all"));
     }
 }

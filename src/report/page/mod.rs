@@ -1,16 +1,18 @@
-//! The page: one HTML file that explains a verdict to somebody who has an outage to explain tonight.
+//! The page: one HTML file that explains a verdict to a person who has an outage to explain tonight.
 //!
-//! It travels alone (by mail, as an artefact of a build), so nothing is loaded from anywhere, and its content policy
-//! forbids it. It is read at a desk, on a phone, in the dark and on paper. What matters comes first: the verdict in a
-//! sentence, the levels, then each anomaly with its sentence, its operations and a picture of what happened around
-//! them; then the run as a whole.
+//! The page is sent by mail or kept as a build artefact, so it loads nothing, and its content policy forbids loading. People
+//! read it at a desk, on a phone, in the dark, on paper, and without script. The most important facts come first: the
+//! verdict, the answers to ten questions, the levels, then each anomaly with its argument and a picture, then the run.
 //!
-//! Its size is bounded whatever the history: of each level a few anomalies are told, of each anomaly a stretch is
-//! drawn ([`stretch`]), the run is drawn in buckets ([`overview`]), long texts lose their middle. Of several
-//! histories each has a section; beyond [`SECTIONS_MAX`] only a line in the table at the top.
+//! Its size is bounded for every history. Of each level a few anomalies are shown. Of each anomaly a stretch is drawn
+//! ([`stretch`]). The run is drawn in buckets ([`overview`]). Long texts are shortened in the middle. Of several histories
+//! each has a section, and after [`SECTIONS_MAX`] only a line in the table at the top.
 
 mod anomaly;
+mod answers;
+mod argument;
 mod compare;
+mod explorer;
 mod graph;
 mod html;
 mod measured;
@@ -18,156 +20,166 @@ mod overview;
 mod runbook;
 mod section;
 mod stretch;
+mod terms;
 mod timeline;
 
-pub(crate) use compare::compare;
+pub(crate) use compare::write_compare_page;
 
-use super::{Findings, Report};
+use super::{CheckFindings, ReportWriter};
 use html::Html;
 use std::io::{self, Write};
 
-/// Histories with a section of their own.
+/// The most histories that have their own section.
 const SECTIONS_MAX: usize = 20;
-/// Characters of a text that is shown whole.
+/// The most characters of a text that is shown in full.
 const TEXT_CHARS_MAX: usize = 400;
 
-/// The page, as it grows.
+/// The page under construction.
 #[derive(Default)]
-pub(crate) struct Page {
+pub(crate) struct PageReport {
     /// Name, verdict and sentence of each history.
-    histories: Vec<Line>,
+    histories: Vec<SummaryLine>,
     sections: Vec<Html>,
 }
 
-struct Line {
+struct SummaryLine {
     name: String,
     verdict: &'static str,
     sentence: String,
 }
 
-impl Report for Page {
-    fn checked(&mut self, findings: &Findings<'_>, _out: &mut dyn Write) -> io::Result<()> {
+impl ReportWriter for PageReport {
+    fn write_checked(&mut self, findings: &CheckFindings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         let number = self.histories.len() + 1;
-        self.histories.push(Line {
+        self.histories.push(SummaryLine {
             name: findings.name.to_owned(),
             verdict: findings.verdict(),
-            sentence: section::sentence(findings),
+            sentence: section::verdict_sentence(findings),
         });
         if self.sections.len() < SECTIONS_MAX {
             let mut html = Html::default();
-            section::write(findings, number, &mut html);
+            section::write_section(findings, number, &mut html);
             self.sections.push(html);
         }
         Ok(())
     }
 
-    fn refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
-        let sentence = format!("There is no verdict: {}", clipped(problems));
-        self.histories.push(Line { name: name.to_owned(), verdict: "refused", sentence: sentence.clone() });
+    fn write_refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+        let sentence = format!("There is no verdict: {}", clip_text(problems));
+        self.histories.push(SummaryLine {
+            name: name.to_owned(),
+            verdict: "refused",
+            sentence: sentence.clone(),
+        });
         if self.sections.len() < SECTIONS_MAX {
             let mut html = Html::default();
-            section::heading(name, "refused", &sentence, self.histories.len(), &mut html);
+            section::write_heading(name, "refused", &sentence, self.histories.len(), &mut html);
             self.sections.push(html);
         }
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let title = match self.histories.as_slice() {
             [only] => format!("{}: {}", only.verdict, only.name),
             histories => format!("{} histories", histories.len()),
         };
-        let mut html = begin(&title);
+        let mut html = begin_page(&title);
         if self.histories.len() > 1 {
-            self.contents(&mut html);
+            self.write_contents(&mut html);
         }
-        std::mem::take(&mut self.sections).into_iter().for_each(|section| html.append(section));
-        out.write_all(end(html).as_bytes())
+        std::mem::take(&mut self.sections).into_iter().for_each(|section| html.append_html(section));
+        out.write_all(end_page(html).as_bytes())
     }
 }
 
-impl Page {
-    /// A line a history, where there are several.
-    fn contents(&self, html: &mut Html) {
-        html.open("div", &[("class", &"scroll")]);
-        html.open("table", &[("class", &"levels")]);
+impl PageReport {
+    /// Writes the table of histories, a line each.
+    fn write_contents(&self, html: &mut Html) {
+        html.open_tag("div", &[("class", &"scroll")]);
+        html.open_tag("table", &[("class", &"levels")]);
         for (line, number) in self.histories.iter().zip(1..) {
-            html.open("tr", &[]);
-            html.leaf("td", &[("class", &line.verdict)], line.verdict);
-            html.open("td", &[]);
+            html.open_tag("tr", &[]);
+            html.add_leaf("td", &[("class", &line.verdict)], line.verdict);
+            html.open_tag("td", &[]);
             if number <= SECTIONS_MAX {
-                html.leaf("a", &[("href", &format!("#history-{number}"))], clipped(&line.name));
+                html.add_leaf("a", &[("href", &format!("#history-{number}"))], clip_text(&line.name));
             } else {
-                html.say(clipped(&line.name));
+                html.add_text(clip_text(&line.name));
             }
-            html.close("td");
-            html.leaf("td", &[], &line.sentence);
-            html.close("tr");
-            html.line();
+            html.close_tag("td");
+            html.add_leaf("td", &[], &line.sentence);
+            html.close_tag("tr");
+            html.break_line();
         }
-        html.close("table");
-        html.close("div");
+        html.close_tag("table");
+        html.close_tag("div");
         if self.histories.len() > SECTIONS_MAX {
-            html.leaf("p", &[("class", &"quiet")], format!("The first {SECTIONS_MAX} are told below."));
+            html.add_leaf(
+                "p",
+                &[("class", &"quiet")],
+                format!("The first {SECTIONS_MAX} have a section below."),
+            );
         }
     }
 }
 
-/// The beginning of a page, up to its first heading.
-fn begin(title: &str) -> Html {
+/// Writes the begin of a page, up to its first heading.
+fn begin_page(title: &str) -> Html {
     let mut html = Html::default();
-    html.open("html", &[("lang", &"en")]);
-    html.open("head", &[]);
-    html.open("meta", &[("charset", &"utf-8")]);
-    // Whatever a history holds: this page loads nothing and sends nothing.
+    html.open_tag("html", &[("lang", &"en")]);
+    html.open_tag("head", &[]);
+    html.open_tag("meta", &[("charset", &"utf-8")]);
+    // Whatever the history contains, this page loads nothing and sends nothing.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-    html.open("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &policy)]);
-    html.open("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
-    html.leaf("title", &[], format!("steadfast: {}", clipped(title)));
-    html.asset("style", include_str!("style.css"));
-    html.close("head");
-    html.line();
-    html.open("body", &[]);
-    definitions(&mut html);
-    html.leaf("h1", &[], "steadfast");
+    html.open_tag("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &policy)]);
+    html.open_tag("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
+    html.add_leaf("title", &[], format!("steadfast: {}", clip_text(title)));
+    html.add_asset("style", include_str!("style.css"));
+    html.close_tag("head");
+    html.break_line();
+    html.open_tag("body", &[]);
+    write_definitions(&mut html);
+    html.add_leaf("h1", &[], "steadfast");
     html
 }
 
-/// What drawings refer to: arrow heads, and the fading of what never ended.
-fn definitions(html: &mut Html) {
-    html.open(
+/// Writes the parts that drawings share: arrow heads, and the gradient of indeterminate operations.
+fn write_definitions(html: &mut Html) {
+    html.open_tag(
         "svg",
         &[("width", &"0"), ("height", &"0"), ("aria-hidden", &"true"), ("style", &"position:absolute")],
     );
-    html.open("defs", &[]);
-    graph::heads(html);
+    html.open_tag("defs", &[]);
+    graph::draw_arrow_heads(html);
     for of in ["context", "tells"] {
-        html.open("linearGradient", &[("id", &format!("fade-{of}"))]);
+        html.open_tag("linearGradient", &[("id", &format!("fade-{of}"))]);
         for (offset, opacity) in [("0", "0.75"), ("0.5", "0.3"), ("1", "0")] {
-            html.empty(
+            html.add_empty(
                 "stop",
                 &[("offset", &offset), ("stop-opacity", &opacity), ("class", &format!("stop-{of}"))],
             );
         }
-        html.close("linearGradient");
+        html.close_tag("linearGradient");
     }
-    html.close("defs");
-    html.close("svg");
+    html.close_tag("defs");
+    html.close_tag("svg");
 }
 
-fn end(mut html: Html) -> String {
-    html.open("footer", &[]);
-    html.say(format!("Written by steadfast {}. ", env!("CARGO_PKG_VERSION")));
-    html.say("Each verdict comes with evidence that other code has checked again.");
-    html.close("footer");
-    html.asset("script", include_str!("script.js"));
-    html.close("body");
-    html.close("html");
-    format!("<!doctype html>\n{}\n", html.finish())
+fn end_page(mut html: Html) -> String {
+    terms::write_terms(&mut html);
+    html.open_tag("footer", &[]);
+    html.add_text(format!("Written by steadfast {}. ", env!("CARGO_PKG_VERSION")));
+    html.add_text("Independent code has checked the evidence for each verdict.");
+    html.close_tag("footer");
+    html.add_asset("script", include_str!("script.js"));
+    html.close_tag("body");
+    html.close_tag("html");
+    format!("<!doctype html>\n{}\n", html.into_text())
 }
 
-/// A text without its middle, where it is far longer than anybody reads.
-fn clipped(text: &str) -> String {
+/// Shortens a very long text in the middle.
+fn clip_text(text: &str) -> String {
     let count = text.chars().count();
     if count <= TEXT_CHARS_MAX {
         return text.to_owned();

@@ -1,75 +1,82 @@
-//! The whole run in two charts: operations a second by outcome, and latencies, with the faults behind them.
+//! The whole run in two charts: operations per second by outcome, and latencies, with the faults behind them.
 //!
-//! In buckets of time, so that a run of a million operations takes no more room than one of a hundred. An operation
-//! is counted when it completed, one that never did when it was invoked. O(n log n).
+//! The charts use buckets of time, so that a run of a million operations takes no more room than one of a hundred. An
+//! operation counts at its completion, or at its invocation if it never completed. O(n log n).
 
 use super::html::Html;
 use crate::report::describe;
-use crate::report::faults::Episode;
-use crate::report::layout::duration;
+use crate::report::faults::ShownFault;
+use crate::report::layout::format_elapsed;
 use histories::{History, Outcome};
 
 const BUCKETS_MAX: usize = 120;
-/// Fewer operations than this are all in the drawings of the anomalies.
+/// A history with fewer operations has no charts: the drawings of the anomalies show all of them.
 const OPERATIONS_MIN: usize = 40;
 const LEFT: f64 = 64.0;
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 150.0;
 const TOP: f64 = 22.0;
-/// Places in the run that are marked.
+/// The most anomalies that are marked.
 const MARKS_MAX: usize = 12;
 
-/// A place in the run that is marked: an anomaly.
-pub(super) struct Mark {
+/// The mark of an anomaly.
+pub(super) struct AnomalyMark {
     pub(super) time: i64,
     /// The anchor of its section.
     pub(super) anchor: String,
     pub(super) label: String,
 }
 
-/// What happened in one bucket of time.
+/// The operations of one bucket of time.
 #[derive(Default, Clone)]
-struct Bucket {
+struct TimeBucket {
     counts: [usize; 3],
-    /// Nanoseconds that operations took that ended ok; sorted.
+    /// Latencies of ok operations in nanoseconds, sorted.
     latencies: Vec<i64>,
 }
 
-struct Axis {
+struct TimeAxis {
     from: i64,
-    /// Nanoseconds of a bucket.
+    /// The length of a bucket in nanoseconds.
     step: i64,
     count: usize,
 }
 
-/// Draws both charts, if the history says when its events were and has enough of them.
-pub(super) fn draw(history: &History, episodes: &[Episode], marks: &[Mark], html: &mut Html) {
-    let Some(axis) = Axis::of(history).filter(|_| history.len() >= OPERATIONS_MIN) else { return };
-    let buckets = buckets(history, &axis);
-    html.leaf("h3", &[], "The whole run");
-    html.open("p", &[("class", &"legend")]);
-    for (class, text) in [("ok", "ok"), ("fail", "failed"), ("info", "outcome unknown")] {
-        html.leaf("i", &[("class", &format!("key {class}"))], "");
-        html.say(format!(" {text} "));
+/// Draws both charts if the history has times and enough operations.
+pub(super) fn draw_overview(
+    history: &History,
+    episodes: &[ShownFault],
+    marks: &[AnomalyMark],
+    html: &mut Html,
+) {
+    let Some(axis) = TimeAxis::from_history(history).filter(|_| history.len() >= OPERATIONS_MIN) else {
+        return;
+    };
+    let buckets = fill_buckets(history, &axis);
+    html.add_leaf("h3", &[], "The whole run");
+    html.open_tag("p", &[("class", &"legend")]);
+    for (class, text) in [("ok", "ok"), ("fail", "failed"), ("info", "indeterminate")] {
+        html.add_leaf("i", &[("class", &format!("key {class}"))], "");
+        html.add_text(format!(" {text} "));
     }
-    html.say(format!(" operations a second, in steps of {}", duration(axis.step as f64 / 1e9)));
-    html.close("p");
-    rates(&buckets, &axis, episodes, marks, html);
+    html.add_text(format!(" operations per second, in steps of {}", format_elapsed(axis.step as f64 / 1e9)));
+    html.close_tag("p");
+    draw_rates(&buckets, &axis, episodes, marks, html);
     if buckets.iter().all(|bucket| bucket.latencies.is_empty()) {
         return;
     }
-    html.open("p", &[("class", &"legend")]);
+    html.open_tag("p", &[("class", &"legend")]);
     for (class, text) in [("p50", "median"), ("p95", "95 %"), ("p99", "99 %"), ("most", "slowest")] {
-        html.leaf("i", &[("class", &format!("key {class}"))], "");
-        html.say(format!(" {text} "));
+        html.add_leaf("i", &[("class", &format!("key {class}"))], "");
+        html.add_text(format!(" {text} "));
     }
-    html.say(" latency of what ended ok (logarithmic)");
-    html.close("p");
-    latencies(&buckets, &axis, episodes, html);
+    html.add_text(" latency of ok operations (logarithmic)");
+    html.close_tag("p");
+    draw_latencies(&buckets, &axis, episodes, html);
 }
 
-impl Axis {
-    fn of(history: &History) -> Option<Axis> {
+impl TimeAxis {
+    fn from_history(history: &History) -> Option<TimeAxis> {
         let mut range: Option<(i64, i64)> = None;
         for id in history.ids() {
             for time in [history.invoked_at(id), history.completed_at(id)].into_iter().flatten() {
@@ -79,25 +86,25 @@ impl Axis {
         }
         let (from, to) = range.filter(|(from, to)| to > from)?;
         let span = to.checked_sub(from)?;
-        Some(Axis { from, step: round_step(span / BUCKETS_MAX as i64 + 1), count: 0 }.counted(span))
+        Some(TimeAxis { from, step: round_up_step(span / BUCKETS_MAX as i64 + 1), count: 0 }.with_count(span))
     }
 
-    fn counted(self, span: i64) -> Axis {
-        Axis { count: usize::try_from(span / self.step).map_or(1, |count| count + 1), ..self }
+    fn with_count(self, span: i64) -> TimeAxis {
+        TimeAxis { count: usize::try_from(span / self.step).map_or(1, |count| count + 1), ..self }
     }
 
-    fn bucket(&self, time: i64) -> usize {
+    fn bucket_index(&self, time: i64) -> usize {
         usize::try_from((time - self.from) / self.step).unwrap_or(0).min(self.count - 1)
     }
 
-    fn x(&self, time: i64) -> f64 {
+    fn x_of(&self, time: i64) -> f64 {
         let span = self.step as f64 * self.count as f64;
         LEFT + (WIDTH * (time as f64 - self.from as f64) / span).clamp(0.0, WIDTH)
     }
 }
 
 /// The next of 1, 2, 5, 10, … nanoseconds.
-fn round_step(least: i64) -> i64 {
+fn round_up_step(least: i64) -> i64 {
     let mut unit = 1_i64;
     loop {
         for factor in [1, 2, 5] {
@@ -112,12 +119,12 @@ fn round_step(least: i64) -> i64 {
     }
 }
 
-fn buckets(history: &History, axis: &Axis) -> Vec<Bucket> {
-    let mut buckets = vec![Bucket::default(); axis.count];
+fn fill_buckets(history: &History, axis: &TimeAxis) -> Vec<TimeBucket> {
+    let mut buckets = vec![TimeBucket::default(); axis.count];
     for id in history.ids() {
         let (from, to) = (history.invoked_at(id), history.completed_at(id));
         let Some(at) = to.or(from) else { continue };
-        let bucket = &mut buckets[axis.bucket(at)];
+        let bucket = &mut buckets[axis.bucket_index(at)];
         let outcome = history.outcome(id);
         bucket.counts[outcome as usize] += 1;
         if let (Outcome::Ok, Some(from), Some(to)) = (outcome, from, to) {
@@ -128,10 +135,10 @@ fn buckets(history: &History, axis: &Axis) -> Vec<Bucket> {
     buckets
 }
 
-fn chart(html: &mut Html, label: &'static str) {
+fn open_chart(html: &mut Html, label: &'static str) {
     let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + 24.0);
-    html.open("div", &[("class", &"scroll")]);
-    html.open(
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag(
         "svg",
         &[
             ("class", &"chart"),
@@ -144,25 +151,34 @@ fn chart(html: &mut Html, label: &'static str) {
     );
 }
 
-fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], html: &mut Html) {
-    chart(html, "Operations a second by outcome over the run");
-    faults(axis, episodes, html);
+fn draw_rates(
+    buckets: &[TimeBucket],
+    axis: &TimeAxis,
+    episodes: &[ShownFault],
+    marks: &[AnomalyMark],
+    html: &mut Html,
+) {
+    open_chart(html, "Operations per second by outcome over the run");
+    draw_faults(axis, episodes, html);
     let most = buckets.iter().map(|bucket| bucket.counts.iter().sum::<usize>()).max().unwrap_or(1).max(1);
     let a_second = |count: usize| count as f64 / (axis.step as f64 / 1e9);
     let wide = WIDTH / axis.count as f64;
     for (at, bucket) in buckets.iter().enumerate() {
         let x = LEFT + at as f64 * wide;
         let begins = axis.from + axis.step * at as i64;
-        html.open("g", &[("class", &"bucket")]);
+        html.open_tag("g", &[("class", &"bucket")]);
         let [ok, fail, info] = bucket.counts;
-        html.leaf(
+        html.add_leaf(
             "title",
             &[],
-            format!("from {}: {ok} ok, {fail} failed, {info} unknown", describe::seconds(begins)),
+            format!(
+                "from {}: {ok} ok, {fail} failed, {info} indeterminate",
+                describe::format_seconds(begins)
+            ),
         );
-        // A ground to point at where nothing happened.
+        // A transparent bar, so that the tooltip also works where nothing happened.
         let (x_text, wide_text) = (format!("{x:.2}"), format!("{:.2}", (wide - 0.6).max(0.4)));
-        html.empty(
+        html.add_empty(
             "rect",
             &[
                 ("class", &"ground"),
@@ -178,32 +194,32 @@ fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], 
                 let high = (count as f64 / most as f64 * HEIGHT).max(1.5);
                 y -= high;
                 let (y, high) = (format!("{y:.2}"), format!("{high:.2}"));
-                html.empty(
+                html.add_empty(
                     "rect",
                     &[("class", &class), ("x", &x_text), ("y", &y), ("width", &wide_text), ("height", &high)],
                 );
             }
         }
-        html.close("g");
+        html.close_tag("g");
     }
-    level(TOP, format!("{:.0}/s", a_second(most)), html);
-    level(TOP + HEIGHT, "0".to_owned(), html);
+    draw_grid_line(TOP, format!("{:.0}/s", a_second(most)), html);
+    draw_grid_line(TOP + HEIGHT, "0".to_owned(), html);
     for mark in marks.iter().take(MARKS_MAX) {
-        let x = axis.x(mark.time);
-        html.open("a", &[("href", &format!("#{}", mark.anchor))]);
-        html.leaf("title", &[], &mark.label);
+        let x = axis.x_of(mark.time);
+        html.open_tag("a", &[("href", &format!("#{}", mark.anchor))]);
+        html.add_leaf("title", &[], &mark.label);
         let points = format!("M{x:.1} {:.1} l-6 -11 h12 z", TOP + 4.0);
-        html.empty("path", &[("class", &"mark"), ("d", &points)]);
-        html.close("a");
+        html.add_empty("path", &[("class", &"mark"), ("d", &points)]);
+        html.close_tag("a");
     }
-    times(axis, html);
-    html.close("svg");
-    html.close("div");
+    draw_time_axis(axis, html);
+    html.close_tag("svg");
+    html.close_tag("div");
 }
 
-fn latencies(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], html: &mut Html) {
-    chart(html, "Latency percentiles over the run");
-    faults(axis, episodes, html);
+fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
+    open_chart(html, "Latency percentiles over the run");
+    draw_faults(axis, episodes, html);
     let all = buckets.iter().flat_map(|bucket| [bucket.latencies.first(), bucket.latencies.last()]);
     let (least, most) = all.flatten().fold((i64::MAX, 1), |(least, most), &ns| (least.min(ns), most.max(ns)));
     let low = (least.max(1000) as f64).log10().floor();
@@ -214,40 +230,40 @@ fn latencies(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], html: &mut H
     };
     for power in low as i32..=high as i32 {
         let ns = 10_i64.pow(power.clamp(0, 18) as u32);
-        level(y(ns), spelled(ns), html);
+        draw_grid_line(y(ns), format_axis_time(ns), html);
     }
     let wide = WIDTH / axis.count as f64;
     for (class, share) in [("most", 1.0), ("p99", 0.99), ("p95", 0.95), ("p50", 0.5)] {
         let mut path = String::new();
         let mut before = false;
         for (at, bucket) in buckets.iter().enumerate() {
-            // Where nothing ended ok there is no latency: the line is broken there.
-            let Some(ns) = percentile(&bucket.latencies, share) else {
+            // A bucket without ok operations has no latency, so the line is broken.
+            let Some(ns) = latency_percentile(&bucket.latencies, share) else {
                 before = false;
                 continue;
             };
             let (x, y) = (LEFT + (at as f64 + 0.5) * wide, y(ns));
-            // A lone bucket between two empty ones is still seen: it has a length of its own.
+            // A bucket between two empty ones still gets a short line.
             path += &match before {
                 true => format!("L{x:.1} {y:.1}"),
                 false => format!("M{:.1} {y:.1}L{x:.1} {y:.1}", x - wide * 0.4),
             };
             before = true;
         }
-        html.empty("path", &[("class", &format!("line {class}")), ("d", &path)]);
+        html.add_empty("path", &[("class", &format!("line {class}")), ("d", &path)]);
     }
-    times(axis, html);
-    html.close("svg");
-    html.close("div");
+    draw_time_axis(axis, html);
+    html.close_tag("svg");
+    html.close_tag("div");
 }
 
-/// The smallest latency that at least this share of the operations did not exceed.
-fn percentile(sorted: &[i64], share: f64) -> Option<i64> {
+/// The smallest latency that this share of the operations did not exceed.
+fn latency_percentile(sorted: &[i64], share: f64) -> Option<i64> {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied()
 }
 
-fn faults(axis: &Axis, episodes: &[Episode], html: &mut Html) {
+fn draw_faults(axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
     let mut labelled = f64::MIN;
     for episode in episodes {
         let Some(from) = episode.from_ns else { continue };
@@ -255,10 +271,10 @@ fn faults(axis: &Axis, episodes: &[Episode], html: &mut Html) {
             (None, _) => from,
             (Some(_), to) => to.unwrap_or(i64::MAX),
         };
-        let (x, end) = (axis.x(from), axis.x(to));
-        html.open("g", &[("class", &"fault")]);
-        html.leaf("title", &[], episode.label());
-        html.empty(
+        let (x, end) = (axis.x_of(from), axis.x_of(to));
+        html.open_tag("g", &[("class", &"fault")]);
+        html.add_leaf("title", &[], episode.label());
+        html.add_empty(
             "rect",
             &[
                 ("x", &format!("{x:.1}")),
@@ -269,37 +285,40 @@ fn faults(axis: &Axis, episodes: &[Episode], html: &mut Html) {
         );
         if x > labelled {
             labelled = x + episode.label().chars().count() as f64 * 7.0 + 10.0;
-            html.leaf("text", &[("x", &format!("{:.1}", x + 4.0)), ("y", &"16")], episode.label());
+            html.add_leaf("text", &[("x", &format!("{:.1}", x + 4.0)), ("y", &"16")], episode.label());
         }
-        html.close("g");
+        html.close_tag("g");
     }
 }
 
-/// A line across with its value at the left.
-fn level(y: f64, text: String, html: &mut Html) {
+/// Draws a horizontal line with its value at the left.
+fn draw_grid_line(y: f64, text: String, html: &mut Html) {
     let (y_text, from, to) = (format!("{y:.1}"), format!("{LEFT:.0}"), format!("{:.0}", LEFT + WIDTH));
-    html.empty("line", &[("class", &"grid"), ("x1", &from), ("x2", &to), ("y1", &y_text), ("y2", &y_text)]);
+    html.add_empty(
+        "line",
+        &[("class", &"grid"), ("x1", &from), ("x2", &to), ("y1", &y_text), ("y2", &y_text)],
+    );
     let x = format!("{:.0}", LEFT - 6.0);
-    html.leaf("text", &[("x", &x), ("y", &format!("{:.1}", y + 4.0)), ("text-anchor", &"end")], text);
+    html.add_leaf("text", &[("x", &x), ("y", &format!("{:.1}", y + 4.0)), ("text-anchor", &"end")], text);
 }
 
-/// Times below.
-fn times(axis: &Axis, html: &mut Html) {
+/// Draws the times below the chart.
+fn draw_time_axis(axis: &TimeAxis, html: &mut Html) {
     let span = axis.step * axis.count as i64;
-    let step = round_step(span / 10 + 1);
+    let step = round_up_step(span / 10 + 1);
     let digits = if step < 1_000_000 { 6 } else { usize::from(step < 1_000_000_000) * 3 };
     let mut at = axis.from.div_euclid(step) * step;
     while at <= axis.from + span {
         if at >= axis.from {
             let text = format!("{:.digits$} s", at as f64 / 1e9);
-            let (x, y) = (format!("{:.1}", axis.x(at)), format!("{:.0}", TOP + HEIGHT + 18.0));
-            html.leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], text);
+            let (x, y) = (format!("{:.1}", axis.x_of(at)), format!("{:.0}", TOP + HEIGHT + 18.0));
+            html.add_leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], text);
         }
         at += step;
     }
 }
 
-fn spelled(ns: i64) -> String {
+fn format_axis_time(ns: i64) -> String {
     match ns {
         ns if ns < 1_000 => format!("{ns} ns"),
         ns if ns < 1_000_000 => format!("{} µs", ns / 1_000),
@@ -314,15 +333,15 @@ mod tests {
 
     #[test]
     fn steps_are_round_and_never_too_small() {
-        assert_eq!([1, 3, 7, 1_000_001, 49_999_999].map(round_step), [1, 5, 10, 2_000_000, 50_000_000]);
+        assert_eq!([1, 3, 7, 1_000_001, 49_999_999].map(round_up_step), [1, 5, 10, 2_000_000, 50_000_000]);
     }
 
     #[test]
     fn a_percentile_is_one_of_the_values() {
-        assert_eq!(percentile(&[], 0.5), None);
-        assert_eq!(percentile(&[7], 0.99), Some(7));
+        assert_eq!(latency_percentile(&[], 0.5), None);
+        assert_eq!(latency_percentile(&[7], 0.99), Some(7));
         assert_eq!(
-            [0.5, 0.95, 1.0].map(|share| percentile(&[1, 2, 3, 4], share)),
+            [0.5, 0.95, 1.0].map(|share| latency_percentile(&[1, 2, 3, 4], share)),
             [Some(2), Some(4), Some(4)]
         );
     }

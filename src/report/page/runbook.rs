@@ -1,49 +1,49 @@
-//! The runbook's entry for a finding, taken along: the page travels alone, and whoever reads it at night has no
-//! repository at hand.
+//! Includes the runbook's entry for a finding in the page, because the reader of the page may not have the repository.
 //!
-//! The runbook is written in a small part of Markdown: headings, paragraphs, lists, bold, code and links. So much is
-//! understood; a link becomes its text, as what it leads to does not travel along.
+//! The runbook uses a small part of Markdown: headings, paragraphs, lists, bold, code and links. This module renders that
+//! part. A link becomes its text, because its target is not part of the page.
 
 use super::html::Html;
 
-/// What each finding usually means, and what to do.
+/// The runbook: what each finding usually means, and what to do.
 const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 
-/// Whether there is an entry for a finding.
-pub(super) fn has(kind: &str) -> bool {
-    entry(RUNBOOK, kind).is_some()
+/// Whether the runbook has an entry for a finding.
+pub(super) fn has_entry(kind: &str) -> bool {
+    find_entry(RUNBOOK, kind).is_some()
 }
 
-/// Writes the entry of a finding, if there is one.
-pub(super) fn write(kind: &str, html: &mut Html) {
-    let Some(entry) = entry(RUNBOOK, kind) else { return };
-    html.open("div", &[("class", &"next")]);
+/// Writes the entry of a finding, if it exists.
+pub(super) fn write_entry(kind: &str, html: &mut Html) {
+    let Some(entry) = find_entry(RUNBOOK, kind) else { return };
+    html.open_tag("div", &[("class", &"next")]);
     let mut listed = false;
-    for block in blocks(entry) {
+    for block in split_blocks(entry) {
         let item = block.strip_prefix("- ");
         if item.is_some() != listed {
             listed = item.is_some();
-            if listed { html.open("ul", &[("class", &"notes")]) } else { html.close("ul") }
+            if listed { html.open_tag("ul", &[("class", &"notes")]) } else { html.close_tag("ul") }
         }
         let tag = if listed { "li" } else { "p" };
-        html.open(tag, &[]);
-        inline(item.unwrap_or(&block), html);
-        html.close(tag);
+        html.open_tag(tag, &[]);
+        write_inline(item.unwrap_or(&block), html);
+        html.close_tag(tag);
     }
     if listed {
-        html.close("ul");
+        html.close_tag("ul");
     }
-    html.close("div");
+    html.close_tag("div");
 }
 
-/// What stands below a heading, up to the next.
-fn entry<'a>(runbook: &'a str, kind: &str) -> Option<&'a str> {
+/// The text below a heading, up to the next heading.
+fn find_entry<'a>(runbook: &'a str, kind: &str) -> Option<&'a str> {
     let (_, rest) = runbook.split_once(&format!("\n## {kind}\n"))?;
     Some(rest.split("\n## ").next().unwrap_or(rest).trim())
 }
 
-/// Paragraphs and items, each on one line. An item begins with a hyphen; what follows it belongs to it.
-fn blocks(entry: &str) -> Vec<String> {
+/// Splits an entry into paragraphs and list items, each on one line. An item begins with a hyphen and continues until the
+/// next item or blank line.
+fn split_blocks(entry: &str) -> Vec<String> {
     let mut blocks: Vec<String> = Vec::new();
     let mut new = true;
     for line in entry.lines().map(str::trim) {
@@ -63,12 +63,12 @@ fn blocks(entry: &str) -> Vec<String> {
     blocks
 }
 
-/// Bold, code and the text of links.
-fn inline(text: &str, html: &mut Html) {
+/// Writes a text with bold, code and the text of links.
+fn write_inline(text: &str, html: &mut Html) {
     let mut rest = text;
     while let Some(at) = rest.find(['`', '*', '[']) {
         let (before, mark) = rest.split_at(at);
-        html.say(before);
+        html.add_text(before);
         let tagged = if let Some(after) = mark.strip_prefix("**") {
             after.split_once("**").map(|(inside, after)| ("b", inside, after))
         } else if let Some(after) = mark.strip_prefix('`') {
@@ -81,16 +81,16 @@ fn inline(text: &str, html: &mut Html) {
         };
         match tagged {
             Some((tag, inside, after)) => {
-                html.leaf(tag, &[], inside);
+                html.add_leaf(tag, &[], inside);
                 rest = after;
             }
             None => {
-                html.say(&mark[..1]);
+                html.add_text(&mark[..1]);
                 rest = &mark[1..];
             }
         }
     }
-    html.say(rest);
+    html.add_text(rest);
 }
 
 #[cfg(test)]
@@ -101,25 +101,25 @@ mod tests {
 
     #[test]
     fn an_entry_ends_where_the_next_begins() {
-        let found = blocks(entry(SMALL, "lost-write").expect("an entry"));
+        let found = split_blocks(find_entry(SMALL, "lost-write").expect("an entry"));
         assert_eq!(
             found,
             ["It is *gone*, see [there](#there).", "- **Usually**: `a < b` and more", "- else"]
         );
-        assert_eq!(entry(SMALL, "lost"), None);
+        assert_eq!(find_entry(SMALL, "lost"), None);
     }
 
     #[test]
     fn every_finding_has_an_entry() {
         for kind in checker::continuity::Kind::ALL {
-            assert!(has(kind.name()), "{}", kind.name());
+            assert!(has_entry(kind.name()), "{}", kind.name());
         }
     }
 
     #[test]
     fn marks_become_tags_and_links_their_text() {
         let mut html = Html::default();
-        inline("**Usually**: `a < b`, see [there](#there) * 2", &mut html);
-        assert_eq!(html.finish(), "<b>Usually</b>: <code>a &lt; b</code>, see <span>there</span> * 2");
+        write_inline("**Usually**: `a < b`, see [there](#there) * 2", &mut html);
+        assert_eq!(html.into_text(), "<b>Usually</b>: <code>a &lt; b</code>, see <span>there</span> * 2");
     }
 }

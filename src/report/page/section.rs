@@ -1,23 +1,26 @@
-//! One history on the page: the verdict, the levels, the anomalies, the run, and what all that rests on.
+//! One history on the page: the verdict with its first answers, the levels, the anomalies, the run, and the basis of the
+//! verdict.
 
-use super::anomaly::{self, Shown};
+use super::anomaly::{self, ShownAnomaly};
 use super::html::Html;
 use super::measured;
-use super::overview::{self, Mark};
-use crate::report::faults::episodes;
-use crate::report::layout::{duration, plural};
-use crate::report::{Counts, Findings, reasons};
+use super::overview::{self, AnomalyMark};
+use super::{answers, explorer, terms};
+use crate::report::faults::shown_faults;
+use crate::report::layout::{count_noun, format_elapsed};
+use crate::report::summary::FindingSummary;
+use crate::report::{CheckFindings, HistoryCounts, group_open_reasons};
 use checker::{Answer, IsolationLevel, Model};
 use histories::{History, OpId};
 
-/// What no verdict tells, whatever it is; the whole list is in LIMITS.md.
-const HOLDS_IS_SILENT: &str = "It speaks of this history. A store may break the level in another run; more operations, more faults and more \
-     contention make it likelier to show.";
-const VIOLATED_IS_SILENT: &str = "It does not say which component is at fault: store, driver, cache, proxy and recorder all stand between the \
-     user and the data.";
+/// The limits of a verdict; the whole list is in LIMITS.md.
+const LIMIT_OF_HOLDS: &str = "The verdict is about this history only. The store may break the level in another run. More operations, more \
+                              faults and more contention make a violation likelier to show.";
+const LIMIT_OF_VIOLATED: &str = "The verdict does not name the faulty component. The store, the driver, a cache, a proxy and the recorder all \
+                                 lie between the user and the data.";
 
-/// The verdict in a sentence or two.
-pub(super) fn sentence(findings: &Findings<'_>) -> String {
+/// The verdict in a sentence.
+pub(super) fn verdict_sentence(findings: &CheckFindings<'_>) -> String {
     let named = |verdict: &str| -> Vec<&str> {
         let some = findings.answers().iter().filter(|answer| answer.verdict.name() == verdict);
         some.map(|answer| answer.property.name()).collect()
@@ -28,52 +31,57 @@ pub(super) fn sentence(findings: &Findings<'_>) -> String {
     let sessions = findings.question.model == Model::Session;
     if !violated.is_empty() {
         parts.push(match (sessions, violated.iter().all(|level| level.ends_with("able"))) {
-            (true, _) => format!("This history shows {}", listed(&violated, "and")),
-            (false, true) => format!("This history is not {}", listed(&violated, "or")),
-            (false, false) => format!("This history violates {}", listed(&violated, "and")),
+            (true, _) => format!("This history shows {}", join_names(&violated, "and")),
+            (false, true) => format!("This history is not {}", join_names(&violated, "or")),
+            (false, false) => format!("This history violates {}", join_names(&violated, "and")),
         });
     }
     if !unknown.is_empty() {
         parts.push(match parts.is_empty() {
-            true => format!("It is not known about {}", listed(&unknown, "and")),
-            false => format!("{} unknown", counted(&unknown)),
+            true => format!("There is no verdict on {}", join_names(&unknown, "and")),
+            false => format!("{} unknown", counted_phrase(&unknown)),
         });
     }
     if !holds.is_empty() {
         parts.push(match (parts.is_empty(), sessions) {
-            (true, true) => "Nothing of what was looked for was found".to_owned(),
+            (true, true) => "None of the findings was seen".to_owned(),
             (true, false) => {
-                format!("{}: what was observed can be explained", holding(&holds, findings.answers().len()))
+                format!(
+                    "{}: an execution that the level permits explains the history",
+                    holding_phrase(&holds, findings.answers().len())
+                )
             }
             (false, true) => match holds.len() {
-                1 => "one other was looked for and not found".to_owned(),
-                others => format!("{others} others were looked for and not found"),
+                1 => "one other finding was not seen".to_owned(),
+                others => format!("{others} other findings were not seen"),
             },
-            (false, false) => holding(&holds, findings.answers().len()),
+            (false, false) => holding_phrase(&holds, findings.answers().len()),
         });
     }
     if !untested.is_empty() {
         parts.push(match parts.is_empty() {
-            true => format!("Nothing in this history could have contradicted {}", listed(&untested, "or")),
-            false => format!("{} untested", counted(&untested)),
+            true => {
+                format!("Nothing in this history could have contradicted {}", join_names(&untested, "or"))
+            }
+            false => format!("{} untested", counted_phrase(&untested)),
         });
     }
-    let missed = findings.objectives().iter().filter(|one| one.verdict() == "missed").count();
+    let missed = findings.judged_objectives().iter().filter(|one| one.verdict() == "missed").count();
     if missed > 0 {
-        parts.push(format!("{} missed", plural(missed, "objective")));
+        parts.push(format!("{} missed", count_noun(missed, "objective")));
     }
     format!("{}.", parts.join("; "))
 }
 
-fn holding(levels: &[&str], all: usize) -> String {
+fn holding_phrase(levels: &[&str], all: usize) -> String {
     match levels {
         [only] => format!("{only} holds"),
-        levels if levels.len() == all => format!("all {all} levels that were asked for hold"),
+        levels if levels.len() == all => format!("all {all} levels hold"),
         levels => format!("{} of {all} levels hold", levels.len()),
     }
 }
 
-fn counted(names: &[&str]) -> String {
+fn counted_phrase(names: &[&str]) -> String {
     match names {
         [only] => format!("{only} is"),
         names => format!("{} are", names.len()),
@@ -81,7 +89,7 @@ fn counted(names: &[&str]) -> String {
 }
 
 /// `a, b and c`; of many, the first few.
-fn listed(names: &[&str], word: &str) -> String {
+fn join_names(names: &[&str], word: &str) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),
@@ -90,160 +98,184 @@ fn listed(names: &[&str], word: &str) -> String {
     }
 }
 
-/// The name and the verdict.
-pub(super) fn heading(name: &str, verdict: &'static str, sentence: &str, number: usize, html: &mut Html) {
-    html.leaf("h2", &[("id", &format!("history-{number}"))], super::clipped(name));
-    html.open("p", &[("class", &format!("verdict {verdict}"))]);
+/// Writes the name of the history and the verdict.
+pub(super) fn write_heading(
+    name: &str,
+    verdict: &'static str,
+    sentence: &str,
+    number: usize,
+    html: &mut Html,
+) {
+    html.add_leaf("h2", &[("id", &format!("history-{number}"))], super::clip_text(name));
+    html.open_tag("p", &[("class", &format!("verdict {verdict}"))]);
     let word = if verdict == "refused" { "NO VERDICT".to_owned() } else { verdict.to_uppercase() };
-    html.leaf("b", &[], word);
-    html.open("br", &[]);
-    html.say(sentence);
-    html.close("p");
-    html.line();
+    html.add_leaf("b", &[], word);
+    html.open_tag("br", &[]);
+    html.add_text(sentence);
+    html.close_tag("p");
+    html.break_line();
 }
 
-/// The whole section.
-pub(super) fn write(findings: &Findings<'_>, number: usize, html: &mut Html) {
-    let (shown, left_out) = anomaly::collect(findings);
-    heading(findings.name, findings.verdict(), &sentence(findings), number, html);
-    if let Some(warning) = crate::report::thin(findings) {
-        html.open("p", &[("class", &"unknown")]);
-        html.leaf("b", &[], warning);
-        html.close("p");
+/// Writes the whole section.
+pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &mut Html) {
+    let (shown, left_out) = anomaly::collect_anomalies(findings);
+    write_heading(findings.name, findings.verdict(), &verdict_sentence(findings), number, html);
+    if let Some(warning) = crate::report::thin_history_warning(findings) {
+        html.open_tag("p", &[("class", &"unknown")]);
+        html.add_leaf("b", &[], warning);
+        html.close_tag("p");
     }
-    seen(&shown, number, html);
-    notes(findings.report.remarks.iter().map(String::as_str), html);
-    levels(findings, html);
-    undecided(findings.answers(), html);
-    let episodes = episodes(findings.history);
+    let summary = FindingSummary::from_findings(findings);
+    answers::write_answers(findings, &summary, html);
+    write_anomaly_links(&shown, number, html);
+    write_notes(findings.report.remarks.iter().map(String::as_str), html);
+    write_levels(findings, html);
+    write_undecided(findings.answers(), html);
+    let episodes = shown_faults(findings.history);
     let anchors: Vec<String> =
         (1..=shown.len()).map(|place| format!("history-{number}-anomaly-{place}")).collect();
     for ((one, anchor), place) in shown.iter().zip(&anchors).zip(0..) {
         let again = shown[..place].iter().any(|other| other.kind == one.kind);
-        anomaly::write(findings, one, anchor, (place == 0, again, &episodes), html);
+        anomaly::write_anomaly(findings, one, anchor, (place == 0, again, &episodes), html);
     }
     if left_out > 0 {
-        let more = plural(left_out, "more violation");
-        html.leaf("p", &[], format!("And {more} like these: steadfast check --format json lists them."));
+        let more = count_noun(left_out, "more violation");
+        html.add_leaf("p", &[], format!("And {more} like these. steadfast check --format json lists them."));
     }
     if findings.question.model.has_transactions() {
         let (not, also_not) = findings.report.ruled_out_levels();
-        isolation(&not, &also_not, &findings.report.strongest_holding_levels(), html);
+        write_isolation(&not, &also_not, &findings.report.strongest_holding_levels(), html);
     }
-    let marks = shown.iter().zip(anchors).filter_map(|(one, anchor)| mark(findings.history, one, anchor));
+    let marks =
+        shown.iter().zip(anchors).filter_map(|(one, anchor)| anomaly_mark(findings.history, one, anchor));
     if let Some(measured) = findings.measured {
-        measured::write(measured, html);
+        measured::write_measurements(measured, html);
     }
-    overview::draw(findings.history, &episodes, &marks.collect::<Vec<_>>(), html);
-    facts(findings, html);
-    silence(findings.verdict(), html);
+    let marks: Vec<AnomalyMark> = marks.collect();
+    overview::draw_overview(findings.history, &episodes, &marks, html);
+    let places: Vec<(i64, &str)> = marks.iter().map(|mark| (mark.time, mark.label.as_str())).collect();
+    explorer::write_explorer(findings.history, &places, html);
+    write_facts(findings, html);
+    write_silence(findings.verdict(), html);
 }
 
-/// What was seen, each leading to where it is told.
-fn seen(shown: &[Shown<'_>], number: usize, html: &mut Html) {
+/// Writes links to the anomalies.
+fn write_anomaly_links(shown: &[ShownAnomaly<'_>], number: usize, html: &mut Html) {
     if shown.len() < 2 {
         return;
     }
-    html.open("p", &[]);
-    html.say("Below: ");
+    html.open_tag("p", &[]);
+    html.add_text("Below: ");
     for (one, place) in shown.iter().zip(1..) {
         let comma = if place == 1 { "" } else { ", " };
-        html.say(comma);
-        html.leaf("a", &[("href", &format!("#history-{number}-anomaly-{place}"))], one.title());
+        html.add_text(comma);
+        html.add_leaf("a", &[("href", &format!("#history-{number}-anomaly-{place}"))], one.title());
     }
-    html.close("p");
+    html.close_tag("p");
 }
 
-fn notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
+fn write_notes<'a>(notes: impl Iterator<Item = &'a str>, html: &mut Html) {
     let mut notes = notes.peekable();
     if notes.peek().is_none() {
         return;
     }
-    html.open("ul", &[("class", &"notes")]);
-    notes.for_each(|note| html.leaf("li", &[], super::clipped(note)));
-    html.close("ul");
+    html.open_tag("ul", &[("class", &"notes")]);
+    notes.for_each(|note| html.add_leaf("li", &[], super::clip_text(note)));
+    html.close_tag("ul");
 }
 
-fn levels(findings: &Findings<'_>, html: &mut Html) {
+fn write_levels(findings: &CheckFindings<'_>, html: &mut Html) {
     let (name, meaning) = match findings.question.model {
-        Model::Session => ("finding", "what was looked for"),
-        _ => ("level", "what it promises"),
+        Model::Session => ("finding", "meaning"),
+        _ => ("level", "promise"),
     };
-    html.open("div", &[("class", &"scroll")]);
-    html.open("table", &[("class", &"levels promises")]);
-    html.open("tr", &[]);
-    for name in ["verdict", name, meaning, "decided by", "in"] {
-        html.leaf("th", &[], name);
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag("table", &[("class", &"levels promises")]);
+    html.open_tag("tr", &[]);
+    for term in ["verdict", name] {
+        html.open_tag("th", &[]);
+        terms::link_term(term, term, html);
+        html.close_tag("th");
     }
-    html.close("tr");
+    [meaning, "decided by", "time"].iter().for_each(|name| html.add_leaf("th", &[], name));
+    html.close_tag("tr");
     for answer in findings.answers() {
-        html.open("tr", &[]);
-        html.leaf("td", &[("class", &answer.verdict.name())], answer.verdict.name());
-        html.leaf("td", &[("class", &"number")], answer.property.name());
-        html.leaf("td", &[], answer.property.line());
-        html.leaf("td", &[("class", &"quiet")], &answer.method);
-        html.leaf("td", &[("class", &"time quiet")], duration(findings.times.of(answer.property)));
-        html.close("tr");
-        html.line();
+        html.open_tag("tr", &[]);
+        html.add_leaf("td", &[("class", &answer.verdict.name())], answer.verdict.name());
+        html.add_leaf("td", &[("class", &"number")], answer.property.name());
+        html.add_leaf("td", &[], answer.property.line());
+        html.add_leaf("td", &[("class", &"quiet")], &answer.method);
+        html.add_leaf(
+            "td",
+            &[("class", &"time quiet")],
+            format_elapsed(findings.times.seconds_for(answer.property)),
+        );
+        html.close_tag("tr");
+        html.break_line();
     }
-    html.close("table");
-    html.close("div");
+    html.close_tag("table");
+    html.close_tag("div");
 }
 
-/// Why there is no verdict where there is none.
-fn undecided(answers: &[Answer], html: &mut Html) {
-    for (verdict, reason, names) in reasons(answers) {
-        html.open("p", &[("class", &verdict)]);
-        html.leaf("b", &[], verdict);
-        html.say(format!(" {}: {}", listed(&names, "and"), super::clipped(reason)));
-        html.close("p");
+/// Writes the reasons of open verdicts.
+fn write_undecided(answers: &[Answer], html: &mut Html) {
+    for (verdict, reason, names) in group_open_reasons(answers) {
+        html.open_tag("p", &[("class", &verdict)]);
+        html.add_leaf("b", &[], verdict);
+        html.add_text(format!(" {}: {}", join_names(&names, "and"), super::clip_text(reason)));
+        html.close_tag("p");
     }
 }
 
-/// What follows for levels of transactions that were not asked for.
-fn isolation(not: &[IsolationLevel], also_not: &[IsolationLevel], holds: &[IsolationLevel], html: &mut Html) {
-    let lines = [("Not", not), ("And so not", also_not), ("Strongest that hold", holds)];
+/// Writes what follows for isolation levels that were not asked for.
+fn write_isolation(
+    not: &[IsolationLevel],
+    also_not: &[IsolationLevel],
+    holds: &[IsolationLevel],
+    html: &mut Html,
+) {
+    let lines = [("Ruled out", not), ("Also ruled out", also_not), ("Strongest that hold", holds)];
     if lines.iter().all(|(_, levels)| levels.is_empty()) {
         return;
     }
-    html.leaf("h3", &[], "What follows for other levels");
-    html.open("dl", &[("class", &"facts")]);
+    html.add_leaf("h3", &[], "Consequences for other levels");
+    html.open_tag("dl", &[("class", &"facts")]);
     for (what, levels) in lines.iter().filter(|(_, levels)| !levels.is_empty()) {
         let names: Vec<&str> = levels.iter().map(|level| level.name()).collect();
-        html.leaf("dt", &[], what);
-        html.leaf("dd", &[], names.join(", "));
+        html.add_leaf("dt", &[], what);
+        html.add_leaf("dd", &[], names.join(", "));
     }
-    html.close("dl");
+    html.close_tag("dl");
 }
 
-/// Where in the run an anomaly showed: at its last telling operation.
-fn mark(history: &History, shown: &Shown<'_>, anchor: String) -> Option<Mark> {
+/// The mark of an anomaly in the charts, at its last operation.
+fn anomaly_mark(history: &History, shown: &ShownAnomaly<'_>, anchor: String) -> Option<AnomalyMark> {
     let time = |&id: &OpId| history.completed_at(id).or(history.invoked_at(id));
     let time = shown.operations.iter().filter_map(time).max()?;
-    Some(Mark { time, anchor, label: shown.kind.to_owned() })
+    Some(AnomalyMark { time, anchor, label: shown.title() })
 }
 
-/// What was checked, where it is from, how it is made again, how long it took.
-fn facts(findings: &Findings<'_>, html: &mut Html) {
-    html.leaf("h3", &[], "What was checked");
-    html.open("dl", &[("class", &"facts")]);
+/// Writes what was checked, its origin, and the times of the phases.
+fn write_facts(findings: &CheckFindings<'_>, html: &mut Html) {
+    html.add_leaf("h3", &[], "What was checked");
+    html.open_tag("dl", &[("class", &"facts")]);
     let mut fact = |what: &str, text: &str| {
-        html.leaf("dt", &[], what);
-        html.leaf("dd", &[], super::clipped(text));
+        html.add_leaf("dt", &[], what);
+        html.add_leaf("dd", &[], super::clip_text(text));
     };
-    let counts = Counts::of(findings.history);
-    let Counts { ok, fail, info, .. } = counts;
+    let counts = HistoryCounts::count_history(findings.history);
+    let HistoryCounts { ok, fail, info, .. } = counts;
     fact("model", findings.model().name());
     fact("operations", &format!("{}: {ok} ok, {fail} failed, {info} indeterminate", counts.operations));
-    fact("based on", &crate::report::basis(findings));
+    fact("based on", &crate::report::describe_basis(findings));
     let processes = if counts.processes == 1 { "process" } else { "processes" };
     fact(
         "by",
         &format!(
             "{} {processes} in {}, on {}",
             counts.processes,
-            plural(counts.sessions, "session"),
-            plural(counts.keys, "key")
+            count_noun(counts.sessions, "session"),
+            count_noun(counts.keys, "key")
         ),
     );
     let header = findings.history.header().unwrap_or("{}");
@@ -255,42 +287,36 @@ fn facts(findings: &Findings<'_>, html: &mut Html) {
     fact(
         "took",
         &format!(
-            "{} to read, {} to check, {} to check the evidence again",
-            duration(findings.times.read),
-            duration(findings.times.check),
-            duration(findings.times.verify)
+            "{} to read, {} to check, {} to check the evidence",
+            format_elapsed(findings.times.read),
+            format_elapsed(findings.times.check),
+            format_elapsed(findings.times.verify)
         ),
     );
-    if let Some(command) = header.get("command").and_then(serde_json::Value::as_str) {
-        html.leaf("dt", &[], "once more");
-        html.open("dd", &[]);
-        html.leaf("code", &[], super::clipped(command));
-        html.close("dd");
-    }
-    html.close("dl");
+    html.close_tag("dl");
 }
 
-/// What the verdict does not tell.
-fn silence(verdict: &str, html: &mut Html) {
-    html.leaf("h3", &[], "What this does not tell");
-    html.open("ul", &[("class", &"notes")]);
+/// Writes the limits of the verdict.
+fn write_silence(verdict: &str, html: &mut Html) {
+    html.add_leaf("h3", &[], "What this verdict does not say");
+    html.open_tag("ul", &[("class", &"notes")]);
     match verdict {
-        "violated" | "missed" => html.leaf("li", &[], VIOLATED_IS_SILENT),
-        "holds" => html.leaf("li", &[], HOLDS_IS_SILENT),
-        "untested" => html.leaf(
+        "violated" | "missed" => html.add_leaf("li", &[], LIMIT_OF_VIOLATED),
+        "holds" => html.add_leaf("li", &[], LIMIT_OF_HOLDS),
+        "untested" => html.add_leaf(
             "li",
             &[],
-            "Untested says nothing of the store: no answer in the history could have been wrong.",
+            "Untested says nothing about the store: no answer in the history could have been wrong.",
         ),
-        _ => html.leaf("li", &[], "Unknown implies nothing about the level, in either direction."),
+        _ => html.add_leaf("li", &[], "Unknown implies nothing about the level in either direction."),
     }
-    html.leaf(
+    html.add_leaf(
         "li",
         &[],
-        "It rests on the recording: that the events are in the order in which they happened, and that every operation \
-         that could write is among them.",
+        "The verdict rests on the recording: the events must be in the order in which they happened, and every operation \
+         that could write must be recorded.",
     );
-    html.close("ul");
+    html.close_tag("ul");
 }
 
 #[cfg(test)]
@@ -304,12 +330,12 @@ mod tests {
         let limits = words(limits);
         for (line, known) in [
             (
-                HOLDS_IS_SILENT,
-                "a store may break the level in another run; more operations, more faults and more contention make it likelier to show.",
+                LIMIT_OF_HOLDS,
+                "the store may break the level in another run. more operations, more faults and more contention make a violation likelier to show.",
             ),
             (
-                VIOLATED_IS_SILENT,
-                "it does not say which component is at fault: store, driver, cache, proxy and recorder all stand between the user and the data.",
+                LIMIT_OF_VIOLATED,
+                "the verdict does not name the faulty component. the store, the driver, a cache, a proxy and the recorder all lie between the user and the data.",
             ),
         ] {
             assert!(words(line).ends_with(known) && limits.contains(known), "{line}");
@@ -318,8 +344,8 @@ mod tests {
 
     #[test]
     fn names_are_listed_as_people_do() {
-        assert_eq!(listed(&["a", "b", "c"], "and"), "a, b and c");
-        assert_eq!(listed(&["a"], "or"), "a");
-        assert_eq!(listed(&["a", "b", "c", "d", "e", "f"], "or"), "a, b, c, d or 2 more");
+        assert_eq!(join_names(&["a", "b", "c"], "and"), "a, b and c");
+        assert_eq!(join_names(&["a"], "or"), "a");
+        assert_eq!(join_names(&["a", "b", "c", "d", "e", "f"], "or"), "a, b, c, d or 2 more");
     }
 }

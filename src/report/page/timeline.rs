@@ -1,83 +1,98 @@
-//! A stretch of a history as a picture: a lane a session, a bar an operation, faults as bands behind them.
+//! Draws a stretch of a history: a lane per session, a bar per operation, and faults as bands behind them.
 
+use super::argument::LaneArgument;
 use super::html::Html;
-use super::stretch::{self, Bar, Stretch};
+use super::stretch::{self, OperationBar, StretchLayout};
 use crate::report::describe;
-use crate::report::faults::Episode;
+use crate::report::faults::ShownFault;
 use histories::{History, OpId, Outcome};
 
-const ROW: f64 = 30.0;
+const ROW: f64 = 38.0;
 const BAR: f64 = 22.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 26.0;
+/// The width of a time below the lanes.
+const TICK_WIDTH: f64 = 82.0;
 
-/// Draws the telling operations and what was near them.
-pub(super) fn draw(history: &History, telling: &[OpId], episodes: &[Episode], html: &mut Html) {
-    let stretch = stretch::around(history, telling, episodes);
+/// Draws the operations of an anomaly and those near them.
+pub(super) fn draw_timeline(
+    history: &History,
+    telling: &[OpId],
+    episodes: &[ShownFault],
+    argument: &LaneArgument,
+    html: &mut Html,
+) {
+    let stretch = stretch::layout_around(history, telling, episodes);
     let (width, height) = (stretch.width, TOP + stretch.rows as f64 * ROW + BOTTOM);
-    html.open("figure", &[("class", &"timeline")]);
-    html.open("div", &[("class", &"scroll")]);
-    html.open(
+    html.open_tag("figure", &[("class", &"timeline")]);
+    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_tag(
         "svg",
         &[
             ("viewBox", &format!("0 0 {width:.0} {height:.0}")),
             ("width", &format!("{width:.0}")),
             ("height", &format!("{height:.0}")),
             ("role", &"group"),
-            ("aria-label", &"The operations in time, one lane a session"),
+            ("aria-label", &"The operations in time, one lane per session"),
         ],
     );
-    bands(&stretch, height, html);
+    draw_bands(&stretch, height, html);
     for lane in &stretch.lanes {
         let y = TOP + lane.row as f64 * ROW;
         let (from, to) = (format!("{:.1}", stretch::LEFT), format!("{width:.1}"));
         let line = format!("{y:.1}");
-        html.empty("line", &[("class", &"lane"), ("x1", &from), ("x2", &to), ("y1", &line), ("y2", &line)]);
+        html.add_empty(
+            "line",
+            &[("class", &"lane"), ("x1", &from), ("x2", &to), ("y1", &line), ("y2", &line)],
+        );
     }
-    breaks(&stretch, height, html);
-    // The telling ones last, so that they lie on top.
+    draw_breaks(&stretch, height, html);
+    // The operations of the anomaly come last, so that they lie on top.
     for tells in [false, true] {
-        stretch.bars.iter().filter(|bar| bar.tells == tells).for_each(|bar| drawn(history, bar, html));
+        stretch.bars.iter().filter(|bar| bar.tells == tells).for_each(|bar| draw_bar(history, bar, html));
     }
-    ticks(&stretch, height, html);
-    names(&stretch, height, html);
-    html.close("svg");
-    html.close("div");
-    html.leaf(
+    let middle = |bar: &OperationBar| TOP + bar.row as f64 * ROW + ROW / 2.0;
+    argument.draw_steps(history, &stretch, middle, html);
+    draw_ticks(&stretch, height, html);
+    draw_lane_names(&stretch, height, html);
+    html.close_tag("svg");
+    html.close_tag("div");
+    argument.write_controls(history, html);
+    html.add_leaf(
         "p",
         &[("class", &"detail"), ("aria-live", &"polite")],
-        "Point at an operation, tap it, or move to it with Tab: its details appear here.",
+        "Point at an operation, tap it, or move to it with Tab to see its details here.",
     );
-    html.close("figure");
+    html.close_tag("figure");
 }
 
-fn bands(stretch: &Stretch, height: f64, html: &mut Html) {
+fn draw_bands(stretch: &StretchLayout, height: f64, html: &mut Html) {
     for (at, band) in stretch.bands.iter().enumerate() {
-        html.open("g", &[("class", &"fault")]);
-        html.leaf("title", &[], &band.label);
+        html.open_tag("g", &[("class", &"fault")]);
+        html.add_leaf("title", &[], &band.label);
         let (x, wide) = (format!("{:.1}", band.from), format!("{:.1}", (band.to - band.from).max(2.0)));
         let high = format!("{:.1}", height - BOTTOM - 4.0);
-        html.empty("rect", &[("x", &x), ("y", &"4"), ("width", &wide), ("height", &high)]);
-        // Labels of faults that begin close to one another would lie on one another.
+        html.add_empty("rect", &[("x", &x), ("y", &"4"), ("width", &wide), ("height", &high)]);
+        // Labels of faults that begin close to one another would overlap.
         let beside = stretch.bands[..at].iter().any(|other| (other.from - band.from).abs() < 90.0);
         if !beside {
-            html.leaf("text", &[("x", &format!("{:.1}", band.from + 5.0)), ("y", &"18")], &band.label);
+            html.add_leaf("text", &[("x", &format!("{:.1}", band.from + 5.0)), ("y", &"18")], &band.label);
         }
-        html.close("g");
+        html.close_tag("g");
     }
 }
 
-fn breaks(stretch: &Stretch, height: f64, html: &mut Html) {
+fn draw_breaks(stretch: &StretchLayout, height: f64, html: &mut Html) {
     for gap in &stretch.breaks {
         let (x, middle) = (format!("{:.1}", gap.at), format!("{:.1}", TOP - 12.0));
-        html.open("g", &[("class", &"break")]);
-        let more = crate::report::layout::plural(gap.count, "operation");
-        html.leaf("title", &[], format!("{more} on the same object not drawn"));
+        html.open_tag("g", &[("class", &"break")]);
+        let more = crate::report::layout::count_noun(gap.count, "operation");
+        html.add_leaf("title", &[], format!("{more} on the same object omitted"));
         let (top, bottom) = (format!("{:.1}", TOP - 2.0), format!("{:.1}", height - BOTTOM));
-        html.empty("line", &[("x1", &x), ("x2", &x), ("y1", &top), ("y2", &bottom)]);
+        html.add_empty("line", &[("x1", &x), ("x2", &x), ("y1", &top), ("y2", &bottom)]);
         let text = format!("+{}", gap.count);
         let half = text.len() as f64 * 3.6 + 4.0;
-        html.empty(
+        html.add_empty(
             "rect",
             &[
                 ("x", &format!("{:.1}", gap.at - half)),
@@ -86,16 +101,16 @@ fn breaks(stretch: &Stretch, height: f64, html: &mut Html) {
                 ("height", &"18"),
             ],
         );
-        html.leaf(
+        html.add_leaf(
             "text",
             &[("x", &x), ("y", &middle), ("text-anchor", &"middle"), ("dominant-baseline", &"central")],
             text,
         );
-        html.close("g");
+        html.close_tag("g");
     }
 }
 
-fn drawn(history: &History, bar: &Bar, html: &mut Html) {
+fn draw_bar(history: &History, bar: &OperationBar, html: &mut Html) {
     let outcome = match bar.outcome {
         Outcome::Ok => "ok",
         Outcome::Fail => "fail",
@@ -104,7 +119,7 @@ fn drawn(history: &History, bar: &Bar, html: &mut Html) {
     let role = if bar.tells { "tells" } else { "context" };
     let y = TOP + bar.row as f64 * ROW + (ROW - BAR) / 2.0;
     let index = history.operation_index(bar.id);
-    html.open(
+    html.open_tag(
         "g",
         &[
             ("class", &format!("op {role} {outcome}")),
@@ -113,71 +128,78 @@ fn drawn(history: &History, bar: &Bar, html: &mut Html) {
             ("role", &"img"),
         ],
     );
-    html.leaf("title", &[], details(history, bar.id));
+    html.add_leaf("title", &[], operation_details(history, bar.id));
     let width = format!("{:.1}", bar.to - bar.from);
     let (x, y_text) = (format!("{:.1}", bar.from), format!("{y:.1}"));
     let high = format!("{BAR:.0}");
-    html.empty("rect", &[("x", &x), ("y", &y_text), ("width", &width), ("height", &high), ("rx", &"4")]);
+    html.add_empty("rect", &[("x", &x), ("y", &y_text), ("width", &width), ("height", &high), ("rx", &"4")]);
     let (x, y) = (format!("{:.1}", bar.from + 6.0), format!("{:.1}", y + BAR / 2.0));
-    html.leaf("text", &[("x", &x), ("y", &y), ("dominant-baseline", &"central")], &bar.text);
-    html.close("g");
+    html.add_leaf("text", &[("x", &x), ("y", &y), ("dominant-baseline", &"central")], &bar.text);
+    html.close_tag("g");
 }
 
-/// All that is known of an operation, in a line.
-fn details(history: &History, id: OpId) -> String {
+/// Describes an operation in a line.
+fn operation_details(history: &History, id: OpId) -> String {
     let op = history.operation(id);
     let mut parts = vec![format!(
         "operation {}: {}",
         history.operation_index(id),
-        super::clipped(&describe::words(history, id))
+        super::clip_text(&describe::operation_words(history, id))
     )];
     let process = format!("process {}", history.process_number(op.process));
-    let session = describe::short(history.session_text(op.session));
+    let session = describe::shorten_text(history.session_text(op.session));
     parts.push(if session == process { process } else { format!("session {session} ({process})") });
-    parts.extend(describe::field(history, id, "node").map(|node| format!("node {}", describe::short(&node))));
+    parts.extend(
+        describe::note_field(history, id, "node")
+            .map(|node| format!("node {}", describe::shorten_text(&node))),
+    );
     parts.push(
         match op.outcome {
             Outcome::Ok => "ok",
-            Outcome::Fail => "failed: it took no effect",
-            Outcome::Info => "nobody knows whether or when it took effect",
+            Outcome::Fail => "failed: took no effect",
+            Outcome::Info => "indeterminate: may have taken effect at any time, or never",
         }
         .to_owned(),
     );
     let (from, to) = (history.invoked_at(id), history.completed_at(id));
     if let Some(from) = from {
         let to = to.map(|to| {
-            let took = crate::report::layout::duration(to.saturating_sub(from) as f64 / 1e9);
-            format!(" to {} ({took})", describe::seconds(to))
+            let took = crate::report::layout::format_elapsed(to.saturating_sub(from) as f64 / 1e9);
+            format!(" to {} ({took})", describe::format_seconds(to))
         });
-        parts.push(format!("{}{}", describe::seconds(from), to.unwrap_or_default()));
+        parts.push(format!("{}{}", describe::format_seconds(from), to.unwrap_or_default()));
     }
     parts.extend(
-        describe::field(history, id, "error").map(|error| format!("error: {}", super::clipped(&error))),
+        describe::note_field(history, id, "error")
+            .map(|error| format!("error: {}", super::clip_text(&error))),
     );
     parts.join("; ")
 }
 
-fn ticks(stretch: &Stretch, height: f64, html: &mut Html) {
+fn draw_ticks(stretch: &StretchLayout, height: f64, html: &mut Html) {
     let span = match (stretch.ticks.first(), stretch.ticks.last()) {
         (Some(first), Some(last)) => last.1.saturating_sub(first.1),
         _ => return,
     };
-    // As many digits as tell the ticks apart.
+    // Enough digits to tell the ticks apart.
     let digits = if span < 100_000_000 { 6 } else { 3 };
-    html.open("g", &[("class", &"ticks")]);
+    html.open_tag("g", &[("class", &"ticks")]);
     for &(x, time) in &stretch.ticks {
         let text = format!("{:.digits$} s", time as f64 / 1e9);
+        // The last one would be cut off at the right edge.
+        let anchor = if x + TICK_WIDTH > stretch.width { "end" } else { "start" };
+        let x = if anchor == "end" { stretch.width - 2.0 } else { x };
         let (x, y) = (format!("{x:.1}"), format!("{:.1}", height - 8.0));
-        html.leaf("text", &[("x", &x), ("y", &y)], text);
+        html.add_leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &anchor)], text);
     }
-    html.close("g");
+    html.close_tag("g");
 }
 
-/// The names of the lanes, on a ground of their own: where the picture is scrolled they stay.
-fn names(stretch: &Stretch, height: f64, html: &mut Html) {
-    html.open("g", &[("class", &"names")]);
+/// Draws the names of the lanes on their own background, so that they stay in place when the picture is scrolled.
+fn draw_lane_names(stretch: &StretchLayout, height: f64, html: &mut Html) {
+    html.open_tag("g", &[("class", &"names")]);
     let (wide, high) = (format!("{:.1}", stretch::LEFT - 4.0), format!("{height:.0}"));
-    html.empty("rect", &[("x", &"0"), ("y", &"0"), ("width", &wide), ("height", &high)]);
+    html.add_empty("rect", &[("x", &"0"), ("y", &"0"), ("width", &wide), ("height", &high)]);
     for lane in &stretch.lanes {
         let y = TOP + (lane.row as f64 + lane.rows as f64 / 2.0) * ROW;
         let y = format!("{y:.1}");
@@ -185,10 +207,10 @@ fn names(stretch: &Stretch, height: f64, html: &mut Html) {
             true => lane.name.chars().take(13).chain("..".chars()).collect(),
             false => lane.name.clone(),
         };
-        html.open("g", &[]);
-        html.leaf("title", &[], &lane.name);
-        html.leaf("text", &[("x", &"4"), ("y", &y), ("dominant-baseline", &"central")], name);
-        html.close("g");
+        html.open_tag("g", &[]);
+        html.add_leaf("title", &[], &lane.name);
+        html.add_leaf("text", &[("x", &"4"), ("y", &y), ("dominant-baseline", &"central")], name);
+        html.close_tag("g");
     }
-    html.close("g");
+    html.close_tag("g");
 }
