@@ -40,6 +40,7 @@ pub(crate) fn meaning(phenomenon: Phenomenon) -> &'static str {
         }
         Phenomenon::CommitOrder(Axiom::ReadAtomic) => "a transaction was seen in part",
         Phenomenon::CommitOrder(Axiom::Causal) => "something was seen without what came causally before it",
+        Phenomenon::Impossible(_) => "no execution that the level permits explains what was read",
     }
 }
 
@@ -56,6 +57,13 @@ pub(super) fn operations(evidence: &Evidence) -> Vec<OpId> {
             }
             all
         }
+        Evidence::Cases(steps) => {
+            let mut all: Vec<OpId> =
+                steps.iter().flat_map(|step| &step.cycle).map(|edge| edge.from).collect();
+            let mut seen = std::collections::HashSet::new();
+            all.retain(|id| seen.insert(*id));
+            all
+        }
         Evidence::AbortedRead { read, writer, .. }
         | Evidence::IntermediateRead { read, writer, .. }
         | Evidence::AppendsOutOfOrder { read, writer, .. } => vec![read.transaction, *writer],
@@ -65,10 +73,14 @@ pub(super) fn operations(evidence: &Evidence) -> Vec<OpId> {
         | Evidence::DuplicateElement { read, .. } => vec![read.transaction],
         Evidence::LostUpdate { transactions, .. } => transactions.clone(),
         Evidence::DirtyUpdate { read, aborted, committed } => vec![read.transaction, aborted.0, committed.0],
-        Evidence::IncompatibleOrder { one, other } if one.transaction == other.transaction => {
+        Evidence::IncompatibleOrder { one, other } | Evidence::IncompatibleOwnAppends { one, other }
+            if one.transaction == other.transaction =>
+        {
             vec![one.transaction]
         }
-        Evidence::IncompatibleOrder { one, other } => vec![one.transaction, other.transaction],
+        Evidence::IncompatibleOrder { one, other } | Evidence::IncompatibleOwnAppends { one, other } => {
+            vec![one.transaction, other.transaction]
+        }
         Evidence::CyclicVersions { .. } => Vec::new(),
     }
 }

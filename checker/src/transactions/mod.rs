@@ -13,7 +13,9 @@
 //! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
 //! 7. `weak`: the levels that are defined by an order of commits; `serial`: the search for a serial order where that of
 //!    versions is known in part; `witness`: orders that prove the others;
-//! 8. the crate `verifier`: all evidence again, by code that shares nothing with the above.
+//! 8. `polygraph`: every level on its own definition, by trying the cases of what the history leaves open, for what is
+//!    undecided then;
+//! 9. the crate `verifier`: all evidence again, by code that shares nothing with the above.
 //!
 //! [`analyze`] does it all.
 
@@ -28,10 +30,13 @@ mod graph;
 mod index;
 mod internal;
 mod placement;
+mod polygraph;
 mod reads;
+mod refuted;
 mod serial;
 #[cfg(test)]
 mod stopping;
+mod undecided;
 mod versions;
 mod weak;
 mod why;

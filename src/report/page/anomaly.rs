@@ -271,6 +271,10 @@ fn argument(findings: &Findings<'_>, shown: &Shown<'_>, html: &mut Html) {
             );
             html.leaf("pre", &[], &shown.text);
         }
+        Shows::Transactions(TransactionEvidence::Cases(_)) => {
+            said(html, &as_sentence(shown.meaning));
+            html.leaf("pre", &[], &shown.text);
+        }
         Shows::Transactions(_) => {
             said(html, &as_sentence(shown.meaning));
             html.leaf("p", &[], clipped(&as_sentence(&shown.text)));

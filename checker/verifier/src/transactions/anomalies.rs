@@ -1,6 +1,7 @@
 //! Single reads and updates: does the history say what the evidence says?
 
-use super::{cycle, ensure, lemmas};
+use super::sources::of_others;
+use super::{asks_of_reads, cases, cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
@@ -58,6 +59,9 @@ pub(super) fn check_example(
         (Phenomenon::Cycle(kind), TransactionEvidence::Lemmas(found)) => {
             lemmas::verify_lemmas(history, watch, assume, kind, found)
         }
+        (Phenomenon::Impossible(level), TransactionEvidence::Cases(steps)) => {
+            cases::check(history, watch, assume, level, steps)
+        }
         (Phenomenon::CommitOrder(axiom), TransactionEvidence::Cycle(found)) => {
             cycle::check_commit_order_cycle(history, watch, assume, axiom, found)
         }
@@ -110,9 +114,23 @@ pub(super) fn check_example(
         (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
             says(values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
         }
-        (Phenomenon::IncompatibleOrder, TransactionEvidence::IncompatibleOrder { one, other }) => {
+        (
+            Phenomenon::IncompatibleOrder,
+            TransactionEvidence::IncompatibleOrder { one, other }
+            | TransactionEvidence::IncompatibleOwnAppends { one, other },
+        ) => {
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
+        }
+        // Whatever the readers appended themselves, and wherever that came to stand.
+        (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
+            let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            for (list, at) in [(&mut a, one), (&mut b, other)] {
+                let micros = history.micros_of(at.transaction);
+                says(micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at))?;
+                list.truncate(of_others(history, micros, at.place).len());
+            }
+            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a) && asks_of_reads(level))
         }
         (
             Phenomenon::IncompatibleOrder,
