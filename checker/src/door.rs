@@ -183,10 +183,6 @@ fn decide_levels(
     group.iter().zip(found).map(answer).collect()
 }
 
-/// Levels that no engine decides directly are decided through these levels, which imply them.
-const WITNESSING: [claims::IsolationLevel; 2] =
-    [claims::IsolationLevel::Serializable, claims::IsolationLevel::SnapshotIsolation];
-
 fn decide_isolation_levels(
     history: &History,
     question: &Question,
@@ -197,11 +193,7 @@ fn decide_isolation_levels(
         Property::Isolation(level) => *level,
         _ => unreachable!("a group is of one kind"),
     };
-    let mut levels: Vec<claims::IsolationLevel> = group.iter().map(of).collect();
-    let asked = levels.len();
-    if levels.iter().any(|&level| transactions::is_decided_through_others(level)) {
-        levels.extend(WITNESSING.into_iter().filter(|level| !group.contains(&Property::Isolation(*level))));
-    }
+    let levels: Vec<claims::IsolationLevel> = group.iter().map(of).collect();
     let options = transactions::TransactionOptions { levels, assume: question.assume };
     let analysis = match question.initial.are_all_absent() {
         true => transactions::analyze(history, &options, limits),
@@ -213,7 +205,7 @@ fn decide_isolation_levels(
         operations: Vec::new(),
         evidence: Evidence::Phenomenon(phenomenon),
     };
-    let answers = analysis.judgements.into_iter().take(asked).map(|judgement| Answer {
+    let answers = analysis.judgements.into_iter().map(|judgement| Answer {
         property: Property::Isolation(judgement.level),
         method: transactions::isolation_method(judgement.level).to_owned(),
         verdict: judgement

@@ -40,6 +40,7 @@ pub(crate) fn phenomenon_meaning(phenomenon: Phenomenon) -> &'static str {
         Phenomenon::CommitOrder(Axiom::Causal) => {
             "a transaction saw a write without the writes that causally precede it"
         }
+        Phenomenon::Impossible(_) => "no execution that the level permits explains the reads",
     }
 }
 
@@ -56,6 +57,13 @@ pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
             }
             all
         }
+        Evidence::Cases(steps) => {
+            let mut all: Vec<OpId> =
+                steps.iter().flat_map(|step| &step.cycle).map(|edge| edge.from).collect();
+            let mut seen = std::collections::HashSet::new();
+            all.retain(|id| seen.insert(*id));
+            all
+        }
         Evidence::AbortedRead { read, writer, .. }
         | Evidence::IntermediateRead { read, writer, .. }
         | Evidence::AppendsOutOfOrder { read, writer, .. } => vec![read.transaction, *writer],
@@ -65,10 +73,14 @@ pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
         | Evidence::DuplicateElement { read, .. } => vec![read.transaction],
         Evidence::LostUpdate { transactions, .. } => transactions.clone(),
         Evidence::DirtyUpdate { read, aborted, committed } => vec![read.transaction, aborted.0, committed.0],
-        Evidence::IncompatibleOrder { one, other } if one.transaction == other.transaction => {
+        Evidence::IncompatibleOrder { one, other } | Evidence::IncompatibleOwnAppends { one, other }
+            if one.transaction == other.transaction =>
+        {
             vec![one.transaction]
         }
-        Evidence::IncompatibleOrder { one, other } => vec![one.transaction, other.transaction],
+        Evidence::IncompatibleOrder { one, other } | Evidence::IncompatibleOwnAppends { one, other } => {
+            vec![one.transaction, other.transaction]
+        }
         Evidence::CyclicVersions { .. } => Vec::new(),
     }
 }
@@ -76,7 +88,7 @@ pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
 /// The object, if the phenomenon is about a single one.
 pub(super) fn evidence_key(evidence: &Evidence) -> KeyId {
     match evidence {
-        Evidence::Cycle(_) | Evidence::Lemmas(_) => KeyId::NONE,
+        Evidence::Cycle(_) | Evidence::Lemmas(_) | Evidence::Cases(_) => KeyId::NONE,
         Evidence::AbortedRead { read, .. }
         | Evidence::IntermediateRead { read, .. }
         | Evidence::AppendsOutOfOrder { read, .. }
@@ -85,7 +97,7 @@ pub(super) fn evidence_key(evidence: &Evidence) -> KeyId {
         | Evidence::FutureRead { read, .. }
         | Evidence::DuplicateElement { read, .. }
         | Evidence::DirtyUpdate { read, .. } => read.key,
-        Evidence::IncompatibleOrder { one, .. } => one.key,
+        Evidence::IncompatibleOrder { one, .. } | Evidence::IncompatibleOwnAppends { one, .. } => one.key,
         Evidence::LostUpdate { key, .. } | Evidence::CyclicVersions { key, .. } => *key,
     }
 }

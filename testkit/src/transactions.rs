@@ -26,13 +26,26 @@ struct TransactionPlan {
 
 /// Generates a history of two to six transactions on one to three keys, by one to three sessions.
 pub fn random_history(random: &mut TestRandom, kind: KeyType) -> History {
+    history_of(random, kind, u32::MAX)
+}
+
+/// The same over registers, with few values, so that several transactions write the same one.
+pub fn history_of_repeated_values(random: &mut TestRandom) -> History {
+    let values = 1 + random.below(3) as u32;
+    history_of(random, KeyType::Register, values)
+}
+
+fn history_of(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
     let keys = 1 + random.below(3);
     let sessions = 1 + random.below(3);
     let mut value = 0;
     let mut plans: Vec<TransactionPlan> =
         (0..2 + random.below(5)).map(|_| plan_transaction(random, keys, sessions, &mut value)).collect();
+    for write in plans.iter_mut().flat_map(|plan| &mut plan.micros).filter_map(|micro| micro.1.as_mut()) {
+        *write = (*write - 1) % values + 1;
+    }
     answer_reads(random, kind, keys, &mut plans);
-    spoil_one_read(random, kind, &mut plans, value);
+    spoil_one_read(random, kind, &mut plans, value.min(values));
     build_history(random, kind, &plans)
 }
 

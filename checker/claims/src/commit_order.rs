@@ -1,6 +1,6 @@
 //! Evidence that an isolation level holds: an order of all committed transactions that can be replayed.
 
-use crate::{Axiom, CycleFamily, OrderExtent};
+use crate::{Axiom, CycleFamily, IsolationLevel, OrderExtent, ReadChoice};
 use histories::OpId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,6 +21,34 @@ pub enum TransactionWitness {
     /// All committed transactions in an order that extends session order and meets the axiom. Each transaction comes
     /// after those that it read from.
     CommitOrder(Axiom, Arc<Vec<OpId>>),
+    /// The beginnings and commits of all committed transactions in an order in which each sees what had committed when it
+    /// began, whatever others commit in between.
+    Prefixes(Arc<Vec<TransactionPoint>>),
+    /// The micro-operations and commits of all committed transactions in an order in which each read sees what had
+    /// committed when it was done, and nobody else commits a write to a key between a transaction's write of it and its
+    /// commit.
+    Actions(Arc<Vec<TransactionAction>>),
+    /// All committed transactions in an order that is also that of their versions and meets what the level asks for.
+    Execution(IsolationLevel, Arc<TransactionExecution>),
+}
+
+/// An order of transactions, and of reads of which the history leaves it open, which write they returned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TransactionExecution {
+    /// All committed transactions.
+    pub order: Vec<OpId>,
+    /// One for each read of a value that several transactions wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ReadChoice>,
+}
+
+/// One step of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum TransactionAction {
+    /// One of its micro-operations, by place.
+    Act(OpId, usize),
+    /// What it wrote becomes visible.
+    Commit(OpId),
 }
 
 impl TransactionWitness {
@@ -41,6 +69,13 @@ impl TransactionWitness {
                 (one, f) == (two, g)
             }
             (TransactionWitness::CommitOrder(one, a), TransactionWitness::CommitOrder(two, b))
+                if Arc::ptr_eq(a, b) =>
+            {
+                one == two
+            }
+            (TransactionWitness::Prefixes(a), TransactionWitness::Prefixes(b)) if Arc::ptr_eq(a, b) => true,
+            (TransactionWitness::Actions(a), TransactionWitness::Actions(b)) if Arc::ptr_eq(a, b) => true,
+            (TransactionWitness::Execution(one, a), TransactionWitness::Execution(two, b))
                 if Arc::ptr_eq(a, b) =>
             {
                 one == two

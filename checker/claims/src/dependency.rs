@@ -2,7 +2,10 @@
 //!
 //! This module contains no prose. All of it can be checked against the history alone.
 
-use crate::Phenomenon;
+use crate::{
+    CaseStep, IsolationLevel, IsolationSet, Phenomenon, Proviso, levels_ruled_out_by,
+    weakest_levels_forbidding,
+};
 use histories::{KeyId, OpId, ValueId};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,29 @@ pub struct TransactionAnomaly {
 impl TransactionAnomaly {
     /// The maximum number of examples that are kept.
     pub const EXAMPLES_MAX: usize = 8;
+
+    /// All levels that it rules out, as its examples show it. A contradiction of what levels with sessions ask of the commit order
+    /// that leans on no session is one of the levels without sessions too; and lists that differ only in their readers' own
+    /// appends contradict no level that is defined by what a transaction sees.
+    pub fn rules_out(&self) -> IsolationSet {
+        let all = levels_ruled_out_by(self.phenomenon);
+        let own = |example: &TransactionEvidence| {
+            matches!(example, TransactionEvidence::IncompatibleOwnAppends { .. })
+        };
+        match self.phenomenon {
+            Phenomenon::CommitOrder(_)
+                if self.examples.iter().any(TransactionEvidence::leans_on_data_alone) =>
+            {
+                let weakest: IsolationSet =
+                    weakest_levels_forbidding(self.phenomenon).iter().copied().collect();
+                weakest.and_stronger(Proviso::SessionsAside)
+            }
+            Phenomenon::IncompatibleOrder if !self.examples.is_empty() && self.examples.iter().all(own) => {
+                all.iter().filter(|&level| !level.is_by_view()).collect()
+            }
+            _ => all,
+        }
+    }
 }
 
 /// The evidence for an anomaly.
@@ -30,7 +56,10 @@ pub enum TransactionEvidence {
     /// A cycle exists for every version order of the registers. The lemmas prove it step by step; the last lemma
     /// assumes nothing.
     Lemmas(Vec<OrderLemma>),
-    /// `reader` returned an element or a value that the failed `writer` wrote.
+    /// No execution of the level explains the history, whatever it leaves open: step by step, the last of which assumes
+    /// nothing.
+    Cases(Vec<CaseStep>),
+    /// `reader` returned an element, or a value, that the failed `writer` wrote.
     AbortedRead {
         /// The read.
         read: ReadAt,
@@ -103,7 +132,16 @@ pub enum TransactionEvidence {
         /// The other.
         other: ReadAt,
     },
-    /// A list shows a transaction's later append without its earlier append in front of it.
+    /// Neither list is a prefix of the other, but what they show of others is: one reader saw its own append before others
+    /// committed theirs. By the dependencies of versions that is a contradiction; of a snapshot with one's own appends it is
+    /// none.
+    IncompatibleOwnAppends {
+        /// The first read.
+        one: ReadAt,
+        /// The other.
+        other: ReadAt,
+    },
+    /// A list shows a transaction's later append, but not its earlier one before it.
     AppendsOutOfOrder {
         /// The read.
         read: ReadAt,
@@ -131,6 +169,38 @@ impl TransactionEvidence {
             TransactionEvidence::Lemmas(lemmas) => lemmas.last().map(|lemma| lemma.cycle.as_slice()),
             _ => None,
         }
+    }
+}
+
+impl TransactionEvidence {
+    /// Whether it is a cycle no edge of which leans on sessions.
+    fn leans_on_data_alone(&self) -> bool {
+        let TransactionEvidence::Cycle(cycle) = self else { return false };
+        cycle.edges.iter().all(|edge| match &edge.why {
+            DependencyReason::Overwritten { .. } | DependencyReason::ReadBy { .. } => true,
+            DependencyReason::Missed { order, .. } => {
+                !matches!(order, VersionEvidence::Session | VersionEvidence::RealTime)
+            }
+            DependencyReason::Arbitrated { seen, .. } => matches!(seen, SeenThrough::Read(_)),
+            DependencyReason::Concluded { .. } | DependencyReason::Session | DependencyReason::RealTime => {
+                false
+            }
+        })
+    }
+}
+
+impl IsolationLevel {
+    /// Whether it is defined by what each transaction sees, and lets others write what it writes meanwhile: then what a
+    /// transaction sees of its own appends says nothing of their place among those of others.
+    pub fn is_by_view(self) -> bool {
+        matches!(
+            self,
+            IsolationLevel::MonotonicAtomicView
+                | IsolationLevel::ReadAtomic
+                | IsolationLevel::Causal
+                | IsolationLevel::CausalCerone
+                | IsolationLevel::Prefix
+        )
     }
 }
 

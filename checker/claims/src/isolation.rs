@@ -139,7 +139,8 @@ pub const IMPLICATIONS: &[Implication] = {
         unconditional_edge(
             MonotonicAtomicView,
             ReadCommitted,
-            "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright",
+            "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright (unless a \
+             transaction read a list with its own append, which may come later)",
         ),
         unconditional_edge(
             ReadAtomic,
@@ -163,6 +164,11 @@ pub const IMPLICATIONS: &[Implication] = {
             ParallelSnapshotIsolation,
             UpdateAtomic,
             "Liu et al.: no conflicting writes, so no lost updates",
+        ),
+        unconditional_edge(
+            ParallelSnapshotIsolation,
+            ConsistentView,
+            "Cerone, Gotsman & Yang 2017: without sessions both forbid cycles with at most one anti-dependency",
         ),
         unconditional_edge(
             Prefix,
@@ -201,9 +207,24 @@ pub const IMPLICATIONS: &[Implication] = {
             "Bernstein et al.: conflict equivalence preserves reads",
         ),
         unconditional_edge(
-            SessionSerializable,
+            ViewSerializable,
+            RepeatableRead,
+            "every read of the history keeps its source, so the order is one without cycles of dependencies",
+        ),
+        unconditional_edge(
+            Serializable,
             OneCopySerializable,
-            "Zuikeviciute & Pedone: 1SR with session order",
+            "Bernstein et al.: one copy is a store like any other",
+        ),
+        unconditional_edge(
+            OneCopySerializable,
+            ViewSerializable,
+            "what clients observe does not tell copies from one another",
+        ),
+        unconditional_edge(
+            SessionSerializable,
+            StrongSessionSerializable,
+            "Zuikeviciute & Pedone: 1SR with session order, and clients do not tell copies from one another",
         ),
         unconditional_edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
         unconditional_edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),
@@ -248,7 +269,7 @@ pub const IMPLICATIONS: &[Implication] = {
         ),
         unconditional_edge(StrictSerializable, StrongSessionSerializable, "real time contains session order"),
         unconditional_edge(StrictSerializable, StrongSnapshotIsolation, "the state before it is a snapshot"),
-        unconditional_edge(StrictSerializable, SessionSerializable, "Zuikeviciute & Pedone"),
+        unconditional_edge(StrictSerializable, SessionSerializable, "real time contains session order"),
     ]
 };
 
@@ -288,6 +309,10 @@ pub fn weakest_levels_forbidding(phenomenon: Phenomenon) -> &'static [IsolationL
         Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => &[MonotonicAtomicView],
         Phenomenon::CommitOrder(Axiom::ReadAtomic) => &[ReadAtomic],
         Phenomenon::CommitOrder(Axiom::Causal) => &[Causal],
+        // Of levels that ask for the same of what clients observe, one stands for all.
+        Phenomenon::Impossible(ParallelSnapshotIsolation) => &[ConsistentView],
+        Phenomenon::Impossible(Serializable) => &[RepeatableRead],
+        Phenomenon::Impossible(level) => std::slice::from_ref(&IsolationLevel::ALL[level as usize]),
         Phenomenon::DuplicateElements | Phenomenon::CyclicVersions => &[ReadUncommitted],
     }
 }
@@ -297,7 +322,7 @@ pub fn levels_ruled_out_by(phenomenon: Phenomenon) -> IsolationSet {
     // A cycle in commit order depends on sessions. The other phenomena do not: those with session order name their
     // levels directly.
     let across = match phenomenon {
-        Phenomenon::CommitOrder(_) => Proviso::None,
+        Phenomenon::CommitOrder(_) | Phenomenon::Impossible(_) => Proviso::None,
         _ => Proviso::SessionsAside,
     };
     weakest_levels_forbidding(phenomenon).iter().copied().collect::<IsolationSet>().and_stronger(across)

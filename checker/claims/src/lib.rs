@@ -5,6 +5,7 @@
 
 mod answer;
 mod breach;
+mod cases;
 mod causal_order;
 mod commit_order;
 mod dependency;
@@ -29,11 +30,12 @@ mod version_order;
 
 pub use answer::{AnomalyName, Answer, Evidence, Violation, Witness};
 pub use breach::{Breach, BreachEvidence};
+pub use cases::{CaseEdge, CaseReason, CaseStep, Choice, ReadChoice};
 pub use causal_order::{
     CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
     LinkReason, SessionSerialization,
 };
-pub use commit_order::{TransactionPoint, TransactionWitness};
+pub use commit_order::{TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness};
 pub use dependency::{
     Axiom, CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
     SeenThrough, TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,

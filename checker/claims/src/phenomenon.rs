@@ -12,7 +12,7 @@
 //! in the data with real time. [`CycleKind::implies`] is this relation. It prevents reports from naming the same
 //! problem five times.
 
-use crate::Axiom;
+use crate::{Axiom, IsolationLevel};
 use serde::{Deserialize, Serialize};
 
 /// The kinds of edges of a cycle, classified by its anti-dependencies.
@@ -92,6 +92,8 @@ pub enum Phenomenon {
     CyclicVersions,
     /// The constraints that an axiom puts on the commit order contain a cycle.
     CommitOrder(Axiom),
+    /// No execution of the level explains the history: every case of what it leaves open was refuted.
+    Impossible(IsolationLevel),
 }
 
 impl Phenomenon {
@@ -120,7 +122,9 @@ impl Phenomenon {
             Phenomenon::IncompatibleOrder,
             Phenomenon::CyclicVersions,
         ];
-        kinds.map(Phenomenon::Cycle).chain(others).chain(axioms.map(Phenomenon::CommitOrder))
+        let impossible = IsolationLevel::ALL.iter().copied().map(Phenomenon::Impossible);
+        let axioms = axioms.map(Phenomenon::CommitOrder);
+        kinds.map(Phenomenon::Cycle).chain(others).chain(axioms).chain(impossible)
     }
 
     /// The name that reports print.
@@ -140,6 +144,7 @@ impl Phenomenon {
             Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => "monotonic-atomic-view-cycle",
             Phenomenon::CommitOrder(Axiom::ReadAtomic) => "read-atomic-cycle",
             Phenomenon::CommitOrder(Axiom::Causal) => "causal-cycle",
+            Phenomenon::Impossible(level) => impossible_name(level),
         }
     }
 
@@ -158,8 +163,44 @@ impl Phenomenon {
             | Phenomenon::G1b
             | Phenomenon::LostUpdate
             | Phenomenon::DirtyUpdate
-            | Phenomenon::CommitOrder(_) => false,
+            | Phenomenon::CommitOrder(_)
+            | Phenomenon::Impossible(_) => false,
         }
+    }
+}
+
+/// The name of the absence of an execution.
+fn impossible_name(level: IsolationLevel) -> &'static str {
+    match level {
+        IsolationLevel::ReadUncommitted => "read-uncommitted-impossible",
+        IsolationLevel::ReadCommitted => "read-committed-impossible",
+        IsolationLevel::CursorStability => "cursor-stability-impossible",
+        IsolationLevel::MonotonicView => "monotonic-view-impossible",
+        IsolationLevel::MonotonicSnapshotRead => "monotonic-snapshot-read-impossible",
+        IsolationLevel::MonotonicAtomicView => "monotonic-atomic-view-impossible",
+        IsolationLevel::ReadAtomic => "read-atomic-impossible",
+        IsolationLevel::Causal => "causal-impossible",
+        IsolationLevel::CausalCerone => "causal-cerone-impossible",
+        IsolationLevel::UpdateAtomic => "update-atomic-impossible",
+        IsolationLevel::Prefix => "prefix-impossible",
+        IsolationLevel::ParallelSnapshotIsolation => "parallel-snapshot-isolation-impossible",
+        IsolationLevel::ConsistentView => "consistent-view-impossible",
+        IsolationLevel::ForwardConsistentView => "forward-consistent-view-impossible",
+        IsolationLevel::SnapshotIsolation => "snapshot-isolation-impossible",
+        IsolationLevel::RepeatableRead => "repeatable-read-impossible",
+        IsolationLevel::UpdateSerializable => "update-serializable-impossible",
+        IsolationLevel::ViewSerializable => "view-serializable-impossible",
+        IsolationLevel::OneCopySerializable => "1SR-impossible",
+        IsolationLevel::SessionSerializable => "session-serializable-impossible",
+        IsolationLevel::Serializable => "serializable-impossible",
+        IsolationLevel::StrongSessionReadUncommitted => "strong-session-read-uncommitted-impossible",
+        IsolationLevel::StrongSessionReadCommitted => "strong-session-read-committed-impossible",
+        IsolationLevel::StrongSessionSnapshotIsolation => "strong-session-snapshot-isolation-impossible",
+        IsolationLevel::StrongSessionSerializable => "strong-session-serializable-impossible",
+        IsolationLevel::StrongReadUncommitted => "strong-read-uncommitted-impossible",
+        IsolationLevel::StrongReadCommitted => "strong-read-committed-impossible",
+        IsolationLevel::StrongSnapshotIsolation => "strong-snapshot-isolation-impossible",
+        IsolationLevel::StrictSerializable => "strict-serializable-impossible",
     }
 }
 

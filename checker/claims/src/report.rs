@@ -2,7 +2,6 @@
 
 use crate::{
     Answer, IsolationLevel, IsolationSet, Model, Phenomenon, Property, Proviso, TransactionAnomaly, Verdict,
-    levels_ruled_out_by,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +40,14 @@ impl Report {
 
     /// The isolation levels that are ruled out: first the weakest of them, then all others.
     pub fn ruled_out_levels(&self) -> (Vec<IsolationLevel>, Vec<IsolationLevel>) {
-        let by_phenomena = self.phenomena.iter().map(|anomaly| levels_ruled_out_by(anomaly.phenomenon));
+        let by_phenomena = self.phenomena.iter().map(TransactionAnomaly::rules_out);
         let set = by_phenomena.fold(IsolationSet::default(), IsolationSet::union);
         let set = self
             .isolation_levels_where(|verdict| matches!(verdict, Verdict::Violated(_)))
             .fold(set, IsolationSet::with);
+        let holding: IsolationSet =
+            self.isolation_levels_where(|verdict| matches!(verdict, Verdict::Holds(_))).collect();
+        let set: IsolationSet = set.iter().filter(|&level| !holding.contains(level)).collect();
         let not: Vec<IsolationLevel> = set.weakest_levels(Proviso::SessionsAside).collect();
         let also_not = set.iter().filter(|level| !not.contains(level)).collect();
         (not, also_not)

@@ -6,23 +6,25 @@
 //! the version order is known only in part. A level on registers without a violation is passed to [`witness`]; it is
 //! *unknown* if that module finds nothing.
 
-use super::candidates::{extent_of_level, serial_candidates, witness_candidates};
+use super::candidates::{extent_of_level, serial_candidates, with_witnessing, witness_candidates};
 use super::cycles::{self, Cycles};
 use super::findings::AnomalyCollector;
 use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
 use super::index::{KeyShape, TransactionIndex};
 use super::placement;
+use super::refuted::{guilty_of, own_appends_read, ruled_out};
 use super::serial::{self, SerialOutcome};
+use super::undecided;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, AxiomDecision, TransactionFacts};
 use super::witness;
 use super::{dependencies, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
-    Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
-    levels_ruled_out_by,
+    Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionExecution,
+    TransactionWitness, Verdict, levels_ruled_out_by,
 };
-use histories::{History, Id, OpId};
+use histories::{History, Id, KeyId, OpId};
 use std::sync::Arc;
 
 /// The levels and the assumptions to check a history of transactions against.
@@ -67,16 +69,16 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         return analysis;
     }
     if limits.stop_requested() {
-        return summarize_stopped(options, Vec::new());
+        return summarize_stopped(history, options, Vec::new());
     }
     let index = TransactionIndex::new(history, limits);
     if limits.stop_requested() {
-        return summarize_stopped(options, Vec::new());
+        return summarize_stopped(history, options, Vec::new());
     }
-    let extent =
-        options.levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
-    let deepest = deepest_relevant_family(&options.levels);
-    // Without real time the order between sessions is arbitrary, so session order is the most that can be known.
+    let levels = with_witnessing(&options.levels);
+    let extent = levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
+    let deepest = deepest_relevant_family(&levels);
+    // Without real time the order between sessions is made up; session order is the most that is known.
     let extent = if history.has_real_time() { extent } else { extent.min(OrderExtent::Session) };
     // The two closures only read the index and do not depend on each other, so they run in parallel.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
@@ -101,11 +103,11 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     findings.append(cyclic);
     let mut anomalies = findings.into_anomalies();
     if limits.stop_requested() {
-        return summarize_stopped(options, anomalies);
+        return summarize_stopped(history, options, anomalies);
     }
     let whole = find_widest_components(&index, &graph, deepest, extent, limits);
     if limits.stop_requested() {
-        return summarize_stopped(options, anomalies);
+        return summarize_stopped(history, options, anomalies);
     }
     let cycles = cycles::find_cycles(&graph, &whole, extent, deepest, limits);
     let explainer = why::EdgeExplainer { index: &index, orders: &orders };
@@ -115,7 +117,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         examples: vec![TransactionEvidence::Cycle(explainer.explain_cycle(found))],
     }));
     if limits.stop_requested() {
-        return summarize_stopped(options, anomalies);
+        return summarize_stopped(history, options, anomalies);
     }
     let case = LevelJudge {
         index: &index,
@@ -124,27 +126,37 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         whole: &whole,
         cycles: &cycles,
         own_write_missed,
+        own_appends_read: own_appends_read(history),
         deepest,
         limits,
     };
-    let by_execution = case.decide_execution_levels(&options.levels, &mut anomalies);
-    let serially = case.search_serial_orders(&options.levels, &mut anomalies, extent, &explainer);
+    let by_execution = case.decide_execution_levels(&levels, &mut anomalies);
+    let serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
+    let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
+    let known = undecided::Known {
+        history,
+        assume: options.assume,
+        own_write_missed,
+        own_appends_read: case.own_appends_read,
+        mixed: !index.mixed.is_empty(),
+        limits,
+    };
+    undecided::decide(&known, &options.levels, &mut judgements, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    let judgements = case.judge_levels(&options.levels, &anomalies, extent, by_execution, serially);
     summarize_judgements(options.assume, anomalies, judgements)
 }
 
 /// Builds the result of an analysis that the caller stopped. Levels that the anomalies so far rule out are violated;
 /// all other levels are unknown.
 fn summarize_stopped(
+    history: &History,
     options: &TransactionOptions,
     mut anomalies: Vec<TransactionAnomaly>,
 ) -> TransactionAnalysis {
+    let own_appends_read = own_appends_read(history);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let verdict = |level: IsolationLevel| {
-        let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
-        let guilty: Vec<Phenomenon> =
-            phenomena.filter(|&each| levels_ruled_out_by(each).contains(level)).collect();
+        let guilty = guilty_of(level, &anomalies, own_appends_read);
         match guilty.is_empty() {
             true => Verdict::Unknown(Reason { reason: Limits::STOPPED.to_owned() }),
             false => Verdict::Violated(guilty),
@@ -241,19 +253,14 @@ fn find_components(
     DependencyComponents::find_from_roots(graph, scope, 0..graph.operation_count())
 }
 
-fn ruled_out_levels(anomalies: &[TransactionAnomaly]) -> IsolationSet {
-    anomalies
-        .iter()
-        .fold(IsolationSet::default(), |set, anomaly| set.union(levels_ruled_out_by(anomaly.phenomenon)))
-}
-
-/// Derives the ruled-out levels and the strongest levels that hold from anomalies and judgements.
+/// What follows from anomalies and judgements.
 pub(super) fn summarize_judgements(
     assume: Assume,
     anomalies: Vec<TransactionAnomaly>,
     judgements: Vec<Judgement>,
 ) -> TransactionAnalysis {
-    let ruled_out = ruled_out_levels(&anomalies);
+    let each = anomalies.iter().map(TransactionAnomaly::rules_out);
+    let ruled_out = each.fold(IsolationSet::default(), IsolationSet::union);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
     let not: Vec<IsolationLevel> = ruled_out.weakest_levels(Proviso::SessionsAside).collect();
@@ -274,7 +281,9 @@ struct LevelJudge<'a, 'h> {
     cycles: &'a Cycles,
     /// Whether some transaction did not read back its own write.
     own_write_missed: bool,
-    /// The deepest family of cycles that was searched for.
+    /// Whether a transaction read a list that it had appended to before.
+    own_appends_read: bool,
+    /// The family of cycles up to which was looked.
     deepest: CycleFamily,
     limits: &'a Limits<'a>,
 }
@@ -306,6 +315,8 @@ impl LevelJudge<'_, '_> {
                     decided.push((level, Ok(TransactionWitness::CommitOrder(axiom, Arc::new(order)))));
                 }
                 AxiomDecision::Unknown(reason) => decided.push((level, Err(reason))),
+                // Only with the reader's own appends where the lists show them, which the level does not ask for.
+                AxiomDecision::Violated(_) if self.own_appends_read => {}
                 AxiomDecision::Violated(evidence) => anomalies.push(TransactionAnomaly {
                     phenomenon: Phenomenon::CommitOrder(axiom),
                     count: 1,
@@ -336,7 +347,8 @@ impl LevelJudge<'_, '_> {
             }
             for (_, extent, strongest) in serial_candidates(level, extent, self.deepest) {
                 let known = self.is_violated(level, anomalies) || found.proves_level(level);
-                if known || tried.contains(&extent) || ruled_out_levels(anomalies).contains(strongest) {
+                let out = ruled_out(anomalies, self.own_appends_read).contains(strongest);
+                if known || tried.contains(&extent) || out {
                     continue;
                 }
                 tried.push(extent);
@@ -366,14 +378,12 @@ impl LevelJudge<'_, '_> {
     }
 
     fn is_violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
-        ruled_out_levels(anomalies).contains(level)
-            || (level == IsolationLevel::MonotonicAtomicView && self.own_write_missed)
+        ruled_out(anomalies, self.own_appends_read).contains(level)
+            || (self.own_write_missed && undecided::asks_for_own_writes(level))
     }
 
     fn guilty_phenomena(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> Vec<Phenomenon> {
-        let phenomena = anomalies.iter().map(|anomaly| anomaly.phenomenon);
-        let guilty: Vec<Phenomenon> =
-            phenomena.filter(|&each| levels_ruled_out_by(each).contains(level)).collect();
+        let guilty = guilty_of(level, anomalies, self.own_appends_read);
         if guilty.is_empty() { vec![Phenomenon::Internal] } else { guilty }
     }
 
@@ -397,13 +407,16 @@ impl LevelJudge<'_, '_> {
             }
         }
         let mut tried: Vec<(CycleFamily, OrderExtent)> = Vec::new();
-        let ruled_out = ruled_out_levels(anomalies);
+        let ruled_out = ruled_out(anomalies, self.own_appends_read);
         let mut by_values = None;
         let mut judge = |level: IsolationLevel| {
             if self.is_violated(level, anomalies) {
                 return Verdict::Violated(self.guilty_phenomena(level, anomalies));
             }
             if let Some(reason) = self.reason_to_doubt_absence(anomalies, level) {
+                if let Some(witness) = self.versions_alone(level) {
+                    return Verdict::Holds(witness);
+                }
                 if by_values.is_none() && !self.index.ambiguities.is_empty() {
                     by_values = Some(self.find_orders_by_values(extent));
                     proven.extend(by_values.iter().flatten().cloned());
@@ -503,12 +516,31 @@ impl LevelJudge<'_, '_> {
         families.iter().all(|&family| !self.cycles.has_cycle_implying(weaker(family)))
     }
 
-    /// Searches for orders that explain the returned values without asking which transaction wrote them. They can
-    /// prove a level even if reads do not identify their writers. Returns the strongest orders found, within the
-    /// given extent.
+    /// The proof of a level that asks for nothing but an order of versions, whatever reads returned.
+    fn versions_alone(&self, level: IsolationLevel) -> Option<TransactionWitness> {
+        use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
+        let extent = extent_of_level(level);
+        let asks_no_more =
+            matches!(level, ReadUncommitted | StrongSessionReadUncommitted | StrongReadUncommitted);
+        let is_list = |key: KeyId| self.index.key(key).shape == KeyShape::List;
+        let unclear = !self.index.mixed.is_empty()
+            || self.index.ambiguities.iter().any(|ambiguity| is_list(ambiguity.key))
+            || (extent == OrderExtent::RealTime && !self.index.history.has_real_time())
+            || !self.is_acyclic(CycleKind { family: CycleFamily::G0, extent });
+        if !asks_no_more || unclear {
+            return None;
+        }
+        let components = find_components(self.graph, CycleFamily::G0, extent, self.limits);
+        let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
+        let execution = TransactionExecution { order, reads: Vec::new() };
+        Some(TransactionWitness::Execution(level, Arc::new(execution)))
+    }
+
+    /// Orders that explain what was returned, whoever wrote it: what holds although reads do not tell their writers. The
+    /// strongest that is found, of those that look so far.
     fn find_orders_by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
         use IsolationLevel::*;
-        let serial = [Serializable, StrongSessionSerializable, StrictSerializable];
+        let serial = [Serializable, SessionSerializable, StrictSerializable];
         let snapshots = [SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation];
         let covers = |level| IsolationSet::default().with(level).and_weaker(Proviso::None);
         let lists = self.index.key_ids().any(|key| self.index.key(key).shape == KeyShape::List);

@@ -6,12 +6,11 @@ use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
 pub(super) fn extent_of_level(level: IsolationLevel) -> OrderExtent {
     use IsolationLevel::*;
     match level {
-        StrictSerializable
-        | StrongSnapshotIsolation
-        | StrongReadCommitted
-        | StrongReadUncommitted
-        | SessionSerializable => OrderExtent::RealTime,
+        StrictSerializable | StrongSnapshotIsolation | StrongReadCommitted | StrongReadUncommitted => {
+            OrderExtent::RealTime
+        }
         StrongSessionSerializable
+        | SessionSerializable
         | StrongSessionSnapshotIsolation
         | StrongSessionReadCommitted
         | StrongSessionReadUncommitted => OrderExtent::Session,
@@ -38,7 +37,7 @@ pub(super) fn witness_candidates(
     use IsolationLevel::*;
     let all = [
         (CycleFamily::G2, OrderExtent::RealTime, StrictSerializable),
-        (CycleFamily::G2, OrderExtent::Session, StrongSessionSerializable),
+        (CycleFamily::G2, OrderExtent::Session, SessionSerializable),
         (CycleFamily::G2, OrderExtent::Data, Serializable),
         (CycleFamily::GNonadjacent, OrderExtent::RealTime, StrongSnapshotIsolation),
         (CycleFamily::GNonadjacent, OrderExtent::Session, StrongSessionSnapshotIsolation),
@@ -57,4 +56,14 @@ pub(super) fn witness_candidates(
         *family <= deepest && *needs <= extent
     };
     all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
+}
+
+/// The levels, and beside them those through whose orders many others are known to hold, where others are asked for.
+pub(super) fn with_witnessing(asked: &[IsolationLevel]) -> Vec<IsolationLevel> {
+    let mut levels = asked.to_vec();
+    if asked.iter().any(|&level| super::is_decided_through_others(level)) {
+        let witnessing = [IsolationLevel::Serializable, IsolationLevel::SnapshotIsolation];
+        levels.extend(witnessing.into_iter().filter(|level| !asked.contains(level)));
+    }
+    levels
 }

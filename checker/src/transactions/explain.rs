@@ -2,6 +2,8 @@
 //!
 //! The text of a cycle lists its transactions, says why each must come before the next, and ends at the first one.
 
+mod cases;
+
 use claims::{
     Axiom, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt, SeenThrough,
     TransactionEvidence, VersionEvidence, VersionStep,
@@ -293,6 +295,12 @@ impl EvidenceExplainer<'_> {
             TransactionEvidence::DuplicateElement { read, value } => {
                 format!("{}, where {} is more than once", self.describe_read(*read), self.value_text(*value))
             }
+            TransactionEvidence::Cases(steps) => cases::text(self.history, steps),
+            TransactionEvidence::IncompatibleOwnAppends { one, other } => format!(
+                "{}, but {}: neither is a prefix of the other, though what they show of others' appends is",
+                self.describe_read(*one),
+                self.describe_read(*other)
+            ),
             TransactionEvidence::IncompatibleOrder { one, other } => {
                 format!(
                     "{}, but {}: neither is a prefix of the other",

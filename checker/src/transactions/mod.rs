@@ -6,15 +6,17 @@
 //! dependencies do not occur (Adya 1999; Elle, Kingsbury & Alvaro 2020). The analysis has these steps, each in a
 //! module of its own:
 //!
-//! 1. `index`: which transaction wrote each value, and which version each read returned;
-//! 2. `reads`, `internal`: the anomalies that single reads show;
-//! 3. `versions`: the version order of each register, as far as it is known;
-//! 4. `dependencies`, `graph`: the edges, with session order and real-time order in O(n);
-//! 5. `cycles`: which kinds of cycles exist, and the shortest cycle of each kind;
-//! 6. `why`, [`explain`]: the reason for each edge, as data and as text;
-//! 7. `weak`: the levels that are defined by a commit order; `serial`: the search for a serial order where the
-//!    version order is known only in part; `witness`: orders that prove the other levels;
-//! 8. the crate `verifier`: checks all evidence again, with code that shares nothing with these modules.
+//! 1. `index`: who wrote what, which version each read returned;
+//! 2. `reads`, `internal`: what single reads give away;
+//! 3. `versions`: the order of a register's versions, as far as it is known;
+//! 4. `dependencies`, `graph`: the edges, with session and real-time order in O(n);
+//! 5. `cycles`: which kinds of cycles there are, and the shortest of each;
+//! 6. `why`, [`explain`]: for each edge its reason, as data and as text;
+//! 7. `weak`: the levels that are defined by an order of commits; `serial`: the search for a serial order where that of
+//!    versions is known in part; `witness`: orders that prove the others;
+//! 8. `polygraph`: every level on its own definition, by trying the cases of what the history leaves open, for what is
+//!    undecided then;
+//! 9. the crate `verifier`: all evidence again, by code that shares nothing with the above.
 //!
 //! [`analyze`] runs all of these steps.
 
@@ -29,10 +31,13 @@ mod graph;
 mod index;
 mod internal;
 mod placement;
+mod polygraph;
 mod reads;
+mod refuted;
 mod serial;
 #[cfg(test)]
 mod stopping;
+mod undecided;
 mod versions;
 mod weak;
 mod why;

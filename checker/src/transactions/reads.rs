@@ -109,11 +109,12 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
         let Some(longest) = longest else { continue };
         let whole = index.history.list(index.micro_at(longest.micro).list());
         if !on_trunk && !whole.starts_with(list) {
-            findings.record_finding(Phenomenon::IncompatibleOrder, || {
-                TransactionEvidence::IncompatibleOrder {
-                    one: read_at(index, touch, key),
-                    other: read_at(index, longest, key),
-                }
+            let (one, other) = (read_at(index, touch, key), read_at(index, longest, key));
+            let (shown, most) = (of_others(index, one), of_others(index, other));
+            let own = shown.starts_with(most) || most.starts_with(shown);
+            findings.record_finding(Phenomenon::IncompatibleOrder, || match own {
+                true => TransactionEvidence::IncompatibleOwnAppends { one, other },
+                false => TransactionEvidence::IncompatibleOrder { one, other },
             });
         }
     }
@@ -123,8 +124,16 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
     }
 }
 
-/// Finds transactions whose own appends to the key appear out of order: the longest list shows a later append, and
-/// the earlier one is not before it.
+/// What a read of a list shows of others: all but as many elements as its transaction had appended before.
+fn of_others<'h>(index: &TransactionIndex<'h>, read: ReadAt) -> &'h [ValueId] {
+    let micros = index.history.micros_of(read.transaction);
+    let own = |before: &&histories::Micro| before.key == read.key && before.kind == MicroKind::Append;
+    let count = micros[..read.place].iter().filter(own).count();
+    let list = index.history.list(micros[read.place].list());
+    &list[..list.len().saturating_sub(count)]
+}
+
+/// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
 fn check_append_order(
     index: &TransactionIndex<'_>,
     key: KeyId,

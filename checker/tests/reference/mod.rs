@@ -2,6 +2,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
+mod executions;
+
+pub use executions::has_execution;
+
 use checker::IsolationLevel;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId};
 
@@ -101,11 +105,10 @@ pub fn allows(orders: &Orders<'_>, level: IsolationLevel) -> bool {
         IsolationLevel::StrongSnapshotIsolation => snapshots(orders, &time),
         IsolationLevel::StrongSessionSnapshotIsolation => snapshots(orders, &session),
         IsolationLevel::SnapshotIsolation => snapshots(orders, &none),
-        IsolationLevel::ReadCommitted
-        | IsolationLevel::MonotonicAtomicView
-        | IsolationLevel::ReadAtomic
-        | IsolationLevel::Causal => commit_order(orders, level),
-        other => panic!("no reference for {}", other.name()),
+        // What clients observe does not tell these from one another.
+        IsolationLevel::ViewSerializable | IsolationLevel::OneCopySerializable => serial(orders, &none),
+        IsolationLevel::SessionSerializable => serial(orders, &session),
+        other => has_execution(orders, other),
     }
 }
 
@@ -163,165 +166,4 @@ fn snapshots(orders: &Orders<'_>, before: Before<'_>) -> bool {
         false
     }
     go(orders, before, &mut Vec::new(), &mut vec![orders.empty()])
-}
-
-/// One order of commits that extends reads-from and, for all but read committed, sessions; in which versions of
-/// lists follow one another; in which no read returns what, by the level's axiom, was overwritten.
-fn commit_order(orders: &Orders<'_>, level: IsolationLevel) -> bool {
-    let n = orders.ids.len();
-    let optional: Vec<usize> = (0..n).filter(|&at| !orders.must(at)).collect();
-    (0..1u32 << optional.len()).any(|chosen| {
-        let left_out =
-            |at: usize| optional.iter().position(|&o| o == at).is_some_and(|i| chosen >> i & 1 == 0);
-        let members: Vec<usize> = (0..n).filter(|&at| !left_out(at)).collect();
-        let Some(facts) = Facts::new(orders, &members, level) else { return false };
-        permutations(&members, &mut Vec::new(), &mut |order| facts.met_by(order))
-    })
-}
-
-fn permutations(rest: &[usize], order: &mut Vec<usize>, test: &mut dyn FnMut(&[usize]) -> bool) -> bool {
-    if rest.is_empty() {
-        return test(order);
-    }
-    rest.iter().any(|&at| {
-        order.push(at);
-        let others: Vec<usize> = rest.iter().copied().filter(|&other| other != at).collect();
-        let found = permutations(&others, order, test);
-        order.pop();
-        found
-    })
-}
-
-/// A read of one transaction from another, or from the initial state.
-#[derive(Clone, Copy)]
-struct Read {
-    reader: usize,
-    place: usize,
-    key: KeyId,
-    from: Option<usize>,
-}
-
-struct Facts<'a, 'h> {
-    orders: &'a Orders<'h>,
-    level: IsolationLevel,
-    reads: Vec<Read>,
-    /// Pairs that the order must keep.
-    must: Vec<(usize, usize)>,
-    /// By pair: causally before.
-    past: Vec<Vec<bool>>,
-}
-
-impl<'a, 'h> Facts<'a, 'h> {
-    /// None if a read cannot be by itself: of nobody, of an intermediate state, against the transaction's own.
-    fn new(orders: &'a Orders<'h>, members: &[usize], level: IsolationLevel) -> Option<Self> {
-        let mut facts = Self { orders, level, reads: Vec::new(), must: Vec::new(), past: Vec::new() };
-        for &reader in members.iter().filter(|&&at| orders.must(at)) {
-            for (place, &micro) in orders.micros(reader).iter().enumerate().filter(|(_, m)| is_read(**m)) {
-                facts.add_read(members, reader, place, micro)?;
-            }
-        }
-        if level != IsolationLevel::ReadCommitted {
-            for &a in members {
-                let after = members.iter().filter(|&&b| orders.session_before(a, b));
-                facts.must.extend(after.map(|&b| (a, b)));
-            }
-        }
-        facts.must.extend(facts.reads.iter().filter_map(|read| Some((read.from?, read.reader))));
-        facts.close(members);
-        Some(facts)
-    }
-
-    fn add_read(&mut self, members: &[usize], reader: usize, place: usize, micro: Micro) -> Option<()> {
-        let orders = self.orders;
-        let seen = returned(orders.history, micro);
-        let own: Vec<ValueId> = orders.micros(reader)[..place]
-            .iter()
-            .filter(|m| m.key == micro.key && !is_read(**m))
-            .map(|m| m.value())
-            .collect();
-        let registers =
-            orders.micros(reader)[..place].iter().any(|m| m.kind == MicroKind::Write && m.key == micro.key);
-        let outside = if registers {
-            // Own last write.
-            return (seen.last() == own.last()).then_some(());
-        } else {
-            seen.strip_suffix(own.as_slice())?
-        };
-        let mut last = None;
-        for &value in outside {
-            let writer = members.iter().copied().find(|&at| {
-                orders.micros(at).iter().any(|m| !is_read(*m) && m.key == micro.key && m.value() == value)
-            })?;
-            last = Some((writer, value));
-        }
-        if let Some((writer, value)) = last {
-            let mut writes = orders.micros(writer).iter().filter(|m| !is_read(**m) && m.key == micro.key);
-            if writer == reader || writes.next_back().unwrap().value() != value {
-                return None;
-            }
-        }
-        let from = last.map(|(writer, _)| writer);
-        self.reads.push(Read { reader, place, key: micro.key, from });
-        Some(())
-    }
-
-    fn close(&mut self, members: &[usize]) {
-        let n = self.orders.ids.len();
-        self.past = vec![vec![false; n]; n];
-        for &(a, b) in &self.must {
-            self.past[a][b] = true;
-        }
-        for &via in members {
-            for &a in members {
-                for &b in members {
-                    self.past[a][b] |= self.past[a][via] && self.past[via][b];
-                }
-            }
-        }
-    }
-
-    fn seen(&self, t2: usize, read: Read) -> bool {
-        let read_from = |before: usize| {
-            self.reads.iter().any(|r| r.reader == read.reader && r.from == Some(t2) && r.place < before)
-        };
-        match self.level {
-            IsolationLevel::ReadCommitted => false,
-            IsolationLevel::MonotonicAtomicView => read_from(read.place),
-            IsolationLevel::ReadAtomic => {
-                read_from(usize::MAX) || self.orders.session_before(t2, read.reader)
-            }
-            _ => self.past[t2][read.reader],
-        }
-    }
-
-    fn met_by(&self, order: &[usize]) -> bool {
-        let place = |at: usize| order.iter().position(|&other| other == at).unwrap();
-        let extends = self.must.iter().all(|&(a, b)| place(a) < place(b));
-        extends
-            && self.lists_grow(order)
-            && self.reads.iter().all(|&read| {
-                order.iter().all(|&t2| {
-                    let wrote = t2 != read.reader && self.orders.writes(t2).contains(&read.key);
-                    let newer = read.from.is_none_or(|t1| place(t1) < place(t2));
-                    !(wrote && newer && Some(t2) != read.from && self.seen(t2, read))
-                })
-            })
-    }
-
-    /// Whether every list that was read is a prefix of what transactions appended in this order: the reader's own
-    /// appends are where they are in the list, also when it reads them itself.
-    fn lists_grow(&self, order: &[usize]) -> bool {
-        self.reads.iter().all(|read| {
-            let micro = self.orders.micros(read.reader)[read.place];
-            if micro.kind != MicroKind::ReadList {
-                return true;
-            }
-            let appends = order.iter().flat_map(|&at| self.orders.micros(at));
-            let all: Vec<ValueId> = appends
-                .filter(|m| m.kind == MicroKind::Append && m.key == micro.key)
-                .map(|m| m.value())
-                .collect();
-            all.starts_with(&returned(self.orders.history, micro))
-        })
-    }
 }

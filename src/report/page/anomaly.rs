@@ -291,6 +291,10 @@ fn write_argument(findings: &CheckFindings<'_>, shown: &ShownAnomaly<'_>, html: 
             said(html, "Every order of the versions leads to a cycle of transactions.");
             html.add_leaf("pre", &[], &shown.text);
         }
+        AnomalyEvidence::Transactions(TransactionEvidence::Cases(_)) => {
+            said(html, &as_sentence(shown.meaning));
+            html.add_leaf("pre", &[], &shown.text);
+        }
         AnomalyEvidence::Transactions(_) => {
             said(html, &as_sentence(shown.meaning));
             html.add_leaf("p", &[], clip_text(&as_sentence(&shown.text)));

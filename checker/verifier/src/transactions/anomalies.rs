@@ -1,6 +1,7 @@
 //! Checks evidence about single reads and updates against the history.
 
-use super::{cycle, ensure, lemmas};
+use super::sources::of_others;
+use super::{asks_of_reads, cases, cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
@@ -58,6 +59,9 @@ pub(super) fn check_example(
         (Phenomenon::Cycle(kind), TransactionEvidence::Lemmas(found)) => {
             lemmas::verify_lemmas(history, watch, assume, kind, found)
         }
+        (Phenomenon::Impossible(level), TransactionEvidence::Cases(steps)) => {
+            cases::check(history, watch, assume, level, steps)
+        }
         (Phenomenon::CommitOrder(axiom), TransactionEvidence::Cycle(found)) => {
             cycle::check_commit_order_cycle(history, watch, assume, axiom, found)
         }
@@ -98,6 +102,48 @@ pub(super) fn check_example(
             let distinct: HashSet<&OpId> = transactions.iter().collect();
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
+        }
+        (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
+            let list = values_of_read(history, *at)?;
+            let place = |value: ValueId| list.iter().position(|&each| each == value);
+            says(place(aborted.1).is_some() && place(aborted.1) < place(committed.1))?;
+            says(wrote(aborted.0, at.key, aborted.1).is_some())?;
+            says(wrote(committed.0, at.key, committed.1).is_some())?;
+            says(history.outcome(aborted.0) == Outcome::Fail && history.outcome(committed.0) == Outcome::Ok)
+        }
+        (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
+            says(values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
+        }
+        (
+            Phenomenon::IncompatibleOrder,
+            TransactionEvidence::IncompatibleOrder { one, other }
+            | TransactionEvidence::IncompatibleOwnAppends { one, other },
+        ) => {
+            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
+        }
+        // Whatever the readers appended themselves, and wherever that came to stand.
+        (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
+            let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            for (list, at) in [(&mut a, one), (&mut b, other)] {
+                let micros = history.micros_of(at.transaction);
+                says(micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at))?;
+                list.truncate(of_others(history, micros, at.place).len());
+            }
+            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a) && asks_of_reads(level))
+        }
+        (
+            Phenomenon::IncompatibleOrder,
+            TransactionEvidence::AppendsOutOfOrder { read: at, writer, earlier, later },
+        ) => {
+            let list = values_of_read(history, *at)?;
+            let place = |value: ValueId| list.iter().position(|&each| each == value);
+            let wrote = |value| places_of_write(history, *writer, at.key, value).next();
+            says(wrote(*earlier).is_some() && wrote(*earlier) < wrote(*later))?;
+            says(
+                place(*later).is_some()
+                    && place(*earlier).is_none_or(|earlier| Some(earlier) > place(*later)),
+            )
         }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
             let follows = |(earlier, later, order)| {

@@ -6,19 +6,23 @@
 //! of this program, never a verdict.
 
 mod anomalies;
+mod cases;
 mod commit_order;
 mod cycle;
+mod execution;
 mod lemmas;
+mod sources;
 mod witness;
 mod writers;
 
 use crate::watch::Watch;
 use crate::{Mismatch, UNCHECKED};
 use claims::{
-    Assume, Evidence, IsolationLevel, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
-    Witness, levels_ruled_out_by,
+    Assume, Evidence, IsolationLevel, Phenomenon, TransactionAnomaly, TransactionEvidence,
+    TransactionWitness, Verdict, Witness,
 };
-use histories::{History, KeyId};
+use histories::{History, KeyId, Micro, MicroKind, Outcome};
+use std::cell::OnceCell;
 
 /// Evidence to be checked against a history. Each piece is checked once, even if several verdicts depend on it.
 pub(crate) struct TransactionClaims<'a> {
@@ -28,6 +32,7 @@ pub(crate) struct TransactionClaims<'a> {
     /// By anomaly: the result of checking it, once it has been checked.
     checked: Vec<Option<Result<(), Mismatch>>>,
     witnesses: Vec<(&'a TransactionWitness, Result<(), Mismatch>)>,
+    own_appends_read: OnceCell<bool>,
     watch: &'a Watch<'a>,
 }
 
@@ -40,14 +45,8 @@ impl<'a> TransactionClaims<'a> {
         watch: &'a Watch<'a>,
     ) -> Self {
         let checked = vec![None; anomalies.len()];
-        Self {
-            history,
-            assume: assume.applicable_to(history),
-            anomalies,
-            checked,
-            witnesses: Vec::new(),
-            watch,
-        }
+        let (assume, own_appends_read) = (assume.applicable_to(history), OnceCell::new());
+        Self { history, assume, anomalies, checked, witnesses: Vec::new(), own_appends_read, watch }
     }
 
     /// Checks that a verdict follows from its evidence.
@@ -122,16 +121,41 @@ impl<'a> TransactionClaims<'a> {
         ensure(!self.watch.is_over(), || UNCHECKED.to_owned())
     }
 
-    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed one of its own writes,
-    /// which all levels by execution forbid.
+    /// Whether an anomaly rules a level out: by the lattice, or because a transaction missed a write of its own, which
+    /// all levels forbid that ask anything of reads. Where a list was read with the reader's own appends in it, dependencies
+    /// say nothing of levels that are defined by what is seen.
     fn rules_out(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
         let own = |example: &TransactionEvidence| match example {
             TransactionEvidence::Internal { read, .. } => anomalies::misses_own_write(self.history, *read),
             _ => false,
         };
-        let own_missed = level == IsolationLevel::MonotonicAtomicView && anomaly.examples.iter().any(own);
-        levels_ruled_out_by(anomaly.phenomenon).contains(level) || own_missed
+        let own_missed = asks_of_reads(level) && anomaly.examples.iter().any(own);
+        let by_dependencies = matches!(
+            anomaly.phenomenon,
+            Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder
+        );
+        let own_appends_read = || *self.own_appends_read.get_or_init(|| reads_own_appends(self.history));
+        let tells = !(by_dependencies && level.is_by_view() && own_appends_read());
+        (tells && anomaly.rules_out().contains(level)) || own_missed
     }
+}
+
+/// Whether a level asks anything of what reads return.
+fn asks_of_reads(level: IsolationLevel) -> bool {
+    use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
+    !matches!(level, ReadUncommitted | StrongSessionReadUncommitted | StrongReadUncommitted)
+}
+
+/// Whether a transaction read a list that it had appended to before.
+fn reads_own_appends(history: &History) -> bool {
+    let mut completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+    completed.any(|id| {
+        let micros = history.micros_of(id);
+        micros.iter().enumerate().any(|(place, read)| {
+            let own = |before: &Micro| before.kind == MicroKind::Append && before.key == read.key;
+            read.kind == MicroKind::ReadList && micros[..place].iter().any(own)
+        })
+    })
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Mismatch> {

@@ -1,0 +1,127 @@
+//! Proofs by cases in words.
+
+use super::describe_transaction;
+use claims::{CaseEdge, CaseReason, CaseStep, Choice, ReadChoice};
+use histories::{History, OpId};
+use std::fmt::Write as _;
+
+/// How many steps are told in full.
+const STEPS_MAX: usize = 40;
+
+/// The proof as text, several lines without a newline at the end.
+pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
+    let mut words = Words { history, names: Vec::new() };
+    let shown = &steps[..steps.len().min(STEPS_MAX)];
+    for step in shown {
+        step.assumed.iter().for_each(|choice| words.name_choice(*choice));
+        step.cycle.iter().for_each(|edge| words.add(edge.from));
+    }
+    let mut text = String::from("Let:");
+    for (at, &id) in words.names.iter().enumerate() {
+        let (index, what) = (history.operation_index(id), describe_transaction(history, id));
+        write!(text, "\n  T{} = at {index}: {what}", at + 1).expect("writing to a string");
+    }
+    text.push_str("\nThen, whatever the history leaves open:");
+    if steps.len() == 1 && steps[0].cycle.is_empty() {
+        text.push_str("\n  (1) a read returned what no transaction left: a contradiction.");
+    } else {
+        for (at, step) in shown.iter().enumerate() {
+            words.step(at, step, &mut text);
+        }
+    }
+    if steps.len() > STEPS_MAX {
+        let left = steps.len() - STEPS_MAX;
+        write!(text, "\n  and {left} more steps, of which the last assumes nothing.")
+            .expect("writing to a string");
+    }
+    text
+}
+
+struct Words<'h> {
+    history: &'h History,
+    /// The transactions that have a name, in order of their names.
+    names: Vec<OpId>,
+}
+
+impl Words<'_> {
+    fn add(&mut self, id: OpId) {
+        if !self.names.contains(&id) {
+            self.names.push(id);
+        }
+    }
+
+    fn name_choice(&mut self, choice: Choice) {
+        match choice {
+            Choice::Before { earlier, later, .. } => [earlier, later].map(|id| self.add(id)),
+            Choice::ReadFrom(read) | Choice::NotReadFrom(read) => {
+                [Some(read.reader), read.writer].map(|id| id.map_or((), |id| self.add(id)))
+            }
+        };
+    }
+
+    fn name(&self, id: OpId) -> String {
+        match self.names.iter().position(|&known| known == id) {
+            Some(place) => format!("T{}", place + 1),
+            None => format!("the transaction at {}", self.history.operation_index(id)),
+        }
+    }
+
+    fn step(&self, at: usize, step: &CaseStep, text: &mut String) {
+        let assumed: Vec<String> = step.assumed.iter().map(|choice| self.choice(*choice)).collect();
+        let suppose = match assumed.is_empty() {
+            true => "Together:".to_owned(),
+            false => format!("Suppose {}.", assumed.join(", and ")),
+        };
+        write!(text, "\n  ({}) {suppose}", at + 1).expect("writing to a string");
+        if step.cycle.is_empty() {
+            text.push_str(" By the steps before, nothing is left: a contradiction.");
+        }
+        for (at, edge) in step.cycle.iter().enumerate() {
+            let (but, end) = match at + 1 == step.cycle.len() {
+                true => ("However, ", ": a contradiction."),
+                false => ("", "."),
+            };
+            let (from, to) = (self.name(edge.from), self.name(edge.to));
+            let because = self.because(edge);
+            write!(text, "\n      - {but}{from} < {to}, because {because}{end}")
+                .expect("writing to a string");
+        }
+    }
+
+    fn choice(&self, choice: Choice) -> String {
+        match choice {
+            Choice::Before { key, earlier, later } => {
+                let key = self.history.key_text(key);
+                format!("{} wrote {key} before {} did", self.name(earlier), self.name(later))
+            }
+            Choice::ReadFrom(read) => self.read(read, "from"),
+            Choice::NotReadFrom(read) => self.read(read, "not from"),
+        }
+    }
+
+    fn read(&self, ReadChoice { reader, place, writer }: ReadChoice, from: &str) -> String {
+        let key = self.history.key_text(self.history.micros_of(reader)[place].key);
+        let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
+        format!("{} read {key} {from} {writer}", self.name(reader))
+    }
+
+    fn because(&self, edge: &CaseEdge) -> String {
+        let (from, to) = (self.name(edge.from), self.name(edge.to));
+        match edge.why {
+            CaseReason::Read(place) => {
+                let key = self.history.key_text(self.history.micros_of(edge.to)[place].key);
+                format!("{to} read {key} from {from}")
+            }
+            CaseReason::Overwrote(key) => {
+                format!("{to} wrote {} after {from} did", self.history.key_text(key))
+            }
+            CaseReason::Missed { place, writer } => {
+                let key = self.history.key_text(self.history.micros_of(edge.from)[place].key);
+                let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
+                format!("{from} read {key} from {writer}, and {to} wrote it after that")
+            }
+            CaseReason::Session => format!("{from} completed before {to} began, in the same session"),
+            CaseReason::RealTime => format!("{from} completed before {to} began"),
+        }
+    }
+}

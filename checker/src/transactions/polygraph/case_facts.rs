@@ -1,0 +1,346 @@
+//! What a history says of its transactions, and what it leaves open: which writes a read may have returned, and which writes
+//! of a key have an order.
+//!
+//! Values may repeat: a read then has several sources. Of a list, what a read shows of *others* is what counts: its own appends
+//! are at the end of it, and where they come to stand among those of others the read does not tell.
+
+use super::super::index::NONE;
+use claims::{Assume, Limits, ReadAt};
+use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// A read of what others left.
+#[derive(Clone, Debug)]
+pub(super) struct OutsideRead {
+    /// The reader, by its number.
+    pub reader: u32,
+    pub place: u32,
+    /// The key, by its number among those that are written or read.
+    pub key: u32,
+    /// The transactions whose version it may have returned; [`INITIAL`] for the initial state.
+    pub sources: Vec<u32>,
+}
+
+/// The initial state as a source.
+pub(super) const INITIAL: u32 = NONE;
+
+/// A key and its writers.
+#[derive(Clone, Debug)]
+pub(super) struct WrittenKey {
+    pub key: KeyId,
+    /// The transactions that write it. Of a list, first those that reads show, in their order.
+    pub writers: Vec<u32>,
+    /// How many of these are in a certain order, each before all that follow.
+    pub ordered: u32,
+}
+
+/// What is certain, and what may be.
+pub(super) struct CaseFacts<'h> {
+    pub history: &'h History,
+    /// The transactions that took effect or may have been read from.
+    pub transactions: Vec<OpId>,
+    pub reads: Vec<OutsideRead>,
+    pub keys: Vec<WrittenKey>,
+    /// Of each transaction: the keys that it writes, with the place of its first write.
+    pub writes: Vec<Vec<(u32, u32)>>,
+    /// By key and transaction, by number: its place among the writers of the key.
+    pub places: FxHashMap<(u32, u32), u32>,
+    /// What the user asserts of the order of versions; nothing where the level does not look at it.
+    pub assume: Option<Assume>,
+}
+
+/// What came of reading them off.
+pub(super) enum Extracted<'h> {
+    Ready(CaseFacts<'h>),
+    /// What two reads show of others, neither being a beginning of the other.
+    Incompatible(ReadAt, ReadAt),
+    Unclear(String),
+}
+
+/// The most elements of lists that are looked at.
+const ELEMENTS_MAX: usize = 1 << 26;
+
+/// Reads them off. Of reads that may as well have returned the same version, only the first, unless every one is asked for; the
+/// order of a list as reads show it with what their own transactions appended, if asked. O(micro-operations × those of a transaction, and the elements of lists).
+pub(super) fn extract<'h>(
+    history: &'h History,
+    (every_read, with_own): (bool, bool),
+    assume: Option<Assume>,
+    limits: &Limits<'_>,
+) -> Extracted<'h> {
+    let mut collector = Collector {
+        history,
+        every_read,
+        with_own,
+        written: FxHashMap::default(),
+        reads: Vec::new(),
+        longest: FxHashMap::default(),
+        elements: 0,
+    };
+    if let Err(why) = collector.collect(limits) {
+        return Extracted::Unclear(why);
+    }
+    collector.finish(assume)
+}
+
+/// Who wrote a value to a key last in its transaction (of a list: at all).
+type Written = FxHashMap<(KeyId, ValueId), Vec<OpId>>;
+
+struct Collector<'h> {
+    history: &'h History,
+    every_read: bool,
+    with_own: bool,
+    written: Written,
+    /// The reader, the place, and how many elements of the list are others'; none of a register.
+    reads: Vec<(OpId, u32, Option<usize>)>,
+    /// Of each list, the longest that was read (of others, if that is what counts): where, and how many elements.
+    longest: FxHashMap<KeyId, (ReadAt, usize)>,
+    elements: usize,
+}
+
+impl<'h> Collector<'h> {
+    fn collect(&mut self, limits: &Limits<'_>) -> Result<(), String> {
+        let stopped = || Limits::STOPPED.to_owned();
+        for id in self.history.ids() {
+            if id.raw() & 0xfff == 0 && limits.stop_requested() {
+                return Err(stopped());
+            }
+            if self.history.function(id) == Function::TXN && self.history.outcome(id) != Outcome::Fail {
+                self.collect_writes(id)?;
+                if self.history.outcome(id) == Outcome::Ok {
+                    self.collect_reads(id);
+                }
+            }
+        }
+        if limits.stop_requested() || self.elements > ELEMENTS_MAX {
+            return Err("the lists that were read are too long to try cases".to_owned());
+        }
+        Ok(())
+    }
+
+    fn collect_writes(&mut self, id: OpId) -> Result<(), String> {
+        let micros = self.history.micros_of(id);
+        for (at, micro) in micros.iter().enumerate() {
+            let again = |other: &Micro| other.key == micro.key && other.kind == MicroKind::Write;
+            match micro.kind {
+                MicroKind::Write if !micros[at + 1..].iter().any(again) => {
+                    self.written.entry((micro.key, micro.value())).or_default().push(id);
+                }
+                MicroKind::Append => {
+                    let writers = self.written.entry((micro.key, micro.value())).or_default();
+                    writers.push(id);
+                    if writers.len() > 1 {
+                        return Err(format!(
+                            "{} was appended to {} more than once (again at {})",
+                            self.history.value_text(micro.value()),
+                            self.history.key_text(micro.key),
+                            self.history.operation_index(id)
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_reads(&mut self, id: OpId) {
+        let micros = self.history.micros_of(id);
+        for (place, micro) in micros.iter().enumerate() {
+            let before = || micros[..place].iter().filter(|other| other.key == micro.key);
+            let own = before().filter(|other| other.kind == MicroKind::Append).count();
+            let others = match micro.kind {
+                MicroKind::Read if before().any(|other| other.kind == MicroKind::Write) => continue,
+                MicroKind::Read => None,
+                // Of a list that a transaction appended to, it must see its own appends; that it does was looked at before.
+                MicroKind::ReadList => Some(self.history.list(micro.list()).len().saturating_sub(own)),
+                MicroKind::Write | MicroKind::Append => continue,
+            };
+            let same = |other: &Micro| match (other.kind, micro.kind) {
+                (MicroKind::Read, MicroKind::Read) => other.value() == micro.value(),
+                (MicroKind::ReadList, MicroKind::ReadList) => other.list() == micro.list() && own == 0,
+                _ => false,
+            };
+            if !self.every_read && before().any(same) {
+                continue; // it may as well have returned the same version
+            }
+            if let Some(count) = others {
+                let count = if self.with_own { count + own } else { count };
+                self.elements += count;
+                let read = ReadAt { transaction: id, place, key: micro.key };
+                let longest = self.longest.entry(micro.key).or_insert((read, count));
+                if count > longest.1 {
+                    *longest = (read, count);
+                }
+            }
+            self.reads.push((id, place as u32, others));
+        }
+    }
+
+    fn list(&self, read: ReadAt, count: usize) -> &'h [ValueId] {
+        let list = self.history.list(self.history.micros_of(read.transaction)[read.place].list());
+        &list[..count.min(list.len())]
+    }
+
+    fn finish(self, assume: Option<Assume>) -> Extracted<'h> {
+        let mut blocks: FxHashMap<KeyId, Blocks> = FxHashMap::default();
+        for (&key, &(read, count)) in &self.longest {
+            blocks.insert(key, Blocks::of(self.history, &self.written, key, self.list(read, count)));
+        }
+        let mut sources: Vec<Vec<Option<OpId>>> = Vec::with_capacity(self.reads.len());
+        for &(id, place, others) in &self.reads {
+            let micro = self.history.micros_of(id)[place as usize];
+            sources.push(match others {
+                None => self.sources_of_value(id, micro),
+                Some(count) => {
+                    let read = ReadAt { transaction: id, place: place as usize, key: micro.key };
+                    let (longest, len) = self.longest[&micro.key];
+                    let shared = self.list(longest, len).starts_with(self.list(read, count));
+                    if !shared {
+                        return Extracted::Incompatible(read, longest);
+                    }
+                    blocks[&micro.key].left_at(count).into_iter().collect()
+                }
+            });
+        }
+        let facts = self.number(&sources, &blocks, assume);
+        Extracted::Ready(facts)
+    }
+
+    fn sources_of_value(&self, reader: OpId, micro: Micro) -> Vec<Option<OpId>> {
+        let written = self.written.get(&(micro.key, micro.value()));
+        let others = written.into_iter().flatten().copied().filter(|&writer| writer != reader);
+        let initial = (micro.value() == ValueId::NULL).then_some(None);
+        initial.into_iter().chain(others.map(Some)).collect()
+    }
+
+    fn number(
+        &self,
+        sources: &[Vec<Option<OpId>>],
+        blocks: &FxHashMap<KeyId, Blocks>,
+        assume: Option<Assume>,
+    ) -> CaseFacts<'h> {
+        let history = self.history;
+        let shown = blocks.values().flat_map(|blocks| blocks.ends.iter().map(|&(_, id)| id));
+        let read: FxHashSet<OpId> =
+            sources.iter().flat_map(|sources| sources.iter().copied().flatten()).chain(shown).collect();
+        let takes_part = |id: &OpId| {
+            history.function(*id) == Function::TXN
+                && (history.outcome(*id) == Outcome::Ok || read.contains(id))
+        };
+        let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
+        let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
+        let mut keys: Vec<WrittenKey> = Vec::new();
+        let mut key_numbers: FxHashMap<KeyId, u32> = FxHashMap::default();
+        let mut number_of = |key: KeyId, keys: &mut Vec<WrittenKey>| {
+            *key_numbers.entry(key).or_insert_with(|| {
+                keys.push(WrittenKey { key, writers: Vec::new(), ordered: 0 });
+                keys.len() as u32 - 1
+            })
+        };
+        let mut writes: Vec<Vec<(u32, u32)>> = vec![Vec::new(); transactions.len()];
+        for (number, &id) in (0u32..).zip(&transactions) {
+            for (place, micro) in (0u32..).zip(history.micros_of(id)) {
+                if matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
+                    let key = number_of(micro.key, &mut keys);
+                    if !writes[number as usize].iter().any(|write| write.0 == key) {
+                        writes[number as usize].push((key, place));
+                        keys[key as usize].writers.push(number);
+                    }
+                }
+            }
+        }
+        let mut reads = Vec::with_capacity(self.reads.len());
+        for (&(id, place, _), sources) in self.reads.iter().zip(sources) {
+            let key = number_of(history.micros_of(id)[place as usize].key, &mut keys);
+            let sources =
+                sources.iter().map(|source| source.map_or(INITIAL, |writer| numbers[&writer])).collect();
+            reads.push(OutsideRead { reader: numbers[&id], place, key, sources });
+        }
+        for each in &mut keys {
+            let ends = blocks.get(&each.key).map_or(&[][..], |blocks| &blocks.ends);
+            let ranks: FxHashMap<OpId, usize> = ends.iter().map(|end| end.1).zip(0..).collect();
+            let rank = |number: &u32| {
+                let id = transactions[*number as usize];
+                let operation = history.operation(id);
+                let listed = ranks.get(&id).copied();
+                (listed.unwrap_or(usize::MAX), operation.completed, operation.invoked)
+            };
+            each.writers.sort_by_cached_key(rank);
+            each.ordered = ends.len() as u32;
+        }
+        let places = (0u32..).zip(&keys).flat_map(|(key, each)| {
+            each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))
+        });
+        let places = places.collect();
+        CaseFacts { history, transactions, reads, keys, writes, places, assume }
+    }
+}
+
+/// A list as the whole transactions that it is made of, one after another, as far as it is.
+struct Blocks {
+    /// How many elements there are when each transaction is done, and the transaction.
+    ends: Vec<(usize, OpId)>,
+}
+
+impl Blocks {
+    fn of(history: &History, written: &Written, key: KeyId, list: &[ValueId]) -> Self {
+        let mut ends: Vec<(usize, OpId)> = Vec::new();
+        let mut at = 0;
+        let mut seen = FxHashSet::default();
+        while at < list.len() {
+            let Some(&[writer]) = written.get(&(key, list[at])).map(Vec::as_slice) else { break };
+            let appends = history.micros_of(writer).iter();
+            let own: Vec<ValueId> = appends
+                .filter(|m| m.kind == MicroKind::Append && m.key == key)
+                .map(|micro| micro.value())
+                .collect();
+            // The last may be shown in part, by itself.
+            let fits = list[at..].starts_with(&own) || own.starts_with(&list[at..]);
+            if !fits || !seen.insert(writer) {
+                break;
+            }
+            at += own.len();
+            ends.push((at, writer));
+        }
+        Blocks { ends }
+    }
+
+    /// Who left a list of so many elements: none of the initial one; nothing at all if no transaction did.
+    fn left_at(&self, count: usize) -> Option<Option<OpId>> {
+        if count == 0 {
+            return Some(None);
+        }
+        let at = self.ends.binary_search_by_key(&count, |end| end.0).ok()?;
+        Some(Some(self.ends[at].1))
+    }
+}
+
+impl CaseFacts<'_> {
+    /// Whether the history itself tells the order of two writers of a key, by their places among its writers.
+    pub(super) fn certain(&self, key: u32, one: u32, other: u32) -> Option<bool> {
+        let written = &self.keys[key as usize];
+        if one.min(other) < written.ordered {
+            return Some(one < other);
+        }
+        let assume = self.assume?;
+        let operation = |at: u32| {
+            let id = self.transactions[written.writers[at as usize] as usize];
+            self.history.operation(id)
+        };
+        let (a, b) = (operation(one), operation(other));
+        let before = |a: &histories::Operation, b: &histories::Operation| {
+            let told = match (self.history.version(a.id), self.history.version(b.id)) {
+                (Some(a), Some(b)) => a < b,
+                _ => false,
+            };
+            let asserted = assume.linearizable_keys || (assume.sequential_keys && a.session == b.session);
+            told || (asserted && a.precedes(b))
+        };
+        match (before(&a, &b), before(&b, &a)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What follows from choices that are made one after another: edges come and go, and a cycle among them is told as a clause.
+
+use super::case_facts::INITIAL;
+use super::clauses::{Clause, Literal, Theory};
+use super::encode::{CaseLink, Cases, Edge, Link};
+
+/// How many misses are told at a time.
+const MISSES_MAX: usize = 256;
+
+impl Theory for Cases<'_, '_> {
+    type Edge = CaseLink;
+
+    fn choose(&mut self, literal: Literal, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+        self.frames.push((literal, self.active.len(), self.closing.len()));
+        self.chosen[literal.0 as usize] = true;
+        let mut spent = 0;
+        let mut result = Ok(());
+        for at in 0..self.resting[literal.0 as usize].len() {
+            let number = self.resting[literal.0 as usize][at];
+            spent += 1;
+            let [one, other] = self.edges[number as usize].premises;
+            if self.chosen[one.0 as usize] && self.chosen[other.0 as usize] {
+                result = self.activate(number, &mut spent);
+                if result.is_err() {
+                    break;
+                }
+            }
+        }
+        *steps = steps.saturating_sub(spent);
+        result
+    }
+
+    fn take_back(&mut self) {
+        let (literal, active, closing) = self.frames.pop().expect("something was chosen");
+        self.chosen[literal.0 as usize] = false;
+        while self.active.len() > active {
+            let number = self.active.pop().expect("there are more");
+            let Edge { from, to, .. } = self.edges[number as usize];
+            self.order.remove_last(from, to);
+        }
+        self.closing.truncate(closing);
+    }
+
+    fn complete(&mut self, steps: &mut u64) -> Vec<Clause<CaseLink>> {
+        let mut found = Vec::new();
+        let mut spent = 0;
+        let allowed: Vec<bool> = (0..self.edges.len() as u32).map(|number| self.counts(number)).collect();
+        for at in 0..self.closing.len() {
+            let number = self.closing[at];
+            let Edge { from, to, .. } = self.edges[number as usize];
+            if let Some(way) = self.order.way(to, from, |edge| allowed[edge as usize], &mut spent) {
+                found.push(self.clause(&[way.as_slice(), &[number]].concat()));
+            }
+            if found.len() == MISSES_MAX || spent > *steps {
+                break;
+            }
+        }
+        *steps = steps.saturating_sub(spent);
+        found
+    }
+}
+
+/// A cycle of moments as one of transactions: where each edge leads, and why.
+pub(super) fn between_transactions(cycle: &[CaseLink]) -> Vec<CaseLink> {
+    // Begin where an edge begins at a transaction and is one of several.
+    let counts = |link: &CaseLink| link.link != Link::Within;
+    let mut links: Vec<CaseLink> = cycle.iter().copied().filter(counts).collect();
+    let Some(start) = links.iter().position(|link| link.from != INITIAL) else { return Vec::new() };
+    links.rotate_left(start);
+    let mut joined: Vec<CaseLink> = Vec::new();
+    for link in links {
+        match joined.last_mut() {
+            Some(last) if last.to == INITIAL => last.to = link.to,
+            _ => joined.push(link),
+        }
+    }
+    joined
+}

@@ -1,0 +1,438 @@
+//! Search by learning from conflicts: which choices can all be made?
+//!
+//! Choices are variables, what is known of them clauses, and a [`Theory`] refuses sets of choices that close a cycle. A choice is
+//! supposed, what follows is concluded, and where that contradicts a clause, the reason is learned as a clause and the search
+//! goes back as far as that says (Marques-Silva & Sakallah, *GRASP*, 1996; two watched literals and activities as in Chaff,
+//! DAC 2001). Each clause remembers where it comes from, so that a refutation can be written down and checked.
+
+use claims::Limits;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A choice or its contrary: twice the variable, plus one for the contrary.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Literal(pub u32);
+
+impl Literal {
+    /// What is so whatever is chosen.
+    pub(super) const TRUE: Literal = Literal(0);
+
+    pub(super) fn of(variable: u32, value: bool) -> Self {
+        Self(variable << 1 | u32::from(!value))
+    }
+
+    pub(super) fn not(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+
+    pub(super) fn variable(self) -> u32 {
+        self.0 >> 1
+    }
+
+    pub(super) fn is_positive(self) -> bool {
+        self.0 & 1 == 0
+    }
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a clause comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin<E> {
+    /// It is a rule of the problem.
+    Rule,
+    /// Its contrary closes a cycle: the edges.
+    Cycle(Vec<E>),
+    /// It follows from these clauses, and from what follows from all.
+    Learned { clauses: Vec<u32>, certain: Vec<u32> },
+}
+
+/// At least one of these holds.
+#[derive(Clone, Debug)]
+pub(super) struct Clause<E> {
+    pub literals: Vec<Literal>,
+    pub origin: Origin<E>,
+}
+
+/// What refuses choices.
+pub(super) trait Theory {
+    type Edge: Clone;
+
+    /// A choice was made. The error is what cannot hold beside it: a clause all of whose literals are contradicted.
+    fn choose(&mut self, literal: Literal, steps: &mut u64) -> Result<(), Clause<Self::Edge>>;
+
+    /// The last choice is taken back.
+    fn take_back(&mut self);
+
+    /// All choices were made: clauses that they contradict, none if all is well.
+    fn complete(&mut self, steps: &mut u64) -> Vec<Clause<Self::Edge>>;
+}
+
+/// What came of a search.
+pub(super) enum Solved<E> {
+    /// The choices that can be made: of each variable, whether it holds.
+    Choices(Vec<bool>),
+    /// None can: the clauses that show it, in order, the last without literals.
+    Refuted(Vec<Clause<E>>),
+    Unknown(&'static str),
+}
+
+pub(super) const OUT_OF_STEPS: &str = "trying the cases of what the history leaves open ran out of steps";
+const LEARNED_TOO_MUCH: &str =
+    "trying the cases of what the history leaves open learned more than it may hold";
+/// The most literals of all clauses.
+const SIZE_MAX: usize = 1 << 25;
+const UNSET: u32 = u32::MAX;
+
+pub(super) struct Solver<T: Theory> {
+    pub theory: T,
+    clauses: Vec<Clause<T::Edge>>,
+    /// By literal: the clauses that watch it.
+    watching: Vec<Vec<u32>>,
+    /// By variable.
+    values: Vec<Option<bool>>,
+    levels: Vec<u32>,
+    reasons: Vec<u32>,
+    preferred: Vec<bool>,
+    activity: Vec<f64>,
+    bump: f64,
+    queue: BinaryHeap<(u64, Reverse<u32>)>,
+    trail: Vec<Literal>,
+    /// Where each level begins in the trail.
+    starts: Vec<usize>,
+    propagated: usize,
+    told: usize,
+    size: usize,
+    seen: Vec<bool>,
+    /// A clause that is contradicted whatever is supposed.
+    refuted: Option<u32>,
+}
+
+impl<T: Theory> Solver<T> {
+    /// Of each variable, the value that is tried first. Variable 0 holds.
+    pub(super) fn new(theory: T, preferred: Vec<bool>) -> Self {
+        let count = preferred.len();
+        let mut solver = Self {
+            theory,
+            clauses: Vec::new(),
+            watching: vec![Vec::new(); 2 * count],
+            values: vec![None; count],
+            levels: vec![0; count],
+            reasons: vec![UNSET; count],
+            preferred,
+            activity: vec![0.0; count],
+            bump: 1.0,
+            queue: (1..count as u32).map(|variable| (0, Reverse(variable))).collect(),
+            trail: Vec::new(),
+            starts: Vec::new(),
+            propagated: 0,
+            told: 0,
+            size: 0,
+            seen: vec![false; count],
+            refuted: None,
+        };
+        solver.values[0] = Some(true);
+        solver
+    }
+
+    /// Adds a clause, before or between searches.
+    pub(super) fn add(&mut self, clause: Clause<T::Edge>) {
+        debug_assert!(self.starts.is_empty(), "clauses are added where nothing is supposed");
+        let number = self.store(clause);
+        let open: Vec<usize> = {
+            let literals = &self.clauses[number as usize].literals;
+            (0..literals.len()).filter(|&at| self.value(literals[at]) != Some(false)).take(2).collect()
+        };
+        match open.as_slice() {
+            [] => self.refuted = self.refuted.or(Some(number)),
+            [one] => {
+                let literal = self.clauses[number as usize].literals[*one];
+                if self.value(literal).is_none() {
+                    self.set(literal, number);
+                }
+            }
+            [one, other, ..] => {
+                let literals = &mut self.clauses[number as usize].literals;
+                literals.swap(0, *one);
+                literals.swap(1, *other);
+                self.watch(number);
+            }
+        }
+    }
+
+    fn store(&mut self, clause: Clause<T::Edge>) -> u32 {
+        self.size += clause.literals.len()
+            + match &clause.origin {
+                Origin::Rule => 0,
+                Origin::Cycle(edges) => edges.len(),
+                Origin::Learned { clauses, certain } => clauses.len() + certain.len(),
+            };
+        self.clauses.push(clause);
+        self.clauses.len() as u32 - 1
+    }
+
+    fn watch(&mut self, number: u32) {
+        for at in 0..2 {
+            let literal = self.clauses[number as usize].literals[at];
+            self.watching[literal.index()].push(number);
+        }
+    }
+
+    fn value(&self, literal: Literal) -> Option<bool> {
+        self.values[literal.variable() as usize].map(|value| value == literal.is_positive())
+    }
+
+    fn set(&mut self, literal: Literal, reason: u32) {
+        let variable = literal.variable() as usize;
+        self.values[variable] = Some(literal.is_positive());
+        self.levels[variable] = self.starts.len() as u32;
+        self.reasons[variable] = reason;
+        self.trail.push(literal);
+    }
+
+    /// Searches. A step is a clause, or an edge, looked at.
+    pub(super) fn solve(&mut self, steps: &mut u64, limits: &Limits<'_>) -> Solved<T::Edge> {
+        let (mut conflicts, mut until_restart, mut looked) = (0u32, 128u32, 0u32);
+        loop {
+            if let Some(number) = self.refuted {
+                return Solved::Refuted(self.refutation(number));
+            }
+            looked += 1;
+            if *steps == 0 || (looked & 0x3f == 0 && limits.stop_requested()) {
+                return Solved::Unknown(if *steps == 0 { OUT_OF_STEPS } else { Limits::STOPPED });
+            }
+            if self.size > SIZE_MAX {
+                return Solved::Unknown(LEARNED_TOO_MUCH);
+            }
+            if let Some(conflict) = self.propagate(steps) {
+                if self.starts.is_empty() {
+                    self.refuted = Some(conflict);
+                    continue;
+                }
+                conflicts += 1;
+                self.learn(conflict);
+                if conflicts >= until_restart {
+                    until_restart = conflicts + 128 + until_restart / 8;
+                    self.back_to(0);
+                }
+            } else if !self.suppose() {
+                let clauses = self.theory.complete(steps);
+                if *steps == 0 {
+                    continue;
+                }
+                if clauses.is_empty() {
+                    return Solved::Choices(self.values.iter().map(|value| *value == Some(true)).collect());
+                }
+                self.back_to(0);
+                clauses.into_iter().for_each(|clause| self.add(clause));
+            }
+        }
+    }
+
+    /// Concludes what follows; a clause that is contradicted, if one is.
+    fn propagate(&mut self, steps: &mut u64) -> Option<u32> {
+        loop {
+            while self.propagated < self.trail.len() {
+                let literal = self.trail[self.propagated];
+                self.propagated += 1;
+                if let Some(conflict) = self.visit(literal.not(), steps) {
+                    return Some(conflict);
+                }
+            }
+            let &literal = self.trail.get(self.told)?;
+            self.told += 1;
+            if let Err(clause) = self.theory.choose(literal, steps) {
+                return Some(self.store_contradicted(clause));
+            }
+        }
+    }
+
+    /// Looks at the clauses that watch a literal that became false.
+    fn visit(&mut self, literal: Literal, steps: &mut u64) -> Option<u32> {
+        let mut watching = std::mem::take(&mut self.watching[literal.index()]);
+        let mut conflict = None;
+        let mut at = 0;
+        while at < watching.len() {
+            *steps = steps.saturating_sub(1);
+            let number = watching[at];
+            let literals = &mut self.clauses[number as usize].literals;
+            if literals[0] == literal {
+                literals.swap(0, 1);
+            }
+            let first = literals[0];
+            let values = &self.values;
+            let value = |literal: Literal| {
+                values[literal.variable() as usize].map(|value| value == literal.is_positive())
+            };
+            if value(first) == Some(true) {
+                at += 1;
+                continue;
+            }
+            let other = (2..literals.len()).find(|&other| value(literals[other]) != Some(false));
+            if let Some(other) = other {
+                literals.swap(1, other);
+                let watched = literals[1];
+                self.watching[watched.index()].push(number);
+                watching.swap_remove(at);
+                continue;
+            }
+            if value(first) == Some(false) {
+                conflict = Some(number);
+                break;
+            }
+            self.set(first, number);
+            at += 1;
+        }
+        self.watching[literal.index()].append(&mut watching);
+        conflict
+    }
+
+    /// Keeps a clause of the theory, all of whose literals are false; those that became so last come first.
+    fn store_contradicted(&mut self, mut clause: Clause<T::Edge>) -> u32 {
+        let level = |literal: &Literal| Reverse(self.levels[literal.variable() as usize]);
+        clause.literals.sort_by_key(level);
+        let watched = clause.literals.len() > 1;
+        let number = self.store(clause);
+        if watched {
+            self.watch(number);
+        }
+        number
+    }
+
+    /// Learns from a contradicted clause, and goes back as far as that says.
+    fn learn(&mut self, conflict: u32) {
+        let here = self.starts.len() as u32;
+        let (mut learned, mut clauses, mut certain) = (vec![Literal::TRUE], vec![conflict], Vec::new());
+        let (mut open, mut at, mut reason, mut marked) = (0, self.trail.len(), conflict, Vec::new());
+        loop {
+            for place in 0..self.clauses[reason as usize].literals.len() {
+                let literal = self.clauses[reason as usize].literals[place];
+                let variable = literal.variable();
+                if self.seen[variable as usize] || self.value(literal) == Some(true) {
+                    continue;
+                }
+                self.seen[variable as usize] = true;
+                marked.push(variable);
+                match self.levels[variable as usize] {
+                    0 => certain.push(variable),
+                    level => {
+                        self.bump(variable);
+                        match level == here {
+                            true => open += 1,
+                            false => learned.push(literal),
+                        }
+                    }
+                }
+            }
+            while !self.seen[self.trail[at - 1].variable() as usize]
+                || self.levels[self.trail[at - 1].variable() as usize] != here
+            {
+                at -= 1;
+            }
+            at -= 1;
+            let literal = self.trail[at];
+            open -= 1;
+            if open == 0 {
+                learned[0] = literal.not();
+                break;
+            }
+            reason = self.reasons[literal.variable() as usize];
+            clauses.push(reason);
+        }
+        marked.into_iter().for_each(|variable| self.seen[variable as usize] = false);
+        self.bump /= 0.95;
+        let level = |literal: &Literal| self.levels[literal.variable() as usize];
+        let second = (1..learned.len()).max_by_key(|&at| level(&learned[at]));
+        let back = second.map_or(0, |at| level(&learned[at]));
+        if let Some(second) = second {
+            learned.swap(1, second);
+        }
+        self.back_to(back as usize);
+        let (first, unit) = (learned[0], learned.len() == 1);
+        let number = self.store(Clause { literals: learned, origin: Origin::Learned { clauses, certain } });
+        if !unit {
+            self.watch(number);
+        }
+        self.set(first, number);
+    }
+
+    fn bump(&mut self, variable: u32) {
+        let activity = &mut self.activity[variable as usize];
+        *activity += self.bump;
+        if *activity > 1e100 {
+            self.activity.iter_mut().for_each(|activity| *activity *= 1e-100);
+            self.bump *= 1e-100;
+        }
+    }
+
+    fn back_to(&mut self, level: usize) {
+        let Some(&start) = self.starts.get(level) else { return };
+        while self.trail.len() > start {
+            if self.told == self.trail.len() {
+                self.theory.take_back();
+                self.told -= 1;
+            }
+            let literal = self.trail.pop().expect("it is longer");
+            let variable = literal.variable();
+            self.preferred[variable as usize] = literal.is_positive();
+            self.values[variable as usize] = None;
+            // Positive numbers are in the order of their bits.
+            self.queue.push((self.activity[variable as usize].to_bits(), Reverse(variable)));
+        }
+        self.propagated = self.trail.len();
+        self.starts.truncate(level);
+    }
+
+    /// Supposes the most active of what is open; whether anything was.
+    fn suppose(&mut self) -> bool {
+        while let Some((_, Reverse(variable))) = self.queue.pop() {
+            if self.values[variable as usize].is_none() {
+                self.starts.push(self.trail.len());
+                self.set(Literal::of(variable, self.preferred[variable as usize]), UNSET);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The clauses that a contradiction leans on, in order, and the empty one.
+    fn refutation(&mut self, contradicted: u32) -> Vec<Clause<T::Edge>> {
+        let mut needed = vec![false; self.clauses.len()];
+        let mut known = vec![false; self.values.len()];
+        let mut todo = vec![contradicted];
+        while let Some(number) = todo.pop() {
+            if std::mem::replace(&mut needed[number as usize], true) {
+                continue;
+            }
+            let clause = &self.clauses[number as usize];
+            let mut variables: Vec<u32> = Vec::new();
+            match &clause.origin {
+                Origin::Learned { clauses, certain } => {
+                    todo.extend(clauses);
+                    variables.extend(certain);
+                }
+                Origin::Rule | Origin::Cycle(_) => {}
+            }
+            // What is certain of its literals was concluded: from what?
+            variables.extend(clause.literals.iter().map(|literal| literal.variable()));
+            for variable in variables {
+                let reason = self.reasons[variable as usize];
+                let is_certain =
+                    self.levels[variable as usize] == 0 && self.values[variable as usize].is_some();
+                if is_certain && reason != UNSET && !std::mem::replace(&mut known[variable as usize], true) {
+                    todo.push(reason);
+                }
+            }
+        }
+        let clauses = std::mem::take(&mut self.clauses).into_iter().zip(needed);
+        let mut proof: Vec<Clause<T::Edge>> =
+            clauses.filter(|(_, needed)| *needed).map(|(clause, _)| clause).collect();
+        if proof.last().is_none_or(|last| !last.literals.is_empty()) {
+            let origin = Origin::Learned { clauses: Vec::new(), certain: Vec::new() };
+            proof.push(Clause { literals: Vec::new(), origin });
+        }
+        proof
+    }
+}

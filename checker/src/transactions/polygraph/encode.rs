@@ -1,0 +1,584 @@
+//! The choices that a history leaves open, as variables; the edges that each set of choices makes; and the cycles among them
+//! that a level forbids.
+//!
+//! A pair of writers of a key is a variable: which came first. So is each source of a read that has several. An edge is there
+//! once the one or two choices that it rests on are made, and then the order of moments is kept up to date ([`IncrementalOrder`]); a
+//! cycle is a clause: not all of these choices. What a read must not have missed ([`Anti::Missed`]) is looked at when all
+//! choices were made, or, where one edge decides it, is a clause from the start.
+
+use super::super::graph::RealTimeChain;
+use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
+use super::clauses::{Clause, Literal, Origin};
+use super::moments::Moments;
+use super::order::IncrementalOrder;
+use super::shape::{Anti, Seen, Shape};
+use claims::{Limits, OrderExtent};
+use histories::{NEVER, OpId, Outcome};
+use rustc_hash::FxHashMap;
+
+/// Why one moment comes before another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Link {
+    /// They are of one transaction.
+    Within,
+    /// In the order of a session.
+    Session,
+    /// To or from a moment of real time.
+    Time,
+    /// A read, by its number, and whence.
+    Read { read: u32, source: u32 },
+    /// Both wrote a key, by its number.
+    Wrote { key: u32 },
+    /// A read returned what this source left, and the other overwrote that.
+    Missed { read: u32, source: u32 },
+}
+
+/// An edge between moments: of which transactions ([`INITIAL`] for moments of real time), and why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CaseLink {
+    pub from: u32,
+    pub to: u32,
+    pub link: Link,
+}
+
+/// An edge as it is stored: it is there if both choices hold.
+#[derive(Clone, Copy)]
+pub(super) struct Edge {
+    pub from: u32,
+    pub to: u32,
+    pub premises: [Literal; 2],
+    pub link: Link,
+    /// Whether it closes cycles by itself only: the moments are not put in its order.
+    pub closes: bool,
+}
+
+/// What a choice is about.
+#[derive(Clone, Copy)]
+pub(super) enum Variable {
+    /// What holds whatever is chosen.
+    True,
+    /// The one of two writers of a key, by their places among its writers, came before the other.
+    Before { key: u32, one: u32, other: u32 },
+    /// A read returned what this source left.
+    From { read: u32, source: u32 },
+}
+
+/// The most edges and variables.
+const EDGES_MAX: usize = 1 << 23;
+
+/// The choices and edges of one level.
+pub(super) struct Cases<'f, 'h> {
+    facts: &'f CaseFacts<'h>,
+    shape: Shape,
+    moments: Moments,
+    pub variables: Vec<Variable>,
+    /// Of each key, the number of the variable of its first pair of writers that is open.
+    pairs: FxHashMap<(u32, u32, u32), u32>,
+    /// Of each read with several sources, the number of the variable of the first.
+    sources: Vec<u32>,
+    pub(super) edges: Vec<Edge>,
+    /// By literal: the edges that rest on it.
+    pub(super) resting: Vec<Vec<u32>>,
+    pub(super) order: IncrementalOrder,
+    /// By literal: whether it was chosen.
+    pub(super) chosen: Vec<bool>,
+    /// Edges that are there, in order.
+    pub(super) active: Vec<u32>,
+    /// Those of them that close cycles by themselves.
+    pub(super) closing: Vec<u32>,
+    /// Of each choice: the choice, how many edges there were before it, and how many that close.
+    pub(super) frames: Vec<(Literal, usize, usize)>,
+    /// Clauses that are known from the start.
+    pub rules: Vec<Clause<CaseLink>>,
+}
+
+/// Why the cases are not tried.
+pub(super) const TOO_MANY: &str = "the history leaves more open than can be tried case by case";
+
+impl<'f, 'h> Cases<'f, 'h> {
+    /// Lays them out. The error says why there is no room.
+    pub(super) fn new(
+        facts: &'f CaseFacts<'h>,
+        shape: Shape,
+        limits: &Limits<'_>,
+    ) -> Result<Self, &'static str> {
+        let moments = Moments::new(facts, shape.layout);
+        let mut cases = Self {
+            facts,
+            shape,
+            moments,
+            variables: vec![Variable::True],
+            pairs: FxHashMap::default(),
+            sources: Vec::new(),
+            edges: Vec::new(),
+            resting: Vec::new(),
+            order: IncrementalOrder::new(Vec::new()),
+            chosen: Vec::new(),
+            active: Vec::new(),
+            closing: Vec::new(),
+            frames: Vec::new(),
+            rules: Vec::new(),
+        };
+        let bytes = cases.bytes_needed();
+        if bytes > limits.bytes.min(EDGES_MAX * size_of::<Edge>()) {
+            return Err(TOO_MANY);
+        }
+        cases.name_variables();
+        let stopped =
+            |limits: &Limits<'_>| if limits.stop_requested() { Err(Limits::STOPPED) } else { Ok(()) };
+        stopped(limits)?;
+        cases.connect_time();
+        cases.connect_writes();
+        cases.connect_reads();
+        stopped(limits)?;
+        cases.forbid_direct_misses();
+        stopped(limits)?;
+        Ok(cases)
+    }
+
+    /// An upper bound of what the edges and pairs take.
+    fn bytes_needed(&self) -> usize {
+        let pairs: usize = self.facts.keys.iter().map(|key| key.writers.len() * key.writers.len() / 2).sum();
+        let missed =
+            self.facts.reads.iter().map(|read| {
+                read.sources.len().saturating_mul(self.facts.keys[read.key as usize].writers.len())
+            });
+        let missed = missed.fold(0, usize::saturating_add);
+        pairs.saturating_mul(3).saturating_add(missed).saturating_mul(size_of::<Edge>())
+    }
+
+    fn name_variables(&mut self) {
+        for (number, read) in (0u32..).zip(&self.facts.reads) {
+            self.sources.push(self.variables.len() as u32);
+            if read.sources.len() > 1 {
+                let of_one = read.sources.iter().map(|&source| Variable::From { read: number, source });
+                self.variables.extend(of_one);
+            }
+        }
+        for (key, written) in (0u32..).zip(&self.facts.keys) {
+            let count = written.writers.len() as u32;
+            for one in 0..count {
+                for other in one + 1..count {
+                    if self.facts.certain(key, one, other).is_none() {
+                        self.pairs.insert((key, one, other), self.variables.len() as u32);
+                        self.variables.push(Variable::Before { key, one, other });
+                    }
+                }
+            }
+        }
+        self.resting = vec![Vec::new(); 2 * self.variables.len()];
+        self.chosen = vec![false; 2 * self.variables.len()];
+        self.chosen[Literal::TRUE.0 as usize] = true;
+        for (number, read) in (0u32..).zip(&self.facts.reads) {
+            if read.sources.len() != 1 {
+                let literals =
+                    (0..read.sources.len() as u32).map(|at| self.from(number, at)).collect::<Vec<_>>();
+                self.rules.push(Clause { literals, origin: Origin::Rule });
+            }
+        }
+    }
+
+    /// The values that are tried first: versions in the order in which their writers completed, and reads of the last of
+    /// their sources that completed before the reader did.
+    pub(super) fn preferred(&self) -> Vec<bool> {
+        let facts = self.facts;
+        let completed = |number: u32| facts.history.operation(facts.transactions[number as usize]).completed;
+        let best = |read: &OutsideRead| {
+            let end = completed(read.reader);
+            let rank = |source: u32| match source {
+                INITIAL => (true, 0),
+                source if completed(source) < end => (true, completed(source)),
+                source => (false, NEVER - completed(source)),
+            };
+            read.sources.iter().copied().max_by_key(|&source| rank(source))
+        };
+        let bests: Vec<Option<u32>> = facts.reads.iter().map(best).collect();
+        let prefers = |variable: &Variable| match *variable {
+            Variable::True | Variable::Before { .. } => true,
+            Variable::From { read, source } => bests[read as usize] == Some(source),
+        };
+        self.variables.iter().map(prefers).collect()
+    }
+
+    /// That a read returned the version of its source at a place.
+    fn from(&self, read: u32, at: u32) -> Literal {
+        match self.facts.reads[read as usize].sources.len() {
+            1 => Literal::TRUE,
+            _ => Literal::of(self.sources[read as usize] + at, true),
+        }
+    }
+
+    /// That one writer of a key came before another, by their places among its writers.
+    fn before(&self, key: u32, one: u32, other: u32) -> Literal {
+        debug_assert!(one != other, "a write does not come before itself");
+        if let Some(certain) = self.facts.certain(key, one, other) {
+            return if certain { Literal::TRUE } else { Literal::TRUE.not() };
+        }
+        let variable = self.pairs[&(key, one.min(other), one.max(other))];
+        Literal::of(variable, one < other)
+    }
+
+    /// The place of a transaction among the writers of a key.
+    fn place(&self, key: u32, transaction: u32) -> Option<u32> {
+        self.facts.places.get(&(key, transaction)).copied()
+    }
+
+    fn connect(&mut self, edge: Edge) {
+        if edge.premises.contains(&Literal::TRUE.not()) {
+            return;
+        }
+        let number = self.edges.len() as u32;
+        let [one, other] = edge.premises;
+        self.resting[one.0 as usize].push(number);
+        if other != one {
+            self.resting[other.0 as usize].push(number);
+        }
+        self.edges.push(edge);
+    }
+
+    fn connect_surely(&mut self, from: u32, to: u32, link: Link) {
+        self.connect(Edge { from, to, premises: [Literal::TRUE; 2], link, closes: false });
+    }
+
+    /// Moments of one transaction, sessions and real time.
+    fn connect_time(&mut self) {
+        let facts = self.facts;
+        for transaction in 0..facts.transactions.len() as u32 {
+            for moment in self.moments.first(transaction)..self.moments.commit(transaction) {
+                self.connect_surely(moment, moment + 1, Link::Within);
+            }
+        }
+        let completed = |transaction: u32| {
+            let operation = facts.history.operation(facts.transactions[transaction as usize]);
+            operation.completed
+        };
+        let mut keys: Vec<(u32, u32)> = (0..facts.transactions.len() as u32)
+            .flat_map(|transaction| {
+                let moments = self.moments.first(transaction)..=self.moments.commit(transaction);
+                moments.map(move |moment| (completed(transaction), moment))
+            })
+            .collect();
+        if self.shape.extent != OrderExtent::Data {
+            self.connect_sessions();
+        }
+        if self.shape.extent == OrderExtent::RealTime {
+            self.connect_real_time(&mut keys);
+        }
+        keys.sort_unstable();
+        self.order = IncrementalOrder::new(keys.into_iter().map(|(_, moment)| moment).collect());
+    }
+
+    fn connect_sessions(&mut self) {
+        let facts = self.facts;
+        let mut sessions: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (number, &id) in (0u32..).zip(&facts.transactions) {
+            sessions.entry(facts.history.session(id).raw()).or_default().push(number);
+        }
+        for session in sessions.into_values() {
+            let interval = |&number: &u32| {
+                let operation = facts.history.operation(facts.transactions[number as usize]);
+                (operation.invoked, operation.completed)
+            };
+            let intervals: Vec<(u32, u32)> = session.iter().map(interval).collect();
+            let successors = super::super::dependencies::immediate_successors(&intervals);
+            for (at, range) in successors.into_iter().enumerate() {
+                for later in range {
+                    let from = self.moments.commit(session[at]);
+                    let to = self.moments.first(session[later]);
+                    self.connect_surely(from, to, Link::Session);
+                }
+            }
+        }
+    }
+
+    /// A chain of moments; `keys` gets the place of each.
+    fn connect_real_time(&mut self, keys: &mut Vec<(u32, u32)>) {
+        let facts = self.facts;
+        let timeline = RealTimeChain::new(facts.history);
+        let base = self.moments.count;
+        let mut began: Vec<u32> = vec![0; timeline.moment_count()];
+        for (number, &id) in (0u32..).zip(&facts.transactions) {
+            let operation = facts.history.operation(id);
+            if let (Some(moment), Outcome::Ok) = (timeline.moment_after(id.raw()), operation.outcome) {
+                began[moment as usize] = began[moment as usize].max(operation.completed);
+                let commit = self.moments.commit(number);
+                self.connect_surely(commit, base + moment, Link::Time);
+            }
+            if let Some(moment) = timeline.moment_before(id.raw()) {
+                let first = self.moments.first(number);
+                self.connect_surely(base + moment, first, Link::Time);
+            }
+        }
+        for moment in 0..timeline.moment_count() as u32 {
+            if moment > 0 {
+                self.connect_surely(base + moment - 1, base + moment, Link::Time);
+                began[moment as usize] = began[moment as usize].max(began[moment as usize - 1]);
+            }
+            keys.push((began[moment as usize], base + moment));
+        }
+    }
+
+    fn connect_writes(&mut self) {
+        let facts = self.facts;
+        for (key, written) in (0u32..).zip(&facts.keys) {
+            let count = written.writers.len() as u32;
+            // Of those whose order is certain each leads to the next, and the last to all others.
+            for one in 0..count {
+                let last = match one < written.ordered {
+                    true if one + 1 < written.ordered => one + 2,
+                    _ => count,
+                };
+                for other in one + 1..last {
+                    for (a, b) in [(one, other), (other, one)] {
+                        let premise = self.before(key, a, b);
+                        let (from, to) = (written.writers[a as usize], written.writers[b as usize]);
+                        let (from, to) = (self.moments.commit(from), self.beginning(key, to));
+                        let premises = [premise, Literal::TRUE];
+                        self.connect(Edge { from, to, premises, link: Link::Wrote { key }, closes: false });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The moment before which earlier writers of a key must have committed.
+    fn beginning(&self, key: u32, transaction: u32) -> u32 {
+        if !self.shape.conflicts {
+            return self.moments.commit(transaction);
+        }
+        let writes = &self.facts.writes[transaction as usize];
+        let write = writes.iter().find(|write| write.0 == key).expect("it writes the key");
+        self.moments.of_place(transaction, write.1)
+    }
+
+    fn connect_reads(&mut self) {
+        let facts = self.facts;
+        for (number, read) in (0u32..).zip(&facts.reads) {
+            let at = self.moments.of_place(read.reader, read.place);
+            let own = self.place(read.key, read.reader);
+            for (which, &source) in (0u32..).zip(&read.sources) {
+                let from = self.from(number, which);
+                if source != INITIAL {
+                    let link = Link::Read { read: number, source };
+                    let commit = self.moments.commit(source);
+                    let premises = [from, Literal::TRUE];
+                    self.connect(Edge { from: commit, to: at, premises, link, closes: false });
+                }
+                let closes = match self.shape.anti {
+                    Anti::Ignored | Anti::Missed(Seen::Directly(_) | Seen::OwnPredecessors) => continue,
+                    Anti::Edges => false,
+                    Anti::EdgesOfUpdates => facts.writes[read.reader as usize].is_empty(),
+                    Anti::Missed(Seen::Along(_)) => true,
+                };
+                let leads_on = match self.shape.anti {
+                    Anti::Missed(Seen::Along(edges)) => edges.writes,
+                    _ => true,
+                };
+                let place = (source != INITIAL)
+                    .then(|| self.place(read.key, source).expect("it wrote what was read"));
+                let WrittenKey { writers, ordered, .. } = &facts.keys[read.key as usize];
+                // Of versions whose order is certain those before what was read were not missed, and the next stands for all
+                // after it where the order of versions leads from it to them.
+                let first = place.filter(|place| place < ordered).map_or(0, |place| place + 1);
+                let last = match first < *ordered && leads_on && Some(first) != own {
+                    true => first + 1,
+                    false => writers.len() as u32,
+                };
+                for other in (first..last).filter(|&other| Some(other) != place && Some(other) != own) {
+                    let overwrote = match place {
+                        None => Literal::TRUE,
+                        Some(place) => self.before(read.key, place, other),
+                    };
+                    let to = self.moments.commit(writers[other as usize]);
+                    let link = Link::Missed { read: number, source };
+                    self.connect(Edge { from: at, to, premises: [from, overwrote], link, closes });
+                }
+            }
+        }
+    }
+
+    /// Where one edge tells what was seen, what must not be missed is a clause.
+    fn forbid_direct_misses(&mut self) {
+        let Anti::Missed(seen) = self.shape.anti else { return };
+        let facts = self.facts;
+        let mut by_reader: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
+        for (number, read) in (0u32..).zip(&facts.reads) {
+            by_reader[read.reader as usize].push(number);
+        }
+        for number in 0..facts.reads.len() as u32 {
+            let read = &facts.reads[number as usize];
+            match seen {
+                Seen::Along(_) => return,
+                Seen::OwnPredecessors => self.forbid_after_writes(number, &[read.key]),
+                Seen::Directly(edges) => {
+                    let of_one = &by_reader[read.reader as usize];
+                    self.forbid_after_reads(number, of_one, !edges.writes && !edges.sessions);
+                    if edges.writes {
+                        let keys: Vec<u32> =
+                            facts.writes[read.reader as usize].iter().map(|write| write.0).collect();
+                        self.forbid_after_writes(number, &keys);
+                    }
+                    if edges.sessions {
+                        self.forbid_after_sessions(number);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A read must not miss what another transaction wrote that was read too (if asked, before).
+    fn forbid_after_reads(&mut self, number: u32, others: &[u32], before: bool) {
+        let facts = self.facts;
+        let place = facts.reads[number as usize].place;
+        for &other in others.iter().filter(|&&other| other != number) {
+            let read = &facts.reads[other as usize];
+            if before && read.place >= place {
+                continue;
+            }
+            for (which, &writer) in (0u32..).zip(&read.sources) {
+                if writer != INITIAL {
+                    let premise = self.from(other, which);
+                    self.forbid_miss(number, writer, premise, Link::Read { read: other, source: writer });
+                }
+            }
+        }
+    }
+
+    /// A read must not miss what a transaction wrote that also wrote one of these keys before the reader did.
+    fn forbid_after_writes(&mut self, number: u32, keys: &[u32]) {
+        let reader = self.facts.reads[number as usize].reader;
+        for &key in keys {
+            let Some(own) = self.place(key, reader) else { continue };
+            for at in 0..self.facts.keys[key as usize].writers.len() as u32 {
+                if at != own {
+                    let premise = self.before(key, at, own);
+                    let writer = self.facts.keys[key as usize].writers[at as usize];
+                    self.forbid_miss(number, writer, premise, Link::Wrote { key });
+                }
+            }
+        }
+    }
+
+    fn forbid_after_sessions(&mut self, number: u32) {
+        let facts = self.facts;
+        let read = &facts.reads[number as usize];
+        let reader = facts.history.operation(facts.transactions[read.reader as usize]);
+        for &writer in &facts.keys[read.key as usize].writers {
+            let operation = facts.history.operation(facts.transactions[writer as usize]);
+            if operation.session == reader.session && operation.precedes(&reader) {
+                self.forbid_miss(number, writer, Literal::TRUE, Link::Session);
+            }
+        }
+    }
+
+    /// If the premise holds, the reader has seen a writer; then it returned nothing that the writer overwrote.
+    fn forbid_miss(&mut self, number: u32, writer: u32, premise: Literal, link: Link) {
+        let facts = self.facts;
+        let read = &facts.reads[number as usize];
+        let Some(other) = self.place(read.key, writer) else { return };
+        if writer == read.reader || premise == Literal::TRUE.not() {
+            return;
+        }
+        for (which, &source) in (0u32..).zip(&read.sources) {
+            if source == writer {
+                continue;
+            }
+            let overwrote = match source {
+                INITIAL => Literal::TRUE,
+                source => {
+                    let place = self.place(read.key, source).expect("it wrote what was read");
+                    self.before(read.key, place, other)
+                }
+            };
+            if overwrote == Literal::TRUE.not() {
+                continue;
+            }
+            let missed = Link::Missed { read: number, source };
+            let cycle = vec![
+                CaseLink { from: writer, to: read.reader, link },
+                CaseLink { from: read.reader, to: writer, link: missed },
+            ];
+            let literals = contrary([premise, self.from(number, which), overwrote]);
+            self.rules.push(Clause { literals, origin: Origin::Cycle(cycle) });
+        }
+    }
+
+    /// Puts in what holds whatever is chosen. The error is the empty clause.
+    pub(super) fn begin(&mut self, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+        let certain = self.resting[Literal::TRUE.0 as usize].clone();
+        let certain = certain.into_iter().filter(|&edge| {
+            let [one, other] = self.edges[edge as usize].premises;
+            one == Literal::TRUE && other == Literal::TRUE
+        });
+        let mut spent = 0;
+        let mut certain = certain.collect::<Vec<u32>>().into_iter();
+        let result = certain.try_for_each(|edge| self.activate(edge, &mut spent));
+        *steps = steps.saturating_sub(spent);
+        result
+    }
+
+    pub(super) fn activate(&mut self, number: u32, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+        let Edge { from, to, closes, .. } = self.edges[number as usize];
+        if closes {
+            self.closing.push(number);
+            return Ok(());
+        }
+        if let Err(back) = self.order.add(number, from, to, steps) {
+            return Err(self.clause(&[back.as_slice(), &[number]].concat()));
+        }
+        self.active.push(number);
+        Ok(())
+    }
+
+    /// That not all of the edges of a cycle are there.
+    pub(super) fn clause(&self, cycle: &[u32]) -> Clause<CaseLink> {
+        let edges = cycle.iter().map(|&number| self.edges[number as usize]);
+        let literals = contrary(edges.clone().flat_map(|edge| edge.premises));
+        let links = edges.map(|edge| CaseLink {
+            from: self.moments.transaction(edge.from),
+            to: self.moments.transaction(edge.to),
+            link: edge.link,
+        });
+        Clause { literals, origin: Origin::Cycle(links.collect()) }
+    }
+
+    /// The transactions in the order of their commits.
+    pub(super) fn commits(&self) -> Vec<OpId> {
+        let ends = |moment: u32| moment < self.moments.count && self.moments.place(moment).is_none();
+        let moments = self.order.sequence().iter().copied().filter(|&moment| ends(moment));
+        moments.map(|moment| self.facts.transactions[self.moments.transaction(moment) as usize]).collect()
+    }
+
+    /// All moments of transactions in order: the transaction, and the place in it, none of commits.
+    pub(super) fn moments(&self) -> impl Iterator<Item = (OpId, Option<u32>)> + '_ {
+        let moments = self.order.sequence().iter().copied().filter(|&moment| moment < self.moments.count);
+        moments.map(|moment| {
+            let id = self.facts.transactions[self.moments.transaction(moment) as usize];
+            (id, self.moments.place(moment))
+        })
+    }
+
+    /// Whether an edge counts for what is seen.
+    pub(super) fn counts(&self, number: u32) -> bool {
+        let (reads, writes, sessions) = match self.shape.anti {
+            Anti::Missed(Seen::Along(edges)) => (edges.reads, edges.writes, edges.sessions),
+            _ => return true,
+        };
+        match self.edges[number as usize].link {
+            Link::Within => true,
+            Link::Read { .. } => reads,
+            Link::Wrote { .. } => writes,
+            Link::Session => sessions,
+            Link::Time | Link::Missed { .. } => false,
+        }
+    }
+}
+
+/// The contraries of all that may not hold, each once.
+fn contrary(premises: impl IntoIterator<Item = Literal>) -> Vec<Literal> {
+    let mut literals: Vec<Literal> =
+        premises.into_iter().filter(|&premise| premise != Literal::TRUE).map(Literal::not).collect();
+    literals.sort_unstable_by_key(|literal| literal.0);
+    literals.dedup();
+    literals
+}

@@ -1,0 +1,198 @@
+//! Every level on its own definition, whatever the history leaves open: a search through the cases.
+//!
+//! Two things may be open. Of a register nobody shows in which order its versions were written, and of a list not where appends
+//! come that no read shows; and where a value was written twice, a read of it does not tell by whom. An execution makes a choice
+//! for each, and a level forbids cycles of what follows ([`shape`]). That is a *hyper-polygraph* (Papadimitriou 1979; Zhang et al.,
+//! *VeriStrong*), and whether one without such cycles is in it is decided by learning from conflicts ([`clauses`]), with a
+//! topological order that follows the choices ([`order`]).
+//!
+//! The naive way tries all choices: exponential in their number. Learning is that too at worst; what it needs in memory is
+//! quadratic in the writers of one key, so this is for what faster engines leave undecided, and *unknown* beyond its limits.
+//!
+//! What it finds is evidence both ways: an order, with the source of each read that has several, or the clauses that lead to a
+//! contradiction, each with its cycle ([`claims::CaseStep`]).
+
+mod case_facts;
+mod choices;
+mod clauses;
+mod encode;
+mod moments;
+mod order;
+mod shape;
+
+use case_facts::{CaseFacts, Extracted, INITIAL};
+use claims::{
+    Assume, CaseEdge, CaseReason, CaseStep, Choice, IsolationLevel, Limits, OrderExtent, ReadAt, ReadChoice,
+    TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+};
+use clauses::{Clause, Literal, Origin, Solved, Solver};
+use encode::{CaseLink, Cases, Link, Variable};
+use histories::{History, OpId};
+use shape::{Anti, Layout, Shape};
+use std::sync::Arc;
+
+pub(crate) use shape::representative;
+
+/// What came of trying the cases.
+pub(super) enum Cased {
+    Holds(TransactionWitness),
+    /// No execution of the level explains the history.
+    Impossible(Vec<CaseStep>),
+    /// Two reads show different beginnings of a list, without what the readers appended themselves.
+    Incompatible(ReadAt, ReadAt),
+    Unknown(String),
+}
+
+/// Decides a level by trying the cases. Every read must return what the reader wrote itself before, if it did.
+pub(super) fn try_cases(
+    history: &History,
+    level: IsolationLevel,
+    assume: Assume,
+    limits: &Limits<'_>,
+) -> Cased {
+    let Some(shape) = Shape::of(level) else {
+        return Cased::Unknown(format!("{} asks nothing of reads", level.name()));
+    };
+    if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
+        return Cased::Unknown(claims::NO_REAL_TIME.to_owned());
+    }
+    let looks_at_versions = !matches!(
+        level,
+        IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal
+    );
+    let every_read = shape.layout == Layout::Actions;
+    let assume = looks_at_versions.then_some(assume);
+    let facts = match case_facts::extract(history, (every_read, !level.is_by_view()), assume, limits) {
+        Extracted::Ready(facts) => facts,
+        Extracted::Incompatible(one, other) => return Cased::Incompatible(one, other),
+        Extracted::Unclear(reason) => return Cased::Unknown(reason),
+    };
+    let mut cases = match Cases::new(&facts, shape, limits) {
+        Ok(cases) => cases,
+        Err(reason) => return Cased::Unknown(reason.to_owned()),
+    };
+    let mut steps = limits.steps;
+    if let Err(cycle) = cases.begin(&mut steps) {
+        return Cased::Impossible(written(&[cycle], &facts, &cases.variables));
+    }
+    let preferred = cases.preferred();
+    let rules = std::mem::take(&mut cases.rules);
+    let mut solver = Solver::new(cases, preferred);
+    rules.into_iter().for_each(|rule| solver.add(rule));
+    match solver.solve(&mut steps, limits) {
+        Solved::Choices(values) => Cased::Holds(witness(level, shape, &facts, &solver.theory, &values)),
+        Solved::Refuted(proof) => Cased::Impossible(written(&proof, &facts, &solver.theory.variables)),
+        Solved::Unknown(reason) => Cased::Unknown(reason.to_owned()),
+    }
+}
+
+fn witness(
+    level: IsolationLevel,
+    shape: Shape,
+    facts: &CaseFacts<'_>,
+    cases: &Cases<'_, '_>,
+    values: &[bool],
+) -> TransactionWitness {
+    let points = || {
+        let point = |(id, place): (OpId, Option<u32>)| match place {
+            Some(_) => TransactionPoint::Begin(id),
+            None => TransactionPoint::Commit(id),
+        };
+        Arc::new(cases.moments().map(point).collect::<Vec<_>>())
+    };
+    match (shape.layout, shape.anti) {
+        (Layout::Whole, Anti::Edges) => TransactionWitness::Serial(shape.extent, Arc::new(cases.commits())),
+        (Layout::Points, _) if shape.conflicts => TransactionWitness::Snapshots(shape.extent, points()),
+        (Layout::Points, _) => TransactionWitness::Prefixes(points()),
+        (Layout::Actions, Anti::Edges) => {
+            TransactionWitness::Actions(Arc::new(all_actions(facts.history, cases)))
+        }
+        _ => {
+            let order = cases.commits();
+            let mut reads: Vec<ReadChoice> = Vec::new();
+            for (variable, _) in cases.variables.iter().zip(values).filter(|(_, value)| **value) {
+                if let Variable::From { read, source } = *variable {
+                    let choice = read_choice(facts, read, source);
+                    let known =
+                        |known: &ReadChoice| (known.reader, known.place) == (choice.reader, choice.place);
+                    if !reads.iter().rev().take(facts.reads[read as usize].sources.len()).any(known) {
+                        reads.push(choice);
+                    }
+                }
+            }
+            TransactionWitness::Execution(level, Arc::new(TransactionExecution { order, reads }))
+        }
+    }
+}
+
+/// Every micro-operation in order: those that are no moment of their own are done with the next that is.
+fn all_actions(history: &History, cases: &Cases<'_, '_>) -> Vec<TransactionAction> {
+    let mut next: rustc_hash::FxHashMap<OpId, usize> = rustc_hash::FxHashMap::default();
+    let mut actions = Vec::new();
+    for (id, place) in cases.moments() {
+        let done = next.entry(id).or_default();
+        let end = place.map_or(history.micros_of(id).len(), |place| place as usize + 1);
+        actions.extend((*done..end).map(|place| TransactionAction::Act(id, place)));
+        *done = end;
+        if place.is_none() {
+            actions.push(TransactionAction::Commit(id));
+        }
+    }
+    actions
+}
+
+fn read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoice {
+    let each = &facts.reads[read as usize];
+    ReadChoice {
+        reader: facts.transactions[each.reader as usize],
+        place: each.place as usize,
+        writer: (source != INITIAL).then(|| facts.transactions[source as usize]),
+    }
+}
+
+/// The clauses of a refutation as steps of a proof.
+fn written(clauses: &[Clause<CaseLink>], facts: &CaseFacts<'_>, variables: &[Variable]) -> Vec<CaseStep> {
+    let choice = |literal: Literal| match variables[literal.variable() as usize] {
+        Variable::True => unreachable!("no clause has it"),
+        Variable::Before { key, one, other } => {
+            let writers = &facts.keys[key as usize].writers;
+            let id = |at: u32| facts.transactions[writers[at as usize] as usize];
+            let (earlier, later) = if literal.is_positive() { (one, other) } else { (other, one) };
+            Choice::Before { key: facts.keys[key as usize].key, earlier: id(earlier), later: id(later) }
+        }
+        Variable::From { read, source } => match literal.is_positive() {
+            true => Choice::ReadFrom(read_choice(facts, read, source)),
+            false => Choice::NotReadFrom(read_choice(facts, read, source)),
+        },
+    };
+    let mut steps = Vec::new();
+    for clause in clauses {
+        let cycle = match &clause.origin {
+            Origin::Rule => continue,
+            Origin::Learned { .. } => Vec::new(),
+            Origin::Cycle(links) => choices::between_transactions(links),
+        };
+        let assumed = clause.literals.iter().map(|literal| choice(literal.not())).collect();
+        steps.push(CaseStep { assumed, cycle: cycle.into_iter().map(|link| edge(link, facts)).collect() });
+    }
+    if steps.last().is_none_or(|last| !last.assumed.is_empty()) {
+        steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
+    }
+    steps
+}
+
+fn edge(CaseLink { from, to, link }: CaseLink, facts: &CaseFacts<'_>) -> CaseEdge {
+    let why = match link {
+        Link::Within => unreachable!("it is left out"),
+        Link::Session => CaseReason::Session,
+        Link::Time => CaseReason::RealTime,
+        Link::Read { read, .. } => CaseReason::Read(facts.reads[read as usize].place as usize),
+        Link::Wrote { key } => CaseReason::Overwrote(facts.keys[key as usize].key),
+        Link::Missed { read, source } => {
+            let ReadChoice { place, writer, .. } = read_choice(facts, read, source);
+            CaseReason::Missed { place, writer }
+        }
+    };
+    let id = |number: u32| facts.transactions[number as usize];
+    CaseEdge { from: id(from), to: id(to), why }
+}

@@ -1,0 +1,74 @@
+//! The moments of transactions, numbered: where each begins, does something, and commits.
+
+use super::case_facts::{CaseFacts, INITIAL};
+use super::shape::Layout;
+
+/// Where each transaction's moments are.
+pub(super) struct Moments {
+    layout: Layout,
+    /// The first moment of each transaction, and one more at the end.
+    starts: Vec<u32>,
+    /// Of each moment, the place in its transaction; none of commits and others.
+    places: Vec<u32>,
+    /// How many moments transactions have; those of real time come after.
+    pub count: u32,
+}
+
+impl Moments {
+    pub(super) fn new(facts: &CaseFacts<'_>, layout: Layout) -> Self {
+        let mut used: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
+        if layout == Layout::Actions {
+            facts.reads.iter().for_each(|read| used[read.reader as usize].push(read.place));
+            for (transaction, writes) in facts.writes.iter().enumerate() {
+                used[transaction].extend(writes.iter().map(|write| write.1));
+            }
+        }
+        let (mut starts, mut places) = (vec![0], Vec::new());
+        for mut of_one in used {
+            match layout {
+                Layout::Whole => {}
+                Layout::Points => places.push(0),
+                Layout::Actions => {
+                    of_one.sort_unstable();
+                    of_one.dedup();
+                    places.extend(of_one);
+                }
+            }
+            places.push(u32::MAX);
+            starts.push(places.len() as u32);
+        }
+        let count = places.len() as u32;
+        Self { layout, starts, places, count }
+    }
+
+    pub(super) fn first(&self, transaction: u32) -> u32 {
+        self.starts[transaction as usize]
+    }
+
+    pub(super) fn commit(&self, transaction: u32) -> u32 {
+        self.starts[transaction as usize + 1] - 1
+    }
+
+    pub(super) fn of_place(&self, transaction: u32, place: u32) -> u32 {
+        match self.layout {
+            Layout::Whole | Layout::Points => self.first(transaction),
+            Layout::Actions => {
+                let (from, to) = (self.first(transaction) as usize, self.commit(transaction) as usize);
+                let at = self.places[from..to].binary_search(&place).expect("it is one of its moments");
+                (from + at) as u32
+            }
+        }
+    }
+
+    pub(super) fn transaction(&self, moment: u32) -> u32 {
+        match moment < self.count {
+            true => self.starts.partition_point(|&start| start <= moment) as u32 - 1,
+            false => INITIAL,
+        }
+    }
+
+    /// The micro-operation that a moment is of; none of commits.
+    pub(super) fn place(&self, moment: u32) -> Option<u32> {
+        Some(self.places[moment as usize]).filter(|&place| place != u32::MAX)
+    }
+}

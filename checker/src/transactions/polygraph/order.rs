@@ -1,0 +1,218 @@
+//! A topological order of a graph to which edges are added one at a time, and taken back in the reverse order.
+//!
+//! Pearce & Kelly, *A dynamic topological sort algorithm for directed acyclic graphs* (JEA 2006): only what lies between the
+//! ends of an edge that goes against the order is looked at, and put in order again. Taking an edge back costs nothing: the
+//! order stays right.
+
+/// The order, and the edges added so far.
+pub(super) struct IncrementalOrder {
+    position: Vec<u32>,
+    at: Vec<u32>,
+    out: Vec<Vec<(u32, u32)>>,
+    into: Vec<Vec<u32>>,
+    /// Scratch: by vertex, whether it was met by the search under way, and the edge by which.
+    met: Vec<u32>,
+    by: Vec<u32>,
+    round: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl IncrementalOrder {
+    /// No edges yet; vertices in this order.
+    pub(super) fn new(at: Vec<u32>) -> Self {
+        let mut position = vec![0; at.len()];
+        for (place, &vertex) in (0u32..).zip(&at) {
+            position[vertex as usize] = place;
+        }
+        let count = at.len();
+        Self {
+            position,
+            at,
+            out: vec![Vec::new(); count],
+            into: vec![Vec::new(); count],
+            met: vec![0; count],
+            by: vec![NONE; count],
+            round: 0,
+        }
+    }
+
+    pub(super) fn position(&self, vertex: u32) -> u32 {
+        self.position[vertex as usize]
+    }
+
+    /// The vertices, in order.
+    pub(super) fn sequence(&self) -> &[u32] {
+        &self.at
+    }
+
+    /// Adds an edge. If that closes a cycle it is not added: the error is the edges of the way back, in order. `steps` counts
+    /// what was looked at.
+    pub(super) fn add(&mut self, number: u32, from: u32, to: u32, steps: &mut u64) -> Result<(), Vec<u32>> {
+        if from == to {
+            return Err(Vec::new());
+        }
+        let (low, high) = (self.position(to), self.position(from));
+        if low < high {
+            let forward = self.reach(to, from, high, steps)?;
+            let backward = self.lead(from, low, steps);
+            self.reorder(forward, backward);
+        }
+        self.out[from as usize].push((to, number));
+        self.into[to as usize].push(from);
+        Ok(())
+    }
+
+    /// Takes back the edge that was added last.
+    pub(super) fn remove_last(&mut self, from: u32, to: u32) {
+        self.out[from as usize].pop();
+        self.into[to as usize].pop();
+    }
+
+    /// What can be reached from a vertex within the order up to a place; the way if that is the goal.
+    fn reach(&mut self, start: u32, goal: u32, last: u32, steps: &mut u64) -> Result<Vec<u32>, Vec<u32>> {
+        self.round += 1;
+        self.met[start as usize] = self.round;
+        let mut parents: Vec<(u32, u32)> = vec![(NONE, NONE)];
+        let mut reached = vec![start];
+        let mut next = 0;
+        while next < reached.len() {
+            let vertex = reached[next];
+            for &(to, number) in &self.out[vertex as usize] {
+                *steps += 1;
+                if to == goal {
+                    let mut way = vec![number];
+                    let mut at = next as u32;
+                    while parents[at as usize].0 != NONE {
+                        way.push(parents[at as usize].1);
+                        at = parents[at as usize].0;
+                    }
+                    way.reverse();
+                    return Err(way);
+                }
+                if self.met[to as usize] != self.round && self.position[to as usize] <= last {
+                    self.met[to as usize] = self.round;
+                    reached.push(to);
+                    parents.push((next as u32, number));
+                }
+            }
+            next += 1;
+        }
+        Ok(reached)
+    }
+
+    /// What leads to a vertex, down to a place.
+    fn lead(&mut self, start: u32, first: u32, steps: &mut u64) -> Vec<u32> {
+        self.round += 1;
+        self.met[start as usize] = self.round;
+        let mut leading = vec![start];
+        let mut next = 0;
+        while next < leading.len() {
+            let vertex = leading[next];
+            next += 1;
+            for &from in &self.into[vertex as usize] {
+                *steps += 1;
+                if self.met[from as usize] != self.round && self.position[from as usize] >= first {
+                    self.met[from as usize] = self.round;
+                    leading.push(from);
+                }
+            }
+        }
+        leading
+    }
+
+    fn reorder(&mut self, mut forward: Vec<u32>, mut backward: Vec<u32>) {
+        forward.sort_unstable_by_key(|&vertex| self.position[vertex as usize]);
+        backward.sort_unstable_by_key(|&vertex| self.position[vertex as usize]);
+        let all: Vec<u32> = backward.into_iter().chain(forward).collect();
+        let mut places: Vec<u32> = all.iter().map(|&vertex| self.position[vertex as usize]).collect();
+        places.sort_unstable();
+        for (vertex, place) in all.into_iter().zip(places) {
+            self.position[vertex as usize] = place;
+            self.at[place as usize] = vertex;
+        }
+    }
+
+    /// The shortest way from one vertex to another along edges that are allowed, as edge numbers; none if there is none.
+    pub(super) fn way(
+        &mut self,
+        start: u32,
+        goal: u32,
+        allowed: impl Fn(u32) -> bool,
+        steps: &mut u64,
+    ) -> Option<Vec<u32>> {
+        if self.position(start) > self.position(goal) {
+            return None;
+        }
+        self.round += 1;
+        self.met[start as usize] = self.round;
+        self.by[start as usize] = NONE;
+        let mut reached = vec![(start, NONE)];
+        let mut next = 0;
+        let last = self.position(goal);
+        while next < reached.len() {
+            let (vertex, _) = reached[next];
+            for &(to, number) in &self.out[vertex as usize] {
+                *steps += 1;
+                if !allowed(number) || self.met[to as usize] == self.round {
+                    continue;
+                }
+                if to == goal {
+                    let mut way = vec![number];
+                    let mut at = next as u32;
+                    while at != 0 {
+                        let (vertex, parent) = reached[at as usize];
+                        way.push(self.by[vertex as usize]);
+                        at = parent;
+                    }
+                    way.reverse();
+                    return Some(way);
+                }
+                if self.position[to as usize] < last {
+                    self.met[to as usize] = self.round;
+                    self.by[to as usize] = number;
+                    reached.push((to, next as u32));
+                }
+            }
+            next += 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// However edges come and go, the order extends them, and an edge is refused exactly if it closes a cycle.
+        #[test]
+        fn the_order_extends_its_edges(edges in prop::collection::vec((0u32..9, 0u32..9, any::<bool>()), 1..60)) {
+            let mut order = IncrementalOrder::new((0..9).collect());
+            let mut kept: Vec<(u32, u32)> = Vec::new();
+            for (number, (from, to, take_back)) in (0u32..).zip(edges) {
+                let mut steps = 0;
+                let mut reachable = [false; 9];
+                reachable[to as usize] = true;
+                for _ in 0..9 {
+                    for &(a, b) in &kept {
+                        reachable[b as usize] |= reachable[a as usize];
+                    }
+                }
+                let added = order.add(number, from, to, &mut steps);
+                prop_assert_eq!(added.is_err(), reachable[from as usize]);
+                if added.is_ok() {
+                    kept.push((from, to));
+                }
+                if let (true, Some(&(from, to))) = (take_back, kept.last()) {
+                    order.remove_last(from, to);
+                    kept.pop();
+                }
+                for &(a, b) in &kept {
+                    prop_assert!(order.position(a) < order.position(b));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What the engines for whole families left undecided: each such level on its own definition, case by case.
+
+use super::analysis::Judgement;
+use super::polygraph::{self, Cased};
+use super::refuted::{guilty_of, ruled_out};
+use claims::{
+    Assume, IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, TransactionAnomaly,
+    TransactionEvidence, TransactionWitness, Verdict,
+};
+use histories::History;
+
+/// What is known when the cases are tried.
+pub(super) struct Known<'a> {
+    pub history: &'a History,
+    pub assume: Assume,
+    pub own_write_missed: bool,
+    pub own_appends_read: bool,
+    /// Whether a key is used as a list and as a register.
+    pub mixed: bool,
+    pub limits: &'a Limits<'a>,
+}
+
+/// Whether a level asks that a transaction sees what it wrote itself: all do that ask anything of reads.
+pub(super) fn asks_for_own_writes(level: IsolationLevel) -> bool {
+    let above = IsolationSet::default().with(IsolationLevel::ReadCommitted);
+    above.and_stronger(Proviso::SessionsAside).contains(level)
+}
+
+/// Decides those of the levels asked for that are unknown, and leaves the judgements of these alone.
+pub(super) fn decide(
+    known: &Known<'_>,
+    asked: &[IsolationLevel],
+    judgements: &mut Vec<Judgement>,
+    anomalies: &mut Vec<TransactionAnomaly>,
+) {
+    let mut proven: Vec<(IsolationSet, TransactionWitness)> = Vec::new();
+    for judgement in judgements.iter() {
+        if let Verdict::Holds(witness) = &judgement.verdict {
+            proven.push((covered(witness, known.own_appends_read), witness.clone()));
+        }
+    }
+    judgements.truncate(asked.len());
+    let mut tried: Vec<(IsolationLevel, String)> = Vec::new();
+    for judgement in judgements.iter_mut() {
+        let level = judgement.level;
+        let Verdict::Unknown(reason) = &mut judgement.verdict else { continue };
+        let lacks_time = super::candidates::extent_of_level(level) == OrderExtent::RealTime
+            && !known.history.has_real_time();
+        if known.mixed || known.own_write_missed || lacks_time || known.limits.stop_requested() {
+            continue;
+        }
+        let representative = polygraph::representative(level);
+        let is_new = !is_settled(known, level, &proven, anomalies)
+            && !tried.iter().any(|(other, _)| *other == representative);
+        if is_new && let Some(why) = try_level(known, representative, &mut proven, anomalies) {
+            tried.push((representative, why));
+        }
+        if let Some((_, why)) = tried.iter().find(|(other, _)| *other == representative) {
+            reason.reason.clone_from(why);
+        }
+        if ruled_out(anomalies, known.own_appends_read).contains(level) {
+            judgement.verdict = Verdict::Violated(guilty_of(level, anomalies, known.own_appends_read));
+        } else if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
+            judgement.verdict = Verdict::Holds(witness.clone());
+        }
+    }
+}
+
+fn is_settled(
+    known: &Known<'_>,
+    level: IsolationLevel,
+    proven: &[(IsolationSet, TransactionWitness)],
+    anomalies: &[TransactionAnomaly],
+) -> bool {
+    ruled_out(anomalies, known.own_appends_read).contains(level)
+        || proven.iter().any(|(covers, _)| covers.contains(level))
+}
+
+/// Tries the cases of one level; why it stays unknown, if it does.
+fn try_level(
+    known: &Known<'_>,
+    level: IsolationLevel,
+    proven: &mut Vec<(IsolationSet, TransactionWitness)>,
+    anomalies: &mut Vec<TransactionAnomaly>,
+) -> Option<String> {
+    let mut refute = |example: TransactionEvidence| {
+        let phenomenon = Phenomenon::Impossible(level);
+        anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples: vec![example] });
+    };
+    match polygraph::try_cases(known.history, level, known.assume, known.limits) {
+        Cased::Holds(witness) => proven.push((covered(&witness, known.own_appends_read), witness)),
+        Cased::Impossible(steps) => refute(TransactionEvidence::Cases(steps)),
+        Cased::Incompatible(one, other) => refute(TransactionEvidence::IncompatibleOrder { one, other }),
+        Cased::Unknown(reason) => return Some(reason),
+    }
+    None
+}
+
+/// The levels that a witness proves.
+fn covered(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
+    use IsolationLevel::*;
+    let strongest: &[IsolationLevel] = match witness {
+        TransactionWitness::Serial(extent, _) => {
+            &[[Serializable, SessionSerializable, StrictSerializable][*extent as usize]]
+        }
+        TransactionWitness::Snapshots(extent, _) => {
+            &[[SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation][*extent as usize]]
+        }
+        TransactionWitness::Prefixes(_) => &[Prefix],
+        TransactionWitness::Actions(_) => &[MonotonicSnapshotRead],
+        TransactionWitness::Execution(ParallelSnapshotIsolation, _) => {
+            &[ParallelSnapshotIsolation, ForwardConsistentView]
+        }
+        TransactionWitness::Execution(level, _) => &[*level],
+        // What they prove beside their own level was used before.
+        TransactionWitness::Versions(..) | TransactionWitness::CommitOrder(..) => &[],
+    };
+    let covers = strongest.iter().copied().collect::<IsolationSet>().and_weaker(Proviso::None);
+    match own_appends_read && strongest.iter().any(|level| level.is_by_view()) {
+        true => covers.iter().filter(|level| level.is_by_view()).collect(),
+        false => covers,
+    }
+}

@@ -1,0 +1,324 @@
+//! Proofs by cases that a level permits no execution: is each cycle there, does the level forbid it, and does each other step
+//! follow from those before it?
+
+use super::ensure;
+use super::sources::{Sources, may_have_happened};
+use crate::Mismatch;
+use crate::watch::{StepCost, Watch};
+use claims::{Assume, CaseEdge, CaseReason, CaseStep, Choice, IsolationLevel, OrderExtent, ReadChoice};
+use histories::{History, KeyId, MicroKind, OpId};
+use std::collections::HashMap;
+
+pub(super) fn check(
+    history: &History,
+    watch: &Watch<'_>,
+    assume: Assume,
+    level: IsolationLevel,
+    steps: &[CaseStep],
+) -> Result<(), Mismatch> {
+    let rules = Rules { level, sources: Sources::of(history, !level.is_by_view()), assume, history };
+    let mut known = Known::default();
+    for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all()) {
+        if sources.len() != 1 {
+            let of = |writer| Choice::ReadFrom(ReadChoice { reader, place, writer });
+            let clause = sources.into_iter().map(of).collect::<Vec<_>>();
+            known.add(clause.into_iter());
+        }
+    }
+    for step in watch.take_while_in_time(StepCost::Follow, steps.iter()) {
+        for choice in &step.assumed {
+            ensure(rules.is_open(choice), || format!("{choice:?} is no choice"))?;
+        }
+        match step.cycle.is_empty() {
+            true => ensure(known.contradicts(&step.assumed, watch), || format!("nothing shows {step:?}"))?,
+            false => rules.cycle(step)?,
+        }
+        known.add(step.assumed.iter().copied().map(contrary));
+    }
+    ensure(steps.last().is_some_and(|last| last.assumed.is_empty()), || {
+        "a proof by cases that ends with an assumption".into()
+    })
+}
+
+fn contrary(choice: Choice) -> Choice {
+    match choice {
+        Choice::Before { key, earlier, later } => Choice::Before { key, earlier: later, later: earlier },
+        Choice::ReadFrom(read) => Choice::NotReadFrom(read),
+        Choice::NotReadFrom(read) => Choice::ReadFrom(read),
+    }
+}
+
+/// What holds in every execution of the level.
+struct Rules<'h> {
+    history: &'h History,
+    level: IsolationLevel,
+    sources: Sources<'h>,
+    assume: Assume,
+}
+
+impl Rules<'_> {
+    fn is_open(&self, choice: &Choice) -> bool {
+        match *choice {
+            Choice::Before { key, earlier, later } => {
+                earlier != later && self.sources.wrote(earlier, key) && self.sources.wrote(later, key)
+            }
+            Choice::ReadFrom(ReadChoice { reader, place, writer })
+            | Choice::NotReadFrom(ReadChoice { reader, place, writer }) => {
+                self.sources.of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
+            }
+        }
+    }
+
+    fn cycle(&self, step: &CaseStep) -> Result<(), Mismatch> {
+        let cycle = &step.cycle;
+        for (at, edge) in cycle.iter().enumerate() {
+            let next = &cycle[(at + 1) % cycle.len()];
+            ensure(edge.to == next.from, || format!("a cycle with a gap after {edge:?}"))?;
+            let happened =
+                may_have_happened(self.history, edge.from) && may_have_happened(self.history, edge.to);
+            ensure(happened && edge.from != edge.to, || format!("{edge:?} joins what did not happen"))?;
+            ensure(self.is_there(step, edge), || format!("no such dependency: {edge:?}"))?;
+        }
+        ensure(self.is_forbidden(cycle), || format!("{} permits this cycle: {cycle:?}", self.level.name()))
+    }
+
+    fn is_there(&self, step: &CaseStep, edge: &CaseEdge) -> bool {
+        let (a, b) = (self.history.operation(edge.from), self.history.operation(edge.to));
+        match edge.why {
+            CaseReason::Session => a.session == b.session && a.precedes(&b),
+            CaseReason::RealTime => self.history.has_real_time() && a.precedes(&b),
+            CaseReason::Read(place) => self.read_from(step, edge.to, place, Some(edge.from)),
+            CaseReason::Overwrote(key) => self.before(step, key, edge.from, edge.to),
+            CaseReason::Missed { place, writer } => {
+                let Some(micro) = self.history.micros_of(edge.from).get(place) else { return false };
+                let later = match writer {
+                    None => self.sources.wrote(edge.to, micro.key),
+                    Some(writer) => writer != edge.to && self.before(step, micro.key, writer, edge.to),
+                };
+                later && self.read_from(step, edge.from, place, writer)
+            }
+        }
+    }
+
+    fn read_from(&self, step: &CaseStep, reader: OpId, place: usize, writer: Option<OpId>) -> bool {
+        let Some(sources) = self.sources.of_read(reader, place) else { return false };
+        sources == [writer]
+            || (sources.contains(&writer)
+                && step.assumed.contains(&Choice::ReadFrom(ReadChoice { reader, place, writer })))
+    }
+
+    /// Whether one of two writers came first: it is assumed, or a list, the store or the user says so.
+    fn before(&self, step: &CaseStep, key: KeyId, earlier: OpId, later: OpId) -> bool {
+        if !self.is_open(&Choice::Before { key, earlier, later }) {
+            return false;
+        }
+        let (a, b) = (self.history.operation(earlier), self.history.operation(later));
+        let looks = !matches!(
+            self.level,
+            IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal
+        );
+        let token = matches!(
+            (self.history.version(earlier), self.history.version(later)),
+            (Some(one), Some(other)) if one < other
+        );
+        let asserted =
+            self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session);
+        step.assumed.contains(&Choice::Before { key, earlier, later })
+            || self.sources.listed_before(key, earlier, later)
+            || (looks && (token || (asserted && a.precedes(&b))))
+    }
+
+    fn is_forbidden(&self, cycle: &[CaseEdge]) -> bool {
+        use IsolationLevel as L;
+        let is_missed = |edge: &CaseEdge| matches!(edge.why, CaseReason::Missed { .. });
+        let missed = cycle.iter().filter(|edge| is_missed(edge)).count();
+        let others = |allowed: fn(&CaseReason) -> bool| {
+            cycle.iter().filter(|edge| !is_missed(edge)).all(|edge| allowed(&edge.why))
+        };
+        let read = |why: &CaseReason| matches!(why, CaseReason::Read(_));
+        let read_or_session = |why: &CaseReason| matches!(why, CaseReason::Read(_) | CaseReason::Session);
+        let read_or_wrote = |why: &CaseReason| matches!(why, CaseReason::Read(_) | CaseReason::Overwrote(_));
+        let pairs = || cycle.iter().enumerate().map(|(at, edge)| (edge, &cycle[(at + 1) % cycle.len()]));
+        // What the level does not know of orders no cycle of it may lean on.
+        let known = match extent_of(self.level) {
+            OrderExtent::Data => others(read_or_wrote),
+            OrderExtent::Session => others(|why| *why != CaseReason::RealTime),
+            OrderExtent::RealTime => true,
+        };
+        known
+            && match self.level {
+                L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => false,
+                L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => missed == 0,
+                L::CursorStability => {
+                    missed == 0 || (cycle.len() == 2 && missed == 1 && self.on_one_key(cycle))
+                }
+                L::MonotonicView => missed <= 1 && pairs().all(|(one, next)| self.is_seen(one, next)),
+                L::MonotonicSnapshotRead => pairs().all(|(one, next)| self.is_seen(one, next)),
+                L::MonotonicAtomicView => {
+                    missed == 0
+                        || (cycle.len() == 2
+                            && missed == 1
+                            && others(read)
+                            && pairs().all(|(one, next)| self.is_seen_before(one, next)))
+                }
+                L::ReadAtomic => missed == 0 || (cycle.len() == 2 && missed == 1 && others(read_or_session)),
+                L::Causal => missed == 0 || (missed == 1 && others(read_or_session)),
+                L::CausalCerone => missed == 0 || (missed == 1 && others(read)),
+                L::UpdateAtomic => missed == 0 || (cycle.len() == 2 && missed == 1),
+                L::ConsistentView | L::ForwardConsistentView | L::ParallelSnapshotIsolation => missed <= 1,
+                L::Prefix => pairs().all(|(one, next)| {
+                    !is_missed(next) || !(is_missed(one) || matches!(one.why, CaseReason::Overwrote(_)))
+                }),
+                L::SnapshotIsolation | L::StrongSessionSnapshotIsolation | L::StrongSnapshotIsolation => {
+                    pairs().all(|(one, next)| !(is_missed(one) && is_missed(next)))
+                }
+                L::UpdateSerializable => {
+                    let mut read_only: Vec<OpId> =
+                        cycle.iter().map(|edge| edge.from).filter(|&id| !self.updates(id)).collect();
+                    read_only.sort_unstable();
+                    read_only.dedup();
+                    read_only.len() <= 1
+                }
+                L::RepeatableRead
+                | L::ViewSerializable
+                | L::OneCopySerializable
+                | L::Serializable
+                | L::SessionSerializable
+                | L::StrongSessionSerializable
+                | L::StrictSerializable => true,
+            }
+    }
+
+    fn updates(&self, id: OpId) -> bool {
+        let writes = |kind| matches!(kind, MicroKind::Write | MicroKind::Append);
+        self.history.micros_of(id).iter().any(|micro| writes(micro.kind))
+    }
+
+    /// Whether both edges are about one key.
+    fn on_one_key(&self, cycle: &[CaseEdge]) -> bool {
+        let key = |edge: &CaseEdge| match edge.why {
+            CaseReason::Missed { place, .. } => Some(self.history.micros_of(edge.from)[place].key),
+            CaseReason::Overwrote(key) => Some(key),
+            _ => None,
+        };
+        key(&cycle[0]).is_some() && key(&cycle[0]) == key(&cycle[1])
+    }
+
+    /// The micro-operation of a transaction that an edge to it leads to.
+    fn arrives_at(&self, edge: &CaseEdge) -> Option<usize> {
+        match edge.why {
+            CaseReason::Read(place) => Some(place),
+            CaseReason::Overwrote(key) => {
+                let writes = |kind| matches!(kind, MicroKind::Write | MicroKind::Append);
+                let micros = self.history.micros_of(edge.to);
+                micros.iter().position(|micro| micro.key == key && writes(micro.kind))
+            }
+            CaseReason::Missed { .. } | CaseReason::Session | CaseReason::RealTime => None,
+        }
+    }
+
+    /// Whether, if a read of the transaction between two edges missed something, the first leads to that read or an earlier
+    /// operation.
+    fn is_seen(&self, one: &CaseEdge, next: &CaseEdge) -> bool {
+        match next.why {
+            CaseReason::Missed { place, .. } => self.arrives_at(one).is_some_and(|at| at <= place),
+            _ => true,
+        }
+    }
+
+    fn is_seen_before(&self, one: &CaseEdge, next: &CaseEdge) -> bool {
+        match next.why {
+            CaseReason::Missed { place, .. } => self.arrives_at(one).is_some_and(|at| at < place),
+            _ => true,
+        }
+    }
+}
+
+/// How far a level looks beyond the data.
+pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
+    use IsolationLevel as L;
+    match level {
+        L::StrictSerializable
+        | L::StrongSnapshotIsolation
+        | L::StrongReadCommitted
+        | L::StrongReadUncommitted => OrderExtent::RealTime,
+        L::MonotonicAtomicView
+        | L::ReadAtomic
+        | L::Causal
+        | L::SessionSerializable
+        | L::StrongSessionSerializable
+        | L::StrongSessionSnapshotIsolation
+        | L::StrongSessionReadCommitted
+        | L::StrongSessionReadUncommitted => OrderExtent::Session,
+        _ => OrderExtent::Data,
+    }
+}
+
+/// What is known of choices: clauses, of each of which one choice holds.
+#[derive(Default)]
+struct Known {
+    numbers: HashMap<Choice, u32>,
+    clauses: Vec<Vec<u32>>,
+    /// By choice: the clauses that have it.
+    having: Vec<Vec<u32>>,
+    /// Clauses of one choice.
+    units: Vec<u32>,
+    refuted: bool,
+}
+
+impl Known {
+    /// A number for a choice; its contrary's differs from it in the last bit.
+    fn number(&mut self, choice: Choice) -> u32 {
+        if let Some(&number) = self.numbers.get(&choice) {
+            return number;
+        }
+        let number = self.having.len() as u32;
+        self.having.extend([Vec::new(), Vec::new()]);
+        self.numbers.insert(choice, number);
+        self.numbers.insert(contrary(choice), number ^ 1);
+        number
+    }
+
+    fn add(&mut self, clause: impl Iterator<Item = Choice>) {
+        let clause: Vec<u32> = clause.map(|choice| self.number(choice)).collect();
+        match clause.as_slice() {
+            [] => self.refuted = true,
+            [unit] => self.units.push(*unit),
+            _ => {}
+        }
+        for &number in &clause {
+            self.having[number as usize].push(self.clauses.len() as u32);
+        }
+        self.clauses.push(clause);
+    }
+
+    /// Whether assuming these leads to a contradiction by concluding what is the only choice left.
+    fn contradicts(&mut self, assumed: &[Choice], watch: &Watch<'_>) -> bool {
+        let mut todo: Vec<u32> = assumed.iter().map(|&choice| self.number(choice)).collect();
+        todo.extend(&self.units);
+        let mut holds = vec![false; self.having.len()];
+        let mut steps = 0;
+        while let Some(number) = todo.pop() {
+            if holds[number as usize ^ 1] {
+                return true;
+            }
+            if std::mem::replace(&mut holds[number as usize], true) {
+                continue;
+            }
+            for &clause in &self.having[number as usize ^ 1] {
+                let mut left =
+                    self.clauses[clause as usize].iter().filter(|&&other| !holds[other as usize ^ 1]);
+                steps += self.clauses[clause as usize].len() as u64;
+                match (left.next(), left.next()) {
+                    (None, _) => return true,
+                    (Some(&only), None) => todo.push(only),
+                    _ => {}
+                }
+            }
+            if !watch.has_time_after(std::mem::take(&mut steps)) {
+                return false;
+            }
+        }
+        self.refuted
+    }
+}

@@ -1,0 +1,403 @@
+//! Orders of transactions that are also the order of their versions: does each read return what an earlier transaction left, and
+//! has nobody seen what it missed?
+//!
+//! What a read has seen is told by going through the order and joining, for each transaction, what its predecessors saw: a bit for
+//! each of some transactions at a time, so that memory is linear.
+
+use super::anomalies::misses_own_write;
+use super::cases::extent_of;
+use super::ensure;
+use super::sources::{Sources, of_others};
+use super::witness::{check_all_transactions_placed, check_extends_order};
+use crate::Mismatch;
+use crate::watch::{StepCost, Watch};
+use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, TransactionPoint};
+use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
+use std::collections::{HashMap, HashSet};
+
+pub(super) fn check(
+    history: &History,
+    level: IsolationLevel,
+    execution: &TransactionExecution,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    use IsolationLevel as L;
+    let order = &execution.order;
+    check_all_transactions_placed(history, order, watch)?;
+    let extent = extent_of(level);
+    ensure(extent != OrderExtent::RealTime || history.has_real_time(), || {
+        "the history does not tell real time".into()
+    })?;
+    let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
+    check_extends_order(history, extent, points, watch)?;
+    if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
+        return longest_lists(history, order, watch);
+    }
+    let view = View::of(history, execution, !level.is_by_view(), watch)?;
+    match level {
+        L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => Ok(()),
+        L::CursorStability => view.cursors(),
+        L::MonotonicAtomicView => view.directly(Direct { before: true, sessions: false, writes: false }),
+        L::ReadAtomic => view.directly(Direct { before: false, sessions: true, writes: false }),
+        L::UpdateAtomic => view.directly(Direct { before: false, sessions: false, writes: true }),
+        L::Causal => view.along(Along { sessions: true, ..Along::READS }, watch),
+        L::CausalCerone => view.along(Along::READS, watch),
+        L::ConsistentView | L::ForwardConsistentView | L::ParallelSnapshotIsolation => {
+            view.along(Along { writes: true, ..Along::READS }, watch)
+        }
+        L::MonotonicView => view.along(Along { writes: true, in_parts: true, ..Along::READS }, watch),
+        L::UpdateSerializable => {
+            view.updates_in_order()?;
+            view.along(Along { writes: true, missed: true, ..Along::READS }, watch)
+        }
+        other => Err(Mismatch(format!("{} is witnessed in another way", other.name()))),
+    }
+}
+
+/// Whether transactions wrote each list in the order that its longest read shows, the first of these.
+fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
+    let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
+    for id in watch
+        .take_while_in_time(StepCost::Follow, history.ids())
+        .filter(|&id| history.outcome(id) == Outcome::Ok)
+    {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            let list = history.list(micro.list());
+            let known = longest.entry(micro.key).or_default();
+            if list.len() > known.len() {
+                *known = list;
+            }
+        }
+    }
+    let ranks: HashMap<(KeyId, ValueId), usize> = longest
+        .iter()
+        .flat_map(|(&key, list)| list.iter().enumerate().map(move |(at, &value)| ((key, value), at)))
+        .collect();
+    let mut read: HashSet<(KeyId, ValueId)> = HashSet::new();
+    for id in watch
+        .take_while_in_time(StepCost::Follow, history.ids())
+        .filter(|&id| history.outcome(id) == Outcome::Ok)
+    {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            read.extend(history.list(micro.list()).iter().map(|&value| (micro.key, value)));
+        }
+    }
+    let mut last: HashMap<KeyId, usize> = HashMap::new();
+    for &id in watch.take_while_in_time(StepCost::Follow, order.iter()) {
+        let mut own: HashMap<KeyId, (usize, usize)> = HashMap::new();
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            let element = (micro.key, micro.value());
+            // One that no read shows comes after all that the longest shows; one that only others show, anywhere.
+            let unread = (!read.contains(&element)).then_some(usize::MAX);
+            if let Some(rank) = ranks.get(&element).copied().or(unread) {
+                let ends = own.entry(micro.key).or_insert((rank, rank));
+                *ends = (ends.0.min(rank), ends.1.max(rank));
+            }
+        }
+        for (key, (first, end)) in own {
+            let before = last.entry(key).or_default();
+            ensure(*before <= first, || format!("{id:?} wrote too late in a witness"))?;
+            *before = end;
+        }
+    }
+    Ok(())
+}
+
+/// A read of what others left: who read, where, the key, and whose version.
+struct Seen {
+    reader: u32,
+    place: usize,
+    key: KeyId,
+    from: Option<u32>,
+}
+
+/// What counts as seen by one edge.
+struct Direct {
+    /// Only what was read before.
+    before: bool,
+    sessions: bool,
+    /// Writers of what the reader wrote too, later.
+    writes: bool,
+}
+
+/// What counts as seen along edges.
+struct Along {
+    sessions: bool,
+    writes: bool,
+    /// Anti-dependencies of those who write.
+    missed: bool,
+    /// Whether only what leads to the read or an earlier operation counts.
+    in_parts: bool,
+}
+
+impl Along {
+    const READS: Along = Along { sessions: false, writes: false, missed: false, in_parts: false };
+}
+
+/// Transactions by their places in the order.
+struct View<'a> {
+    history: &'a History,
+    order: &'a [OpId],
+    reads: Vec<Seen>,
+    /// Of each key, the places of its writers, in order.
+    writers: HashMap<KeyId, Vec<u32>>,
+    /// Where the reads of each place begin.
+    starts: Vec<usize>,
+}
+
+impl<'a> View<'a> {
+    /// Fails if a read does not return what an earlier transaction left.
+    fn of(
+        history: &'a History,
+        execution: &'a TransactionExecution,
+        with_own: bool,
+        watch: &Watch<'_>,
+    ) -> Result<Self, Mismatch> {
+        let order = &execution.order;
+        let mut place = vec![u32::MAX; history.len()];
+        for (at, id) in (0u32..).zip(order) {
+            place[id.index()] = at;
+        }
+        let mut writers: HashMap<KeyId, Vec<u32>> = HashMap::new();
+        let mut lists: HashMap<KeyId, Vec<ValueId>> = HashMap::new();
+        for (at, &id) in (0u32..).zip(order) {
+            for micro in history.micros_of(id) {
+                if matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
+                    let of_key = writers.entry(micro.key).or_default();
+                    if of_key.last() != Some(&at) {
+                        of_key.push(at);
+                    }
+                }
+                if micro.kind == MicroKind::Append {
+                    lists.entry(micro.key).or_default().push(micro.value());
+                }
+            }
+        }
+        let mut view = View { history, order, reads: Vec::new(), writers, starts: Vec::new() };
+        let sources = Sources::of(history, with_own);
+        let chosen: HashMap<(OpId, usize), Option<OpId>> =
+            execution.reads.iter().map(|read| ((read.reader, read.place), read.writer)).collect();
+        for (at, &id) in (0u32..).zip(watch.take_while_in_time(StepCost::Follow, order.iter())) {
+            view.starts.push(view.reads.len());
+            if history.outcome(id) == Outcome::Ok {
+                view.add_reads((at, id), &sources, &chosen, &place, (&lists, with_own))?;
+            }
+        }
+        view.starts.push(view.reads.len());
+        Ok(view)
+    }
+
+    fn add_reads(
+        &mut self,
+        (at, id): (u32, OpId),
+        sources: &Sources<'_>,
+        chosen: &HashMap<(OpId, usize), Option<OpId>>,
+        place: &[u32],
+        (lists, with_own): (&HashMap<KeyId, Vec<ValueId>>, bool),
+    ) -> Result<(), Mismatch> {
+        let micros = self.history.micros_of(id);
+        for (read, micro) in micros.iter().enumerate() {
+            if !matches!(micro.kind, MicroKind::Read | MicroKind::ReadList) {
+                continue;
+            }
+            let own =
+                !misses_own_write(self.history, ReadAt { transaction: id, place: read, key: micro.key });
+            ensure(own, || format!("{id:?} does not see its own write at {read}"))?;
+            let written =
+                |before: &histories::Micro| before.kind == MicroKind::Write && before.key == micro.key;
+            if micros[..read].iter().any(written) {
+                continue;
+            }
+            if micro.kind == MicroKind::ReadList {
+                let shown = match with_own {
+                    true => self.history.list(micro.list()),
+                    false => of_others(self.history, micros, read),
+                };
+                let whole = lists.get(&micro.key).map_or(&[][..], Vec::as_slice);
+                ensure(whole.starts_with(shown), || format!("{id:?} reads a list that is none at {read}"))?;
+            }
+            let possible = sources.of_read(id, read).unwrap_or_default();
+            // What it read twice alike it may have read from one.
+            let alike = |&other: &usize| {
+                micros[other].key == micro.key && sources.of_read(id, other).as_ref() == Some(&possible)
+            };
+            let choice = (0..=read).rev().filter(alike).find_map(|other| chosen.get(&(id, other)));
+            let from = match (choice, possible.as_slice()) {
+                (Some(choice), _) => *choice,
+                (None, [only]) => *only,
+                _ => return Err(Mismatch(format!("nothing tells from whom {id:?} reads at {read}"))),
+            };
+            ensure(possible.contains(&from), || format!("{id:?} cannot read from {from:?} at {read}"))?;
+            let from = from.map(|from| place[from.index()]);
+            ensure(from.is_none_or(|from| from < at), || format!("{id:?} reads at {read} from later"))?;
+            self.reads.push(Seen { reader: at, place: read, key: micro.key, from });
+        }
+        Ok(())
+    }
+
+    fn reads_of(&self, at: u32) -> &[Seen] {
+        &self.reads[self.starts[at as usize]..self.starts[at as usize + 1]]
+    }
+
+    /// Those who overwrote what a read returned, the reader aside.
+    fn missed(&self, read: &Seen) -> impl Iterator<Item = u32> + '_ {
+        let writers = self.writers.get(&read.key).map_or(&[][..], Vec::as_slice);
+        let after = writers.partition_point(|&writer| Some(writer) <= read.from);
+        let reader = read.reader;
+        writers[after..].iter().copied().filter(move |&writer| writer != reader)
+    }
+
+    fn wrote(&self, at: u32, key: KeyId) -> bool {
+        self.writers.get(&key).is_some_and(|writers| writers.binary_search(&at).is_ok())
+    }
+
+    /// Whether whoever reads a key and writes it replaces what it read.
+    fn cursors(&self) -> Result<(), Mismatch> {
+        for read in self.reads.iter().filter(|read| self.wrote(read.reader, read.key)) {
+            let between = self.missed(read).find(|&other| other < read.reader);
+            ensure(between.is_none(), || self.says(read, between))?;
+        }
+        Ok(())
+    }
+
+    fn says(&self, read: &Seen, missed: Option<u32>) -> String {
+        let missed = missed.map(|missed| self.order[missed as usize]);
+        let reader = self.order[read.reader as usize];
+        format!(
+            "in a witness, {reader:?} has seen {missed:?} and reads something older of it at {}",
+            read.place
+        )
+    }
+
+    fn directly(&self, direct: Direct) -> Result<(), Mismatch> {
+        for read in &self.reads {
+            let reader = self.history.operation(self.order[read.reader as usize]);
+            let seen = |other: u32| {
+                let by_reading = self.reads_of(read.reader).iter().any(|earlier| {
+                    earlier.from == Some(other) && (!direct.before || earlier.place < read.place)
+                });
+                let operation = self.history.operation(self.order[other as usize]);
+                let by_session = operation.session == reader.session && operation.precedes(&reader);
+                let micros = self.history.micros_of(operation.id).iter();
+                let by_writing = other < read.reader
+                    && micros
+                        .filter(|micro| matches!(micro.kind, MicroKind::Write | MicroKind::Append))
+                        .any(|micro| self.wrote(read.reader, micro.key));
+                by_reading || (direct.sessions && by_session) || (direct.writes && by_writing)
+            };
+            let missed = self.missed(read).find(|&other| seen(other));
+            ensure(missed.is_none(), || self.says(read, missed))?;
+        }
+        Ok(())
+    }
+
+    /// Whether those who write come before whoever wrote what they missed.
+    fn updates_in_order(&self) -> Result<(), Mismatch> {
+        let updates = |at: u32| self.is_update(at);
+        for read in self.reads.iter().filter(|read| updates(read.reader)) {
+            let missed = self.missed(read).find(|&other| other < read.reader);
+            ensure(missed.is_none(), || self.says(read, missed))?;
+        }
+        Ok(())
+    }
+
+    fn is_update(&self, at: u32) -> bool {
+        let writes = |kind| matches!(kind, MicroKind::Write | MicroKind::Append);
+        self.history.micros_of(self.order[at as usize]).iter().any(|micro| writes(micro.kind))
+    }
+
+    /// Those that lead to a transaction by one edge, each with the micro-operation that it leads to.
+    fn arrivals(&self, along: &Along) -> Vec<Vec<(u32, usize)>> {
+        let mut arrivals: Vec<Vec<(u32, usize)>> = vec![Vec::new(); self.order.len()];
+        for read in &self.reads {
+            if let Some(from) = read.from {
+                arrivals[read.reader as usize].push((from, read.place));
+            }
+            // The next that overwrote it stands for those after.
+            let next = self.missed(read).next();
+            if let (true, Some(next)) = (along.missed && self.is_update(read.reader), next) {
+                arrivals[next as usize].push((read.reader, 0));
+            }
+        }
+        if along.writes {
+            for (&key, writers) in &self.writers {
+                for pair in writers.windows(2) {
+                    let micros = self.history.micros_of(self.order[pair[1] as usize]).iter();
+                    let writes = |kind| matches!(kind, MicroKind::Write | MicroKind::Append);
+                    let mut writes = micros.enumerate().filter(|(_, m)| m.key == key && writes(m.kind));
+                    let first = writes.next().map_or(0, |(place, _)| place);
+                    arrivals[pair[1] as usize].push((pair[0], first));
+                }
+            }
+        }
+        if along.sessions {
+            self.session_arrivals(&mut arrivals);
+        }
+        arrivals
+    }
+
+    fn session_arrivals(&self, arrivals: &mut [Vec<(u32, usize)>]) {
+        let mut sessions: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (at, &id) in (0u32..).zip(self.order) {
+            sessions.entry(self.history.session(id).raw()).or_default().push(at);
+        }
+        for mut session in sessions.into_values() {
+            let operation = |at: u32| self.history.operation(self.order[at as usize]);
+            session.sort_unstable_by_key(|&at| operation(at).completed);
+            let mut latest = 0;
+            let invoked: Vec<u32> = session
+                .iter()
+                .map(|&at| {
+                    latest = latest.max(operation(at).invoked);
+                    latest
+                })
+                .collect();
+            for &at in &session {
+                let begins = operation(at).invoked;
+                let over = session.partition_point(|&other| operation(other).completed < begins);
+                // Whoever completed before the last of them began is seen by way of that.
+                let last = over.checked_sub(1).map_or(0, |last| invoked[last]);
+                let immediate =
+                    session[..over].iter().rev().take_while(|&&other| operation(other).completed > last);
+                arrivals[at as usize].extend(immediate.map(|&other| (other, 0)));
+            }
+        }
+    }
+
+    /// Whether no read missed what it has seen along edges.
+    fn along(&self, along: Along, watch: &Watch<'_>) -> Result<(), Mismatch> {
+        const WORDS: usize = 16;
+        let arrivals = self.arrivals(&along);
+        for from in (0..self.order.len()).step_by(64 * WORDS) {
+            let mut seen = vec![[0u64; WORDS]; self.order.len()];
+            let bit = |at: u32| (at as usize).checked_sub(from).filter(|&bit| bit < 64 * WORDS);
+            let join = |into: &mut [u64; WORDS], from: u32, seen: &[[u64; WORDS]]| {
+                into.iter_mut().zip(&seen[from as usize]).for_each(|(into, word)| *into |= word);
+                if let Some(bit) = bit(from) {
+                    into[bit / 64] |= 1 << (bit % 64);
+                }
+            };
+            for at in watch.take_while_in_time(StepCost::Follow, 0..self.order.len() as u32) {
+                let mut whole = [0u64; WORDS];
+                for &(from, _) in &arrivals[at as usize] {
+                    join(&mut whole, from, &seen);
+                }
+                let only_reads = along.missed && !self.is_update(at);
+                for read in self.reads_of(at).iter().filter(|_| !along.missed || only_reads) {
+                    let mut part = whole;
+                    if along.in_parts {
+                        part = [0; WORDS];
+                        let before = arrivals[at as usize].iter().filter(|arrival| arrival.1 <= read.place);
+                        before.for_each(|arrival| join(&mut part, arrival.0, &seen));
+                    }
+                    let has =
+                        |other: u32| bit(other).is_some_and(|bit| part[bit / 64] >> (bit % 64) & 1 == 1);
+                    let missed = self.missed(read).find(|&other| has(other));
+                    ensure(missed.is_none(), || self.says(read, missed))?;
+                }
+                seen[at as usize] = whole;
+            }
+        }
+        Ok(())
+    }
+}
