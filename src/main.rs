@@ -61,9 +61,9 @@ fn main() -> ExitCode {
         Command::Models => commands::models::run(),
         Command::Objectives => commands::objectives::run(),
         Command::Stores => commands::stores::run(),
-        Command::Faults => commands::faults::run(),
+        Command::Faults { stack } => commands::faults::run(stack.as_deref()),
         Command::Scenarios { name } => commands::scenarios::run(name.as_deref()),
-        Command::Clean => commands::clean::run(),
+        Command::Clean { stack } => commands::clean::run(stack.as_deref()),
         Command::Completions { shell } => commands::completions::run(shell),
         Command::Man => commands::man::run(),
     };

@@ -37,6 +37,7 @@
 //! }
 //! ```
 
+use crate::StackFact;
 use std::future::Future;
 use std::sync::Arc;
 use workloads::{ClientOperation, Value};
@@ -77,6 +78,13 @@ pub trait Store: Send + Sync + 'static {
     /// The stack's own record of critical events, in its order; nothing where there is none. Asked at the end.
     fn read_audit_trail(&self) -> impl Future<Output = Result<Option<Vec<AuditEntry>>, Failure>> + Send {
         async { Ok(None) }
+    }
+
+    /// What the parts of the stack tell of themselves now: who is primary, which epoch it is, which process runs. Each
+    /// change of it becomes an event of the history. Nothing where nobody tells. Asked again and again during a run;
+    /// bounds its own time.
+    fn facts(&self) -> impl Future<Output = Vec<StackFact>> + Send {
+        async { Vec::new() }
     }
 
     /// What has reached the store since it began, by the store's own count or that of a proxy before it;

@@ -22,6 +22,9 @@ pub(crate) struct LivesArgs {
     /// session: how many fields are written one by one [default: none, sessions are written whole]
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
     fields: u16,
+    /// session: the share of reads after which the user changes what was read and saves all of it, as a form does
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = super::run::share, help_heading = "Workload")]
+    edits: f64,
     /// session: the share of requests that ask for something to be done once, an order [default: 0.05 for embedded, else none]
     #[arg(long, value_name = "SHARE", value_parser = super::run::share, help_heading = "Workload")]
     actions: Option<f64>,
@@ -40,7 +43,7 @@ pub(crate) struct LivesArgs {
     /// How warm the stack is when the load begins
     #[arg(long, value_name = "HOW", value_enum, default_value = "cold", help_heading = "Workload")]
     start: Start,
-    /// embedded: how a field is written: per-field, or whole-blob as web frameworks do
+    /// embedded: how sessions are written: per-field, whole-blob as web frameworks do, or compared (only over what was read)
     #[arg(long, value_name = "NAME", value_parser = Writes::from_str, default_value = "per-field", help_heading = "Store")]
     pub(crate) writes: FieldWriteMode,
 }
@@ -51,6 +54,7 @@ impl LivesArgs {
         let usual = |share: f64| if embedded { share } else { 0.0 };
         LifecycleSettings {
             fields: usize::from(self.fields),
+            edit_share: self.edits,
             act_share: self.actions.unwrap_or(usual(0.05)),
             login_share: self.logins,
             left_share: self.left_alone.unwrap_or(usual(0.2)),

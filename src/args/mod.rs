@@ -38,6 +38,7 @@ pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find as find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
+pub(crate) use stores::read_description;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -104,7 +105,11 @@ pub(crate) enum Command {
     /// List the stores that can be driven, with a line each
     Stores,
     /// List the faults that can be caused, and what is possible here
-    Faults,
+    Faults {
+        /// List what can be done to the nodes and links of this stack file instead
+        #[arg(long, value_name = "FILE")]
+        stack: Option<PathBuf>,
+    },
     /// List the scenarios that can be run, with the promise that each puts to the test
     Scenarios {
         /// Tell this one whole
@@ -112,7 +117,11 @@ pub(crate) enum Command {
         name: Option<String>,
     },
     /// Remove what a run left behind that was killed
-    Clean,
+    Clean {
+        /// Undo what it had struck on the nodes of this stack file, by its commands
+        #[arg(long, value_name = "FILE")]
+        stack: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -216,6 +216,8 @@ pub(crate) struct RunPlan {
     /// The scenario that the options come from.
     pub(crate) scenario: Option<Scenario>,
     pub(crate) only_plan: bool,
+    /// Whether only the commands of its faults are asked for.
+    pub(crate) is_dry: bool,
     /// Whether this is one of several runs.
     pub(crate) repeated: bool,
     /// Where the history goes; what was typed, or a name that may be changed if there is such a file.
@@ -256,8 +258,8 @@ impl RunArgs {
         if let (true, Some(SpanTarget::File(file))) = (self.repeated, &self.spans.otlp) {
             return Err(format!("each of several runs would write its spans to {}", file.display()));
         }
-        let nodes = self.store.node_names(&choices)?;
-        let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
+        let (nodes, others) = (self.store.node_names(&choices)?, self.store.other_names(&choices));
+        let plan = Plan::with_names(&schedule, self.seed, (&nodes, &others), self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         let inputs = self.inputs();
         Ok(RunPlan {
@@ -278,6 +280,7 @@ impl RunArgs {
             choices,
             scenario: self.scenario.chosen().map(super::scenario::find).transpose()?,
             only_plan: self.plan,
+            is_dry: self.stack.is_dry(),
             repeated: self.repeated,
             output: self.output.map_or_else(|| HistoryFile::Usual(PathBuf::from(name)), HistoryFile::Typed),
             force: self.force,
@@ -314,6 +317,7 @@ impl RunArgs {
             means: self.links.means(),
             time_to_live: self.time_to_live,
             keep_secrets: self.keep_secrets,
+            skip_probe: self.stack.skips_probe(),
         })
     }
 

@@ -30,6 +30,12 @@ pub(crate) struct StackArgs {
     /// http: the TOML file that says how the application is used (docs/stacks.md)
     #[arg(long, value_name = "FILE", help_heading = "Store")]
     stack: Option<PathBuf>,
+    /// http: begin without trying the description on the life of one session first
+    #[arg(long, requires = "stack", help_heading = "Store")]
+    skip_probe: bool,
+    /// http: print every command and signal that the faults would take, and how each is undone; do nothing
+    #[arg(long, requires = "stack", help_heading = "Faults")]
+    dry_run: bool,
     /// How a stack is configured, well or badly (`steadfast stores` lists what each has)
     #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
     stack_option: Vec<String>,
@@ -39,6 +45,16 @@ pub(crate) struct StackArgs {
 }
 
 impl StackArgs {
+    /// Whether the description is taken as it is.
+    pub(super) fn skips_probe(&self) -> bool {
+        self.skip_probe
+    }
+
+    /// Whether only the commands of the faults are to be shown.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
     /// The file that describes an application.
     pub(super) fn file(&self) -> Option<&Path> {
         self.stack.as_deref()
@@ -71,7 +87,7 @@ impl StackArgs {
     /// The description of an application, and where it is from.
     pub(super) fn description(&self, store: StoreChoice) -> Result<Option<(PathBuf, Description)>, String> {
         match &self.stack {
-            Some(file) if store.is_described() => Ok(Some((file.clone(), read(file)?))),
+            Some(file) if store.is_described() => Ok(Some((file.clone(), read_description(file)?))),
             Some(_) => Err(format!("--stack describes an application, which {} is not", store.name())),
             None => Ok(None),
         }
@@ -89,7 +105,8 @@ impl StackArgs {
     }
 }
 
-fn read(file: &Path) -> Result<Description, String> {
+/// Reads the description of an application.
+pub(crate) fn read_description(file: &Path) -> Result<Description, String> {
     let text =
         std::fs::read_to_string(file).map_err(|why| format!("failed to read {}: {why}", file.display()))?;
     Description::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))

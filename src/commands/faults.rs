@@ -1,12 +1,24 @@
 //! `steadfast faults`: what there is, on which stores, and what this machine permits.
 
+use crate::args::read_description;
 use crate::exit::Exit;
+use crate::output;
 use recorder::stores::backend::ALL;
 use recorder::system::{Capabilities, enter_user_namespace};
 use std::fmt::Write as _;
+use std::path::Path;
 use workloads::{Fault, Strike};
 
-pub(crate) fn run() -> Exit {
+pub(crate) fn run(stack: Option<&Path>) -> Exit {
+    if let Some(file) = stack {
+        return match read_description(file) {
+            Ok(description) => super::print(&description.faults_listing()),
+            Err(why) => {
+                output::complain(&why);
+                Exit::BadInput
+            }
+        };
+    }
     // As a run would; if it may not, what needs it is not possible, and says why.
     let _ = enter_user_namespace();
     let capabilities = Capabilities::probe();

@@ -24,6 +24,7 @@ const LASTING: &[&str] = &[
     "hang",
     "slow",
     "fail-first",
+    "scale",
 ];
 
 /// Faults that are over as soon as they have happened: the recorder's, then Jepsen's changes of membership and

@@ -66,6 +66,10 @@ impl Recorded {
 
 /// Records, and says on standard error what was done. Nothing, if only the plan was asked for.
 pub(crate) fn record(plan: &RunPlan) -> Result<Option<Recorded>, String> {
+    if plan.is_dry {
+        super::print(&plan.store.dry_run(&plan.choices, &plan.settings.plan)?);
+        return Ok(None);
+    }
     if plan.only_plan {
         super::print(&rehearsal(plan, output::width()));
         return Ok(None);

@@ -17,6 +17,7 @@ mod measured;
 mod overview;
 mod runbook;
 mod section;
+mod stack;
 mod stretch;
 mod timeline;
 

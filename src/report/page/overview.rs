@@ -4,6 +4,7 @@
 //! is counted when it completed, one that never did when it was invoked. O(n log n).
 
 use super::html::Html;
+use super::stack::{StackChange, changes, write_table};
 use crate::report::describe;
 use crate::report::faults::Episode;
 use crate::report::layout::duration;
@@ -54,7 +55,9 @@ pub(super) fn draw(history: &History, episodes: &[Episode], marks: &[Mark], html
     }
     html.say(format!(" operations a second, in steps of {}", duration(axis.step as f64 / 1e9)));
     html.close("p");
-    rates(&buckets, &axis, episodes, marks, html);
+    let changes = changes(history);
+    rates(&buckets, &axis, (episodes, &changes), marks, html);
+    write_table(&changes, html);
     if buckets.iter().all(|bucket| bucket.latencies.is_empty()) {
         return;
     }
@@ -144,7 +147,13 @@ fn chart(html: &mut Html, label: &'static str) {
     );
 }
 
-fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], html: &mut Html) {
+fn rates(
+    buckets: &[Bucket],
+    axis: &Axis,
+    (episodes, changes): (&[Episode], &[StackChange]),
+    marks: &[Mark],
+    html: &mut Html,
+) {
     chart(html, "Operations a second by outcome over the run");
     faults(axis, episodes, html);
     let most = buckets.iter().map(|bucket| bucket.counts.iter().sum::<usize>()).max().unwrap_or(1).max(1);
@@ -196,6 +205,7 @@ fn rates(buckets: &[Bucket], axis: &Axis, episodes: &[Episode], marks: &[Mark], 
         html.empty("path", &[("class", &"mark"), ("d", &points)]);
         html.close("a");
     }
+    of_stack(axis, changes, html);
     times(axis, html);
     html.close("svg");
     html.close("div");
@@ -271,6 +281,26 @@ fn faults(axis: &Axis, episodes: &[Episode], html: &mut Html) {
             labelled = x + episode.label().chars().count() as f64 * 7.0 + 10.0;
             html.leaf("text", &[("x", &format!("{:.1}", x + 4.0)), ("y", &"16")], episode.label());
         }
+        html.close("g");
+    }
+}
+
+/// A mark below for each change of the stack. Those closer to one another than can be seen are one.
+fn of_stack(axis: &Axis, changes: &[StackChange], html: &mut Html) {
+    let mut drawn: Vec<(f64, String)> = Vec::new();
+    for change in changes {
+        let Some(time_ns) = change.time_ns else { continue };
+        let x = axis.x(time_ns);
+        match drawn.last_mut().filter(|(last, _)| x - *last < 3.0) {
+            Some((_, label)) => *label = format!("{label}\n{}", change.label()),
+            None => drawn.push((x, change.label())),
+        }
+    }
+    for (x, label) in drawn {
+        html.open("g", &[("class", &"did")]);
+        html.leaf("title", &[], label);
+        let points = format!("M{x:.1} {:.1} l-4 8 h8 z", TOP + HEIGHT);
+        html.empty("path", &[("d", &points)]);
         html.close("g");
     }
 }

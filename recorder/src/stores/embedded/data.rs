@@ -61,7 +61,7 @@ impl ReplicatedObject {
     }
 
     /// What a reader sees: the whole, or it with its fields.
-    fn visible_value(&self) -> Value {
+    pub(super) fn visible_value(&self) -> Value {
         if self.fields.is_empty() {
             return self.value.clone();
         }

@@ -90,8 +90,9 @@ impl HttpStore {
     }
 
     /// Goes through the life of one session and says what does not fit the description. Before the run, so that
-    /// a wrong description is not taken for a broken application.
-    pub async fn probe_application(&self) -> Result<(), String> {
+    /// a wrong description is not taken for a broken application. What may be a bug of the application, and is for the
+    /// run to find, is returned in words.
+    pub async fn probe_application(&self) -> Result<Vec<String>, String> {
         probe::probe_session_life(self).await
     }
 }

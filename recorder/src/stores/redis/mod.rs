@@ -7,6 +7,7 @@
 
 mod backend;
 mod commands;
+pub(crate) mod facts;
 mod fronts;
 mod given;
 pub mod resp;
@@ -209,6 +210,10 @@ impl Store for RedisStore {
         let replies = tokio::time::timeout(CONNECT_PATIENCE, look).await;
         let replies = replies.map_err(|_| Failure::indefinite("no answer in time"))??;
         commands::parse_answer(&read, self.0.kind, &replies).map(|answer| answer.value)
+    }
+
+    async fn facts(&self) -> Vec<crate::StackFact> {
+        self.0.facts().await
     }
 
     /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
