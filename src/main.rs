@@ -61,9 +61,9 @@ fn main() -> ExitCode {
         CliCommand::Models => commands::models::list_models(),
         CliCommand::Objectives => commands::objectives::list_objectives(),
         CliCommand::Stores => commands::stores::list_stores(),
-        CliCommand::Faults => commands::faults::list_faults(),
+        CliCommand::Faults { stack } => commands::faults::list_faults(stack.as_deref()),
         CliCommand::Scenarios { name } => commands::scenarios::run_scenarios(name.as_deref()),
-        CliCommand::Clean => commands::clean::run_clean(),
+        CliCommand::Clean { stack } => commands::clean::run_clean(stack.as_deref()),
         CliCommand::Completions { shell } => commands::completions::print_completions(shell),
         CliCommand::Man { command, directory } => {
             commands::man::print_manual(command.as_deref(), directory.as_deref())

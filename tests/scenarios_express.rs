@@ -75,6 +75,17 @@ fn a_slow_write_that_saves_over_what_exists_does_not() {
     finds_nothing("logout-during-slow-write");
 }
 
+/// A register may do that, and so may each request: only what each was made from shows that a change is gone.
+#[test]
+fn two_forms_undo_each_others_changes() {
+    finds("two-forms", "lost-update");
+}
+
+#[test]
+fn forms_that_save_over_what_they_showed_only_do_not() {
+    finds_nothing("two-forms");
+}
+
 #[test]
 fn two_tabs_undo_each_others_fields() {
     finds("two-tabs", "stale-session");

@@ -36,6 +36,12 @@ pub trait Nemesis: Send + 'static {
     ) -> impl Future<Output = Option<FaultEvidence>> + Send {
         async { None }
     }
+
+    /// What was done since this was last asked, where that is worth keeping: commands of somebody else, with what they printed
+    /// and returned. It stands in the history as `did`.
+    fn report(&mut self) -> Option<Value> {
+        None
+    }
 }
 
 /// A nemesis that causes no faults, for stores that the run may not break.
@@ -193,12 +199,14 @@ async fn strike_and_record<N: Nemesis>(
     (clock, journal, hurry): (&Clock, &Journal, &Stop),
 ) -> Result<(Vec<String>, Option<FaultEvidence>), NemesisError> {
     let (fault, began_ns) = (episode.fault.to_string(), clock.now_ns());
-    match finish_within_patience(clock, hurry, nemesis.strike(number, episode)).await {
+    let struck = finish_within_patience(clock, hurry, nemesis.strike(number, episode)).await;
+    let did = did(nemesis);
+    match struck {
         Ok(nodes) => {
-            let (mut evidence, mut more) = (None, String::new());
+            let (mut evidence, mut more) = (None, did);
             if episode.fault.is_momentary() {
                 evidence = observe_within_patience(nemesis, number, episode, (clock, hurry)).await;
-                more = format!(",\"began\":{began_ns}");
+                more += &format!(",\"began\":{began_ns}");
                 if let Some(evidence) = &evidence {
                     evidence.write_json_field(began_ns, clock.now_ns(), &mut more);
                 }
@@ -207,7 +215,7 @@ async fn strike_and_record<N: Nemesis>(
             Ok((nodes, evidence))
         }
         Err(why) => {
-            journal.record_actor_event(ACTOR, &fault, &Value::Null, Some(&why))?;
+            journal.record_actor_event_with(ACTOR, &fault, &Value::Null, Some(&why), &did)?;
             Err(NemesisError::Failed { what: format!("cause {fault} of {}", episode.target), why })
         }
     }
@@ -225,19 +233,26 @@ async fn heal_and_record<N: Nemesis>(
         evidence.write_json_field(*from_ns, clock.now_ns(), &mut more);
     }
     let function = format!("heal-{}", episode.fault.name());
-    match finish_within_patience(clock, hurry, nemesis.heal(number, episode)).await {
+    let healed = finish_within_patience(clock, hurry, nemesis.heal(number, episode)).await;
+    more += &did(nemesis);
+    match healed {
         Ok(()) => {
             journal.record_actor_event_with(ACTOR, &function, &node_names_value(nodes), None, &more)?;
             Ok(())
         }
         Err(why) => {
-            journal.record_actor_event(ACTOR, &function, &node_names_value(nodes), Some(&why))?;
+            journal.record_actor_event_with(ACTOR, &function, &node_names_value(nodes), Some(&why), &more)?;
             Err(NemesisError::Failed { what: format!("undo {} of {}", episode.fault, nodes.join(", ")), why })
         }
     }
 }
 
-/// Describes an active fault for progress displays.
+/// What was done for it, as the field of an event.
+fn did<N: Nemesis>(nemesis: &mut N) -> String {
+    nemesis.report().map_or(String::new(), |did| format!(",\"did\":{}", did.to_json()))
+}
+
+/// A fault that is on, for whoever watches.
 fn describe_active_fault(episode: &Episode, nodes: &[String]) -> String {
     format!("{} {}", episode.fault, nodes.join(","))
 }

@@ -17,6 +17,7 @@ use crate::ending::{self, Unread};
 use crate::journal::JournalLost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
+use crate::stack_watch::watch_stack;
 use crate::warm_up;
 use crate::watch;
 use crate::{CarriedFault, Clock, Journal, Nemesis, RunCounts, Stop, Store, Tally};
@@ -132,6 +133,7 @@ pub async fn run<S: Store, N: Nemesis>(
     let before = counts.current_tally();
     let mut ends = start_workers(&shared, workers, &stop);
     let watched = ReplicaWatch::start(&shared, settings.look_every);
+    let of_stack = ReplicaWatch::of_stack(&shared);
     let faults =
         nemesis::carry_out_plan(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
@@ -157,6 +159,7 @@ pub async fn run<S: Store, N: Nemesis>(
     record_turned_away(&journal, &left)?;
     record_traffic(&shared).await?;
     let_store_settle(&shared, settings.settle, watched, &stop).await?;
+    of_stack.finish_watching(&clock).await?;
     let load_lasted = Duration::from_nanos(end_ns - zero_ns);
     let unread = ending::read_back(&shared, load_lasted).await?;
     journal.record_actor_event("recorder", "end", &Value::Int(journal.event_count() as i64), None)?;
@@ -257,7 +260,7 @@ fn start_workers<S: Store>(
     receiver
 }
 
-/// The task that compares replicas during the load. Dropping this value ends it.
+/// Whoever looks at the replicas, or at what the stack does, until this is dropped.
 struct ReplicaWatch {
     enough: Stop,
     end: mpsc::UnboundedReceiver<Result<(), JournalLost>>,
@@ -276,8 +279,17 @@ impl ReplicaWatch {
         Self { enough, end }
     }
 
-    /// Waits for the last observation, but only for [`LAST_LOOK_PATIENCE`]: an observation is recorded only when it
-    /// is complete.
+    fn of_stack<S: Store>(shared: &Arc<RunState<S>>) -> Self {
+        let (sender, end) = mpsc::unbounded_channel();
+        let enough = Stop::default();
+        let (looked, asked) = (shared.clone(), enough.clone());
+        shared.clock.spawn(async move {
+            let _ = sender.send(watch_stack(looked, asked).await);
+        });
+        Self { enough, end }
+    }
+
+    /// Waits for the last look to be over, but not for long: a look writes only when it is over.
     async fn finish_watching(mut self, clock: &Clock) -> Result<(), JournalLost> {
         self.enough.request_stop();
         let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;

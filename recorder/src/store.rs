@@ -38,6 +38,7 @@
 //! }
 //! ```
 
+use crate::StackFact;
 use std::future::Future;
 use std::sync::Arc;
 use workloads::{ClientOperation, Value};
@@ -84,8 +85,15 @@ pub trait Store: Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// Returns how much traffic has reached the store since it began, counted by the store or by a proxy before it;
-    /// `None` if neither counts. It is called before the first operation and after the last.
+    /// What the parts of the stack tell of themselves now: who is primary, which epoch it is, which process runs. Each
+    /// change of it becomes an event of the history. Nothing where nobody tells. Asked again and again during a run;
+    /// bounds its own time.
+    fn facts(&self) -> impl Future<Output = Vec<StackFact>> + Send {
+        async { Vec::new() }
+    }
+
+    /// What has reached the store since it began, by the store's own count or that of a proxy before it;
+    /// nothing where nobody counts. Asked before the first operation and after the last.
     fn count_traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
         async { None }
     }

@@ -46,6 +46,10 @@ fn quorum_survives_everything() {
         "skew=5s:random",
         "hold:random",
         "isolate:random",
+        "hang:random",
+        "slow=60ms:random",
+        "drain:random",
+        "fail-first=5:random",
         "delay=40ms~80ms:all-all",
     ];
     let schedule = FaultSchedule {

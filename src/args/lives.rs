@@ -23,6 +23,9 @@ pub(crate) struct LivesArgs {
     /// session: number of fields that are written separately [default: 0, sessions are written as a whole]
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
     fields: u16,
+    /// session: share of reads after which the user changes the content and saves all of it, as a form does
+    #[arg(long = "edit-share", alias = "edits", value_name = "SHARE", default_value = "0", value_parser = super::run::parse_share, help_heading = "Workload")]
+    edits: f64,
     /// session: share of requests that ask for an action, such as an order [default: 0.05 for embedded, else 0]
     #[arg(long = "action-share", alias = "actions", value_name = "SHARE", value_parser = super::run::parse_share, help_heading = "Workload")]
     actions: Option<f64>,
@@ -47,7 +50,7 @@ pub(crate) struct LivesArgs {
     /// State of the store when the load begins
     #[arg(long, value_name = "HOW", value_enum, default_value = "cold", help_heading = "Workload")]
     start: StartChoice,
-    /// embedded: write each field (per-field), or the whole session as web frameworks do (whole-blob)
+    /// embedded: write each field (per-field), the whole session as web frameworks do (whole-blob), or the whole session only over the version that was read (compared)
     #[arg(long = "write-mode", alias = "writes", value_name = "NAME", value_parser = |text: &str| FieldWriteMode::from_str(&fold_name(text)), default_value = "per-field", help_heading = "Store")]
     pub(crate) writes: FieldWriteMode,
 }
@@ -58,6 +61,7 @@ impl LivesArgs {
         let usual = |share: f64| if embedded { share } else { 0.0 };
         LifecycleSettings {
             fields: usize::from(self.fields),
+            edit_share: self.edits,
             act_share: self.actions.unwrap_or(usual(0.05)),
             login_share: self.logins,
             left_share: self.left_alone.unwrap_or(usual(0.2)),

@@ -39,6 +39,7 @@ pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
+pub(crate) use stores::read_description;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -104,7 +105,11 @@ pub(crate) enum CliCommand {
     /// List the stores that can be driven, and their options
     Stores,
     /// List the faults that can be injected, and what this machine permits
-    Faults,
+    Faults {
+        /// List the faults of the nodes and links of this stack file instead
+        #[arg(long, value_name = "FILE")]
+        stack: Option<PathBuf>,
+    },
     /// List the scenarios, or describe one of them
     Scenarios {
         /// Scenario to describe
@@ -112,7 +117,11 @@ pub(crate) enum CliCommand {
         name: Option<String>,
     },
     /// Remove what a killed run left behind
-    Clean,
+    Clean {
+        /// Undo the faults on the nodes of this stack file, with its commands
+        #[arg(long, value_name = "FILE")]
+        stack: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

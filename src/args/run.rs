@@ -260,8 +260,8 @@ impl RunArgs {
                 file.display()
             ));
         }
-        let nodes = self.store.node_names(&choices)?;
-        let plan = Plan::new(&schedule, self.seed, &nodes, self.duration);
+        let (nodes, others) = (self.store.node_names(&choices)?, self.store.other_names(&choices));
+        let plan = Plan::with_names(&schedule, self.seed, (&nodes, &others), self.duration);
         let name = format!("steadfast-{}-{}.jsonl", self.store.name(), self.seed);
         let inputs = self.input_files();
         Ok(RunPlan {
@@ -318,6 +318,7 @@ impl RunArgs {
             means: self.links.chosen_means(),
             time_to_live: self.time_to_live,
             keep_secrets: self.keep_secrets,
+            skip_probe: self.stack.skips_probe(),
         })
     }
 

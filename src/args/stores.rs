@@ -36,6 +36,9 @@ pub(crate) struct StackArgs {
     /// http: TOML file that describes the application (docs/stacks.md)
     #[arg(long = "application", alias = "stack", value_name = "FILE", help_heading = "Store")]
     stack: Option<PathBuf>,
+    /// http: start without trying the description on one session first
+    #[arg(long, requires = "stack", help_heading = "Store")]
+    skip_probe: bool,
     /// Configuration of a stack; `steadfast stores` lists the options of each
     #[arg(long, value_name = "NAME=VALUE,..", value_delimiter = ',', help_heading = "Store")]
     stack_option: Vec<String>,
@@ -45,6 +48,11 @@ pub(crate) struct StackArgs {
 }
 
 impl StackArgs {
+    /// Whether the description is used without being tried first.
+    pub(super) fn skips_probe(&self) -> bool {
+        self.skip_probe
+    }
+
     /// The file that describes the application.
     pub(super) fn description_file(&self) -> Option<&Path> {
         self.stack.as_deref()
@@ -80,7 +88,7 @@ impl StackArgs {
         store: StoreChoice,
     ) -> Result<Option<(PathBuf, Description)>, String> {
         match &self.stack {
-            Some(file) if store.is_described() => Ok(Some((file.clone(), parse_description(file)?))),
+            Some(file) if store.is_described() => Ok(Some((file.clone(), read_description(file)?))),
             Some(_) => {
                 Err(format!("--application has no effect on {}. Drive the store http with it.", store.name()))
             }
@@ -100,7 +108,8 @@ impl StackArgs {
     }
 }
 
-fn parse_description(file: &Path) -> Result<Description, String> {
+/// Reads the description of an application.
+pub(crate) fn read_description(file: &Path) -> Result<Description, String> {
     let text =
         std::fs::read_to_string(file).map_err(|why| format!("failed to read {}: {why}", file.display()))?;
     Description::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))

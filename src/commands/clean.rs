@@ -1,12 +1,26 @@
 //! `steadfast clean`.
 
+use crate::args::read_description;
 use crate::exit::Exit;
 use crate::output;
-use recorder::system::clean;
+use recorder::system::{clean, clean_undoing};
 use std::fmt::Write;
+use std::path::Path;
 
-pub(crate) fn run_clean() -> Exit {
-    let cleaned = match clean() {
+pub(crate) fn run_clean(stack: Option<&Path>) -> Exit {
+    let cleaned = match stack.map(read_description).transpose() {
+        Ok(None) => clean(),
+        Ok(Some(description)) => clean_undoing(&mut |left| {
+            description.undo_left(left)?;
+            output::print_status(&format!("undone  {left}"));
+            Ok(())
+        }),
+        Err(why) => {
+            output::print_error(&why);
+            return Exit::BadInput;
+        }
+    };
+    let cleaned = match cleaned {
         Ok(cleaned) => cleaned,
         Err(why) => {
             output::print_error(&format!("failed to search for files of earlier runs: {why}"));

@@ -1,12 +1,24 @@
 //! `steadfast faults`: lists the faults, the stores that each can strike, and what this machine permits.
 
+use crate::args::read_description;
 use crate::exit::Exit;
+use crate::output;
 use recorder::stores::backend::ALL;
 use recorder::system::{Capabilities, enter_user_namespace};
 use std::fmt::Write as _;
+use std::path::Path;
 use workloads::{Fault, Strike};
 
-pub(crate) fn list_faults() -> Exit {
+pub(crate) fn list_faults(stack: Option<&Path>) -> Exit {
+    if let Some(file) = stack {
+        return match read_description(file) {
+            Ok(description) => super::print_result(&description.faults_listing()),
+            Err(why) => {
+                output::print_error(&why);
+                Exit::BadInput
+            }
+        };
+    }
     // A run does the same. If it is not permitted, the capabilities below name the reason.
     let _ = enter_user_namespace();
     let capabilities = Capabilities::probe();

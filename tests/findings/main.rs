@@ -104,7 +104,14 @@ fn cases() -> Vec<Case> {
 }
 
 fn lives() -> LifecycleSettings {
-    LifecycleSettings { fields: 2, act_share: 0.15, login_share: 0.3, left_share: 0.2, look_after: 2500 }
+    LifecycleSettings {
+        fields: 2,
+        edit_share: 0.0,
+        act_share: 0.15,
+        login_share: 0.3,
+        left_share: 0.2,
+        look_after: 2500,
+    }
 }
 
 fn lifecycle(seed: u64) -> WorkloadSettings {

@@ -109,11 +109,16 @@ pub enum Fault {
         /// How many, at least one.
         count: u64,
     },
+    /// There are so many instances of the node, and as many as before at the end.
+    Scale {
+        /// How many.
+        count: u32,
+    },
 }
 
 impl Fault {
     /// The faults by name, with the form of their parameter and one line about each.
-    pub const ALL: [(&'static str, &'static str, &'static str); 26] = [
+    pub const ALL: [(&'static str, &'static str, &'static str); 27] = [
         ("kill", "", "the process is killed (SIGKILL), and started again at the end"),
         ("pause", "", "the process stands still (SIGSTOP) and then goes on"),
         ("restart", "", "the process is killed and started again at once"),
@@ -140,6 +145,7 @@ impl Fault {
         ("hang", "", "connections are accepted and no request is answered until the end"),
         ("slow", "=TIME", "each request takes longer by TIME"),
         ("fail-first", "=COUNT", "the connections of the first COUNT requests are broken"),
+        ("scale", "=COUNT", "there are COUNT instances of the node, and as many as before at the end"),
     ];
 
     /// The name that users type.
@@ -171,6 +177,7 @@ impl Fault {
             Fault::Hang => "hang",
             Fault::Slow { .. } => "slow",
             Fault::FailFirst { .. } => "fail-first",
+            Fault::Scale { .. } => "scale",
         }
     }
 
@@ -229,6 +236,7 @@ impl Fault {
                 by_ns: parse_duration(parameter.unwrap_or("200ms")).map_err(unit_error)?.as_nanos() as u64,
             },
             "fail-first" => Fault::FailFirst { count: request_count(parameter.unwrap_or("5"))? },
+            "scale" => Fault::Scale { count: instance_count(parameter.unwrap_or("2"))? },
             "loss" => Fault::Loss { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "reorder" => Fault::Reorder { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "throttle" => Fault::Throttle { rate: parse_byte_rate(parameter.unwrap_or("16KiB/s"))? },
@@ -278,6 +286,13 @@ fn parse_byte_rate(text: &str) -> Result<u64, String> {
     parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
+fn instance_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count <= 1000)
+        .ok_or_else(|| format!("{text:?}: expected a number of instances, up to 1000"))
+}
+
 fn request_count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
@@ -309,6 +324,7 @@ impl std::fmt::Display for Fault {
             }
             Fault::Deploy { version } => write!(f, "deploy={version}"),
             Fault::Slow { by_ns } => write!(f, "slow={}", time(by_ns)),
+            Fault::Scale { count } => write!(f, "scale={count}"),
             Fault::FailFirst { count } => write!(f, "fail-first={count}"),
             Fault::Loss { probability } => write!(f, "loss={probability}"),
             Fault::Reorder { probability } => write!(f, "reorder={probability}"),
@@ -371,7 +387,8 @@ impl FromStr for Strike {
                 Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing | Fault::Isolate => {
                     return Err(error(format!("{name} is a shape of its own; partition cuts one link")));
                 }
-                fault if !fault.strikes_links() => {
+                // A node may have a hyphen in its name: what `web-1` means is settled by the nodes there are.
+                fault if !fault.strikes_links() && !target.as_ref().is_some_and(Target::may_be_node) => {
                     return Err(error(format!("{name} strikes nodes, not links")));
                 }
                 _ => {}
@@ -517,6 +534,7 @@ mod tests {
             ("deploy=0", "from 1"),
             ("hang=5", "takes no parameter"),
             ("slow=fast", "expected a duration"),
+            ("scale=many", "a number of instances"),
             ("fail-first=0", "a number of requests, from 1"),
             ("drain:client-n1", "strikes nodes, not links"),
             ("kill:", "no target"),

@@ -20,7 +20,9 @@ const FIELDS: [&str; 4] = ["cart", "lang", "theme", "csrf"];
 pub struct LifecycleSettings {
     /// The number of fields that are written separately; 0: only whole sessions are written.
     pub fields: usize,
-    /// The share of requests that ask for an action, which must be done once.
+    /// The share of reads after which the user changes what was read and saves all of it.
+    pub edit_share: f64,
+    /// The share of requests that ask for something to be done once.
     pub act_share: f64,
     /// The share of sessions that get a new id before anything else, as they do at a login.
     pub login_share: f64,
@@ -69,7 +71,9 @@ struct SessionLife {
     actions: u64,
     acted: bool,
     logs_in: bool,
-    /// The number of consecutive requests that found no session, and the time of the first of them.
+    /// What was read and is about to be changed and saved, a version for each tab.
+    edits: VecDeque<Value>,
+    /// How many requests in a row were told that there is no such session, and since when.
     absent: u8,
     absent_since: Duration,
 }
@@ -112,6 +116,9 @@ impl Lifecycle {
         }
         if self.lacks_function(Function::PATCH) {
             self.lives.fields = 0;
+        }
+        if self.lacks_function(Function::WRITE) {
+            self.lives.edit_share = 0.0;
         }
         if self.lacks_function(Function::RENEW) {
             self.lives.login_share = 0.0;
@@ -197,6 +204,11 @@ impl Lifecycle {
                 life.state = LifeState::Ending;
                 return ClientOperation::on_key(&id, Function::DESTROY, Value::Null);
             }
+            LifeState::Alive if !life.edits.is_empty() => {
+                let read = life.edits.pop_front().expect("there is one");
+                let payload = self.next_payload(seat, session, None, stream);
+                return ClientOperation::on_key(&id, Function::WRITE, payload).based_on(read);
+            }
             LifeState::Alive | LifeState::Ending => {}
             LifeState::Changing | LifeState::Gone => unreachable!("a seat that is not ready was taken"),
         }
@@ -280,6 +292,8 @@ impl Lifecycle {
         match (operation.function, outcome) {
             (Function::CREATE, Outcome::Ok) => life.state = LifeState::Alive,
             (Function::RENEW, Outcome::Ok) => {
+                // What was read under the old id is not saved under the new one.
+                life.edits.clear();
                 let Value::Text(id) = &operation.value else { unreachable!("renewed to an id") };
                 life.old_id = life.id.replace(id.clone());
                 life.state = LifeState::Alive;
@@ -303,6 +317,23 @@ impl Lifecycle {
             life.state = LifeState::LoggedOut;
         }
         life.state == LifeState::Gone
+    }
+
+    /// A read has answered: perhaps its user changes what it showed. Not where the session has ended meanwhile, or has
+    /// another id.
+    pub(crate) fn was_read(
+        &mut self,
+        seat: usize,
+        operation: &ClientOperation,
+        answer: &Value,
+        stream: &mut Stream,
+    ) {
+        let life = &mut self.seats[seat];
+        let shows = operation.function == Function::READ && matches!(answer, Value::Payload(_));
+        let alive = life.state == LifeState::Alive && operation.key == life.id;
+        if shows && alive && self.lives.edit_share > 0.0 && stream.draw_chance(self.lives.edit_share) {
+            life.edits.push_back(answer.clone());
+        }
     }
 
     fn begin_renewal(&mut self, seat: usize, session: &str, id: &Arc<str>) -> ClientOperation {
@@ -396,6 +427,7 @@ mod tests {
     fn sessions_do_all_that_they_were_told_to() {
         let lives = LifecycleSettings {
             fields: 3,
+            edit_share: 0.0,
             act_share: 0.2,
             login_share: 0.5,
             left_share: 0.5,
@@ -430,8 +462,34 @@ mod tests {
         assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
     }
 
-    /// Clients once continued to use an id that was gone until the end of the run. The result was thousands of findings
-    /// about nine sessions.
+    /// Two tabs read the same version and both save what they made of it: each says what it was made from.
+    #[test]
+    fn what_was_read_is_changed_and_saved() {
+        let lives = LifecycleSettings { edit_share: 1.0, ..LifecycleSettings::default() };
+        let churn = Churn { mean_operations: None, lasting_share: 0.0 };
+        let mut generator = Generator::new(&WorkloadSettings { lives, sessions: 1, churn, ..settings() });
+        let created = generator.next_task().unwrap();
+        let held = created.operation.value.clone();
+        generator.record_outcome(&created, Outcome::Ok, &held);
+        let mut saved = 0;
+        for _ in 0..400 {
+            let tasks: Vec<_> = (0..2).filter_map(|_| generator.next_task()).collect();
+            for task in &tasks {
+                if task.operation.function == Function::READ {
+                    generator.record_outcome(task, Outcome::Ok, &held);
+                    continue;
+                }
+                if let Some(read) = &task.operation.based_on {
+                    assert_eq!((task.operation.function, read), (Function::WRITE, &held));
+                    saved += 1;
+                }
+                generator.record_outcome(task, Outcome::Ok, &task.operation.value);
+            }
+        }
+        assert!(saved > 50, "{saved}");
+    }
+
+    /// Clients once asked for an id that was gone until the end of the run: thousands of findings about nine sessions.
     #[test]
     fn a_user_whose_session_is_gone_logs_in_again() {
         let churn = Churn { mean_operations: None, lasting_share: 0.0 };
@@ -474,6 +532,7 @@ mod tests {
     fn what_a_store_cannot_do_is_not_asked_for() {
         let lives = LifecycleSettings {
             fields: 3,
+            edit_share: 0.0,
             act_share: 0.2,
             login_share: 0.5,
             left_share: 0.5,

@@ -28,17 +28,25 @@ pub struct ClientOperation {
     pub key: Option<Arc<str>>,
     /// The argument.
     pub value: Value,
+    /// Of a `write`: what the client had read and has changed into what it writes.
+    pub based_on: Option<Value>,
 }
 
 impl ClientOperation {
     /// An operation on an object.
     pub fn on_key(key: &Arc<str>, function: Function, value: Value) -> Self {
-        Self { function, key: Some(key.clone()), value }
+        Self { function, key: Some(key.clone()), value, based_on: None }
     }
 
     /// An operation on the only object, or a transaction.
     pub fn without_key(function: Function, value: Value) -> Self {
-        Self { function, key: None, value }
+        Self { function, key: None, value, based_on: None }
+    }
+
+    /// The same, made from what was read.
+    #[must_use]
+    pub fn based_on(self, read: Value) -> Self {
+        Self { based_on: Some(read), ..self }
     }
 
     /// Whether it changes nothing: a read, or a transaction that only reads.

@@ -44,7 +44,14 @@ pub enum PlanError {
         /// The time at which the run ends.
         duration: Duration,
     },
-    /// A fault needs more nodes than there are.
+    /// A fault of nodes that was asked of a link.
+    NotOfLinks {
+        /// The fault.
+        fault: &'static str,
+        /// The link.
+        target: String,
+    },
+    /// A shape that takes more nodes than there are.
     TooFewNodes {
         /// The fault.
         fault: &'static str,
@@ -68,6 +75,9 @@ impl std::fmt::Display for PlanError {
             PlanError::TooLate { strike, duration } => {
                 write!(f, "{strike} would strike after the run's end at {}", format_duration(*duration))
             }
+            PlanError::NotOfLinks { fault, target } => {
+                write!(f, "{fault} strikes nodes, not links, and {target} is no node")
+            }
             PlanError::TooFewNodes { fault, least, nodes } => {
                 write!(f, "{fault} takes at least {least} nodes, and there are {nodes}")
             }
@@ -85,13 +95,24 @@ impl Plan {
         nodes: &[String],
         duration: Duration,
     ) -> Result<Self, PlanError> {
+        Self::with_names(schedule, seed, (nodes, &[]), duration)
+    }
+
+    /// The same where targets may also have other names: of roles, and of ends that only links have.
+    pub fn with_names(
+        schedule: &FaultSchedule,
+        seed: u64,
+        (nodes, others): (&[String], &[String]),
+        duration: Duration,
+    ) -> Result<Self, PlanError> {
+        let all = [nodes, others].concat();
         let settle = |strike: &Strike| Strike {
-            target: strike.target.as_ref().map(|target| target.resolve_names(nodes)),
+            target: strike.target.as_ref().map(|target| target.resolve_names(&all)),
             ..strike.clone()
         };
         let strikes: Vec<Strike> = schedule.strikes.iter().map(settle).collect();
         for strike in &strikes {
-            validate_strike(strike, nodes, duration)?;
+            validate_strike(strike, &all, duration)?;
         }
         let mut planner = Planner {
             length: schedule.length,
@@ -138,6 +159,11 @@ fn validate_strike(strike: &Strike, nodes: &[String], duration: Duration) -> Res
     let named = strike.target.iter().flat_map(Target::node_names);
     if let Some(node) = named.into_iter().find(|name| !nodes.iter().any(|node| node == name)) {
         return Err(PlanError::NoSuchNode { node: node.to_owned(), nodes: nodes.to_vec() });
+    }
+    if let Some(target) =
+        strike.target.as_ref().filter(|target| target.is_link() && !strike.fault.strikes_links())
+    {
+        return Err(PlanError::NotOfLinks { fault: strike.fault.name(), target: target.to_string() });
     }
     if strike.at.is_some_and(|at| at >= duration) {
         return Err(PlanError::TooLate { strike: strike.fault.to_string(), duration });
@@ -313,6 +339,13 @@ mod tests {
         let says = |strikes: &[&str]| plan(strikes, "once", 1).unwrap_err().to_string();
         assert!(says(&["kill:n9"]).contains("\"n9\", but there are n1, n2, n3"));
         assert!(says(&["kill@40s"]).contains("after the run's end at 40s"));
+        assert!(says(&["kill:n1-n2"]).contains("n1-n2 is no node"));
+        let hyphen = FaultSchedule {
+            strikes: vec!["kill:web-1@1s".parse().unwrap()],
+            ..FaultSchedule::without_faults()
+        };
+        let plan = Plan::new(&hyphen, 1, &["web-1".to_owned()], RUN).unwrap();
+        assert_eq!(plan.episodes[0].target.to_string(), "web-1");
         let schedule =
             FaultSchedule { strikes: vec!["bridge".parse().unwrap()], ..FaultSchedule::without_faults() };
         let two = ["a", "b"].map(str::to_owned);

@@ -60,6 +60,7 @@ built_in! {
     "shared-cache",
     "skewed-replica",
     "slow-replica-reads",
+    "two-forms",
     "two-regions",
     "two-tabs",
 }

@@ -69,7 +69,22 @@ impl Target {
         }
     }
 
-    /// Whether it is a link.
+    /// Whether it is written as the name of a node may be: a link both ways between names.
+    pub fn may_be_node(&self) -> bool {
+        let named = |end: &Target| matches!(end, Target::Node(_) | Target::Link { .. });
+        matches!(self, Target::Link { from, to, both: true } if named(from) || named(to))
+            && !self.has_client()
+    }
+
+    fn has_client(&self) -> bool {
+        match self {
+            Target::Client => true,
+            Target::Link { from, to, .. } => from.has_client() || to.has_client(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a link rather than nodes.
     pub fn is_link(&self) -> bool {
         matches!(self, Target::Link { .. })
     }

@@ -24,6 +24,7 @@ const LASTING: &[&str] = &[
     "hang",
     "slow",
     "fail-first",
+    "scale",
 ];
 
 /// Faults that have no duration: first those of the recorder, then Jepsen's membership changes and damage to files.

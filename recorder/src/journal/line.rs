@@ -51,6 +51,10 @@ impl Invoked<'_> {
         write_event_start(index, time_ns, line);
         write_client_fields(self.process, self.session, "invoke", self.operation, line);
         self.operation.value.write_json(line);
+        if let Some(read) = &self.operation.based_on {
+            line.push_str(",\"based_on\":");
+            read.write_json(line);
+        }
         if let Some(intended_ns) = self.intended_ns {
             line.push_str(",\"intended\":");
             write_number(intended_ns, line);

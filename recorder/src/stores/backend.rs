@@ -14,7 +14,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Strike, WorkloadKind};
+use workloads::{Plan, Strike, WorkloadKind};
 
 /// Every store that can be driven. The first one is the default.
 pub static ALL: [&dyn Backend; 8] = [
@@ -96,10 +96,20 @@ pub trait Backend: Sync + std::fmt::Debug {
     /// The names of its nodes.
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String>;
 
-    /// Whether a fault may be caused in the store at all, on any machine.
-    ///
-    /// # Errors
-    /// The reason why it may not.
+    /// What a target may be called beside its nodes: roles that it has, ends that only links have.
+    fn other_names(&self, _choices: &Choices) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Every command and signal that a plan would take, without taking any.
+    fn dry_run(&self, _choices: &Choices, _plan: &Plan) -> Result<String, String> {
+        Err(format!(
+            "{} breaks servers of its own, and has no commands to show; --plan shows when",
+            self.name()
+        ))
+    }
+
+    /// Whether a fault may be caused on it at all, whatever this machine permits; if not, why.
     fn check_strike(&self, _strike: &Strike, _choices: &Choices) -> Result<(), String> {
         Ok(())
     }
@@ -169,6 +179,8 @@ pub struct Choices {
     pub time_to_live: Duration,
     /// Whether ids and tokens appear in the history unchanged.
     pub keep_secrets: bool,
+    /// Whether a described application is not tried before the run.
+    pub skip_probe: bool,
 }
 
 /// A recording that is about to begin.

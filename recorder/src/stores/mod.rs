@@ -13,3 +13,4 @@ mod reading;
 pub mod redis;
 pub mod redis_sentinel;
 pub mod switches;
+pub(crate) mod yours;

@@ -3,6 +3,7 @@
 
 use super::folder::PREFIX;
 use super::given;
+use super::struck::{Outstanding, StruckNotes, outstanding};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,10 +20,15 @@ pub struct Cleaned {
 
 /// Removes the folders of runs whose process has ended.
 pub fn clean() -> io::Result<Cleaned> {
-    clean_in(&std::env::temp_dir())
+    clean_undoing(&mut |left| Err(format!("{left} is not undone (steadfast clean --stack FILE undoes it)")))
 }
 
-fn clean_in(folder: &Path) -> io::Result<Cleaned> {
+/// The same; what a run has left struck on nodes of somebody else is undone first, as `undo` does it.
+pub fn clean_undoing(undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> io::Result<Cleaned> {
+    clean_in(&std::env::temp_dir(), undo)
+}
+
+fn clean_in(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> io::Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -33,6 +39,10 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
             cleaned.in_use.push(path);
             continue;
         }
+        if let Err(why) = undo_all(&path, undo) {
+            cleaned.failed.push((path, why));
+            continue;
+        }
         match remove_folder(&path) {
             Ok(()) => cleaned.removed.push(path),
             Err(why) => cleaned.failed.push((path, why.to_string())),
@@ -41,9 +51,23 @@ fn clean_in(folder: &Path) -> io::Result<Cleaned> {
     Ok(cleaned)
 }
 
-/// Removes a run's folder and resumes the processes that are noted in it as paused.
+/// Undoes what is noted in a run's folder as struck and not undone.
+fn undo_all(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> Result<(), String> {
+    let notes = StruckNotes::in_folder(folder);
+    for left in outstanding(folder) {
+        undo(&left)?;
+        notes.note_undone(left.number, &left.fault, &left.node)?;
+    }
+    Ok(())
+}
+
+/// Removes a run's folder. Whoever is noted in it as paused goes on. One that notes something struck that nobody has
+/// undone is kept.
 pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
     given::resume_noted_processes(folder);
+    if let Some(left) = outstanding(folder).first() {
+        return Err(io::Error::other(format!("{left} is not undone")));
+    }
     std::fs::remove_dir_all(folder)
 }
 
@@ -71,7 +95,7 @@ mod tests {
         inside("something else");
         inside(&format!("{PREFIX}notes"));
         std::fs::write(dead.join("file"), "x").unwrap();
-        let cleaned = clean_in(own.path()).unwrap();
+        let cleaned = clean_in(own.path(), &mut |_| Ok(())).unwrap();
         assert_eq!(cleaned, Cleaned { removed: vec![dead], in_use: vec![alive], failed: vec![] });
         assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 3);
     }

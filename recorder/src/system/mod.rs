@@ -27,9 +27,10 @@ mod preload;
 mod process;
 mod proxy;
 mod sources;
+mod struck;
 
 pub use capabilities::Capabilities;
-pub use clean::{Cleaned, clean};
+pub use clean::{Cleaned, clean, clean_undoing};
 pub use disk::Disk;
 pub use folder::RunFolder;
 pub use given::ForeignProcess;
@@ -43,3 +44,4 @@ pub use proxy::{
     Carried, Direction, Flow, Gate, LinkCounts, MessageCounter, Proxy, ProxyLink, RedisCommands, Uncounted,
 };
 pub(crate) use sources::set_source_addresses;
+pub use struck::{Outstanding, StruckNotes};

@@ -8,6 +8,7 @@
 //   RESAVE ROLLING SAVE_UNINITIALIZED   yes or no, as express-session knows them
 //   REGENERATE           no: a renewal keeps the id (session fixation)
 //   REDIRECT             yes: a write is answered with a redirect, before the session is saved; after-save: then
+//   EDITS                compared: a session is saved only over the version that the user had read
 //   SAVE_OVER            existing: a session that was found is saved only if it is still there
 //   ORDERS               session: orders are kept in the session, not in a list of their own
 //   REPLICA_READS        yes: sessions are read at any Redis server
@@ -217,8 +218,25 @@ app.get("/session", known, (request, response) => {
   const { user, fields } = request.session;
   answer(response, 200, { user, value: held(request.session) ?? null, fields });
 });
+// Saves a session over the version that its user had read, and over no other: both in one step of the store. What express-session
+// would save in the end is not saved.
+const SET_IF_SAME =
+  "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1";
+const saveOver = async (request, response) => {
+  const key = `sess:${request.sessionID}`;
+  const raw = await read((one) => one.get(key));
+  if (raw === null) return gone(request, response);
+  const kept = JSON.parse(raw);
+  const next = JSON.stringify({ ...kept, ...holding(request.body.value), fields: {} });
+  const same = held(kept) === request.body.base;
+  const arguments_ = { keys: [key], arguments: [raw, next, String(lives)] };
+  const done = same && (await confirmed((one) => one.eval(SET_IF_SAME, arguments_)));
+  request.session = null;
+  return done ? answer(response, 200, {}) : answer(response, 409, { error: "changed since it was read" });
+};
 app.put("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
+  if (env.EDITS === "compared" && request.body.base) return saveOver(request, response);
   Object.assign(request.session, { ...holding(request.body.value), fields: {} });
   await saved(request, response);
 });

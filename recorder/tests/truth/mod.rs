@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub(crate) mod sessions;
+pub(crate) mod stacks;
 
 use recorder::journal::MemorySink;
 use recorder::stores::embedded::{EmbeddedOptions, simulate};

@@ -68,6 +68,9 @@ impl RecordedRun {
 pub(crate) fn record_run(plan: &RunPlan) -> Result<Option<RecordedRun>, String> {
     if plan.only_plan {
         super::print_result(&describe_plan(plan, output::terminal_width()));
+        if plan.store.is_described() {
+            super::print_result(&plan.store.dry_run(&plan.choices, &plan.settings.plan)?);
+        }
         return Ok(None);
     }
     announce_run(plan);

@@ -19,6 +19,7 @@ mod measured;
 mod overview;
 mod runbook;
 mod section;
+mod stack;
 mod stretch;
 mod terms;
 mod timeline;

@@ -4,6 +4,7 @@
 //! operation counts at its completion, or at its invocation if it never completed. O(n log n).
 
 use super::html::Html;
+use super::stack::{StackChange, find_changes, write_changes_table};
 use crate::report::describe;
 use crate::report::faults::ShownFault;
 use crate::report::layout::format_elapsed;
@@ -61,7 +62,9 @@ pub(super) fn draw_overview(
     }
     html.add_text(format!(" operations per second, in steps of {}", format_elapsed(axis.step as f64 / 1e9)));
     html.close_tag("p");
-    draw_rates(&buckets, &axis, episodes, marks, html);
+    let changes = find_changes(history);
+    draw_rates(&buckets, &axis, (episodes, &changes), marks, html);
+    write_changes_table(&changes, html);
     if buckets.iter().all(|bucket| bucket.latencies.is_empty()) {
         return;
     }
@@ -154,7 +157,7 @@ fn open_chart(html: &mut Html, label: &'static str) {
 fn draw_rates(
     buckets: &[TimeBucket],
     axis: &TimeAxis,
-    episodes: &[ShownFault],
+    (episodes, changes): (&[ShownFault], &[StackChange]),
     marks: &[AnomalyMark],
     html: &mut Html,
 ) {
@@ -212,6 +215,7 @@ fn draw_rates(
         html.add_empty("path", &[("class", &"mark"), ("d", &points)]);
         html.close_tag("a");
     }
+    draw_stack_changes(axis, changes, html);
     draw_time_axis(axis, html);
     html.close_tag("svg");
     html.close_tag("div");
@@ -287,6 +291,26 @@ fn draw_faults(axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
             labelled = x + episode.label().chars().count() as f64 * 7.0 + 10.0;
             html.add_leaf("text", &[("x", &format!("{:.1}", x + 4.0)), ("y", &"16")], episode.label());
         }
+        html.close_tag("g");
+    }
+}
+
+/// Draws a mark below the chart for each change of the stack. Changes too close to tell apart share one mark.
+fn draw_stack_changes(axis: &TimeAxis, changes: &[StackChange], html: &mut Html) {
+    let mut drawn: Vec<(f64, String)> = Vec::new();
+    for change in changes {
+        let Some(time_ns) = change.time_ns else { continue };
+        let x = axis.x_of(time_ns);
+        match drawn.last_mut().filter(|(last, _)| x - *last < 3.0) {
+            Some((_, label)) => *label = format!("{label}\n{}", change.label()),
+            None => drawn.push((x, change.label())),
+        }
+    }
+    for (x, label) in drawn {
+        html.open_tag("g", &[("class", &"did")]);
+        html.add_leaf("title", &[], label);
+        let points = format!("M{x:.1} {:.1} l-4 8 h8 z", TOP + HEIGHT);
+        html.add_empty("path", &[("d", &points)]);
         html.close_tag("g");
     }
 }

@@ -59,6 +59,10 @@ impl Store for EmbeddedStore {
         if cluster.of_sessions { names.into_iter().map(Arc::from).collect() } else { Vec::new() }
     }
 
+    async fn facts(&self) -> Vec<crate::StackFact> {
+        lock_unpoisoned(&self.0.cluster).facts()
+    }
+
     async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {
         lock_unpoisoned(&self.0.cluster).read_node(replica, key)
     }
@@ -123,7 +127,12 @@ impl EmbeddedClient {
     }
 
     async fn send_until_answered(&mut self, request: &StoreRequest<'_>) -> Result<StoreAnswer, Failure> {
-        let operation = Arc::new(request.operation.clone());
+        let mut operation = request.operation.clone();
+        if self.options.writes != FieldWriteMode::Compared {
+            // Such a store is not told what a write was made from.
+            operation.based_on = None;
+        }
+        let operation = Arc::new(operation);
         let mut retried = false;
         let local = operation.is_read()
             && (self.options.reads != ReadRouting::Primary || self.options.has_bug(Bug::StaleReplicaReads));

@@ -6,7 +6,7 @@ use super::node::{NodeRole, Outbox, SimulatedNode};
 use super::{Bug, EmbeddedOptions};
 use crate::shapes::{StruckTargets, fault_affects_way, partition_cuts_way};
 use crate::simulation::{SimulatedClock, SimulatedLink, SimulatedNetwork};
-use crate::{AuditEntry, Failure, Traffic};
+use crate::{AuditEntry, Failure, StackFact, Traffic};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -133,6 +133,25 @@ impl SimulatedCluster {
             _ => false,
         });
         failing.map(|effect| effect.failed += 1).is_some()
+    }
+
+    /// What the nodes tell of themselves. One that is dead or stands still does not answer.
+    pub(super) fn facts(&self) -> Vec<StackFact> {
+        let mut facts = Vec::new();
+        for (host, name) in self.nodes.iter().zip(self.options.node_names()) {
+            let (name, answers) = (Arc::from(name), host.running == HostState::Yes);
+            facts.push(StackFact::new(&name, "answers", if answers { "yes" } else { "no" }));
+            if answers {
+                let role = match host.node.role {
+                    NodeRole::Primary(_) => "primary",
+                    NodeRole::Replica => "replica",
+                    NodeRole::Candidate { .. } => "candidate",
+                };
+                facts.push(StackFact::new(&name, "role", role));
+                facts.push(StackFact::new(&name, "epoch", Value::Int(host.node.term as i64)));
+            }
+        }
+        facts
     }
 
     /// What one node holds under a key.

@@ -61,8 +61,8 @@ impl ReplicatedObject {
         self.expires_ns.is_none_or(|end| end > now_ns)
     }
 
-    /// The value that a reader gets: the whole value, with the fields if there are any.
-    fn visible_value(&self) -> Value {
+    /// What a reader sees: the whole, or it with its fields.
+    pub(super) fn visible_value(&self) -> Value {
         if self.fields.is_empty() {
             return self.value.clone();
         }

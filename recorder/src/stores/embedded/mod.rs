@@ -144,6 +144,8 @@ pub enum FieldWriteMode {
     /// As web frameworks do: the whole session is read, changed, and written back. One of two concurrent requests
     /// undoes the other.
     WholeBlob,
+    /// Whole, and only over the version that the user had read, if they had read one.
+    Compared,
 }
 
 impl std::str::FromStr for FieldWriteMode {
@@ -153,7 +155,8 @@ impl std::str::FromStr for FieldWriteMode {
         match name {
             "per-field" => Ok(FieldWriteMode::PerField),
             "whole-blob" => Ok(FieldWriteMode::WholeBlob),
-            _ => Err(format!("there are no writes {name:?}; there are per-field and whole-blob")),
+            "compared" => Ok(FieldWriteMode::Compared),
+            _ => Err(format!("there are no writes {name:?}; there are per-field, whole-blob and compared")),
         }
     }
 }

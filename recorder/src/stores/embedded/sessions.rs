@@ -68,6 +68,9 @@ impl ReplicatedData {
                 self.objects.insert(key.clone(), ReplicatedObject::with_expiry(value.clone(), ends));
                 Ok(value.clone())
             }
+            (Function::WRITE, _) if self.has_changed_since(key, operation) => {
+                Err(Failure::definite("changed since it was read"))
+            }
             (Function::WRITE, _) => self.write_session(key, value, moment, bugs),
             (Function::PATCH, Value::Payload(payload)) => {
                 let Some(field) = payload.field.clone() else { return Err(not_understood()) };
@@ -104,6 +107,12 @@ impl ReplicatedData {
             (Function::ACT, action) => self.perform_action(key, action, bugs),
             _ => Err(not_understood()),
         }
+    }
+
+    /// Whether a session is there, and holds something else than what the write says that it was made from.
+    fn has_changed_since(&self, key: &str, write: &ClientOperation) -> bool {
+        let held = self.objects.get(key).map(ReplicatedObject::visible_value);
+        held.zip(write.based_on.as_ref()).is_some_and(|(held, read)| held != *read)
     }
 
     fn write_session(

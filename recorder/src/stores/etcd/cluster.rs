@@ -164,14 +164,27 @@ impl Nemesis for EtcdCluster {
     }
 }
 
-/// Asks a member for its own id and for the id of the leader that it knows.
+/// What a member says of itself.
+pub(super) struct MemberStatus {
+    pub(super) own: String,
+    /// Whom it takes for the leader.
+    pub(super) leader: String,
+    /// The term of the Raft protocol.
+    pub(super) term: Option<i64>,
+}
+
+/// What the member at an address says of itself, if it knows a leader.
+pub(super) async fn status_of(address: &str) -> Option<MemberStatus> {
+    let answer =
+        Gateway::open(address).await.ok()?.post_json("/v3/maintenance/status", &json!({})).await.ok()?;
+    let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
+    let leader = answer.get("leader")?.as_str().filter(|leader| *leader != "0")?.to_owned();
+    let term = answer.get("raftTerm").and_then(|term| term.as_str()?.parse().ok());
+    Some(MemberStatus { own, leader, term })
+}
+
+/// The id of the member at an address, and of whom it takes for the leader.
 async fn ask_for_leader(address: &str) -> Option<(String, String)> {
-    let ask = async {
-        let answer =
-            Gateway::open(address).await.ok()?.post_json("/v3/maintenance/status", &json!({})).await.ok()?;
-        let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
-        let leader = answer.get("leader")?.as_str().filter(|leader| *leader != "0")?.to_owned();
-        Some((own, leader))
-    };
-    tokio::time::timeout(Duration::from_millis(500), ask).await.ok()?
+    let status = tokio::time::timeout(Duration::from_millis(500), status_of(address)).await.ok()??;
+    Some((status.own, status.leader))
 }

@@ -32,7 +32,8 @@ pub use backend::Etcd;
 pub use cluster::{EtcdCluster, NODES};
 
 use super::document;
-use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
+use crate::stack_watch::{ask_together, told_in_time};
+use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use gateway::{Gateway, RevisedValue, build_comparison, build_put_step};
 use histories::Function;
 use serde_json::json;
@@ -91,6 +92,21 @@ impl Store for EtcdStore {
 
     fn replica_names(&self) -> Vec<Arc<str>> {
         self.0.members.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn facts(&self) -> Vec<StackFact> {
+        let questions = self.0.members.iter().cloned().map(|(name, address)| async move {
+            let asked = name.clone();
+            let ask = async move {
+                let status = cluster::status_of(&address).await?;
+                let role = if status.own == status.leader { "leader" } else { "follower" };
+                let mut facts = vec![StackFact::new(&asked, "role", role)];
+                facts.extend(status.term.map(|term| StackFact::new(&asked, "epoch", Value::Int(term))));
+                Some(facts)
+            };
+            told_in_time(&name, ask).await
+        });
+        ask_together(questions).await
     }
 
     async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {

@@ -11,7 +11,7 @@ use crate::system::{
 use crate::{FaultEvidence, Nemesis};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +27,8 @@ const SERVE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the proxy takes at most to notice that a node serves: two health checks, which are 200 ms apart.
 const PROXY_LOOKS: Duration = Duration::from_millis(400);
 const PROXY: &str = "127.0.0.31";
+/// The name of the socket at which it tells its state.
+const PROXY_SOCKET: &str = "proxy.sock";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
 /// The number of the proxy among the ends of the network, after the Redis hosts and the nodes of the application.
 const CLIENTS: usize = HOSTS + APPS.len();
@@ -113,7 +115,8 @@ impl ExpressCluster {
         }
         let proxy_port = free_port(PROXY)?;
         let file = folder.path().join("haproxy.cfg");
-        let text = render_proxy_config(&switches, proxy_port, &ports).map_err(ServerError::System)?;
+        let text = render_proxy_config(&switches, proxy_port, &ports, &folder.path().join(PROXY_SOCKET))
+            .map_err(ServerError::System)?;
         std::fs::write(&file, text).map_err(system)?;
         let arguments = vec!["-db".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
         // With this signal it finishes what is open; with SIGTERM it would break it off.
@@ -195,6 +198,15 @@ impl ExpressCluster {
     pub(super) fn redis_servers(&self) -> Vec<(Arc<str>, String)> {
         let names = SentinelCluster::node_names().into_iter().map(Into::into);
         names.zip(self.redis.host_addresses().into_iter().map(|(server, _)| server)).collect()
+    }
+
+    pub(super) fn sentinels(&self) -> Vec<String> {
+        self.redis.host_addresses().into_iter().map(|(_, sentinel)| sentinel).collect()
+    }
+
+    /// Where the proxy tells how it sees the nodes of the application.
+    pub(super) fn proxy_socket(&self) -> PathBuf {
+        self.folder.path().join(PROXY_SOCKET)
     }
 
     async fn wait_until_up(&mut self, ports: &[u16]) -> Result<(), ServerError> {
@@ -432,6 +444,7 @@ fn build_environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<
     for (variable, name, values) in [
         ("REDIRECT", "redirect", ["no", "yes", "after-save"].as_slice()),
         ("SAVE_OVER", "save-over", &["any", "existing"]),
+        ("EDITS", "edits", &["any", "compared"]),
         ("ORDERS", "orders", &["redis", "session"]),
         ("READS", "reads", &["any", "confirmed"]),
         ("MIGRATION", "migration", &["at-once", "expand"]),
@@ -447,7 +460,7 @@ fn build_environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<
         );
     }
     if switches.is_on("memory")? {
-        for (name, value) in [("save-over", "existing"), ("orders", "session")] {
+        for (name, value) in [("save-over", "existing"), ("orders", "session"), ("edits", "compared")] {
             if switches.get(name) == value {
                 return Err(format!(
                     "{name}={value} is about sessions in Redis; with memory=yes there are none"
@@ -465,11 +478,17 @@ fn build_environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<
     Ok(all)
 }
 
-fn render_proxy_config(switches: &Switches, port: u16, ports: &[u16]) -> Result<String, String> {
+fn render_proxy_config(
+    switches: &Switches,
+    port: u16,
+    ports: &[u16],
+    socket: &Path,
+) -> Result<String, String> {
     let mut lines = vec![
         "global".to_owned(),
         "    maxconn 4000".to_owned(),
         "    nbthread 1".to_owned(),
+        format!("    stats socket {} mode 600 level user", socket.display()),
         "defaults".to_owned(),
         "    mode http".to_owned(),
         "    timeout connect 300ms".to_owned(),

@@ -19,6 +19,7 @@
 mod backend;
 mod cluster;
 mod files;
+mod proxy_view;
 
 pub use backend::ExpressRedis;
 pub use cluster::ExpressCluster;
@@ -26,9 +27,12 @@ pub use files::find_packages;
 
 use super::document;
 use super::http::{Description, HttpStore};
+use super::redis::facts::facts_of;
 use super::redis::resp::{RespConnection, RespReply};
 use super::switches::Switch;
-use crate::{AuditEntry, Failure, Store, Traffic};
+use crate::{AuditEntry, Failure, StackFact, Store, Traffic};
+use proxy_view::proxy_facts;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use workloads::{SessionPayload, Value};
@@ -50,6 +54,7 @@ pub const SWITCHES: &[Switch] = &[
         "yes: a write is answered with a redirect, before the session is saved; after-save: after it is",
     ),
     ("save-over", "any", "existing: a session that was found is saved only if it is still there"),
+    ("edits", "any", "compared: a session is saved only over the version that its user had read"),
     ("orders", "redis", "session: orders are kept in the session, read and written back as a whole"),
     ("cache", "no", "HAProxy keeps answers for a second, and does not look at cookies"),
     ("acknowledged", "body", "headers: a request counts when the headers of its answer are there"),
@@ -79,12 +84,15 @@ pub const SWITCHES: &[Switch] = &[
 pub struct ExpressStore {
     http: HttpStore,
     servers: Arc<Vec<(Arc<str>, String)>>,
+    sentinels: Arc<Vec<String>>,
+    /// Where the proxy tells how it sees the nodes of the application.
+    proxy_at: Arc<Path>,
     in_redis: bool,
 }
 
 impl ExpressStore {
-    /// Runs one session through its life cycle to check that the stack works.
-    pub async fn probe_application(&self) -> Result<(), String> {
+    /// Goes through the life of one session.
+    pub async fn probe_application(&self) -> Result<Vec<String>, String> {
         self.http.probe_application().await
     }
 
@@ -127,7 +135,14 @@ impl Store for ExpressStore {
         self.http.read_audit_trail().await
     }
 
-    /// Uses the counters of the servers, which restart with each server; `None` if one of them does not answer.
+    async fn facts(&self) -> Vec<StackFact> {
+        let (mut facts, of_proxy) =
+            tokio::join!(facts_of(&self.servers, &self.sentinels), proxy_facts(&self.proxy_at));
+        facts.extend(of_proxy);
+        facts
+    }
+
+    /// By the servers' own counts, which begin anew with each of them; nothing while one does not answer.
     async fn count_traffic(&self) -> Option<Traffic> {
         let mut sum = Traffic::default();
         for (_, address) in self.servers.iter() {
@@ -165,6 +180,8 @@ impl ExpressCluster {
                 HttpStore::new(description)
             },
             servers: Arc::new(self.redis_servers()),
+            sentinels: Arc::new(self.sentinels()),
+            proxy_at: self.proxy_socket().into(),
             in_redis: !self.switches().is_on("memory")?,
         })
     }

@@ -1,12 +1,13 @@
 //! A web application that is already running, as a [`Backend`].
 
 use super::{HttpFronts, HttpStore};
-use crate::stores::backend::{Backend, Choices, Recording, is_between_servers};
+use crate::stores::backend::{Backend, Choices, Recording, is_between_servers, is_of_processes};
+use crate::stores::yours::StackNemesis;
 use crate::system::{Capabilities, Means, run_in_machine_network};
 use crate::{IdleNemesis, RunOutcome};
 use histories::Function;
 use std::time::Duration;
-use workloads::{Strike, WorkloadKind};
+use workloads::{Fault, Plan, Strike, WorkloadKind};
 
 /// An application that a file describes.
 #[derive(Debug)]
@@ -61,24 +62,50 @@ impl Backend for GivenApplication {
     }
 
     fn node_names(&self, choices: &Choices) -> Result<Vec<String>, String> {
-        Ok(choices.description.iter().flat_map(|(_, described)| described.entry_names()).collect())
+        let Some((_, described)) = &choices.description else { return Ok(Vec::new()) };
+        let nodes = described.yours().node_names();
+        Ok(if nodes.is_empty() { described.entry_names() } else { nodes })
     }
 
-    fn check_strike(&self, strike: &Strike, _choices: &Choices) -> Result<(), String> {
+    fn other_names(&self, choices: &Choices) -> Vec<String> {
+        let Some((_, described)) = &choices.description else { return Vec::new() };
+        let mut names = described.yours().end_names(&described.entry_names());
+        names.extend(described.yours().role_names());
+        names
+    }
+
+    fn dry_run(&self, choices: &Choices, plan: &Plan) -> Result<String, String> {
+        let (_, described) = choices.description.as_ref().ok_or("http needs --stack FILE")?;
+        Ok(described.yours().dry_run(plan))
+    }
+
+    fn check_strike(&self, strike: &Strike, choices: &Choices) -> Result<(), String> {
         let fault = strike.fault;
+        if let Some((_, described)) = &choices.description
+            && !described.yours().is_empty()
+        {
+            return described.lets(strike);
+        }
         if fault.strikes_links() && !is_between_servers(strike) {
             let can = Means::Proxies.check_fault(fault);
             return can.map_err(|why| format!("{fault} cannot be caused on http: {why}"));
         }
         Err(format!(
-            "{fault}: what is behind the entries is not ours to break, only their links to clients are \
-             (express-redis starts servers of its own)"
+            "{fault}: what is behind the entries is not ours to break, only their links to clients are, unless the \
+             stack file names nodes, as in [nodes.web1] (docs/stacks.md); express-redis starts servers of its own"
         ))
     }
 
     fn describe_means(&self, strike: &Strike, _capabilities: &Capabilities) -> Option<String> {
-        let of_users = strike.fault.strikes_links() && !is_between_servers(strike);
-        (of_users && Means::Proxies.check_fault(strike.fault).is_ok()).then(|| "http (its users)".to_owned())
+        let fault = strike.fault;
+        if fault.strikes_links() && !is_between_servers(strike) {
+            return Means::Proxies
+                .check_fault(fault)
+                .is_ok()
+                .then(|| "http (its users, and links of --stack)".to_owned());
+        }
+        let of_nodes = matches!(fault, Fault::Replace | Fault::Deploy { .. } | Fault::Scale { .. });
+        (of_nodes || is_of_processes(strike)).then(|| "http (nodes of --stack)".to_owned())
     }
 
     fn describe_setup(&self, choices: &Choices) -> String {
@@ -107,11 +134,23 @@ impl Backend for GivenApplication {
         }
         run_in_machine_network(async {
             let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
+            let plan = recording.settings.plan.clone();
+            // The application may be pointed at its links: they are there before anything is asked of it.
+            let mut yours = match description.yours().is_empty() {
+                true => None,
+                false => Some(StackNemesis::put(&mut description, &plan).await?),
+            };
             let direct = store(description.clone());
-            let probed = recording.unless_stopped(direct.probe_application()).await?;
-            probed.map_err(|why| format!("{}: {why}", file.display()))?;
-            // Without faults, no proxy is needed between the users and the entries.
-            if recording.settings.plan.episodes.is_empty() {
+            if !choices.skip_probe {
+                let probed = recording.unless_stopped(direct.probe_application()).await?;
+                let suspicions = probed.map_err(|why| format!("{}: {why}", file.display()))?;
+                suspicions.iter().for_each(|suspicion| (recording.remark)(suspicion));
+            }
+            if let Some(nemesis) = &mut yours {
+                return recording.record_in_real_time(direct, nemesis).await;
+            }
+            // Without faults nothing stands between the users and the entries.
+            if plan.episodes.is_empty() {
                 return recording.record_in_real_time(direct, &mut IdleNemesis).await;
             }
             let mut fronts = HttpFronts::install_before_entries(&mut description).await?;

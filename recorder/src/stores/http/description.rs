@@ -4,9 +4,12 @@
 //! in, an address that cannot be used. The probe reports what does not fit the application.
 
 use super::template::{Template, TemplatePlace};
+use crate::stores::yours::{LinkTable, NodeTable, RoleTable, StackNemesis, YourStack};
+use crate::system::{Outstanding, run_in_machine_network};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use workloads::Strike;
 
 /// A description that has been checked.
 #[derive(Clone, Debug)]
@@ -28,17 +31,19 @@ pub struct Description {
     pub(super) act: Option<RequestStep>,
     pub(super) actions: Option<RequestStep>,
     pub(super) audit: Option<RequestStep>,
+    /// What of the stack may be struck.
+    yours: YourStack,
 }
 
 /// An address through which requests can enter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct EntryPoint {
+pub(crate) struct EntryPoint {
     pub(super) name: Arc<str>,
     /// `host:port`.
-    pub(super) address: String,
-    /// The proxy before the entry, `host:port`. If there is one, clients connect to it instead.
-    pub(super) front: Option<String>,
-    /// The common prefix of all paths.
+    pub(crate) address: String,
+    /// What stands before it, `host:port`, and is connected to instead.
+    pub(crate) front: Option<String>,
+    /// What all paths begin with.
     pub(super) base: String,
 }
 
@@ -145,6 +150,12 @@ struct DescriptionFile {
     act: Option<StepTable>,
     actions: Option<StepTable>,
     audit: Option<StepTable>,
+    #[serde(default)]
+    nodes: BTreeMap<String, NodeTable>,
+    #[serde(default)]
+    links: BTreeMap<String, LinkTable>,
+    #[serde(default)]
+    roles: BTreeMap<String, RoleTable>,
 }
 
 #[derive(Deserialize)]
@@ -217,6 +228,8 @@ impl Description {
                 .map(|table| parse_step(name, table, answer).map_err(|why| format!("[{name}]: {why}")))
                 .transpose()
         };
+        let names: Vec<String> = file.entries.keys().cloned().collect();
+        let yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
         let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
             entries: file
@@ -240,6 +253,7 @@ impl Description {
             act: step("act", file.act)?,
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
+            yours,
         };
         description.check_consistency()?;
         Ok(description)
@@ -260,7 +274,39 @@ impl Description {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
     }
 
-    /// The operations that give a session its full time to live again.
+    /// What of the stack may be struck.
+    pub(crate) fn yours(&self) -> &YourStack {
+        &self.yours
+    }
+
+    /// Whether a fault can be caused on the nodes and links that the file names; if not, what is missing where.
+    pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
+        let entries = self.entry_names();
+        let names = [self.yours.end_names(&entries), self.yours.role_names()].concat();
+        let target = strike.target.as_ref().map(|target| target.resolve_names(&names));
+        let strike = Strike { target, ..strike.clone() };
+        match strike.fault.strikes_links() {
+            true => self.yours.lets_link(&strike, &entries),
+            false => self.yours.lets(&strike),
+        }
+    }
+
+    /// What can be done to each node and link of the file, and what a node lacks for the rest.
+    pub fn faults_listing(&self) -> String {
+        self.yours.listing(&self.entry_names())
+    }
+
+    /// Undoes what a run that was killed has left struck, by the commands of the file.
+    pub fn undo_left(&self, left: &Outstanding) -> Result<(), String> {
+        let undoes = StackNemesis::undo_left(self.yours.clone(), &left.fault, &left.node);
+        run_in_machine_network(undoes).map_err(|why| format!("{left} could not be undone: {why}"))
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut EntryPoint> {
+        self.entries.iter_mut()
+    }
+
+    /// The operations that give a session its whole time to live anew.
     pub fn renewing_operations(&self) -> &[String] {
         &self.renewed_by
     }

@@ -26,6 +26,7 @@ pub(super) struct Filling {
     new: String,
     action: String,
     trace: String,
+    base: String,
     parent: Option<String>,
 }
 
@@ -39,6 +40,9 @@ impl Filling {
             ..Self::default()
         };
         let operation = request.operation;
+        if let Some(Value::Payload(read)) = &operation.based_on {
+            filling.base = String::from_utf8_lossy(&read.to_bytes()).into_owned();
+        }
         match (&operation.value, operation.function) {
             (Value::Payload(payload), _) => {
                 filling.field = payload.field.as_deref().unwrap_or_default().to_owned();
@@ -66,6 +70,7 @@ impl Filling {
             TemplatePlace::New => self.new.clone(),
             TemplatePlace::Action => self.action.clone(),
             TemplatePlace::Trace => self.trace.clone(),
+            TemplatePlace::Base => self.base.clone(),
         }
     }
 }

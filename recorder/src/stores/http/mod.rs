@@ -89,9 +89,10 @@ impl HttpStore {
         self.0.id_in_jar(&self.0.browsers.jar_for_session(session)?.jar)
     }
 
-    /// Runs one session through its life cycle and reports what does not fit the description. This happens before the
-    /// run, so that a wrong description is not mistaken for a broken application.
-    pub async fn probe_application(&self) -> Result<(), String> {
+    /// Goes through the life of one session and says what does not fit the description. Before the run, so that
+    /// a wrong description is not taken for a broken application. What may be a bug of the application, and is for the
+    /// run to find, is returned in words.
+    pub async fn probe_application(&self) -> Result<Vec<String>, String> {
         probe::probe_session_life(self).await
     }
 }

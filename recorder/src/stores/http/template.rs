@@ -24,9 +24,11 @@ pub(super) enum TemplatePlace {
     Action,
     /// The trace id of the operation.
     Trace,
+    /// What the user had read and changed into the value; empty, if it was made from nothing.
+    Base,
 }
 
-const PLACES: [(&str, TemplatePlace); 8] = [
+const PLACES: [(&str, TemplatePlace); 9] = [
     ("user", TemplatePlace::User),
     ("key", TemplatePlace::Key),
     ("id", TemplatePlace::Id),
@@ -35,6 +37,7 @@ const PLACES: [(&str, TemplatePlace); 8] = [
     ("new", TemplatePlace::New),
     ("action", TemplatePlace::Action),
     ("trace", TemplatePlace::Trace),
+    ("base", TemplatePlace::Base),
 ];
 
 /// How filled-in values are escaped.

@@ -35,6 +35,15 @@ pub(crate) enum ExchangeError {
     Sent(String),
 }
 
+impl ExchangeError {
+    /// What happened.
+    pub(crate) fn why(self) -> String {
+        match self {
+            ExchangeError::Unsent(why) | ExchangeError::Sent(why) => why,
+        }
+    }
+}
+
 impl HttpConnection {
     /// Connects. No request is sent.
     pub(crate) async fn open(address: &str) -> std::io::Result<Self> {

@@ -28,7 +28,8 @@ pub use backend::Memcached;
 pub use cluster::{MemcachedCluster, SWITCHES};
 
 use super::document;
-use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
+use crate::stack_watch::{ask_together, told_in_time};
+use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use histories::Function;
 use protocol::{CachedValue, MemcachedConnection};
 use std::sync::Arc;
@@ -81,6 +82,18 @@ impl Store for MemcachedStore {
     async fn connect(&self, _seat: usize) -> Result<MemcachedClient, Failure> {
         let connections = self.0.nodes.iter().map(|_| None).collect();
         Ok(MemcachedClient { options: self.0.clone(), connections })
+    }
+
+    async fn facts(&self) -> Vec<StackFact> {
+        let questions = self.0.nodes.iter().cloned().map(|(name, address)| async move {
+            let asked = name.clone();
+            let ask = async move {
+                let process = protocol::process_of(&address).await?;
+                Some(vec![StackFact::new(&asked, "process", Value::Int(process))])
+            };
+            told_in_time(&name, ask).await
+        });
+        ask_together(questions).await
     }
 }
 

@@ -9,7 +9,10 @@ use tokio::net::TcpStream;
 /// The largest value that is read.
 const VALUE_BYTES_MAX: u64 = 128 << 20;
 
-/// The error of a `cas` that came too late.
+/// How many lines of `stats` are looked at: there are about sixty.
+const STATS_LINES_MAX: usize = 1000;
+
+/// What is said of a `cas` that came too late.
 pub(super) const CHANGED: &str = "written by another";
 
 /// A connection to a memcached node.
@@ -129,6 +132,20 @@ fn classify_refusal(line: &str) -> Failure {
     } else {
         Failure::indefinite(line)
     }
+}
+
+/// The number of the process of the node at an address, by what it says (`stats`).
+pub(super) async fn process_of(address: &str) -> Option<i64> {
+    let mut stream = BufReader::new(TcpStream::connect(address).await.ok()?);
+    stream.get_mut().write_all(b"stats\r\n").await.ok()?;
+    for _ in 0..STATS_LINES_MAX {
+        let line = read_line(&mut stream).await.ok()?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(process) = line.trim().strip_prefix("STAT pid ") {
+            return process.parse().ok();
+        }
+    }
+    None
 }
 
 #[cfg(test)]

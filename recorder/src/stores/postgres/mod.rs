@@ -20,11 +20,13 @@
 
 mod backend;
 mod cluster;
+mod facts;
 mod protocol;
 mod statements;
 
 pub use backend::Postgres;
 pub use cluster::{PostgresCluster, SWITCHES, check_programs};
+pub(crate) use facts::is_in_recovery;
 
 use crate::{Client, Failure, Store, StoreAnswer, StoreRequest};
 use histories::Function;
@@ -122,6 +124,10 @@ impl Store for PostgresStore {
     fn replica_names(&self) -> Vec<Arc<str>> {
         let all = self.0.servers.iter().enumerate();
         all.filter(|(number, _)| !self.0.roles.is_gone(*number)).map(|(_, (name, _))| name.clone()).collect()
+    }
+
+    async fn facts(&self) -> Vec<crate::StackFact> {
+        facts::facts_of(&self.0.servers).await
     }
 
     async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {

@@ -7,6 +7,7 @@
 
 mod backend;
 mod commands;
+pub(crate) mod facts;
 mod fronts;
 mod given;
 pub mod resp;
@@ -220,8 +221,12 @@ impl Store for RedisStore {
         commands::parse_answer(&read, self.0.kind, &replies).map(|answer| answer.value)
     }
 
-    /// Uses the counters of the servers, which include other clients. Returns `None` once a server has restarted,
-    /// because its counters restarted as well.
+    async fn facts(&self) -> Vec<crate::StackFact> {
+        self.0.facts().await
+    }
+
+    /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started
+    /// anew: it has forgotten what it had counted.
     async fn count_traffic(&self) -> Option<Traffic> {
         let counted = traffic::query_server_traffic(&self.0).await?;
         let runs: Vec<String> = counted.iter().map(|server| server.run.clone()).collect();

@@ -146,8 +146,21 @@ impl FaultyNetwork {
     /// # Panics
     /// In a network of packets.
     pub async fn open_front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
+        self.front_at(from, to, "127.0.0.1:0", server).await
+    }
+
+    /// The same at an address that was chosen before.
+    ///
+    /// Panics in a network of packets.
+    pub async fn front_at(
+        &mut self,
+        from: usize,
+        to: usize,
+        listen: &str,
+        server: &str,
+    ) -> io::Result<SocketAddr> {
         let link = self.link_between(from, to);
-        let proxy = Proxy::start("127.0.0.1:0", server, link).await?;
+        let proxy = Proxy::start(listen, server, link).await?;
         Ok(self.keep_proxy(proxy))
     }
 

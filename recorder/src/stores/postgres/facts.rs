@@ -1,0 +1,76 @@
+//! What the servers tell of themselves: roles, timelines, restarts, and how replication goes.
+
+use super::protocol::{PostgresConnection, TextRow};
+use crate::StackFact;
+use crate::stack_watch::{ask_together, told_in_time};
+use std::sync::Arc;
+use workloads::Value;
+
+const OWN: &str = "SELECT pg_is_in_recovery(), (SELECT timeline_id FROM pg_control_checkpoint()), \
+                   extract(epoch FROM pg_postmaster_start_time())::text";
+const REPLICAS: &str = "SELECT application_name, state, sync_state FROM pg_stat_replication";
+
+/// What all servers tell, asked at the same time.
+pub(super) async fn facts_of(servers: &[(Arc<str>, String)]) -> Vec<StackFact> {
+    let questions = servers.iter().cloned().map(|(name, address)| async move {
+        let asked = name.clone();
+        let ask = async move {
+            let mut connection = PostgresConnection::open(&address).await.ok()?;
+            let own = connection.run_query(OWN).await.ok()?.pop()?.rows.pop()?;
+            let replicas = connection.run_query(REPLICAS).await.ok()?.pop()?.rows;
+            own_facts(&asked, &own).map(|facts| [facts, replica_facts(&replicas)].concat())
+        };
+        told_in_time(&name, ask).await
+    });
+    ask_together(questions).await
+}
+
+/// Whether the server at an address is a standby; nothing if it does not say.
+pub(crate) async fn is_in_recovery(address: &str) -> Option<bool> {
+    let mut connection = PostgresConnection::open(address).await.ok()?;
+    let done = connection.run_query("SELECT pg_is_in_recovery()").await.ok()?.pop()?;
+    done.rows.first()?.first()?.as_deref().map(|told| told == "t")
+}
+
+fn own_facts(node: &Arc<str>, row: &TextRow) -> Option<Vec<StackFact>> {
+    let [Some(recovers), Some(timeline), Some(started)] = row.as_slice() else { return None };
+    let role = if recovers == "t" { "replica" } else { "primary" };
+    let mut facts =
+        vec![StackFact::new(node, "process", started.as_str()), StackFact::new(node, "role", role)];
+    // A standby follows the timeline of its primary when it gets there.
+    if role == "primary" {
+        facts.push(StackFact::new(node, "epoch", Value::Int(timeline.parse().ok()?)));
+    }
+    Some(facts)
+}
+
+/// By their application's name, which is the name of the node.
+fn replica_facts(rows: &[TextRow]) -> Vec<StackFact> {
+    let fact = |row: &TextRow| match row.as_slice() {
+        [Some(name), Some(state), Some(sync)] => {
+            let node: Arc<str> = name.as_str().into();
+            Some(StackFact::new(&node, "replication", format!("{state}, {sync}").as_str()))
+        }
+        _ => None,
+    };
+    rows.iter().filter_map(fact).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promoted_standby_tells_a_new_timeline() {
+        let row = |recovers: &str, timeline: &str| {
+            [recovers, timeline, "17.5"].map(|text| Some(text.to_owned())).to_vec()
+        };
+        let told = |row: &TextRow| -> Vec<String> {
+            let facts = own_facts(&"p2".into(), row).expect("facts");
+            facts.iter().map(|fact| format!("{}={}", fact.what, fact.value.to_json())).collect()
+        };
+        assert_eq!(told(&row("t", "1")), ["process=\"17.5\"", "role=\"replica\""]);
+        assert_eq!(told(&row("f", "2")), ["process=\"17.5\"", "role=\"primary\"", "epoch=2"]);
+        assert_eq!(own_facts(&"p2".into(), &vec![None]), None);
+    }
+}

@@ -1,0 +1,415 @@
+//! Whoever breaks a stack that nobody here started: by its units and commands, and by proxies on its links.
+//!
+//! Each fault is armed before it strikes: that it can be undone was seen before the run, and a note of it is on the disk
+//! ([`StruckNotes`]). What a command claims is not believed: the node's state is read back. Undoing is tried in every case,
+//! also where the strike failed half-way, and goes on if we have to leave meanwhile.
+
+use super::shell::{RanCommand, run_command, run_to_the_end};
+use super::tables::{YourNode, YourStack};
+use super::unit::{NodeState, Unit, Verb};
+use crate::shapes::StruckTargets;
+use crate::stores::http::Description;
+use crate::system::{FaultyNetwork, ForeignProcess, RunFolder, StruckNotes};
+use crate::{FaultEvidence, Nemesis};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use workloads::{Episode, Fault, Plan, Target, Value};
+
+/// How long a node may take to be in the state that a command has brought it into.
+const STATE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long looking at a state may take while a fault is on.
+const LOOK_PATIENCE: Duration = Duration::from_millis(400);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A stack of somebody else, and what is broken of it.
+#[derive(Debug)]
+pub(crate) struct StackNemesis {
+    stack: YourStack,
+    /// The ends of the network.
+    names: Vec<String>,
+    network: FaultyNetwork,
+    broken: BTreeMap<usize, Hit>,
+    /// What was run since somebody last asked.
+    did: Vec<RanCommand>,
+    /// Processes that were started again, by node.
+    processes: BTreeMap<String, i32>,
+    notes: StruckNotes,
+    folder: RunFolder,
+}
+
+/// What an episode broke.
+#[derive(Clone, Debug)]
+struct Hit {
+    fault: Fault,
+    nodes: Vec<String>,
+    /// What was seen right after the strike.
+    seen: Option<FaultEvidence>,
+}
+
+impl StackNemesis {
+    /// Listens on the links of the file and, where a plan breaks links, before each entry.
+    pub(crate) async fn put(description: &mut Description, plan: &Plan) -> Result<Self, String> {
+        let stack = description.yours().clone();
+        let entries = description.entry_names();
+        let names = stack.end_names(&entries);
+        let mut network = FaultyNetwork::of_proxies(&names, true);
+        let clients = network.client_end();
+        if plan.episodes.iter().any(|episode| episode.fault.strikes_links()) {
+            for (number, entry) in description.entries_mut().enumerate() {
+                let front = network.open_front(clients, number, &entry.address).await;
+                let front = front.map_err(|why| format!("a proxy before {}: {why}", entry.address))?;
+                entry.front = Some(front.to_string());
+            }
+        }
+        let place = |name: &str| names.iter().position(|known| known == name).expect("it is among the ends");
+        for link in &stack.links {
+            let (from, to) = (place(&link.from), place(&link.node));
+            let front = network.front_at(from, to, &link.listen, &link.to).await;
+            front.map_err(|why| {
+                format!("[links] {}-{}: it cannot listen at {}: {why}", link.from, link.node, link.listen)
+            })?;
+        }
+        let folder =
+            RunFolder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
+        let notes = StruckNotes::in_folder(folder.path());
+        let (broken, processes) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder })
+    }
+
+    /// Undoes something that an earlier run has left struck, by the commands of a stack file.
+    pub(crate) async fn undo_left(stack: YourStack, fault: &str, node: &str) -> Result<(), String> {
+        let folder = RunFolder::create().map_err(|why| why.to_string())?;
+        let notes = StruckNotes::in_folder(folder.path());
+        let network = FaultyNetwork::of_proxies(&[], false);
+        let (broken, processes, names) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut nemesis = Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder };
+        let strike: workloads::Strike = fault.parse().map_err(|why| format!("{why}"))?;
+        nemesis.node(node)?;
+        nemesis.undo(strike.fault, node).await
+    }
+
+    fn node(&self, name: &str) -> Result<YourNode, String> {
+        let found = self.stack.nodes.iter().find(|node| node.name == name).cloned();
+        found.ok_or_else(|| format!("the stack file has no [nodes.{name}]"))
+    }
+
+    /// The nodes that a target is now. `number` is the episode's: it says which of several.
+    async fn resolve(&self, number: usize, target: &Target) -> Result<Vec<String>, String> {
+        let all = || self.stack.node_names();
+        let one_of = |names: Vec<String>, what: &str| match names.is_empty() {
+            true => Err(format!("no node is {what} now")),
+            false => Ok(vec![names[number % names.len()].clone()]),
+        };
+        match target {
+            Target::All => Ok(all()),
+            Target::Primary => {
+                let bearers = self.stack.bearers("primary").await?;
+                let first = || all().into_iter().take(1).collect();
+                one_of(if bearers.is_empty() { first() } else { bearers }, "the primary")
+            }
+            Target::Replica | Target::Random => {
+                let bearers = self.stack.bearers("replica").await?;
+                let primary = self.stack.bearers("primary").await?;
+                let others = || all().into_iter().filter(|name| !primary.contains(name)).collect();
+                one_of(if bearers.is_empty() { others() } else { bearers }, "a replica")
+            }
+            Target::Node(name) if all().contains(name) => Ok(vec![name.clone()]),
+            Target::Node(role) => one_of(self.stack.bearers(role).await?, role),
+            Target::Client | Target::Link { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// The ways that a fault of links strikes now.
+    async fn resolve_link(
+        &self,
+        number: usize,
+        fault: Fault,
+        target: &Target,
+    ) -> Result<StruckTargets, String> {
+        let place = |name: &str| self.names.iter().position(|known| known == name);
+        let clients = self.names.len();
+        let mut ends = BTreeMap::new();
+        let parts: Vec<&Target> = match target {
+            Target::Link { from, to, .. } => vec![from, to],
+            target => vec![target],
+        };
+        for part in parts {
+            let found = match part {
+                Target::Client => vec![clients],
+                // An entry, or an end of a link that is no node.
+                Target::Node(name) if place(name).is_some() => place(name).into_iter().collect(),
+                Target::Primary if self.stack.nodes.is_empty() => vec![0],
+                part => self.resolve(number, part).await?.iter().filter_map(|name| place(name)).collect(),
+            };
+            ends.insert(part.to_string(), found);
+        }
+        let struck = StruckTargets::resolve_target(target, clients, |part| {
+            ends.get(&part.to_string()).cloned().unwrap_or_default()
+        });
+        Ok(match struck {
+            // What is asked of a node: over every link that leads to it.
+            StruckTargets::Nodes(nodes) if fault.is_of_requests() => {
+                StruckTargets::Link { from: (0..=clients).collect(), to: nodes, both: false }
+            }
+            struck => struck,
+        })
+    }
+
+    /// Does something to a node: by a signal to its process, or by a command.
+    async fn act(&mut self, node: &YourNode, verb: Verb, number: u64, undoes: bool) -> Result<(), String> {
+        if let Some(command) = node.commands.of(verb, number) {
+            let ran = match undoes {
+                true => run_to_the_end(&command, node.patience).await,
+                false => run_command(&command, node.patience).await,
+            };
+            self.did.push(ran.clone());
+            let ran = ran.checked().map_err(|why| format!("{}: {why}", node.name))?;
+            if verb == Verb::Start && matches!(node.commands.unit, Unit::Process(_)) {
+                let last = ran.printed.lines().next_back().unwrap_or_default().trim().to_owned();
+                let process = last.parse().map_err(|_| {
+                    format!(
+                        "{}: `{command}` printed {last:?} last, and not the number of the process",
+                        node.name
+                    )
+                })?;
+                self.processes.insert(node.name.clone(), process);
+            }
+            return Ok(());
+        }
+        let process = self.process(node)?;
+        let done = match verb {
+            Verb::Kill => process.kill(),
+            Verb::Stop => process.ask_to_end(),
+            Verb::Pause => process.pause(),
+            Verb::Resume => process.resume(),
+            verb => Err(format!("there is no way to {} it", verb.name())),
+        };
+        done.map_err(|why| format!("{}: {why}", node.name))
+    }
+
+    /// The process of a node, by the number that its file or the stack file has.
+    fn process(&self, node: &YourNode) -> Result<ForeignProcess, String> {
+        let number = match (&node.commands.unit, self.processes.get(&node.name)) {
+            (_, Some(number)) | (Unit::Process(number), None) => *number,
+            (Unit::ProcessFile(path), None) => {
+                let text = std::fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))?;
+                let first = text.lines().next().unwrap_or_default().trim();
+                first.parse().map_err(|_| format!("{path}: {first:?} is no number of a process"))?
+            }
+            _ => return Err("it has no process that we know".to_owned()),
+        };
+        ForeignProcess::new(number, self.folder.path())
+    }
+
+    /// The state of a node; nothing if it does not tell, or tells what nobody understands.
+    async fn state(&self, node: &YourNode) -> Option<NodeState> {
+        if let Some(command) = node.commands.of(Verb::State, 0) {
+            let ran = run_command(&command, node.patience).await;
+            // Some say with their status that it does not run, and print a word all the same.
+            let told = NodeState::of_words(&ran.printed);
+            return told.filter(|_| ran.succeeded() || !ran.printed.trim().is_empty());
+        }
+        if !node.commands.unit.is_process() {
+            return None;
+        }
+        Some(match self.process(node).ok().and_then(|process| process.kernel_state()) {
+            None => NodeState::Gone,
+            Some('T') => NodeState::Stands,
+            Some(_) => NodeState::Runs,
+        })
+    }
+
+    /// Waits until a node is in a state, and returns what was seen last.
+    async fn wait_for(&self, node: &YourNode, wanted: NodeState) -> Option<FaultEvidence> {
+        let began = Instant::now();
+        loop {
+            let state = self.state(node).await?;
+            if state == wanted || began.elapsed() > STATE_PATIENCE {
+                return Some(state_evidence(&node.name, state, wanted));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until a node says that it serves, where there is a way to ask; an error if it does not in time.
+    async fn wait_until_ready(&self, node: &YourNode) -> Result<(), String> {
+        let began = Instant::now();
+        let Some(ready) = &node.ready else {
+            let seen = self.wait_for(node, NodeState::Runs).await;
+            return match seen {
+                Some(seen) if !seen.in_force => Err(format!("after it was started: {}", seen.how)),
+                _ => Ok(()),
+            };
+        };
+        while !is_ready(&ready.address, &ready.path, ready.status).await {
+            if began.elapsed() > node.ready_within {
+                let within = workloads::format_duration(node.ready_within);
+                return Err(format!(
+                    "{}: GET {} at {} did not answer {} within {within}",
+                    node.name, ready.path, ready.address, ready.status
+                ));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Strikes one node. Returns what was seen of it right after.
+    async fn strike_node(&mut self, fault: Fault, node: &YourNode) -> Result<Option<FaultEvidence>, String> {
+        let (verb, number, state) = match fault {
+            Fault::Kill => (Verb::Kill, 0, NodeState::Gone),
+            Fault::Pause => (Verb::Pause, 0, NodeState::Stands),
+            Fault::Drain => (Verb::Stop, 0, NodeState::Gone),
+            Fault::Restart if node.commands.of(Verb::Restart, 0).is_none() => {
+                self.act(node, Verb::Kill, 0, false).await?;
+                self.wait_for(node, NodeState::Gone).await;
+                (Verb::Start, 0, NodeState::Runs)
+            }
+            Fault::Restart => (Verb::Restart, 0, NodeState::Runs),
+            Fault::Replace => (Verb::Replace, 0, NodeState::Runs),
+            Fault::Deploy { version } => (Verb::Deploy, u64::from(version), NodeState::Runs),
+            Fault::Scale { count } => {
+                let state = if count == 0 { NodeState::Gone } else { NodeState::Runs };
+                (Verb::Scale, u64::from(count), state)
+            }
+            fault => return Err(format!("{fault} is not ours to cause on {}", node.name)),
+        };
+        self.act(node, verb, number, false).await?;
+        let seen = self.wait_for(node, state).await;
+        if fault.is_momentary() {
+            self.wait_until_ready(node).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Undoes what a fault did to a node.
+    async fn undo(&mut self, fault: Fault, name: &str) -> Result<(), String> {
+        let node = self.node(name)?;
+        match fault {
+            Fault::Pause => self.act(&node, Verb::Resume, 0, true).await,
+            Fault::Scale { .. } => {
+                self.act(&node, Verb::Scale, u64::from(node.commands.replicas), true).await?;
+                self.wait_until_ready(&node).await
+            }
+            Fault::Kill | Fault::Drain | Fault::Restart => {
+                // Somebody else may have started it meanwhile, and then starting may fail for that.
+                let started = self.act(&node, Verb::Start, 0, true).await;
+                let ready = self.wait_until_ready(&node).await;
+                if ready.is_ok() && self.state(&node).await == Some(NodeState::Runs) {
+                    return Ok(());
+                }
+                started.and(ready)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same twice, if the first time fails.
+    async fn undo_surely(&mut self, number: usize, fault: Fault, node: &str) -> Result<(), String> {
+        let mut undone = self.undo(fault, node).await;
+        if undone.is_err() {
+            undone = self.undo(fault, node).await;
+        }
+        if undone.is_ok() {
+            self.notes.note_undone(number, &fault.to_string(), node)?;
+        }
+        undone
+    }
+}
+
+impl Nemesis for StackNemesis {
+    async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
+        let fault = episode.fault;
+        if fault.strikes_links() {
+            let struck = self.resolve_link(number, fault, &episode.target).await?;
+            let told = StruckTargets::resolve_among(&episode.target, &self.names, 0, number)
+                .struck_names(&self.names);
+            let told = if told.is_empty() { struck.struck_names(&self.names) } else { told };
+            self.network.strike(number, fault, struck)?;
+            return Ok(told);
+        }
+        let names = self.resolve(number, &episode.target).await?;
+        let mut seen = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let node = self.node(name)?;
+            self.notes.note_strike(number, &fault.to_string(), name)?;
+            match self.strike_node(fault, &node).await {
+                Ok(of_node) => seen.extend(of_node),
+                Err(why) => {
+                    // It may have been done all the same, and those before it were.
+                    let mut more = String::new();
+                    for struck in names[..=at].iter().rev() {
+                        if let Err(left) = self.undo_surely(number, fault, struck).await {
+                            more += &format!("; and {struck} is left as it is: {left}");
+                        }
+                    }
+                    return Err(format!("{why}{more}"));
+                }
+            }
+        }
+        if fault.is_momentary() {
+            for name in &names {
+                self.notes.note_undone(number, &fault.to_string(), name)?;
+            }
+        }
+        let hit = Hit { fault, nodes: names.clone(), seen: FaultEvidence::combine_parts(seen) };
+        self.broken.insert(number, hit);
+        Ok(names)
+    }
+
+    async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
+        let Some(hit) = self.broken.remove(&number) else { return self.network.heal(number) };
+        let mut failed = Vec::new();
+        for name in hit.nodes.iter().rev() {
+            failed.extend(self.undo_surely(number, hit.fault, name).await.err());
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        Err(format!("{} (steadfast clean --stack FILE tries again)", failed.join("; ")))
+    }
+
+    async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
+        let Some(hit) = self.broken.get(&number) else { return self.network.observe_fault(number) };
+        let wanted = match hit.fault {
+            Fault::Kill | Fault::Drain => NodeState::Gone,
+            Fault::Pause => NodeState::Stands,
+            _ => return hit.seen.clone(),
+        };
+        let mut seen = Vec::new();
+        for name in &hit.nodes {
+            let node = self.node(name).ok()?;
+            match tokio::time::timeout(LOOK_PATIENCE, self.state(&node)).await {
+                Ok(Some(state)) => seen.push(state_evidence(name, state, wanted)),
+                // It takes longer to look than to strike: what was seen then counts.
+                _ => return hit.seen.clone(),
+            }
+        }
+        FaultEvidence::combine_parts(seen)
+    }
+
+    fn report(&mut self) -> Option<Value> {
+        let did = std::mem::take(&mut self.did);
+        (!did.is_empty()).then(|| Value::List(did.iter().map(RanCommand::as_value).collect()))
+    }
+}
+
+fn state_evidence(name: &str, state: NodeState, wanted: NodeState) -> FaultEvidence {
+    FaultEvidence { in_force: state == wanted, how: format!("{name}: it is {}", state.name()) }
+}
+
+/// Whether a node answers a request with a status.
+async fn is_ready(address: &str, path: &str, status: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut begins = [0; 12];
+        stream.read_exact(&mut begins).await.ok()?;
+        Some(begins.ends_with(format!(" {status}").as_bytes()))
+    };
+    matches!(tokio::time::timeout(Duration::from_millis(500), ask).await, Ok(Some(true)))
+}

@@ -1,0 +1,142 @@
+//! Commands of somebody else, run to their end or to a limit.
+//!
+//! A command that stops a server may hang, fail, print a book, or say that it did what it did not. So each has a time, its
+//! process group is killed when that is over, what is kept of its output is bounded, and what it claims is held against
+//! the state that is read back.
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use workloads::Value;
+
+/// How much is kept of what a command prints, in bytes.
+const PRINTED_BYTES_MAX: u64 = 1000;
+
+/// What a command did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct RanCommand {
+    pub(super) command: String,
+    /// Its exit status; none if it was killed, by us or somebody else.
+    pub(super) status: Option<i32>,
+    /// The beginning of what it printed, on either output.
+    pub(super) printed: String,
+    /// Why it did not end by itself.
+    pub(super) why: Option<String>,
+}
+
+impl RanCommand {
+    /// Whether it says that it succeeded.
+    pub(super) fn succeeded(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// An error if it does not; its words are part of it.
+    pub(super) fn checked(self) -> Result<Self, String> {
+        if self.succeeded() {
+            return Ok(self);
+        }
+        let Self { command, status, printed, why } = self;
+        let status = status.map_or("was killed".to_owned(), |status| format!("ended with status {status}"));
+        let why = why.unwrap_or(status);
+        let said = if printed.trim().is_empty() { String::new() } else { format!(": {}", printed.trim()) };
+        Err(format!("the command `{command}` {why}{said}"))
+    }
+
+    /// As it stands in the history.
+    pub(super) fn as_value(&self) -> Value {
+        let status = self.status.map_or(Value::Null, |status| Value::Int(i64::from(status)));
+        Value::List(vec![Value::from(self.command.as_str()), status, Value::from(self.printed.trim())])
+    }
+}
+
+/// Runs a command for the shell, for so long at most. If it is not waited for any more, it is killed.
+pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
+    run_for(command, patience, true).await
+}
+
+/// The same for a command that undoes something: if it is not waited for any more, because the run has to leave, it goes on.
+pub(super) async fn run_to_the_end(command: &str, patience: Duration) -> RanCommand {
+    run_for(command, patience, false).await
+}
+
+async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCommand {
+    let not_run = |why: String| RanCommand {
+        command: command.to_owned(),
+        status: None,
+        printed: String::new(),
+        why: Some(why),
+    };
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Not in our process group: a Ctrl-C is for us, and what it started can be killed with it.
+    shell.process_group(0).kill_on_drop(dies_with_us);
+    let mut child = match shell.spawn() {
+        Ok(child) => child,
+        Err(why) => return not_run(format!("could not be run: {why}")),
+    };
+    let group = child.id().map(|id| Pid::from_raw(id as i32));
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = {
+        let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
+        // What it left running may keep its outputs open for as long as it likes: only the command is waited for.
+        let work = async {
+            tokio::select! {
+                biased;
+                status = child.wait() => status,
+                () = async { reads.await; std::future::pending().await } => unreachable!("it is pending"),
+            }
+        };
+        tokio::time::timeout(patience, work).await
+    };
+    let printed = String::from_utf8_lossy(&[out, errors].concat()).into_owned();
+    match ended {
+        Ok(Ok(status)) => {
+            RanCommand { command: command.to_owned(), status: status.code(), printed, why: None }
+        }
+        Ok(Err(why)) => not_run(format!("could not be waited for: {why}")),
+        Err(_) => {
+            if let Some(group) = group {
+                // It fails only if all of it has just ended.
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            let why = format!("did not end within {} and was killed", workloads::format_duration(patience));
+            RanCommand { command: command.to_owned(), status: None, printed, why: Some(why) }
+        }
+    }
+}
+
+/// Reads to the end and keeps the beginning.
+async fn read_some(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut from) = from else { return };
+    let mut block = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut block).await {
+        let room = (PRINTED_BYTES_MAX as usize).saturating_sub(kept.len());
+        kept.extend_from_slice(&block[..count.min(room)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_ends_fails_hangs_or_prints_a_book() {
+        let second = Duration::from_secs(1);
+        let ran = run_command("echo hello; echo more >&2", second).await.checked().expect("it succeeds");
+        assert_eq!((ran.status, ran.printed.as_str()), (Some(0), "hello\nmore\n"));
+        let why = run_command("echo no such container >&2; exit 3", second).await.checked().unwrap_err();
+        assert!(why.contains("status 3: no such container"), "{why}");
+        let began = std::time::Instant::now();
+        let why = run_command("sleep 100 & sleep 100", second / 10).await.checked().unwrap_err();
+        assert!(why.contains("did not end within 100ms") && began.elapsed() < second, "{why}");
+        let ran = run_command("yes | head -c 1000000", 10 * second).await;
+        assert!(ran.succeeded() && ran.printed.len() <= 1000, "{}", ran.printed.len());
+        // What it starts and leaves behind is not waited for.
+        let began = std::time::Instant::now();
+        assert!(run_command("sleep 5 & echo started", 10 * second).await.succeeded());
+        assert!(began.elapsed() < 4 * second);
+    }
+}

@@ -1,0 +1,584 @@
+//! The nodes, links and roles that a stack file names: what may be struck, and how.
+//!
+//! ```toml
+//! [nodes.web1]
+//! url = "http://127.0.0.1:8081"     # optional: for `ready`
+//! ready = "GET /health 200"
+//! role = "app"
+//! unit = "docker:web1"
+//!
+//! [nodes.db1]
+//! role = "primary"
+//! kill = "docker kill db1"
+//! start = "docker start db1"
+//! state = "docker inspect -f '{{.State.Status}}' db1"
+//!
+//! [links.app-db]                    # the application is pointed at `listen`
+//! listen = "127.0.0.1:15432"
+//! to = "127.0.0.1:5432"
+//!
+//! [roles.primary]                   # who it is at the moment
+//! command = "./who-is-primary.sh"
+//! ```
+//!
+//! Nothing is struck that is not named here, and nothing whose undoing is not known.
+
+use super::unit::{NodeCommands, Unit, Verb};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use workloads::{Fault, Strike, Target, parse_duration};
+
+/// How long a node may take until it is ready, unless said.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How long one command may take, unless said.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that a file may ask for: a fault must be undone within a minute.
+const PATIENCE_MAX: Duration = Duration::from_secs(50);
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeTable {
+    url: Option<String>,
+    ready: Option<String>,
+    ready_within: Option<String>,
+    command_timeout: Option<String>,
+    role: Option<String>,
+    unit: Option<String>,
+    replicas: Option<u32>,
+    kill: Option<String>,
+    pause: Option<String>,
+    resume: Option<String>,
+    stop: Option<String>,
+    start: Option<String>,
+    restart: Option<String>,
+    replace: Option<String>,
+    deploy: Option<String>,
+    scale: Option<String>,
+    state: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkTable {
+    listen: String,
+    to: String,
+    from: Option<String>,
+    node: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoleTable {
+    command: Option<String>,
+    http: Option<String>,
+    pointer: Option<String>,
+    redis: Option<BTreeMap<String, String>>,
+    postgres: Option<BTreeMap<String, String>>,
+}
+
+/// What a stack file says of nodes, links and roles, read and found to make sense.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct YourStack {
+    pub(super) nodes: Vec<YourNode>,
+    pub(super) links: Vec<YourLink>,
+    pub(super) roles: BTreeMap<String, RoleSource>,
+}
+
+/// A node that may be struck.
+#[derive(Clone, Debug)]
+pub(super) struct YourNode {
+    pub(super) name: String,
+    pub(super) role: Option<String>,
+    pub(super) commands: NodeCommands,
+    pub(super) ready: Option<ReadyCheck>,
+    pub(super) ready_within: Duration,
+    pub(super) patience: Duration,
+}
+
+/// A request whose answer says that a node serves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct ReadyCheck {
+    /// `host:port`.
+    pub(super) address: String,
+    pub(super) path: String,
+    pub(super) status: u16,
+}
+
+/// A link that leads through a proxy of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct YourLink {
+    pub(super) from: String,
+    pub(super) node: String,
+    pub(super) listen: String,
+    pub(super) to: String,
+}
+
+/// How the node is found that has a role at the moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum RoleSource {
+    /// A command that prints its name.
+    Command(String),
+    /// A JSON answer: `host:port`, path, pointer to its name.
+    Http(String, String, String),
+    /// Redis servers by the names of their nodes: the one that says that it is a primary.
+    Redis(BTreeMap<String, String>),
+    /// PostgreSQL servers by the names of their nodes: the one that is not in recovery.
+    Postgres(BTreeMap<String, String>),
+}
+
+impl YourStack {
+    /// Reads the tables, or says what is wrong with them. `entries` are names that are taken already.
+    pub(crate) fn from_tables(
+        nodes: BTreeMap<String, NodeTable>,
+        links: BTreeMap<String, LinkTable>,
+        roles: BTreeMap<String, RoleTable>,
+        entries: &[String],
+    ) -> Result<Self, String> {
+        let of_table = |(name, table): (String, NodeTable)| {
+            node(&name, table).map_err(|why| format!("[nodes.{name}]: {why}"))
+        };
+        let mut stack =
+            Self { nodes: nodes.into_iter().map(of_table).collect::<Result<_, _>>()?, ..Self::default() };
+        for name in stack.nodes.iter().map(|node| &node.name) {
+            if let Some(odd) = odd_name(name) {
+                return Err(format!("[nodes.{name}]: {odd}"));
+            }
+        }
+        for (name, table) in links {
+            let known = stack.end_names(entries);
+            let link = link(&name, table, &known).map_err(|why| format!("[links.{name}]: {why}"))?;
+            stack.links.push(link);
+        }
+        for (name, table) in roles {
+            let source = stack.role(&table).map_err(|why| format!("[roles.{name}]: {why}"))?;
+            stack.roles.insert(name, source);
+        }
+        stack.roles_are_no_nodes()?;
+        Ok(stack)
+    }
+
+    /// The names of the nodes.
+    pub(crate) fn node_names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    /// Whether anything may be struck here beside the entries.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.links.is_empty()
+    }
+
+    /// The roles that nodes bear, or that there is a way to find.
+    pub(crate) fn role_names(&self) -> Vec<String> {
+        let borne = self.nodes.iter().filter_map(|node| node.role.clone());
+        let usual = ["primary", "replica"];
+        let mut names: Vec<String> =
+            borne.chain(self.roles.keys().cloned()).filter(|name| !usual.contains(&name.as_str())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// All ends of the network: entries, nodes, and whatever else links lead between. In this order.
+    pub(crate) fn end_names(&self, entries: &[String]) -> Vec<String> {
+        let of_links = self.links.iter().flat_map(|link| [link.from.clone(), link.node.clone()]);
+        let mut names = Vec::new();
+        for name in entries.iter().cloned().chain(self.node_names()).chain(of_links) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Whether a fault can be caused on the nodes that it may strike; if not, what is missing where.
+    pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
+        let fault = strike.fault;
+        let target = strike.target.clone().unwrap_or(Target::Primary);
+        let nodes = self.may_strike(&target);
+        if nodes.is_empty() {
+            return Err(format!(
+                "{fault}: the stack file names no node that {target} can be: add one, as in [nodes.web1]"
+            ));
+        }
+        nodes.iter().try_for_each(|node| node.lets(fault))
+    }
+
+    /// Whether there is a link that a fault of links can strike; if not, which there are.
+    pub(crate) fn lets_link(&self, strike: &Strike, entries: &[String]) -> Result<(), String> {
+        let fault = strike.fault;
+        crate::system::Means::Proxies
+            .check_fault(fault)
+            .map_err(|why| format!("{fault} cannot be caused on http: {why}"))?;
+        let of_entries = entries.iter().map(|entry| ("client", entry.as_str()));
+        let links: Vec<(&str, &str)> = of_entries
+            .chain(self.links.iter().map(|link| (link.from.as_str(), link.node.as_str())))
+            .collect();
+        let target = strike.target.clone().unwrap_or(Target::Primary);
+        let is = |end: &Target, name: &str| match end {
+            Target::Client => name == "client",
+            Target::Node(known) if known == name => true,
+            end => self.may_strike(end).iter().any(|node| node.name == name),
+        };
+        let hit = |(from, to): &(&str, &str)| match &target {
+            Target::Link { from: one, to: other, .. } => {
+                (is(one, from) && is(other, to)) || (is(one, to) && is(other, from))
+            }
+            target => is(target, from) || is(target, to),
+        };
+        if links.iter().any(hit) {
+            return Ok(());
+        }
+        let shown: Vec<String> = links.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+        Err(format!(
+            "{fault}: {target} is no link that leads through a proxy of ours; there are {}. Add one, as in \
+             [links.app-db]",
+            shown.join(", ")
+        ))
+    }
+
+    /// The nodes that a target can turn out to be.
+    pub(super) fn may_strike(&self, target: &Target) -> Vec<&YourNode> {
+        let role = |name: &str| {
+            self.nodes.iter().filter(|node| node.role.as_deref() == Some(name)).collect::<Vec<_>>()
+        };
+        match target {
+            Target::Node(name) => match self.nodes.iter().find(|node| node.name == *name) {
+                Some(node) => vec![node],
+                None if self.roles.contains_key(name) => self.nodes.iter().collect(),
+                None => role(name),
+            },
+            Target::Primary if !self.roles.contains_key("primary") && !role("primary").is_empty() => {
+                role("primary")
+            }
+            Target::Link { .. } | Target::Client => Vec::new(),
+            _ => self.nodes.iter().collect(),
+        }
+    }
+
+    fn role(&self, table: &RoleTable) -> Result<RoleSource, String> {
+        let named = |servers: &BTreeMap<String, String>| match servers
+            .keys()
+            .find(|name| !self.nodes.iter().any(|node| node.name == **name))
+        {
+            Some(odd) => Err(format!("{odd:?} is no node of this file")),
+            None => Ok(servers.clone()),
+        };
+        match (&table.command, &table.http, &table.redis, &table.postgres) {
+            (Some(command), None, None, None) => Ok(RoleSource::Command(command.clone())),
+            (None, Some(url), None, None) => {
+                let (address, path) = http_address(url)?;
+                let pointer = table.pointer.clone().unwrap_or_default();
+                if !pointer.is_empty() && !pointer.starts_with('/') {
+                    return Err(format!("pointer = {pointer:?} must begin with /"));
+                }
+                Ok(RoleSource::Http(address, path, pointer))
+            }
+            (None, None, Some(servers), None) => named(servers).map(RoleSource::Redis),
+            (None, None, None, Some(servers)) => named(servers).map(RoleSource::Postgres),
+            _ => Err("how is the node found? Exactly one of command = \"…\", http = \"http://…\", redis = { NODE = \
+                      \"HOST:PORT\" }, postgres = { NODE = \"HOST:PORT\" }"
+                .to_owned()),
+        }
+    }
+
+    fn roles_are_no_nodes(&self) -> Result<(), String> {
+        let names = self.node_names();
+        match self.role_names().into_iter().find(|role| names.contains(role)) {
+            Some(role) => {
+                Err(format!("{role:?} is the name of a node and of a role: call one of them otherwise"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl YourNode {
+    /// Whether a fault can be caused here, and undone; if not, what is missing.
+    pub(super) fn lets(&self, fault: Fault) -> Result<(), String> {
+        let (name, unit) = (&self.name, &self.commands.unit);
+        let has = |verb: Verb| {
+            let by_signal =
+                matches!(verb, Verb::Kill | Verb::Pause | Verb::Resume | Verb::Stop | Verb::State);
+            (unit.is_process() && by_signal) || self.commands.of(verb, 1).is_some()
+        };
+        let needed: &[Verb] = match fault {
+            Fault::Kill => &[Verb::Kill, Verb::Start],
+            Fault::Pause => &[Verb::Pause, Verb::Resume],
+            Fault::Drain => &[Verb::Stop, Verb::Start],
+            Fault::Restart if has(Verb::Restart) => &[],
+            Fault::Restart => &[Verb::Kill, Verb::Start],
+            Fault::Replace => &[Verb::Replace],
+            Fault::Deploy { .. } => &[Verb::Deploy],
+            Fault::Scale { .. } => &[Verb::Scale],
+            fault => {
+                return Err(format!(
+                    "{fault} strikes links or machines: name a link, as in [links.app-db], and say \
+                     {}:app-db",
+                    fault.name()
+                ));
+            }
+        };
+        match needed.iter().find(|verb| !has(**verb)) {
+            None => Ok(()),
+            Some(verb) => Err(format!(
+                "{fault} of {name} takes a way to {}: add {} = \"…\" to [nodes.{name}]",
+                verb.name(),
+                verb.name()
+            )),
+        }
+    }
+}
+
+fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
+    let unit = table.unit.as_deref().map_or(Ok(Unit::Commands), Unit::parse)?;
+    let given = [
+        (Verb::Kill, table.kill),
+        (Verb::Pause, table.pause),
+        (Verb::Resume, table.resume),
+        (Verb::Stop, table.stop),
+        (Verb::Start, table.start),
+        (Verb::Restart, table.restart),
+        (Verb::Replace, table.replace),
+        (Verb::Deploy, table.deploy),
+        (Verb::Scale, table.scale),
+        (Verb::State, table.state),
+    ];
+    let given: BTreeMap<Verb, String> =
+        given.into_iter().filter_map(|(verb, command)| Some((verb, command?))).collect();
+    for (verb, command) in &given {
+        command_makes_sense(*verb, command)?;
+    }
+    if unit == Unit::Commands && given.is_empty() {
+        return Err(
+            "it can be struck in no way: add unit = \"docker:NAME\" or commands, as in kill = \"…\"".into()
+        );
+    }
+    let time = |text: Option<String>, usual: Duration, key: &str| match text {
+        None => Ok(usual),
+        Some(text) => match parse_duration(&text) {
+            Ok(time) if time <= PATIENCE_MAX => Ok(time),
+            Ok(_) => Err(format!("{key} = {text:?}: at most {}", workloads::format_duration(PATIENCE_MAX))),
+            Err(why) => Err(format!("{key} {why}")),
+        },
+    };
+    let ready = match (&table.ready, &table.url) {
+        (None, _) => None,
+        (Some(_), None) => return Err("ready needs url = \"http://HOST:PORT\"".to_owned()),
+        (Some(text), Some(url)) => Some(ready_check(text, url)?),
+    };
+    Ok(YourNode {
+        name: name.to_owned(),
+        role: table.role,
+        commands: NodeCommands { unit, given, replicas: table.replicas.unwrap_or(1) },
+        ready,
+        ready_within: time(table.ready_within, READY_WITHIN, "ready_within")?,
+        patience: time(table.command_timeout, COMMAND_PATIENCE, "command_timeout")?,
+    })
+}
+
+/// Whether the places of a command can be filled in, and its program is there.
+fn command_makes_sense(verb: Verb, command: &str) -> Result<(), String> {
+    let key = verb.name();
+    let first = command.split_whitespace().next().ok_or_else(|| format!("{key} is empty"))?;
+    for (place, of) in [("{version}", Verb::Deploy), ("{count}", Verb::Scale)] {
+        if command.contains(place) && verb != of {
+            return Err(format!("{key} = {command:?}: {place} is filled in for {} only", of.name()));
+        }
+        if verb == of && !command.contains(place) {
+            return Err(format!("{key} = {command:?} has no {place}"));
+        }
+    }
+    // Words of the shell, and what is more than a word, are not looked for.
+    let is_plain = first.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./".contains(sign));
+    let of_shell = [
+        "cd", "test", "if", "for", "exec", "exit", "kill", "true", "false", "echo", "printf", "set", "export",
+    ];
+    let is_there = || match first.contains('/') {
+        true => std::path::Path::new(first).is_file(),
+        false => crate::system::find_program(first, first).is_ok(),
+    };
+    if is_plain && !of_shell.contains(&first) && !is_there() {
+        return Err(format!("{key} = {command:?}: there is no program {first}"));
+    }
+    Ok(())
+}
+
+/// `GET /health 200` at a node.
+fn ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
+    let wrong = || format!("ready = {text:?}: expected a request and its status, as in \"GET /health 200\"");
+    let [method, path, status] = text.split_whitespace().collect::<Vec<_>>()[..] else { return Err(wrong()) };
+    let status = status.parse().map_err(|_| wrong())?;
+    if method != "GET" || !path.starts_with('/') {
+        return Err(wrong());
+    }
+    let (address, base) = http_address(url)?;
+    Ok(ReadyCheck { address, path: format!("{}{path}", base.trim_end_matches('/')), status })
+}
+
+/// `host:port` and the path of an address.
+fn http_address(url: &str) -> Result<(String, String), String> {
+    let wrong = || format!("{url:?}: expected http://HOST[:PORT][/PATH]");
+    let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+    if authority.is_empty() || authority.contains('@') {
+        return Err(wrong());
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    Ok((address, format!("/{path}")))
+}
+
+fn link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, String> {
+    table.listen.parse::<SocketAddr>().map_err(|_| {
+        format!("listen = {:?}: expected ADDRESS:PORT, as in \"127.0.0.1:15432\"", table.listen)
+    })?;
+    let has_port = table.to.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !has_port {
+        return Err(format!("to = {:?}: expected HOST:PORT", table.to));
+    }
+    let split = || {
+        let splits = name.match_indices('-').map(|(at, _)| (&name[..at], &name[at + 1..]));
+        let of_known = splits
+            .clone()
+            .find(|(from, to)| [from, to].into_iter().any(|end| known.iter().any(|known| known == end)));
+        of_known.or_else(|| splits.clone().next())
+    };
+    let (from, node) = match (&table.from, &table.node) {
+        (Some(from), Some(node)) => (from.clone(), node.clone()),
+        (None, None) => match split() {
+            Some((from, node)) if !from.is_empty() && !node.is_empty() => (from.to_owned(), node.to_owned()),
+            _ => {
+                return Err(
+                    "between whom? Call it FROM-TO, as in [links.app-db], or say from and node".to_owned()
+                );
+            }
+        },
+        _ => return Err("say both from and node, or neither".to_owned()),
+    };
+    if let Some(odd) = odd_name(&from).or_else(|| odd_name(&node)) {
+        return Err(odd);
+    }
+    if from == node {
+        return Err("it leads from a node to itself".to_owned());
+    }
+    Ok(YourLink { from, node, listen: table.listen, to: table.to })
+}
+
+/// What is wrong with a name for a target.
+fn odd_name(name: &str) -> Option<String> {
+    let reserved = ["primary", "replica", "random", "all", "client"];
+    if reserved.contains(&name) {
+        return Some(format!("{name:?} means something else as a target: call it otherwise"));
+    }
+    let odd = name.chars().find(|sign| !(sign.is_ascii_alphanumeric() || "-_.".contains(*sign)));
+    odd.map(|odd| format!("{name:?}: a name has letters, digits and -_. and not {odd:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        nodes: BTreeMap<String, NodeTable>,
+        #[serde(default)]
+        links: BTreeMap<String, LinkTable>,
+        #[serde(default)]
+        roles: BTreeMap<String, RoleTable>,
+    }
+
+    fn read(text: &str) -> Result<YourStack, String> {
+        let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+        YourStack::from_tables(file.nodes, file.links, file.roles, &["front".to_owned()])
+    }
+
+    const STACK: &str = "
+        [nodes.web1]
+        url = 'http://127.0.0.1:8081'
+        ready = 'GET /health 200'
+        role = 'app'
+        unit = 'docker:web1'
+        [nodes.db1]
+        role = 'primary'
+        kill = 'sh kill.sh'
+        start = 'sh start.sh'
+        [links.web1-db1]
+        listen = '127.0.0.1:15432'
+        to = '127.0.0.1:5432'
+        [roles.leader]
+        command = 'sh who.sh'
+        ";
+
+    #[test]
+    fn a_stack_is_read() {
+        let stack = read(STACK).unwrap();
+        assert_eq!(stack.end_names(&["front".to_owned()]), ["front", "db1", "web1"]);
+        assert_eq!(stack.role_names(), ["app", "leader"]);
+        let web1 = stack.nodes.iter().find(|node| node.name == "web1").unwrap();
+        let ready = web1.ready.clone().unwrap();
+        assert_eq!(
+            (ready.address.as_str(), ready.path.as_str(), ready.status),
+            ("127.0.0.1:8081", "/health", 200)
+        );
+        assert_eq!((stack.links[0].from.as_str(), stack.links[0].node.as_str()), ("web1", "db1"));
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_not_armed() {
+        let stack = read(STACK).unwrap();
+        let lets = |text: &str| {
+            let strike: Strike = text.parse().unwrap();
+            let target = strike.target.map(|target| target.resolve_names(&stack.end_names(&[])));
+            stack.lets(&Strike { target, ..strike })
+        };
+        for text in ["kill:web1", "pause:app", "drain:web1", "kill:db1", "kill:primary", "restart:db1"] {
+            assert_eq!(lets(text), Ok(()), "{text}");
+        }
+        for (text, says) in [
+            ("pause:db1", "pause of db1 takes a way to pause: add pause"),
+            ("replace:web1", "add replace"),
+            ("deploy=2:app", "add deploy"),
+            // Who leads is found when it strikes: it can be any of them.
+            ("pause:leader", "add pause"),
+            ("kill:cache", "names no node that cache can be"),
+            ("skew=1s:web1", "strikes links or machines"),
+        ] {
+            let why = lets(text).expect_err(text);
+            assert!(why.contains(says), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_refused_with_the_place() {
+        for (text, says) in [
+            ("[nodes.a]\nunits = 'docker:a'", "unknown field `units`"),
+            ("[nodes.a]\nunit = 'podman:a'", "[nodes.a]: \"podman:a\" is no unit"),
+            ("[nodes.a]", "[nodes.a]: it can be struck in no way"),
+            ("[nodes.primary]\nunit = 'docker:a'", "means something else"),
+            (
+                "[nodes.a]\nkill = 'no-such-program-here a'\nstart = 'true'",
+                "there is no program no-such-program-here",
+            ),
+            ("[nodes.a]\ndeploy = 'sh x'", "has no {version}"),
+            ("[nodes.a]\nkill = 'sh x {version}'", "is filled in for deploy only"),
+            ("[nodes.a]\nunit = 'docker:a'\nready = 'GET /x 200'", "ready needs url"),
+            (
+                "[nodes.a]\nunit = 'docker:a'\nurl = 'http://h'\nready = 'x'",
+                "expected a request and its status",
+            ),
+            ("[nodes.a]\nunit = 'docker:a'\nready_within = '1h'", "at most 50s"),
+            ("[links.app]\nlisten = '127.0.0.1:1'\nto = 'h:2'", "between whom?"),
+            ("[links.app-db]\nlisten = 'here'\nto = 'h:2'", "expected ADDRESS:PORT"),
+            ("[links.app-db]\nlisten = '127.0.0.1:1'\nto = 'h'", "expected HOST:PORT"),
+            ("[roles.primary]", "Exactly one of"),
+            ("[roles.primary]\nredis = { x = 'h:1' }", "\"x\" is no node"),
+            ("[nodes.a]\nunit = 'docker:a'\nrole = 'a'", "is the name of a node and of a role"),
+        ] {
+            let why = read(text).expect_err(text);
+            assert!(why.contains(says), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What can be done to a stack of somebody else, and what a plan would do, in words: before anything is done.
+
+use super::tables::{YourNode, YourStack};
+use super::unit::Verb;
+use std::fmt::Write as _;
+use workloads::{Episode, Fault, Plan, Strike};
+
+/// The faults that strike nodes here, in the order in which they are listed.
+const NODE_FAULTS: [&str; 7] = ["kill", "pause", "restart", "drain", "replace", "deploy", "scale"];
+
+impl YourStack {
+    /// What can be done to each node and link, and what a node lacks for the rest.
+    pub(crate) fn listing(&self, entries: &[String]) -> String {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let role = node.role.as_ref().map_or(String::new(), |role| format!(" ({role})"));
+            let _ = writeln!(text, "{}{role}", node.name);
+            for name in NODE_FAULTS {
+                let strike: Strike = name.parse().expect("each fault can be typed");
+                match node.lets(strike.fault) {
+                    Ok(()) => {
+                        let _ =
+                            writeln!(text, "  {name:8} {}", shown_commands(node, strike.fault).join("; "));
+                    }
+                    Err(why) => {
+                        let _ = writeln!(text, "  {name:8} no: {why}");
+                    }
+                }
+            }
+        }
+        for link in &self.links {
+            let _ = writeln!(
+                text,
+                "{}-{}: {} leads to {}; hang, slow, fail-first, delay, hold, throttle, slice, reset, refuse, half-close",
+                link.from, link.node, link.listen, link.to
+            );
+        }
+        for entry in entries {
+            let _ =
+                writeln!(text, "client-{entry}: a proxy of the run before it; the same faults as of a link");
+        }
+        let roles = self.role_names();
+        if !roles.is_empty() {
+            let _ = writeln!(text, "roles: {}", roles.join(", "));
+        }
+        text
+    }
+
+    /// Every command and signal that a plan would take, and how each is undone. Nothing is run to find out who has a role.
+    pub(crate) fn dry_run(&self, plan: &Plan) -> String {
+        let mut text = String::new();
+        for episode in &plan.episodes {
+            let at = workloads::format_duration(std::time::Duration::from_nanos(episode.from_ns));
+            let _ = writeln!(text, "at {at}: {} of {}", episode.fault, episode.target);
+            if episode.fault.strikes_links() {
+                let _ = writeln!(text, "  by a proxy of the run");
+                continue;
+            }
+            self.tell_nodes(episode, &mut text);
+        }
+        text
+    }
+
+    fn tell_nodes(&self, episode: &Episode, text: &mut String) {
+        let nodes = self.may_strike(&episode.target);
+        let several = nodes.len() > 1 && episode.target != workloads::Target::All;
+        if several {
+            let _ = writeln!(text, "  one of these, whoever it is then:");
+        }
+        for node in nodes {
+            for command in shown_commands(node, episode.fault) {
+                let _ = writeln!(text, "  {}: {command}", node.name);
+            }
+        }
+    }
+}
+
+/// What is done to a node, and then what undoes it.
+fn shown_commands(node: &YourNode, fault: Fault) -> Vec<String> {
+    let shown = |verb: Verb, number: u64| match node.commands.of(verb, number) {
+        Some(command) => command,
+        None => match verb {
+            Verb::Kill => "SIGKILL".to_owned(),
+            Verb::Pause => "SIGSTOP".to_owned(),
+            Verb::Resume => "SIGCONT".to_owned(),
+            Verb::Stop => "SIGTERM".to_owned(),
+            verb => format!("({} by nobody)", verb.name()),
+        },
+    };
+    let undone = |verb: Verb, number: u64| format!("undone by {}", shown(verb, number));
+    match fault {
+        Fault::Kill => vec![shown(Verb::Kill, 0), undone(Verb::Start, 0)],
+        Fault::Pause => vec![shown(Verb::Pause, 0), undone(Verb::Resume, 0)],
+        Fault::Drain => vec![shown(Verb::Stop, 0), undone(Verb::Start, 0)],
+        Fault::Restart if node.commands.of(Verb::Restart, 0).is_some() => vec![shown(Verb::Restart, 0)],
+        Fault::Restart => vec![shown(Verb::Kill, 0), shown(Verb::Start, 0)],
+        Fault::Replace => vec![shown(Verb::Replace, 0)],
+        Fault::Deploy { version } => vec![shown(Verb::Deploy, u64::from(version))],
+        Fault::Scale { count } => {
+            vec![shown(Verb::Scale, u64::from(count)), undone(Verb::Scale, u64::from(node.commands.replicas))]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,117 @@
+//! Notes of what a run has struck on nodes of somebody else, so that it is undone whatever happens to the run.
+//!
+//! The kernel undoes what is done to servers of ours, and nobody undoes a `docker kill`. So a note goes into the run's
+//! folder, and to the disk, *before* anything is struck, and another when it has been undone. A folder with a note that
+//! nothing has followed is not removed: `steadfast clean --stack FILE` undoes it by the commands of that file. The notes
+//! name nodes and faults and no commands: what is found in a folder of temporary files is not run.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file with notes.
+const STRUCK: &str = "struck";
+/// The longest file that is read.
+const NOTES_BYTES_MAX: u64 = 1 << 20;
+
+/// The notes of one run.
+#[derive(Clone, Debug)]
+pub struct StruckNotes(PathBuf);
+
+/// Something that was struck and not undone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outstanding {
+    /// Which episode of the plan it was.
+    pub number: usize,
+    /// The name of the fault.
+    pub fault: String,
+    /// The name of the node.
+    pub node: String,
+}
+
+impl std::fmt::Display for Outstanding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.fault, self.node)
+    }
+}
+
+impl StruckNotes {
+    /// The notes in a run's folder.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self(folder.join(STRUCK))
+    }
+
+    /// Something is about to be struck.
+    pub fn note_strike(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
+        self.note(&format!("struck {number} {fault} {node}"))
+    }
+
+    /// It has been undone.
+    pub fn note_undone(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
+        self.note(&format!("undone {number} {fault} {node}"))
+    }
+
+    fn note(&self, line: &str) -> Result<(), String> {
+        let write = || -> io::Result<()> {
+            let mut file: File = OpenOptions::new().create(true).append(true).open(&self.0)?;
+            writeln!(file, "{line}")?;
+            file.sync_all()
+        };
+        write().map_err(|why| format!("failed to note what is struck in {}: {why}", self.0.display()))
+    }
+}
+
+/// What was struck and not undone, by the notes in a run's folder. The last first, as it is to be undone.
+pub(super) fn outstanding(folder: &Path) -> Vec<Outstanding> {
+    let path = folder.join(STRUCK);
+    if std::fs::metadata(&path).is_ok_and(|about| about.len() > NOTES_BYTES_MAX) {
+        return Vec::new();
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut open: Vec<Outstanding> = Vec::new();
+    for line in text.lines() {
+        let [what, number, fault, node] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+        let Ok(number) = number.parse() else { continue };
+        let noted = Outstanding { number, fault: fault.to_owned(), node: node.to_owned() };
+        match what {
+            "struck" => open.push(noted),
+            "undone" => open.retain(|other| *other != noted),
+            _ => {}
+        }
+    }
+    open.reverse();
+    open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RunFolder;
+    use super::*;
+
+    #[test]
+    fn what_was_not_undone_is_outstanding() {
+        let folder = RunFolder::create().unwrap();
+        let notes = StruckNotes::in_folder(folder.path());
+        notes.note_strike(0, "kill", "web1").unwrap();
+        notes.note_strike(1, "pause", "web2").unwrap();
+        notes.note_strike(2, "kill", "web1").unwrap();
+        notes.note_undone(0, "kill", "web1").unwrap();
+        let open: Vec<String> = outstanding(folder.path()).iter().map(Outstanding::to_string).collect();
+        assert_eq!(open, ["kill of web1", "pause of web2"]);
+        notes.note_undone(2, "kill", "web1").unwrap();
+        notes.note_undone(1, "pause", "web2").unwrap();
+        assert_eq!(outstanding(folder.path()), []);
+    }
+
+    /// Whoever would remove the folder would forget that a node is still down.
+    #[test]
+    fn a_folder_with_something_outstanding_is_kept() {
+        let folder = RunFolder::create().unwrap();
+        let (path, notes) = (folder.path().to_owned(), StruckNotes::in_folder(folder.path()));
+        notes.note_strike(0, "kill", "web1").unwrap();
+        drop(folder);
+        assert!(path.exists());
+        notes.note_undone(0, "kill", "web1").unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
