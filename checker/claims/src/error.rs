@@ -17,7 +17,7 @@ pub enum QuestionError {
         near: Vec<&'static str>,
     },
     /// A property that histories of this model do not have.
-    #[error("{} cannot be asked of {}, which has {}", .property.name(), .model.name(), .fits.join(", "))]
+    #[error("{} is not a property of the model {}. Its properties are: {}", .property.name(), .model.name(), .fits.join(", "))]
     Foreign {
         /// What was asked.
         property: Property,
@@ -44,12 +44,10 @@ pub enum QuestionError {
         why: String,
     },
     /// An assumption about real time, of a history without it.
-    #[error(
-        "linearizable-keys cannot be assumed: this history has no real-time order that writes could keep"
-    )]
+    #[error("linearizable-keys cannot be assumed, because this history has no real-time order")]
     NoRealTime,
     /// An initial value for what has none.
-    #[error("{} has no initial value that could be told: {}", .0.name(), beginning(*.0))]
+    #[error("{} takes no initial value: {}", .0.name(), beginning(*.0))]
     NoInitialValue(Model),
 }
 
@@ -86,8 +84,8 @@ fn beginning(model: Model) -> &'static str {
     match model {
         Model::Session => "a session is absent before it is created",
         Model::ListAppend => "every list is empty at first",
-        Model::Bank => "a bank's total is told instead",
-        Model::Mutex => "nobody holds it at first",
+        Model::Bank => "pass --total for a bank",
+        Model::Mutex => "a lock is free at first",
         _ => "it is empty at first",
     }
 }
@@ -128,7 +126,7 @@ mod tests {
                 .to_string();
         assert_eq!(
             why,
-            "causal-memory cannot be asked of queue, which has linearizable, total-queue, at-most-once"
+            "causal-memory is not a property of the model queue. Its properties are: linearizable, total-queue, at-most-once"
         );
     }
 }

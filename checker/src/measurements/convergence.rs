@@ -20,8 +20,8 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Why there is no time: named, because it is the worst that there is.
-pub const NEVER: &str = "the replicas had not come together when they were last looked at";
-const NOT_LOOKED: &str = "nobody looked at the replicas after it";
+pub const NEVER: &str = "the replicas still differed when they were last read";
+const NOT_LOOKED: &str = "the replicas were not read after it";
 
 /// When the replicas had come together after a fault, in ns since it was over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
