@@ -194,6 +194,97 @@ fn help_completions_and_the_manual_tell_of_every_command() {
     assert!(bash.contains("read-your-writes"), "shells complete the names of levels");
 }
 
+/// A second level after a comma was not completed, so whoever asks for two typed the longer one out.
+#[test]
+fn bash_completes_each_item_of_a_list() {
+    let folder = folder();
+    let script = steadfast().args(["completions", "bash"]).output().expect("it runs").stdout;
+    let script = file(&folder, "steadfast.bash", &text(&script));
+    let completed = |words: &[&str]| {
+        let line = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let test = format!(
+            ". {}; COMP_WORDS=({line}); COMP_CWORD={}; _steadfast steadfast '{}' '{}'; echo \"${{COMPREPLY[@]}}\"",
+            script.display(),
+            words.len() - 1,
+            words[words.len() - 1],
+            words[words.len() - 2],
+        );
+        text(&std::process::Command::new("bash").args(["-c", &test]).output().expect("bash").stdout)
+    };
+    assert_eq!(completed(&["steadfast", "run", "--faults", "kill,pau"]).trim(), "kill,pause");
+    assert_eq!(
+        completed(&["steadfast", "check", "--consistency", "linearizable,read-y"]).trim(),
+        "linearizable,read-your-writes"
+    );
+    assert_eq!(completed(&["steadfast", "run", "--scenario", "two-t"]).trim(), "two-tabs");
+}
+
+/// Names are typed in any case, old names of options still work, and the rest is said with what was probably meant.
+#[test]
+fn names_are_forgiving_and_mistakes_have_suggestions() {
+    let history = case("stale-read");
+    steadfast()
+        .args(["check", "--consistency", "Linearizable,READ_YOUR_WRITES", "-q", &history])
+        .assert()
+        .code(1);
+    steadfast().args(["check", "--model", "REGISTER", "--format", "JSON", &history]).assert().code(1);
+    steadfast().args(["run", "EMBEDDED", "--faults", "KILL@1s+1s", "--plan"]).assert().code(0);
+    let old = [
+        "run",
+        "--dry-run",
+        "--workload",
+        "session",
+        "--look-every",
+        "50ms",
+        "--left-alone",
+        "0.1",
+        "--look-after",
+        "9",
+    ];
+    steadfast()
+        .args(old)
+        .args(["--lasting", "0", "--tabs", "2", "--churn", "5", "--no-color"])
+        .assert()
+        .code(0);
+    for (args, says) in [
+        (&["check", "--consistency", "linearisable", "x"][..], "did you mean \"linearizable\"?"),
+        (&["check", "--consistency", "lost-sesion", "x"], "did you mean \"lost-session\"?"),
+        (&["check", "--model", "registr", "x"], "did you mean \"register\"?"),
+        (&["run", "redis-sentinl"], "did you mean \"redis-sentinel\"?"),
+        (&["run", "--faults", "partiton"], "did you mean \"partition\"?"),
+        (&["run", "--workload", "sesion"], "did you mean \"session\"?"),
+        (&["run", "--scenario", "two-tab"], "did you mean \"two-tabs\"?"),
+        (&["run", "--bug", "split-brian"], "did you mean \"split-brain\"?"),
+        (&["check", "--objective", "recovry.p99=1s", "x"], "did you mean \"recovery.p99\"?"),
+        (&["man", "chekc"], "did you mean \"check\"?"),
+        (&["chekc"], "'check'"),
+    ] {
+        let output = steadfast().args(args).output().expect("it runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+    }
+}
+
+/// The short help fits a screen, and each command has its page.
+#[test]
+fn short_help_fits_a_screen_and_each_command_has_its_manual_page() {
+    let folder = folder();
+    for command in ["run", "record", "check", "diff", "explain", "compare", "verify", "convert"] {
+        let short = text(&steadfast().args([command, "-h"]).output().expect("it runs").stdout);
+        assert!(short.lines().count() <= 40, "{command}: {} lines", short.lines().count());
+        let long = text(&steadfast().args(["help", command]).output().expect("it runs").stdout);
+        assert!(long.lines().count() >= short.lines().count(), "{command}");
+        let page = text(&steadfast().args(["man", command]).output().expect("it runs").stdout);
+        assert!(
+            page.contains(&format!("steadfast\\-{command}")) && !page.contains("steadfast\\-levels"),
+            "{command}"
+        );
+    }
+    steadfast().args(["man", "--directory"]).arg(folder.path()).assert().code(0);
+    assert!(folder.path().join("steadfast-check.1").exists() && folder.path().join("steadfast.1").exists());
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     use std::process::{Command, Stdio};

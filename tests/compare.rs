@@ -71,7 +71,10 @@ fn what_was_asked_for_is_compared_and_nothing_else() {
     );
     let refused =
         steadfast().args(["compare", "--consistency", "serializable", &case("stale-read")]).assert().code(2);
-    assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains("cannot be asked of register"));
+    assert!(
+        String::from_utf8_lossy(&refused.get_output().stderr)
+            .contains("is not a property of the model register")
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! `steadfast` is run, in a folder with the files that the documents speak of. A run against a real store is only planned
 //! (`--dry-run`), which reads all of its options; the stores themselves have tests of their own.
 
+#![allow(clippy::print_stdout, reason = "a program that is missing is named")]
+
 use assert_cmd::Command;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -124,5 +126,29 @@ fn the_book_has_every_page() {
     }
     for page in listed {
         assert!(root().join("docs").join(page).exists(), "{page} does not exist");
+    }
+}
+
+/// The recorders that readers copy write histories that can be checked, and whose bug is found.
+#[test]
+fn the_recorders_of_the_documents_work() {
+    let text = std::fs::read_to_string(root().join("docs/record.md")).expect("the page");
+    let folder = tempfile::tempdir().expect("a folder");
+    for (language, program, name) in
+        [("python", "python3", "recorder.py"), ("javascript", "node", "recorder.js")]
+    {
+        let source = text.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+        std::fs::write(folder.path().join(name), source.expect("a recorder")).expect("a file");
+        let history = format!("{name}.jsonl");
+        let Ok(output) =
+            std::process::Command::new(program).args([name, &history]).current_dir(folder.path()).output()
+        else {
+            println!("skipped: {program} is not installed");
+            continue;
+        };
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        let checked = steadfast(folder.path()).args(["check", "--format", "json", &history]).assert().code(1);
+        let said = String::from_utf8_lossy(&checked.get_output().stdout).into_owned();
+        assert!(said.contains("stale-read") && said.contains("\"sessions\":2"), "{said}");
     }
 }

@@ -142,6 +142,35 @@ fn the_argument_is_drawn_in_the_lanes_step_by_step() {
     ));
 }
 
+/// Somebody who ran the same thing ten times wants to see what changed, not ten pages.
+#[test]
+fn several_runs_have_an_index_with_trends_and_two_groups_a_comparison() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    for (name, faults) in [("calm", "none"), ("killed", "kill@1s+1s")] {
+        let args =
+            ["record", "--quiet", "--duration", "2s", "--load", "200/s", "--faults", faults, "--output"];
+        steadfast().args(args).arg(path(name)).assert().code(0);
+    }
+    let (calm, killed) = (path("calm"), path("killed"));
+    let text = page(folder.path(), &["check", "--measure", "--quiet", &calm, &killed, &calm], 0);
+    assert!(text.contains("3 histories: 3 holds."), "the verdicts are counted");
+    for figure in ["anomalies: 0 to 0", "availability: ", "latency.p99: "] {
+        assert!(text.contains(figure), "{figure}");
+    }
+    // The second history has a recovery and the others have none, so there is no line to draw.
+    assert!(!text.contains("recovery.p99: "), "one value is no trend");
+    let text = page(folder.path(), &["diff", &calm, &killed], 0);
+    assert!(text.contains("B is worse than A in 0 figures, and better in 0."), "single runs tell nothing");
+    assert!(text.contains("Unknown: too few runs") && text.contains("class=\"ranges\""));
+    // No output replaces a file that is there, or one that is read.
+    let out = path("taken.html");
+    std::fs::write(&out, "mine").expect("a file");
+    steadfast().args(["diff", &calm, &killed, "--report", &out]).assert().code(2);
+    steadfast().args(["diff", &calm, &killed, "--force", "--report", &calm]).assert().code(2);
+    assert_eq!(std::fs::read(&out).expect("a file"), b"mine");
+}
+
 /// The explorer has all operations of a short history, and of a long one as many as fit.
 #[test]
 fn the_whole_history_can_be_explored() {
@@ -182,7 +211,7 @@ fn a_cycle_of_versions_is_drawn_with_its_reasons() {
 fn what_holds_and_what_is_unknown_say_so() {
     let text = of_case("cas-chain", 0);
     assert!(text.contains("<p class=\"verdict holds\"><b>HOLDS</b>"));
-    assert!(text.contains("all 5 levels hold: an execution that the level permits explains the history"));
+    assert!(text.contains("All 5 levels hold: an execution that the level permits explains the history"));
     assert!(text.contains("The store may break the level in another run"));
     let text = of_case("store-audit-cut-short", 3);
     assert!(text.contains("<p class=\"verdict unknown\"><b>UNKNOWN</b>"));

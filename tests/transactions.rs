@@ -100,8 +100,8 @@ fn what_would_be_passed_over_is_refused() {
     let lists = case("txn-missed-append");
     refused(&["--model=list-append", &case("cas-chain")], "txn operations only");
     refused(&["--model=rw-register", &lists], "has lists");
-    refused(&["--consistency=linearizable", &lists], "cannot be asked of list-append");
-    refused(&["--consistency=serializable", &case("cas-chain")], "cannot be asked of");
+    refused(&["--consistency=linearizable", &lists], "is not a property of the model list-append");
+    refused(&["--consistency=serializable", &case("cas-chain")], "is not a property of the model");
     refused(&["--init=0", &case("queue-out-of-order")], "initial value");
 }
 

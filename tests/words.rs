@@ -38,6 +38,9 @@ const REWRITTEN: &[&str] = &[
     "docs/ci.md",
     "docs/other-checkers.md",
     "docs/page.md",
+    "docs/record.md",
+    "docs/json.md",
+    "LIMITS.md",
 ];
 
 fn printed(args: &[&str]) -> String {

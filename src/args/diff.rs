@@ -4,7 +4,7 @@ use super::check::{ColorArgs, ColorMode, HistorySource};
 use super::names::ReadingArgs;
 use crate::report::difference::DiffFormat;
 use checker::measurements::Noise;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct DiffArgs {
@@ -34,6 +34,12 @@ pub(crate) struct DiffArgs {
     /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: DiffFormat,
+    /// Write the comparison to a self-contained HTML page
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
+    /// Replace existing output files
+    #[arg(long, help_heading = "Output")]
+    force: bool,
     /// Print only figures that differ, and no progress bar
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
@@ -49,8 +55,22 @@ pub(crate) struct DiffPlan {
     pub(crate) noise: Noise,
     pub(crate) reading: ReadingArgs,
     pub(crate) form: DiffFormat,
+    pub(crate) report: Option<PathBuf>,
+    /// Whether existing files may be replaced.
+    pub(crate) force: bool,
     pub(crate) quiet: bool,
     pub(crate) color: ColorMode,
+}
+
+impl DiffPlan {
+    /// The files that the command reads.
+    pub(crate) fn input_files(&self) -> Vec<&Path> {
+        let files = self.a.iter().chain(&self.b).map(|source| match source {
+            HistorySource::StandardInput => None,
+            HistorySource::File(path) => Some(path.as_path()),
+        });
+        files.flatten().collect()
+    }
 }
 
 impl DiffArgs {
@@ -75,6 +95,8 @@ impl DiffArgs {
             noise: Noise { significance: self.significance, tolerance: self.tolerance },
             reading: self.reading,
             form: self.format,
+            report: self.report,
+            force: self.force,
             quiet: self.quiet,
             color: self.color.color_mode(),
         })

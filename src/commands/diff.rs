@@ -3,8 +3,10 @@
 use crate::args::{DiffPlan, HistorySource, ReadingArgs, SessionArgs};
 use crate::exit::Exit;
 use crate::measuring::measure_with_losses;
+use crate::output_file::create_output;
 use crate::progress::ProgressDisplay;
 use crate::report::difference::{self, DiffReport};
+use crate::report::page::write_diff_page;
 use crate::{input, output};
 use checker::Limits;
 use checker::measurements::{MetricChange, MetricValues, compare_runs};
@@ -12,6 +14,15 @@ use histories::ValueId;
 use std::io::Write;
 
 pub(crate) fn run_diff(plan: &DiffPlan) -> Exit {
+    // Opened first, so that a file that cannot be written is reported before the runs are measured.
+    let page = plan.report.as_deref().map(|path| create_output(path, plan.force, &plan.input_files()));
+    let page = match page.transpose() {
+        Ok(page) => page,
+        Err(why) => {
+            output::print_error(&why);
+            return Exit::BadInput;
+        }
+    };
     let progress = ProgressDisplay::start(plan.quiet);
     let both = measure_sources(&plan.a, &plan.reading, &progress)
         .and_then(|a| Ok((a, measure_sources(&plan.b, &plan.reading, &progress)?)));
@@ -30,13 +41,25 @@ pub(crate) fn run_diff(plan: &DiffPlan) -> Exit {
         noise: plan.noise,
         compared: compare_runs(&a.iter().collect::<Vec<_>>(), &b.iter().collect::<Vec<_>>(), plan.noise),
     };
+    if let Some(mut page) = page {
+        let written = write_diff_page(&difference, &mut page).map_err(|why| why.to_string());
+        if let Err(why) = written.and_then(|()| page.publish_file()) {
+            output::print_error(&format!("failed to write the page: {why}"));
+            return Exit::BadInput;
+        }
+    }
     let mut out = output::open_stdout(plan.color);
     let exit = match difference.has_change(MetricChange::Worse) {
         true => Exit::Violated,
         false => Exit::Holds,
     };
-    match difference::write_difference(&difference, plan.form, plan.quiet, &mut out)
-        .and_then(|()| out.flush())
+    match difference::write_difference(
+        &difference,
+        plan.form,
+        (plan.quiet, output::terminal_width()),
+        &mut out,
+    )
+    .and_then(|()| out.flush())
     {
         Ok(()) => exit,
         Err(error) => output::exit_after_write_error(&error, exit),

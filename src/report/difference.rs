@@ -1,6 +1,6 @@
 //! The differences between two groups of runs, for people and for programs; and the figures of repeated runs.
 
-use super::layout::align_columns;
+use super::layout::{align_columns, wrap_text};
 use crate::objectives::{format_amount, format_figure};
 use anstyle::{AnsiColor, Style};
 use checker::measurements::{
@@ -47,11 +47,11 @@ impl DiffReport {
 pub(crate) fn write_difference(
     found: &DiffReport,
     form: DiffFormat,
-    quiet: bool,
+    (quiet, width): (bool, usize),
     out: &mut dyn Write,
 ) -> io::Result<()> {
     match form {
-        DiffFormat::Text => write_difference_text(found, quiet, out),
+        DiffFormat::Text => write_difference_text(found, quiet, width, out),
         DiffFormat::Json => writeln!(out, "{}", difference_as_json(found)),
     }
 }
@@ -66,7 +66,12 @@ fn change_name(change: MetricChange) -> &'static str {
     }
 }
 
-fn write_difference_text(found: &DiffReport, quiet: bool, out: &mut dyn Write) -> io::Result<()> {
+fn write_difference_text(
+    found: &DiffReport,
+    quiet: bool,
+    width: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let runs = |names: &[String]| match names {
         [name] => name.clone(),
         names => format!("{} runs, {} to {}", names.len(), names[0], names[names.len() - 1]),
@@ -78,7 +83,10 @@ fn write_difference_text(found: &DiffReport, quiet: bool, out: &mut dyn Write) -
         [MetricChange::Worse, MetricChange::NoiseUnknown, MetricChange::BoundsOverlap, MetricChange::Better];
     let of = |change| found.compared.iter().filter(move |compared| compared.change == change);
     let told: Vec<&MetricComparison> = order.into_iter().flat_map(of).collect();
-    let lines = align_columns(&told.iter().map(|compared| difference_row(compared)).collect::<Vec<_>>());
+    let rows = |ranges| told.iter().map(|compared| difference_row(compared, ranges)).collect::<Vec<_>>();
+    let with_ranges = align_columns(&rows(true));
+    let is_narrow = with_ranges.iter().any(|line| line.chars().count() + 2 > width);
+    let lines = if is_narrow { align_columns(&rows(false)) } else { with_ranges };
     for (line, compared) in lines.iter().zip(&told) {
         let color = match compared.change {
             MetricChange::Worse => AnsiColor::Red,
@@ -105,18 +113,22 @@ fn write_difference_text(found: &DiffReport, quiet: bool, out: &mut dyn Write) -
     if found.has_change(MetricChange::NoiseUnknown) {
         let (a, b, chance) =
             (found.a.len(), found.b.len(), format_amount(Unit::Share, found.noise.significance));
-        writeln!(
-            out,
-            "  unknown: {a} and {b} runs are too few to tell a difference from noise. Record five on each side for a \
+        let text = format!(
+            "unknown: {a} and {b} runs are too few to tell a difference from noise. Record five on each side for a \
              significance of {chance} (steadfast run --repeat 5)."
-        )?;
+        );
+        wrap_text(&text, width - 2).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
     }
     Ok(())
 }
 
-fn difference_row(compared: &MetricComparison) -> Vec<String> {
-    let side =
-        |summary: Option<Summary>| summary.map_or(String::new(), |summary| format_range(compared, &summary));
+/// The row of a figure; without `ranges`, only the medians of both sides.
+fn difference_row(compared: &MetricComparison, ranges: bool) -> Vec<String> {
+    let side = |summary: Option<Summary>| match (summary, ranges) {
+        (None, _) => String::new(),
+        (Some(summary), true) => format_range(compared, &summary),
+        (Some(summary), false) => format_figure(compared.metric.unit, summary.median),
+    };
     let note = match (compared.change, compared.is_better()) {
         (MetricChange::BoundsOverlap, _) => "only bounds are known".to_owned(),
         (MetricChange::NoiseUnknown, Some(true)) => "looks better".to_owned(),

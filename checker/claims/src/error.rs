@@ -16,8 +16,8 @@ pub enum QuestionError {
         /// Existing names that are similar.
         near: Vec<&'static str>,
     },
-    /// A property that is not defined for histories of this model.
-    #[error("{} cannot be asked of {}, which has {}", .property.name(), .model.name(), .fits.join(", "))]
+    /// A property that histories of this model do not have.
+    #[error("{} is not a property of the model {}. Its properties are: {}", .property.name(), .model.name(), .fits.join(", "))]
     Foreign {
         /// The property that was asked.
         property: Property,
@@ -43,13 +43,11 @@ pub enum QuestionError {
         /// The parser's message.
         why: String,
     },
-    /// An assumption about real time was made, but the history has no real-time order.
-    #[error(
-        "linearizable-keys cannot be assumed: this history has no real-time order that writes could keep"
-    )]
+    /// An assumption about real time, of a history without it.
+    #[error("linearizable-keys cannot be assumed, because this history has no real-time order")]
     NoRealTime,
-    /// An initial value was given for a model that does not allow one.
-    #[error("{} has no initial value that could be told: {}", .0.name(), beginning(*.0))]
+    /// An initial value for what has none.
+    #[error("{} takes no initial value: {}", .0.name(), beginning(*.0))]
     NoInitialValue(Model),
 }
 
@@ -86,8 +84,8 @@ fn beginning(model: Model) -> &'static str {
     match model {
         Model::Session => "a session is absent before it is created",
         Model::ListAppend => "every list is empty at first",
-        Model::Bank => "a bank's total is told instead",
-        Model::Mutex => "nobody holds it at first",
+        Model::Bank => "pass --total for a bank",
+        Model::Mutex => "a lock is free at first",
         _ => "it is empty at first",
     }
 }
@@ -129,7 +127,7 @@ mod tests {
                 .to_string();
         assert_eq!(
             why,
-            "causal-memory cannot be asked of queue, which has linearizable, total-queue, at-most-once"
+            "causal-memory is not a property of the model queue. Its properties are: linearizable, total-queue, at-most-once"
         );
     }
 }

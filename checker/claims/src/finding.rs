@@ -8,41 +8,41 @@ named! {
     /// The kinds of findings about a session store, by their names in the definitions.
     FindingKind, "finding";
     LostSession "lost-session"
-        "a session is gone for good, though nobody ended it and its time had not run out",
+        "a session no longer exists, although no operation ended it and it had not expired",
     LostWrite "lost-write"
-        "an acknowledged write is gone after the store had settled, though nothing is known to have overwritten it",
+        "an acknowledged write is missing after the store settled, although no known write replaced it",
     LostUpdate "lost-update"
-        "two requests each saved all of a session without the change of the other",
+        "two requests each saved the whole session without the change of the other",
     StaleSession "stale-session"
-        "an answer shows a session as it was before something that had been acknowledged or seen",
+        "an answer shows an older state of a session than one that was already acknowledged or seen",
     ResurrectedSession "resurrected-session"
-        "a session is there after an acknowledged destroy, or after it was seen to be gone",
+        "a session exists after an acknowledged destroy, or after it was seen to be absent",
     ExpiredEarly "expired-early"
-        "a session was taken for expired before its time to live had run out",
+        "a session expired before its time to live was over",
     ExpiredLate "expired-late"
-        "a session is there although its time to live has run out",
+        "a session exists although its time to live is over",
     OldIdAlive "old-id-alive"
         "an id still works after an acknowledged renewal",
     SessionLeak "session-leak"
-        "somebody was shown what another session wrote",
+        "an answer shows data that another session wrote",
     TornSession "torn-session"
-        "a session holds what no single write wrote",
+        "a session holds data that no single write wrote",
     DuplicatedAction "duplicated-action"
-        "an action that must be done once was done more than once",
+        "an action took effect more than once",
     LostAction "lost-action"
         "an acknowledged action took no effect",
     ClockWentBack "clock-went-back"
-        "a session was told a time earlier than one that it had been told before",
+        "a session got an earlier time than it had already got",
     AuditMissing "audit-missing"
         "an acknowledged event is not in the audit trail",
     AuditDuplicated "audit-duplicated"
-        "an event is in the audit trail more often than it can have happened",
+        "the audit trail has an event more often than it can have happened",
     AuditForged "audit-forged"
-        "the audit trail tells of something that no request caused, or in an order in which it did not happen",
+        "the audit trail has an event that no request caused, or events in the wrong order",
     DivergentReplicas "divergent-replicas"
-        "replicas differ after the faults had ended and the store had settled",
+        "replicas differ after the faults ended and the store settled",
     Unexplained "unexplained"
-        "an answer that no execution explains and that none of the other names covers",
+        "no execution explains an answer, and no other finding covers it",
 }
 
 /// One finding.

@@ -8,27 +8,27 @@ named! {
     /// A condition on the answers that must hold whatever their order.
     Invariant, "invariant";
     Bank "bank"
-        "every read of all accounts shows the same total, and none below zero",
+        "every read of all accounts shows the same total and no negative balance",
     Set "set"
-        "what was added and acknowledged is in the last read, and nothing else that nobody added",
+        "the last read has every acknowledged element, and no element that was never added",
     SetFull "set-full"
-        "no element that was there is gone for good, is there twice, or was never added",
+        "no element is lost, duplicated, or read without having been added",
     SetFullLinearizable "set-full-linearizable"
-        "set-full, and no read misses an element that was there before it began",
+        "set-full, and no read misses an element that was known before it began",
     Counter "counter"
-        "every read lies between what must and what may have been counted by then",
+        "every read lies between the least and the greatest possible count",
     TotalQueue "total-queue"
-        "what was enqueued and acknowledged comes out, and nothing that was not put in",
+        "every acknowledged element comes out, and no element that was never enqueued",
     AtMostOnce "at-most-once"
-        "total-queue, and nothing comes out more often than it was put in",
+        "total-queue, and no element comes out more often than it was enqueued",
     UniqueIds "unique-ids"
         "no id is generated twice",
     LongFork "long-fork"
-        "of two reads of the same keys, one saw all that the other saw",
+        "of two reads of the same keys, one saw every write that the other saw",
     Monotonic "monotonic"
-        "no session sees a value below one that it saw before",
+        "no session sees a value below one that it has already seen",
     CausalReverse "causal-reverse"
-        "who sees a write sees every write that was acknowledged before that one began",
+        "a read that sees a write also sees every write that was acknowledged before that one began",
 }
 
 /// Facts about a bank that the history does not contain.

@@ -35,17 +35,17 @@ named! {
     ReadCommitted "read-committed" ["PL-2"]
         "no dirty reads: no G0, G1a, G1b, G1c",
     CursorStability "cursor-stability" ["PL-CS"]
-        "read-committed, and no update of a version that was replaced since it was read",
+        "read-committed, and no lost update through a cursor",
     MonotonicView "monotonic-view" ["PL-2L"]
-        "what a transaction has seen of another it goes on seeing",
+        "a transaction that has seen a write of another one keeps seeing it",
     MonotonicSnapshotRead "monotonic-snapshot-read" ["PL-MSR"]
-        "each operation reads from a snapshot, and these never go back",
+        "each operation reads from a snapshot, and snapshots never go back",
     MonotonicAtomicView "monotonic-atomic-view" ["strong-session-monotonic-atomic-view"]
-        "after a transaction has read from T, it reads nothing older than what T wrote (by execution, with sessions)",
+        "a transaction that has read from another one reads nothing older than its writes (by execution, with sessions)",
     ReadAtomic "read-atomic" ["strong-session-read-atomic"]
-        "of each transaction, all is seen or nothing (by execution, with sessions)",
+        "a transaction sees all writes of another one or none (by execution, with sessions)",
     Causal "causal" ["strong-session-causal", "transactional-causal-consistency"]
-        "what is seen brings with it all that came causally before (by execution, with sessions)",
+        "a transaction that sees a write also sees the writes that causally precede it (by execution, with sessions)",
     CausalCerone "causal-cerone" []
         "transactional causal consistency without sessions",
     UpdateAtomic "update-atomic" []
@@ -57,35 +57,35 @@ named! {
     ConsistentView "consistent-view" ["PL-2+"]
         "read-committed, and no cycle with exactly one anti-dependency",
     ForwardConsistentView "forward-consistent-view" ["PL-FCV"]
-        "a consistent view of what had committed when it began, or later",
+        "each transaction has a consistent view of the state at its begin or later",
     SnapshotIsolation "snapshot-isolation" ["PL-SI"]
-        "each transaction reads one snapshot and, if it writes, no other wrote the same since",
+        "each transaction reads from one snapshot, and no two concurrent transactions write the same object",
     RepeatableRead "repeatable-read" ["PL-2.99"]
-        "serializable, as far as whole objects are concerned: no G2-item",
+        "serializable for single objects: no G2-item",
     UpdateSerializable "update-serializable" ["PL-3U"]
-        "the transactions that write are serializable, with each read-only one by itself",
+        "the writing transactions are serializable together with any single read-only one",
     ViewSerializable "view-serializable" []
-        "some serial order in which all reads and the final state are the same",
+        "a serial order gives the same reads and the same final state",
     OneCopySerializable "1SR" []
-        "a replicated store that is serializable as if it were one",
+        "a replicated store is serializable as if it had one copy",
     SessionSerializable "session-serializable" []
-        "1SR, in an order that extends that of each session",
+        "1SR, in an order that extends session order",
     Serializable "serializable" ["PL-3", "conflict-serializable"]
-        "one order of all transactions in which each could have seen what it saw",
+        "a serial order of all transactions explains every read",
     StrongSessionReadUncommitted "strong-session-read-uncommitted" ["strong-session-PL-1"]
-        "read-uncommitted, with the order of each session",
+        "read-uncommitted, with session order",
     StrongSessionReadCommitted "strong-session-read-committed" ["strong-session-PL-2"]
-        "read-committed, with the order of each session",
+        "read-committed, with session order",
     StrongSessionSnapshotIsolation "strong-session-snapshot-isolation" []
-        "snapshot isolation in which a session sees what it did and saw",
+        "snapshot-isolation, with session order",
     StrongSessionSerializable "strong-session-serializable" []
-        "serializable, in an order that extends that of each session",
+        "serializable, in an order that extends session order",
     StrongReadUncommitted "strong-read-uncommitted" ["strong-PL-1"]
         "read-uncommitted, with real time",
     StrongReadCommitted "strong-read-committed" ["strong-PL-2"]
         "read-committed, with real time",
     StrongSnapshotIsolation "strong-snapshot-isolation" []
-        "snapshot isolation in which a transaction sees all that had completed before it began",
+        "snapshot-isolation, with real time",
     StrictSerializable "strict-serializable" ["strong-serializable", "PL-SS"]
         "serializable, in an order that extends real time",
 }

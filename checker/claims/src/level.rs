@@ -6,25 +6,25 @@ named! {
     /// A consistency level: a promise about objects.
     Level, "level";
     Linearizable "linearizable"
-        "one order of all operations on an object that extends real time and is legal for it",
+        "a legal order of all operations on each object extends real time",
     Sequential "sequential"
-        "one order of all operations on all objects that extends session order and is legal",
+        "a legal order of all operations on all objects extends session order",
     CausalConvergence "causal-convergence"
-        "causal, and all agree on the order of conflicting writes",
+        "causal, and all sessions agree on the order of conflicting writes",
     CausalMemory "causal-memory"
-        "for each session an order of all writes and its reads that extends causal order and is legal",
+        "for each session, a legal order of all writes and its reads extends causal order",
     Causal "causal"
-        "of registers: no read returns what was overwritten in its causal past",
+        "no read of a register returns a value that was overwritten in its causal past",
     Pram "pram"
-        "for each session an order of all writes and its reads that extends session order and is legal",
+        "for each session, a legal order of all writes and its reads extends session order",
     ReadYourWrites "read-your-writes"
-        "a session never reads a version older than one it wrote before",
+        "a session never reads a version older than its own earlier write",
     MonotonicReads "monotonic-reads"
-        "a session never reads a version older than one it read before",
+        "a session never reads a version older than one it has already read",
     MonotonicWrites "monotonic-writes"
-        "the writes of a session take effect in the order in which it made them",
+        "the writes of a session take effect in session order",
     WritesFollowReads "writes-follow-reads"
-        "a session's write comes after every version that it read before",
+        "a write of a session follows every version that the session has read",
     Session "session"
         "all four session guarantees at once, on one version order per object",
 }

@@ -8,26 +8,26 @@ use histories::{Function, History, MicroKind};
 named! {
     /// What the operations of a history are about.
     Model, "model";
-    Register "register" "read, write: a read returns what was written last",
+    Register "register" "read, write: a read returns the last written value",
     CasRegister "cas-register" "read, write, cas [old, new]: a register with compare-and-set",
     MultiRegister "multi-register" "txn of reads and writes that take effect at once on several registers",
     Kv "kv" "get, put, append, delete: strings by key",
     Counter "counter" "add or inc, read: a sum",
     Set "set" "add, remove, contains, read: distinct elements",
-    Queue "queue" "enqueue, dequeue: first in, first out; a dequeue of null found it empty",
-    Stack "stack" "push, pop: last in, first out; a pop of null found it empty",
-    Mutex "mutex" "acquire, release: held by at most one",
+    Queue "queue" "enqueue, dequeue: first in, first out; a dequeue of null found the queue empty",
+    Stack "stack" "push, pop: last in, first out; a pop of null found the stack empty",
+    Mutex "mutex" "acquire, release: a lock with at most one holder",
     ListAppend "list-append" "txn of append and r: transactions over lists; each element is appended once",
     RwRegister "rw-register" "txn of w and r: transactions over registers; each value is written once",
     Session "session"
         "create, read, write, patch, touch, renew, destroy; act, actions: a session with a time to live",
-    Bank "bank" "transfer {from, to, amount}, read of all accounts: money is neither made nor lost",
-    SetFull "set-full" "add, read of all: each element's life, read by read",
-    TotalQueue "total-queue" "enqueue, dequeue, drain: what goes in comes out, in whatever order",
-    UniqueIds "unique-ids" "generate: each id once",
-    LongFork "long-fork" "write, read of [[r, key, value], ...]: writes are seen in one order",
-    Monotonic "monotonic" "inc, read: registers that only grow",
-    CausalReverse "causal-reverse" "write or insert, read of all: no write is seen without those before it",
+    Bank "bank" "transfer {from, to, amount}, read of all accounts: the total is constant",
+    SetFull "set-full" "add, read of all: the fate of each element over all reads",
+    TotalQueue "total-queue" "enqueue, dequeue, drain: every element comes out once, in any order",
+    UniqueIds "unique-ids" "generate: every id is distinct",
+    LongFork "long-fork" "write, read of [[r, key, value], ...]: all reads see the writes in one order",
+    Monotonic "monotonic" "inc, read: registers whose values only grow",
+    CausalReverse "causal-reverse" "write or insert, read of all: no read sees a write without earlier ones",
 }
 
 impl Default for Model {

@@ -92,7 +92,7 @@ impl SessionRules {
             Some(told) => {
                 let ns = told.as_i64().filter(|&ms| ms > 0).and_then(|ms| ms.checked_mul(1_000_000));
                 Some(ns.ok_or_else(|| {
-                    format!("the header's time_to_live_ms is {told}: expected a number of milliseconds")
+                    format!("time_to_live_ms in the header is {told}. It must be a number of milliseconds")
                 })?)
             }
         };
@@ -104,7 +104,9 @@ impl SessionRules {
                 RenewingOperations::from_names(names)
                     .map_err(|why| format!("the header's renewed_by: {why}"))?
             }
-            Some(told) => return Err(format!("the header's renewed_by is {told}: expected a list of names")),
+            Some(told) => {
+                return Err(format!("renewed_by in the header is {told}. It must be a list of names"));
+            }
         };
         Ok(Self { time_to_live_ns, renewed_by, tolerance_ns: TOLERANCE_NS })
     }

@@ -126,16 +126,16 @@ fn reason_not_recorded(history: &History, question: &SessionRules, kind: Finding
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let missing = match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate if question.time_to_live_ns.is_none() => {
-            "no time to live was told (time_to_live_ms in the header, or --time-to-live)"
+            "no time to live is known (time_to_live_ms in the header, or --time-to-live)"
         }
-        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if !timed() => "the events have no times",
+        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if !timed() => "the history has no times",
         FindingKind::LostWrite if settled_position(history).is_none() => {
             "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
              than lost: see stale-session"
         }
-        FindingKind::OldIdAlive if !does(Function::RENEW) => "no id was renewed",
+        FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
         FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
-            "no session was ended"
+            "no operation ended a session"
         }
         _ => return None,
     };

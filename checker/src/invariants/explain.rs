@@ -12,15 +12,15 @@ pub fn describe_kind(kind: &str) -> &'static str {
         "wrong-total" => "a read of all accounts shows another total than the rest",
         "nil-balance" => "an account has no balance",
         "negative-balance" => "an account is overdrawn",
-        "lost" => "something that was acknowledged, or seen, is gone for good",
-        "stale" => "a read misses something that was there before it began",
-        "unexpected" => "something was read that nobody had put there",
-        "aborted-read" => "something was read that only a failed operation would have put there",
-        "duplicated" => "something is there, or came out, more often than it was put in",
+        "lost" => "an acknowledged or observed element is lost",
+        "stale" => "a read misses an element that existed before it began",
+        "unexpected" => "a read shows an element that no operation added",
+        "aborted-read" => "a read shows an element that only a failed operation added",
+        "duplicated" => "an element occurs more often than it was added",
         "out-of-bounds" => "a counter shows less than it must or more than it may",
         "long-fork" => "two readers saw two writes in opposite orders",
-        "non-monotonic" => "a session saw a value below one that it had seen before",
-        "causal-reverse" => "a write is seen, and one that was acknowledged before it began is not",
+        "non-monotonic" => "a session saw a value below one that it had already seen",
+        "causal-reverse" => "a read sees a write but not an earlier acknowledged one",
         _ => "the answers contradict the invariant",
     }
 }
@@ -62,11 +62,11 @@ pub fn describe_breach(history: &History, breach: &Breach) -> String {
             format!("{} shows {element} {times} times", op(read))
         }
         BreachEvidence::Unwritten { element, read, writer: None } => {
-            format!("{} returned {element}, which nobody had put there", op(read))
+            format!("{} returned {element}, which no operation had added", op(read))
         }
         BreachEvidence::Unwritten { element, read, writer: Some(writer) } => {
             let why = if breach.kind == "aborted-read" { "failed" } else { "began only later" };
-            format!("{} returned {element}, but {}, which would put it there, {why}", op(read), op(writer))
+            format!("{} returned {element}, but {}, which adds it, {why}", op(read), op(writer))
         }
         BreachEvidence::Bounds { read, value, least, most } => format!(
             "{} returned {value}, but what was acknowledged and what was asked for make it at least {least} and at most {most}",

@@ -21,7 +21,7 @@ pub(super) fn measure_amplification(
         numbers.map(|numbers| (event.position, numbers))
     });
     let (Some(first), Some(last)) = (counted.next(), counted.next_back()) else {
-        let why = "nobody counted what reached the store";
+        let why = "the recording does not count what reached the store";
         return (Err(why), Err(why));
     };
     let (mut writes, mut bytes) = (0u64, 0u64);

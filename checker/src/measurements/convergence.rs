@@ -21,9 +21,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-/// The reason why there is no time if the replicas never converged. It is a constant because it is the worst outcome.
-pub const NEVER: &str = "the replicas had not come together when they were last looked at";
-const NOT_LOOKED: &str = "nobody looked at the replicas after it";
+/// Why there is no time: named, because it is the worst that there is.
+pub const NEVER: &str = "the replicas still differed when they were last read";
+const NOT_LOOKED: &str = "the replicas were not read after it";
 
 /// When the replicas had converged after a fault, in ns since its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -56,8 +56,8 @@ use survival::SessionWait;
 
 const NO_TIMES: &str = "the history has no times";
 const NO_FAULT: &str = "no fault struck";
-const NOTHING_ASKED: &str = "nothing was asked while it was answered for";
-const NO_SESSIONS: &str = "the objects are no sessions";
+const NOTHING_ASKED: &str = "no operation ran while the fault was responsible";
+const NO_SESSIONS: &str = "this history has no sessions";
 
 /// All measurements of one history.
 #[derive(Clone, PartialEq, Debug)]

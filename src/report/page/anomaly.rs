@@ -378,7 +378,7 @@ fn write_operation_table(history: &History, operations: &[OpId], html: &mut Html
         row
     }));
     let rows = without_empty_columns(rows);
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag("table", &[]);
     html.open_tag("tr", &[]);
     rows[0].iter().for_each(|name| html.add_leaf("th", &[], name));

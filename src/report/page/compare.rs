@@ -35,7 +35,7 @@ pub(crate) fn write_compare_page(comparison: &Comparison, out: &mut dyn Write) -
 }
 
 fn write_level_table(comparison: &Comparison, html: &mut Html) {
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag("table", &[("class", &"levels compare")]);
     html.open_tag("tr", &[]);
     html.add_leaf("th", &[], "level");
@@ -129,7 +129,7 @@ fn centre_row(frames: &mut [LevelFrame], row: &[usize], width: f64) {
 
 fn draw_lattice(lattice: &LevelLattice, history: &LatticeColumn, html: &mut Html) {
     let (frames, width, height) = place_levels(lattice);
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag(
         "svg",
         &[

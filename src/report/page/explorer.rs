@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 
 /// The most operations that the page holds, at about 25 bytes each.
 const OPERATIONS_MAX: usize = 15_000;
+/// The same for each further history of a page, so that a page of many histories can still be sent by mail.
+const OPERATIONS_MAX_OTHERS: usize = 500;
 /// Buckets of counts over the whole history.
 const BUCKETS: usize = 800;
 /// The most names of sessions, keys, nodes or kinds of operations that the page holds; later ones share one name.
@@ -51,7 +53,8 @@ impl NameTable {
 }
 
 /// Writes the data of the explorer, if the history has times. `marks` are the times of anomalies with their labels.
-pub(super) fn write_explorer(history: &History, marks: &[(i64, &str)], html: &mut Html) {
+pub(super) fn write_explorer(history: &History, marks: &[(i64, &str)], is_first: bool, html: &mut Html) {
+    let limit = if is_first { OPERATIONS_MAX } else { OPERATIONS_MAX_OTHERS };
     let starts = || history.ids().filter_map(|id| history.invoked_at(id));
     let Some(from) = starts().min().filter(|_| history.len() >= OPERATIONS_MIN) else { return };
     let ends = history.ids().filter_map(|id| history.completed_at(id));
@@ -59,7 +62,7 @@ pub(super) fn write_explorer(history: &History, marks: &[(i64, &str)], html: &mu
     html.add_leaf("h3", &[], "Explore the whole history");
     let [mut sessions, mut keys, mut nodes, mut functions] = [(); 4].map(|()| NameTable::default());
     let mut operations = String::new();
-    let chosen = choose_operations(history, marks);
+    let chosen = choose_operations(history, marks, limit);
     for &id in &chosen {
         let Some(invoked) = history.invoked_at(id) else { continue };
         let op = history.operation(id);
@@ -108,11 +111,11 @@ pub(super) fn write_explorer(history: &History, marks: &[(i64, &str)], html: &mu
 }
 
 /// All operations of a short history; of a long one, equally many around each mark.
-fn choose_operations(history: &History, marks: &[(i64, &str)]) -> Vec<OpId> {
-    if history.len() <= OPERATIONS_MAX {
+fn choose_operations(history: &History, marks: &[(i64, &str)], limit: usize) -> Vec<OpId> {
+    if history.len() <= limit {
         return history.ids().collect();
     }
-    let each = OPERATIONS_MAX / marks.len().max(1);
+    let each = limit / marks.len().max(1);
     let mut chosen = vec![false; history.len()];
     let places: Vec<usize> = match marks {
         [] => vec![0],

@@ -39,7 +39,7 @@ pub(super) fn draw_graph(graph: &CauseGraph, html: &mut Html) {
     }
     let longest = graph.edges.iter().map(|edge| edge.label.len() + 3).max().unwrap_or(0);
     let (frames, width, height) = place_nodes(&graph.nodes, GAP + longest as f64 * CHAR_WIDTH);
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     let sides = format!("0 0 {width:.0} {height:.0}");
     html.open_tag(
         "svg",

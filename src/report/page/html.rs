@@ -32,6 +32,15 @@ impl Html {
         }
     }
 
+    /// Opens a part that scrolls sideways where it does not fit. It can be reached with the keyboard.
+    pub(super) fn open_scroll(&mut self) {
+        let label = "Scrolls sideways if it does not fit";
+        self.open_tag(
+            "div",
+            &[("class", &"scroll"), ("tabindex", &"0"), ("role", &"group"), ("aria-label", &label)],
+        );
+    }
+
     /// Closes the element that was opened last, which must be `tag`.
     pub(super) fn close_tag(&mut self, tag: &'static str) {
         assert_eq!(self.open.pop(), Some(tag), "tags close in the order in which they were opened");

@@ -30,7 +30,7 @@ pub(super) fn write_measurements(measured: &MeasuredRun, html: &mut Html) {
         return;
     }
     html.add_leaf("h3", &[], "The effect of each fault");
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag("table", &[]);
     html.open_tag("tr", &[]);
     COLUMNS.iter().for_each(|name| html.add_leaf("th", &[], name));

@@ -12,9 +12,11 @@ mod anomaly;
 mod answers;
 mod argument;
 mod compare;
+mod diff;
 mod explorer;
 mod graph;
 mod html;
+mod index;
 mod measured;
 mod overview;
 mod runbook;
@@ -25,9 +27,11 @@ mod terms;
 mod timeline;
 
 pub(crate) use compare::write_compare_page;
+pub(crate) use diff::write_diff_page;
 
 use super::{CheckFindings, ReportWriter};
 use html::Html;
+use index::SummaryLine;
 use std::io::{self, Write};
 
 /// The most histories that have their own section.
@@ -43,20 +47,10 @@ pub(crate) struct PageReport {
     sections: Vec<Html>,
 }
 
-struct SummaryLine {
-    name: String,
-    verdict: &'static str,
-    sentence: String,
-}
-
 impl ReportWriter for PageReport {
     fn write_checked(&mut self, findings: &CheckFindings<'_>, _out: &mut dyn Write) -> io::Result<()> {
         let number = self.histories.len() + 1;
-        self.histories.push(SummaryLine {
-            name: findings.name.to_owned(),
-            verdict: findings.verdict(),
-            sentence: section::verdict_sentence(findings),
-        });
+        self.histories.push(SummaryLine::from_findings(findings, section::verdict_sentence(findings)));
         if self.sections.len() < SECTIONS_MAX {
             let mut html = Html::default();
             section::write_section(findings, number, &mut html);
@@ -67,11 +61,7 @@ impl ReportWriter for PageReport {
 
     fn write_refused(&mut self, name: &str, problems: &str, _out: &mut dyn Write) -> io::Result<()> {
         let sentence = format!("There is no verdict: {}", clip_text(problems));
-        self.histories.push(SummaryLine {
-            name: name.to_owned(),
-            verdict: "refused",
-            sentence: sentence.clone(),
-        });
+        self.histories.push(SummaryLine::from_refusal(name, sentence.clone()));
         if self.sections.len() < SECTIONS_MAX {
             let mut html = Html::default();
             section::write_heading(name, "refused", &sentence, self.histories.len(), &mut html);
@@ -82,46 +72,15 @@ impl ReportWriter for PageReport {
 
     fn write_end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let title = match self.histories.as_slice() {
-            [only] => format!("{}: {}", only.verdict, only.name),
+            [only] => only.title(),
             histories => format!("{} histories", histories.len()),
         };
         let mut html = begin_page(&title);
         if self.histories.len() > 1 {
-            self.write_contents(&mut html);
+            index::write_index(&self.histories, &mut html);
         }
         std::mem::take(&mut self.sections).into_iter().for_each(|section| html.append_html(section));
         out.write_all(end_page(html).as_bytes())
-    }
-}
-
-impl PageReport {
-    /// Writes the table of histories, a line each.
-    fn write_contents(&self, html: &mut Html) {
-        html.open_tag("div", &[("class", &"scroll")]);
-        html.open_tag("table", &[("class", &"levels")]);
-        for (line, number) in self.histories.iter().zip(1..) {
-            html.open_tag("tr", &[]);
-            html.add_leaf("td", &[("class", &line.verdict)], line.verdict);
-            html.open_tag("td", &[]);
-            if number <= SECTIONS_MAX {
-                html.add_leaf("a", &[("href", &format!("#history-{number}"))], clip_text(&line.name));
-            } else {
-                html.add_text(clip_text(&line.name));
-            }
-            html.close_tag("td");
-            html.add_leaf("td", &[], &line.sentence);
-            html.close_tag("tr");
-            html.break_line();
-        }
-        html.close_tag("table");
-        html.close_tag("div");
-        if self.histories.len() > SECTIONS_MAX {
-            html.add_leaf(
-                "p",
-                &[("class", &"quiet")],
-                format!("The first {SECTIONS_MAX} have a section below."),
-            );
-        }
     }
 }
 
@@ -141,6 +100,7 @@ fn begin_page(title: &str) -> Html {
     html.break_line();
     html.open_tag("body", &[]);
     write_definitions(&mut html);
+    html.open_tag("main", &[]);
     html.add_leaf("h1", &[], "steadfast");
     html
 }
@@ -173,6 +133,7 @@ fn end_page(mut html: Html) -> String {
     html.add_text(format!("Written by steadfast {}. ", env!("CARGO_PKG_VERSION")));
     html.add_text("Independent code has checked the evidence for each verdict.");
     html.close_tag("footer");
+    html.close_tag("main");
     html.add_asset("script", include_str!("script.js"));
     html.close_tag("body");
     html.close_tag("html");

@@ -140,7 +140,7 @@ fn fill_buckets(history: &History, axis: &TimeAxis) -> Vec<TimeBucket> {
 
 fn open_chart(html: &mut Html, label: &'static str) {
     let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + 24.0);
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag(
         "svg",
         &[
@@ -148,7 +148,7 @@ fn open_chart(html: &mut Html, label: &'static str) {
             ("viewBox", &format!("0 0 {width:.0} {height:.0}")),
             ("width", &format!("{width:.0}")),
             ("height", &format!("{height:.0}")),
-            ("role", &"img"),
+            ("role", &"group"),
             ("aria-label", &label),
         ],
     );

@@ -7,7 +7,7 @@ use super::measured;
 use super::overview::{self, AnomalyMark};
 use super::{answers, explorer, terms};
 use crate::report::faults::shown_faults;
-use crate::report::layout::{count_noun, format_elapsed};
+use crate::report::layout::{as_sentence, count_noun, format_elapsed};
 use crate::report::summary::FindingSummary;
 use crate::report::{CheckFindings, HistoryCounts, group_open_reasons};
 use checker::{Answer, IsolationLevel, Model};
@@ -70,7 +70,7 @@ pub(super) fn verdict_sentence(findings: &CheckFindings<'_>) -> String {
     if missed > 0 {
         parts.push(format!("{} missed", count_noun(missed, "objective")));
     }
-    format!("{}.", parts.join("; "))
+    as_sentence(&parts.join("; "))
 }
 
 fn holding_phrase(levels: &[&str], all: usize) -> String {
@@ -154,7 +154,7 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     let marks: Vec<AnomalyMark> = marks.collect();
     overview::draw_overview(findings.history, &episodes, &marks, html);
     let places: Vec<(i64, &str)> = marks.iter().map(|mark| (mark.time, mark.label.as_str())).collect();
-    explorer::write_explorer(findings.history, &places, html);
+    explorer::write_explorer(findings.history, &places, number == 1, html);
     write_facts(findings, html);
     write_silence(findings.verdict(), html);
 }
@@ -189,7 +189,7 @@ fn write_levels(findings: &CheckFindings<'_>, html: &mut Html) {
         Model::Session => ("finding", "meaning"),
         _ => ("level", "promise"),
     };
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag("table", &[("class", &"levels promises")]);
     html.open_tag("tr", &[]);
     for term in ["verdict", name] {

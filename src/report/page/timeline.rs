@@ -25,7 +25,7 @@ pub(super) fn draw_timeline(
     let stretch = stretch::layout_around(history, telling, episodes);
     let (width, height) = (stretch.width, TOP + stretch.rows as f64 * ROW + BOTTOM);
     html.open_tag("figure", &[("class", &"timeline")]);
-    html.open_tag("div", &[("class", &"scroll")]);
+    html.open_scroll();
     html.open_tag(
         "svg",
         &[

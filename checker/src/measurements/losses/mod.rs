@@ -28,10 +28,10 @@ use claims::Limits;
 use histories::{Function, History, KeyId, OpId, ValueId};
 use rustc_hash::FxHashSet;
 
-const NOT_FOUND_HERE: &str = "nobody looked for what was lost";
-const NOT_TOLD: &str = "the findings leave it unknown";
-const NOT_READ: &str = "nothing was read back after the store had settled";
-const NO_SESSIONS: &str = "the objects are no sessions";
+const NOT_FOUND_HERE: &str = "the history does not show what was lost";
+const NOT_TOLD: &str = "the findings leave this open";
+const NOT_READ: &str = "the history has no final reads";
+const NO_SESSIONS: &str = "this history has no sessions";
 
 /// Everything that a store lost.
 #[derive(Clone, PartialEq, Debug)]

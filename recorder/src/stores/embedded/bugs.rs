@@ -36,7 +36,7 @@ impl Bug {
         (
             Bug::StaleReplicaReads,
             "stale-replica-reads",
-            "the client library sends reads to any node, though reads at the primary were asked for",
+            "the client library sends reads to any node instead of the primary",
             "stale-session",
         ),
         (
@@ -48,7 +48,7 @@ impl Bug {
         (
             Bug::SplitBrain,
             "split-brain",
-            "a primary that lost its lease goes on answering reads until it is told of another",
+            "a primary that lost its lease answers reads until it learns of another primary",
             "stale-session",
         ),
         (
@@ -66,19 +66,19 @@ impl Bug {
         (
             Bug::LazyExpiry,
             "lazy-expiry",
-            "a session whose time has come lives on until the sweeper comes, every five seconds",
+            "an expired session exists until the next sweep, every five seconds",
             "expired-late",
         ),
         (
             Bug::Eviction,
             "eviction",
-            "a store that is full forgets the session that would end first",
+            "a full store evicts the session that would expire first",
             "lost-session",
         ),
         (
             Bug::MixedReplies,
             "mixed-replies",
-            "after a time-out the connection is read from again, and a reader takes the late answer to another for its own",
+            "after a timeout the connection is reused, and a reader takes a late answer to another request for its own",
             "session-leak",
         ),
         (
@@ -87,11 +87,16 @@ impl Bug {
             "a payload is stored in two steps, and a reader can come between them",
             "torn-session",
         ),
-        (Bug::OldIdAlive, "old-id-alive", "renewing an id copies the session", "old-id-alive"),
+        (
+            Bug::OldIdAlive,
+            "old-id-alive",
+            "a renewal copies the session instead of moving it",
+            "old-id-alive",
+        ),
         (
             Bug::RetriedWrites,
             "retried-writes",
-            "the client library sends a write again when no answer comes, without a mark to tell it by",
+            "the client library repeats a write without an answer, and without an idempotency key",
             "duplicated-action",
         ),
         (
@@ -100,47 +105,42 @@ impl Bug {
             "an action for a session that is gone is acknowledged and dropped",
             "lost-action",
         ),
-        (
-            Bug::WallClock,
-            "wall-clock",
-            "answers tell the time of whatever wall clock is at hand",
-            "clock-went-back",
-        ),
+        (Bug::WallClock, "wall-clock", "answers carry the time of any node's wall clock", "clock-went-back"),
         (
             Bug::AuditForgotten,
             "audit-forgotten",
-            "each primary keeps an audit trail of its own, and only the last one's is found",
+            "each primary keeps its own audit trail, and only the last one is read",
             "audit-missing",
         ),
         (
             Bug::AuditTwice,
             "audit-twice",
-            "every node writes what it does into the one audit trail",
+            "every node writes its operations to the one audit trail",
             "audit-duplicated",
         ),
         (
             Bug::AuditBeforeDone,
             "audit-before-done",
-            "the audit trail is written before it is known whether there is such a session",
+            "the audit trail is written before the session is looked up",
             "audit-forged",
         ),
-        (Bug::ReplicasKeep, "replicas-keep", "replicas do not carry out a destroy", "divergent-replicas"),
+        (Bug::ReplicasKeep, "replicas-keep", "replicas ignore a destroy", "divergent-replicas"),
         (
             Bug::HastyNewcomer,
             "hasty-newcomer",
-            "a node that comes back with an empty disk votes as if it knew everything",
+            "a node with an empty disk votes as if it had all data",
             "lost-session",
         ),
         (
             Bug::MixedVersions,
             "mixed-versions",
-            "every other node runs a later version, and the earlier one cannot read what that wrote",
+            "every second node runs a later version, whose data the earlier one cannot read",
             "lost-session",
         ),
         (
             Bug::NoWayBack,
             "no-way-back",
-            "a later version, where it is deployed, writes what the first one cannot read",
+            "a deployed later version writes data that the first one cannot read",
             "lost-session",
         ),
     ];

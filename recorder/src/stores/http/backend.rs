@@ -19,7 +19,7 @@ impl Backend for GivenApplication {
     }
 
     fn summary(&self) -> &'static str {
-        "a web application that is there already, as a file describes it (--stack)"
+        "a web application that runs already, described by a file (--application)"
     }
 
     fn workload_kinds(&self) -> &'static [WorkloadKind] {
@@ -123,7 +123,7 @@ impl Backend for GivenApplication {
     fn record_run(&self, choices: &Choices, recording: Recording) -> Result<RunOutcome, String> {
         let described = choices.description.clone();
         let (file, mut description) =
-            described.ok_or("http needs --stack FILE: how the application is used")?;
+            described.ok_or("http needs a description of the application: pass --application FILE")?;
         let lacks = description.missing_steps();
         if !lacks.is_empty() {
             let missing = lacks.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");

@@ -18,7 +18,7 @@ impl Backend for GivenRedis {
     }
 
     fn summary(&self) -> &'static str {
-        "servers that are there already (--address), as they are"
+        "servers that run already (--address)"
     }
 
     fn usual_fault(&self) -> Option<&'static str> {

@@ -28,12 +28,12 @@ impl Examination<'_> {
         let expiry = [FindingKind::ExpiredEarly, FindingKind::ExpiredLate];
         lacks(!expires, &expiry, "no time to live was told");
         let timed = history.ids().any(|id| history.invoked_at(id).is_some());
-        lacks(expires && !timed, &expiry, "the events have no times");
+        lacks(expires && !timed, &expiry, "the history has no times");
         let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
-        lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "no id was renewed");
+        lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "the history has no renewal");
         let ended = does(Function::DESTROY) || expires;
-        lacks(!ended, &[FindingKind::ResurrectedSession], "no session was ended");
+        lacks(!ended, &[FindingKind::ResurrectedSession], "no operation ended a session");
         let actions = [FindingKind::DuplicatedAction, FindingKind::LostAction];
         lacks(
             self.acknowledged_operations(Function::ACTIONS).is_empty(),

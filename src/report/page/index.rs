@@ -1,0 +1,168 @@
+//! The index of a page with several histories: a line per history, and how the main figures change from run to run.
+
+use super::html::Html;
+use super::{SECTIONS_MAX, clip_text};
+use crate::objectives::format_amount;
+use crate::report::CheckFindings;
+use crate::report::summary::FindingSummary;
+use checker::measurements::{Unit, find_metric};
+
+/// The figures whose trend is drawn, if they were measured; the anomalies come first.
+const TREND_FIGURES: &[&str] =
+    &["availability_share", "recovery_p99_seconds", "latency_p99_seconds", "lost_writes", "lost_sessions"];
+/// The most lines of the table. Each further history is only counted.
+const LINES_MAX: usize = 1000;
+const WIDTH: f64 = 250.0;
+const HEIGHT: f64 = 56.0;
+const MARGIN: f64 = 8.0;
+
+/// One history in the index.
+pub(super) struct SummaryLine {
+    name: String,
+    pub(super) verdict: &'static str,
+    sentence: String,
+    anomalies: Option<u64>,
+    /// The figures of [`TREND_FIGURES`].
+    figures: Vec<Option<f64>>,
+}
+
+impl SummaryLine {
+    /// The line of a checked history.
+    pub(super) fn from_findings(findings: &CheckFindings<'_>, sentence: String) -> Self {
+        let figure = |name: &&str| {
+            let run = &findings.measured?.found.run;
+            run.get(find_metric(name)?)?.ok()?.exact_value()
+        };
+        Self {
+            name: findings.name.to_owned(),
+            verdict: findings.verdict(),
+            sentence,
+            anomalies: Some(FindingSummary::from_findings(findings).total()),
+            figures: TREND_FIGURES.iter().map(figure).collect(),
+        }
+    }
+
+    /// The line of a history that could not be checked.
+    pub(super) fn from_refusal(name: &str, sentence: String) -> Self {
+        let figures = vec![None; TREND_FIGURES.len()];
+        Self { name: name.to_owned(), verdict: "refused", sentence, anomalies: None, figures }
+    }
+
+    /// The title of a page with only this history.
+    pub(super) fn title(&self) -> String {
+        format!("{}: {}", self.verdict, self.name)
+    }
+}
+
+/// Writes the table of histories and the trends.
+pub(super) fn write_index(lines: &[SummaryLine], html: &mut Html) {
+    write_counts(lines, html);
+    write_trends(lines, html);
+    html.open_scroll();
+    html.open_tag("table", &[("class", &"levels")]);
+    html.open_tag("tr", &[]);
+    ["verdict", "history", "anomalies", "summary"].iter().for_each(|name| html.add_leaf("th", &[], name));
+    html.close_tag("tr");
+    for (line, number) in lines.iter().zip(1..).take(LINES_MAX) {
+        html.open_tag("tr", &[]);
+        html.add_leaf("td", &[("class", &line.verdict)], line.verdict);
+        html.open_tag("td", &[]);
+        if number <= SECTIONS_MAX {
+            html.add_leaf("a", &[("href", &format!("#history-{number}"))], clip_text(&line.name));
+        } else {
+            html.add_text(clip_text(&line.name));
+        }
+        html.close_tag("td");
+        let anomalies = line.anomalies.map_or_else(String::new, |count| count.to_string());
+        html.add_leaf("td", &[("class", &"time")], anomalies);
+        html.add_leaf("td", &[], &line.sentence);
+        html.close_tag("tr");
+        html.break_line();
+    }
+    html.close_tag("table");
+    html.close_tag("div");
+    if lines.len() > SECTIONS_MAX {
+        let more = lines.len().saturating_sub(LINES_MAX);
+        let more = if more > 0 { format!(" {more} histories are not listed.") } else { String::new() };
+        html.add_leaf(
+            "p",
+            &[("class", &"quiet")],
+            format!("The first {SECTIONS_MAX} have a section below.{more}"),
+        );
+    }
+}
+
+/// Writes how many histories have which verdict.
+fn write_counts(lines: &[SummaryLine], html: &mut Html) {
+    let verdicts = ["violated", "missed", "refused", "unknown", "untested", "holds"];
+    let counted = verdicts
+        .iter()
+        .map(|verdict| (verdict, lines.iter().filter(|line| line.verdict == *verdict).count()));
+    let text: Vec<String> = counted
+        .filter(|(_, count)| *count > 0)
+        .map(|(verdict, count)| format!("{count} {verdict}"))
+        .collect();
+    html.add_leaf("p", &[("class", &"sentence")], format!("{} histories: {}.", lines.len(), text.join(", ")));
+}
+
+/// Draws the trend of each figure that at least two histories have.
+fn write_trends(lines: &[SummaryLine], html: &mut Html) {
+    let names: Vec<String> = lines.iter().map(|line| clip_text(&line.name)).collect();
+    let anomalies: Vec<Option<f64>> =
+        lines.iter().map(|line| line.anomalies.map(|count| count as f64)).collect();
+    html.open_tag("div", &[("class", &"trends")]);
+    draw_trend("anomalies", Unit::Count, &names, &anomalies, html);
+    for (at, name) in TREND_FIGURES.iter().enumerate() {
+        let Some(metric) = find_metric(name) else { continue };
+        let values: Vec<Option<f64>> = lines.iter().map(|line| line.figures[at]).collect();
+        draw_trend(metric.objective, metric.unit, &names, &values, html);
+    }
+    html.close_tag("div");
+    html.break_line();
+}
+
+fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<f64>], html: &mut Html) {
+    let known: Vec<f64> = values.iter().copied().flatten().collect();
+    if known.len() < 2 {
+        return;
+    }
+    let (least, most) =
+        known.iter().fold((f64::MAX, f64::MIN), |(least, most), &v| (least.min(v), most.max(v)));
+    let span = if most > least { most - least } else { 1.0 };
+    let x = |at: usize| MARGIN + (WIDTH - 2.0 * MARGIN) * at as f64 / (values.len() - 1).max(1) as f64;
+    let y = |value: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * (value - least) / span;
+    html.open_tag("figure", &[("class", &"trend")]);
+    html.add_leaf(
+        "figcaption",
+        &[],
+        format!("{title}: {} to {}", format_amount(unit, least), format_amount(unit, most)),
+    );
+    html.open_tag(
+        "svg",
+        &[
+            ("viewBox", &format!("0 0 {WIDTH:.0} {HEIGHT:.0}")),
+            ("width", &format!("{WIDTH:.0}")),
+            ("height", &format!("{HEIGHT:.0}")),
+            ("role", &"img"),
+            ("aria-label", &format!("{title} over the histories")),
+        ],
+    );
+    let mut path = String::new();
+    for (at, value) in values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        // A history without the figure breaks the line.
+        let begins = at == 0 || values[at - 1].is_none();
+        path += &format!("{}{:.1} {:.1}", if begins { "M" } else { "L" }, x(at), y(*value));
+    }
+    html.add_empty("path", &[("class", &"line p50"), ("d", &path)]);
+    for (at, value) in values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        html.open_tag("g", &[]);
+        html.add_leaf("title", &[], format!("{}: {}", names[at], format_amount(unit, *value)));
+        let (cx, cy) = (format!("{:.1}", x(at)), format!("{:.1}", y(*value)));
+        html.add_empty("circle", &[("class", &"point"), ("cx", &cx), ("cy", &cy), ("r", &"3")]);
+        html.close_tag("g");
+    }
+    html.close_tag("svg");
+    html.close_tag("figure");
+}
