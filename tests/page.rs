@@ -133,6 +133,8 @@ fn the_first_screen_answers_ten_questions() {
 #[test]
 fn the_argument_is_drawn_in_the_lanes_step_by_step() {
     let text = of_case("stale-read", 1);
+    // A node that only answered reads is no primary.
+    assert!(text.contains("<dd>Writes were acknowledged by n1 from 0.002200 s.</dd>"));
     assert_eq!(text.matches("class=\"point\"").count(), 2, "two writes");
     assert!(text.contains(">= 1</text>") && text.contains(">= 2</text>"), "the state after each");
     assert_eq!(text.matches("class=\"cross\"").count(), 1, "the read");

@@ -9,7 +9,7 @@ use super::layout::{count_noun, format_elapsed};
 use super::sentence::{anomaly_meaning, suggest_next_step};
 use super::{CheckFindings, HistoryCounts, describe, isolation, violations_of};
 use checker::{Answer, Evidence, Finding, Property};
-use histories::{Function, History, OpId, Outcome, SessionId};
+use histories::{Function, History, Micro, MicroKind, OpId, Outcome, SessionId};
 use std::collections::{BTreeSet, HashSet};
 
 /// The most faults that the summary names.
@@ -171,11 +171,7 @@ impl FindingSummary {
     /// names no nodes.
     pub(crate) fn describe_writers(&self, history: &History) -> Option<String> {
         let end = self.last_operation.map_or(history.len(), |id| id.raw() as usize + 1);
-        let is_write = |id: &OpId| {
-            let function = history.function(*id);
-            history.outcome(*id) == Outcome::Ok
-                && !matches!(function, Function::READ | Function::GET | Function::CONTAINS)
-        };
+        let is_write = |id: &OpId| history.outcome(*id) == Outcome::Ok && changes_state(history, *id);
         let from = end.saturating_sub(WRITERS_OPERATIONS_MAX);
         let ids = history.ids().skip(from).take(end - from);
         let mut changes: Vec<(String, Option<i64>)> = Vec::new();
@@ -202,6 +198,16 @@ impl FindingSummary {
             "writes were acknowledged by {}",
             changes.iter().map(since).collect::<Vec<_>>().join(", then by ")
         ))
+    }
+}
+
+/// Whether an operation changes an object, so that only a primary can acknowledge it.
+fn changes_state(history: &History, id: OpId) -> bool {
+    let is_write = |micro: &Micro| matches!(micro.kind, MicroKind::Write | MicroKind::Append);
+    match history.function(id) {
+        Function::TXN => history.micros_of(id).iter().any(is_write),
+        Function::READ | Function::GET | Function::CONTAINS | Function::ACTIONS | Function::GENERATE => false,
+        _ => true,
     }
 }
 
