@@ -68,7 +68,10 @@ fn what_is_not_there_is_named_with_what_there_is() {
     std::fs::write(place.path().join("schedule.toml"), "strikes = [\"kill:n9@1s\"]").expect("a file");
     for (words, says) in [
         (&["run", "oracle"][..], "Choose one of: embedded, redis"),
-        (&["run", "--faults", "earthquake"], "there is no fault \"earthquake\". Choose one of: kill"),
+        (
+            &["run", "--faults", "earthquake"],
+            "there is no fault \"earthquake\". `steadfast faults` lists them",
+        ),
         (&["run", "--no-such-option"], "unexpected argument '--no-such-option'"),
         (&["run", "--schedule", "schedule.toml"], "names node \"n9\", but there are n1, n2, n3"),
         (&["run", "--faults", "full-disk"], "its nodes keep everything in memory and have no disk"),

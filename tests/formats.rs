@@ -263,7 +263,7 @@ fn odd_histories() -> Vec<Odd> {
                 ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1]]]"),
             ],
             3,
-            &["1 was written to x more than once", "1 was written to x by operations 0 and 2"],
+            &["1 was appended to x more than once", "1 was written to x by operations 0 and 2"],
         ),
         (
             "two appends of one value, and a dirty read elsewhere",

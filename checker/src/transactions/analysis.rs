@@ -8,8 +8,9 @@
 
 use super::candidates::{extent_of_level, serial_candidates, with_witnessing, witness_candidates};
 use super::cycles::{self, Cycles};
+use super::extent::{deepest_relevant_family, find_components, find_widest_components};
 use super::findings::AnomalyCollector;
-use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
+use super::graph::{DependencyComponents, DependencyGraph};
 use super::index::{KeyShape, TransactionIndex};
 use super::placement;
 use super::refuted::{guilty_of, own_appends_read, ruled_out};
@@ -22,7 +23,7 @@ use super::{dependencies, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
     Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionExecution,
-    TransactionWitness, Verdict, levels_ruled_out_by,
+    TransactionWitness, Verdict,
 };
 use histories::{History, Id, KeyId, OpId};
 use std::sync::Arc;
@@ -214,46 +215,7 @@ fn analyze_plain_history(
     Some(summarize_judgements(options.assume, Vec::new(), judgements.collect()))
 }
 
-/// The deepest family of cycles that can rule out any of these levels. The analysis does not search for deeper ones.
-fn deepest_relevant_family(levels: &[IsolationLevel]) -> CycleFamily {
-    let beyond = [CycleFamily::GSingle, CycleFamily::GNonadjacent, CycleFamily::G2].into_iter();
-    let kinds = beyond.flat_map(|family| OrderExtent::ALL.map(|extent| CycleKind { family, extent }));
-    let concerns = |kind: CycleKind| {
-        let ruled_out = levels_ruled_out_by(Phenomenon::Cycle(kind));
-        levels.iter().any(|&level| ruled_out.contains(level))
-    };
-    if levels.is_empty() || kinds.into_iter().any(concerns) { CycleFamily::G2 } else { CycleFamily::G1c }
-}
-
-/// The components of the whole graph. The real-time edges do not include what session order implies about registers,
-/// so session edges are added: a cycle through them must lie within these components too.
-fn find_widest_components(
-    index: &TransactionIndex<'_>,
-    graph: &DependencyGraph,
-    deepest: CycleFamily,
-    extent: OrderExtent,
-    limits: &Limits<'_>,
-) -> DependencyComponents {
-    let mut kinds = cycles::edge_kinds_for(deepest, extent);
-    if extent == OrderExtent::RealTime && index.has_registers() {
-        kinds = kinds.union(EdgeKinds::SESSION);
-    }
-    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    DependencyComponents::find_from_roots(graph, scope, 0..graph.operation_count())
-}
-
-fn find_components(
-    graph: &DependencyGraph,
-    family: CycleFamily,
-    extent: OrderExtent,
-    limits: &Limits<'_>,
-) -> DependencyComponents {
-    let kinds = cycles::edge_kinds_for(family, extent);
-    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    DependencyComponents::find_from_roots(graph, scope, 0..graph.operation_count())
-}
-
-/// What follows from anomalies and judgements.
+/// Derives the ruled-out levels and the strongest levels that hold from anomalies and judgements.
 pub(super) fn summarize_judgements(
     assume: Assume,
     anomalies: Vec<TransactionAnomaly>,

@@ -26,6 +26,7 @@ mod cycles;
 mod dependencies;
 pub mod explain;
 mod export;
+mod extent;
 mod findings;
 mod graph;
 mod index;

@@ -103,48 +103,6 @@ pub(super) fn check_example(
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
         }
-        (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
-            let list = values_of_read(history, *at)?;
-            let place = |value: ValueId| list.iter().position(|&each| each == value);
-            says(place(aborted.1).is_some() && place(aborted.1) < place(committed.1))?;
-            says(wrote(aborted.0, at.key, aborted.1).is_some())?;
-            says(wrote(committed.0, at.key, committed.1).is_some())?;
-            says(history.outcome(aborted.0) == Outcome::Fail && history.outcome(committed.0) == Outcome::Ok)
-        }
-        (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
-            says(values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1)
-        }
-        (
-            Phenomenon::IncompatibleOrder,
-            TransactionEvidence::IncompatibleOrder { one, other }
-            | TransactionEvidence::IncompatibleOwnAppends { one, other },
-        ) => {
-            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
-        }
-        // Whatever the readers appended themselves, and wherever that came to stand.
-        (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
-            let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            for (list, at) in [(&mut a, one), (&mut b, other)] {
-                let micros = history.micros_of(at.transaction);
-                says(micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at))?;
-                list.truncate(of_others(history, micros, at.place).len());
-            }
-            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a) && asks_of_reads(level))
-        }
-        (
-            Phenomenon::IncompatibleOrder,
-            TransactionEvidence::AppendsOutOfOrder { read: at, writer, earlier, later },
-        ) => {
-            let list = values_of_read(history, *at)?;
-            let place = |value: ValueId| list.iter().position(|&each| each == value);
-            let wrote = |value| places_of_write(history, *writer, at.key, value).next();
-            says(wrote(*earlier).is_some() && wrote(*earlier) < wrote(*later))?;
-            says(
-                place(*later).is_some()
-                    && place(*earlier).is_none_or(|earlier| Some(earlier) > place(*later)),
-            )
-        }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
             let follows = |(earlier, later, order)| {
                 cycle::is_register_order_known(history, watch, assume, *key, earlier, later, order)
@@ -177,9 +135,24 @@ fn is_shown_by_lists(
         (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
             values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1
         }
-        (Phenomenon::IncompatibleOrder, TransactionEvidence::IncompatibleOrder { one, other }) => {
+        (
+            Phenomenon::IncompatibleOrder,
+            TransactionEvidence::IncompatibleOrder { one, other }
+            | TransactionEvidence::IncompatibleOwnAppends { one, other },
+        ) => {
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+        }
+        // What the two readers appended themselves is left out, wherever it came to stand.
+        (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
+            let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            let mut own_view = asks_of_reads(level);
+            for (list, at) in [(&mut a, one), (&mut b, other)] {
+                let micros = history.micros_of(at.transaction);
+                own_view &= micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at);
+                list.truncate(of_others(history, micros, at.place).len());
+            }
+            own_view && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         (
             Phenomenon::IncompatibleOrder,
