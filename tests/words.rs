@@ -40,6 +40,7 @@ const REWRITTEN: &[&str] = &[
     "docs/page.md",
     "docs/record.md",
     "docs/json.md",
+    "docs/session-histories.md",
     "LIMITS.md",
 ];
 

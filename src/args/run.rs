@@ -65,7 +65,7 @@ pub(crate) struct RunArgs {
     /// Number of objects
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Workload")]
     keys: u32,
-    /// Popularity of objects: uniform, zipf[:EXPONENT] or exponential[:MEAN_SHARE]
+    /// Popularity of objects: `uniform`, `zipf[:EXPONENT]` or `exponential[:MEAN_SHARE]`
     #[arg(long, value_name = "NAME", value_parser = Distribution::from_str, default_value = "uniform", help_heading = "Workload")]
     key_distribution: Distribution,
     /// Number of concurrent sessions [default: the number of clients]
@@ -90,7 +90,7 @@ pub(crate) struct RunArgs {
 
     /// Faults to inject, or none; `steadfast faults` lists them [default: partition; none on servers that run already]
     ///
-    /// Each fault is written FAULT[=PARAMETER][:TARGET][@START][+LENGTH], such as partition:primary@3s+4s.
+    /// Each fault is written `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, such as `partition:primary@3s+4s`.
     #[arg(long, value_name = "FAULT,..", value_delimiter = ',', value_parser = names::fault_parser(), hide_possible_values = true, help_heading = "Faults")]
     faults: Vec<String>,
     /// Timing of faults without a start: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
