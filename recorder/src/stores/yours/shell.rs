@@ -51,6 +51,9 @@ impl RanCommand {
     }
 }
 
+/// How long the output of a command that has ended is read. Processes that it left running may hold it open.
+const OUTPUT_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Runs a command for the shell, for so long at most. If it is not waited for any more, it is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
     run_for(command, patience, true).await
@@ -81,13 +84,19 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = {
         let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
+        let mut reads = std::pin::pin!(reads);
         // What it left running may keep its outputs open for as long as it likes: only the command is waited for.
         let work = async {
-            tokio::select! {
-                biased;
+            let mut all_read = false;
+            let status = tokio::select! {
                 status = child.wait() => status,
-                () = async { reads.await; std::future::pending().await } => unreachable!("it is pending"),
+                () = async { (&mut reads).await; all_read = true; std::future::pending().await } => unreachable!("it is pending"),
+            };
+            // The last that it printed may not have been read yet.
+            if !all_read {
+                let _ = tokio::time::timeout(OUTPUT_PATIENCE, &mut reads).await;
             }
+            status
         };
         tokio::time::timeout(patience, work).await
     };
