@@ -74,7 +74,7 @@ fn bad_usage_is_refused_with_what_there_is() {
     let folder = folder();
     for (options, says) in [
         (&["run", "mysql"][..], "redis-sentinel"),
-        (&["run", "--faults", "flood"], "there is no fault \"flood\". Choose one of: kill"),
+        (&["run", "--faults", "flood"], "there is no fault \"flood\". `steadfast faults` lists them"),
         (&["run", "--faults", "kill:n9"], "there are n1, n2, n3"),
         (&["run", "--faults", "kill@60s"], "after the run's end at 10s"),
         (&["run", "--schedule", "no-such-file.toml"], "no-such-file.toml"),

@@ -37,7 +37,7 @@ impl DerivedEdge {
     }
 
     /// The inferred edge: between two vertices, or from a vertex to [`INITIAL`].
-    pub(super) fn to_edge(&self, problem: &CausalProblem<'_>, number: usize) -> Edge {
+    pub(super) fn derived_edge(&self, problem: &CausalProblem<'_>, number: usize) -> Edge {
         let label = INFERRED + number as u32;
         match (self.rule, problem.source[self.read as usize]) {
             (InferenceRule::NotBetween, ReadSource::Write(write)) => {

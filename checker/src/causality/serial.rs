@@ -209,7 +209,7 @@ impl<'a> SerialScope<'a> {
             if new.is_empty() {
                 return Ok(Saturated { ordered, clocks });
             }
-            let edges = (known..).zip(new).map(|(number, derived)| derived.to_edge(problem, number));
+            let edges = (known..).zip(new).map(|(number, derived)| derived.derived_edge(problem, number));
             saturation.edges.extend(edges);
         }
     }

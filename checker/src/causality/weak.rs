@@ -64,7 +64,7 @@ pub(super) fn check_causal_order(
         ));
     }
     drop(clocks);
-    edges.extend((0..).zip(&demands).map(|(number, derived)| derived.to_edge(problem, number)));
+    edges.extend((0..).zip(&demands).map(|(number, derived)| derived.derived_edge(problem, number)));
     match order_topologically(problem.vertex_count(), &edges) {
         Ok(agreed) => CausalOutcome::Explained(single_order(problem, &agreed.order)),
         Err(cyclic) => {
@@ -128,7 +128,7 @@ fn prove_overwritten_reads(
             ReadSource::Write(write) => prover.find_path(write, other, 1, within(other)),
             _ => vec![Edge { from: INITIAL, to: other, label: INITIALLY }],
         };
-        cycle.push(Edge { label: INFERRED + number as u32, ..derived.to_edge(problem, number) });
+        cycle.push(Edge { label: INFERRED + number as u32, ..derived.derived_edge(problem, number) });
         let premises = [((1, number as u32), path)].into_iter().collect();
         found.push(prover.to_contradiction(None, &cycle, &premises));
     }

@@ -68,7 +68,7 @@ impl<'a> ObjectDecider<'a> {
             SearchOutcome::Refuted(steps) => {
                 let proof = steps
                     .into_iter()
-                    .map(|step| step.to_proof_step(object, &graph, self.guarantees))
+                    .map(|step| step.into_proof_step(object, &graph, self.guarantees))
                     .collect();
                 ObjectDecision::Violated(vec![VersionRefutation { key: object.key, proof, shortest: false }])
             }

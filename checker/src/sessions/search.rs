@@ -44,7 +44,7 @@ pub(super) enum RefutationStep {
 
 impl RefutationStep {
     /// Translates the step into operations.
-    pub(super) fn to_proof_step(
+    pub(super) fn into_proof_step(
         self,
         object: &SessionObject<'_>,
         graph: &VersionGraph,

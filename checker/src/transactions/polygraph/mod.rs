@@ -33,6 +33,10 @@ use std::sync::Arc;
 
 pub(crate) use shape::representative;
 
+/// The most steps for one level, whatever the caller allows: minutes of work. Histories of thousands of transactions whose values
+/// repeat can need more, and their users would rather know soon that nobody can tell.
+const STEPS_MAX: u64 = 1 << 31;
+
 /// What came of trying the cases.
 pub(super) enum Cased {
     Holds(TransactionWitness),
@@ -71,7 +75,7 @@ pub(super) fn try_cases(
         Ok(cases) => cases,
         Err(reason) => return Cased::Unknown(reason.to_owned()),
     };
-    let mut steps = limits.steps;
+    let mut steps = limits.steps.min(STEPS_MAX);
     if let Err(cycle) = cases.begin(&mut steps) {
         return Cased::Impossible(written(&[cycle], &facts, &cases.variables));
     }
