@@ -168,7 +168,7 @@ impl Server {
         if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(took) }
     }
 
-    /// Asks it to end in good order while requests are open, and kills it after [`DRAIN_PATIENCE`]. Returns what became of
+    /// Asks it to end in good order while requests are open, and kills it after `DRAIN_PATIENCE`. Returns what became of
     /// it, as a sentence about the node of this name.
     pub async fn drain(&mut self, node: &str) -> String {
         match self.stop(DRAIN_PATIENCE).await {
