@@ -59,10 +59,12 @@ const DIFFERENCES: &[Difference] = &[
 
 /// Levels of which Elle draws no conclusion. `causal` of this program is none of Elle's levels. The other three are decided as what
 /// they are for a history that clients observed: view serializability and one-copy serializability are serializability there
-/// (Papadimitriou 1979; Bernstein, Hadzilacos & Goodman 1987), and the session form is that with session order. Elle's lattice
-/// only knows what implies them.
-const OF_OUR_OWN: [IsolationLevel; 4] = [
+/// (Papadimitriou 1979; Bernstein, Hadzilacos & Goodman 1987), and the session form is that with session order. Parallel snapshot
+/// isolation implies consistent view (PL-2+) here, an implication that Elle's lattice does not have. It only knows what implies
+/// these four.
+const OF_OUR_OWN: [IsolationLevel; 5] = [
     IsolationLevel::Causal,
+    IsolationLevel::ParallelSnapshotIsolation,
     IsolationLevel::ViewSerializable,
     IsolationLevel::OneCopySerializable,
     IsolationLevel::SessionSerializable,

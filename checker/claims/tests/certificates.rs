@@ -115,6 +115,7 @@ const KINDS: &[&str] = &[
     "witness Looked",
     "witness NothingFound",
     "witness Orders",
+    "witness Prefixes",
     "witness Serial",
     "witness Snapshots",
     "witness Versions",
