@@ -1,12 +1,13 @@
-//! Evidence about executions of transactions whose version order, or whose reads, the history leaves open: a proof by cases
-//! that a level permits none, and for what the order of a witness does not tell, which write each read returned.
+//! Evidence about levels when the history determines neither the version order nor the source of each read: a proof by cases that
+//! no execution of the level explains the history. [`ReadChoice`] also completes witnesses whose order does not determine which
+//! write a read returned.
 //!
-//! A proof is a list of steps. Each step says that some [`Choice`]s cannot all hold. Either they close a cycle that the level
-//! forbids, or that follows from the steps before it by *unit propagation*: suppose all of them, and go on concluding whatever
-//! has one choice left until nothing is. The last step supposes nothing. Two rules need no step: of two writes of a
-//! key, one came before the other; a read returned what one of the transactions wrote that may have written its value. This is
-//! how solvers for satisfiability prove that there is no solution (Goldberg & Novikov, *Verification of proofs of
-//! unsatisfiability*, DATE 2003), with cycles as the clauses.
+//! A proof is a list of steps. Each step says that some [`Choice`]s cannot all hold, for one of two reasons. Either the choices
+//! close a cycle that the level forbids, or the step follows from earlier steps by *unit propagation*: assume all its choices;
+//! where only one alternative is left, conclude it; repeat until no alternative is left somewhere. The last step assumes nothing.
+//! Two rules hold without a step. Of two writes of a key, one came before the other. A read returned the write of one of the
+//! transactions that wrote its value. Satisfiability solvers prove in the same way that a formula has no solution (Goldberg &
+//! Novikov, *Verification of proofs of unsatisfiability*, DATE 2003); here the clauses are cycles.
 
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
@@ -15,70 +16,70 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
-    /// Both transactions wrote the key, and the version of `earlier` came first.
+    /// Both transactions wrote the key, and the version of `earlier` precedes the version of `later`.
     Before {
         /// The object.
         key: KeyId,
-        /// The one transaction.
+        /// The transaction whose version comes first.
         earlier: OpId,
-        /// The other.
+        /// The transaction whose version comes second.
         later: OpId,
     },
-    /// A read returned what this transaction wrote.
+    /// The read returned the write of this writer.
     ReadFrom(ReadChoice),
-    /// A read did not return what this transaction wrote.
+    /// The read did not return the write of this writer.
     NotReadFrom(ReadChoice),
 }
 
-/// Which write a read returned.
+/// A read, and the write that it returned.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ReadChoice {
-    /// The transaction that read.
+    /// The reading transaction.
     pub reader: OpId,
-    /// Which of its micro-operations.
+    /// The index of the read among the micro-operations of the reader.
     pub place: usize,
-    /// The transaction whose write the read returned; none is the initial state.
+    /// The transaction whose write the read returned; `None` for the initial state.
     pub writer: Option<OpId>,
 }
 
-/// One step of a proof by cases: not all of these choices hold.
+/// One step of a proof by cases: these choices cannot all hold.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CaseStep {
-    /// The choices.
+    /// The choices that cannot all hold.
     pub assumed: Vec<Choice>,
-    /// The cycle that they close. Without one, the step follows from those before it.
+    /// The cycle that the choices close. If it is empty, the step follows from earlier steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycle: Vec<CaseEdge>,
 }
 
-/// One transaction comes before another, if the choices of a step hold.
+/// An edge: if the choices of the step hold, one transaction comes before another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CaseEdge {
-    /// The earlier.
+    /// The earlier transaction.
     pub from: OpId,
-    /// The later.
+    /// The later transaction.
     pub to: OpId,
-    /// Why.
+    /// The reason.
     pub why: CaseReason,
 }
 
-/// Why one transaction comes before another.
+/// The reason why one transaction comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaseReason {
-    /// This micro-operation of the later one read what the earlier one wrote.
+    /// `wr`: this micro-operation of the later transaction read a write of the earlier one.
     Read(usize),
-    /// The later one overwrote what the earlier one wrote to the key.
+    /// `ww`: the later transaction overwrote the version of the key that the earlier one wrote.
     Overwrote(KeyId),
-    /// This micro-operation of the earlier one read a version of its key that the later one overwrote.
+    /// `rw`: a read of the earlier transaction returned a version that the later transaction overwrote.
     Missed {
-        /// The read.
+        /// The index of the read among the micro-operations of the earlier transaction.
         place: usize,
-        /// Who wrote what it returned; none is the initial state.
+        /// The transaction that wrote the version that was read; `None` for the initial state.
         writer: Option<OpId>,
     },
-    /// The earlier one completed before the later one was invoked, in the same session.
+    /// Both transactions are in the same session, and the earlier one completed before the later one was invoked.
     Session,
-    /// The earlier one completed before the later one was invoked.
+    /// The earlier transaction completed before the later one was invoked.
     RealTime,
 }

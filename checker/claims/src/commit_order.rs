@@ -21,23 +21,23 @@ pub enum TransactionWitness {
     /// All committed transactions in an order that extends session order and meets the axiom. Each transaction comes
     /// after those that it read from.
     CommitOrder(Axiom, Arc<Vec<OpId>>),
-    /// The beginnings and commits of all committed transactions in an order in which each sees what had committed when it
-    /// began, whatever others commit in between.
+    /// The begin and commit points of all committed transactions in one order. Each transaction reads what had committed
+    /// at its begin point. Unlike in [`TransactionWitness::Snapshots`], concurrent transactions may write the same object.
     Prefixes(Arc<Vec<TransactionPoint>>),
-    /// The micro-operations and commits of all committed transactions in an order in which each read sees what had
-    /// committed when it was done, and nobody else commits a write to a key between a transaction's write of it and its
-    /// commit.
+    /// The micro-operations and commits of all committed transactions in one order. Each read returns what had committed
+    /// at that moment. Between a transaction's write to an object and its commit, no other transaction commits a write to
+    /// that object.
     Actions(Arc<Vec<TransactionAction>>),
-    /// All committed transactions in an order that is also that of their versions and meets what the level asks for.
+    /// All committed transactions in an order that is also their version order and meets the conditions of the level.
     Execution(IsolationLevel, Arc<TransactionExecution>),
 }
 
-/// An order of transactions, and of reads of which the history leaves it open, which write they returned.
+/// An order of transactions, with the sources of those reads whose source the history does not determine.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TransactionExecution {
-    /// All committed transactions.
+    /// All committed transactions, in commit order.
     pub order: Vec<OpId>,
-    /// One for each read of a value that several transactions wrote.
+    /// The source of each read whose value several transactions wrote.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<ReadChoice>,
 }
@@ -45,9 +45,9 @@ pub struct TransactionExecution {
 /// One step of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum TransactionAction {
-    /// One of its micro-operations, by place.
+    /// The transaction executes the micro-operation at this index.
     Act(OpId, usize),
-    /// What it wrote becomes visible.
+    /// The transaction's writes become visible.
     Commit(OpId),
 }
 

@@ -24,9 +24,9 @@ impl TransactionAnomaly {
     /// The maximum number of examples that are kept.
     pub const EXAMPLES_MAX: usize = 8;
 
-    /// All levels that it rules out, as its examples show it. A contradiction of what levels with sessions ask of the commit order
-    /// that leans on no session is one of the levels without sessions too; and lists that differ only in their readers' own
-    /// appends contradict no level that is defined by what a transaction sees.
+    /// All levels that the anomaly rules out, given its examples. Two kinds of examples make a difference. A commit-order cycle
+    /// that uses no session order also refutes the stronger levels without sessions. Lists that differ only in the readers' own
+    /// appends refute no level that is defined by what a transaction sees.
     pub fn rules_out(&self) -> IsolationSet {
         let all = levels_ruled_out_by(self.phenomenon);
         let own = |example: &TransactionEvidence| {
@@ -56,8 +56,8 @@ pub enum TransactionEvidence {
     /// A cycle exists for every version order of the registers. The lemmas prove it step by step; the last lemma
     /// assumes nothing.
     Lemmas(Vec<OrderLemma>),
-    /// No execution of the level explains the history, whatever it leaves open: step by step, the last of which assumes
-    /// nothing.
+    /// No execution of the level explains the history, however its open choices are made. The steps prove it; the last
+    /// step assumes nothing.
     Cases(Vec<CaseStep>),
     /// `reader` returned an element, or a value, that the failed `writer` wrote.
     AbortedRead {
@@ -125,16 +125,16 @@ pub enum TransactionEvidence {
         /// The element.
         value: ValueId,
     },
-    /// Two reads returned lists of which neither is a prefix of the other.
+    /// Two reads returned lists, and neither list is a prefix of the other.
     IncompatibleOrder {
         /// The first read.
         one: ReadAt,
         /// The other.
         other: ReadAt,
     },
-    /// Neither list is a prefix of the other, but what they show of others is: one reader saw its own append before others
-    /// committed theirs. By the dependencies of versions that is a contradiction; of a snapshot with one's own appends it is
-    /// none.
+    /// Neither list is a prefix of the other. Without the readers' own appends, one list is a prefix of the other: a reader
+    /// saw its own append before other transactions committed theirs. No version order explains this, but a snapshot plus
+    /// the reader's own appends does.
     IncompatibleOwnAppends {
         /// The first read.
         one: ReadAt,
@@ -173,7 +173,7 @@ impl TransactionEvidence {
 }
 
 impl TransactionEvidence {
-    /// Whether it is a cycle no edge of which leans on sessions.
+    /// Whether the evidence is a cycle without any edge that depends on session order or real time.
     fn leans_on_data_alone(&self) -> bool {
         let TransactionEvidence::Cycle(cycle) = self else { return false };
         cycle.edges.iter().all(|edge| match &edge.why {
@@ -190,8 +190,8 @@ impl TransactionEvidence {
 }
 
 impl IsolationLevel {
-    /// Whether it is defined by what each transaction sees, and lets others write what it writes meanwhile: then what a
-    /// transaction sees of its own appends says nothing of their place among those of others.
+    /// Whether the level is defined by what each transaction sees, and permits concurrent writes to one object. At such a
+    /// level a transaction's own appends in a list do not show their place among the appends of other transactions.
     pub fn is_by_view(self) -> bool {
         matches!(
             self,

@@ -20,7 +20,7 @@ pub struct Core {
     pub key: KeyId,
     /// The operations, in the order of invocation.
     pub operations: Vec<OpId>,
-    /// The compare-and-sets among the operations of which only the write is used.
+    /// The compare-and-sets whose write counts and whose read is ignored.
     pub writes_only: Vec<OpId>,
     /// The position at which the core begins, if it does not begin with the history. No order explains the operations
     /// whatever value the object held at that position. Operations that were invoked before it may or may not have

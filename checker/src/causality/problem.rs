@@ -45,7 +45,7 @@ pub(super) struct CausalProblem<'a> {
     /// Session order, without most of the edges that follow from others.
     pub(super) session_edges: Vec<Edge>,
     pub(super) writes: WritesByKey,
-    /// A read that took effect and has several candidates, none of which is assigned.
+    /// A read that took effect, has several candidate sources, and has no assigned source.
     pub(super) open: Option<u32>,
 }
 
@@ -213,7 +213,7 @@ impl<'a> CausalProblem<'a> {
         }
     }
 
-    /// Edges from writes to those of their readers that `of` accepts.
+    /// Edges from writes to their readers, restricted to the readers that `of` accepts.
     pub(super) fn read_edges(&self, of: impl Fn(u32) -> bool) -> impl Iterator<Item = Edge> {
         (0u32..).zip(&self.source).filter_map(move |(to, source)| match *source {
             ReadSource::Write(from) if self.took_effect(to) && of(to) => {

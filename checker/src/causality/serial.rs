@@ -3,7 +3,7 @@
 //! All three levels demand an order of all writes and of some reads. The *scope* is the set of these reads: those of
 //! one session, or all. The order has to extend causal order (causal memory) or session order (the others). Edges
 //! that follow from the reads in scope are inferred in rounds: a round computes clocks for the known edges, and then
-//! examines, for each read and lane, the one write that matters. A cycle refutes the level. Without a cycle,
+//! examines one write for each read and lane: the extreme one, which implies all others. A cycle refutes the level. Without a cycle,
 //! `greedy.rs` builds the order. If it finds two writes whose order is open, both cases are tried.
 //!
 //! Cost: O(lanes · n) for each round and scope. There are few rounds, because each infers everything that one step of
@@ -92,7 +92,7 @@ enum SaturationEnd {
     Unknown(String),
 }
 
-/// Two writes, one of which is assumed to come first.
+/// Two writes, `a` and `b`. The case assumes that `a` comes first, or `b` if `swapped`.
 struct WriteOrderCase {
     a: u32,
     b: u32,
@@ -214,7 +214,8 @@ impl<'a> SerialScope<'a> {
         }
     }
 
-    /// Infers what follows from one read. For each lane only the write that matters most is examined.
+    /// Infers the edges that follow from one read. In each lane only the last write before it, or the first write after its
+    /// source, is examined.
     fn infer_from_read(&self, read: u32, clocks: &LaneClocks, both: bool, saturation: &mut Saturation) {
         let problem = self.problem;
         let source = problem.source[read as usize];

@@ -79,7 +79,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let levels = with_witnessing(&options.levels);
     let extent = levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
     let deepest = deepest_relevant_family(&levels);
-    // Without real time the order between sessions is made up; session order is the most that is known.
+    // Without real time the order of events of different sessions has no meaning. Session order is then the most that is known.
     let extent = if history.has_real_time() { extent } else { extent.min(OrderExtent::Session) };
     // The two closures only read the index and do not depend on each other, so they run in parallel.
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
@@ -245,7 +245,7 @@ struct LevelJudge<'a, 'h> {
     own_write_missed: bool,
     /// Whether a transaction read a list that it had appended to before.
     own_appends_read: bool,
-    /// The family of cycles up to which was looked.
+    /// The deepest family of cycles that was searched for.
     deepest: CycleFamily,
     limits: &'a Limits<'a>,
 }
@@ -277,7 +277,7 @@ impl LevelJudge<'_, '_> {
                     decided.push((level, Ok(TransactionWitness::CommitOrder(axiom, Arc::new(order)))));
                 }
                 AxiomDecision::Unknown(reason) => decided.push((level, Err(reason))),
-                // Only with the reader's own appends where the lists show them, which the level does not ask for.
+                // The refutation may rest on a reader's own appends in a list, whose place these levels leave open.
                 AxiomDecision::Violated(_) if self.own_appends_read => {}
                 AxiomDecision::Violated(evidence) => anomalies.push(TransactionAnomaly {
                     phenomenon: Phenomenon::CommitOrder(axiom),
@@ -427,20 +427,20 @@ impl LevelJudge<'_, '_> {
         };
         if let Some(anomaly) = anomalies.iter().find(clouds) {
             return Some(format!(
-                "{} leaves the order of versions in doubt, so that finding no cycle proves nothing",
+                "{} makes the version order uncertain, so the absence of cycles proves nothing",
                 anomaly.phenomenon.name()
             ));
         }
         if let Some(key) = self.index.mixed.first() {
             let key = self.index.history.key_text(*key);
             return Some(format!(
-                "{key} is used as a list and as a register: what a read of it returned is unclear"
+                "{key} is used as a list and as a register, so its reads cannot be interpreted"
             ));
         }
         let ambiguity = self.index.ambiguities.first()?;
         let history = self.index.history;
         Some(format!(
-            "{} was written to {} more than once (again at {}), so that a read does not tell who wrote it",
+            "{} was written to {} more than once (again at {}), so a read does not identify its writer",
             history.value_text(ambiguity.value),
             history.key_text(ambiguity.key),
             history.operation_index(ambiguity.writer)
@@ -456,14 +456,14 @@ impl LevelJudge<'_, '_> {
         }
         let cycle = |family, extent| CycleKind { family, extent };
         if self.cycles.undecided.contains(&cycle(CycleFamily::GSingle, extent_of_level(level))) {
-            return "the search for a cycle with one anti-dependency ran out of steps".to_owned();
+            return "the search for a cycle with one anti-dependency reached its limit of steps".to_owned();
         }
         if self.index.has_registers() {
-            return "no anomaly was found, but the order of the versions of registers is known only in part, and \
-                    no commit order that was tried explains all reads"
+            return "no anomaly was found, but the version order of registers is known only in part, and no commit \
+                    order that was tried explains all reads"
                 .to_owned();
         }
-        format!("nothing found rules {} out, and this program knows no witness for it", level.name())
+        format!("no anomaly rules out {}, and no witness for it was found", level.name())
     }
 
     fn is_acyclic(&self, kind: CycleKind) -> bool {
@@ -478,7 +478,7 @@ impl LevelJudge<'_, '_> {
         families.iter().all(|&family| !self.cycles.has_cycle_implying(weaker(family)))
     }
 
-    /// The proof of a level that asks for nothing but an order of versions, whatever reads returned.
+    /// The witness for a level that requires a version order and has no condition on reads.
     fn versions_alone(&self, level: IsolationLevel) -> Option<TransactionWitness> {
         use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
         let extent = extent_of_level(level);
@@ -498,8 +498,8 @@ impl LevelJudge<'_, '_> {
         Some(TransactionWitness::Execution(level, Arc::new(execution)))
     }
 
-    /// Orders that explain what was returned, whoever wrote it: what holds although reads do not tell their writers. The
-    /// strongest that is found, of those that look so far.
+    /// Orders that explain the returned values when reads do not identify their writers: the strongest serial order and the
+    /// strongest snapshots that were found, up to the given extent.
     fn find_orders_by_values(&self, extent: OrderExtent) -> Vec<(IsolationSet, TransactionWitness)> {
         use IsolationLevel::*;
         let serial = [Serializable, SessionSerializable, StrictSerializable];
@@ -560,7 +560,7 @@ impl LevelJudge<'_, '_> {
     /// The committed transactions in reverse order of the component numbers. That is a topological order if there are
     /// no cycles.
     fn topological_order(&self, components: &DependencyComponents) -> Vec<OpId> {
-        debug_assert!(components.nontrivial.is_empty(), "there is no order around a cycle");
+        debug_assert!(components.nontrivial.is_empty(), "a graph with a cycle has no topological order");
         let mut at_number = vec![None; components.count as usize];
         for id in self.index.history.ids().filter(|id| self.index.is_committed(id.raw())) {
             at_number[components.number[id.index()] as usize] = Some(id);

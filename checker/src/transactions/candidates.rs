@@ -1,4 +1,4 @@
-//! Which orders would prove an isolation level, the strongest first.
+//! The orders that would prove an isolation level, the strongest first.
 
 use claims::{CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso};
 
@@ -58,7 +58,8 @@ pub(super) fn witness_candidates(
     all.into_iter().filter(|each| within(each) && proves(each.2)).collect()
 }
 
-/// The levels, and beside them those through whose orders many others are known to hold, where others are asked for.
+/// The requested levels, and two more whose witnesses also prove weaker levels. The two are added only if a requested level is
+/// decided through other levels.
 pub(super) fn with_witnessing(asked: &[IsolationLevel]) -> Vec<IsolationLevel> {
     let mut levels = asked.to_vec();
     if asked.iter().any(|&level| super::is_decided_through_others(level)) {

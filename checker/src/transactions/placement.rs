@@ -23,9 +23,9 @@ use std::hash::{BuildHasher, Hasher};
 const STEPS_MIN: u64 = 20_000;
 /// Additional steps that a search may take for each transaction.
 const STEPS_EACH: u64 = 16;
-/// How many transactions that have not begun are considered in one state. Those that completed first come first.
+/// The maximum number of waiting transactions that are considered in one state. Those that completed first come first.
 const WINDOW: usize = 32;
-/// How many states are remembered.
+/// The maximum number of states that are remembered.
 const SEEN_MAX: usize = 1 << 20;
 
 /// Begin and commit points of all committed transactions, in an order that explains their reads and extends the given
@@ -119,8 +119,9 @@ impl<'a> PlacementSearch<'a> {
             for members in of_session.values() {
                 for &later in members {
                     let invoked = history.operation(ids[later as usize]).invoked;
-                    // Those that had completed are a prefix in order of completion. If a session runs one transaction
-                    // at a time, the last of them stands for all.
+                    // The transactions that completed before this one was invoked are a prefix in order of completion.
+                    // Only the last `WINDOW` of them are compared. In a session that runs one transaction at a time, the
+                    // last one would suffice.
                     let over = members
                         .partition_point(|&other| history.operation(ids[other as usize]).completed < invoked);
                     let last = &members[over.saturating_sub(WINDOW)..over];

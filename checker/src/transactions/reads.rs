@@ -124,7 +124,7 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
     }
 }
 
-/// What a read of a list shows of others: all but as many elements as its transaction had appended before.
+/// The elements of other transactions in a list that was read: all but the last k, if the reader had appended k elements before.
 fn of_others<'h>(index: &TransactionIndex<'h>, read: ReadAt) -> &'h [ValueId] {
     let micros = index.history.micros_of(read.transaction);
     let own = |before: &&histories::Micro| before.key == read.key && before.kind == MicroKind::Append;
@@ -133,7 +133,7 @@ fn of_others<'h>(index: &TransactionIndex<'h>, read: ReadAt) -> &'h [ValueId] {
     &list[..list.len().saturating_sub(count)]
 }
 
-/// Transactions of whose appends to the key the list shows a later one without the earlier one before it.
+/// Finds transactions with two appends to the key whose later element is in the list, without the earlier element before it.
 fn check_append_order(
     index: &TransactionIndex<'_>,
     key: KeyId,

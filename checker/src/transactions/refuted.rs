@@ -1,16 +1,16 @@
-//! Which levels the anomalies rule out.
+//! Derives the levels that anomalies rule out.
 
 use claims::{IsolationLevel, IsolationSet, Phenomenon, TransactionAnomaly};
 use histories::{History, Micro, MicroKind, Outcome};
 
-/// What anomalies rule out.
+/// The levels that any of the anomalies rules out.
 pub(super) fn ruled_out(anomalies: &[TransactionAnomaly], own_appends_read: bool) -> IsolationSet {
     let each = anomalies.iter().map(|anomaly| rules_out(anomaly, own_appends_read));
     each.fold(IsolationSet::default(), IsolationSet::union)
 }
 
-/// What an anomaly rules out. Where lists were read with the reader's own appends in them, the dependencies that they
-/// show say nothing of levels that are defined by what a transaction sees.
+/// The levels that an anomaly rules out. If readers saw their own appends in lists, the dependencies that these lists show do not
+/// refute levels that are defined by what a transaction sees.
 fn rules_out(anomaly: &TransactionAnomaly, own_appends_read: bool) -> IsolationSet {
     let all = anomaly.rules_out();
     let by_dependencies = matches!(

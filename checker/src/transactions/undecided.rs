@@ -1,4 +1,4 @@
-//! What the engines for whole families left undecided: each such level on its own definition, case by case.
+//! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
 use super::analysis::Judgement;
 use super::polygraph::{self, Cased};
@@ -9,24 +9,27 @@ use claims::{
 };
 use histories::History;
 
-/// What is known when the cases are tried.
+/// The facts about a history that the faster engines established.
 pub(super) struct Known<'a> {
     pub history: &'a History,
     pub assume: Assume,
+    /// Whether some transaction did not read back its own write.
     pub own_write_missed: bool,
+    /// Whether a transaction read a list that it had appended to before.
     pub own_appends_read: bool,
     /// Whether a key is used as a list and as a register.
     pub mixed: bool,
     pub limits: &'a Limits<'a>,
 }
 
-/// Whether a level asks that a transaction sees what it wrote itself: all do that ask anything of reads.
+/// Whether a level requires that a transaction sees its own writes. All levels with any condition on reads require it.
 pub(super) fn asks_for_own_writes(level: IsolationLevel) -> bool {
     let above = IsolationSet::default().with(IsolationLevel::ReadCommitted);
     above.and_stronger(Proviso::SessionsAside).contains(level)
 }
 
-/// Decides those of the levels asked for that are unknown, and leaves the judgements of these alone.
+/// Decides the requested levels that are still unknown. Judgements of levels that were not requested are removed; they have served
+/// as witnesses for requested ones.
 pub(super) fn decide(
     known: &Known<'_>,
     asked: &[IsolationLevel],
@@ -76,7 +79,7 @@ fn is_settled(
         || proven.iter().any(|(covers, _)| covers.contains(level))
 }
 
-/// Tries the cases of one level; why it stays unknown, if it does.
+/// Tries the cases of one level and records the result. Returns the reason if the level stays unknown.
 fn try_level(
     known: &Known<'_>,
     level: IsolationLevel,
@@ -112,7 +115,7 @@ fn covered(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet
             &[ParallelSnapshotIsolation, ForwardConsistentView]
         }
         TransactionWitness::Execution(level, _) => &[*level],
-        // What they prove beside their own level was used before.
+        // The faster engines have already used these witnesses for all levels that they prove.
         TransactionWitness::Versions(..) | TransactionWitness::CommitOrder(..) => &[],
     };
     let covers = strongest.iter().copied().collect::<IsolationSet>().and_weaker(Proviso::None);

@@ -1,14 +1,14 @@
-//! Proofs by cases in words.
+//! Describes proofs by cases as text.
 
 use super::describe_transaction;
 use claims::{CaseEdge, CaseReason, CaseStep, Choice, ReadChoice};
 use histories::{History, OpId};
 use std::fmt::Write as _;
 
-/// How many steps are told in full.
+/// The maximum number of steps that are written out.
 const STEPS_MAX: usize = 40;
 
-/// The proof as text, several lines without a newline at the end.
+/// The text of a proof: several lines, without a newline at the end.
 pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
     let mut words = Words { history, names: Vec::new() };
     let shown = &steps[..steps.len().min(STEPS_MAX)];
@@ -21,9 +21,9 @@ pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
         let (index, what) = (history.operation_index(id), describe_transaction(history, id));
         write!(text, "\n  T{} = at {index}: {what}", at + 1).expect("writing to a string");
     }
-    text.push_str("\nThen, whatever the history leaves open:");
+    text.push_str("\nThe history leaves some choices open. Each case leads to a contradiction:");
     if steps.len() == 1 && steps[0].cycle.is_empty() {
-        text.push_str("\n  (1) a read returned what no transaction left: a contradiction.");
+        text.push_str("\n  (1) A read returned a version that no transaction wrote: a contradiction.");
     } else {
         for (at, step) in shown.iter().enumerate() {
             words.step(at, step, &mut text);
@@ -31,7 +31,7 @@ pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
     }
     if steps.len() > STEPS_MAX {
         let left = steps.len() - STEPS_MAX;
-        write!(text, "\n  and {left} more steps, of which the last assumes nothing.")
+        write!(text, "\n  ({left} more steps follow. The last one rules out every remaining case.)")
             .expect("writing to a string");
     }
     text
@@ -68,13 +68,14 @@ impl Words<'_> {
 
     fn step(&self, at: usize, step: &CaseStep, text: &mut String) {
         let assumed: Vec<String> = step.assumed.iter().map(|choice| self.choice(*choice)).collect();
-        let suppose = match assumed.is_empty() {
-            true => "Together:".to_owned(),
-            false => format!("Suppose {}.", assumed.join(", and ")),
+        let suppose = match (assumed.is_empty(), step.cycle.is_empty()) {
+            (true, true) => String::new(),
+            (true, false) => " In every case:".to_owned(),
+            (false, _) => format!(" Suppose {}.", assumed.join(", and ")),
         };
-        write!(text, "\n  ({}) {suppose}", at + 1).expect("writing to a string");
+        write!(text, "\n  ({}){suppose}", at + 1).expect("writing to a string");
         if step.cycle.is_empty() {
-            text.push_str(" By the steps before, nothing is left: a contradiction.");
+            text.push_str(" The earlier steps rule out every remaining case: a contradiction.");
         }
         for (at, edge) in step.cycle.iter().enumerate() {
             let (but, end) = match at + 1 == step.cycle.len() {
@@ -94,15 +95,15 @@ impl Words<'_> {
                 let key = self.history.key_text(key);
                 format!("{} wrote {key} before {} did", self.name(earlier), self.name(later))
             }
-            Choice::ReadFrom(read) => self.read(read, "from"),
-            Choice::NotReadFrom(read) => self.read(read, "not from"),
+            Choice::ReadFrom(read) => self.read(read, "read"),
+            Choice::NotReadFrom(read) => self.read(read, "did not read"),
         }
     }
 
-    fn read(&self, ReadChoice { reader, place, writer }: ReadChoice, from: &str) -> String {
+    fn read(&self, ReadChoice { reader, place, writer }: ReadChoice, verb: &str) -> String {
         let key = self.history.key_text(self.history.micros_of(reader)[place].key);
         let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
-        format!("{} read {key} {from} {writer}", self.name(reader))
+        format!("{} {verb} {key} from {writer}", self.name(reader))
     }
 
     fn because(&self, edge: &CaseEdge) -> String {
@@ -118,7 +119,7 @@ impl Words<'_> {
             CaseReason::Missed { place, writer } => {
                 let key = self.history.key_text(self.history.micros_of(edge.from)[place].key);
                 let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
-                format!("{from} read {key} from {writer}, and {to} wrote it after that")
+                format!("{from} read {key} from {writer}, and {to} overwrote that version")
             }
             CaseReason::Session => format!("{from} completed before {to} began, in the same session"),
             CaseReason::RealTime => format!("{from} completed before {to} began"),

@@ -1,23 +1,24 @@
-//! What a history says of its transactions, and what it leaves open: which writes a read may have returned, and which writes
-//! of a key have an order.
+//! The facts that a history determines about its transactions, and the choices that it leaves open: the possible sources of each
+//! read, and the known order of the writers of each key.
 //!
-//! Values may repeat: a read then has several sources. Of a list, what a read shows of *others* is what counts: its own appends
-//! are at the end of it, and where they come to stand among those of others the read does not tell.
+//! Values may repeat. Then a read has several possible sources. A read of a list counts only for the elements of *other*
+//! transactions: its own appends are at the end of the list, and the read does not show their place among later appends of others.
 
 use super::super::index::NONE;
 use claims::{Assume, Limits, ReadAt};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// A read of what others left.
+/// A read that returned the state which other transactions left.
 #[derive(Clone, Debug)]
 pub(super) struct OutsideRead {
-    /// The reader, by its number.
+    /// The number of the reading transaction.
     pub reader: u32,
+    /// The index of the read among the reader's micro-operations.
     pub place: u32,
-    /// The key, by its number among those that are written or read.
+    /// The number of the key.
     pub key: u32,
-    /// The transactions whose version it may have returned; [`INITIAL`] for the initial state.
+    /// The numbers of the transactions whose version the read may have returned; [`INITIAL`] for the initial state.
     pub sources: Vec<u32>,
 }
 
@@ -28,40 +29,42 @@ pub(super) const INITIAL: u32 = NONE;
 #[derive(Clone, Debug)]
 pub(super) struct WrittenKey {
     pub key: KeyId,
-    /// The transactions that write it. Of a list, first those that reads show, in their order.
+    /// The transactions that write the key. Writers of list elements that reads show come first, in the order of the list.
     pub writers: Vec<u32>,
-    /// How many of these are in a certain order, each before all that follow.
+    /// The number of leading writers whose order is certain: each of them comes before all later entries of `writers`.
     pub ordered: u32,
 }
 
-/// What is certain, and what may be.
+/// The certain facts and the open choices of a history. Transactions, keys and reads have dense numbers.
 pub(super) struct CaseFacts<'h> {
     pub history: &'h History,
-    /// The transactions that took effect or may have been read from.
+    /// The transactions that took effect, and those that a read may have read from.
     pub transactions: Vec<OpId>,
     pub reads: Vec<OutsideRead>,
     pub keys: Vec<WrittenKey>,
-    /// Of each transaction: the keys that it writes, with the place of its first write.
+    /// For each transaction: the keys that it writes, each with the index of its first write.
     pub writes: Vec<Vec<(u32, u32)>>,
-    /// By key and transaction, by number: its place among the writers of the key.
+    /// By the numbers of a key and a transaction: the place of the transaction among the writers of the key.
     pub places: FxHashMap<(u32, u32), u32>,
-    /// What the user asserts of the order of versions; nothing where the level does not look at it.
+    /// What the user asserts about version orders; `None` if the level ignores such assertions.
     pub assume: Option<Assume>,
 }
 
-/// What came of reading them off.
+/// The result of the extraction.
 pub(super) enum Extracted<'h> {
     Ready(CaseFacts<'h>),
-    /// What two reads show of others, neither being a beginning of the other.
+    /// Two reads returned lists, and neither list is a prefix of the other.
     Incompatible(ReadAt, ReadAt),
     Unclear(String),
 }
 
-/// The most elements of lists that are looked at.
+/// The maximum number of list elements that are examined.
 const ELEMENTS_MAX: usize = 1 << 26;
 
-/// Reads them off. Of reads that may as well have returned the same version, only the first, unless every one is asked for; the
-/// order of a list as reads show it with what their own transactions appended, if asked. O(micro-operations × those of a transaction, and the elements of lists).
+/// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the first
+/// read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the order of a list.
+///
+/// Cost: O(m · k + e) for m micro-operations, at most k of them in one transaction, and e list elements.
 pub(super) fn extract<'h>(
     history: &'h History,
     (every_read, with_own): (bool, bool),
@@ -83,7 +86,7 @@ pub(super) fn extract<'h>(
     collector.finish(assume)
 }
 
-/// Who wrote a value to a key last in its transaction (of a list: at all).
+/// The transactions whose final write to a key was this value. For lists: the transactions that appended it.
 type Written = FxHashMap<(KeyId, ValueId), Vec<OpId>>;
 
 struct Collector<'h> {
@@ -91,9 +94,10 @@ struct Collector<'h> {
     every_read: bool,
     with_own: bool,
     written: Written,
-    /// The reader, the place, and how many elements of the list are others'; none of a register.
+    /// The reader, the index of the read, and the number of list elements that other transactions appended (`None` for
+    /// registers).
     reads: Vec<(OpId, u32, Option<usize>)>,
-    /// Of each list, the longest that was read (of others, if that is what counts): where, and how many elements.
+    /// For each list, the longest read, and the number of its elements that count.
     longest: FxHashMap<KeyId, (ReadAt, usize)>,
     elements: usize,
 }
@@ -113,7 +117,7 @@ impl<'h> Collector<'h> {
             }
         }
         if limits.stop_requested() || self.elements > ELEMENTS_MAX {
-            return Err("the lists that were read are too long to try cases".to_owned());
+            return Err("the lists that were read have too many elements to decide case by case".to_owned());
         }
         Ok(())
     }
@@ -152,7 +156,7 @@ impl<'h> Collector<'h> {
             let others = match micro.kind {
                 MicroKind::Read if before().any(|other| other.kind == MicroKind::Write) => continue,
                 MicroKind::Read => None,
-                // Of a list that a transaction appended to, it must see its own appends; that it does was looked at before.
+                // A transaction must see its own appends. An earlier check has made sure that it does.
                 MicroKind::ReadList => Some(self.history.list(micro.list()).len().saturating_sub(own)),
                 MicroKind::Write | MicroKind::Append => continue,
             };
@@ -162,7 +166,7 @@ impl<'h> Collector<'h> {
                 _ => false,
             };
             if !self.every_read && before().any(same) {
-                continue; // it may as well have returned the same version
+                continue; // Both reads may have returned the same version, so one is enough.
             }
             if let Some(count) = others {
                 let count = if self.with_own { count + own } else { count };
@@ -277,9 +281,10 @@ impl<'h> Collector<'h> {
     }
 }
 
-/// A list as the whole transactions that it is made of, one after another, as far as it is.
+/// A list as a sequence of blocks, each of which holds all appends of one transaction. It ends where the list stops having this
+/// form.
 struct Blocks {
-    /// How many elements there are when each transaction is done, and the transaction.
+    /// For each block, the length of the list at its end, and the transaction.
     ends: Vec<(usize, OpId)>,
 }
 
@@ -295,7 +300,7 @@ impl Blocks {
                 .filter(|m| m.kind == MicroKind::Append && m.key == key)
                 .map(|micro| micro.value())
                 .collect();
-            // The last may be shown in part, by itself.
+            // The last block of the list may be incomplete: its own transaction read it before its remaining appends.
             let fits = list[at..].starts_with(&own) || own.starts_with(&list[at..]);
             if !fits || !seen.insert(writer) {
                 break;
@@ -306,7 +311,8 @@ impl Blocks {
         Blocks { ends }
     }
 
-    /// Who left a list of so many elements: none of the initial one; nothing at all if no transaction did.
+    /// The transaction that left a list of this length: `Some(None)` for the initial state, and `None` if no transaction left
+    /// the list at this length.
     fn left_at(&self, count: usize) -> Option<Option<OpId>> {
         if count == 0 {
             return Some(None);
@@ -317,7 +323,8 @@ impl Blocks {
 }
 
 impl CaseFacts<'_> {
-    /// Whether the history itself tells the order of two writers of a key, by their places among its writers.
+    /// Whether the history determines that one writer of a key precedes another; `None` if their order is open. The arguments are
+    /// places among the writers of the key.
     pub(super) fn certain(&self, key: u32, one: u32, other: u32) -> Option<bool> {
         let written = &self.keys[key as usize];
         if one.min(other) < written.ordered {

@@ -1,10 +1,11 @@
-//! What follows from choices that are made one after another: edges come and go, and a cycle among them is told as a clause.
+//! The theory that the solver consults: choices activate edges, undone choices remove them, and a cycle of active edges becomes a
+//! conflict clause.
 
 use super::case_facts::INITIAL;
 use super::clauses::{Clause, Literal, Theory};
 use super::encode::{CaseLink, Cases, Edge, Link};
 
-/// How many misses are told at a time.
+/// The maximum number of forbidden misses that one complete assignment reports.
 const MISSES_MAX: usize = 256;
 
 impl Theory for Cases<'_, '_> {
@@ -60,9 +61,10 @@ impl Theory for Cases<'_, '_> {
     }
 }
 
-/// A cycle of moments as one of transactions: where each edge leads, and why.
+/// Translates a cycle of moments to a cycle of transactions. Steps within a transaction are left out, and a path through moments
+/// of real time becomes one edge.
 pub(super) fn between_transactions(cycle: &[CaseLink]) -> Vec<CaseLink> {
-    // Begin where an edge begins at a transaction and is one of several.
+    // The cycle is rotated so that its first edge begins at a transaction and not at a moment of real time.
     let counts = |link: &CaseLink| link.link != Link::Within;
     let mut links: Vec<CaseLink> = cycle.iter().copied().filter(counts).collect();
     let Some(start) = links.iter().position(|link| link.from != INITIAL) else { return Vec::new() };

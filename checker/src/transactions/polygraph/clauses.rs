@@ -1,20 +1,20 @@
-//! Search by learning from conflicts: which choices can all be made?
+//! Conflict-driven clause learning: a search for a set of choices that can all be made.
 //!
-//! Choices are variables, what is known of them clauses, and a [`Theory`] refuses sets of choices that close a cycle. A choice is
-//! supposed, what follows is concluded, and where that contradicts a clause, the reason is learned as a clause and the search
-//! goes back as far as that says (Marques-Silva & Sakallah, *GRASP*, 1996; two watched literals and activities as in Chaff,
-//! DAC 2001). Each clause remembers where it comes from, so that a refutation can be written down and checked.
+//! Each choice is a variable. Clauses say what is known about the choices, and a [`Theory`] rejects sets of choices that close a
+//! cycle. The solver assumes a choice and propagates its consequences. When they contradict a clause, the solver learns the reason
+//! as a new clause and backtracks to the level which that clause determines (Marques-Silva & Sakallah, *GRASP*, 1996; two watched
+//! literals and activities as in Chaff, DAC 2001). Each clause records its origin, so that a refutation can be reported and checked.
 
 use claims::Limits;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A choice or its contrary: twice the variable, plus one for the contrary.
+/// A choice or its negation: twice the variable, plus one for the negation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Literal(pub u32);
 
 impl Literal {
-    /// What is so whatever is chosen.
+    /// The constant true, the positive literal of variable 0.
     pub(super) const TRUE: Literal = Literal(0);
 
     pub(super) fn of(variable: u32, value: bool) -> Self {
@@ -38,60 +38,61 @@ impl Literal {
     }
 }
 
-/// Where a clause comes from.
+/// The origin of a clause.
 #[derive(Clone, Debug)]
 pub(super) enum Origin<E> {
-    /// It is a rule of the problem.
+    /// The clause is a rule of the problem.
     Rule,
-    /// Its contrary closes a cycle: the edges.
+    /// If all its literals are false, these edges close a forbidden cycle.
     Cycle(Vec<E>),
-    /// It follows from these clauses, and from what follows from all.
+    /// The clause follows from these clauses, together with variables whose values hold without any assumption.
     Learned { clauses: Vec<u32>, certain: Vec<u32> },
 }
 
-/// At least one of these holds.
+/// A disjunction: at least one of the literals holds.
 #[derive(Clone, Debug)]
 pub(super) struct Clause<E> {
     pub literals: Vec<Literal>,
     pub origin: Origin<E>,
 }
 
-/// What refuses choices.
+/// The judge of sets of choices: it rejects those that close a forbidden cycle.
 pub(super) trait Theory {
     type Edge: Clone;
 
-    /// A choice was made. The error is what cannot hold beside it: a clause all of whose literals are contradicted.
+    /// Adds a choice. The error is a conflict clause: all its literals are false under the choices so far.
     fn choose(&mut self, literal: Literal, steps: &mut u64) -> Result<(), Clause<Self::Edge>>;
 
-    /// The last choice is taken back.
+    /// Removes the choice that was added last.
     fn take_back(&mut self);
 
-    /// All choices were made: clauses that they contradict, none if all is well.
+    /// Checks a complete set of choices. Returns the clauses that it violates; none if the choices are permitted.
     fn complete(&mut self, steps: &mut u64) -> Vec<Clause<Self::Edge>>;
 }
 
-/// What came of a search.
+/// The result of a search.
 pub(super) enum Solved<E> {
-    /// The choices that can be made: of each variable, whether it holds.
+    /// A permitted set of choices: the value of each variable.
     Choices(Vec<bool>),
-    /// None can: the clauses that show it, in order, the last without literals.
+    /// No set of choices is permitted. The clauses prove it, in order of derivation; the last one is empty.
     Refuted(Vec<Clause<E>>),
     Unknown(&'static str),
 }
 
-pub(super) const OUT_OF_STEPS: &str = "trying the cases of what the history leaves open ran out of steps";
+pub(super) const OUT_OF_STEPS: &str =
+    "the search through the cases that the history leaves open reached its limit of steps";
 const LEARNED_TOO_MUCH: &str =
-    "trying the cases of what the history leaves open learned more than it may hold";
-/// The most literals of all clauses.
+    "the search through the cases that the history leaves open reached its limit of memory";
+/// The maximum total size of all clauses, in literals, edges and references to other clauses.
 const SIZE_MAX: usize = 1 << 25;
 const UNSET: u32 = u32::MAX;
 
 pub(super) struct Solver<T: Theory> {
     pub theory: T,
     clauses: Vec<Clause<T::Edge>>,
-    /// By literal: the clauses that watch it.
+    /// By literal: the clauses that watch it. A clause watches its first two literals.
     watching: Vec<Vec<u32>>,
-    /// By variable.
+    /// By variable: its value, if it has one. The next four columns are by variable too.
     values: Vec<Option<bool>>,
     levels: Vec<u32>,
     reasons: Vec<u32>,
@@ -99,19 +100,22 @@ pub(super) struct Solver<T: Theory> {
     activity: Vec<f64>,
     bump: f64,
     queue: BinaryHeap<(u64, Reverse<u32>)>,
+    /// The literals that were set, in order.
     trail: Vec<Literal>,
-    /// Where each level begins in the trail.
+    /// The beginning of each decision level in the trail.
     starts: Vec<usize>,
+    /// The number of literals of the trail whose clauses were visited.
     propagated: usize,
+    /// The number of literals of the trail that the theory has received.
     told: usize,
     size: usize,
     seen: Vec<bool>,
-    /// A clause that is contradicted whatever is supposed.
+    /// A clause that is contradicted without any assumption.
     refuted: Option<u32>,
 }
 
 impl<T: Theory> Solver<T> {
-    /// Of each variable, the value that is tried first. Variable 0 holds.
+    /// `preferred` has the value of each variable that is tried first. Variable 0 is the constant true.
     pub(super) fn new(theory: T, preferred: Vec<bool>) -> Self {
         let count = preferred.len();
         let mut solver = Self {
@@ -137,9 +141,9 @@ impl<T: Theory> Solver<T> {
         solver
     }
 
-    /// Adds a clause, before or between searches.
+    /// Adds a clause. No assumption may be in force.
     pub(super) fn add(&mut self, clause: Clause<T::Edge>) {
-        debug_assert!(self.starts.is_empty(), "clauses are added where nothing is supposed");
+        debug_assert!(self.starts.is_empty(), "clauses are added while no assumption is in force");
         let number = self.store(clause);
         let open: Vec<usize> = {
             let literals = &self.clauses[number as usize].literals;
@@ -192,7 +196,7 @@ impl<T: Theory> Solver<T> {
         self.trail.push(literal);
     }
 
-    /// Searches. A step is a clause, or an edge, looked at.
+    /// Searches for a permitted set of choices. One step is one visit to a clause or an edge.
     pub(super) fn solve(&mut self, steps: &mut u64, limits: &Limits<'_>) -> Solved<T::Edge> {
         let (mut conflicts, mut until_restart, mut looked) = (0u32, 128u32, 0u32);
         loop {
@@ -231,7 +235,7 @@ impl<T: Theory> Solver<T> {
         }
     }
 
-    /// Concludes what follows; a clause that is contradicted, if one is.
+    /// Propagates the consequences of the trail through clauses and theory. Returns a contradicted clause, if there is one.
     fn propagate(&mut self, steps: &mut u64) -> Option<u32> {
         loop {
             while self.propagated < self.trail.len() {
@@ -249,7 +253,7 @@ impl<T: Theory> Solver<T> {
         }
     }
 
-    /// Looks at the clauses that watch a literal that became false.
+    /// Visits the clauses that watch a literal that became false. Returns a contradicted clause, if there is one.
     fn visit(&mut self, literal: Literal, steps: &mut u64) -> Option<u32> {
         let mut watching = std::mem::take(&mut self.watching[literal.index()]);
         let mut conflict = None;
@@ -289,7 +293,7 @@ impl<T: Theory> Solver<T> {
         conflict
     }
 
-    /// Keeps a clause of the theory, all of whose literals are false; those that became so last come first.
+    /// Stores a conflict clause of the theory. Its literals are sorted by decision level, the latest first, as watching requires.
     fn store_contradicted(&mut self, mut clause: Clause<T::Edge>) -> u32 {
         let level = |literal: &Literal| Reverse(self.levels[literal.variable() as usize]);
         clause.literals.sort_by_key(level);
@@ -301,7 +305,8 @@ impl<T: Theory> Solver<T> {
         number
     }
 
-    /// Learns from a contradicted clause, and goes back as far as that says.
+    /// Derives a clause from a conflict (first unique implication point), backtracks to its second-latest level, and sets the
+    /// literal that the clause then implies.
     fn learn(&mut self, conflict: u32) {
         let here = self.starts.len() as u32;
         let (mut learned, mut clauses, mut certain) = (vec![Literal::TRUE], vec![conflict], Vec::new());
@@ -374,18 +379,18 @@ impl<T: Theory> Solver<T> {
                 self.theory.take_back();
                 self.told -= 1;
             }
-            let literal = self.trail.pop().expect("it is longer");
+            let literal = self.trail.pop().expect("the trail is longer than the start of the level");
             let variable = literal.variable();
             self.preferred[variable as usize] = literal.is_positive();
             self.values[variable as usize] = None;
-            // Positive numbers are in the order of their bits.
+            // The bit patterns of non-negative floats are ordered like the floats.
             self.queue.push((self.activity[variable as usize].to_bits(), Reverse(variable)));
         }
         self.propagated = self.trail.len();
         self.starts.truncate(level);
     }
 
-    /// Supposes the most active of what is open; whether anything was.
+    /// Assumes the preferred value of the most active open variable. Returns whether any variable was open.
     fn suppose(&mut self) -> bool {
         while let Some((_, Reverse(variable))) = self.queue.pop() {
             if self.values[variable as usize].is_none() {
@@ -397,7 +402,7 @@ impl<T: Theory> Solver<T> {
         false
     }
 
-    /// The clauses that a contradiction leans on, in order, and the empty one.
+    /// The clauses that the contradiction depends on, in order of derivation, with the empty clause at the end.
     fn refutation(&mut self, contradicted: u32) -> Vec<Clause<T::Edge>> {
         let mut needed = vec![false; self.clauses.len()];
         let mut known = vec![false; self.values.len()];
@@ -415,7 +420,7 @@ impl<T: Theory> Solver<T> {
                 }
                 Origin::Rule | Origin::Cycle(_) => {}
             }
-            // What is certain of its literals was concluded: from what?
+            // Literals that are decided without assumptions were propagated. The clauses that implied them are needed too.
             variables.extend(clause.literals.iter().map(|literal| literal.variable()));
             for variable in variables {
                 let reason = self.reasons[variable as usize];

@@ -1,10 +1,10 @@
-//! The choices that a history leaves open, as variables; the edges that each set of choices makes; and the cycles among them
-//! that a level forbids.
+//! Encodes the open choices of a history as variables, with the edges that they imply and the cycles that a level forbids.
 //!
-//! A pair of writers of a key is a variable: which came first. So is each source of a read that has several. An edge is there
-//! once the one or two choices that it rests on are made, and then the order of moments is kept up to date ([`IncrementalOrder`]); a
-//! cycle is a clause: not all of these choices. What a read must not have missed ([`Anti::Missed`]) is looked at when all
-//! choices were made, or, where one edge decides it, is a clause from the start.
+//! Each pair of writers of a key is a variable: which of them came first. Each candidate source of a read with several sources is a
+//! variable too. An edge has one or two premises and becomes active when both are chosen; the order of moments is then updated
+//! ([`IncrementalOrder`]). A cycle of active edges becomes a clause: these choices cannot all hold. The condition that a read did
+//! not miss a write ([`Anti::Missed`]) is checked when all choices are made; where a single edge decides it, it is a clause from the
+//! start.
 
 use super::super::graph::RealTimeChain;
 use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
@@ -16,24 +16,24 @@ use claims::{Limits, OrderExtent};
 use histories::{NEVER, OpId, Outcome};
 use rustc_hash::FxHashMap;
 
-/// Why one moment comes before another.
+/// The reason why one moment comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Link {
-    /// They are of one transaction.
+    /// Both moments belong to one transaction.
     Within,
-    /// In the order of a session.
+    /// Session order.
     Session,
-    /// To or from a moment of real time.
+    /// The edge begins or ends at a moment of real time.
     Time,
-    /// A read, by its number, and whence.
+    /// The read with this number returned the version of the source.
     Read { read: u32, source: u32 },
-    /// Both wrote a key, by its number.
+    /// Both transactions wrote the key with this number.
     Wrote { key: u32 },
-    /// A read returned what this source left, and the other overwrote that.
+    /// The read returned the version of the source, and the later transaction overwrote it.
     Missed { read: u32, source: u32 },
 }
 
-/// An edge between moments: of which transactions ([`INITIAL`] for moments of real time), and why.
+/// An edge between moments, given by their transactions ([`INITIAL`] for moments of real time), and its reason.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CaseLink {
     pub from: u32,
@@ -41,29 +41,29 @@ pub(super) struct CaseLink {
     pub link: Link,
 }
 
-/// An edge as it is stored: it is there if both choices hold.
+/// A conditional edge between moments. It is active if both premises hold.
 #[derive(Clone, Copy)]
 pub(super) struct Edge {
     pub from: u32,
     pub to: u32,
     pub premises: [Literal; 2],
     pub link: Link,
-    /// Whether it closes cycles by itself only: the moments are not put in its order.
+    /// Whether the edge is only tested for cycles. The order of moments does not extend it.
     pub closes: bool,
 }
 
-/// What a choice is about.
+/// The meaning of a variable.
 #[derive(Clone, Copy)]
 pub(super) enum Variable {
-    /// What holds whatever is chosen.
+    /// The constant true.
     True,
-    /// The one of two writers of a key, by their places among its writers, came before the other.
+    /// The writer at place `one` among the writers of the key came before the writer at place `other`.
     Before { key: u32, one: u32, other: u32 },
-    /// A read returned what this source left.
+    /// The read returned the version of this source.
     From { read: u32, source: u32 },
 }
 
-/// The most edges and variables.
+/// The maximum number of edges.
 const EDGES_MAX: usize = 1 << 23;
 
 /// The choices and edges of one level.
@@ -72,31 +72,34 @@ pub(super) struct Cases<'f, 'h> {
     shape: Shape,
     moments: Moments,
     pub variables: Vec<Variable>,
-    /// Of each key, the number of the variable of its first pair of writers that is open.
+    /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
     pairs: FxHashMap<(u32, u32, u32), u32>,
-    /// Of each read with several sources, the number of the variable of the first.
+    /// By read: the variable of its first source. Only reads with several sources have variables.
     sources: Vec<u32>,
     pub(super) edges: Vec<Edge>,
-    /// By literal: the edges that rest on it.
+    /// By literal: the edges that have it as a premise.
     pub(super) resting: Vec<Vec<u32>>,
     pub(super) order: IncrementalOrder,
     /// By literal: whether it was chosen.
     pub(super) chosen: Vec<bool>,
-    /// Edges that are there, in order.
+    /// The active edges that the order extends, in order of activation.
     pub(super) active: Vec<u32>,
-    /// Those of them that close cycles by themselves.
+    /// The active edges that are only tested for cycles ([`Edge::closes`]).
     pub(super) closing: Vec<u32>,
-    /// Of each choice: the choice, how many edges there were before it, and how many that close.
+    /// For each choice: its literal, and the lengths of `active` and `closing` before it.
     pub(super) frames: Vec<(Literal, usize, usize)>,
-    /// Clauses that are known from the start.
+    /// The clauses that hold from the start.
     pub rules: Vec<Clause<CaseLink>>,
 }
 
-/// Why the cases are not tried.
-pub(super) const TOO_MANY: &str = "the history leaves more open than can be tried case by case";
+/// The reason for *unknown* when the encoding exceeds the limit of memory.
+pub(super) const TOO_MANY: &str = "the history leaves too many choices open to decide case by case";
 
 impl<'f, 'h> Cases<'f, 'h> {
-    /// Lays them out. The error says why there is no room.
+    /// Encodes the facts for a level of this shape.
+    ///
+    /// # Errors
+    /// The reason if the encoding needs too much memory, or if the caller stopped the check.
     pub(super) fn new(
         facts: &'f CaseFacts<'h>,
         shape: Shape,
@@ -136,7 +139,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         Ok(cases)
     }
 
-    /// An upper bound of what the edges and pairs take.
+    /// An upper bound for the memory of the edges and pairs, in bytes.
     fn bytes_needed(&self) -> usize {
         let pairs: usize = self.facts.keys.iter().map(|key| key.writers.len() * key.writers.len() / 2).sum();
         let missed =
@@ -178,8 +181,8 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// The values that are tried first: versions in the order in which their writers completed, and reads of the last of
-    /// their sources that completed before the reader did.
+    /// The value of each variable that is tried first. Versions follow the order in which their writers completed. A read
+    /// returned the version of the last source that completed before the reader did.
     pub(super) fn preferred(&self) -> Vec<bool> {
         let facts = self.facts;
         let completed = |number: u32| facts.history.operation(facts.transactions[number as usize]).completed;
@@ -200,7 +203,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         self.variables.iter().map(prefers).collect()
     }
 
-    /// That a read returned the version of its source at a place.
+    /// The literal that a read returned the version of its source with this index.
     fn from(&self, read: u32, at: u32) -> Literal {
         match self.facts.reads[read as usize].sources.len() {
             1 => Literal::TRUE,
@@ -208,7 +211,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// That one writer of a key came before another, by their places among its writers.
+    /// The literal that one writer of a key came before another. Both are places among the writers of the key.
     fn before(&self, key: u32, one: u32, other: u32) -> Literal {
         debug_assert!(one != other, "a write does not come before itself");
         if let Some(certain) = self.facts.certain(key, one, other) {
@@ -240,7 +243,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         self.connect(Edge { from, to, premises: [Literal::TRUE; 2], link, closes: false });
     }
 
-    /// Moments of one transaction, sessions and real time.
+    /// Adds the edges within transactions, of session order and of real time, and sets the first order of moments.
     fn connect_time(&mut self) {
         let facts = self.facts;
         for transaction in 0..facts.transactions.len() as u32 {
@@ -291,7 +294,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// A chain of moments; `keys` gets the place of each.
+    /// Adds a chain of moments that represents real time. `keys` receives the moments with their sort keys.
     fn connect_real_time(&mut self, keys: &mut Vec<(u32, u32)>) {
         let facts = self.facts;
         let timeline = RealTimeChain::new(facts.history);
@@ -322,7 +325,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         let facts = self.facts;
         for (key, written) in (0u32..).zip(&facts.keys) {
             let count = written.writers.len() as u32;
-            // Of those whose order is certain each leads to the next, and the last to all others.
+            // A writer with a certain place has one edge to the next such writer; the last of them has edges to all others.
             for one in 0..count {
                 let last = match one < written.ordered {
                     true if one + 1 < written.ordered => one + 2,
@@ -377,8 +380,8 @@ impl<'f, 'h> Cases<'f, 'h> {
                 let place = (source != INITIAL)
                     .then(|| self.place(read.key, source).expect("it wrote what was read"));
                 let WrittenKey { writers, ordered, .. } = &facts.keys[read.key as usize];
-                // Of versions whose order is certain those before what was read were not missed, and the next stands for all
-                // after it where the order of versions leads from it to them.
+                // A read does not miss the versions with a certain place before the version that it returned. If `ww` edges
+                // count, an edge to the next certain version suffices, because `ww` edges lead from there to all later ones.
                 let first = place.filter(|place| place < ordered).map_or(0, |place| place + 1);
                 let last = match first < *ordered && leads_on && Some(first) != own {
                     true => first + 1,
@@ -397,7 +400,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// Where one edge tells what was seen, what must not be missed is a clause.
+    /// Adds clauses that forbid misses, for levels at which one edge decides what a read has seen.
     fn forbid_direct_misses(&mut self) {
         let Anti::Missed(seen) = self.shape.anti else { return };
         let facts = self.facts;
@@ -426,7 +429,8 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// A read must not miss what another transaction wrote that was read too (if asked, before).
+    /// A read must not miss a write of a transaction from which its own transaction read. If `before` is set, only the
+    /// earlier reads of the transaction count.
     fn forbid_after_reads(&mut self, number: u32, others: &[u32], before: bool) {
         let facts = self.facts;
         let place = facts.reads[number as usize].place;
@@ -444,7 +448,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// A read must not miss what a transaction wrote that also wrote one of these keys before the reader did.
+    /// A read must not miss a write of a transaction that wrote one of these keys before the reader's transaction wrote it.
     fn forbid_after_writes(&mut self, number: u32, keys: &[u32]) {
         let reader = self.facts.reads[number as usize].reader;
         for &key in keys {
@@ -471,7 +475,8 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// If the premise holds, the reader has seen a writer; then it returned nothing that the writer overwrote.
+    /// Adds clauses: if the premise holds, the reader has seen the writer, so its read returned no version that the writer
+    /// overwrote.
     fn forbid_miss(&mut self, number: u32, writer: u32, premise: Literal, link: Link) {
         let facts = self.facts;
         let read = &facts.reads[number as usize];
@@ -503,7 +508,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         }
     }
 
-    /// Puts in what holds whatever is chosen. The error is the empty clause.
+    /// Activates the edges that hold without any choice. The error is the empty clause, with its cycle.
     pub(super) fn begin(&mut self, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
         let certain = self.resting[Literal::TRUE.0 as usize].clone();
         let certain = certain.into_iter().filter(|&edge| {
@@ -530,7 +535,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         Ok(())
     }
 
-    /// That not all of the edges of a cycle are there.
+    /// The clause that the edges of a cycle are not all active.
     pub(super) fn clause(&self, cycle: &[u32]) -> Clause<CaseLink> {
         let edges = cycle.iter().map(|&number| self.edges[number as usize]);
         let literals = contrary(edges.clone().flat_map(|edge| edge.premises));
@@ -549,7 +554,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         moments.map(|moment| self.facts.transactions[self.moments.transaction(moment) as usize]).collect()
     }
 
-    /// All moments of transactions in order: the transaction, and the place in it, none of commits.
+    /// All moments of transactions in order. Each has its transaction and a micro-operation; commits have none.
     pub(super) fn moments(&self) -> impl Iterator<Item = (OpId, Option<u32>)> + '_ {
         let moments = self.order.sequence().iter().copied().filter(|&moment| moment < self.moments.count);
         moments.map(|moment| {
@@ -558,7 +563,7 @@ impl<'f, 'h> Cases<'f, 'h> {
         })
     }
 
-    /// Whether an edge counts for what is seen.
+    /// Whether an edge counts towards what a read has seen.
     pub(super) fn counts(&self, number: u32) -> bool {
         let (reads, writes, sessions) = match self.shape.anti {
             Anti::Missed(Seen::Along(edges)) => (edges.reads, edges.writes, edges.sessions),
@@ -574,7 +579,7 @@ impl<'f, 'h> Cases<'f, 'h> {
     }
 }
 
-/// The contraries of all that may not hold, each once.
+/// The negations of all premises that are not the constant true, without duplicates.
 fn contrary(premises: impl IntoIterator<Item = Literal>) -> Vec<Literal> {
     let mut literals: Vec<Literal> =
         premises.into_iter().filter(|&premise| premise != Literal::TRUE).map(Literal::not).collect();

@@ -1,16 +1,18 @@
-//! Every level on its own definition, whatever the history leaves open: a search through the cases.
+//! Decides a level from its definition when the history leaves choices open: a search through the cases.
 //!
-//! Two things may be open. Of a register nobody shows in which order its versions were written, and of a list not where appends
-//! come that no read shows; and where a value was written twice, a read of it does not tell by whom. An execution makes a choice
-//! for each, and a level forbids cycles of what follows ([`shape`]). That is a *hyper-polygraph* (Papadimitriou 1979; Zhang et al.,
-//! *VeriStrong*), and whether one without such cycles is in it is decided by learning from conflicts ([`clauses`]), with a
-//! topological order that follows the choices ([`order`]).
+//! Two kinds of choices may be open. The first is the version order: a register does not show the order in which its versions were
+//! written, and a list does not show the place of appends that no read returned. The second is the source of a read whose value
+//! was written more than once. An execution makes one choice for each. The choices imply edges, and a level forbids cycles of these
+//! edges ([`shape`]). The open choices form a *hyper-polygraph* (Papadimitriou 1979; Zhang et al., *VeriStrong*). Conflict-driven
+//! clause learning ([`clauses`]) decides whether some set of choices has no forbidden cycle; a topological order is kept up to date
+//! as choices are made and undone ([`order`]).
 //!
-//! The naive way tries all choices: exponential in their number. Learning is that too at worst; what it needs in memory is
-//! quadratic in the writers of one key, so this is for what faster engines leave undecided, and *unknown* beyond its limits.
+//! The naive way tries all sets of choices, which is exponential in the number of choices. Clause learning is exponential only in
+//! the worst case. Its memory is quadratic in the number of writers of one key. This engine therefore decides only what the faster
+//! engines leave undecided, and answers *unknown* beyond its limits.
 //!
-//! What it finds is evidence both ways: an order, with the source of each read that has several, or the clauses that lead to a
-//! contradiction, each with its cycle ([`claims::CaseStep`]).
+//! Both answers carry evidence. A level that holds has an order, with the source of each read that has several candidates. A refuted
+//! level has the clauses that lead to a contradiction, each with its cycle ([`claims::CaseStep`]).
 
 mod case_facts;
 mod choices;
@@ -33,21 +35,22 @@ use std::sync::Arc;
 
 pub(crate) use shape::representative;
 
-/// The most steps for one level, whatever the caller allows: minutes of work. Histories of thousands of transactions whose values
-/// repeat can need more, and their users would rather know soon that nobody can tell.
+/// The maximum number of steps for one level, even if the caller allows more. It corresponds to minutes of work. Histories of
+/// thousands of transactions with repeated values can need more; an early *unknown* is more useful to their users.
 const STEPS_MAX: u64 = 1 << 31;
 
-/// What came of trying the cases.
+/// The result of the search through the cases.
 pub(super) enum Cased {
     Holds(TransactionWitness),
     /// No execution of the level explains the history.
     Impossible(Vec<CaseStep>),
-    /// Two reads show different beginnings of a list, without what the readers appended themselves.
+    /// Two reads returned lists. Even without the readers' own appends, neither list is a prefix of the other.
     Incompatible(ReadAt, ReadAt),
     Unknown(String),
 }
 
-/// Decides a level by trying the cases. Every read must return what the reader wrote itself before, if it did.
+/// Decides a level by a search through the cases. Precondition: every read that follows a write of its own transaction to the same
+/// key returned that write.
 pub(super) fn try_cases(
     history: &History,
     level: IsolationLevel,
@@ -55,7 +58,7 @@ pub(super) fn try_cases(
     limits: &Limits<'_>,
 ) -> Cased {
     let Some(shape) = Shape::of(level) else {
-        return Cased::Unknown(format!("{} asks nothing of reads", level.name()));
+        return Cased::Unknown(format!("{} has no condition on reads to decide case by case", level.name()));
     };
     if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
         return Cased::Unknown(claims::NO_REAL_TIME.to_owned());
@@ -129,7 +132,8 @@ fn witness(
     }
 }
 
-/// Every micro-operation in order: those that are no moment of their own are done with the next that is.
+/// Every micro-operation and commit in order. A micro-operation without a moment of its own is placed together with the next
+/// moment of its transaction.
 fn all_actions(history: &History, cases: &Cases<'_, '_>) -> Vec<TransactionAction> {
     let mut next: rustc_hash::FxHashMap<OpId, usize> = rustc_hash::FxHashMap::default();
     let mut actions = Vec::new();
@@ -154,10 +158,10 @@ fn read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoice {
     }
 }
 
-/// The clauses of a refutation as steps of a proof.
+/// Translates the clauses of a refutation to steps of a proof. The clauses that are rules need no step.
 fn written(clauses: &[Clause<CaseLink>], facts: &CaseFacts<'_>, variables: &[Variable]) -> Vec<CaseStep> {
     let choice = |literal: Literal| match variables[literal.variable() as usize] {
-        Variable::True => unreachable!("no clause has it"),
+        Variable::True => unreachable!("no clause contains the constant true"),
         Variable::Before { key, one, other } => {
             let writers = &facts.keys[key as usize].writers;
             let id = |at: u32| facts.transactions[writers[at as usize] as usize];
@@ -187,7 +191,7 @@ fn written(clauses: &[Clause<CaseLink>], facts: &CaseFacts<'_>, variables: &[Var
 
 fn edge(CaseLink { from, to, link }: CaseLink, facts: &CaseFacts<'_>) -> CaseEdge {
     let why = match link {
-        Link::Within => unreachable!("it is left out"),
+        Link::Within => unreachable!("steps within one transaction were left out"),
         Link::Session => CaseReason::Session,
         Link::Time => CaseReason::RealTime,
         Link::Read { read, .. } => CaseReason::Read(facts.reads[read as usize].place as usize),

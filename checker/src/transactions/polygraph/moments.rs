@@ -1,16 +1,16 @@
-//! The moments of transactions, numbered: where each begins, does something, and commits.
+//! Dense numbers for the moments of transactions: their begin points, their micro-operations and their commits.
 
 use super::case_facts::{CaseFacts, INITIAL};
 use super::shape::Layout;
 
-/// Where each transaction's moments are.
+/// The moments of all transactions. Those of one transaction are consecutive, and the last one is its commit.
 pub(super) struct Moments {
     layout: Layout,
-    /// The first moment of each transaction, and one more at the end.
+    /// The first moment of each transaction, and the number of all moments at the end.
     starts: Vec<u32>,
-    /// Of each moment, the place in its transaction; none of commits and others.
+    /// For each moment, the index of its micro-operation; `u32::MAX` for commits.
     places: Vec<u32>,
-    /// How many moments transactions have; those of real time come after.
+    /// The number of moments of all transactions. The moments of real time have larger numbers.
     pub count: u32,
 }
 
@@ -67,7 +67,7 @@ impl Moments {
         }
     }
 
-    /// The micro-operation that a moment is of; none of commits.
+    /// The index of the micro-operation of a moment; `None` for commits.
     pub(super) fn place(&self, moment: u32) -> Option<u32> {
         Some(self.places[moment as usize]).filter(|&place| place != u32::MAX)
     }

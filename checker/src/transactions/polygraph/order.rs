@@ -1,8 +1,8 @@
-//! A topological order of a graph to which edges are added one at a time, and taken back in the reverse order.
+//! A topological order of a graph to which edges are added one at a time, and from which they are removed in reverse order.
 //!
-//! Pearce & Kelly, *A dynamic topological sort algorithm for directed acyclic graphs* (JEA 2006): only what lies between the
-//! ends of an edge that goes against the order is looked at, and put in order again. Taking an edge back costs nothing: the
-//! order stays right.
+//! The algorithm is that of Pearce & Kelly, *A dynamic topological sort algorithm for directed acyclic graphs* (JEA 2006). When a new
+//! edge contradicts the order, only the vertices between its ends are visited and reordered. Removing an edge takes constant time,
+//! because the order still extends the remaining edges.
 
 /// The order, and the edges added so far.
 pub(super) struct IncrementalOrder {
@@ -10,7 +10,7 @@ pub(super) struct IncrementalOrder {
     at: Vec<u32>,
     out: Vec<Vec<(u32, u32)>>,
     into: Vec<Vec<u32>>,
-    /// Scratch: by vertex, whether it was met by the search under way, and the edge by which.
+    /// Scratch, by vertex: the last search that reached the vertex, and the edge by which it was reached.
     met: Vec<u32>,
     by: Vec<u32>,
     round: u32,
@@ -19,7 +19,7 @@ pub(super) struct IncrementalOrder {
 const NONE: u32 = u32::MAX;
 
 impl IncrementalOrder {
-    /// No edges yet; vertices in this order.
+    /// A graph without edges, with its vertices in this order.
     pub(super) fn new(at: Vec<u32>) -> Self {
         let mut position = vec![0; at.len()];
         for (place, &vertex) in (0u32..).zip(&at) {
@@ -46,8 +46,10 @@ impl IncrementalOrder {
         &self.at
     }
 
-    /// Adds an edge. If that closes a cycle it is not added: the error is the edges of the way back, in order. `steps` counts
-    /// what was looked at.
+    /// Adds an edge. `steps` counts the edges that were visited.
+    ///
+    /// # Errors
+    /// If the edge closes a cycle, it is not added. The error is the path from `to` back to `from`, as edge numbers in order.
     pub(super) fn add(&mut self, number: u32, from: u32, to: u32, steps: &mut u64) -> Result<(), Vec<u32>> {
         if from == to {
             return Err(Vec::new());
@@ -63,13 +65,14 @@ impl IncrementalOrder {
         Ok(())
     }
 
-    /// Takes back the edge that was added last.
+    /// Removes the edge that was added last.
     pub(super) fn remove_last(&mut self, from: u32, to: u32) {
         self.out[from as usize].pop();
         self.into[to as usize].pop();
     }
 
-    /// What can be reached from a vertex within the order up to a place; the way if that is the goal.
+    /// The vertices that can be reached from `start` through positions up to `last`. The error is the path to the goal, if the
+    /// goal can be reached.
     fn reach(&mut self, start: u32, goal: u32, last: u32, steps: &mut u64) -> Result<Vec<u32>, Vec<u32>> {
         self.round += 1;
         self.met[start as usize] = self.round;
@@ -101,7 +104,7 @@ impl IncrementalOrder {
         Ok(reached)
     }
 
-    /// What leads to a vertex, down to a place.
+    /// The vertices from which `start` can be reached through positions from `first` on.
     fn lead(&mut self, start: u32, first: u32, steps: &mut u64) -> Vec<u32> {
         self.round += 1;
         self.met[start as usize] = self.round;
@@ -133,7 +136,7 @@ impl IncrementalOrder {
         }
     }
 
-    /// The shortest way from one vertex to another along edges that are allowed, as edge numbers; none if there is none.
+    /// The shortest path from one vertex to another along allowed edges, as edge numbers; `None` if there is no path.
     pub(super) fn way(
         &mut self,
         start: u32,
@@ -186,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// However edges come and go, the order extends them, and an edge is refused exactly if it closes a cycle.
+        /// After any additions and removals, the order extends all edges. An edge is rejected exactly if it closes a cycle.
         #[test]
         fn the_order_extends_its_edges(edges in prop::collection::vec((0u32..9, 0u32..9, any::<bool>()), 1..60)) {
             let mut order = IncrementalOrder::new((0..9).collect());

@@ -1,44 +1,44 @@
-//! What each level asks of an execution, in terms of dependencies.
+//! The conditions of each level on an execution, in terms of dependencies.
 //!
-//! Given an order of the versions of each key (`ww`) and the writes that reads returned (`wr`; from both follows `rw`), a level
-//! holds if its *edges* have no cycle and nobody *missed* what it saw: no `rw` leads from a read back to something that it
-//! depends on. What an edge joins, whole transactions or moments of them, and what counts as seen, is all that levels differ in.
-//! `docs/transactions.md` has the formulas with their sources.
+//! An execution consists of a version order for each key (`ww`) and a source for each read (`wr`); both together imply `rw`. A level
+//! holds if its *edges* have no cycle and no read *missed* a write that it had seen: no `rw` edge leads from a read to a transaction
+//! on which the read depends. Levels differ only in what an edge joins (whole transactions, or moments of them) and in which
+//! transactions a read has seen. `docs/transactions.md` has the formulas with their sources.
 
 use claims::{IsolationLevel, OrderExtent};
 
 /// The moments that a transaction consists of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Layout {
-    /// One.
+    /// One moment.
     Whole,
-    /// Its beginning, where it reads, and its commit.
+    /// Its begin point, at which it reads, and its commit.
     Points,
-    /// Each of its micro-operations, and its commit.
+    /// One moment for each of its micro-operations, and its commit.
     Actions,
 }
 
-/// What anti-dependencies mean.
+/// The role of anti-dependencies (`rw`) in a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Anti {
-    /// Nothing.
+    /// The level ignores them.
     Ignored,
-    /// They are edges like the others.
+    /// They are edges like all others.
     Edges,
-    /// They are edges, but those of transactions that only read close a cycle each by itself.
+    /// Those of writing transactions are edges. Those of read-only transactions are only tested for cycles, one at a time.
     EdgesOfUpdates,
-    /// None may lead to what the read has seen.
+    /// None may lead from a read to a transaction that the read has seen.
     Missed(Seen),
 }
 
-/// What a read has seen.
+/// The transactions that a read has seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Seen {
-    /// Whatever leads to it along these edges.
+    /// All transactions from which a path of these edges leads to the read.
     Along(Edges),
-    /// Whatever one of these edges leads from to it.
+    /// All transactions from which one of these edges leads to the read.
     Directly(Edges),
-    /// Whoever wrote the key before the reader's own write of it.
+    /// All transactions that wrote the key of the read before the reader's own write to it.
     OwnPredecessors,
 }
 
@@ -50,13 +50,13 @@ pub(super) struct Edges {
     pub sessions: bool,
 }
 
-/// What a level asks for.
+/// The conditions of a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Shape {
     pub extent: OrderExtent,
     pub layout: Layout,
-    /// Whether the later of two writers of a key begins (or does its write) after the earlier commits, and does not only
-    /// commit after it.
+    /// Whether the earlier of two writers of a key must commit before the later one begins (or executes its write). Otherwise
+    /// it must only commit before the later one commits.
     pub conflicts: bool,
     pub anti: Anti,
 }
@@ -66,7 +66,7 @@ const READS_AND_SESSIONS: Edges = Edges { sessions: true, ..READS };
 const READS_AND_WRITES: Edges = Edges { writes: true, ..READS };
 
 impl Shape {
-    /// None of the levels that ask nothing of reads.
+    /// The conditions of a level; `None` for the read-uncommitted levels, which have no condition on reads.
     pub(super) fn of(level: IsolationLevel) -> Option<Shape> {
         use IsolationLevel as L;
         use OrderExtent::{Data, RealTime, Session};
@@ -106,7 +106,7 @@ impl Shape {
     }
 }
 
-/// Of levels that ask for the same, the one that stands for them.
+/// The level that represents all levels with the same conditions as this one.
 pub(crate) fn representative(level: IsolationLevel) -> IsolationLevel {
     use IsolationLevel as L;
     match level {

@@ -1,6 +1,6 @@
 //! Checks evidence about single reads and updates against the history.
 
-use super::sources::of_others;
+use super::sources::list_without_own_appends;
 use super::{asks_of_reads, cases, cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
@@ -143,16 +143,17 @@ fn is_shown_by_lists(
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
-        // What the two readers appended themselves is left out, wherever it came to stand.
+        // The readers' own appends are left out: a view says nothing of their place among those of others.
         (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
             let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            let mut own_view = asks_of_reads(level);
             for (list, at) in [(&mut a, one), (&mut b, other)] {
                 let micros = history.micros_of(at.transaction);
-                own_view &= micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at);
-                list.truncate(of_others(history, micros, at.place).len());
+                if micros[at.place].kind != MicroKind::ReadList || misses_own_write(history, *at) {
+                    return Ok(false);
+                }
+                list.truncate(list_without_own_appends(history, micros, at.place).len());
             }
-            own_view && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+            asks_of_reads(level) && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         (
             Phenomenon::IncompatibleOrder,

@@ -1,8 +1,10 @@
-//! Proofs by cases that a level permits no execution: is each cycle there, does the level forbid it, and does each other step
-//! follow from those before it?
+//! Checks proofs by cases that a level permits no execution.
+//!
+//! Each cycle of a proof must be in the history, and the level must forbid it. Each other step must follow from the steps before
+//! it by unit propagation.
 
-use super::ensure;
-use super::sources::{Sources, may_have_happened};
+use super::sources::{ReadSources, may_have_happened};
+use super::{asks_of_reads, ensure};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{Assume, CaseEdge, CaseReason, CaseStep, Choice, IsolationLevel, OrderExtent, ReadChoice};
@@ -16,9 +18,11 @@ pub(super) fn check(
     level: IsolationLevel,
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
-    let rules = Rules { level, sources: Sources::of(history, !level.is_by_view()), assume, history };
+    ensure(asks_of_reads(level), || format!("{} asks nothing of reads", level.name()))?;
+    let sources = ReadSources::from_history(history, !level.is_by_view());
+    let rules = Rules { level, sources, assume, history };
     let mut known = Known::default();
-    for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all()) {
+    for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all_reads()) {
         if sources.len() != 1 {
             let of = |writer| Choice::ReadFrom(ReadChoice { reader, place, writer });
             let clause = sources.into_iter().map(of).collect::<Vec<_>>();
@@ -52,7 +56,7 @@ fn contrary(choice: Choice) -> Choice {
 struct Rules<'h> {
     history: &'h History,
     level: IsolationLevel,
-    sources: Sources<'h>,
+    sources: ReadSources<'h>,
     assume: Assume,
 }
 
@@ -60,11 +64,11 @@ impl Rules<'_> {
     fn is_open(&self, choice: &Choice) -> bool {
         match *choice {
             Choice::Before { key, earlier, later } => {
-                earlier != later && self.sources.wrote(earlier, key) && self.sources.wrote(later, key)
+                earlier != later && self.sources.wrote_key(earlier, key) && self.sources.wrote_key(later, key)
             }
             Choice::ReadFrom(ReadChoice { reader, place, writer })
             | Choice::NotReadFrom(ReadChoice { reader, place, writer }) => {
-                self.sources.of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
+                self.sources.sources_of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
             }
         }
     }
@@ -92,7 +96,7 @@ impl Rules<'_> {
             CaseReason::Missed { place, writer } => {
                 let Some(micro) = self.history.micros_of(edge.from).get(place) else { return false };
                 let later = match writer {
-                    None => self.sources.wrote(edge.to, micro.key),
+                    None => self.sources.wrote_key(edge.to, micro.key),
                     Some(writer) => writer != edge.to && self.before(step, micro.key, writer, edge.to),
                 };
                 later && self.read_from(step, edge.from, place, writer)
@@ -101,7 +105,7 @@ impl Rules<'_> {
     }
 
     fn read_from(&self, step: &CaseStep, reader: OpId, place: usize, writer: Option<OpId>) -> bool {
-        let Some(sources) = self.sources.of_read(reader, place) else { return false };
+        let Some(sources) = self.sources.sources_of_read(reader, place) else { return false };
         sources == [writer]
             || (sources.contains(&writer)
                 && step.assumed.contains(&Choice::ReadFrom(ReadChoice { reader, place, writer })))
@@ -124,7 +128,7 @@ impl Rules<'_> {
         let asserted =
             self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session);
         step.assumed.contains(&Choice::Before { key, earlier, later })
-            || self.sources.listed_before(key, earlier, later)
+            || self.sources.is_listed_before(key, earlier, later)
             || (looks && (token || (asserted && a.precedes(&b))))
     }
 

@@ -1,13 +1,14 @@
-//! Orders of transactions that are also the order of their versions: does each read return what an earlier transaction left, and
-//! has nobody seen what it missed?
+//! Checks execution witnesses: orders of transactions that are also their version orders. Each read must return the version of an
+//! earlier transaction, and no read may miss a write of a transaction that it has seen.
 //!
-//! What a read has seen is told by going through the order and joining, for each transaction, what its predecessors saw: a bit for
-//! each of some transactions at a time, so that memory is linear.
+//! The set of transactions that a read has seen is computed in one pass along the order: each transaction joins the sets of its
+//! predecessors. A set holds one bit for each transaction of a block of fixed size, and there is one pass for each block, so that
+//! memory is linear.
 
 use super::anomalies::misses_own_write;
 use super::cases::extent_of;
 use super::ensure;
-use super::sources::{Sources, of_others};
+use super::sources::{ReadSources, list_without_own_appends};
 use super::witness::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
@@ -26,7 +27,7 @@ pub(super) fn check(
     check_all_transactions_placed(history, order, watch)?;
     let extent = extent_of(level);
     ensure(extent != OrderExtent::RealTime || history.has_real_time(), || {
-        "the history does not tell real time".into()
+        "the history has no real time, but the level requires it".into()
     })?;
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
@@ -50,11 +51,12 @@ pub(super) fn check(
             view.updates_in_order()?;
             view.along(Along { writes: true, missed: true, ..Along::READS }, watch)
         }
-        other => Err(Mismatch(format!("{} is witnessed in another way", other.name()))),
+        other => Err(Mismatch(format!("an execution is not a form of witness for {}", other.name()))),
     }
 }
 
-/// Whether transactions wrote each list in the order that its longest read shows, the first of these.
+/// Checks that the transactions wrote the elements of each list in the order of its longest read. If several reads are longest, the
+/// first one counts.
 fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
     let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
     for id in watch
@@ -87,7 +89,8 @@ fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result
         let mut own: HashMap<KeyId, (usize, usize)> = HashMap::new();
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             let element = (micro.key, micro.value());
-            // One that no read shows comes after all that the longest shows; one that only others show, anywhere.
+            // An element that no read shows comes after the longest list. An element that only other reads show may come
+            // anywhere.
             let unread = (!read.contains(&element)).then_some(usize::MAX);
             if let Some(rank) = ranks.get(&element).copied().or(unread) {
                 let ends = own.entry(micro.key).or_insert((rank, rank));
@@ -96,37 +99,44 @@ fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result
         }
         for (key, (first, end)) in own {
             let before = last.entry(key).or_default();
-            ensure(*before <= first, || format!("{id:?} wrote too late in a witness"))?;
+            ensure(*before <= first, || {
+                format!("in a witness, {id:?} comes too late for the place of its element in a list")
+            })?;
             *before = end;
         }
     }
     Ok(())
 }
 
-/// A read of what others left: who read, where, the key, and whose version.
+/// A read with its source. Transactions are given by their places in the order.
 struct Seen {
     reader: u32,
+    /// The index of the read among the reader's micro-operations.
     place: usize,
     key: KeyId,
+    /// The transaction whose version the read returned; `None` for the initial state.
     from: Option<u32>,
 }
 
-/// What counts as seen by one edge.
+/// The kinds of single edges by which a read has seen a transaction. Reading from the transaction always counts.
 struct Direct {
-    /// Only what was read before.
+    /// Whether only the earlier reads of the same transaction count.
     before: bool,
+    /// Whether session order counts.
     sessions: bool,
-    /// Writers of what the reader wrote too, later.
+    /// Whether the version order counts: the transaction wrote an object before the reader wrote it.
     writes: bool,
 }
 
-/// What counts as seen along edges.
+/// The kinds of edges whose paths lead from a transaction to a read that has seen it. Reading from a transaction always counts.
 struct Along {
+    /// Whether session order counts.
     sessions: bool,
+    /// Whether the version order counts.
     writes: bool,
-    /// Anti-dependencies of those who write.
+    /// Whether the anti-dependencies of writing transactions count.
     missed: bool,
-    /// Whether only what leads to the read or an earlier operation counts.
+    /// Whether only edges to the read itself, or to earlier micro-operations of its transaction, count.
     in_parts: bool,
 }
 
@@ -134,19 +144,22 @@ impl Along {
     const READS: Along = Along { sessions: false, writes: false, missed: false, in_parts: false };
 }
 
-/// Transactions by their places in the order.
+/// An execution: its transactions by their places in the order, with the sources of their reads.
 struct View<'a> {
     history: &'a History,
     order: &'a [OpId],
     reads: Vec<Seen>,
-    /// Of each key, the places of its writers, in order.
+    /// For each key, the places of its writers, in order.
     writers: HashMap<KeyId, Vec<u32>>,
-    /// Where the reads of each place begin.
+    /// For each place in the order, the beginning of its reads in `reads`.
     starts: Vec<usize>,
 }
 
 impl<'a> View<'a> {
-    /// Fails if a read does not return what an earlier transaction left.
+    /// Determines the source of each read.
+    ///
+    /// # Errors
+    /// A mismatch if a read does not return the version of an earlier transaction.
     fn of(
         history: &'a History,
         execution: &'a TransactionExecution,
@@ -174,7 +187,7 @@ impl<'a> View<'a> {
             }
         }
         let mut view = View { history, order, reads: Vec::new(), writers, starts: Vec::new() };
-        let sources = Sources::of(history, with_own);
+        let sources = ReadSources::from_history(history, with_own);
         let chosen: HashMap<(OpId, usize), Option<OpId>> =
             execution.reads.iter().map(|read| ((read.reader, read.place), read.writer)).collect();
         for (at, &id) in (0u32..).zip(watch.take_while_in_time(StepCost::Follow, order.iter())) {
@@ -190,7 +203,7 @@ impl<'a> View<'a> {
     fn add_reads(
         &mut self,
         (at, id): (u32, OpId),
-        sources: &Sources<'_>,
+        sources: &ReadSources<'_>,
         chosen: &HashMap<(OpId, usize), Option<OpId>>,
         place: &[u32],
         (lists, with_own): (&HashMap<KeyId, Vec<ValueId>>, bool),
@@ -202,7 +215,7 @@ impl<'a> View<'a> {
             }
             let own =
                 !misses_own_write(self.history, ReadAt { transaction: id, place: read, key: micro.key });
-            ensure(own, || format!("{id:?} does not see its own write at {read}"))?;
+            ensure(own, || format!("{id:?} does not see its own write in micro-operation {read}"))?;
             let written =
                 |before: &histories::Micro| before.kind == MicroKind::Write && before.key == micro.key;
             if micros[..read].iter().any(written) {
@@ -211,25 +224,39 @@ impl<'a> View<'a> {
             if micro.kind == MicroKind::ReadList {
                 let shown = match with_own {
                     true => self.history.list(micro.list()),
-                    false => of_others(self.history, micros, read),
+                    false => list_without_own_appends(self.history, micros, read),
                 };
                 let whole = lists.get(&micro.key).map_or(&[][..], Vec::as_slice);
-                ensure(whole.starts_with(shown), || format!("{id:?} reads a list that is none at {read}"))?;
+                ensure(whole.starts_with(shown), || {
+                    format!(
+                        "in a witness, the list never has the state that micro-operation {read} of {id:?} read"
+                    )
+                })?;
             }
-            let possible = sources.of_read(id, read).unwrap_or_default();
-            // What it read twice alike it may have read from one.
+            let possible = sources.sources_of_read(id, read).ok_or_else(|| {
+                Mismatch(format!("micro-operation {read} of {id:?} has no known set of possible sources"))
+            })?;
+            // Two reads of one transaction with the same candidate sources may have the same source.
             let alike = |&other: &usize| {
-                micros[other].key == micro.key && sources.of_read(id, other).as_ref() == Some(&possible)
+                micros[other].key == micro.key
+                    && sources.sources_of_read(id, other).as_ref() == Some(&possible)
             };
             let choice = (0..=read).rev().filter(alike).find_map(|other| chosen.get(&(id, other)));
             let from = match (choice, possible.as_slice()) {
                 (Some(choice), _) => *choice,
                 (None, [only]) => *only,
-                _ => return Err(Mismatch(format!("nothing tells from whom {id:?} reads at {read}"))),
+                _ => {
+                    let reason = format!("a witness has no source for micro-operation {read} of {id:?}");
+                    return Err(Mismatch(reason));
+                }
             };
-            ensure(possible.contains(&from), || format!("{id:?} cannot read from {from:?} at {read}"))?;
+            ensure(possible.contains(&from), || {
+                format!("micro-operation {read} of {id:?} cannot have read from {from:?}")
+            })?;
             let from = from.map(|from| place[from.index()]);
-            ensure(from.is_none_or(|from| from < at), || format!("{id:?} reads at {read} from later"))?;
+            ensure(from.is_none_or(|from| from < at), || {
+                format!("in a witness, micro-operation {read} of {id:?} reads from a later transaction")
+            })?;
             self.reads.push(Seen { reader: at, place: read, key: micro.key, from });
         }
         Ok(())
@@ -239,7 +266,7 @@ impl<'a> View<'a> {
         &self.reads[self.starts[at as usize]..self.starts[at as usize + 1]]
     }
 
-    /// Those who overwrote what a read returned, the reader aside.
+    /// The transactions, other than the reader, that overwrote the version that a read returned.
     fn missed(&self, read: &Seen) -> impl Iterator<Item = u32> + '_ {
         let writers = self.writers.get(&read.key).map_or(&[][..], Vec::as_slice);
         let after = writers.partition_point(|&writer| Some(writer) <= read.from);
@@ -251,7 +278,7 @@ impl<'a> View<'a> {
         self.writers.get(&key).is_some_and(|writers| writers.binary_search(&at).is_ok())
     }
 
-    /// Whether whoever reads a key and writes it replaces what it read.
+    /// Checks that a transaction which reads a key and writes it overwrites exactly the version that it read.
     fn cursors(&self) -> Result<(), Mismatch> {
         for read in self.reads.iter().filter(|read| self.wrote(read.reader, read.key)) {
             let between = self.missed(read).find(|&other| other < read.reader);
@@ -264,7 +291,7 @@ impl<'a> View<'a> {
         let missed = missed.map(|missed| self.order[missed as usize]);
         let reader = self.order[read.reader as usize];
         format!(
-            "in a witness, {reader:?} has seen {missed:?} and reads something older of it at {}",
+            "in a witness, {reader:?} has seen {missed:?}, but micro-operation {} reads an older version",
             read.place
         )
     }
@@ -291,7 +318,7 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Whether those who write come before whoever wrote what they missed.
+    /// Checks that each writing transaction comes before all transactions whose writes it missed.
     fn updates_in_order(&self) -> Result<(), Mismatch> {
         let updates = |at: u32| self.is_update(at);
         for read in self.reads.iter().filter(|read| updates(read.reader)) {
@@ -306,14 +333,14 @@ impl<'a> View<'a> {
         self.history.micros_of(self.order[at as usize]).iter().any(|micro| writes(micro.kind))
     }
 
-    /// Those that lead to a transaction by one edge, each with the micro-operation that it leads to.
+    /// For each transaction, the edges that lead to it: their origin, and the micro-operation at which they arrive.
     fn arrivals(&self, along: &Along) -> Vec<Vec<(u32, usize)>> {
         let mut arrivals: Vec<Vec<(u32, usize)>> = vec![Vec::new(); self.order.len()];
         for read in &self.reads {
             if let Some(from) = read.from {
                 arrivals[read.reader as usize].push((from, read.place));
             }
-            // The next that overwrote it stands for those after.
+            // An edge to the next overwriting transaction suffices. Edges of the version order lead on from there.
             let next = self.missed(read).next();
             if let (true, Some(next)) = (along.missed && self.is_update(read.reader), next) {
                 arrivals[next as usize].push((read.reader, 0));
@@ -355,7 +382,7 @@ impl<'a> View<'a> {
             for &at in &session {
                 let begins = operation(at).invoked;
                 let over = session.partition_point(|&other| operation(other).completed < begins);
-                // Whoever completed before the last of them began is seen by way of that.
+                // A transaction that completed before the latest of these began is reached through that one.
                 let last = over.checked_sub(1).map_or(0, |last| invoked[last]);
                 let immediate =
                     session[..over].iter().rev().take_while(|&&other| operation(other).completed > last);
@@ -364,7 +391,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether no read missed what it has seen along edges.
+    /// Checks that no read missed a write of a transaction from which a path of edges leads to it.
     fn along(&self, along: Along, watch: &Watch<'_>) -> Result<(), Mismatch> {
         const WORDS: usize = 16;
         let arrivals = self.arrivals(&along);

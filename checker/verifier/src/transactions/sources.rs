@@ -1,18 +1,25 @@
-//! From whom a read may have its answer, straight from the history: values may have been written more than once.
+//! The writes that a read may have returned, looked up in the history. A value may have been written more than once.
+//!
+//! A proof by cases takes *no possible write* for a contradiction. So this module must not return an empty list where the
+//! history only fails to tell: an element that several transactions appended, or a key that is both a list and a register.
 
 use super::anomalies::is_read;
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
-/// The writes of a history by what they left.
-pub(super) struct Sources<'h> {
+/// The writes of a history by key and value.
+pub(super) struct ReadSources<'h> {
     pub history: &'h History,
-    /// Who left a value in a register, or appended it to a list.
+    /// The transactions whose last write to a register was this value, or that appended it to a list.
     written: HashMap<(KeyId, ValueId), Vec<OpId>>,
-    /// Of each list, the longest that was read (of what others appended, if only that counts).
+    /// By key: the longest list that a read returned. The readers' own appends count only if the caller asked for them.
     longest: HashMap<KeyId, &'h [ValueId]>,
-    /// Of each such list, the transactions that it is made of, with the number of elements at the end of each.
+    /// By key: the transactions whose appends make up the longest list, each with the length of the list after it.
     parts: HashMap<KeyId, Vec<(usize, OpId)>>,
+    /// Lists with an element that several appends may have added. What comes after it has no known writer.
+    unclear_lists: HashSet<KeyId>,
+    /// Keys that are both written and appended to. No version order is defined for them.
+    mixed_keys: HashSet<KeyId>,
 }
 
 /// Whether a transaction may have taken effect.
@@ -20,24 +27,49 @@ pub(super) fn may_have_happened(history: &History, id: OpId) -> bool {
     history.function(id) == Function::TXN && history.outcome(id) != Outcome::Fail
 }
 
-/// What a transaction appended to a list.
-fn appended(history: &History, id: OpId, key: KeyId) -> Vec<ValueId> {
+/// The elements that a transaction appended to a list, in order.
+fn appended_elements(history: &History, id: OpId, key: KeyId) -> Vec<ValueId> {
     let micros = history.micros_of(id).iter();
     micros.filter(|m| m.kind == MicroKind::Append && m.key == key).map(|m| m.value()).collect()
 }
 
-/// What a read of a list shows of others: all but as many as its transaction had appended before.
-pub(super) fn of_others<'h>(history: &'h History, micros: &[Micro], place: usize) -> &'h [ValueId] {
+/// The part of a list that other transactions appended. The reader's own earlier appends are at its end and are left out.
+pub(super) fn list_without_own_appends<'h>(
+    history: &'h History,
+    micros: &[Micro],
+    place: usize,
+) -> &'h [ValueId] {
     let before = micros[..place].iter().filter(|m| m.kind == MicroKind::Append && m.key == micros[place].key);
     let list = history.list(micros[place].list());
     &list[..list.len() - before.count().min(list.len())]
 }
 
-impl<'h> Sources<'h> {
-    /// If asked, what transactions show of their own appends tells the order of a list too.
-    pub(super) fn of(history: &'h History, with_own: bool) -> Self {
-        let mut sources =
-            Self { history, written: HashMap::new(), longest: HashMap::new(), parts: HashMap::new() };
+/// The keys that some transaction wrote and some transaction appended to.
+fn find_mixed_keys(history: &History) -> HashSet<KeyId> {
+    let mut kinds: HashMap<KeyId, MicroKind> = HashMap::new();
+    let mut mixed = HashSet::new();
+    for micro in history.micros() {
+        if matches!(micro.kind, MicroKind::Write | MicroKind::Append)
+            && *kinds.entry(micro.key).or_insert(micro.kind) != micro.kind
+        {
+            mixed.insert(micro.key);
+        }
+    }
+    mixed
+}
+
+impl<'h> ReadSources<'h> {
+    /// Collects the writes and the longest lists. With `with_own`, a reader's own appends count as part of the list that it
+    /// returned. O(n) for n micro-operations, plus the lists.
+    pub(super) fn from_history(history: &'h History, with_own: bool) -> Self {
+        let mut sources = Self {
+            history,
+            written: HashMap::new(),
+            longest: HashMap::new(),
+            parts: HashMap::new(),
+            unclear_lists: HashSet::new(),
+            mixed_keys: find_mixed_keys(history),
+        };
         for id in history.ids().filter(|&id| may_have_happened(history, id)) {
             let micros = history.micros_of(id);
             for (place, micro) in micros.iter().enumerate() {
@@ -53,7 +85,7 @@ impl<'h> Sources<'h> {
                 if micro.kind == MicroKind::ReadList && history.outcome(id) == Outcome::Ok {
                     let shown = match with_own {
                         true => history.list(micro.list()),
-                        false => of_others(history, micros, place),
+                        false => list_without_own_appends(history, micros, place),
                     };
                     let longest = sources.longest.entry(micro.key).or_default();
                     if shown.len() > longest.len() {
@@ -65,49 +97,60 @@ impl<'h> Sources<'h> {
         let lists: Vec<(KeyId, &[ValueId])> =
             sources.longest.iter().map(|(&key, &list)| (key, list)).collect();
         for (key, list) in lists {
-            let parts = sources.parts_of(key, list);
-            sources.parts.insert(key, parts);
+            sources.split_list(key, list);
         }
         sources
     }
 
-    fn parts_of(&self, key: KeyId, list: &[ValueId]) -> Vec<(usize, OpId)> {
+    /// Splits the longest list of a key into the appends of one transaction after another, as far as they are known.
+    fn split_list(&mut self, key: KeyId, list: &[ValueId]) {
         let mut parts = Vec::new();
         let mut rest = list;
         let mut seen = HashSet::new();
         while let Some(first) = rest.first() {
-            let Some([writer]) = self.written.get(&(key, *first)).map(Vec::as_slice) else { break };
-            let all = appended(self.history, *writer, key);
-            // The last one may be shown in part, by itself.
+            let writers = self.written.get(&(key, *first)).map_or(&[][..], Vec::as_slice);
+            let [writer] = writers else {
+                if !writers.is_empty() {
+                    self.unclear_lists.insert(key);
+                }
+                break;
+            };
+            let all = appended_elements(self.history, *writer, key);
+            // The last transaction's own read may show some of its appends only.
             let in_part = all.starts_with(rest);
             let after = rest.strip_prefix(all.as_slice()).or(in_part.then_some(&[][..]));
             let (Some(after), true) = (after, seen.insert(*writer)) else { break };
             parts.push((list.len() - rest.len() + all.len(), *writer));
             rest = after;
         }
-        parts
+        self.parts.insert(key, parts);
     }
 
-    /// Whose version a read may have returned, none standing for the initial state; nothing if the micro-operation is no
-    /// read, or tells of its own transaction only.
-    pub(super) fn of_read(&self, reader: OpId, place: usize) -> Option<Vec<Option<OpId>>> {
+    /// The transactions whose version a read may have returned; `None` among them stands for the initial state. An empty list
+    /// means that no execution explains the read. The result is `None` if the micro-operation is no completed read, returned
+    /// its own transaction's write, or does not tell where its version comes from.
+    pub(super) fn sources_of_read(&self, reader: OpId, place: usize) -> Option<Vec<Option<OpId>>> {
         let history = self.history;
         let micros = history.micros_of(reader);
         let micro = *micros.get(place).filter(|micro| is_read(**micro))?;
-        if history.function(reader) != Function::TXN || history.outcome(reader) != Outcome::Ok {
+        let completed = history.function(reader) == Function::TXN && history.outcome(reader) == Outcome::Ok;
+        if !completed || self.mixed_keys.contains(&micro.key) {
             return None;
         }
         if micro.kind == MicroKind::ReadList {
-            let shown = of_others(history, micros, place);
+            let shown = list_without_own_appends(history, micros, place);
             if shown.is_empty() {
                 return Some(vec![None]);
             }
-            // Where lists contradict one another nothing is known of who left what.
+            // Lists that contradict one another do not tell who appended what.
             let whole = *self.longest.get(&micro.key)?;
             if !whole.starts_with(shown) {
                 return None;
             }
             let at = self.parts.get(&micro.key)?.iter().find(|part| part.0 == shown.len());
+            if at.is_none() && self.unclear_lists.contains(&micro.key) {
+                return None;
+            }
             return Some(at.map(|part| Some(part.1)).into_iter().collect());
         }
         let own = |before: &Micro| before.kind == MicroKind::Write && before.key == micro.key;
@@ -123,22 +166,24 @@ impl<'h> Sources<'h> {
         Some(sources)
     }
 
-    /// Every read of what others left, with its sources.
-    pub(super) fn all(&self) -> impl Iterator<Item = (OpId, usize, Vec<Option<OpId>>)> + '_ {
+    /// All reads of other transactions' writes, each with its possible sources.
+    pub(super) fn all_reads(&self) -> impl Iterator<Item = (OpId, usize, Vec<Option<OpId>>)> + '_ {
         let reads = self
             .history
             .ids()
             .flat_map(move |id| (0..self.history.micros_of(id).len()).map(move |place| (id, place)));
-        reads.filter_map(|(id, place)| Some((id, place, self.of_read(id, place)?)))
+        reads.filter_map(|(id, place)| Some((id, place, self.sources_of_read(id, place)?)))
     }
 
-    pub(super) fn wrote(&self, id: OpId, key: KeyId) -> bool {
+    /// Whether a transaction that may have taken effect wrote a key that has a version order.
+    pub(super) fn wrote_key(&self, id: OpId, key: KeyId) -> bool {
         may_have_happened(self.history, id)
+            && !self.mixed_keys.contains(&key)
             && self.history.micros_of(id).iter().any(|&micro| !is_read(micro) && micro.key == key)
     }
 
-    /// Whether a list shows that one appended before the other.
-    pub(super) fn listed_before(&self, key: KeyId, one: OpId, other: OpId) -> bool {
+    /// Whether the longest list shows that one transaction appended before another.
+    pub(super) fn is_listed_before(&self, key: KeyId, one: OpId, other: OpId) -> bool {
         let Some(parts) = self.parts.get(&key) else { return false };
         let place = |id: OpId| parts.iter().position(|part| part.1 == id);
         match (place(one), place(other)) {

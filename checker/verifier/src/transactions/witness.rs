@@ -20,7 +20,7 @@ pub(super) fn check_witness_proves_level(
 ) -> Result<(), Mismatch> {
     use IsolationLevel::*;
     let execution = |level| match level {
-        // For what clients observe these ask for the same.
+        // These levels permit the same observations.
         ConsistentView | ForwardConsistentView | ParallelSnapshotIsolation => {
             vec![ForwardConsistentView, ParallelSnapshotIsolation]
         }
@@ -53,14 +53,16 @@ pub(super) fn check_witness_proves_level(
             | TransactionWitness::Snapshots(OrderExtent::RealTime, _)
             | TransactionWitness::Versions(OrderExtent::RealTime, ..)
     );
-    ensure(history.has_real_time() || !made_up, || "the history does not tell real time".into())?;
-    // What is seen of one's own appends says nothing of the order of versions, which other levels are defined by.
+    ensure(history.has_real_time() || !made_up, || {
+        "the history has no real time to prove an order by".into()
+    })?;
+    // A reader's own appends in a list do not show the version order. Such a witness proves no level that needs this order.
     let by_view = matches!(witness, TransactionWitness::Execution(..) | TransactionWitness::Prefixes(_))
         && strongest.iter().any(|level| level.is_by_view())
         && reads_own_appends(history);
     let covered = strongest.into_iter().collect::<IsolationSet>().and_weaker(Proviso::None);
     let covered = covered.iter().filter(|level| !by_view || level.is_by_view()).collect::<IsolationSet>();
-    ensure(covered.contains(level), || format!("no witness for {}", level.name()))
+    ensure(covered.contains(level), || format!("a witness of this form does not prove {}", level.name()))
 }
 
 fn level_at_extent(extent: OrderExtent, levels: [IsolationLevel; 3]) -> Vec<IsolationLevel> {
@@ -151,7 +153,7 @@ fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
     commits.collect()
 }
 
-/// Whether all that completed are in the order, once, and nobody that failed.
+/// Checks that the order contains each committed transaction, no transaction twice, and no failed transaction.
 pub(super) fn check_all_transactions_placed(
     history: &History,
     order: &[OpId],
@@ -159,7 +161,7 @@ pub(super) fn check_all_transactions_placed(
 ) -> Result<(), Mismatch> {
     let mut seen = vec![false; history.len()];
     for &id in watch.take_while_in_time(StepCost::Look, order.iter()) {
-        ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
+        ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} is twice in a witness"))?;
         ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
     }
     let missing = watch.take_while_in_time(StepCost::Look, history.ids()).find(|&id| {
@@ -168,7 +170,8 @@ pub(super) fn check_all_transactions_placed(
     ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
 }
 
-/// Whether who completed before another began commits before that begins.
+/// Checks that the order extends session order or real time: a transaction that completed before another was invoked must commit
+/// before the other begins.
 pub(super) fn check_extends_order(
     history: &History,
     extent: OrderExtent,
@@ -194,7 +197,9 @@ pub(super) fn check_extends_order(
             TransactionPoint::Commit(_) => {}
             TransactionPoint::Begin(_) => {
                 ensure(operation.invoked < earliest[session], || {
-                    format!("a witness has {id:?} begin before one that had completed before it was invoked")
+                    format!(
+                        "in a witness, {id:?} begins before a transaction that completed before its invocation"
+                    )
                 })?;
             }
         }
@@ -213,7 +218,7 @@ struct TransactionReplay<'h> {
     written: Vec<u32>,
     /// By transaction: the number of the point at which it began; the maximum if it has not begun.
     began: Vec<u32>,
-    /// Whether nobody may commit a write to what another writes that has begun.
+    /// Whether a transaction may not commit a write to an object that a concurrent transaction writes.
     conflicts: bool,
 }
 
@@ -244,9 +249,9 @@ impl<'h> TransactionReplay<'h> {
         Ok(())
     }
 
-    /// Does transactions one micro-operation at a time.
+    /// Replays transactions one micro-operation at a time.
     fn act(&mut self, actions: impl Iterator<Item = TransactionAction>) -> Result<(), Mismatch> {
-        // Of each transaction how many of its micro-operations were done, and who is yet to commit a write of a key.
+        // By transaction: the number of executed micro-operations. By key: the transaction with an uncommitted write.
         let mut done = vec![0; self.history.len()];
         let mut writing: Vec<Option<OpId>> = vec![None; self.history.keys.len()];
         for (now, action) in (0..).zip(actions) {
@@ -254,7 +259,7 @@ impl<'h> TransactionReplay<'h> {
                 TransactionAction::Act(id, place) => {
                     let micros = self.history.micros_of(id);
                     ensure(done[id.index()] == place && place < micros.len(), || {
-                        format!("{id:?} does {place} out of turn")
+                        format!("in a witness, {id:?} executes micro-operation {place} out of turn")
                     })?;
                     done[id.index()] += 1;
                     let micro = micros[place];
@@ -262,7 +267,7 @@ impl<'h> TransactionReplay<'h> {
                         MicroKind::Write | MicroKind::Append => {
                             let other = writing[micro.key.index()].replace(id);
                             ensure(other.is_none_or(|other| other == id), || {
-                                format!("{other:?} and {id:?} write one key at once")
+                                format!("in a witness, {other:?} and {id:?} write one key at the same time")
                             })?;
                         }
                         _ if self.history.outcome(id) == Outcome::Ok => self.read(id, place)?,
@@ -271,7 +276,9 @@ impl<'h> TransactionReplay<'h> {
                 }
                 TransactionAction::Commit(id) => {
                     let micros = self.history.micros_of(id);
-                    ensure(done[id.index()] == micros.len(), || format!("{id:?} commits before it is done"))?;
+                    ensure(done[id.index()] == micros.len(), || {
+                        format!("in a witness, {id:?} commits before its last micro-operation")
+                    })?;
                     micros
                         .iter()
                         .filter(|m| matches!(m.kind, MicroKind::Write | MicroKind::Append))
@@ -284,7 +291,7 @@ impl<'h> TransactionReplay<'h> {
         Ok(())
     }
 
-    /// Whether each read returns the state, with what the transaction itself wrote before.
+    /// Checks all reads of a transaction against the current state.
     fn check_reads(&self, id: OpId) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
@@ -293,7 +300,7 @@ impl<'h> TransactionReplay<'h> {
         places.try_for_each(|place| self.read(id, place))
     }
 
-    /// Whether a read returns the state, with what the transaction itself wrote before.
+    /// Checks that a read returns the current state together with its transaction's own earlier writes.
     fn read(&self, id: OpId, place: usize) -> Result<(), Mismatch> {
         let micros = self.history.micros_of(id);
         let micro = &micros[place];
@@ -316,7 +323,7 @@ impl<'h> TransactionReplay<'h> {
                     micro.value() == state && list.is_empty() && appended().next().is_none()
                 }
             };
-            ensure(right, || format!("{id:?} does not read {micro:?} where the witness has it"))?;
+            ensure(right, || format!("at its place in a witness, {id:?} does not read {micro:?}"))?;
         }
         Ok(())
     }
@@ -331,12 +338,16 @@ impl<'h> TransactionReplay<'h> {
 
     fn commit_writes(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
         let began = self.began[id.index()];
-        ensure(began != u32::MAX, || format!("{id:?} commits before it begins"))?;
+        ensure(began != u32::MAX, || format!("in a witness, {id:?} commits before it begins"))?;
         let micros = self.history.micros_of(id);
         for micro in micros.iter().filter(|m| matches!(m.kind, MicroKind::Append | MicroKind::Write)) {
             let key = micro.key.index();
             let undisturbed = !self.conflicts || self.written[key] <= began || self.written[key] == now;
-            ensure(undisturbed, || format!("another wrote what {id:?} writes while it ran"))?;
+            ensure(undisturbed, || {
+                format!(
+                    "in a witness, a concurrent transaction commits a write to an object that {id:?} writes"
+                )
+            })?;
             self.written[key] = now;
             match micro.kind {
                 MicroKind::Append => {
@@ -418,11 +429,13 @@ fn check_part_of_versions<'h>(
             };
             if let (Some(value), Some((writers, place))) = (value, reads) {
                 let Some(WriteRecord { by, last }) = writers.find_write(micro.key, value) else {
-                    return Err(Mismatch(format!("{id:?} reads what nobody wrote")));
+                    return Err(Mismatch(format!("{id:?} reads a value that no transaction wrote")));
                 };
                 let own = || written_before(history.micros_of(id), at, value);
                 let right = (by == id && own()) || (last && place[by.index()] < place[id.index()]);
-                ensure(right, || format!("{id:?} reads from {by:?} before that in a witness"))?;
+                ensure(right, || {
+                    format!("in a witness, {id:?} reads from {by:?}, which has not committed this value yet")
+                })?;
             }
         }
     }
@@ -455,7 +468,9 @@ fn check_list_order(
                 continue;
             }
             let place = place[by.index()];
-            ensure(last[key] <= Some(place), || format!("{by:?} wrote too late in a witness"))?;
+            ensure(last[key] <= Some(place), || {
+                format!("in a witness, {by:?} comes too early for the place of its element in a list")
+            })?;
             last[key] = Some(place);
         }
     }
@@ -464,7 +479,9 @@ fn check_list_order(
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             let early = last[micro.key.index()] > Some(place[id.index()]);
             ensure(!early || listed.contains(&(micro.key, micro.value())), || {
-                format!("{id:?} wrote unread before one that was read")
+                format!(
+                    "in a witness, an append of {id:?} that no read shows comes before one that a read shows"
+                )
             })?;
         }
     }
