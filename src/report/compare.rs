@@ -1,7 +1,7 @@
 //! The comparison of several histories, with a row per level and a column per history; as text and as JSON.
 
 use super::HistoryCounts;
-use super::lattice::{LatticeColumn, LevelLattice, LevelResult};
+use super::lattice::{LatticeColumn, LevelLattice, LevelResult, proviso_words};
 use super::layout::{align_columns, count_noun, wrap_text};
 use anstyle::Style;
 use checker::Property;
@@ -42,9 +42,16 @@ pub(crate) fn write_comparison_text(
     for (at, &level) in lattice.levels.iter().enumerate() {
         let verdicts =
             histories.iter().map(|history| history.level_result(level).map_or("-", |found| found.verdict));
-        let implied = lattice.implied_levels(at).join(", ");
+        let implied: Vec<String> = lattice
+            .implied_levels(at)
+            .map(|(level, proviso)| match proviso_words(proviso) {
+                None => level.to_owned(),
+                Some(condition) => format!("{level} ({condition})"),
+            })
+            .collect();
         rows.push(
-            [vec![level.name().to_owned()], verdicts.map(str::to_owned).collect(), vec![implied]].concat(),
+            [vec![level.name().to_owned()], verdicts.map(str::to_owned).collect(), vec![implied.join(", ")]]
+                .concat(),
         );
     }
     let dim = Style::new().dimmed();
@@ -105,6 +112,14 @@ struct JsonComparison<'a> {
 struct JsonComparedLevel<'a> {
     level: &'a str,
     implies: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    implies_if: Vec<JsonConditionalLevel<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonConditionalLevel<'a> {
+    level: &'a str,
+    condition: &'a str,
 }
 
 #[derive(Serialize)]
@@ -128,9 +143,15 @@ struct JsonVerdict<'a> {
 /// Writes the comparison for programs: one JSON object on one line.
 pub(crate) fn write_comparison_json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let lattice = &comparison.lattice;
-    let level = |(at, level): (usize, &Property)| JsonComparedLevel {
-        level: level.name(),
-        implies: lattice.implied_levels(at),
+    let level = |(at, level): (usize, &Property)| {
+        let (mut implies, mut implies_if) = (Vec::new(), Vec::new());
+        for (level, proviso) in lattice.implied_levels(at) {
+            match proviso_words(proviso) {
+                None => implies.push(level),
+                Some(condition) => implies_if.push(JsonConditionalLevel { level, condition }),
+            }
+        }
+        JsonComparedLevel { level: level.name(), implies, implies_if }
     };
     let histories = comparison.columns.iter().map(|history| JsonComparedHistory {
         history: &history.name,

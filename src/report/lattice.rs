@@ -41,8 +41,8 @@ pub(crate) struct LevelLattice {
 pub(crate) struct LatticeEdge {
     pub(crate) stronger: usize,
     pub(crate) weaker: usize,
-    /// The implication holds only if session order is left aside.
-    pub(crate) sessions_aside: bool,
+    /// The condition under which the implication holds.
+    pub(crate) proviso: Proviso,
 }
 
 /// The implications between levels of objects.
@@ -80,8 +80,8 @@ impl LevelLattice {
         let place = |level: Property| levels.iter().position(|&known| known == level);
         let edges: Vec<LatticeEdge> = pairs
             .iter()
-            .filter_map(|&(stronger, weaker, sessions_aside)| {
-                Some(LatticeEdge { stronger: place(stronger)?, weaker: place(weaker)?, sessions_aside })
+            .filter_map(|&(stronger, weaker, proviso)| {
+                Some(LatticeEdge { stronger: place(stronger)?, weaker: place(weaker)?, proviso })
             })
             .collect();
         LevelLattice { levels, edges: direct_edges(&edges) }
@@ -98,29 +98,35 @@ impl LevelLattice {
         heights
     }
 
-    /// The names of the levels that a level implies directly.
-    pub(crate) fn implied_levels(&self, at: usize) -> Vec<&'static str> {
-        self.edges
-            .iter()
-            .filter(|edge| edge.stronger == at)
-            .map(|edge| self.levels[edge.weaker].name())
-            .collect()
+    /// The levels that a level implies directly, each with the condition under which it does.
+    pub(crate) fn implied_levels(&self, at: usize) -> impl Iterator<Item = (&'static str, Proviso)> {
+        let below = self.edges.iter().filter(move |edge| edge.stronger == at);
+        below.map(|edge| (self.levels[edge.weaker].name(), edge.proviso))
     }
 }
 
-/// Stronger level, weaker level, and whether the implication holds only with session order left aside.
-fn all_implications() -> Vec<(Property, Property, bool)> {
-    let objects =
-        OF_OBJECTS.iter().map(|&(above, below)| (Property::Level(above), Property::Level(below), false));
-    let isolation = IMPLICATIONS.iter().map(|edge| {
-        let aside = edge.proviso == Proviso::SessionsAside;
-        (Property::Isolation(edge.stronger), Property::Isolation(edge.weaker), aside)
-    });
+/// The words for a condition; none if the implication always holds.
+pub(crate) fn proviso_words(proviso: Proviso) -> Option<&'static str> {
+    match proviso {
+        Proviso::None => None,
+        Proviso::SessionsAside => Some("sessions aside"),
+        Proviso::OwnAppendsAside => Some("own appends aside"),
+    }
+}
+
+/// Stronger level, weaker level, and the condition under which the first implies the second.
+fn all_implications() -> Vec<(Property, Property, Proviso)> {
+    let objects = OF_OBJECTS
+        .iter()
+        .map(|&(above, below)| (Property::Level(above), Property::Level(below), Proviso::None));
+    let isolation = IMPLICATIONS
+        .iter()
+        .map(|edge| (Property::Isolation(edge.stronger), Property::Isolation(edge.weaker), edge.proviso));
     objects.chain(isolation).collect()
 }
 
 /// The length of the longest descent from a level through any levels.
-fn longest_descent(levels: &[Property], pairs: &[(Property, Property, bool)], at: usize) -> usize {
+fn longest_descent(levels: &[Property], pairs: &[(Property, Property, Proviso)], at: usize) -> usize {
     let mut layer = vec![levels[at]];
     let mut height = 0;
     loop {
@@ -138,15 +144,15 @@ fn longest_descent(levels: &[Property], pairs: &[(Property, Property, bool)], at
     }
 }
 
-/// The edges that do not follow from others. An edge that holds only with session order left aside supports only edges of
-/// the same kind.
+/// The edges that do not follow from others. An edge that holds under a condition supports only edges with the same
+/// condition.
 fn direct_edges(edges: &[LatticeEdge]) -> Vec<LatticeEdge> {
     let firm = |from: usize, to: usize, but: &LatticeEdge| {
         let mut todo = vec![from];
         let mut seen = vec![from];
         while let Some(at) = todo.pop() {
             for edge in edges.iter().filter(|&edge| edge.stronger == at && edge != but) {
-                if edge.sessions_aside && !but.sessions_aside {
+                if edge.proviso != Proviso::None && edge.proviso != but.proviso {
                     continue;
                 }
                 if edge.weaker == to {
@@ -198,9 +204,9 @@ mod tests {
 
     #[test]
     fn what_follows_is_not_drawn() {
-        let edge = |stronger, weaker| LatticeEdge { stronger, weaker, sessions_aside: false };
+        let edge = |stronger, weaker| LatticeEdge { stronger, weaker, proviso: Proviso::None };
         assert_eq!(direct_edges(&[edge(0, 1), edge(1, 2), edge(0, 2)]), [edge(0, 1), edge(1, 2)]);
-        let aside = LatticeEdge { sessions_aside: true, ..edge(1, 2) };
+        let aside = LatticeEdge { proviso: Proviso::SessionsAside, ..edge(1, 2) };
         assert_eq!(
             direct_edges(&[edge(0, 1), aside, edge(0, 2)]).len(),
             3,

@@ -110,6 +110,11 @@ pub enum Proviso {
     None,
     /// It holds only for arguments that do not depend on session order; see the module's *Choices*.
     SessionsAside,
+    /// It holds only if no transaction reads a list that it appended to before. The stronger level is defined by what a
+    /// transaction sees, and the weaker one by an order of versions; a reader's own appends have no place in that order.
+    /// Closures over implications follow such an edge, and their callers leave the weaker levels out of such histories
+    /// ([`IsolationLevel::is_by_view`]).
+    OwnAppendsAside,
 }
 
 const fn unconditional_edge(
@@ -136,19 +141,19 @@ pub const IMPLICATIONS: &[Implication] = {
         unconditional_edge(CursorStability, ReadCommitted, "Adya: PL-CS is PL-2 and no G-cursor"),
         unconditional_edge(MonotonicView, ReadCommitted, "Adya: PL-2L is PL-2 and no G-monotonic"),
         unconditional_edge(MonotonicSnapshotRead, ReadCommitted, "Adya: PL-MSR is PL-2 and no G-MSR"),
-        unconditional_edge(
-            MonotonicAtomicView,
-            ReadCommitted,
-            "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright (unless a \
-             transaction read a list with its own append, which may come later)",
-        ),
+        Implication {
+            stronger: MonotonicAtomicView,
+            weaker: ReadCommitted,
+            proviso: Proviso::OwnAppendsAside,
+            reason: "the commit order is a version order without G0 and G1c; G1a and G1b are forbidden outright",
+        },
         unconditional_edge(
             ReadAtomic,
             MonotonicAtomicView,
             "Biswas & Enea: its axiom has the weaker premise",
         ),
         unconditional_edge(Causal, ReadAtomic, "Biswas & Enea: its axiom has the weaker premise"),
-        unconditional_edge(Causal, CausalCerone, "the same without the order of sessions"),
+        unconditional_edge(Causal, CausalCerone, "the same axiom without session order"),
         edge_without_sessions(
             CausalCerone,
             ReadAtomic,
@@ -194,12 +199,12 @@ pub const IMPLICATIONS: &[Implication] = {
             "Bailis et al.: items stay as they were read",
         ),
         unconditional_edge(UpdateSerializable, ForwardConsistentView, "Adya: PL-3U lies above PL-FCV"),
-        unconditional_edge(Serializable, RepeatableRead, "Adya: PL-3 forbids G2, of which G2-item is a case"),
+        unconditional_edge(Serializable, RepeatableRead, "Adya: PL-3 forbids G2, and G2-item is a G2"),
         unconditional_edge(Serializable, UpdateSerializable, "Adya: PL-3 lies above PL-3U"),
         unconditional_edge(
             Serializable,
             SnapshotIsolation,
-            "Cerone et al.: the state before it is a snapshot",
+            "Cerone et al.: the state before a transaction is its snapshot",
         ),
         unconditional_edge(
             Serializable,
@@ -214,17 +219,17 @@ pub const IMPLICATIONS: &[Implication] = {
         unconditional_edge(
             Serializable,
             OneCopySerializable,
-            "Bernstein et al.: one copy is a store like any other",
+            "Bernstein et al.: a store with one copy is a special case",
         ),
         unconditional_edge(
             OneCopySerializable,
             ViewSerializable,
-            "what clients observe does not tell copies from one another",
+            "clients cannot distinguish the copies of an object",
         ),
         unconditional_edge(
             SessionSerializable,
             StrongSessionSerializable,
-            "Zuikeviciute & Pedone: 1SR with session order, and clients do not tell copies from one another",
+            "Zuikeviciute & Pedone: 1SR with session order, and clients cannot distinguish the copies of an object",
         ),
         unconditional_edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
         unconditional_edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),
@@ -248,7 +253,7 @@ pub const IMPLICATIONS: &[Implication] = {
         unconditional_edge(
             StrongSessionSerializable,
             StrongSessionSnapshotIsolation,
-            "the state before it is a snapshot",
+            "the state before a transaction is its snapshot",
         ),
         unconditional_edge(
             StrongReadUncommitted,
@@ -265,10 +270,14 @@ pub const IMPLICATIONS: &[Implication] = {
         unconditional_edge(
             StrongSnapshotIsolation,
             StrongReadCommitted,
-            "a snapshot of what had completed is committed",
+            "a snapshot contains only committed writes, and all that had committed before it",
         ),
         unconditional_edge(StrictSerializable, StrongSessionSerializable, "real time contains session order"),
-        unconditional_edge(StrictSerializable, StrongSnapshotIsolation, "the state before it is a snapshot"),
+        unconditional_edge(
+            StrictSerializable,
+            StrongSnapshotIsolation,
+            "the state before a transaction is its snapshot",
+        ),
         unconditional_edge(StrictSerializable, SessionSerializable, "real time contains session order"),
     ]
 };
@@ -309,7 +318,7 @@ pub fn weakest_levels_forbidding(phenomenon: Phenomenon) -> &'static [IsolationL
         Phenomenon::CommitOrder(Axiom::MonotonicAtomicView) => &[MonotonicAtomicView],
         Phenomenon::CommitOrder(Axiom::ReadAtomic) => &[ReadAtomic],
         Phenomenon::CommitOrder(Axiom::Causal) => &[Causal],
-        // Of levels that ask for the same of what clients observe, one stands for all.
+        // Levels that permit the same observations share one representative; the weakest of them are listed.
         Phenomenon::Impossible(ParallelSnapshotIsolation) => &[ConsistentView],
         Phenomenon::Impossible(Serializable) => &[RepeatableRead],
         Phenomenon::Impossible(level) => std::slice::from_ref(&IsolationLevel::ALL[level as usize]),
@@ -376,7 +385,7 @@ impl IsolationSet {
         loop {
             let before = set;
             for edge in IMPLICATIONS {
-                let crosses = edge.proviso == Proviso::None || across == Proviso::SessionsAside;
+                let crosses = edge.proviso != Proviso::SessionsAside || across == Proviso::SessionsAside;
                 let (from, to) = ends(edge);
                 if crosses && set.contains(from) {
                     set = set.with(to);

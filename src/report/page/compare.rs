@@ -5,6 +5,7 @@ use super::{begin_page, clip_text, end_page};
 use crate::report::compare::Comparison;
 use crate::report::lattice::{LatticeColumn, LevelLattice};
 use crate::report::layout::count_noun;
+use checker::Proviso;
 use std::io::{self, Write};
 
 /// The most histories that have a picture.
@@ -23,8 +24,8 @@ pub(crate) fn write_compare_page(comparison: &Comparison, out: &mut dyn Write) -
     html.add_leaf(
         "p",
         &[("class", &"legend")],
-        "In each picture an arrow leads from a level to a level that it implies. A broken arrow holds only if session order is \
-         left aside. A level that is neither proved nor refuted is unknown, and implies nothing.",
+        "In each picture an arrow leads from a level to a level that it implies. A broken arrow holds only if session order, or a \
+         transaction's reads of its own appends, are left aside. A level that is neither proved nor refuted is unknown, and implies nothing.",
     );
     for history in histories.iter().take(PICTURES_MAX) {
         html.add_leaf("h3", &[], clip_text(&history.name));
@@ -151,7 +152,7 @@ fn draw_lattice(lattice: &LevelLattice, history: &LatticeColumn, html: &mut Html
             y1 + bend.min(34.0),
             y2 - bend.min(34.0)
         );
-        let class = if edge.sessions_aside { "aside" } else { "" };
+        let class = if edge.proviso == Proviso::None { "" } else { "aside" };
         html.add_empty("path", &[("class", &class), ("d", &path), ("marker-end", &"url(#arrow-order)")]);
     }
     for (level, frame) in lattice.levels.iter().zip(&frames) {
