@@ -75,7 +75,7 @@ fn what_is_not_there_is_named_with_what_there_is() {
         (&["run", "--no-such-option"], "unexpected argument '--no-such-option'"),
         (&["run", "--schedule", "schedule.toml"], "names node \"n9\", but there are n1, n2, n3"),
         (&["run", "--faults", "full-disk"], "its nodes keep everything in memory and have no disk"),
-        (&["run", "--faults", "slow-disk=1MB"], "expected so many bytes a second"),
+        (&["run", "--faults", "slow-disk=1MB"], "expected bytes per second"),
         (
             &["run", "--payload", "1KiB"],
             "--payload-size has no effect on workload register. Pass --workload session.",

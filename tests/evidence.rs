@@ -54,7 +54,7 @@ fn what_was_seen_of_each_fault_stands_in_the_history() {
     let evidence = &nemesis(&events, "heal-partition")["evidence"];
     if recorder::system::Capabilities::probe().drops.is_ok() {
         assert_eq!(evidence["in_force"], true, "{evidence}");
-        assert!(evidence["how"].as_str().expect("how").ends_with("packets met its firewall rules"));
+        assert!(evidence["how"].as_str().expect("how").ends_with("packets matched its firewall rules"));
     }
 }
 

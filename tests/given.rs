@@ -210,16 +210,16 @@ fn faults_that_cannot_be_had_are_refused_before_anything_is_done() {
         somebody.steadfast(&[&words, more].concat(), code)
     };
     for (more, says) in [
-        (&["--pid", &pid, "--faults", "kill"][..], "say --restart-command"),
-        (&["--pid", &pid, "--faults", "one-way:n2"], "the links between its servers are not ours"),
-        (&["--pid", &pid, "--faults", "skew=1s"], "the servers are not ours to break"),
-        (&["--pid", &pid, "--faults", "pause:replica"], "say --pid n2=NUMBER"),
-        (&["--pid", &pid, "--faults", "pause:all"], "say --pid n2=NUMBER"),
+        (&["--pid", &pid, "--faults", "kill"][..], "pass --restart-command"),
+        (&["--pid", &pid, "--faults", "one-way:n2"], "only links to clients lead through proxies of the run"),
+        (&["--pid", &pid, "--faults", "skew=1s"], "the run did not start these servers"),
+        (&["--pid", &pid, "--faults", "pause:replica"], "pass --pid n2=NUMBER"),
+        (&["--pid", &pid, "--faults", "pause:all"], "pass --pid n2=NUMBER"),
         (&["--pid", "n7=123456", "--faults", "pause"], "there are n1, n2"),
         (&["--pid", "n1=4194305", "--faults", "pause"], "there is no process 4194305"),
         (&["--pid", "n1", "--faults", "pause"], "n1=1234"),
         (&["--restart-command", "true", "--faults", "kill"], "--pid"),
-        (&["--faults", "pause"], "not ours to break"),
+        (&["--faults", "pause"], "the run did not start these servers"),
     ] {
         let said = with(more, 2);
         assert!(said.contains(says), "{more:?}: {said}");

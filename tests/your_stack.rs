@@ -160,7 +160,7 @@ fn each_fault_is_struck_seen_undone_and_told() {
     // What was run, what it returned, what it printed.
     assert_eq!(named(&events, "kill")["did"], serde_json::json!([["docker kill web1", 0, "web1"]]));
     assert_eq!(named(&events, "heal-pause")["did"], serde_json::json!([["docker unpause web2", 0, "web2"]]));
-    assert_eq!(named(&events, "heal-kill")["evidence"]["how"], "app-1: it is gone");
+    assert_eq!(named(&events, "heal-kill")["evidence"]["how"], "app-1: the node is gone");
     // Nobody served at the first node while it was away, and somebody did afterwards.
     let text = std::fs::read_to_string(stack.path("h.jsonl")).expect("a history");
     let port = stack.ports[0].to_string();
@@ -185,7 +185,10 @@ fn a_command_that_lies_is_found_out() {
     std::fs::write(stack.path("web1.lies"), "").expect("a file");
     let (code, said, events) = stack.run("kill:app-1@200ms+500ms", &["--duration", "1s"]);
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("was not observed in force") && said.contains("app-1: it is running"), "{said}");
+    assert!(
+        said.contains("was not observed in force") && said.contains("app-1: the node is running"),
+        "{said}"
+    );
     assert_eq!(named(&events, "heal-kill")["evidence"]["in_force"], false);
     stack.runs();
 }
@@ -249,7 +252,7 @@ fn what_would_be_done_is_shown_and_not_done() {
     assert_eq!(code, 0, "{said}");
     for says in [
         "at 1s: kill of app-1\n  app-1: docker kill web1\n  app-1: undone by docker start web1\n",
-        "one of these, whoever it is then:\n  app-1: docker pause web1",
+        "one of these nodes, found when the fault strikes:\n  app-1: docker pause web1",
         "at 3s: hang of app-db\n  by a proxy of the run",
     ] {
         assert!(said.contains(says), "{says:?} in {said}");
@@ -273,9 +276,9 @@ fn what_cannot_be_undone_is_refused_before_anything_is_struck() {
     let before = std::fs::read_to_string(stack.path("calls")).expect("calls");
     for (faults, says) in [
         ("replace:app-1@1s", "add replace"),
-        ("kill:web9@1s", "names no node that web9 can be"),
-        ("hang:app-1-db@1s+1s", "is no link that leads through a proxy of ours"),
-        ("skew=1s:app-1@1s", "strikes links or machines"),
+        ("kill:web9@1s", "no node of the stack file has the name or the role web9"),
+        ("hang:app-1-db@1s+1s", "is not a link with a proxy"),
+        ("skew=1s:app-1@1s", "is a fault of links or machines"),
     ] {
         let (code, said, _) = stack.run(faults, &["--duration", "3s"]);
         assert!(code == 2 && said.contains(says), "{faults}: {code} {said}");

@@ -24,13 +24,14 @@ impl FaultEvidence {
         (!parts.is_empty()).then_some(FaultEvidence { in_force, how })
     }
 
-    /// The same with what was seen when the fault began.
+    /// Puts what was observed when the fault began in front of this observation.
     pub(crate) fn after(self, begun: Option<&String>) -> FaultEvidence {
         let how = begun.map_or(self.how.clone(), |begun| format!("{begun}; {}", self.how));
         FaultEvidence { how, ..self }
     }
 
-    /// The state of a process that a fault struck, by what the kernel says of it; none: it does not run.
+    /// Evidence for a fault of a process, from the state that the kernel shows; a `state` of `None` means that the process
+    /// does not run. Returns `None` for other faults.
     pub(crate) fn from_process_state(
         fault: &workloads::Fault,
         node: &str,

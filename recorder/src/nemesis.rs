@@ -37,8 +37,8 @@ pub trait Nemesis: Send + 'static {
         async { None }
     }
 
-    /// What was done since this was last asked, where that is worth keeping: commands of somebody else, with what they printed
-    /// and returned. It stands in the history as `did`.
+    /// Takes what was done since the last call and belongs in the history: the commands of a stack file that were run, with
+    /// their output and exit status. The history holds it in the field `did`.
     fn report(&mut self) -> Option<Value> {
         None
     }
@@ -50,7 +50,7 @@ pub struct IdleNemesis;
 
 impl Nemesis for IdleNemesis {
     async fn strike(&mut self, _number: usize, episode: &Episode) -> Result<Vec<String>, String> {
-        Err(format!("{} is not ours to cause here", episode.fault))
+        Err(format!("{} cannot be caused on this store", episode.fault))
     }
 
     async fn heal(&mut self, _number: usize, _episode: &Episode) -> Result<(), String> {
@@ -187,7 +187,7 @@ async fn finish_within_patience<T>(
     let limit_ns = clock.now_ns().saturating_add(PATIENCE.as_nanos() as u64);
     match clock.await_until_ns(limit_ns, hurry.finish_within_grace(clock, GRACE_STOPPED, done)).await {
         Some(Some(result)) => result,
-        Some(None) => Err("the run was asked to stop and did not wait any longer for it".to_owned()),
+        Some(None) => Err("the run was asked to stop and did not wait for it".to_owned()),
         None => Err(format!("it was not done within {}", workloads::format_duration(PATIENCE))),
     }
 }
@@ -247,12 +247,12 @@ async fn heal_and_record<N: Nemesis>(
     }
 }
 
-/// What was done for it, as the field of an event.
+/// The commands that were run for an event, as a JSON field of the event.
 fn did<N: Nemesis>(nemesis: &mut N) -> String {
     nemesis.report().map_or(String::new(), |did| format!(",\"did\":{}", did.to_json()))
 }
 
-/// A fault that is on, for whoever watches.
+/// Describes an active fault for the display of a running recording.
 fn describe_active_fault(episode: &Episode, nodes: &[String]) -> String {
     format!("{} {}", episode.fault, nodes.join(","))
 }

@@ -101,7 +101,7 @@ pub enum RunError {
     #[error("{0} of the clients ended in the middle of the run (a panic in the store's client?)")]
     ClientsGone(usize),
     /// No task of the simulation can make progress any more.
-    #[error("the simulation came to a halt: everybody waits and nothing is under way")]
+    #[error("the simulation came to a halt: all tasks wait, and no event is due that could wake one")]
     Stuck,
 }
 
@@ -260,7 +260,7 @@ fn start_workers<S: Store>(
     receiver
 }
 
-/// Whoever looks at the replicas, or at what the stack does, until this is dropped.
+/// A task that polls the replicas or the parts of the stack. It ends when this is dropped.
 struct ReplicaWatch {
     enough: Stop,
     end: mpsc::UnboundedReceiver<Result<(), JournalLost>>,
@@ -289,7 +289,7 @@ impl ReplicaWatch {
         Self { enough, end }
     }
 
-    /// Waits for the last look to be over, but not for long: a look writes only when it is over.
+    /// Waits until the last poll has ended, for [`LAST_LOOK_PATIENCE`] at most. A poll records nothing before it has ended.
     async fn finish_watching(mut self, clock: &Clock) -> Result<(), JournalLost> {
         self.enough.request_stop();
         let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;

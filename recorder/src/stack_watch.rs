@@ -1,17 +1,17 @@
-//! What the stack itself did: promotions, epochs, restarts, as its own parts tell them.
+//! Records what the stack itself did: promotions, changes of epoch, restarts.
 //!
-//! A nemesis writes down what was done to a stack. What the stack made of it (who was promoted and when, which
-//! server the proxy took out) decides how long users wait, and is known only to the stack. So its parts are asked again and
-//! again, and each *change* of an answer is an event of the actor `stack`:
+//! The nemesis records the faults that it causes. The reaction of the stack (which server was promoted and when, which
+//! node the proxy took out of service) decides how long users wait, and only the stack knows it. Therefore the run asks
+//! each part of the stack every [`LOOK_EVERY`], and records each *change* of an answer as an event of the actor `stack`:
 //!
 //! ```json
 //! {"process":"stack","type":"info","f":"role","value":["n2","primary"],"was":"replica"}
 //! ```
 //!
-//! The first answers are written down as well, without `was`. A part that does not answer has the fact `answers`
-//! false, and its other facts stand until it tells others. An event is late by at most [`LOOK_EVERY`] and the time that
-//! the part took to answer; two changes between two looks are one. Asking is no more than a few small questions at a time, on
-//! connections of their own.
+//! The first answers are recorded without `was`. A part that does not answer has the fact `answers` with the value `no`,
+//! and its other facts keep their last values until it answers again. An event is late by at most [`LOOK_EVERY`] plus the
+//! time that the part took to answer. Two changes between two polls appear as one. Each poll sends a few small requests,
+//! on connections of its own.
 
 use crate::client::RunState;
 use crate::journal::JournalLost;
@@ -22,19 +22,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use workloads::Value;
 
-/// How often the parts are asked.
+/// The pause between two polls of the parts.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long one part may take to answer, for [`told_in_time`].
+/// Timeout of one part's answer, for [`told_in_time`].
 const ANSWER_PATIENCE: Duration = Duration::from_millis(250);
 
-/// One thing that a part of the stack told of itself or of another.
+/// One fact that a part of the stack reported about itself or about another part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StackFact {
-    /// Whom it is about.
+    /// The part that the fact is about.
     pub node: Arc<str>,
-    /// What it is: `role`, `epoch`, `process`, `answers`, …
+    /// The name of the fact: `role`, `epoch`, `process`, `answers`, …
     pub what: &'static str,
-    /// What it is now.
+    /// The present value.
     pub value: Value,
 }
 
@@ -45,7 +45,8 @@ impl StackFact {
     }
 }
 
-/// What a part told within [`ANSWER_PATIENCE`], and whether it did.
+/// Returns the facts that a part reported within [`ANSWER_PATIENCE`], after the fact `answers`: `yes`, or `no` for a part
+/// that failed or took longer.
 pub(crate) async fn told_in_time(
     node: &Arc<str>,
     ask: impl Future<Output = Option<Vec<StackFact>>>,
@@ -55,7 +56,7 @@ pub(crate) async fn told_in_time(
     [answers].into_iter().chain(told.unwrap_or_default()).collect()
 }
 
-/// What several parts tell, asked at the same time.
+/// Asks several parts at the same time and returns all their facts.
 pub(crate) async fn ask_together<F>(questions: impl IntoIterator<Item = F>) -> Vec<StackFact>
 where
     F: Future<Output = Vec<StackFact>> + Send + 'static,
@@ -63,13 +64,13 @@ where
     let mut tasks: Vec<_> = questions.into_iter().map(|question| tokio::spawn(question)).collect();
     let mut facts = Vec::new();
     for task in &mut tasks {
-        // One that panicked told nothing.
+        // A question that panicked yields no fact at all, not even `answers`.
         facts.extend(task.await.unwrap_or_default());
     }
     facts
 }
 
-/// Asks until it is enough, and writes down what has changed. Ends at once where no part tells anything.
+/// Polls the parts until `enough` is requested, and records each change. Returns at once if the store reports no facts.
 pub(crate) async fn watch_stack<S: Store>(shared: Arc<RunState<S>>, enough: Stop) -> Result<(), JournalLost> {
     let mut known: BTreeMap<(Arc<str>, &'static str), Value> = BTreeMap::new();
     loop {

@@ -64,7 +64,7 @@ async fn what_does_not_fit_is_told_before_the_run() {
     assert!(why.contains("no cookie \"sid\" in the answer to the login"), "{why}");
     let why = misfit(|_| response("200 OK", "set-cookie: sid=1\r\n", "{}")).await;
     assert!(
-        why.contains("[read]") && why.contains("but nothing") && why.contains("(value, fields)"),
+        why.contains("[read]") && why.contains("returns nothing") && why.contains("(value, fields)"),
         "{why}"
     );
     let why = misfit(|line| match line.starts_with("GET") {

@@ -95,23 +95,23 @@ pub enum Fault {
     },
     /// The node's disk is full.
     FullDisk,
-    /// The process is asked to stop in good order while requests are open, and started again at the end.
+    /// The process gets an orderly shutdown while requests are open, and is started again at the end of the fault.
     Drain,
-    /// Connections are accepted and no request is answered: requests wait until the end.
+    /// Connections are accepted, but requests wait, unanswered, until the end of the fault.
     Hang,
-    /// Each request takes longer by this time.
+    /// Each request is delayed by this time.
     Slow {
         /// In ns.
         by_ns: u64,
     },
-    /// The first requests do not arrive: their connections are broken.
+    /// The first requests are lost, because their connections are broken.
     FailFirst {
-        /// How many, at least one.
+        /// The number of requests, at least one.
         count: u64,
     },
-    /// There are so many instances of the node, and as many as before at the end.
+    /// The node gets this number of instances, and its usual number again at the end of the fault.
     Scale {
-        /// How many.
+        /// The number of instances.
         count: u32,
     },
 }
@@ -144,12 +144,16 @@ impl Fault {
         (
             "drain",
             "",
-            "the process is asked to stop (SIGTERM) while requests are open, and started again at the end",
+            "the process gets SIGTERM while requests are open, and is started again at the end of the fault",
         ),
-        ("hang", "", "connections are accepted, and no request is answered until the end of the fault"),
-        ("slow", "=TIME", "each request takes TIME longer"),
+        ("hang", "", "connections are accepted, but requests get no answer until the end of the fault"),
+        ("slow", "=TIME", "each request is delayed by TIME"),
         ("fail-first", "=COUNT", "the connections of the first COUNT requests are broken"),
-        ("scale", "=COUNT", "the node has COUNT instances, and as many as before at the end of the fault"),
+        (
+            "scale",
+            "=COUNT",
+            "the node gets COUNT instances, and its usual number again at the end of the fault",
+        ),
     ];
 
     /// The name that users type.
@@ -208,12 +212,12 @@ impl Fault {
             )
     }
 
-    /// Whether it is done to what clients ask of a node: connections open as usual, requests do not arrive as usual.
+    /// Whether the fault strikes the requests of clients to a node. Connections open as usual.
     pub fn is_of_requests(&self) -> bool {
         matches!(self, Fault::Hang | Fault::Slow { .. } | Fault::FailFirst { .. })
     }
 
-    /// Whether it divides nodes that cannot hear each other from those that can.
+    /// Whether the fault separates nodes, so that some of them cannot reach others.
     pub fn divides_nodes(&self) -> bool {
         matches!(
             self,
@@ -286,7 +290,7 @@ impl Fault {
 fn parse_byte_rate(text: &str) -> Result<u64, String> {
     let bytes = text
         .strip_suffix("/s")
-        .ok_or_else(|| format!("{text:?}: expected so many bytes a second, such as 64KiB/s or 5000/s"))?;
+        .ok_or_else(|| format!("{text:?}: expected bytes per second, such as 64KiB/s or 5000/s"))?;
     parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
@@ -294,20 +298,20 @@ fn instance_count(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|count| *count <= 1000)
-        .ok_or_else(|| format!("{text:?}: expected a number of instances, up to 1000"))
+        .ok_or_else(|| format!("{text:?}: expected a number of instances from 0 to 1000"))
 }
 
 fn request_count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(format!("{text:?}: expected a number of requests, from 1")),
+        _ => Err(format!("{text:?}: expected a number of requests, at least 1")),
     }
 }
 
 fn parse_version(text: &str) -> Result<u8, String> {
     match text.parse() {
         Ok(version) if version > 0 => Ok(version),
-        _ => Err(format!("{text:?}: expected the number of a version, from 1")),
+        _ => Err(format!("{text:?}: expected the number of a version, at least 1")),
     }
 }
 
@@ -389,9 +393,12 @@ impl FromStr for Strike {
         if target.as_ref().is_some_and(Target::is_link) {
             match fault {
                 Fault::OneWay | Fault::Bridge | Fault::MajoritiesRing | Fault::Isolate => {
-                    return Err(error(format!("{name} is a shape of its own; partition cuts one link")));
+                    return Err(error(format!(
+                        "{name} does not take a link. To cut one link, use partition"
+                    )));
                 }
-                // A node may have a hyphen in its name: what `web-1` means is settled by the nodes there are.
+                // The name of a node may contain a hyphen: whether `web-1` is a node or a link is decided by the plan, which
+                // knows the nodes.
                 fault if !fault.strikes_links() && !target.as_ref().is_some_and(Target::may_be_node) => {
                     return Err(error(format!("{name} strikes nodes, not links")));
                 }
@@ -438,7 +445,9 @@ impl FromStr for Timing {
         let span = span.map(parse_duration).transpose().map_err(|why| why.to_string())?;
         match (name, span) {
             ("once", None) => Ok(Timing::Once),
-            (_, Some(span)) if span.is_zero() => Err(format!("timing {text:?}: a span of no length")),
+            (_, Some(span)) if span.is_zero() => {
+                Err(format!("timing {text:?}: the span must be longer than zero"))
+            }
             ("every", Some(span)) => Ok(Timing::Every(span)),
             ("random", Some(span)) => Ok(Timing::Random(span)),
             ("rapid", Some(span)) => Ok(Timing::Rapid(span)),
@@ -535,20 +544,20 @@ mod tests {
             ("kill=5", "takes no parameter"),
             ("delay=x", "expected a duration"),
             ("loss=2", "between 0 and 1"),
-            ("deploy=0", "from 1"),
+            ("deploy=0", "at least 1"),
             ("hang=5", "takes no parameter"),
             ("slow=fast", "expected a duration"),
             ("scale=many", "a number of instances"),
-            ("fail-first=0", "a number of requests, from 1"),
+            ("fail-first=0", "a number of requests, at least 1"),
             ("drain:client-n1", "strikes nodes, not links"),
             ("kill:", "no target"),
             ("delay=5ms~x", "expected a duration"),
-            ("throttle=64KiB", "bytes a second"),
+            ("throttle=64KiB", "bytes per second"),
             ("throttle=0/s", "at least one"),
             ("slice=big", "number of bytes"),
             ("hold:client", "client-n1"),
             ("kill:n1>n2", "strikes nodes, not links"),
-            ("bridge:n1-n2", "a shape of its own"),
+            ("bridge:n1-n2", "does not take a link"),
             ("kill@soon", "expected a duration"),
         ] {
             let why = text.parse::<Strike>().unwrap_err().to_string();

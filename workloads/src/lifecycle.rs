@@ -20,9 +20,9 @@ const FIELDS: [&str; 4] = ["cart", "lang", "theme", "csrf"];
 pub struct LifecycleSettings {
     /// The number of fields that are written separately; 0: only whole sessions are written.
     pub fields: usize,
-    /// The share of reads after which the user changes what was read and saves all of it.
+    /// The share of reads after which the user changes the session that was read, and saves all of it.
     pub edit_share: f64,
-    /// The share of requests that ask for something to be done once.
+    /// The share of requests that request an action, which must be done once.
     pub act_share: f64,
     /// The share of sessions that get a new id before anything else, as they do at a login.
     pub login_share: f64,
@@ -71,9 +71,9 @@ struct SessionLife {
     actions: u64,
     acted: bool,
     logs_in: bool,
-    /// What was read and is about to be changed and saved, a version for each tab.
+    /// The versions that were read and are about to be changed and saved, one for each tab.
     edits: VecDeque<Value>,
-    /// How many requests in a row were told that there is no such session, and since when.
+    /// The number of consecutive requests that found no session, and the time of the first of them.
     absent: u8,
     absent_since: Duration,
 }
@@ -292,7 +292,7 @@ impl Lifecycle {
         match (operation.function, outcome) {
             (Function::CREATE, Outcome::Ok) => life.state = LifeState::Alive,
             (Function::RENEW, Outcome::Ok) => {
-                // What was read under the old id is not saved under the new one.
+                // A session that was read under the old id is not saved under the new one.
                 life.edits.clear();
                 let Value::Text(id) = &operation.value else { unreachable!("renewed to an id") };
                 life.old_id = life.id.replace(id.clone());
@@ -319,8 +319,8 @@ impl Lifecycle {
         life.state == LifeState::Gone
     }
 
-    /// A read has answered: perhaps its user changes what it showed. Not where the session has ended meanwhile, or has
-    /// another id.
+    /// After a successful read, draws whether the user changes and saves the session that was read. It does nothing if the
+    /// session has ended meanwhile or has another id.
     pub(crate) fn was_read(
         &mut self,
         seat: usize,
@@ -462,7 +462,7 @@ mod tests {
         assert_eq!(lists, users.collect::<std::collections::HashSet<_>>().len());
     }
 
-    /// Two tabs read the same version and both save what they made of it: each says what it was made from.
+    /// Two tabs read the same version, change it and save it. Each write says which version it is based on.
     #[test]
     fn what_was_read_is_changed_and_saved() {
         let lives = LifecycleSettings { edit_share: 1.0, ..LifecycleSettings::default() };

@@ -44,14 +44,14 @@ pub enum PlanError {
         /// The time at which the run ends.
         duration: Duration,
     },
-    /// A fault of nodes that was asked of a link.
+    /// A fault of nodes has a link as its target.
     NotOfLinks {
         /// The fault.
         fault: &'static str,
         /// The link.
         target: String,
     },
-    /// A shape that takes more nodes than there are.
+    /// The fault needs more nodes than there are.
     TooFewNodes {
         /// The fault.
         fault: &'static str,
@@ -76,10 +76,10 @@ impl std::fmt::Display for PlanError {
                 write!(f, "{strike} would strike after the run's end at {}", format_duration(*duration))
             }
             PlanError::NotOfLinks { fault, target } => {
-                write!(f, "{fault} strikes nodes, not links, and {target} is no node")
+                write!(f, "{fault} strikes nodes, not links, and {target} is not a node")
             }
             PlanError::TooFewNodes { fault, least, nodes } => {
-                write!(f, "{fault} takes at least {least} nodes, and there are {nodes}")
+                write!(f, "{fault} needs at least {least} nodes, but there are {nodes}")
             }
         }
     }
@@ -98,7 +98,7 @@ impl Plan {
         Self::with_names(schedule, seed, (nodes, &[]), duration)
     }
 
-    /// The same where targets may also have other names: of roles, and of ends that only links have.
+    /// Makes a plan like [`Plan::new`]. Targets may also have the names `others`: roles, and ends that only links have.
     pub fn with_names(
         schedule: &FaultSchedule,
         seed: u64,
@@ -339,7 +339,7 @@ mod tests {
         let says = |strikes: &[&str]| plan(strikes, "once", 1).unwrap_err().to_string();
         assert!(says(&["kill:n9"]).contains("\"n9\", but there are n1, n2, n3"));
         assert!(says(&["kill@40s"]).contains("after the run's end at 40s"));
-        assert!(says(&["kill:n1-n2"]).contains("n1-n2 is no node"));
+        assert!(says(&["kill:n1-n2"]).contains("n1-n2 is not a node"));
         let hyphen = FaultSchedule {
             strikes: vec!["kill:web-1@1s".parse().unwrap()],
             ..FaultSchedule::without_faults()

@@ -9,7 +9,7 @@
 //!
 //! ```toml
 //! title = "The primary is killed"
-//! promise = "what was acknowledged survives a failover"
+//! promise = "acknowledged writes survive a failover"
 //! story = "…"
 //!
 //! [options]                      # for every store

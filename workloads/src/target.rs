@@ -69,7 +69,8 @@ impl Target {
         }
     }
 
-    /// Whether it is written as the name of a node may be: a link both ways between names.
+    /// Whether the text of this link may be the name of a node that contains a hyphen: it goes both ways, has a name at one
+    /// end at least, and does not name clients.
     pub fn may_be_node(&self) -> bool {
         let named = |end: &Target| matches!(end, Target::Node(_) | Target::Link { .. });
         matches!(self, Target::Link { from, to, both: true } if named(from) || named(to))
@@ -84,7 +85,7 @@ impl Target {
         }
     }
 
-    /// Whether it is a link rather than nodes.
+    /// Whether the target is a link.
     pub fn is_link(&self) -> bool {
         matches!(self, Target::Link { .. })
     }
@@ -109,13 +110,16 @@ impl FromStr for Target {
             (Some(ends), _) => (ends, false),
             (None, Some(ends)) => (ends, true),
             (None, None) if text == "client" => {
-                return Err("clients are struck by their links: client-n1, client>n1, n1>client".to_owned());
+                return Err(
+                    "clients are not a target. Name one of their links: client-n1, client>n1, n1>client"
+                        .to_owned(),
+                );
             }
             (None, None) if text.is_empty() => return Err("no target after the colon".to_owned()),
             (None, None) => return Ok(parse_end(text)),
         };
         if ends.0.is_empty() || ends.1.is_empty() || ends.1.contains('>') {
-            return Err(format!("a link has two ends, n1>n2 or n1-n2; found {text:?}"));
+            return Err(format!("{text:?}: a link has two ends, as in n1>n2 or n1-n2"));
         }
         let (from, to) = (parse_end(ends.0), parse_end(ends.1));
         if from == to && from != Target::All {

@@ -23,7 +23,8 @@ pub fn clean() -> io::Result<Cleaned> {
     clean_undoing(&mut |left| Err(format!("{left} is not undone (steadfast clean --stack FILE undoes it)")))
 }
 
-/// The same; what a run has left struck on nodes of somebody else is undone first, as `undo` does it.
+/// Removes the folders of runs whose process has ended, after `undo` has undone the faults that such a run left behind on
+/// nodes of a user's stack.
 pub fn clean_undoing(undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> io::Result<Cleaned> {
     clean_in(&std::env::temp_dir(), undo)
 }
@@ -51,7 +52,7 @@ fn clean_in(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), Stri
     Ok(cleaned)
 }
 
-/// Undoes what is noted in a run's folder as struck and not undone.
+/// Undoes each outstanding fault that is noted in a run's folder.
 fn undo_all(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> Result<(), String> {
     let notes = StruckNotes::in_folder(folder);
     for left in outstanding(folder) {
@@ -61,8 +62,8 @@ fn undo_all(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), Stri
     Ok(())
 }
 
-/// Removes a run's folder. Whoever is noted in it as paused goes on. One that notes something struck that nobody has
-/// undone is kept.
+/// Resumes the processes that are noted as paused in a run's folder, and removes the folder. A folder with an outstanding
+/// fault is kept, which is an error.
 pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
     given::resume_noted_processes(folder);
     if let Some(left) = outstanding(folder).first() {

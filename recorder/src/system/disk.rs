@@ -66,11 +66,11 @@ impl Disk {
         Err(failed)
     }
 
-    /// Whether it has no room: by trying to write.
+    /// Whether the disk is full, found out by an attempt to write.
     pub fn is_full(&self) -> Result<bool, String> {
         let file = self.0.join("is-there-room");
         let written = std::fs::write(&file, [7; 1 << 16]);
-        // What could not be written whole may still have made the file.
+        // An incomplete write may have created the file all the same.
         let _ = std::fs::remove_file(&file);
         match written {
             Ok(()) => Ok(false),

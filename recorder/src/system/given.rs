@@ -65,7 +65,7 @@ impl ForeignProcess {
         self.send_signal(Signal::SIGCONT)
     }
 
-    /// Asks it to end in good order (SIGTERM).
+    /// Requests an orderly shutdown (SIGTERM).
     pub fn ask_to_end(&self) -> Result<(), String> {
         self.send_signal(Signal::SIGTERM)
     }

@@ -105,7 +105,7 @@ impl Machine {
         }
     }
 
-    /// How far the clock of its servers is off by what is on.
+    /// The offset that the active faults give to the clock of its servers, in ns.
     pub fn clock_offset_ns(&self) -> i64 {
         let offset = |on: &Fault| if let Fault::Skew { offset_ns } = on { *offset_ns } else { 0 };
         self.on.values().map(|(on, _)| offset(on)).sum()
@@ -115,7 +115,8 @@ impl Machine {
         self.control.as_ref().and_then(|control| control.disk_waited_ns().ok()).unwrap_or(0)
     }
 
-    /// What can be seen of a fault of its disk; nothing of a clock, which only its server can read. `node` is its name.
+    /// Evidence for a fault of the disk; `None` for a fault of the clock, which only the server itself can show. `node` is the
+    /// name of the machine.
     pub(crate) fn disk_evidence(&self, number: usize, node: &str) -> Option<FaultEvidence> {
         match self.on.get(&number)? {
             (Fault::FullDisk, _) => {
@@ -125,7 +126,7 @@ impl Machine {
             }
             (Fault::SlowDisk { .. }, before_ns) => {
                 let waited_ms = self.disk_waited_ns().saturating_sub(*before_ns) / 1_000_000;
-                let how = format!("{node}: its writes waited {waited_ms} ms in all");
+                let how = format!("{node}: its writes waited {waited_ms} ms in total");
                 Some(FaultEvidence { in_force: waited_ms > 0, how })
             }
             _ => None,

@@ -29,7 +29,7 @@ pub struct Launch {
     pub user: Option<(u32, u32)>,
     /// The folder that it runs in; `None` for that of this process.
     pub folder: Option<PathBuf>,
-    /// The signal that asks it to end in good order; none: SIGTERM.
+    /// The signal for an orderly shutdown; `None` means SIGTERM.
     pub stop_signal: Option<Signal>,
 }
 
@@ -168,8 +168,8 @@ impl Server {
         if late { Err(format!("it did not end within {} s", patience.as_secs())) } else { Ok(took) }
     }
 
-    /// Asks it to end in good order while requests are open, and kills it after `DRAIN_PATIENCE`. Returns what became of
-    /// it, as a sentence about the node of this name.
+    /// Requests an orderly shutdown while requests are open, and kills the process after `DRAIN_PATIENCE`. Returns a sentence
+    /// about how the node of this name ended.
     pub async fn drain(&mut self, node: &str) -> String {
         match self.stop(DRAIN_PATIENCE).await {
             Ok(took) => format!("{node}: it ended {} ms after it was asked to", took.as_millis()),

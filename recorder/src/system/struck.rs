@@ -1,27 +1,27 @@
-//! Notes of what a run has struck on nodes of somebody else, so that it is undone whatever happens to the run.
+//! Notes of the faults that a run has caused on nodes of a user's stack, so that they are undone even if the run is killed.
 //!
-//! The kernel undoes what is done to servers of ours, and nobody undoes a `docker kill`. So a note goes into the run's
-//! folder, and to the disk, *before* anything is struck, and another when it has been undone. A folder with a note that
-//! nothing has followed is not removed: `steadfast clean --stack FILE` undoes it by the commands of that file. The notes
-//! name nodes and faults and no commands: what is found in a folder of temporary files is not run.
+//! When a run ends, the kernel ends the servers that the run started, but it does not undo a `docker kill`. Therefore the
+//! run writes a note to the disk *before* it strikes a node, and another one when the fault has been undone. A folder with
+//! an outstanding note is not removed: `steadfast clean --stack FILE` undoes the fault with the commands of that file. The
+//! notes hold the names of nodes and faults but no commands, because nothing from a folder of temporary files is executed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The file with notes.
+/// The name of the file with the notes.
 const STRUCK: &str = "struck";
-/// The longest file that is read.
+/// The largest file that is read, in bytes.
 const NOTES_BYTES_MAX: u64 = 1 << 20;
 
 /// The notes of one run.
 #[derive(Clone, Debug)]
 pub struct StruckNotes(PathBuf);
 
-/// Something that was struck and not undone.
+/// A fault of one node that has not been undone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outstanding {
-    /// Which episode of the plan it was.
+    /// The number of the episode in the plan.
     pub number: usize,
     /// The name of the fault.
     pub fault: String,
@@ -41,12 +41,12 @@ impl StruckNotes {
         Self(folder.join(STRUCK))
     }
 
-    /// Something is about to be struck.
+    /// Notes that a node is about to be struck.
     pub fn note_strike(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
         self.note(&format!("struck {number} {fault} {node}"))
     }
 
-    /// It has been undone.
+    /// Notes that the fault has been undone.
     pub fn note_undone(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
         self.note(&format!("undone {number} {fault} {node}"))
     }
@@ -57,11 +57,12 @@ impl StruckNotes {
             writeln!(file, "{line}")?;
             file.sync_all()
         };
-        write().map_err(|why| format!("failed to note what is struck in {}: {why}", self.0.display()))
+        write().map_err(|why| format!("failed to write a note of the fault to {}: {why}", self.0.display()))
     }
 }
 
-/// What was struck and not undone, by the notes in a run's folder. The last first, as it is to be undone.
+/// The faults that have not been undone, according to the notes in a run's folder: the latest first, which is the order in
+/// which they must be undone.
 pub(super) fn outstanding(folder: &Path) -> Vec<Outstanding> {
     let path = folder.join(STRUCK);
     if std::fs::metadata(&path).is_ok_and(|about| about.len() > NOTES_BYTES_MAX) {
@@ -103,7 +104,7 @@ mod tests {
         assert_eq!(outstanding(folder.path()), []);
     }
 
-    /// Whoever would remove the folder would forget that a node is still down.
+    /// Removing the folder would lose the only note that a node is still down.
     #[test]
     fn a_folder_with_something_outstanding_is_kept() {
         let folder = RunFolder::create().unwrap();

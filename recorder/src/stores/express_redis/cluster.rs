@@ -27,7 +27,7 @@ const SERVE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long the proxy takes at most to notice that a node serves: two health checks, which are 200 ms apart.
 const PROXY_LOOKS: Duration = Duration::from_millis(400);
 const PROXY: &str = "127.0.0.31";
-/// The name of the socket at which it tells its state.
+/// The name of the socket at which the proxy answers `show stat`.
 const PROXY_SOCKET: &str = "proxy.sock";
 const APPS: [(&str, &str); 2] = [("a1", "127.0.0.21"), ("a2", "127.0.0.22")];
 /// The number of the proxy among the ends of the network, after the Redis hosts and the nodes of the application.
@@ -119,7 +119,7 @@ impl ExpressCluster {
             .map_err(ServerError::System)?;
         std::fs::write(&file, text).map_err(system)?;
         let arguments = vec!["-db".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
-        // With this signal it finishes what is open; with SIGTERM it would break it off.
+        // SIGUSR1 lets HAProxy finish open requests. SIGTERM would break them off.
         let stop_signal = Some(Signal::SIGUSR1);
         let launch = Launch { program: proxy, arguments, stop_signal, ..Launch::default() };
         let proxy = Server::launch(launch, folder.path().join("haproxy.log"))?;
@@ -164,8 +164,8 @@ impl ExpressCluster {
                 let can = self.capabilities.check_fault(Means::Packets, fault);
                 can.map_err(|why| format!("{fault} cannot be caused on express-redis here: {why}"))
             }
-            // This strikes the clocks of the servers that keep sessions. What it needs is present, otherwise they had
-            // not started.
+            // The clocks of the Redis servers are struck. What that needs is present, because otherwise the servers would
+            // not have started.
             fault @ Fault::Skew { .. } => {
                 check_target_host(&episode.target, &SentinelCluster::node_names(), true).ok_or_else(|| {
                     format!("{fault} strikes Redis: {}", SentinelCluster::node_names().join(", "))
@@ -204,7 +204,7 @@ impl ExpressCluster {
         self.redis.host_addresses().into_iter().map(|(_, sentinel)| sentinel).collect()
     }
 
-    /// Where the proxy tells how it sees the nodes of the application.
+    /// The path of the socket at which the proxy answers `show stat`.
     pub(super) fn proxy_socket(&self) -> PathBuf {
         self.folder.path().join(PROXY_SOCKET)
     }
@@ -263,7 +263,7 @@ impl ExpressCluster {
         }
     }
 
-    /// Asks the processes that were struck beside Redis to end, and returns how they did.
+    /// Asks the struck processes other than Redis to end, and returns how each of them ended.
     async fn drain(&mut self, struck: &StruckProcesses) -> String {
         let mut ended = Vec::new();
         for &app in &struck.apps {
@@ -380,8 +380,8 @@ impl Nemesis for ExpressCluster {
     }
 }
 
-/// The ways that a fault of links strikes: one of requests that names Redis hosts strikes what the application asks of
-/// them, and one that names nodes of the application what the proxy asks of those.
+/// Resolves the ways that a fault of links strikes. A fault of requests to Redis hosts strikes the requests of the
+/// application, and one to nodes of the application strikes the requests of the proxy.
 fn asked_of(fault: Fault, ends: StruckTargets) -> StruckTargets {
     match &ends {
         StruckTargets::Nodes(nodes) if fault.is_of_requests() && nodes.iter().all(|&node| node < HOSTS) => {
@@ -391,7 +391,7 @@ fn asked_of(fault: Fault, ends: StruckTargets) -> StruckTargets {
     }
 }
 
-/// Whether a node of the application says that it serves.
+/// Whether a node of the application answers `GET /health` with 200.
 async fn is_healthy((host, port): (&str, u16)) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect((host, port)).await.ok()?;

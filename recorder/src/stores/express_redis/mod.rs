@@ -69,7 +69,7 @@ pub const SWITCHES: &[Switch] = &[
     ),
     ("slow-renew", "0ms", "how long the handler of a renewal takes"),
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
-    ("retry", "no", "HAProxy sends a request again that was not answered, whatever it does"),
+    ("retry", "no", "HAProxy repeats every request that got no answer, even if it is not idempotent"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
     ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
     (
@@ -85,7 +85,7 @@ pub struct ExpressStore {
     http: HttpStore,
     servers: Arc<Vec<(Arc<str>, String)>>,
     sentinels: Arc<Vec<String>>,
-    /// Where the proxy tells how it sees the nodes of the application.
+    /// The path of the socket at which the proxy answers `show stat`.
     proxy_at: Arc<Path>,
     in_redis: bool,
 }
@@ -123,7 +123,7 @@ impl Store for ExpressStore {
         let server = self.servers.iter().find(|(name, _)| **name == *replica);
         let (_, address) = server.ok_or_else(|| Failure::definite(format!("there is no {replica}")))?;
         let id = self.http.session_id_of(key).as_deref().and_then(parse_session_id);
-        let id = id.ok_or_else(|| Failure::definite("nobody was told the id of this session"))?;
+        let id = id.ok_or_else(|| Failure::definite("no client ever got the id of this session"))?;
         match self.ask_redis(address, &["GET", &format!("sess:{id}")]).await {
             Some(RespReply::Bulk(None)) => Ok(Value::Null),
             Some(RespReply::Bulk(Some(bytes))) => Ok(parse_redis_session(&bytes)),

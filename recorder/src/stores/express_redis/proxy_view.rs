@@ -1,4 +1,4 @@
-//! How HAProxy sees the nodes of the application, by what it says at its socket.
+//! Reads from HAProxy's socket in which state the proxy has each node of the application.
 
 use crate::StackFact;
 use crate::stack_watch::told_in_time;
@@ -34,7 +34,7 @@ fn facts_in(text: &str) -> Option<Vec<StackFact>> {
         if ["FRONTEND", "BACKEND"].contains(&name) {
             return None;
         }
-        // While it counts checks it says `UP 1/2`; it changes when they are enough.
+        // While health checks are being counted the status is `UP 1/2`. The state changes only when the count is full.
         let status = status.split(' ').next().unwrap_or(status);
         let node: Arc<str> = name.into();
         Some(StackFact::new(&node, "proxy-sees", status))

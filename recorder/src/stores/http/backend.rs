@@ -91,8 +91,8 @@ impl Backend for GivenApplication {
             return can.map_err(|why| format!("{fault} cannot be caused on http: {why}"));
         }
         Err(format!(
-            "{fault}: what is behind the entries is not ours to break, only their links to clients are, unless the \
-             stack file names nodes, as in [nodes.web1] (docs/stacks.md); express-redis starts servers of its own"
+            "{fault}: on http a run can only strike the links between clients and entries, unless the stack file \
+             names nodes, as in [nodes.web1] (docs/stacks.md). express-redis starts servers of its own"
         ))
     }
 
@@ -135,7 +135,7 @@ impl Backend for GivenApplication {
         run_in_machine_network(async {
             let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
             let plan = recording.settings.plan.clone();
-            // The application may be pointed at its links: they are there before anything is asked of it.
+            // The application may connect through the links, so their proxies are opened before its first request.
             let mut yours = match description.yours().is_empty() {
                 true => None,
                 false => Some(StackNemesis::put(&mut description, &plan).await?),

@@ -31,7 +31,7 @@ pub struct Description {
     pub(super) act: Option<RequestStep>,
     pub(super) actions: Option<RequestStep>,
     pub(super) audit: Option<RequestStep>,
-    /// What of the stack may be struck.
+    /// The nodes, links and roles that a run may strike.
     yours: YourStack,
 }
 
@@ -274,12 +274,15 @@ impl Description {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
     }
 
-    /// What of the stack may be struck.
+    /// The nodes, links and roles that a run may strike.
     pub(crate) fn yours(&self) -> &YourStack {
         &self.yours
     }
 
-    /// Whether a fault can be caused on the nodes and links that the file names; if not, what is missing where.
+    /// Checks that a fault can be caused on the nodes and links of the file.
+    ///
+    /// # Errors
+    /// Says which node or link lacks what.
     pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
         let entries = self.entry_names();
         let names = [self.yours.end_names(&entries), self.yours.role_names()].concat();
@@ -291,12 +294,12 @@ impl Description {
         }
     }
 
-    /// What can be done to each node and link of the file, and what a node lacks for the rest.
+    /// Lists the faults of each node and link of the file, and what a node lacks for the others.
     pub fn faults_listing(&self) -> String {
         self.yours.listing(&self.entry_names())
     }
 
-    /// Undoes what a run that was killed has left struck, by the commands of the file.
+    /// Undoes a fault that a killed run left behind, with the commands of the file.
     pub fn undo_left(&self, left: &Outstanding) -> Result<(), String> {
         let undoes = StackNemesis::undo_left(self.yours.clone(), &left.fault, &left.node);
         run_in_machine_network(undoes).map_err(|why| format!("{left} could not be undone: {why}"))

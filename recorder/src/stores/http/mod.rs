@@ -90,8 +90,8 @@ impl HttpStore {
     }
 
     /// Goes through the life of one session and says what does not fit the description. Before the run, so that
-    /// a wrong description is not taken for a broken application. What may be a bug of the application, and is for the
-    /// run to find, is returned in words.
+    /// a wrong description is not taken for a broken application. What may be a bug of the application is returned as
+    /// remarks, because finding bugs is up to the run.
     pub async fn probe_application(&self) -> Result<Vec<String>, String> {
         probe::probe_session_life(self).await
     }
@@ -183,7 +183,7 @@ impl Client for HttpClient {
                 .jar_for_session(key)
                 .unwrap_or(RequestJar { jar: CookieJar::default(), lives: false }),
             _ => inner.browsers.jar_for_session(key).ok_or_else(|| {
-                Failure::definite("nobody was told the id of this session, and nobody can ask for it")
+                Failure::definite("no client ever got the id of this session, so no request can use it")
             })?,
         };
         self.note_trace(request, key);

@@ -11,7 +11,11 @@ use workloads::{ClientOperation, SessionPayload, Value};
 /// How long each request of the probe may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One session from its login to what is left after its logout.
+/// Takes one session through its life, from the login to a read after the logout. Returns remarks about possible bugs of
+/// the application.
+///
+/// # Errors
+/// Says which step does not fit the description.
 pub(super) async fn probe_session_life(store: &HttpStore) -> Result<Vec<String>, String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let user: Arc<str> = format!("probe-{now}").into();
@@ -42,10 +46,10 @@ pub(super) async fn probe_session_life(store: &HttpStore) -> Result<Vec<String>,
     if description.destroy.is_some() {
         asker.expect_success(&key, Function::DESTROY, Value::Null).await?;
         if let Err(why) = asker.expect_value(&key, &Value::Null, "after the logout").await {
-            // Everything before it fits: this may well be what is to be found.
+            // Everything before the logout fits the description, so this may be a bug of the application.
             suspicions.push(format!(
-                "after the logout the session is still there. If the description is right, the run finds it \
-                 (resurrected-session); if not: {why}"
+                "after the logout the session is still there. If the description is right, this is a bug that the run \
+                 reports as resurrected-session. Otherwise: {why}"
             ));
         }
     }
@@ -78,7 +82,7 @@ impl ProbeClient<'_> {
             StoreRequest { session: self.user, operation: &operation, deadline_ns: u64::MAX, trace };
         let execute = async { self.store.connect(0).await?.execute(&request).await };
         let ended = tokio::time::timeout(PATIENCE, execute).await;
-        ended.unwrap_or_else(|_| Err(Failure::indefinite("no answer in 5 s")))
+        ended.unwrap_or_else(|_| Err(Failure::indefinite("no answer within 5 s")))
     }
 
     async fn expect_success(
@@ -98,8 +102,8 @@ impl ProbeClient<'_> {
         match self.execute_operation(key, Function::READ, Value::Null).await {
             Ok(answer) if answer.value == *expected => Ok(()),
             Ok(answer) => Err(format!(
-                "[read] {} does not find {} {when} but {}: correct where the value is in the answer (value, \
-                 fields), and which statuses mean that there is no session (absent)",
+                "[read] {} returns {2} {when}; expected {1}. Correct the places of the value in the answer (value, \
+                 fields) or the statuses that mean that there is no session (absent)",
                 describe_request(read),
                 describe_value(expected),
                 describe_value(&answer.value),

@@ -134,7 +134,7 @@ fn classify_refusal(line: &str) -> Failure {
     }
 }
 
-/// The number of the process of the node at an address, by what it says (`stats`).
+/// The process id of the node at an address, from its answer to `stats`.
 pub(super) async fn process_of(address: &str) -> Option<i64> {
     let mut stream = BufReader::new(TcpStream::connect(address).await.ok()?);
     stream.get_mut().write_all(b"stats\r\n").await.ok()?;

@@ -1,8 +1,8 @@
 //! A primary and a standby that the run starts, causes faults in, and fails over.
 //!
-//! When the primary is killed, drained or stands still, it is given up; the standby is promoted after a while and everybody
-//! is told: what a failover manager does. The old primary then stays away, as it must until it was rewound. Files are not synced to the disk: what is put to the test is a
-//! process that dies, not a host.
+//! The run plays the failover manager. When the primary is killed, drained or paused, the run gives it up, promotes the
+//! standby after a while and tells all clients. The old primary stays away, because it would have to be rewound first.
+//! Files are not synced to the disk: the faults are those of a process that dies, not of a host that loses power.
 
 use super::protocol::PostgresConnection;
 use super::statements::TABLES;
@@ -142,7 +142,7 @@ impl PostgresCluster {
         }
     }
 
-    /// Has the standby take over after a while. Nobody waits for it: the faults go on.
+    /// Promotes the standby after a while, in a task of its own, so that further faults strike in time.
     fn promote_standby(&self, old: usize, after: Duration) {
         self.roles.abandon_primary(old);
         let (new, roles) = (1 - old, self.roles.clone());
@@ -173,7 +173,7 @@ impl Nemesis for PostgresCluster {
         let told = self.hosts.strike(number, episode, primary).await?;
         self.serve().await;
         let strikes_primary = told.contains(&self.hosts.names[primary]) && episode.target != Target::All;
-        // One that hangs is not given up: it accepts connections, and whoever looks at no more sees nothing wrong.
+        // A primary that hangs is not given up: it accepts connections, and a health check that only connects passes.
         let takes_over =
             matches!(episode.fault, Fault::Kill | Fault::Pause | Fault::Drain) && strikes_primary;
         if let Some(after) = self.promotes_after.filter(|_| takes_over && !self.roles.is_gone(1 - primary)) {

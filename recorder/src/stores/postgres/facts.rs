@@ -1,4 +1,4 @@
-//! What the servers tell of themselves: roles, timelines, restarts, and how replication goes.
+//! Reads facts from PostgreSQL servers: roles, timelines, restarts and the state of replication.
 
 use super::protocol::{PostgresConnection, TextRow};
 use crate::StackFact;
@@ -10,7 +10,7 @@ const OWN: &str = "SELECT pg_is_in_recovery(), (SELECT timeline_id FROM pg_contr
                    extract(epoch FROM pg_postmaster_start_time())::text";
 const REPLICAS: &str = "SELECT application_name, state, sync_state FROM pg_stat_replication";
 
-/// What all servers tell, asked at the same time.
+/// Asks all servers at the same time, and returns their facts.
 pub(super) async fn facts_of(servers: &[(Arc<str>, String)]) -> Vec<StackFact> {
     let questions = servers.iter().cloned().map(|(name, address)| async move {
         let asked = name.clone();
@@ -25,7 +25,7 @@ pub(super) async fn facts_of(servers: &[(Arc<str>, String)]) -> Vec<StackFact> {
     ask_together(questions).await
 }
 
-/// Whether the server at an address is a standby; nothing if it does not say.
+/// Whether the server at an address is a standby; `None` if it does not answer. There is no timeout.
 pub(crate) async fn is_in_recovery(address: &str) -> Option<bool> {
     let mut connection = PostgresConnection::open(address).await.ok()?;
     let done = connection.run_query("SELECT pg_is_in_recovery()").await.ok()?.pop()?;
@@ -37,14 +37,14 @@ fn own_facts(node: &Arc<str>, row: &TextRow) -> Option<Vec<StackFact>> {
     let role = if recovers == "t" { "replica" } else { "primary" };
     let mut facts =
         vec![StackFact::new(node, "process", started.as_str()), StackFact::new(node, "role", role)];
-    // A standby follows the timeline of its primary when it gets there.
+    // A standby shows the timeline of its last checkpoint, which may be older than that of its primary.
     if role == "primary" {
         facts.push(StackFact::new(node, "epoch", Value::Int(timeline.parse().ok()?)));
     }
     Some(facts)
 }
 
-/// By their application's name, which is the name of the node.
+/// The state of each replica, from the primary's view. Its `application_name` is the name of the node.
 fn replica_facts(rows: &[TextRow]) -> Vec<StackFact> {
     let fact = |row: &TextRow| match row.as_slice() {
         [Some(name), Some(state), Some(sync)] => {

@@ -41,8 +41,8 @@ impl Backend for GivenRedis {
         let fault = strike.fault;
         if fault.strikes_links() && is_between_servers(strike) {
             return Err(format!(
-                "{fault} cannot be caused on redis: the links between its servers are not ours, only those to \
-                 clients are"
+                "{fault} cannot be caused on redis: only links to clients lead through proxies of the run, those \
+                 between its servers do not"
             ));
         }
         if fault.strikes_links() {
@@ -52,12 +52,12 @@ impl Backend for GivenRedis {
         match is_of_processes(strike) {
             true if !choices.processes.is_empty() => Ok(()),
             true => Err(format!(
-                "{fault}: the servers are not ours to break, unless their processes are given (--pid); redis-sentinel \
-                 starts servers of its own"
+                "{fault}: the run did not start these servers. Pass their process ids with --pid, or use redis-sentinel, \
+                 which starts servers of its own"
             )),
             false => Err(format!(
-                "{fault}: the servers are not ours to break, only their links to clients are \
-                 (redis-sentinel starts servers of its own)"
+                "{fault}: the run did not start these servers and can only strike their links to clients. redis-sentinel \
+                 starts servers of its own"
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! What Redis servers and Sentinels tell of themselves: roles, links of replication, restarts, epochs.
+//! Reads facts from Redis servers and Sentinels: roles, replication, restarts and epochs.
 
 use super::resp::{RespConnection, RespReply};
 use super::{GROUP, RedisOptions};
@@ -7,7 +7,8 @@ use crate::stack_watch::{ask_together, told_in_time};
 use std::sync::Arc;
 use workloads::Value;
 
-/// Replicas that are behind by less than this are not told apart: they are behind by something at every moment.
+/// The lag of a replica is only reported in these steps. A replica is always a few bytes behind, and each exact figure would
+/// be a change of its own.
 const LAG_STEPS: [(u64, &str); 4] = [
     (64 << 20, "64MiB or more"),
     (1 << 20, "1MiB or more"),
@@ -15,7 +16,7 @@ const LAG_STEPS: [(u64, &str); 4] = [
     (0, "less than 64KiB"),
 ];
 
-/// What is told by all servers and Sentinels, asked at the same time.
+/// Asks all servers and Sentinels at the same time, and returns their facts.
 pub(crate) async fn facts_of(servers: &[(Arc<str>, String)], sentinels: &[String]) -> Vec<StackFact> {
     let of_servers = servers.iter().cloned().map(|(name, address)| {
         let question = async move {
@@ -55,7 +56,7 @@ async fn info(address: &str) -> Option<String> {
     Some(text)
 }
 
-/// The facts in what `INFO` says.
+/// Reads the facts of a server from its answer to `INFO`.
 fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
     let field = |name: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -66,7 +67,7 @@ fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
         "slave" => "replica",
         other => other,
     };
-    // The first digits of forty: they tell processes apart.
+    // Eight of the forty digits suffice to distinguish two processes.
     let process: String = field("run_id")?.chars().take(8).collect();
     let mut facts =
         vec![StackFact::new(node, "process", process.as_str()), StackFact::new(node, "role", role)];
@@ -83,7 +84,7 @@ fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
     Some(facts)
 }
 
-/// How far the replica is behind that is furthest behind, of those that the primary knows:
+/// The lag of the replica that is furthest behind, in the steps of [`LAG_STEPS`]. The primary lists its replicas as
 /// `slave0:ip=…,port=…,state=online,offset=…,lag=…`.
 fn lag(text: &str, own_offset: u64) -> Option<&'static str> {
     let replicas = text.lines().filter(|line| line.starts_with("slave") && line.contains(",offset="));
@@ -106,7 +107,7 @@ async fn master(sentinel: &str) -> Option<Vec<String>> {
     Some(fields.into_iter().map(text).collect())
 }
 
-/// The facts in what a Sentinel says of the primary: names and values in turn.
+/// Reads the facts from a Sentinel's answer about the primary, which alternates names and values.
 fn sentinel_facts(
     node: &Arc<str>,
     fields: &[String],

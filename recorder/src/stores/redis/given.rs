@@ -63,15 +63,17 @@ impl GivenServers {
                 Fault::Kill | Fault::Restart | Fault::Drain if self.restart.is_some() => {}
                 Fault::Kill | Fault::Restart | Fault::Drain => {
                     return Err(format!(
-                        "{fault} takes a way to start a server again that is not ours: say --restart-command"
+                        "{fault}: pass --restart-command, because the run did not start the servers and cannot restart them"
                     ));
                 }
-                fault => return Err(format!("{fault} cannot be caused on servers that are there already")),
+                fault => {
+                    return Err(format!("{fault} cannot be caused on servers that the run did not start"));
+                }
             }
             for name in self.possible_targets(&episode.target) {
                 if !self.processes.contains_key(&name) {
                     return Err(format!(
-                        "{fault} may strike {name}, whose process was not given: say --pid {name}=NUMBER"
+                        "{fault} may strike {name}, whose process is unknown: pass --pid {name}=NUMBER"
                     ));
                 }
             }
@@ -191,7 +193,9 @@ impl Nemesis for GivenServers {
                     self.kill_server(name).await?;
                     self.restart_server(name).await?;
                 }
-                fault => return Err(format!("{fault} is not ours to cause here")),
+                fault => {
+                    return Err(format!("{fault} cannot be caused on servers that the run did not start"));
+                }
             }
         }
         let names = struck.iter().map(|name| name.to_string()).collect();

@@ -63,7 +63,7 @@ pub struct SentinelCluster {
     network: FaultyNetwork,
     capabilities: Capabilities,
     broken: BTreeMap<usize, (Fault, Vec<usize>)>,
-    /// How the servers ended that were asked to, by episode.
+    /// How the drained servers ended, by episode.
     drained: BTreeMap<usize, String>,
     /// Whom the Sentinels took for the primary when they last said.
     last_primary: usize,
@@ -362,8 +362,8 @@ impl SentinelHost {
         }
     }
 
-    /// Whether its server's clock is off by as much as was asked, by the server's own answer. Nothing if it does not
-    /// answer, or so slowly that both could be.
+    /// Evidence that the clock of the server is off by the requested time, from its answer to `TIME`. `None` if the server
+    /// does not answer, or so slowly that its clock may be right as well.
     async fn clock_evidence(&self, name: &str) -> Option<FaultEvidence> {
         let asked_ns = i128::from(self.machine.clock_offset_ns());
         let server = format!("{}:{}", self.address, self.ports.server);
@@ -377,13 +377,13 @@ impl SentinelHost {
             _ => None,
         };
         let told_ns = number(parts.first())? * 1_000_000_000 + number(parts.get(1))? * 1000;
-        // It read its clock at some moment between the question and the answer, and tells whole microseconds.
+        // The server read its clock at some moment between request and answer, and returns whole microseconds.
         let may_be = told_ns - after_ns - 1_000_000..=told_ns - before_ns + 1_000_000;
         if may_be.contains(&asked_ns) && may_be.contains(&0) {
             return None;
         }
         let shown_ms = (told_ns - before_ns) / 1_000_000;
-        let how = format!("{name}: its clock tells {shown_ms} ms more than ours");
+        let how = format!("{name}: its clock is {shown_ms} ms ahead of the run's");
         Some(FaultEvidence { in_force: may_be.contains(&asked_ns), how })
     }
 

@@ -1,4 +1,5 @@
-//! Nodes and links that somebody else started and a stack file names: struck by their units, by commands, and by proxies.
+//! Faults of a stack that the user started and describes in a stack file. Nodes are struck through their units or by
+//! commands of the file, and links by proxies.
 
 mod nemesis;
 mod roles;

@@ -1,8 +1,9 @@
-//! Whoever breaks a stack that nobody here started: by its units and commands, and by proxies on its links.
+//! The nemesis of a user's own stack: it strikes nodes through their units and commands, and links through proxies.
 //!
-//! Each fault is armed before it strikes: that it can be undone was seen before the run, and a note of it is on the disk
-//! ([`StruckNotes`]). What a command claims is not believed: the node's state is read back. Undoing is tried in every case,
-//! also where the strike failed half-way, and goes on if we have to leave meanwhile.
+//! Before the run, a check makes sure that each fault can be undone. Before each strike, a note of it goes to the disk
+//! ([`StruckNotes`]). The exit status of a command proves nothing, so the state of the node is read back. A strike that
+//! fails half-way is undone. If the run has to end while a fault is undone, the command that undoes it continues. A strike
+//! that is cut off by the time limit of the plan's execution stays noted, and `steadfast clean --stack FILE` undoes it.
 
 use super::shell::{RanCommand, run_command, run_to_the_end};
 use super::tables::{YourNode, YourStack};
@@ -17,40 +18,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target, Value};
 
-/// How long a node may take to be in the state that a command has brought it into.
+/// How long a node may take to reach the state that a command or a signal asks for.
 const STATE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long looking at a state may take while a fault is on.
+/// Timeout of reading a node's state while a fault is active.
 const LOOK_PATIENCE: Duration = Duration::from_millis(400);
-/// Between two looks.
+/// The pause between two reads of a state.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A stack of somebody else, and what is broken of it.
+/// The nemesis of a user's stack, with the faults that are active.
 #[derive(Debug)]
 pub(crate) struct StackNemesis {
     stack: YourStack,
-    /// The ends of the network.
+    /// The names of the ends of all links.
     names: Vec<String>,
     network: FaultyNetwork,
     broken: BTreeMap<usize, Hit>,
-    /// What was run since somebody last asked.
+    /// The commands that were run since the last report.
     did: Vec<RanCommand>,
-    /// Processes that were started again, by node.
+    /// The process ids of nodes that were started again, by node.
     processes: BTreeMap<String, i32>,
     notes: StruckNotes,
     folder: RunFolder,
 }
 
-/// What an episode broke.
+/// The nodes that an episode struck.
 #[derive(Clone, Debug)]
 struct Hit {
     fault: Fault,
     nodes: Vec<String>,
-    /// What was seen right after the strike.
+    /// What was observed right after the strike.
     seen: Option<FaultEvidence>,
 }
 
 impl StackNemesis {
-    /// Listens on the links of the file and, where a plan breaks links, before each entry.
+    /// Opens a proxy for each link of the file and, if the plan has faults of links, in front of each entry.
     pub(crate) async fn put(description: &mut Description, plan: &Plan) -> Result<Self, String> {
         let stack = description.yours().clone();
         let entries = description.entry_names();
@@ -64,12 +65,17 @@ impl StackNemesis {
                 entry.front = Some(front.to_string());
             }
         }
-        let place = |name: &str| names.iter().position(|known| known == name).expect("it is among the ends");
+        let place = |name: &str| {
+            names.iter().position(|known| known == name).expect("each end of a link is in `names`")
+        };
         for link in &stack.links {
             let (from, to) = (place(&link.from), place(&link.node));
             let front = network.front_at(from, to, &link.listen, &link.to).await;
             front.map_err(|why| {
-                format!("[links] {}-{}: it cannot listen at {}: {why}", link.from, link.node, link.listen)
+                format!(
+                    "[links] {}-{}: the proxy cannot listen at {}: {why}",
+                    link.from, link.node, link.listen
+                )
             })?;
         }
         let folder =
@@ -79,7 +85,7 @@ impl StackNemesis {
         Ok(Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder })
     }
 
-    /// Undoes something that an earlier run has left struck, by the commands of a stack file.
+    /// Undoes a fault that an earlier run left behind, with the commands of a stack file.
     pub(crate) async fn undo_left(stack: YourStack, fault: &str, node: &str) -> Result<(), String> {
         let folder = RunFolder::create().map_err(|why| why.to_string())?;
         let notes = StruckNotes::in_folder(folder.path());
@@ -96,11 +102,12 @@ impl StackNemesis {
         found.ok_or_else(|| format!("the stack file has no [nodes.{name}]"))
     }
 
-    /// The nodes that a target is now. `number` is the episode's: it says which of several.
+    /// Resolves a target to the nodes that it stands for now. If several nodes have the role, the number of the episode
+    /// determines which of them is struck.
     async fn resolve(&self, number: usize, target: &Target) -> Result<Vec<String>, String> {
         let all = || self.stack.node_names();
         let one_of = |names: Vec<String>, what: &str| match names.is_empty() {
-            true => Err(format!("no node is {what} now")),
+            true => Err(format!("no node of the stack file has the role {what} at the moment")),
             false => Ok(vec![names[number % names.len()].clone()]),
         };
         match target {
@@ -108,13 +115,13 @@ impl StackNemesis {
             Target::Primary => {
                 let bearers = self.stack.bearers("primary").await?;
                 let first = || all().into_iter().take(1).collect();
-                one_of(if bearers.is_empty() { first() } else { bearers }, "the primary")
+                one_of(if bearers.is_empty() { first() } else { bearers }, "primary")
             }
             Target::Replica | Target::Random => {
                 let bearers = self.stack.bearers("replica").await?;
                 let primary = self.stack.bearers("primary").await?;
                 let others = || all().into_iter().filter(|name| !primary.contains(name)).collect();
-                one_of(if bearers.is_empty() { others() } else { bearers }, "a replica")
+                one_of(if bearers.is_empty() { others() } else { bearers }, "replica")
             }
             Target::Node(name) if all().contains(name) => Ok(vec![name.clone()]),
             Target::Node(role) => one_of(self.stack.bearers(role).await?, role),
@@ -122,7 +129,7 @@ impl StackNemesis {
         }
     }
 
-    /// The ways that a fault of links strikes now.
+    /// Resolves the target of a fault of links to the ways that it strikes now.
     async fn resolve_link(
         &self,
         number: usize,
@@ -139,7 +146,7 @@ impl StackNemesis {
         for part in parts {
             let found = match part {
                 Target::Client => vec![clients],
-                // An entry, or an end of a link that is no node.
+                // An entry, a node, or another end of a link.
                 Target::Node(name) if place(name).is_some() => place(name).into_iter().collect(),
                 Target::Primary if self.stack.nodes.is_empty() => vec![0],
                 part => self.resolve(number, part).await?.iter().filter_map(|name| place(name)).collect(),
@@ -150,7 +157,7 @@ impl StackNemesis {
             ends.get(&part.to_string()).cloned().unwrap_or_default()
         });
         Ok(match struck {
-            // What is asked of a node: over every link that leads to it.
+            // A fault of requests to a node strikes every link that leads to it.
             StruckTargets::Nodes(nodes) if fault.is_of_requests() => {
                 StruckTargets::Link { from: (0..=clients).collect(), to: nodes, both: false }
             }
@@ -158,7 +165,8 @@ impl StackNemesis {
         })
     }
 
-    /// Does something to a node: by a signal to its process, or by a command.
+    /// Runs the node's command for a verb or, if it has none, sends the signal to its process. A command that undoes a
+    /// fault continues if this future is dropped.
     async fn act(&mut self, node: &YourNode, verb: Verb, number: u64, undoes: bool) -> Result<(), String> {
         if let Some(command) = node.commands.of(verb, number) {
             let ran = match undoes {
@@ -171,7 +179,8 @@ impl StackNemesis {
                 let last = ran.printed.lines().next_back().unwrap_or_default().trim().to_owned();
                 let process = last.parse().map_err(|_| {
                     format!(
-                        "{}: `{command}` printed {last:?} last, and not the number of the process",
+                        "{}: the last line of `{command}` must be the id (pid) of the started process, but \
+                         it is {last:?}",
                         node.name
                     )
                 })?;
@@ -185,30 +194,38 @@ impl StackNemesis {
             Verb::Stop => process.ask_to_end(),
             Verb::Pause => process.pause(),
             Verb::Resume => process.resume(),
-            verb => Err(format!("there is no way to {} it", verb.name())),
+            verb => {
+                Err(format!("no signal means {0}: add {0} = \"…\" to [nodes.{1}]", verb.name(), node.name))
+            }
         };
         done.map_err(|why| format!("{}: {why}", node.name))
     }
 
-    /// The process of a node, by the number that its file or the stack file has.
+    /// The process of a node, by the id in its pidfile or in the stack file.
     fn process(&self, node: &YourNode) -> Result<ForeignProcess, String> {
         let number = match (&node.commands.unit, self.processes.get(&node.name)) {
             (_, Some(number)) | (Unit::Process(number), None) => *number,
             (Unit::ProcessFile(path), None) => {
                 let text = std::fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))?;
                 let first = text.lines().next().unwrap_or_default().trim();
-                first.parse().map_err(|_| format!("{path}: {first:?} is no number of a process"))?
+                first.parse().map_err(|_| {
+                    format!("{path}: the first line must be a process id (pid), but it is {first:?}")
+                })?
             }
-            _ => return Err("it has no process that we know".to_owned()),
+            _ => {
+                return Err(
+                    "the process is unknown: add unit = \"pid:NUMBER\" or \"pidfile:PATH\"".to_owned()
+                );
+            }
         };
         ForeignProcess::new(number, self.folder.path())
     }
 
-    /// The state of a node; nothing if it does not tell, or tells what nobody understands.
+    /// Reads the state of a node; `None` if there is no way to read it, or if it is not understood.
     async fn state(&self, node: &YourNode) -> Option<NodeState> {
         if let Some(command) = node.commands.of(Verb::State, 0) {
             let ran = run_command(&command, node.patience).await;
-            // Some say with their status that it does not run, and print a word all the same.
+            // `systemctl is-active`, for one, fails if the unit does not run, and prints its state all the same.
             let told = NodeState::of_words(&ran.printed);
             return told.filter(|_| ran.succeeded() || !ran.printed.trim().is_empty());
         }
@@ -222,7 +239,8 @@ impl StackNemesis {
         })
     }
 
-    /// Waits until a node is in a state, and returns what was seen last.
+    /// Waits until a node is in a state, for [`STATE_PATIENCE`] at most, and returns the last observation; `None` if the
+    /// state cannot be read.
     async fn wait_for(&self, node: &YourNode, wanted: NodeState) -> Option<FaultEvidence> {
         let began = Instant::now();
         loop {
@@ -234,13 +252,16 @@ impl StackNemesis {
         }
     }
 
-    /// Waits until a node says that it serves, where there is a way to ask; an error if it does not in time.
+    /// Waits until a node answers its `ready` request or, if it has none, until it runs.
+    ///
+    /// # Errors
+    /// Says what was observed last, if the node is not ready in time.
     async fn wait_until_ready(&self, node: &YourNode) -> Result<(), String> {
         let began = Instant::now();
         let Some(ready) = &node.ready else {
             let seen = self.wait_for(node, NodeState::Runs).await;
             return match seen {
-                Some(seen) if !seen.in_force => Err(format!("after it was started: {}", seen.how)),
+                Some(seen) if !seen.in_force => Err(format!("after the start: {}", seen.how)),
                 _ => Ok(()),
             };
         };
@@ -248,7 +269,7 @@ impl StackNemesis {
             if began.elapsed() > node.ready_within {
                 let within = workloads::format_duration(node.ready_within);
                 return Err(format!(
-                    "{}: GET {} at {} did not answer {} within {within}",
+                    "{}: GET {} at {} did not return status {} within {within}",
                     node.name, ready.path, ready.address, ready.status
                 ));
             }
@@ -257,7 +278,7 @@ impl StackNemesis {
         Ok(())
     }
 
-    /// Strikes one node. Returns what was seen of it right after.
+    /// Strikes one node. Returns what was observed right after.
     async fn strike_node(&mut self, fault: Fault, node: &YourNode) -> Result<Option<FaultEvidence>, String> {
         let (verb, number, state) = match fault {
             Fault::Kill => (Verb::Kill, 0, NodeState::Gone),
@@ -275,7 +296,7 @@ impl StackNemesis {
                 let state = if count == 0 { NodeState::Gone } else { NodeState::Runs };
                 (Verb::Scale, u64::from(count), state)
             }
-            fault => return Err(format!("{fault} is not ours to cause on {}", node.name)),
+            fault => return Err(format!("{fault} cannot be caused on node {}", node.name)),
         };
         self.act(node, verb, number, false).await?;
         let seen = self.wait_for(node, state).await;
@@ -285,7 +306,7 @@ impl StackNemesis {
         Ok(seen)
     }
 
-    /// Undoes what a fault did to a node.
+    /// Undoes a fault of a node, and waits until the node is ready if it was down.
     async fn undo(&mut self, fault: Fault, name: &str) -> Result<(), String> {
         let node = self.node(name)?;
         match fault {
@@ -295,7 +316,7 @@ impl StackNemesis {
                 self.wait_until_ready(&node).await
             }
             Fault::Kill | Fault::Drain | Fault::Restart => {
-                // Somebody else may have started it meanwhile, and then starting may fail for that.
+                // A supervisor may have started the node already. Then the start may fail although the node runs.
                 let started = self.act(&node, Verb::Start, 0, true).await;
                 let ready = self.wait_until_ready(&node).await;
                 if ready.is_ok() && self.state(&node).await == Some(NodeState::Runs) {
@@ -307,7 +328,7 @@ impl StackNemesis {
         }
     }
 
-    /// The same twice, if the first time fails.
+    /// Undoes a fault, with a second attempt if the first one fails, and notes on the disk that it is undone.
     async fn undo_surely(&mut self, number: usize, fault: Fault, node: &str) -> Result<(), String> {
         let mut undone = self.undo(fault, node).await;
         if undone.is_err() {
@@ -339,11 +360,11 @@ impl Nemesis for StackNemesis {
             match self.strike_node(fault, &node).await {
                 Ok(of_node) => seen.extend(of_node),
                 Err(why) => {
-                    // It may have been done all the same, and those before it were.
+                    // The failed command may have had its effect, and the nodes before this one are struck.
                     let mut more = String::new();
                     for struck in names[..=at].iter().rev() {
                         if let Err(left) = self.undo_surely(number, fault, struck).await {
-                            more += &format!("; and {struck} is left as it is: {left}");
+                            more += &format!("; {struck} could not be restored: {left}");
                         }
                     }
                     return Err(format!("{why}{more}"));
@@ -369,7 +390,7 @@ impl Nemesis for StackNemesis {
         if failed.is_empty() {
             return Ok(());
         }
-        Err(format!("{} (steadfast clean --stack FILE tries again)", failed.join("; ")))
+        Err(format!("{} (to try again: steadfast clean --stack FILE)", failed.join("; ")))
     }
 
     async fn observe_fault(&mut self, number: usize, _episode: &Episode) -> Option<FaultEvidence> {
@@ -384,7 +405,7 @@ impl Nemesis for StackNemesis {
             let node = self.node(name).ok()?;
             match tokio::time::timeout(LOOK_PATIENCE, self.state(&node)).await {
                 Ok(Some(state)) => seen.push(state_evidence(name, state, wanted)),
-                // It takes longer to look than to strike: what was seen then counts.
+                // The state cannot be read in time. The observation right after the strike is used instead.
                 _ => return hit.seen.clone(),
             }
         }
@@ -398,10 +419,10 @@ impl Nemesis for StackNemesis {
 }
 
 fn state_evidence(name: &str, state: NodeState, wanted: NodeState) -> FaultEvidence {
-    FaultEvidence { in_force: state == wanted, how: format!("{name}: it is {}", state.name()) }
+    FaultEvidence { in_force: state == wanted, how: format!("{name}: the node is {}", state.name()) }
 }
 
-/// Whether a node answers a request with a status.
+/// Whether a node answers a request with this status within half a second.
 async fn is_ready(address: &str, path: &str, status: u16) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(address).await.ok()?;

@@ -1,4 +1,4 @@
-//! Who has a role at the moment, as the stack itself tells.
+//! Finds out which node has a role at the moment, by asking the stack itself.
 
 use super::shell::run_command;
 use super::tables::{RoleSource, YourStack};
@@ -10,25 +10,25 @@ use http_body_util::Full;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long it may take to tell.
+/// Timeout of finding the node that has a role.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one server may take to tell what it is.
+/// Timeout of one server's answer about its own role.
 const SERVER_PATIENCE: Duration = Duration::from_millis(500);
 
 impl YourStack {
-    /// The names of the nodes that bear a role now: the one that is found, where there is a way to find it; else those that
-    /// the file says.
+    /// The names of the nodes that have a role now. If the stack file has `[roles.ROLE]`, this is the one node that it
+    /// finds. Otherwise these are the nodes with `role = "ROLE"`.
     pub(super) async fn bearers(&self, role: &str) -> Result<Vec<String>, String> {
         let Some(source) = self.roles.get(role) else {
             let borne = self.nodes.iter().filter(|node| node.role.as_deref() == Some(role));
             return Ok(borne.map(|node| node.name.clone()).collect());
         };
         let found = tokio::time::timeout(PATIENCE, found_by(source)).await;
-        let found = found.unwrap_or_else(|_| Err("no answer in 5 s".to_owned()));
+        let found = found.unwrap_or_else(|_| Err("no answer within 5 s".to_owned()));
         let name = found.map_err(|why| format!("[roles.{role}]: {why}"))?;
         match self.nodes.iter().any(|node| node.name == name) {
             true => Ok(vec![name]),
-            false => Err(format!("[roles.{role}] told {name:?}, which is no node of the stack file")),
+            false => Err(format!("[roles.{role}] found {name:?}, which is not a node of the stack file")),
         }
     }
 }
@@ -62,7 +62,7 @@ async fn found_by(source: &RoleSource) -> Result<String, String> {
     }
 }
 
-/// The only server that says of itself that it is the one.
+/// The only server that answers yes; an error if none or several do.
 async fn the_one<F: Future<Output = Option<bool>>>(
     servers: &BTreeMap<String, String>,
     asks: impl Fn(String) -> F,
@@ -77,7 +77,7 @@ async fn the_one<F: Future<Output = Option<bool>>>(
     match found.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => Err("no server says that it is the primary".to_owned()),
-        several => Err(format!("{} say that they are the primary", several.join(" and "))),
+        several => Err(format!("several servers say that they are the primary: {}", several.join(", "))),
     }
 }
 
@@ -96,9 +96,9 @@ async fn told_by_http(address: &str, path: &str, pointer: &str) -> Result<String
             return Ok(String::from_utf8_lossy(&body).trim().to_owned());
         }
         let json: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|why| format!("no JSON: {why}"))?;
+            serde_json::from_slice(&body).map_err(|why| format!("the answer is not JSON: {why}"))?;
         let name = json.pointer(pointer).and_then(serde_json::Value::as_str);
-        name.map(str::to_owned).ok_or_else(|| format!("no text at {pointer}"))
+        name.map(str::to_owned).ok_or_else(|| format!("the answer has no string at {pointer}"))
     };
     told.await.map_err(|why| format!("http://{address}{path}: {why}"))
 }

@@ -1,8 +1,8 @@
-//! Commands of somebody else, run to their end or to a limit.
+//! Runs the commands of a stack file, each with a timeout.
 //!
-//! A command that stops a server may hang, fail, print a book, or say that it did what it did not. So each has a time, its
-//! process group is killed when that is over, what is kept of its output is bounded, and what it claims is held against
-//! the state that is read back.
+//! A command that stops a server may hang, fail, print without end, or report a success that it did not have. Therefore
+//! its process group is killed at the timeout, only the beginning of its output is kept, and the caller reads the state
+//! of the node back.
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -11,28 +11,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use workloads::Value;
 
-/// How much is kept of what a command prints, in bytes.
+/// How many bytes are kept of each output of a command.
 const PRINTED_BYTES_MAX: u64 = 1000;
 
-/// What a command did.
+/// The result of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct RanCommand {
     pub(super) command: String,
-    /// Its exit status; none if it was killed, by us or somebody else.
+    /// Its exit status; `None` if a signal killed it, or if it did not run.
     pub(super) status: Option<i32>,
-    /// The beginning of what it printed, on either output.
+    /// The beginning of its standard output, followed by the beginning of its standard error.
     pub(super) printed: String,
-    /// Why it did not end by itself.
+    /// Why it did not run, or did not end by itself.
     pub(super) why: Option<String>,
 }
 
 impl RanCommand {
-    /// Whether it says that it succeeded.
+    /// Whether its exit status is zero.
     pub(super) fn succeeded(&self) -> bool {
         self.status == Some(0)
     }
 
-    /// An error if it does not; its words are part of it.
+    /// Returns an error with the command's output unless the command succeeded.
     pub(super) fn checked(self) -> Result<Self, String> {
         if self.succeeded() {
             return Ok(self);
@@ -44,22 +44,23 @@ impl RanCommand {
         Err(format!("the command `{command}` {why}{said}"))
     }
 
-    /// As it stands in the history.
+    /// The command, its status and its output, as the history holds them.
     pub(super) fn as_value(&self) -> Value {
         let status = self.status.map_or(Value::Null, |status| Value::Int(i64::from(status)));
         Value::List(vec![Value::from(self.command.as_str()), status, Value::from(self.printed.trim())])
     }
 }
 
-/// How long the output of a command that has ended is read. Processes that it left running may hold it open.
+/// How long the output is still read after the command has ended. Processes that it left running may keep it open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Runs a command for the shell, for so long at most. If it is not waited for any more, it is killed.
+/// Runs a shell command with a timeout. If this future is dropped, the shell is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
     run_for(command, patience, true).await
 }
 
-/// The same for a command that undoes something: if it is not waited for any more, because the run has to leave, it goes on.
+/// Runs a shell command that undoes a fault, with a timeout. If this future is dropped because the run has to end, the
+/// command continues.
 pub(super) async fn run_to_the_end(command: &str, patience: Duration) -> RanCommand {
     run_for(command, patience, false).await
 }
@@ -73,7 +74,8 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     };
     let mut shell = tokio::process::Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Not in our process group: a Ctrl-C is for us, and what it started can be killed with it.
+    // A process group of its own: a Ctrl-C at the terminal does not reach it, and everything that it starts can be
+    // killed with it.
     shell.process_group(0).kill_on_drop(dies_with_us);
     let mut child = match shell.spawn() {
         Ok(child) => child,
@@ -85,14 +87,14 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let ended = {
         let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
         let mut reads = std::pin::pin!(reads);
-        // What it left running may keep its outputs open for as long as it likes: only the command is waited for.
+        // Only the end of the command is awaited: processes that it left running may keep its outputs open.
         let work = async {
             let mut all_read = false;
             let status = tokio::select! {
                 status = child.wait() => status,
                 () = async { (&mut reads).await; all_read = true; std::future::pending().await } => unreachable!("it is pending"),
             };
-            // The last that it printed may not have been read yet.
+            // The end of its output may not have been read yet.
             if !all_read {
                 let _ = tokio::time::timeout(OUTPUT_PATIENCE, &mut reads).await;
             }
@@ -108,7 +110,7 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
         Ok(Err(why)) => not_run(format!("could not be waited for: {why}")),
         Err(_) => {
             if let Some(group) = group {
-                // It fails only if all of it has just ended.
+                // This fails only if the whole group has just ended.
                 let _ = killpg(group, Signal::SIGKILL);
             }
             let why = format!("did not end within {} and was killed", workloads::format_duration(patience));
@@ -117,7 +119,7 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     }
 }
 
-/// Reads to the end and keeps the beginning.
+/// Reads to the end and keeps the first [`PRINTED_BYTES_MAX`] bytes.
 async fn read_some(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
     let mut block = [0; 4096];

@@ -1,8 +1,8 @@
-//! The nodes, links and roles that a stack file names: what may be struck, and how.
+//! Reads the nodes, links and roles of a stack file: what a run may strike, and by which commands.
 //!
 //! ```toml
 //! [nodes.web1]
-//! url = "http://127.0.0.1:8081"     # optional: for `ready`
+//! url = "http://127.0.0.1:8081"     # only needed for `ready`
 //! ready = "GET /health 200"
 //! role = "app"
 //! unit = "docker:web1"
@@ -17,11 +17,11 @@
 //! listen = "127.0.0.1:15432"
 //! to = "127.0.0.1:5432"
 //!
-//! [roles.primary]                   # who it is at the moment
+//! [roles.primary]                   # finds the node that has the role at the moment
 //! command = "./who-is-primary.sh"
 //! ```
 //!
-//! Nothing is struck that is not named here, and nothing whose undoing is not known.
+//! A run strikes only nodes and links that the file names, and causes only faults that it can undo.
 
 use super::unit::{NodeCommands, Unit, Verb};
 use serde::Deserialize;
@@ -30,11 +30,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use workloads::{Fault, Strike, Target, parse_duration};
 
-/// How long a node may take until it is ready, unless said.
+/// How long a node may take until it is ready, unless the file says otherwise.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long one command may take, unless said.
+/// Timeout of a command, unless the file says otherwise.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(20);
-/// The longest that a file may ask for: a fault must be undone within a minute.
+/// The longest time that a file may set, because a fault must be undone within a minute.
 const PATIENCE_MAX: Duration = Duration::from_secs(50);
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,7 +78,7 @@ pub(crate) struct RoleTable {
     postgres: Option<BTreeMap<String, String>>,
 }
 
-/// What a stack file says of nodes, links and roles, read and found to make sense.
+/// The validated nodes, links and roles of a stack file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct YourStack {
     pub(super) nodes: Vec<YourNode>,
@@ -86,7 +86,7 @@ pub(crate) struct YourStack {
     pub(super) roles: BTreeMap<String, RoleSource>,
 }
 
-/// A node that may be struck.
+/// A node that a run may strike.
 #[derive(Clone, Debug)]
 pub(super) struct YourNode {
     pub(super) name: String,
@@ -97,7 +97,7 @@ pub(super) struct YourNode {
     pub(super) patience: Duration,
 }
 
-/// A request whose answer says that a node serves.
+/// A request whose status shows whether a node serves.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct ReadyCheck {
     /// `host:port`.
@@ -106,7 +106,7 @@ pub(super) struct ReadyCheck {
     pub(super) status: u16,
 }
 
-/// A link that leads through a proxy of ours.
+/// A link that leads through a proxy of the run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct YourLink {
     pub(super) from: String,
@@ -115,21 +115,25 @@ pub(super) struct YourLink {
     pub(super) to: String,
 }
 
-/// How the node is found that has a role at the moment.
+/// How to find the node that has a role at the moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum RoleSource {
-    /// A command that prints its name.
+    /// A command that prints the name of the node.
     Command(String),
-    /// A JSON answer: `host:port`, path, pointer to its name.
+    /// An HTTP request: `host:port`, path, and the JSON pointer to the name of the node. With an empty pointer, the whole
+    /// body is the name.
     Http(String, String, String),
-    /// Redis servers by the names of their nodes: the one that says that it is a primary.
+    /// The addresses of Redis servers by node: the node whose server says that it is a primary.
     Redis(BTreeMap<String, String>),
-    /// PostgreSQL servers by the names of their nodes: the one that is not in recovery.
+    /// The addresses of PostgreSQL servers by node: the node whose server is not in recovery.
     Postgres(BTreeMap<String, String>),
 }
 
 impl YourStack {
-    /// Reads the tables, or says what is wrong with them. `entries` are names that are taken already.
+    /// Validates the tables. `entries` are the names of the entries of the stack.
+    ///
+    /// # Errors
+    /// Says which table is wrong, and why.
     pub(crate) fn from_tables(
         nodes: BTreeMap<String, NodeTable>,
         links: BTreeMap<String, LinkTable>,
@@ -164,12 +168,12 @@ impl YourStack {
         self.nodes.iter().map(|node| node.name.clone()).collect()
     }
 
-    /// Whether anything may be struck here beside the entries.
+    /// Whether there is nothing to strike except for the entries.
     pub(crate) fn is_empty(&self) -> bool {
         self.nodes.is_empty() && self.links.is_empty()
     }
 
-    /// The roles that nodes bear, or that there is a way to find.
+    /// The names of roles that nodes have or that `[roles]` finds, without `primary` and `replica`.
     pub(crate) fn role_names(&self) -> Vec<String> {
         let borne = self.nodes.iter().filter_map(|node| node.role.clone());
         let usual = ["primary", "replica"];
@@ -180,7 +184,7 @@ impl YourStack {
         names
     }
 
-    /// All ends of the network: entries, nodes, and whatever else links lead between. In this order.
+    /// The names of all ends of links: first the entries, then the nodes, then further ends that only links name.
     pub(crate) fn end_names(&self, entries: &[String]) -> Vec<String> {
         let of_links = self.links.iter().flat_map(|link| [link.from.clone(), link.node.clone()]);
         let mut names = Vec::new();
@@ -192,20 +196,26 @@ impl YourStack {
         names
     }
 
-    /// Whether a fault can be caused on the nodes that it may strike; if not, what is missing where.
+    /// Checks that a fault can be caused, and undone, on each node that it may strike.
+    ///
+    /// # Errors
+    /// Says which node lacks what.
     pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
         let fault = strike.fault;
         let target = strike.target.clone().unwrap_or(Target::Primary);
         let nodes = self.may_strike(&target);
         if nodes.is_empty() {
             return Err(format!(
-                "{fault}: the stack file names no node that {target} can be: add one, as in [nodes.web1]"
+                "{fault}: no node of the stack file has the name or the role {target}. Add one, as in [nodes.web1]"
             ));
         }
         nodes.iter().try_for_each(|node| node.lets(fault))
     }
 
-    /// Whether there is a link that a fault of links can strike; if not, which there are.
+    /// Checks that a fault of links has a link that it can strike.
+    ///
+    /// # Errors
+    /// Lists the links that exist.
     pub(crate) fn lets_link(&self, strike: &Strike, entries: &[String]) -> Result<(), String> {
         let fault = strike.fault;
         crate::system::Means::Proxies
@@ -232,13 +242,13 @@ impl YourStack {
         }
         let shown: Vec<String> = links.iter().map(|(from, to)| format!("{from}-{to}")).collect();
         Err(format!(
-            "{fault}: {target} is no link that leads through a proxy of ours; there are {}. Add one, as in \
+            "{fault}: {target} is not a link with a proxy; the links with one are {}. To add one, write \
              [links.app-db]",
             shown.join(", ")
         ))
     }
 
-    /// The nodes that a target can turn out to be.
+    /// The nodes that a target may stand for when it is resolved.
     pub(super) fn may_strike(&self, target: &Target) -> Vec<&YourNode> {
         let role = |name: &str| {
             self.nodes.iter().filter(|node| node.role.as_deref() == Some(name)).collect::<Vec<_>>()
@@ -262,7 +272,7 @@ impl YourStack {
             .keys()
             .find(|name| !self.nodes.iter().any(|node| node.name == **name))
         {
-            Some(odd) => Err(format!("{odd:?} is no node of this file")),
+            Some(odd) => Err(format!("{odd:?} is not a node of this file")),
             None => Ok(servers.clone()),
         };
         match (&table.command, &table.http, &table.redis, &table.postgres) {
@@ -277,8 +287,8 @@ impl YourStack {
             }
             (None, None, Some(servers), None) => named(servers).map(RoleSource::Redis),
             (None, None, None, Some(servers)) => named(servers).map(RoleSource::Postgres),
-            _ => Err("how is the node found? Exactly one of command = \"…\", http = \"http://…\", redis = { NODE = \
-                      \"HOST:PORT\" }, postgres = { NODE = \"HOST:PORT\" }"
+            _ => Err("say how to find the node with exactly one of command = \"…\", http = \"http://…\", redis = { \
+                      NODE = \"HOST:PORT\" }, postgres = { NODE = \"HOST:PORT\" }"
                 .to_owned()),
         }
     }
@@ -286,16 +296,17 @@ impl YourStack {
     fn roles_are_no_nodes(&self) -> Result<(), String> {
         let names = self.node_names();
         match self.role_names().into_iter().find(|role| names.contains(role)) {
-            Some(role) => {
-                Err(format!("{role:?} is the name of a node and of a role: call one of them otherwise"))
-            }
+            Some(role) => Err(format!("{role:?} is the name of a node and of a role. Rename one of them")),
             None => Ok(()),
         }
     }
 }
 
 impl YourNode {
-    /// Whether a fault can be caused here, and undone; if not, what is missing.
+    /// Checks that a fault of this node can be caused and undone.
+    ///
+    /// # Errors
+    /// Says which command is missing.
     pub(super) fn lets(&self, fault: Fault) -> Result<(), String> {
         let (name, unit) = (&self.name, &self.commands.unit);
         let has = |verb: Verb| {
@@ -314,8 +325,8 @@ impl YourNode {
             Fault::Scale { .. } => &[Verb::Scale],
             fault => {
                 return Err(format!(
-                    "{fault} strikes links or machines: name a link, as in [links.app-db], and say \
-                     {}:app-db",
+                    "{fault} is a fault of links or machines, not of nodes of a stack file. For a link, write \
+                     [links.app-db] and use {}:app-db",
                     fault.name()
                 ));
             }
@@ -323,8 +334,7 @@ impl YourNode {
         match needed.iter().find(|verb| !has(**verb)) {
             None => Ok(()),
             Some(verb) => Err(format!(
-                "{fault} of {name} takes a way to {}: add {} = \"…\" to [nodes.{name}]",
-                verb.name(),
+                "{fault} of {name} needs a command for {0}: add {0} = \"…\" to [nodes.{name}]",
                 verb.name()
             )),
         }
@@ -352,14 +362,18 @@ fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
     }
     if unit == Unit::Commands && given.is_empty() {
         return Err(
-            "it can be struck in no way: add unit = \"docker:NAME\" or commands, as in kill = \"…\"".into()
+            "the node has neither a unit nor commands: add unit = \"docker:NAME\" or, for one, kill = \"…\""
+                .into(),
         );
     }
     let time = |text: Option<String>, usual: Duration, key: &str| match text {
         None => Ok(usual),
         Some(text) => match parse_duration(&text) {
             Ok(time) if time <= PATIENCE_MAX => Ok(time),
-            Ok(_) => Err(format!("{key} = {text:?}: at most {}", workloads::format_duration(PATIENCE_MAX))),
+            Ok(_) => Err(format!(
+                "{key} = {text:?} is too long: at most {}",
+                workloads::format_duration(PATIENCE_MAX)
+            )),
             Err(why) => Err(format!("{key} {why}")),
         },
     };
@@ -378,19 +392,22 @@ fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
     })
 }
 
-/// Whether the places of a command can be filled in, and its program is there.
+/// Checks the placeholders of a command, and that its program exists.
 fn command_makes_sense(verb: Verb, command: &str) -> Result<(), String> {
     let key = verb.name();
     let first = command.split_whitespace().next().ok_or_else(|| format!("{key} is empty"))?;
     for (place, of) in [("{version}", Verb::Deploy), ("{count}", Verb::Scale)] {
         if command.contains(place) && verb != of {
-            return Err(format!("{key} = {command:?}: {place} is filled in for {} only", of.name()));
+            return Err(format!(
+                "{key} = {command:?}: only {} commands have the placeholder {place}",
+                of.name()
+            ));
         }
         if verb == of && !command.contains(place) {
-            return Err(format!("{key} = {command:?} has no {place}"));
+            return Err(format!("{key} = {command:?} lacks the placeholder {place}"));
         }
     }
-    // Words of the shell, and what is more than a word, are not looked for.
+    // Builtins of the shell, and commands that do not begin with a plain word, are not looked up.
     let is_plain = first.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_./".contains(sign));
     let of_shell = [
         "cd", "test", "if", "for", "exec", "exit", "kill", "true", "false", "echo", "printf", "set", "export",
@@ -405,7 +422,7 @@ fn command_makes_sense(verb: Verb, command: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `GET /health 200` at a node.
+/// Parses the request `GET /health 200` to a node.
 fn ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
     let wrong = || format!("ready = {text:?}: expected a request and its status, as in \"GET /health 200\"");
     let [method, path, status] = text.split_whitespace().collect::<Vec<_>>()[..] else { return Err(wrong()) };
@@ -417,7 +434,7 @@ fn ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
     Ok(ReadyCheck { address, path: format!("{}{path}", base.trim_end_matches('/')), status })
 }
 
-/// `host:port` and the path of an address.
+/// Splits a URL into `host:port` and the path.
 fn http_address(url: &str) -> Result<(String, String), String> {
     let wrong = || format!("{url:?}: expected http://HOST[:PORT][/PATH]");
     let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
@@ -451,29 +468,30 @@ fn link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, Stri
             Some((from, node)) if !from.is_empty() && !node.is_empty() => (from.to_owned(), node.to_owned()),
             _ => {
                 return Err(
-                    "between whom? Call it FROM-TO, as in [links.app-db], or say from and node".to_owned()
+                    "the ends of the link are unknown: name it FROM-TO, as in [links.app-db], or set from and node"
+                        .to_owned()
                 );
             }
         },
-        _ => return Err("say both from and node, or neither".to_owned()),
+        _ => return Err("set both from and node, or neither".to_owned()),
     };
     if let Some(odd) = odd_name(&from).or_else(|| odd_name(&node)) {
         return Err(odd);
     }
     if from == node {
-        return Err("it leads from a node to itself".to_owned());
+        return Err("the link leads from a node to itself".to_owned());
     }
     Ok(YourLink { from, node, listen: table.listen, to: table.to })
 }
 
-/// What is wrong with a name for a target.
+/// Says what is wrong with the name of a node or of an end of a link; `None` if the name is valid.
 fn odd_name(name: &str) -> Option<String> {
     let reserved = ["primary", "replica", "random", "all", "client"];
     if reserved.contains(&name) {
-        return Some(format!("{name:?} means something else as a target: call it otherwise"));
+        return Some(format!("{name:?} has a fixed meaning as a target of faults. Choose another name"));
     }
     let odd = name.chars().find(|sign| !(sign.is_ascii_alphanumeric() || "-_.".contains(*sign)));
-    odd.map(|odd| format!("{name:?}: a name has letters, digits and -_. and not {odd:?}"))
+    odd.map(|odd| format!("{name:?}: {odd:?} is not allowed; a name may have letters, digits and -_."))
 }
 
 #[cfg(test)]
@@ -538,13 +556,13 @@ mod tests {
             assert_eq!(lets(text), Ok(()), "{text}");
         }
         for (text, says) in [
-            ("pause:db1", "pause of db1 takes a way to pause: add pause"),
+            ("pause:db1", "pause of db1 needs a command for pause: add pause"),
             ("replace:web1", "add replace"),
             ("deploy=2:app", "add deploy"),
-            // Who leads is found when it strikes: it can be any of them.
+            // The leader is only known when the fault strikes: each node can be it.
             ("pause:leader", "add pause"),
-            ("kill:cache", "names no node that cache can be"),
-            ("skew=1s:web1", "strikes links or machines"),
+            ("kill:cache", "no node of the stack file has the name or the role cache"),
+            ("skew=1s:web1", "is a fault of links or machines"),
         ] {
             let why = lets(text).expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
@@ -555,26 +573,26 @@ mod tests {
     fn a_file_that_makes_no_sense_is_refused_with_the_place() {
         for (text, says) in [
             ("[nodes.a]\nunits = 'docker:a'", "unknown field `units`"),
-            ("[nodes.a]\nunit = 'podman:a'", "[nodes.a]: \"podman:a\" is no unit"),
-            ("[nodes.a]", "[nodes.a]: it can be struck in no way"),
-            ("[nodes.primary]\nunit = 'docker:a'", "means something else"),
+            ("[nodes.a]\nunit = 'podman:a'", "[nodes.a]: \"podman:a\" is not a unit"),
+            ("[nodes.a]", "[nodes.a]: the node has neither a unit nor commands"),
+            ("[nodes.primary]\nunit = 'docker:a'", "has a fixed meaning"),
             (
                 "[nodes.a]\nkill = 'no-such-program-here a'\nstart = 'true'",
                 "there is no program no-such-program-here",
             ),
-            ("[nodes.a]\ndeploy = 'sh x'", "has no {version}"),
-            ("[nodes.a]\nkill = 'sh x {version}'", "is filled in for deploy only"),
+            ("[nodes.a]\ndeploy = 'sh x'", "lacks the placeholder {version}"),
+            ("[nodes.a]\nkill = 'sh x {version}'", "only deploy commands have the placeholder {version}"),
             ("[nodes.a]\nunit = 'docker:a'\nready = 'GET /x 200'", "ready needs url"),
             (
                 "[nodes.a]\nunit = 'docker:a'\nurl = 'http://h'\nready = 'x'",
                 "expected a request and its status",
             ),
             ("[nodes.a]\nunit = 'docker:a'\nready_within = '1h'", "at most 50s"),
-            ("[links.app]\nlisten = '127.0.0.1:1'\nto = 'h:2'", "between whom?"),
+            ("[links.app]\nlisten = '127.0.0.1:1'\nto = 'h:2'", "the ends of the link are unknown"),
             ("[links.app-db]\nlisten = 'here'\nto = 'h:2'", "expected ADDRESS:PORT"),
             ("[links.app-db]\nlisten = '127.0.0.1:1'\nto = 'h'", "expected HOST:PORT"),
-            ("[roles.primary]", "Exactly one of"),
-            ("[roles.primary]\nredis = { x = 'h:1' }", "\"x\" is no node"),
+            ("[roles.primary]", "exactly one of"),
+            ("[roles.primary]\nredis = { x = 'h:1' }", "\"x\" is not a node"),
             ("[nodes.a]\nunit = 'docker:a'\nrole = 'a'", "is the name of a node and of a role"),
         ] {
             let why = read(text).expect_err(text);

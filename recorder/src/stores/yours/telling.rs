@@ -1,15 +1,15 @@
-//! What can be done to a stack of somebody else, and what a plan would do, in words: before anything is done.
+//! Describes which faults a user's stack permits, and what a plan would do to it, without doing anything.
 
 use super::tables::{YourNode, YourStack};
 use super::unit::Verb;
 use std::fmt::Write as _;
 use workloads::{Episode, Fault, Plan, Strike};
 
-/// The faults that strike nodes here, in the order in which they are listed.
+/// The faults of nodes, in the order in which they are listed.
 const NODE_FAULTS: [&str; 7] = ["kill", "pause", "restart", "drain", "replace", "deploy", "scale"];
 
 impl YourStack {
-    /// What can be done to each node and link, and what a node lacks for the rest.
+    /// Lists the faults of each node and link. For a fault that is not possible, it says what the stack file lacks.
     pub(crate) fn listing(&self, entries: &[String]) -> String {
         let mut text = String::new();
         for node in &self.nodes {
@@ -23,7 +23,7 @@ impl YourStack {
                             writeln!(text, "  {name:8} {}", shown_commands(node, strike.fault).join("; "));
                     }
                     Err(why) => {
-                        let _ = writeln!(text, "  {name:8} no: {why}");
+                        let _ = writeln!(text, "  {name:8} not possible: {why}");
                     }
                 }
             }
@@ -36,8 +36,10 @@ impl YourStack {
             );
         }
         for entry in entries {
-            let _ =
-                writeln!(text, "client-{entry}: a proxy of the run before it; the same faults as of a link");
+            let _ = writeln!(
+                text,
+                "client-{entry}: a proxy of the run stands in front of it; the same faults as on a link"
+            );
         }
         let roles = self.role_names();
         if !roles.is_empty() {
@@ -46,7 +48,8 @@ impl YourStack {
         text
     }
 
-    /// Every command and signal that a plan would take, and how each is undone. Nothing is run to find out who has a role.
+    /// Lists every command and signal of a plan, and how each fault is undone. No command runs, so a role that is only
+    /// known during the run is listed with all nodes that may have it.
     pub(crate) fn dry_run(&self, plan: &Plan) -> String {
         let mut text = String::new();
         for episode in &plan.episodes {
@@ -65,7 +68,7 @@ impl YourStack {
         let nodes = self.may_strike(&episode.target);
         let several = nodes.len() > 1 && episode.target != workloads::Target::All;
         if several {
-            let _ = writeln!(text, "  one of these, whoever it is then:");
+            let _ = writeln!(text, "  one of these nodes, found when the fault strikes:");
         }
         for node in nodes {
             for command in shown_commands(node, episode.fault) {
@@ -75,7 +78,7 @@ impl YourStack {
     }
 }
 
-/// What is done to a node, and then what undoes it.
+/// The command or signal that causes a fault of a node, followed by the one that undoes it.
 fn shown_commands(node: &YourNode, fault: Fault) -> Vec<String> {
     let shown = |verb: Verb, number: u64| match node.commands.of(verb, number) {
         Some(command) => command,
@@ -84,7 +87,7 @@ fn shown_commands(node: &YourNode, fault: Fault) -> Vec<String> {
             Verb::Pause => "SIGSTOP".to_owned(),
             Verb::Resume => "SIGCONT".to_owned(),
             Verb::Stop => "SIGTERM".to_owned(),
-            verb => format!("({} by nobody)", verb.name()),
+            verb => format!("(no command for {})", verb.name()),
         },
     };
     let undone = |verb: Verb, number: u64| format!("undone by {}", shown(verb, number));

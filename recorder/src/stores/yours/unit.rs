@@ -1,40 +1,40 @@
-//! How a node of somebody else is killed, paused, stopped, started and looked at: by its process, by what supervises it,
-//! or by commands that its owner gives.
+//! How a node of a user's stack is killed, paused, stopped, started and inspected: by signals to its process, through its
+//! supervisor, or by commands of the stack file.
 //!
 //! | unit | kill | pause, resume | stop (drain) | start | state |
 //! | --- | --- | --- | --- | --- | --- |
-//! | `pid:N`, `pidfile:PATH` | SIGKILL | SIGSTOP, SIGCONT | SIGTERM | a command of yours | `/proc` |
+//! | `pid:N`, `pidfile:PATH` | SIGKILL | SIGSTOP, SIGCONT | SIGTERM | a command of the file | `/proc` |
 //! | `systemd:NAME` | `systemctl kill -s KILL` | `… -s STOP`, `… -s CONT` | `systemctl stop` | `systemctl start` | `systemctl show` |
 //! | `docker:NAME` | `docker kill` | `docker pause`, `unpause` | `docker stop` | `docker start` | `docker inspect` |
 //! | `compose:NAME` | `docker compose kill` | `… pause`, `… unpause` | `… stop` | `… start` | `… ps` |
-//! | `kubernetes:KIND/NAME` | a command of yours | – | `kubectl scale --replicas=0` | `kubectl scale` | `kubectl get` |
+//! | `kubernetes:KIND/NAME` | a command of the file | – | `kubectl scale --replicas=0` | `kubectl scale` | `kubectl get` |
 //!
-//! A command that the file gives for a verb takes the place of the unit's own.
+//! A command in the stack file takes precedence over the command of the unit.
 
 use std::collections::BTreeMap;
 
-/// Something that can be done to a node.
+/// An action on a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Verb {
     Kill,
     Pause,
     Resume,
-    /// In good order, as far as the node can.
+    /// An orderly shutdown.
     Stop,
     Start,
     Restart,
-    /// With an empty disk.
+    /// Replacement by a node with an empty disk.
     Replace,
-    /// Another version; `{version}` is filled in.
+    /// Start of another version. The command contains `{version}`.
     Deploy,
-    /// Another number of instances; `{count}` is filled in.
+    /// Another number of instances. The command contains `{count}`.
     Scale,
-    /// Prints one word about it.
+    /// Prints one word about the state of the node.
     State,
 }
 
 impl Verb {
-    /// All of them with the names by which files give commands for them.
+    /// All verbs, with their keys in stack files.
     pub(super) const ALL: [(&'static str, Verb); 10] = [
         ("kill", Verb::Kill),
         ("pause", Verb::Pause),
@@ -53,13 +53,13 @@ impl Verb {
     }
 }
 
-/// What supervises a node.
+/// The process or the supervisor of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Unit {
-    /// Commands only.
+    /// None: the stack file has a command for each verb.
     Commands,
     Process(i32),
-    /// A file whose first line is the number of the process.
+    /// A file whose first line is the process id.
     ProcessFile(String),
     Systemd(String),
     Docker(String),
@@ -73,15 +73,19 @@ impl Unit {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let kinds =
             "pid:NUMBER, pidfile:PATH, systemd:NAME, docker:NAME, compose:SERVICE or kubernetes:KIND/NAME";
-        let wrong = || format!("{text:?} is no unit; write {kinds}");
+        let wrong = || format!("{text:?} is not a unit. Write {kinds}");
         let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
         let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_./@".contains(sign);
         if name.is_empty() || !name.chars().all(is_plain) || name.starts_with('-') {
-            return Err(format!("{text:?}: a name of letters, digits and -_./@ is expected after the colon"));
+            return Err(format!(
+                "{text:?}: the name after the colon may have letters, digits and -_./@ only"
+            ));
         }
         let name = name.to_owned();
         Ok(match kind {
-            "pid" => Unit::Process(name.parse().map_err(|_| format!("{text:?}: no number of a process"))?),
+            "pid" => Unit::Process(
+                name.parse().map_err(|_| format!("{text:?}: pid: takes the number of a process"))?,
+            ),
             "pidfile" => Unit::ProcessFile(name),
             "systemd" => Unit::Systemd(name),
             "docker" => Unit::Docker(name),
@@ -91,12 +95,12 @@ impl Unit {
         })
     }
 
-    /// Whether signals are sent to a process that we know by its number.
+    /// Whether the node is a process with a known id, which takes signals.
     pub(super) fn is_process(&self) -> bool {
         matches!(self, Unit::Process(_) | Unit::ProcessFile(_))
     }
 
-    /// The unit's own command for a verb, for the shell; none if it has none. `replicas` is how many instances there usually are.
+    /// The unit's shell command for a verb; `None` if it has none. `replicas` is the usual number of instances.
     pub(super) fn command(&self, verb: Verb, replicas: u32) -> Option<String> {
         match self {
             Unit::Commands | Unit::Process(_) | Unit::ProcessFile(_) => None,
@@ -148,7 +152,7 @@ impl Unit {
     }
 }
 
-/// What a word about a node's state means.
+/// The state of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NodeState {
     Runs,
@@ -157,8 +161,8 @@ pub(super) enum NodeState {
 }
 
 impl NodeState {
-    /// By the words of systemd, docker, compose and kubectl; nothing for a word that none of them uses. Of several instances
-    /// the node runs if one does.
+    /// Recognises the words that systemd, docker, compose and kubectl use; `None` for any other word. A node with several
+    /// instances runs if one of them runs.
     pub(super) fn of_words(text: &str) -> Option<Self> {
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
@@ -183,7 +187,7 @@ impl NodeState {
     }
 }
 
-/// The commands of a node: those that its file gives, else those of its unit.
+/// The commands of a node: those of the stack file and, for the other verbs, those of its unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct NodeCommands {
     pub(super) unit: Unit,
@@ -192,7 +196,7 @@ pub(super) struct NodeCommands {
 }
 
 impl NodeCommands {
-    /// The command for a verb, with what is to be filled in.
+    /// The command for a verb, with `{version}` and `{count}` replaced by the number.
     pub(super) fn of(&self, verb: Verb, number: u64) -> Option<String> {
         let command = self.given.get(&verb).cloned().or_else(|| self.unit.command(verb, self.replicas))?;
         Some(command.replace("{version}", &number.to_string()).replace("{count}", &number.to_string()))
@@ -215,13 +219,13 @@ mod tests {
         );
         assert_eq!(command("pid:17", Verb::Kill), None);
         for (text, says) in [
-            ("web1", "is no unit"),
-            ("docker:", "a name of letters"),
-            ("docker:web1; rm -rf x", "a name of letters"),
-            ("docker:-f", "a name of letters"),
-            ("pid:many", "no number"),
-            ("kubernetes:web", "is no unit"),
-            ("podman:web", "is no unit"),
+            ("web1", "is not a unit"),
+            ("docker:", "may have letters"),
+            ("docker:web1; rm -rf x", "may have letters"),
+            ("docker:-f", "may have letters"),
+            ("pid:many", "the number of a process"),
+            ("kubernetes:web", "is not a unit"),
+            ("podman:web", "is not a unit"),
         ] {
             let why = Unit::parse(text).expect_err(text);
             assert!(why.contains(says), "{text}: {why}");

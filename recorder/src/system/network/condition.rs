@@ -24,11 +24,11 @@ pub(crate) struct Condition {
     pub(crate) refuses: bool,
     /// Connections are broken.
     pub(crate) resets: bool,
-    /// Requests wait; what opens and ends connections comes through.
+    /// Requests wait. Packets that open or end connections pass.
     pub(crate) hangs: bool,
-    /// How much longer requests take.
+    /// The additional time of each request.
     pub(crate) slow_ns: u64,
-    /// How many requests have their connection broken, since the first of these faults began.
+    /// The number of requests whose connections are broken, counted since the first of these faults began.
     pub(crate) fail_first: u64,
 }
 

@@ -1,8 +1,8 @@
-//! What can be seen of a fault of links while it is on: what its links have done since it struck.
+//! Evidence for faults of links, from the traffic on the struck links since the strike.
 //!
-//! Packets that user space decides on and proxies are counted as they go; what the firewall alone does is counted by
-//! the firewall. A fault is in force if the counts show it: packets were late by as much as was asked, requests wait,
-//! connections broke. If nothing was sent over its links, nobody felt it, and it was not in force.
+//! User space counts the packets that it decides on, proxies count the bytes that they carry, and the firewall counts the
+//! packets that it handles alone. A fault is in force if the counts show it: packets were late by the requested time,
+//! requests wait, connections broke. If nothing was sent over the links, the fault had no effect, and counts as not in force.
 
 use super::super::packets::WayCounts;
 use super::super::proxy::{Carried, LinkCounts};
@@ -10,33 +10,33 @@ use crate::FaultEvidence;
 use std::time::{Duration, Instant};
 use workloads::{Fault, format_bytes, format_duration};
 
-/// How much of what was asked must be measured: timers are never early, but a clock may be read late.
+/// The share of the requested delay that must be measured. Timers are never early, but a clock may be read late.
 const MEASURED_SHARE: f64 = 0.9;
-/// How much more than a limit may have been carried: what was under way when it was set.
+/// How many bytes more than the limit may pass: those that were in flight when the limit was set.
 const BURST_BYTES: u64 = 64 << 10;
 
-/// What the links of a fault did up to some moment.
+/// The counts of a fault's links at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkRecord {
     at: Instant,
-    /// Packets, or pieces of streams, that went on, and how late they were in all.
+    /// Packets, or pieces of streams, that passed, and the sum of their delays.
     pieces: u64,
     late_ns: u64,
     requests: u64,
     requests_late_ns: u64,
     lost: u64,
     overtaken: u64,
-    /// Connections that were broken, that were opened, and that are open.
+    /// The connections that were broken, those that were opened, and those that are open.
     broken: u64,
     connections: u64,
     open: u64,
     bytes: u64,
-    /// Packets or bytes that wait at that moment.
+    /// Packets or bytes that wait at that moment, before they may pass.
     waiting: u64,
     largest: u64,
-    /// How many ways there are, each with a limit of its own.
+    /// The number of ways. Each has a limit of its own.
     ways: u64,
-    /// What is counted.
+    /// What `pieces` counts, for messages.
     unit: &'static str,
 }
 
@@ -61,7 +61,7 @@ impl LinkRecord {
         }
     }
 
-    /// What was done to packets of these ways.
+    /// Sums the counts of packets on these ways.
     pub(super) fn of_packets(ways: &[WayCounts]) -> Self {
         let mut record = Self::nothing("packets");
         for way in ways {
@@ -79,7 +79,7 @@ impl LinkRecord {
         record
     }
 
-    /// What proxies carried, of links with the directions that are struck.
+    /// Sums the counts of proxies on these links, in the struck directions only.
     pub(super) fn of_proxies<'a>(
         links: impl IntoIterator<Item = (LinkCounts, &'a [fn(&LinkCounts) -> Carried])>,
     ) -> Self {
@@ -102,12 +102,13 @@ impl LinkRecord {
         record
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub(super) fn open(&self) -> u64 {
         self.open
     }
 
-    /// What these links show of a fault, if `before` is what they had done when it struck.
+    /// Evidence for a fault, from the difference to `before`, the counts when it struck. `None` for faults that leave no
+    /// trace in these counts.
     pub(super) fn shows(&self, fault: Fault, before: &LinkRecord) -> Option<FaultEvidence> {
         let since = |now: u64, before: u64| now.saturating_sub(before);
         let pieces = since(self.pieces, before.pieces);
@@ -136,7 +137,7 @@ impl LinkRecord {
             Fault::Slice { bytes } => {
                 let largest = self.largest;
                 let fits = pieces > 0 && largest <= bytes;
-                (fits, format!("{pieces} pieces went through, the largest of {}", format_bytes(largest)))
+                (fits, format!("{pieces} pieces passed, the largest of {}", format_bytes(largest)))
             }
             Fault::FailFirst { .. } => {
                 (broken > 0, format!("the connections of {broken} requests were broken"))
@@ -158,23 +159,23 @@ impl LinkRecord {
     }
 }
 
-/// Whether so many were late by as much as was asked, on average.
+/// Whether packets, pieces or requests were late by the requested time on average, and a sentence about it.
 fn late(count: u64, late_ns: u64, asked_ns: u64, unit: &str) -> (bool, String) {
     if count == 0 {
-        return (false, format!("no {unit} went on"));
+        return (false, format!("no {unit} passed"));
     }
     let mean_ns = late_ns / count;
     let enough = mean_ns as f64 >= asked_ns as f64 * MEASURED_SHARE;
-    // To the hundredth of a millisecond: timers are no better.
+    // Shown to a hundredth of a millisecond, because timers are not more precise.
     let shown = Duration::from_micros(mean_ns / 10_000 * 10);
     (enough, format!("{count} {unit} were late by {} on average", format_duration(shown)))
 }
 
-/// Whether no more went through than a rate permits.
+/// Whether the measured rate is within the permitted one, and a sentence about it.
 fn limited(bytes: u64, time: Duration, rate: u64) -> (bool, String) {
     let permitted = (rate as f64 * time.as_secs_f64()) as u64 + BURST_BYTES;
     let measured = (bytes as f64 / time.as_secs_f64().max(0.001)) as u64;
-    (bytes > 0 && bytes <= permitted, format!("{}/s went through", format_bytes(measured)))
+    (bytes > 0 && bytes <= permitted, format!("{}/s passed", format_bytes(measured)))
 }
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!((seen.in_force, seen.how.as_str()), (true, "10 packets were late by 51ms on average"));
         assert!(!shown("delay=50ms", packets(10, 100_000_000)).in_force);
         let unfelt = shown("delay=50ms", packets(0, 0));
-        assert_eq!((unfelt.in_force, unfelt.how.as_str()), (false, "no packets went on"));
+        assert_eq!((unfelt.in_force, unfelt.how.as_str()), (false, "no packets passed"));
     }
 
     #[test]

@@ -71,14 +71,14 @@ pub struct FaultyNetwork {
     /// Whether a fault that names a node also affects its links to clients.
     clients_too: bool,
     broken: BTreeMap<usize, (Fault, StruckTargets)>,
-    /// What the links of each episode had done when it struck.
+    /// The counts of the links of each episode when it struck.
     before: BTreeMap<usize, LinkRecord>,
-    /// The episode whose rules were set last: the firewall's counts began with it.
+    /// The episode that changed the rules last. The counts of the firewall began at that moment.
     newest: Option<usize>,
     made_of: NetworkMedium,
 }
 
-/// How long a connection to a proxy of ours may take to be accepted or refused.
+/// How long a connection to a proxy of the run may take to be accepted or refused.
 const KNOCK_PATIENCE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl FaultyNetwork {
         self.front_at(from, to, "127.0.0.1:0", server).await
     }
 
-    /// The same at an address that was chosen before.
+    /// Listens for the connections of one end to a server of another end, at this address.
     ///
     /// Panics in a network of packets.
     pub async fn front_at(
@@ -217,13 +217,13 @@ impl FaultyNetwork {
         self.apply_active_faults()
     }
 
-    /// What can be seen of an episode: what its links have done since it struck, or how many packets have met its
-    /// firewall rules. Nothing if none has since other episodes began or ended, because the firewall's counts began anew
-    /// with them.
+    /// Evidence for an episode: the traffic on its links since the strike, or the number of packets that have matched its
+    /// firewall rules. `None` if no packet has matched and another episode has changed the rules since, because that reset
+    /// the firewall's counts.
     pub(crate) fn observe_fault(&self, number: usize) -> Option<FaultEvidence> {
         let before = self.before.get(&number)?;
         let Some((fault, struck)) = self.broken.get(&number) else {
-            // The one fault that is over at once: whether there was a connection to close.
+            // A half-close is over at once. It was in force if there was a connection to close.
             let how = format!("{} connections were open", before.open());
             return Some(FaultEvidence { in_force: before.open() > 0, how });
         };
@@ -235,25 +235,26 @@ impl FaultyNetwork {
                 }
                 Some(FaultEvidence {
                     in_force: met > 0,
-                    how: format!("{met} packets met its firewall rules"),
+                    how: format!("{met} packets matched its firewall rules"),
                 })
             }
             NetworkMedium::Proxies { proxies, .. } if *fault == Fault::Refuse => {
                 let refused = proxies.iter().filter(|proxy| refuses(proxy.address())).count();
                 let broken = self.record(*fault, struck).shows(Fault::Reset, before)?;
-                let how = format!("{refused} of {} addresses refuse; {}", proxies.len(), broken.how);
+                let how =
+                    format!("{refused} of {} addresses refuse connections; {}", proxies.len(), broken.how);
                 Some(FaultEvidence { in_force: refused > 0 || broken.in_force, how })
             }
             _ => self.record(*fault, struck).shows(*fault, before),
         }
     }
 
-    /// Whether packets of a fault are dropped or answered by the firewall, and not handed to user space.
+    /// Whether the firewall itself drops or answers the packets of a fault, instead of handing them to user space.
     fn is_of_firewall(fault: Fault) -> bool {
         fault.divides_nodes() || matches!(fault, Fault::Reset | Fault::Refuse)
     }
 
-    /// Whether a fault that struck these strikes a way. A connection is broken for both of its ends.
+    /// Returns a test of whether a fault with these targets affects a way. A broken connection is broken for both ends.
     fn ways<'a>(&'a self, fault: Fault, struck: &'a StruckTargets) -> impl Fn(usize, usize) -> bool + 'a {
         move |from, to| {
             let hit = |way| fault_affects_way(fault, struck, way, self.nodes, self.clients_too);
@@ -261,7 +262,7 @@ impl FaultyNetwork {
         }
     }
 
-    /// What the links that a fault strikes have done so far.
+    /// The present counts of the links that a fault affects.
     fn record(&self, fault: Fault, struck: &StruckTargets) -> LinkRecord {
         const THERE: fn(&LinkCounts) -> Carried = |counts| counts.to_server;
         const BACK: fn(&LinkCounts) -> Carried = |counts| counts.to_client;
@@ -295,7 +296,7 @@ impl FaultyNetwork {
         self.apply_active_faults()
     }
 
-    /// Has proxies break the connections of so many requests to come.
+    /// Lets the proxies break the connections of the next `count` requests.
     fn fail_next(&self, struck: &StruckTargets, count: u64) {
         let NetworkMedium::Proxies { links, .. } = &self.made_of else { return };
         let hits = self.ways(Fault::FailFirst { count: 1 }, struck);
@@ -304,8 +305,7 @@ impl FaultyNetwork {
         }
     }
 
-    /// What each link has carried, by the ends that opened and accepted its connections; nothing where nobody
-    /// counts.
+    /// The counts of each link, by the ends that open and accept its connections; empty in a network of packets.
     pub fn link_counts(&self) -> BTreeMap<(usize, usize), LinkCounts> {
         match &self.made_of {
             NetworkMedium::Packets(_) => BTreeMap::new(),
@@ -368,7 +368,7 @@ impl Means {
     /// The reason why it cannot.
     pub fn check_fault(self, fault: Fault) -> Result<(), String> {
         match (self, fault) {
-            (_, fault) if !fault.strikes_links() => Err(format!("{} is no fault of links", fault.name())),
+            (_, fault) if !fault.strikes_links() => Err(format!("{} is not a fault of links", fault.name())),
             (Means::Packets, Fault::Slice { .. } | Fault::HalfClose) => {
                 Err("it is done to connections, in a proxy, and this network is of packets".to_owned())
             }
@@ -391,7 +391,7 @@ fn proxy_flow(condition: &Condition) -> Flow {
     }
 }
 
-/// Whether nobody listens at an address.
+/// Whether connections to an address are refused.
 fn refuses(address: SocketAddr) -> bool {
     let refused = io::ErrorKind::ConnectionRefused;
     TcpStream::connect_timeout(&address, KNOCK_PATIENCE).is_err_and(|why| why.kind() == refused)

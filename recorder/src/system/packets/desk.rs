@@ -30,7 +30,7 @@ pub(super) struct PacketDecider {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What was done to the packets of each way so far, as of the thread's last round.
+/// The counts of each way, as of the thread's last round.
 type Counts = Arc<Mutex<BTreeMap<Way, WayCounts>>>;
 
 impl PacketDecider {
@@ -47,7 +47,7 @@ impl PacketDecider {
         Ok(Self { changes: Some(changes), bell, counts, thread: Some(thread) })
     }
 
-    /// What was done to the packets of a way so far.
+    /// The present counts of a way.
     pub(super) fn counts(&self, way: Way) -> WayCounts {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.get(&way).copied().unwrap_or_default()
@@ -60,7 +60,7 @@ impl PacketDecider {
     pub(super) fn set_conditions(&self, conditions: Vec<(Way, Condition)>) -> Result<(), String> {
         let sent = self.changes.as_ref().is_some_and(|changes| changes.send(conditions).is_ok());
         self.wake_thread();
-        if sent { Ok(()) } else { Err("nobody decides on packets any more".to_owned()) }
+        if sent { Ok(()) } else { Err("the thread that decides on packets has ended".to_owned()) }
     }
 
     fn wake_thread(&self) {

@@ -17,7 +17,8 @@ pub(super) enum Rule {
     Refuse(Ipv4Addr, Ipv4Addr),
     /// User space decides. If no program listens to the queue, packets pass.
     Hand(Ipv4Addr, Ipv4Addr),
-    /// The connections of packets that user space has marked so are broken. Stands before [`Rule::Hand`].
+    /// Packets that user space has marked are answered with RST, which breaks their connection. This rule must precede
+    /// [`Rule::Hand`].
     BreakMarked(Ipv4Addr, Ipv4Addr),
 }
 

@@ -42,7 +42,7 @@ impl Packets {
         Firewall::count_matched_packets(&ways)
     }
 
-    /// What was done so far to packets that were handed to user space, of these ways.
+    /// The present counts of the packets on these ways that were handed to user space.
     pub(super) fn counts(&self, ways: impl Fn(usize, usize) -> bool) -> Vec<WayCounts> {
         let ends = || 0..self.addresses.len();
         let all = ends().flat_map(|from| ends().map(move |to| (from, to)));

@@ -36,7 +36,7 @@ const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
 const REPEAT: u32 = 4;
 
-/// The mark of packets whose connection is to be broken: the firewall has a rule for it.
+/// The mark of packets whose connection is to be broken by a firewall rule.
 pub(super) const BREAK_MARK: u32 = 0x5f;
 
 /// Take large segments as they are, instead of having the kernel split them.
@@ -71,7 +71,7 @@ pub(super) struct Packet {
 pub(super) enum Fate {
     GoesOn,
     IsLost,
-    /// It is lost, and its sender is told that the connection is broken.
+    /// The packet is dropped, and the firewall answers its sender with a RST.
     BreaksConnection,
 }
 
@@ -118,7 +118,8 @@ impl PacketQueue {
         }
     }
 
-    /// Decides on a packet. One that breaks its connection passes the rules again, with a mark that one of them knows.
+    /// Sends the verdict on a packet. To break its connection, the packet passes the rules again with [`BREAK_MARK`], and a
+    /// rule answers it with a RST.
     pub(super) fn send_verdict(&self, id: u32, fate: Fate) -> io::Result<()> {
         let verdict = match fate {
             Fate::GoesOn => ACCEPT,
@@ -218,8 +219,8 @@ fn parse_packet((kind, body): (u16, &[u8])) -> Option<Packet> {
     Some(Packet { id: id?, from, to, bytes, ports, has_payload })
 }
 
-/// The ports of a packet of TCP, and whether anything follows its headers. A segment too large for the length field of
-/// IPv4 says zero there, and has a payload.
+/// The ports of a TCP packet, and whether it has a payload. A segment too large for IPv4's length field has a length of
+/// zero there, and always a payload.
 fn tcp(header: &[u8], bytes: u16) -> Option<((u16, u16), bool)> {
     const TCP: u8 = 6;
     let of_ip = usize::from(header.first()? & 0xf) * 4;

@@ -1,8 +1,8 @@
 //! Decides when packets pass, from their arrival times and the condition of their way.
 //!
-//! Each way is a line in which packets keep their order, but for those that are drawn to be overtaken. While requests
-//! are struck, packets with a payload wait in a line of their own, and those that open, acknowledge and end connections
-//! pass them. Times are passed in, so that all of it can be tested without a network.
+//! Each way is a queue that keeps the order of its packets, except for packets that are drawn to be overtaken. While a
+//! fault of requests is active, packets with a payload wait in a queue of their own, and packets that open, acknowledge or
+//! end connections pass them. Times are passed in, so that all of it can be tested without a network.
 
 use super::super::network::Condition;
 use super::queue::{Fate, Packet};
@@ -13,20 +13,20 @@ use workloads::Stream;
 /// How long packets that are to be overtaken wait: the packets that follow within this time, in ns, pass first.
 const OVERTAKEN_NS: u64 = 10_000_000;
 
-/// How many connections are remembered whose first packet broke them: what they had under way breaks them again and
-/// is not another request.
+/// How many broken connections are remembered. Further packets of such a connection are answered with RST again, and do
+/// not count as requests.
 const BROKEN_MAX: usize = 256;
 
 /// Two addresses: from, to.
 pub(super) type Way = (Ipv4Addr, Ipv4Addr);
 
-/// What was done to the packets of a way.
+/// Counts of the packets of a way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(in super::super) struct WayCounts {
-    /// Packets that went on, and how late they were in all.
+    /// Packets that passed, and the sum of their delays.
     pub(in super::super) gone: u64,
     pub(in super::super) late_ns: u64,
-    /// Packets with a payload that went on, and how late they were in all.
+    /// Packets with a payload that passed, and the sum of their delays.
     pub(in super::super) requests: u64,
     pub(in super::super) requests_late_ns: u64,
     pub(in super::super) lost: u64,
@@ -52,7 +52,7 @@ struct PacketLine {
     waiting: VecDeque<WaitingPacket>,
     /// Packets that let others overtake them.
     passed: VecDeque<WaitingPacket>,
-    /// Packets with a payload, while requests are struck.
+    /// Packets with a payload, while a fault of requests is active.
     requests: VecDeque<WaitingPacket>,
     /// How many requests were broken since the first fault of that kind began.
     failed: u64,
@@ -122,7 +122,7 @@ impl Shaper {
         }
     }
 
-    /// Writes down what was done so far.
+    /// Copies the present counts.
     pub(super) fn write_counts(&self, counts: &mut BTreeMap<Way, WayCounts>) {
         for (way, line) in &self.lines {
             let waiting = line.waiting.len() + line.passed.len() + line.requests.len();
@@ -137,7 +137,7 @@ impl Shaper {
 }
 
 impl PacketLine {
-    /// Whether a request on a connection of these ports is one of the first, whose connections are broken.
+    /// Whether the connection of a request with these ports is to be broken, because the request is among the first ones.
     fn breaks(&mut self, ports: (u16, u16)) -> bool {
         if self.broken.contains(&ports) {
             return true;
@@ -163,7 +163,7 @@ impl PacketLine {
         packets_ns.into_iter().chain(requests_ns).min()
     }
 
-    /// Lets the requests go that are due. Returns when the next is, if any waits for a time.
+    /// Lets due requests pass. Returns when the next one is due, if any waits for a time.
     fn let_requests_go(&mut self, now_ns: u64, decisions: &mut Vec<PacketDecision>) -> Option<u64> {
         if self.condition.hangs {
             return None;

@@ -175,7 +175,8 @@ impl ProxyLink {
         });
     }
 
-    /// Breaks the connections of so many requests to come: of whatever whoever opened a connection sends next on it.
+    /// Breaks the connections of the next `requests` requests. A request is the next data that the opener of a connection
+    /// sends on it.
     pub fn fail_next(&self, requests: u64) {
         self.0.to_fail.store(requests, Ordering::Relaxed);
     }
@@ -186,8 +187,7 @@ impl ProxyLink {
         self.0.to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// Sets what becomes of connections that are opened from now on. [`Gate::Reset`] breaks those that are
-    /// there as well.
+    /// Sets what happens to connections that are opened from now on. [`Gate::Reset`] also breaks those that exist.
     pub fn set_gate(&self, gate: Gate) {
         self.0.state.send_if_modified(|state| {
             let modified = state.gate != gate;
@@ -227,7 +227,7 @@ impl ProxyLink {
         self.0.state.subscribe()
     }
 
-    /// Counts a connection and returns its number, from one; it is open until the second part is dropped.
+    /// Counts a connection and returns its number, from one. The connection counts as open until the second value is dropped.
     pub(super) fn count_connection(&self) -> (u64, OpenConnection) {
         self.0.open.fetch_add(1, Ordering::Relaxed);
         let number = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
@@ -239,12 +239,12 @@ impl ProxyLink {
         self.0.broken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts bytes that came in and wait from now on.
+    /// Counts bytes that have arrived and wait to be sent on.
     pub(super) fn came(&self, direction: Direction, bytes: u64) {
         self.0.of_direction[direction.index()].waiting.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes that do not wait any more although they did not go out: their connection is gone.
+    /// Subtracts waiting bytes that will never be sent on, because their connection is gone.
     pub(super) fn forget(&self, direction: Direction, bytes: u64) {
         self.0.of_direction[direction.index()].waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -253,7 +253,7 @@ impl ProxyLink {
         (self.0.counter)()
     }
 
-    /// Notes that so much went out at once, so long after it came in, and when the next byte may go at a rate.
+    /// Counts a piece of data that was sent on, and computes when the next byte may be sent if there is a rate.
     pub(super) fn record_carried(&self, direction: Direction, piece: SentPiece, rate: Option<u64>) {
         let SentPiece { bytes, messages, late } = piece;
         let index = direction.index();
