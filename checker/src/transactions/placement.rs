@@ -97,6 +97,8 @@ struct PlacementSearch<'a> {
     /// The first that is not committed.
     first: usize,
     holds: FxHashMap<KeyId, ValueId>,
+    /// A digest of what the registers hold, kept as they change.
+    held: u64,
     points: Vec<TransactionPoint>,
     seen: FxHashSet<u64>,
 }
@@ -134,6 +136,7 @@ impl<'a> PlacementSearch<'a> {
             status,
             first: 0,
             holds: FxHashMap::default(),
+            held: 0,
             points: Vec::new(),
             seen: FxHashSet::default(),
         }
@@ -254,8 +257,9 @@ impl<'a> PlacementSearch<'a> {
         if step != PlacementStep::Begin(at as u32) {
             self.status[at] = PlacementStatus::Committed;
             self.points.push(TransactionPoint::Commit(id));
-            for &(key, value) in &self.all[at].writes {
-                overwritten.push((key, self.holds.insert(key, value).unwrap_or(ValueId::NULL)));
+            for write in 0..self.all[at].writes.len() {
+                let (key, value) = self.all[at].writes[write];
+                overwritten.push((key, self.put(key, value)));
             }
             while self.status.get(self.first) == Some(&PlacementStatus::Committed) {
                 self.first += 1;
@@ -267,7 +271,7 @@ impl<'a> PlacementSearch<'a> {
     fn undo_step(&mut self, step: PlacementStep, overwritten: Vec<(KeyId, ValueId)>) {
         let (PlacementStep::Begin(at) | PlacementStep::Commit(at) | PlacementStep::Whole(at)) = step;
         for (key, value) in overwritten.into_iter().rev() {
-            self.holds.insert(key, value);
+            self.put(key, value);
         }
         self.points.pop();
         if matches!(step, PlacementStep::Whole(_)) {
@@ -281,6 +285,19 @@ impl<'a> PlacementSearch<'a> {
         self.first = self.first.min(at as usize);
     }
 
+    /// Puts a value into a register, and returns what it held.
+    fn put(&mut self, key: KeyId, value: ValueId) -> ValueId {
+        let before = self.holds.insert(key, value).unwrap_or(ValueId::NULL);
+        let digest = |value: ValueId| {
+            let mut one = rustc_hash::FxBuildHasher.build_hasher();
+            one.write_u32(key.raw());
+            one.write_u32(value.raw());
+            if value == ValueId::NULL { 0 } else { one.finish() }
+        };
+        self.held = self.held.wrapping_sub(digest(before)).wrapping_add(digest(value));
+        before
+    }
+
     /// The place, told by what is committed or begun near the front and what the registers hold that these wrote.
     fn state_fingerprint(&self) -> u64 {
         let mut hash = rustc_hash::FxBuildHasher.build_hasher();
@@ -290,14 +307,7 @@ impl<'a> PlacementSearch<'a> {
             hash.write_u8(self.status[at] as u8);
         }
         // What nobody may read any more differs without a difference; that costs repetition and no answer.
-        let mut held: u64 = 0;
-        for (key, value) in &self.holds {
-            let mut one = rustc_hash::FxBuildHasher.build_hasher();
-            one.write_u32(key.raw());
-            one.write_u32(value.raw());
-            held = held.wrapping_add(one.finish());
-        }
-        hash.write_u64(held);
+        hash.write_u64(self.held);
         hash.finish()
     }
 }

@@ -1,6 +1,6 @@
 //! What the engines for whole families left undecided: each such level on its own definition, case by case.
 
-use super::analysis::Judgement;
+use super::judgement::Judgement;
 use super::polygraph::{self, Cased};
 use super::refuted::{guilty_of, ruled_out};
 use claims::{

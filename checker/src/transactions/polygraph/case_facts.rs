@@ -61,11 +61,13 @@ pub(super) enum Extracted<'h> {
 const ELEMENTS_MAX: usize = 1 << 26;
 
 /// Reads them off. Of reads that may as well have returned the same version, only the first, unless every one is asked for; the
-/// order of a list as reads show it with what their own transactions appended, if asked. O(micro-operations × those of a transaction, and the elements of lists).
+/// order of a list as reads show it with what their own transactions appended, if asked. If only some transactions are asked for
+/// (in ascending order), what the others did is left out, and so are reads from them. O(micro-operations × those of a transaction, and the elements of lists).
 pub(super) fn extract<'h>(
     history: &'h History,
     (every_read, with_own): (bool, bool),
     assume: Option<Assume>,
+    only: Option<&[OpId]>,
     limits: &Limits<'_>,
 ) -> Extracted<'h> {
     let mut collector = Collector {
@@ -80,7 +82,7 @@ pub(super) fn extract<'h>(
     if let Err(why) = collector.collect(limits) {
         return Extracted::Unclear(why);
     }
-    collector.finish(assume)
+    collector.finish(assume, only)
 }
 
 /// Who wrote a value to a key last in its transaction (of a list: at all).
@@ -182,7 +184,7 @@ impl<'h> Collector<'h> {
         &list[..count.min(list.len())]
     }
 
-    fn finish(self, assume: Option<Assume>) -> Extracted<'h> {
+    fn finish(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> Extracted<'h> {
         let mut blocks: FxHashMap<KeyId, Blocks> = FxHashMap::default();
         for (&key, &(read, count)) in &self.longest {
             blocks.insert(key, Blocks::of(self.history, &self.written, key, self.list(read, count)));
@@ -203,8 +205,21 @@ impl<'h> Collector<'h> {
                 }
             });
         }
-        let facts = self.number(&sources, &blocks, assume);
+        if let Some(only) = only {
+            self.keep(&mut sources, only);
+        }
+        let facts = self.number(&sources, &blocks, assume, only);
         Extracted::Ready(facts)
+    }
+
+    /// Leaves out reads of others than some transactions, or from others.
+    fn keep(&mut self, sources: &mut Vec<Vec<Option<OpId>>>, only: &[OpId]) {
+        let among = |id: OpId| only.binary_search(&id).is_ok();
+        let reads = std::mem::take(&mut self.reads);
+        let kept = reads.into_iter().zip(std::mem::take(sources)).filter(|((id, _, _), sources)| {
+            among(*id) && sources.iter().all(|source| source.is_none_or(among))
+        });
+        (self.reads, *sources) = kept.unzip();
     }
 
     fn sources_of_value(&self, reader: OpId, micro: Micro) -> Vec<Option<OpId>> {
@@ -219,6 +234,7 @@ impl<'h> Collector<'h> {
         sources: &[Vec<Option<OpId>>],
         blocks: &FxHashMap<KeyId, Blocks>,
         assume: Option<Assume>,
+        only: Option<&[OpId]>,
     ) -> CaseFacts<'h> {
         let history = self.history;
         let shown = blocks.values().flat_map(|blocks| blocks.ends.iter().map(|&(_, id)| id));
@@ -227,6 +243,7 @@ impl<'h> Collector<'h> {
         let takes_part = |id: &OpId| {
             history.function(*id) == Function::TXN
                 && (history.outcome(*id) == Outcome::Ok || read.contains(id))
+                && only.is_none_or(|only| only.binary_search(id).is_ok())
         };
         let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
         let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
@@ -259,7 +276,8 @@ impl<'h> Collector<'h> {
         }
         for each in &mut keys {
             let ends = blocks.get(&each.key).map_or(&[][..], |blocks| &blocks.ends);
-            let ranks: FxHashMap<OpId, usize> = ends.iter().map(|end| end.1).zip(0..).collect();
+            let ends = ends.iter().map(|end| end.1).filter(|id| numbers.contains_key(id));
+            let ranks: FxHashMap<OpId, usize> = ends.zip(0..).collect();
             let rank = |number: &u32| {
                 let id = transactions[*number as usize];
                 let operation = history.operation(id);
@@ -267,7 +285,7 @@ impl<'h> Collector<'h> {
                 (listed.unwrap_or(usize::MAX), operation.completed, operation.invoked)
             };
             each.writers.sort_by_cached_key(rank);
-            each.ordered = ends.len() as u32;
+            each.ordered = ranks.len() as u32;
         }
         let places = (0u32..).zip(&keys).flat_map(|(key, each)| {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))

@@ -6,7 +6,7 @@ use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 
-/// Of two that write a key, the one comes before the other.
+/// Of two that write a key, the one comes before the other: it begins before that commits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct Literal {
     pub key: KeyId,
@@ -21,6 +21,8 @@ pub(crate) enum Bond {
     Arc { kind: EdgeKinds, key: KeyId },
     /// It reads this version of the key, and the other overwrites it.
     Unread { key: KeyId, version: u32, order: PrecedenceEvidence },
+    /// Both write the key, and the one had begun, and not committed, when the other was to begin.
+    Taken { key: KeyId },
     /// An earlier lemma, by its number, of whose other pairs all are assumed.
     Lemma(u32),
 }

@@ -3,7 +3,8 @@
 //!
 //! Who may be placed is told by three rules, which any serial order follows: what comes before in the graph is placed;
 //! a read finds the version that it returned; nobody overwrites a version that is yet to be read, for values are written
-//! once and it would not come back. A fourth comes from [lemmas](super::lemmas::Lemma).
+//! once and it would not come back. A fourth comes from [lemmas](super::lemmas::Lemma). Where beginnings and commits are placed,
+//! a fifth: nobody begins that writes what another writes that has begun and not committed.
 
 use super::lemmas::{Lemmas, Literal};
 use super::problem::SerialProblem;
@@ -20,6 +21,8 @@ use std::ops::Bound;
 pub(super) enum Obstacle {
     /// It would overwrite what somebody is yet to read.
     Unread(KeyId),
+    /// It writes what another writes that has begun and not committed.
+    Taken(KeyId),
     /// A lemma: it must not come before this one, given what else is placed.
     Lemma(Literal),
     /// It reads what is not there. Where reads are as they should be this does not occur.
@@ -46,6 +49,8 @@ pub(super) struct SerialSchedule<'p, 'a, 'h> {
     entering: Vec<u32>,
     /// Each key's version now.
     current: Vec<u32>,
+    /// Of each key, the transaction that has begun and will write it, or nobody.
+    taken: Vec<u32>,
     /// Of each version of all keys: how many are yet to read it.
     unread: Vec<u32>,
     /// Whether it writes, its priority, itself, and the key that it had waited for.
@@ -78,6 +83,7 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
             priority,
             entering: vec![0; graph.vertex_count()],
             current: vec![0; problem.index.keys.len()],
+            taken: vec![NONE; problem.index.keys.len()],
             unread: (0..problem.version_count() as u32)
                 .map(|version| problem.readers_of_version(version).len() as u32)
                 .collect(),
@@ -173,21 +179,31 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         self.current[key.index()]
     }
 
+    /// Who has begun and will write a key, if beginnings are placed.
+    pub(super) fn taken_by(&self, key: KeyId) -> Option<u32> {
+        Some(self.taken[key.index()]).filter(|&op| op != NONE)
+    }
+
     /// Those that wait, the most urgent first.
     pub(super) fn blocked_transactions(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocked.iter().map(|&(_, op)| op)
     }
 
     pub(super) fn find_obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
+        let (begins, commits) = (self.problem.begins(op), self.problem.commits(op));
         for each in self.problem.uses_of_transaction(op) {
             let current = self.current[each.key.index()];
-            if each.reads != NONE && each.reads != current {
+            if begins && each.reads != NONE && each.reads != current {
                 return Some(Obstacle::Misread(each.key));
             }
-            let own = u32::from(each.reads == current);
-            if each.leaves != NONE
-                && self.unread[self.problem.version_number(each.key, current) as usize] > own
-            {
+            if each.leaves == NONE {
+                continue;
+            }
+            if begins && self.taken_by(each.key).is_some() {
+                return Some(Obstacle::Taken(each.key));
+            }
+            let own = u32::from(begins && each.reads == current);
+            if commits && self.unread[self.problem.version_number(each.key, current) as usize] > own {
                 return Some(Obstacle::Unread(each.key));
             }
         }
@@ -198,7 +214,7 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         let place = (self.priority[op as usize], op);
         self.blocked.insert(place);
         self.standing[op as usize] = match obstacle {
-            Obstacle::Unread(key) | Obstacle::Misread(key) => {
+            Obstacle::Unread(key) | Obstacle::Taken(key) | Obstacle::Misread(key) => {
                 self.waiting[key.index()].insert(place);
                 QueueState::Waiting(key)
             }
@@ -213,6 +229,17 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     /// it; if one is, only that one may. All others would wait again.
     fn wake_waiting(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
+            return;
+        }
+        if self.problem.in_points() {
+            // The one that has begun waits to commit, the others to begin.
+            let waiting: Vec<(u32, u32)> = self.waiting[key.index()].iter().copied().collect();
+            let taken = self.taken_by(key);
+            let may = |&(_, point): &(u32, u32)| taken.is_none_or(|op| self.problem.op(point) == op);
+            let may: Vec<(u32, u32)> = waiting.into_iter().filter(may).collect();
+            for (_, point) in may {
+                self.requeue_transaction(point, KeyId::NONE);
+            }
             return;
         }
         let version = self.problem.version_number(key, self.current[key.index()]);
@@ -271,8 +298,9 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     }
 
     fn make_ready(&mut self, op: u32, key: KeyId) {
-        // Who only reads is placed as soon as can be, which cannot hurt.
-        let writes = self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
+        // Who only reads is placed as soon as can be, which cannot hurt; who has begun commits soon, for others wait for it.
+        let writes = self.problem.begins(op)
+            && self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
         self.standing[op as usize] = QueueState::Ready;
         self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
     }
@@ -281,14 +309,19 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         self.position[op as usize] = self.placed.len() as u32;
         self.placed.push(op);
         let problem = self.problem;
+        let (begins, commits) = (problem.begins(op), problem.commits(op));
         for each in problem.uses_of_transaction(op) {
             let key = each.key.index();
-            if each.reads != NONE {
+            if begins && each.reads != NONE {
                 self.unread[problem.version_number(each.key, each.reads) as usize] -= 1;
             }
-            if each.leaves != NONE {
+            if begins && !commits && each.leaves != NONE {
+                self.taken[key] = op;
+            }
+            if commits && each.leaves != NONE {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
+                self.taken[key] = NONE;
             }
         }
         for each in problem.uses_of_transaction(op) {
@@ -305,12 +338,17 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         let problem = self.problem;
         self.unsatisfy_edges_from(op);
         self.position[op as usize] = NONE;
+        let (begins, commits) = (problem.begins(op), problem.commits(op));
         for each in problem.uses_of_transaction(op).iter().rev() {
-            if each.leaves != NONE {
-                self.current[each.key.index()] =
-                    self.overwritten.pop().expect("it was put there with the write");
+            let key = each.key.index();
+            if commits && each.leaves != NONE {
+                self.current[key] = self.overwritten.pop().expect("it was put there with the write");
+                self.taken[key] = if begins { NONE } else { problem.op(op) };
             }
-            if each.reads != NONE {
+            if begins && !commits && each.leaves != NONE {
+                self.taken[key] = NONE;
+            }
+            if begins && each.reads != NONE {
                 self.unread[problem.version_number(each.key, each.reads) as usize] += 1;
             }
         }

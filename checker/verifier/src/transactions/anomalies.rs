@@ -103,6 +103,25 @@ pub(super) fn check_example(
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
             transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
         }
+        (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
+            let follows = |(earlier, later, order)| {
+                cycle::is_register_order_known(history, watch, assume, *key, earlier, later, order)
+            };
+            says(is_version_cycle(steps, follows))
+        }
+        _ => by_lists(history, phenomenon, evidence),
+    }
+}
+
+/// The same, of what whole lists show.
+fn by_lists(
+    history: &History,
+    phenomenon: Phenomenon,
+    evidence: &TransactionEvidence,
+) -> Result<(), Mismatch> {
+    let wrote = |id: OpId, key, value| places_of_write(history, id, key, value).next();
+    let says = |right: bool| ensure(right, || format!("{}: {evidence:?}", phenomenon.name()));
+    match (phenomenon, evidence) {
         (Phenomenon::DirtyUpdate, TransactionEvidence::DirtyUpdate { read: at, aborted, committed }) => {
             let list = values_of_read(history, *at)?;
             let place = |value: ValueId| list.iter().position(|&each| each == value);
@@ -122,15 +141,8 @@ pub(super) fn check_example(
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
         }
-        // Whatever the readers appended themselves, and wherever that came to stand.
         (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
-            let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            for (list, at) in [(&mut a, one), (&mut b, other)] {
-                let micros = history.micros_of(at.transaction);
-                says(micros[at.place].kind == MicroKind::ReadList && !misses_own_write(history, *at))?;
-                list.truncate(of_others(history, micros, at.place).len());
-            }
-            says(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a) && asks_of_reads(level))
+            says(asks_of_reads(level) && differ_beside_own_appends(history, *one, *other)?)
         }
         (
             Phenomenon::IncompatibleOrder,
@@ -145,14 +157,22 @@ pub(super) fn check_example(
                     && place(*earlier).is_none_or(|earlier| Some(earlier) > place(*later)),
             )
         }
-        (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
-            let follows = |(earlier, later, order)| {
-                cycle::is_register_order_known(history, watch, assume, *key, earlier, later, order)
-            };
-            says(is_version_cycle(steps, follows))
-        }
         _ => says(false),
     }
+}
+
+/// Whether neither of two lists is a prefix of the other, whatever the readers appended themselves, and wherever that came to
+/// stand.
+fn differ_beside_own_appends(history: &History, one: ReadAt, other: ReadAt) -> Result<bool, Mismatch> {
+    let (mut a, mut b) = (values_of_read(history, one)?, values_of_read(history, other)?);
+    for (list, at) in [(&mut a, one), (&mut b, other)] {
+        let micros = history.micros_of(at.transaction);
+        if micros[at.place].kind != MicroKind::ReadList || misses_own_write(history, at) {
+            return Ok(false);
+        }
+        list.truncate(of_others(history, micros, at.place).len());
+    }
+    Ok(one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a))
 }
 
 /// Whether each version must come before the next by a reason that holds, and the last before the first.

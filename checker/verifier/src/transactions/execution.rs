@@ -8,7 +8,7 @@ use super::anomalies::misses_own_write;
 use super::cases::extent_of;
 use super::ensure;
 use super::sources::{Sources, of_others};
-use super::witness::{check_all_transactions_placed, check_extends_order};
+use super::whole_order::{everyone, extends};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, TransactionPoint};
@@ -23,13 +23,13 @@ pub(super) fn check(
 ) -> Result<(), Mismatch> {
     use IsolationLevel as L;
     let order = &execution.order;
-    check_all_transactions_placed(history, order, watch)?;
+    everyone(history, order, watch)?;
     let extent = extent_of(level);
     ensure(extent != OrderExtent::RealTime || history.has_real_time(), || {
         "the history does not tell real time".into()
     })?;
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
-    check_extends_order(history, extent, points, watch)?;
+    extends(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
         return longest_lists(history, order, watch);
     }

@@ -1,6 +1,5 @@
 //! From whom a read may have its answer, straight from the history: values may have been written more than once.
 
-use super::anomalies::is_read;
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -13,6 +12,10 @@ pub(super) struct Sources<'h> {
     longest: HashMap<KeyId, &'h [ValueId]>,
     /// Of each such list, the transactions that it is made of, with the number of elements at the end of each.
     parts: HashMap<KeyId, Vec<(usize, OpId)>>,
+}
+
+fn is_read(micro: Micro) -> bool {
+    matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
 /// Whether a transaction may have taken effect.

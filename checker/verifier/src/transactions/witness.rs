@@ -1,5 +1,6 @@
 //! Witnesses: replay them.
 
+use super::whole_order::{everyone, extends};
 use super::writers::{KeyWriters, WriteRecord};
 use super::{commit_order, ensure, execution, reads_own_appends};
 use crate::Mismatch;
@@ -8,7 +9,7 @@ use claims::{
     Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionAction,
     TransactionPoint, TransactionWitness,
 };
-use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
@@ -79,8 +80,8 @@ pub(super) fn verify_witness(
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
             TransactionReplay::new(history)
                 .replay_points(watch.take_while_in_time(StepCost::Follow, points))?;
-            check_all_transactions_placed(history, order, watch)?;
-            check_extends_order(
+            everyone(history, order, watch)?;
+            extends(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -90,11 +91,11 @@ pub(super) fn verify_witness(
         TransactionWitness::Snapshots(extent, points) => {
             TransactionReplay::new(history)
                 .replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
-            check_all_transactions_placed(history, &commits_of(points), watch)?;
-            check_extends_order(history, *extent, points.iter().copied(), watch)
+            everyone(history, &commits_of(points), watch)?;
+            extends(history, *extent, points.iter().copied(), watch)
         }
         TransactionWitness::Versions(extent, family, order) => {
-            check_all_transactions_placed(history, order, watch)?;
+            everyone(history, order, watch)?;
             check_versions(
                 history,
                 order,
@@ -102,7 +103,7 @@ pub(super) fn verify_witness(
                 &KeyWriters::from_history(history, watch)?,
                 watch,
             )?;
-            check_extends_order(
+            extends(
                 history,
                 *extent,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -111,9 +112,9 @@ pub(super) fn verify_witness(
         }
         TransactionWitness::CommitOrder(axiom, order) => {
             let writers = KeyWriters::from_history(history, watch)?;
-            check_all_transactions_placed(history, order, watch)?;
+            everyone(history, order, watch)?;
             check_versions(history, order, true, &writers, watch)?;
-            check_extends_order(
+            extends(
                 history,
                 OrderExtent::Session,
                 order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]),
@@ -125,7 +126,7 @@ pub(super) fn verify_witness(
             let mut replay = TransactionReplay::new(history);
             replay.conflicts = false;
             replay.replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
-            check_all_transactions_placed(history, &commits_of(points), watch)
+            everyone(history, &commits_of(points), watch)
         }
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
@@ -135,7 +136,7 @@ pub(super) fn verify_witness(
                 TransactionAction::Commit(id) => Some(*id),
                 TransactionAction::Act(..) => None,
             });
-            check_all_transactions_placed(history, &commits.collect::<Vec<_>>(), watch)
+            everyone(history, &commits.collect::<Vec<_>>(), watch)
         }
         TransactionWitness::Execution(level, execution) => {
             execution::check(history, *level, execution, watch)
@@ -149,56 +150,6 @@ fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
         TransactionPoint::Begin(_) => None,
     });
     commits.collect()
-}
-
-/// Whether all that completed are in the order, once, and nobody that failed.
-pub(super) fn check_all_transactions_placed(
-    history: &History,
-    order: &[OpId],
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    let mut seen = vec![false; history.len()];
-    for &id in watch.take_while_in_time(StepCost::Look, order.iter()) {
-        ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} twice in a witness"))?;
-        ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
-    }
-    let missing = watch.take_while_in_time(StepCost::Look, history.ids()).find(|&id| {
-        history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
-    });
-    ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
-}
-
-/// Whether who completed before another began commits before that begins.
-pub(super) fn check_extends_order(
-    history: &History,
-    extent: OrderExtent,
-    points: impl DoubleEndedIterator<Item = TransactionPoint>,
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    // Backwards: no commit may come before a beginning of something invoked after it completed, so the
-    // earliest completion among commits seen from the end must not be before an invocation further forward.
-    let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
-    for point in watch.take_while_in_time(StepCost::Look, points.rev()) {
-        let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
-        let session = match extent {
-            OrderExtent::Data => return Ok(()),
-            OrderExtent::Session => history.session(id).index(),
-            OrderExtent::RealTime => 0,
-        };
-        let operation = history.operation(id);
-        match point {
-            TransactionPoint::Commit(_) if operation.outcome == Outcome::Ok => {
-                earliest[session] = earliest[session].min(operation.completed);
-            }
-            TransactionPoint::Commit(_) => {}
-            TransactionPoint::Begin(_) => {
-                ensure(operation.invoked < earliest[session], || {
-                    format!("a witness has {id:?} begin before one that had completed before it was invoked")
-                })?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The state of the store while transactions are done one point at a time.

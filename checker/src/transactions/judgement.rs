@@ -1,0 +1,12 @@
+//! What was found of one level.
+
+use claims::{IsolationLevel, Phenomenon, TransactionWitness, Verdict};
+
+/// The verdict on one level.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The level.
+    pub level: IsolationLevel,
+    /// What was found. *Violated* names the phenomena that rule the level out.
+    pub verdict: Verdict<TransactionWitness, Vec<Phenomenon>>,
+}
