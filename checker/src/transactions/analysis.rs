@@ -12,13 +12,13 @@ use super::extent::{deepest_relevant_family, find_components, find_widest_compon
 use super::findings::AnomalyCollector;
 use super::graph::{DependencyComponents, DependencyGraph};
 use super::index::{KeyShape, TransactionIndex};
+use super::judgement::Judgement;
 use super::placement;
 use super::refuted::{guilty_of, own_appends_read, ruled_out};
 use super::serial::{self, SerialOutcome};
 use super::undecided;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, AxiomDecision, TransactionFacts};
-use super::witness;
 use super::{dependencies, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
@@ -53,15 +53,6 @@ pub struct TransactionAnalysis {
     pub judgements: Vec<Judgement>,
     /// The strongest levels that hold, among the requested levels and those that they imply.
     pub holds: Vec<IsolationLevel>,
-}
-
-/// The verdict on one level.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    /// The level.
-    pub level: IsolationLevel,
-    /// The verdict. *Violated* lists the phenomena that rule the level out.
-    pub verdict: Verdict<TransactionWitness, Vec<Phenomenon>>,
 }
 
 /// Analyzes a history of transactions. Operations that are not transactions are ignored.
@@ -132,7 +123,8 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         limits,
     };
     let by_execution = case.decide_execution_levels(&levels, &mut anomalies);
-    let serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
+    let mut serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
+    case.by_snapshots(&levels, &mut anomalies, extent, options.assume, &mut serially);
     let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
     let known = undecided::Known {
         history,
@@ -234,20 +226,20 @@ pub(super) fn summarize_judgements(
 }
 
 /// All data that the verdicts are drawn from.
-struct LevelJudge<'a, 'h> {
-    index: &'a TransactionIndex<'h>,
-    orders: &'a [Vec<VersionEdge>],
-    graph: &'a DependencyGraph,
+pub(super) struct LevelJudge<'a, 'h> {
+    pub(super) index: &'a TransactionIndex<'h>,
+    pub(super) orders: &'a [Vec<VersionEdge>],
+    pub(super) graph: &'a DependencyGraph,
     /// The components of the whole graph, with all edges up to the requested extent.
-    whole: &'a DependencyComponents,
-    cycles: &'a Cycles,
+    pub(super) whole: &'a DependencyComponents,
+    pub(super) cycles: &'a Cycles,
     /// Whether some transaction did not read back its own write.
-    own_write_missed: bool,
+    pub(super) own_write_missed: bool,
     /// Whether a transaction read a list that it had appended to before.
-    own_appends_read: bool,
+    pub(super) own_appends_read: bool,
     /// The deepest family of cycles that was searched for.
-    deepest: CycleFamily,
-    limits: &'a Limits<'a>,
+    pub(super) deepest: CycleFamily,
+    pub(super) limits: &'a Limits<'a>,
 }
 
 /// The results for levels that are defined by a commit order and were not already ruled out. Each level has a
@@ -322,7 +314,7 @@ impl LevelJudge<'_, '_> {
                     SerialOutcome::Order(order) => {
                         found.proven.push((covers, TransactionWitness::Serial(extent, Arc::new(order))));
                     }
-                    SerialOutcome::Unknown(reason) => found.open.push((covers, reason)),
+                    SerialOutcome::Unknown(reason) => found.open.push((covers, reason.to_owned())),
                     SerialOutcome::Impossible(proof) => {
                         let lemmas = explainer.explain_lemmas(&proof);
                         let extent = lemmas.iter().map(|lemma| why::extent_of_edges(&lemma.cycle)).max();
@@ -339,7 +331,7 @@ impl LevelJudge<'_, '_> {
         found
     }
 
-    fn is_violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
+    pub(super) fn is_violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
         ruled_out(anomalies, self.own_appends_read).contains(level)
             || (self.own_write_missed && undecided::asks_for_own_writes(level))
     }
@@ -407,14 +399,14 @@ impl LevelJudge<'_, '_> {
             let reason =
                 undecided.iter().find(|(other, _)| *other == level).map(|(_, reason)| reason.clone());
             let searched = open.iter().find(|(covers, _)| covers.contains(level));
-            let reason = reason.or_else(|| searched.map(|(_, reason)| (*reason).to_owned()));
+            let reason = reason.or_else(|| searched.map(|(_, reason)| reason.clone()));
             Verdict::Unknown(Reason { reason: reason.unwrap_or_else(|| self.explain_unknown(level)) })
         };
         asked.iter().map(|&level| Judgement { level, verdict: judge(level) }).collect()
     }
 
     /// Why the absence of cycles would prove nothing; `None` if it does prove something.
-    fn reason_to_doubt_absence(
+    pub(super) fn reason_to_doubt_absence(
         &self,
         anomalies: &[TransactionAnomaly],
         level: IsolationLevel,
@@ -466,7 +458,7 @@ impl LevelJudge<'_, '_> {
         format!("no anomaly rules out {}, and no witness for it was found", level.name())
     }
 
-    fn is_acyclic(&self, kind: CycleKind) -> bool {
+    pub(super) fn is_acyclic(&self, kind: CycleKind) -> bool {
         let weaker = |family| CycleKind { family, extent: kind.extent };
         let families: &[CycleFamily] = match kind.family {
             CycleFamily::G0 => &[CycleFamily::G0],
@@ -535,12 +527,13 @@ impl LevelJudge<'_, '_> {
                 let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
                 Some(TransactionWitness::Versions(extent, family, Arc::new(order)))
             }
+            // `by_snapshots` has searched for them already. If its search ended early, one in the order of completion may
+            // still succeed.
             CycleFamily::GSingle | CycleFamily::GNonadjacent => {
-                let points = match self.index.has_registers() {
-                    true => placement::find_register_snapshots(self.index, extent, self.limits)?,
-                    false => witness::find_list_snapshots(self.index, self.graph, extent, self.limits)?,
-                };
-                Some(TransactionWitness::Snapshots(extent, Arc::new(points)))
+                let registers = self.index.has_registers();
+                let found =
+                    registers.then(|| placement::find_register_snapshots(self.index, extent, self.limits));
+                Some(TransactionWitness::Snapshots(extent, Arc::new(found.flatten()?)))
             }
             // The serial orders of registers were searched for before the levels are judged.
             CycleFamily::G2 if self.index.has_registers() => None,
@@ -573,13 +566,13 @@ impl LevelJudge<'_, '_> {
 /// The results of the searches for serial orders: levels with the order that proves them, and why other levels are
 /// unknown.
 #[derive(Default)]
-struct SerialSearchResults {
-    proven: Vec<(IsolationSet, TransactionWitness)>,
-    open: Vec<(IsolationSet, &'static str)>,
+pub(super) struct SerialSearchResults {
+    pub proven: Vec<(IsolationSet, TransactionWitness)>,
+    pub open: Vec<(IsolationSet, String)>,
 }
 
 impl SerialSearchResults {
-    fn proves_level(&self, level: IsolationLevel) -> bool {
+    pub(super) fn proves_level(&self, level: IsolationLevel) -> bool {
         self.proven.iter().any(|(covers, _)| covers.contains(level))
     }
 }

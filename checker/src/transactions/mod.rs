@@ -31,11 +31,13 @@ mod findings;
 mod graph;
 mod index;
 mod internal;
+mod judgement;
 mod placement;
 mod polygraph;
 mod reads;
 mod refuted;
 mod serial;
+mod snapshots;
 #[cfg(test)]
 mod stopping;
 mod undecided;
@@ -44,8 +46,9 @@ mod weak;
 mod why;
 mod witness;
 
-pub use analysis::{Judgement, TransactionAnalysis, TransactionOptions, analyze};
+pub use analysis::{TransactionAnalysis, TransactionOptions, analyze};
 pub use export::dependencies;
+pub use judgement::Judgement;
 pub use why::cycle_shape;
 
 use claims::IsolationLevel;

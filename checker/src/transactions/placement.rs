@@ -62,9 +62,11 @@ struct PlaceableTransaction {
     reads: Vec<(KeyId, ValueId)>,
     /// Its last write to each key.
     writes: Vec<(KeyId, ValueId)>,
-    /// The transactions that must commit before it begins, for session order only. For real-time order the times are
-    /// compared instead.
-    before: Vec<u32>,
+    /// Its session, its place among the transactions of the session in order of completion, and how many of those must
+    /// commit before it begins. Unused unless the extent is session order.
+    session: u32,
+    place: u32,
+    before: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,15 @@ struct PlacementFrame {
     overwritten: Vec<(KeyId, ValueId)>,
 }
 
+/// How far the order has come in a session.
+#[derive(Clone, Default)]
+struct SessionProgress {
+    /// The transactions of the session, in order of completion.
+    members: Vec<u32>,
+    /// The number of members that are committed, up to the first that is not.
+    committed: u32,
+}
+
 struct PlacementSearch<'a> {
     history: &'a History,
     extent: OrderExtent,
@@ -97,9 +108,15 @@ struct PlacementSearch<'a> {
     /// In order of completion.
     all: Vec<PlaceableTransaction>,
     status: Vec<PlacementStatus>,
+    /// The transactions that have begun and are not committed.
+    begun: Vec<u32>,
+    /// For each session. Empty unless the extent is session order.
+    sessions: Vec<SessionProgress>,
     /// The first transaction that is not committed.
     first: usize,
     holds: FxHashMap<KeyId, ValueId>,
+    /// A digest of what the registers hold, kept as they change.
+    held: u64,
     points: Vec<TransactionPoint>,
     seen: FxHashSet<u64>,
 }
@@ -111,22 +128,19 @@ impl<'a> PlacementSearch<'a> {
         ids.sort_by_key(|&id| (history.operation(id).completed, id));
         let mut all: Vec<PlaceableTransaction> =
             ids.iter().map(|&id| placeable_transaction(history, id)).collect();
+        let mut sessions = vec![SessionProgress::default(); history.sessions.len()];
         if extent == OrderExtent::Session {
-            let mut of_session: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
             for (at, &id) in ids.iter().enumerate() {
-                of_session.entry(history.session(id).index()).or_default().push(at as u32);
+                let session = history.session(id).index();
+                (all[at].session, all[at].place) = (session as u32, sessions[session].members.len() as u32);
+                sessions[session].members.push(at as u32);
             }
-            for members in of_session.values() {
-                for &later in members {
-                    let invoked = history.operation(ids[later as usize]).invoked;
-                    // The transactions that completed before this one was invoked are a prefix in order of completion.
-                    // Only the last `WINDOW` of them are compared. In a session that runs one transaction at a time, the
-                    // last one would suffice.
-                    let over = members
-                        .partition_point(|&other| history.operation(ids[other as usize]).completed < invoked);
-                    let last = &members[over.saturating_sub(WINDOW)..over];
-                    all[later as usize].before = last.to_vec();
-                }
+            for (at, &id) in ids.iter().enumerate() {
+                let invoked = history.operation(id).invoked;
+                // The transactions that completed before this one was invoked are a prefix in order of completion.
+                let members = &sessions[all[at].session as usize].members;
+                let completed = |&other: &u32| history.operation(ids[other as usize]).completed < invoked;
+                all[at].before = members.partition_point(completed) as u32;
             }
         }
         let status = vec![PlacementStatus::Waiting; all.len()];
@@ -136,8 +150,11 @@ impl<'a> PlacementSearch<'a> {
             serial,
             all,
             status,
+            begun: Vec::new(),
+            sessions,
             first: 0,
             holds: FxHashMap::default(),
+            held: 0,
             points: Vec::new(),
             seen: FxHashSet::default(),
         }
@@ -227,9 +244,7 @@ impl<'a> PlacementSearch<'a> {
         let one = &self.all[at];
         let in_time = match self.extent {
             OrderExtent::Data => true,
-            OrderExtent::Session => {
-                one.before.iter().all(|&other| self.status[other as usize] == PlacementStatus::Committed)
-            }
+            OrderExtent::Session => self.sessions[one.session as usize].committed >= one.before,
             OrderExtent::RealTime => self.history.operation(one.id).invoked < deadline,
         };
         let held = |key: &KeyId| self.holds.get(key).copied().unwrap_or(ValueId::NULL);
@@ -239,11 +254,8 @@ impl<'a> PlacementSearch<'a> {
     /// Whether no other transaction that has begun writes a key that this one writes.
     fn may_commit(&self, at: usize) -> bool {
         let writes = &self.all[at].writes;
-        let end = (self.first + 4 * WINDOW).min(self.all.len());
-        (self.first..end).all(|other| {
-            other == at
-                || self.status[other] != PlacementStatus::Begun
-                || self.all[other].writes.iter().all(|(key, _)| writes.iter().all(|own| own.0 != *key))
+        self.begun.iter().map(|&other| other as usize).filter(|&other| other != at).all(|other| {
+            self.all[other].writes.iter().all(|(key, _)| writes.iter().all(|own| own.0 != *key))
         })
     }
 
@@ -256,14 +268,24 @@ impl<'a> PlacementSearch<'a> {
             self.points.push(TransactionPoint::Begin(id));
         }
         let mut overwritten = Vec::new();
-        if step != PlacementStep::Begin(at as u32) {
+        if step == PlacementStep::Begin(at as u32) {
+            self.begun.push(at as u32);
+        } else {
+            self.begun.retain(|&other| other as usize != at);
             self.status[at] = PlacementStatus::Committed;
             self.points.push(TransactionPoint::Commit(id));
-            for &(key, value) in &self.all[at].writes {
-                overwritten.push((key, self.holds.insert(key, value).unwrap_or(ValueId::NULL)));
+            for write in 0..self.all[at].writes.len() {
+                let (key, value) = self.all[at].writes[write];
+                overwritten.push((key, self.put(key, value)));
             }
             while self.status.get(self.first) == Some(&PlacementStatus::Committed) {
                 self.first += 1;
+            }
+            if let Some(progress) = self.sessions.get_mut(self.all[at].session as usize) {
+                let committed = |&member: &u32| self.status[member as usize] == PlacementStatus::Committed;
+                while progress.members.get(progress.committed as usize).is_some_and(committed) {
+                    progress.committed += 1;
+                }
             }
         }
         overwritten
@@ -272,18 +294,35 @@ impl<'a> PlacementSearch<'a> {
     fn undo_step(&mut self, step: PlacementStep, overwritten: Vec<(KeyId, ValueId)>) {
         let (PlacementStep::Begin(at) | PlacementStep::Commit(at) | PlacementStep::Whole(at)) = step;
         for (key, value) in overwritten.into_iter().rev() {
-            self.holds.insert(key, value);
+            self.put(key, value);
         }
         self.points.pop();
         if matches!(step, PlacementStep::Whole(_)) {
             self.points.pop();
         }
-        self.status[at as usize] = if matches!(step, PlacementStep::Commit(_)) {
-            PlacementStatus::Begun
-        } else {
-            PlacementStatus::Waiting
-        };
+        self.begun.retain(|&other| other != at);
+        self.status[at as usize] = PlacementStatus::Waiting;
+        if matches!(step, PlacementStep::Commit(_)) {
+            self.begun.push(at);
+            self.status[at as usize] = PlacementStatus::Begun;
+        }
         self.first = self.first.min(at as usize);
+        if let Some(progress) = self.sessions.get_mut(self.all[at as usize].session as usize) {
+            progress.committed = progress.committed.min(self.all[at as usize].place);
+        }
+    }
+
+    /// Writes a value to a register and returns the value that it held.
+    fn put(&mut self, key: KeyId, value: ValueId) -> ValueId {
+        let before = self.holds.insert(key, value).unwrap_or(ValueId::NULL);
+        let digest = |value: ValueId| {
+            let mut one = rustc_hash::FxBuildHasher.build_hasher();
+            one.write_u32(key.raw());
+            one.write_u32(value.raw());
+            if value == ValueId::NULL { 0 } else { one.finish() }
+        };
+        self.held = self.held.wrapping_sub(digest(before)).wrapping_add(digest(value));
+        before
     }
 
     /// A hash of the state: the status of the transactions near the front, and the contents of the registers.
@@ -296,14 +335,7 @@ impl<'a> PlacementSearch<'a> {
         }
         // Contents that no later transaction reads make equivalent states look different. That costs repeated work
         // but changes no answer.
-        let mut held: u64 = 0;
-        for (key, value) in &self.holds {
-            let mut one = rustc_hash::FxBuildHasher.build_hasher();
-            one.write_u32(key.raw());
-            one.write_u32(value.raw());
-            held = held.wrapping_add(one.finish());
-        }
-        hash.write_u64(held);
+        hash.write_u64(self.held);
         hash.finish()
     }
 }
@@ -321,5 +353,5 @@ fn placeable_transaction(history: &History, id: OpId) -> PlaceableTransaction {
             _ => {}
         }
     }
-    PlaceableTransaction { id, reads, writes, before: Vec::new() }
+    PlaceableTransaction { id, reads, writes, session: 0, place: 0, before: 0 }
 }

@@ -1,6 +1,6 @@
 //! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
-use super::analysis::Judgement;
+use super::judgement::Judgement;
 use super::polygraph::{self, Cased};
 use super::refuted::{guilty_of, ruled_out};
 use claims::{

@@ -64,6 +64,7 @@ impl EdgeExplainer<'_, '_> {
                     PrecedenceEvidence::Assumed => VersionEvidence::Assumed,
                 },
             },
+            Bond::Taken { .. } => unreachable!("proofs about snapshots are told in another way"),
             Bond::Lemma(number) => {
                 let concerns = |literal: &&Literal| (literal.earlier, literal.later) == (to, from);
                 let assumed = proof[number as usize].assumed.iter().find(concerns);

@@ -74,8 +74,12 @@ pub(crate) fn find_list_snapshots(
         return None;
     }
     let count = index.history.len() as u32;
-    let points = build_point_graph(index, graph, extent, limits);
-    let scope = GraphScope { kinds: EdgeKinds::THROUGH, within: None, nonadjacent: false, stop: limits.stop };
+    let mut builder = build_point_graph(graph, extent, limits);
+    for key in index.key_ids() {
+        order_unlisted_appends(index, key, count, &mut builder);
+    }
+    let points = builder.into_graph(None, limits);
+    let scope = GraphScope { kinds: EdgeKinds(u8::MAX), within: None, nonadjacent: false, stop: limits.stop };
     let components = DependencyComponents::find_from_roots(&points, scope, 0..2 * count);
     if !components.nontrivial.is_empty() || limits.stop_requested() {
         return None;
@@ -92,11 +96,10 @@ pub(crate) fn find_list_snapshots(
 
 /// The graph of points: begin points, commit points, then the helpers and moments of the dependency graph.
 fn build_point_graph(
-    index: &TransactionIndex<'_>,
     graph: &DependencyGraph,
     extent: OrderExtent,
     limits: &Limits<'_>,
-) -> DependencyGraph {
+) -> DependencyGraphBuilder {
     let count = graph.operation_count();
     let mut builder = DependencyGraphBuilder::new(2 * count as usize, 4 * count as usize);
     for _ in count..graph.vertex_count() as u32 {
@@ -115,6 +118,12 @@ fn build_point_graph(
         let mut cursor = 0;
         while let Some((arc, next)) = graph.next_arc(vertex, cursor, kinds) {
             cursor = next;
+            // What order alone tells follows from the rest, by way of the transactions that tell it.
+            if arc.kind.intersects(EdgeKinds::RW)
+                && arc.kind.intersects(EdgeKinds::SESSION.union(EdgeKinds::TIME))
+            {
+                continue;
+            }
             let anti = arc.kind.intersects(EdgeKinds::RW.union(EdgeKinds::THROUGH));
             let from = match graph.is_operation(vertex) {
                 true if anti => vertex,
@@ -124,13 +133,22 @@ fn build_point_graph(
                 true if !anti => arc.to,
                 _ => arc.to + count,
             };
-            builder.add_edge(from, to, EdgeKinds::THROUGH, arc.key);
+            builder.add_edge(from, to, arc.kind, arc.key);
         }
     }
-    for key in index.key_ids() {
-        order_unlisted_appends(index, key, count, &mut builder);
-    }
-    builder.into_graph(None, limits)
+    builder
+}
+
+/// The graph of points for a search; none if it has a cycle, or if it was stopped.
+pub(crate) fn graph_of_points(
+    graph: &DependencyGraph,
+    extent: OrderExtent,
+    limits: &Limits<'_>,
+) -> Option<DependencyGraph> {
+    let points = build_point_graph(graph, extent, limits).into_graph(None, limits);
+    let scope = GraphScope { kinds: EdgeKinds(u8::MAX), within: None, nonadjacent: false, stop: limits.stop };
+    let components = DependencyComponents::find_from_roots(&points, scope, 0..points.operation_count());
+    (components.nontrivial.is_empty() && !limits.stop_requested()).then_some(points)
 }
 
 fn order_unlisted_appends(

@@ -61,14 +61,17 @@ pub(super) enum Extracted<'h> {
 /// The maximum number of list elements that are examined.
 const ELEMENTS_MAX: usize = 1 << 26;
 
-/// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the first
-/// read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the order of a list.
+/// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the
+/// first read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the
+/// order of a list. If `only` is given (in ascending order), all other transactions are left out, and so are the reads from
+/// them.
 ///
 /// Cost: O(m · k + e) for m micro-operations, at most k of them in one transaction, and e list elements.
 pub(super) fn extract<'h>(
     history: &'h History,
     (every_read, with_own): (bool, bool),
     assume: Option<Assume>,
+    only: Option<&[OpId]>,
     limits: &Limits<'_>,
 ) -> Extracted<'h> {
     let mut collector = Collector {
@@ -83,7 +86,7 @@ pub(super) fn extract<'h>(
     if let Err(why) = collector.collect(limits) {
         return Extracted::Unclear(why);
     }
-    collector.finish(assume)
+    collector.finish(assume, only)
 }
 
 /// The transactions whose final write to a key was this value. For lists: the transactions that appended it.
@@ -186,7 +189,7 @@ impl<'h> Collector<'h> {
         &list[..count.min(list.len())]
     }
 
-    fn finish(self, assume: Option<Assume>) -> Extracted<'h> {
+    fn finish(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> Extracted<'h> {
         let mut blocks: FxHashMap<KeyId, Blocks> = FxHashMap::default();
         for (&key, &(read, count)) in &self.longest {
             blocks.insert(key, Blocks::of(self.history, &self.written, key, self.list(read, count)));
@@ -207,8 +210,21 @@ impl<'h> Collector<'h> {
                 }
             });
         }
-        let facts = self.number(&sources, &blocks, assume);
+        if let Some(only) = only {
+            self.keep(&mut sources, only);
+        }
+        let facts = self.number(&sources, &blocks, assume, only);
         Extracted::Ready(facts)
+    }
+
+    /// Leaves out reads of others than some transactions, or from others.
+    fn keep(&mut self, sources: &mut Vec<Vec<Option<OpId>>>, only: &[OpId]) {
+        let among = |id: OpId| only.binary_search(&id).is_ok();
+        let reads = std::mem::take(&mut self.reads);
+        let kept = reads.into_iter().zip(std::mem::take(sources)).filter(|((id, _, _), sources)| {
+            among(*id) && sources.iter().all(|source| source.is_none_or(among))
+        });
+        (self.reads, *sources) = kept.unzip();
     }
 
     fn sources_of_value(&self, reader: OpId, micro: Micro) -> Vec<Option<OpId>> {
@@ -223,6 +239,7 @@ impl<'h> Collector<'h> {
         sources: &[Vec<Option<OpId>>],
         blocks: &FxHashMap<KeyId, Blocks>,
         assume: Option<Assume>,
+        only: Option<&[OpId]>,
     ) -> CaseFacts<'h> {
         let history = self.history;
         let shown = blocks.values().flat_map(|blocks| blocks.ends.iter().map(|&(_, id)| id));
@@ -231,6 +248,7 @@ impl<'h> Collector<'h> {
         let takes_part = |id: &OpId| {
             history.function(*id) == Function::TXN
                 && (history.outcome(*id) == Outcome::Ok || read.contains(id))
+                && only.is_none_or(|only| only.binary_search(id).is_ok())
         };
         let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
         let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
@@ -263,7 +281,8 @@ impl<'h> Collector<'h> {
         }
         for each in &mut keys {
             let ends = blocks.get(&each.key).map_or(&[][..], |blocks| &blocks.ends);
-            let ranks: FxHashMap<OpId, usize> = ends.iter().map(|end| end.1).zip(0..).collect();
+            let ends = ends.iter().map(|end| end.1).filter(|id| numbers.contains_key(id));
+            let ranks: FxHashMap<OpId, usize> = ends.zip(0..).collect();
             let rank = |number: &u32| {
                 let id = transactions[*number as usize];
                 let operation = history.operation(id);
@@ -271,7 +290,7 @@ impl<'h> Collector<'h> {
                 (listed.unwrap_or(usize::MAX), operation.completed, operation.invoked)
             };
             each.writers.sort_by_cached_key(rank);
-            each.ordered = ends.len() as u32;
+            each.ordered = ranks.len() as u32;
         }
         let places = (0u32..).zip(&keys).flat_map(|(key, each)| {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))

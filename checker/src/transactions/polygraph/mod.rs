@@ -57,6 +57,18 @@ pub(super) fn try_cases(
     assume: Assume,
     limits: &Limits<'_>,
 ) -> Cased {
+    try_cases_of(history, level, assume, None, limits)
+}
+
+/// The same, of some transactions alone, in ascending order: that no execution explains what they read is so of all then; that
+/// one does is not.
+pub(super) fn try_cases_of(
+    history: &History,
+    level: IsolationLevel,
+    assume: Assume,
+    only: Option<&[OpId]>,
+    limits: &Limits<'_>,
+) -> Cased {
     let Some(shape) = Shape::of(level) else {
         return Cased::Unknown(format!("{} has no condition on reads to decide case by case", level.name()));
     };
@@ -69,7 +81,7 @@ pub(super) fn try_cases(
     );
     let every_read = shape.layout == Layout::Actions;
     let assume = looks_at_versions.then_some(assume);
-    let facts = match case_facts::extract(history, (every_read, !level.is_by_view()), assume, limits) {
+    let facts = match case_facts::extract(history, (every_read, !level.is_by_view()), assume, only, limits) {
         Extracted::Ready(facts) => facts,
         Extracted::Incompatible(one, other) => return Cased::Incompatible(one, other),
         Extracted::Unclear(reason) => return Cased::Unknown(reason),

@@ -123,6 +123,11 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
                         .expect("the initial one is no assumption");
                     assumed.push(Literal { key, earlier, later: tie.to });
                 }
+                Bond::Taken { key } => {
+                    let earlier = self.problem.op(tie.from);
+                    let later = self.problem.commit_of(self.problem.op(tie.to));
+                    assumed.push(Literal { key, earlier, later });
+                }
                 Bond::Lemma(number) => {
                     let others = lemmas.all[number as usize].assumed.iter();
                     assumed.extend(
@@ -198,7 +203,7 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
             for wait in &waits {
                 let to = if wait.on == start { GOAL } else { wait.on };
                 let leans = match wait.bond {
-                    Bond::Unread { order: PrecedenceEvidence::Assumed, .. } => 1,
+                    Bond::Unread { order: PrecedenceEvidence::Assumed, .. } | Bond::Taken { .. } => 1,
                     Bond::Lemma(number) => lemmas.all[number as usize].assumed.len() as u32 - 1,
                     Bond::Arc { .. } | Bond::Unread { .. } => 0,
                 };
@@ -231,7 +236,15 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         if !found.is_empty() || !self.problem.is_placeable(vertex) {
             return;
         }
+        let (begins, commits) = (self.problem.begins(vertex), self.problem.commits(vertex));
         for each in self.problem.uses_of_transaction(vertex).iter().filter(|each| each.leaves != NONE) {
+            if let (true, Some(op)) = (begins, schedule.taken_by(each.key)) {
+                let bond = Bond::Taken { key: each.key };
+                found.push(WaitEdge { on: self.problem.commit_of(op), bond });
+            }
+            if !commits {
+                continue;
+            }
             let version = schedule.current_version(each.key);
             let readers =
                 self.problem.readers_of_version(self.problem.version_number(each.key, version)).iter();
@@ -266,6 +279,7 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
     ) -> PrecedenceEvidence {
         let index = self.problem.index;
         let Some(earlier) = index.committed_writer(key, version) else { return PrecedenceEvidence::Initial };
+        let later = self.problem.op(later);
         if reads_it {
             return PrecedenceEvidence::Read;
         }

@@ -6,7 +6,8 @@ use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
 
-/// An assumption: of two transactions that write a key, `earlier` comes before `later`.
+/// An assumption: of two transactions that write a key, `earlier` comes before `later`. In an order of snapshots, `earlier`
+/// then begins before `later` commits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct Literal {
     pub key: KeyId,
@@ -21,6 +22,8 @@ pub(crate) enum Bond {
     Arc { kind: EdgeKinds, key: KeyId },
     /// The first transaction reads this version of the key, and the second overwrites it.
     Unread { key: KeyId, version: u32, order: PrecedenceEvidence },
+    /// Both transactions write the key. The first had begun and not committed when the second was to begin.
+    Taken { key: KeyId },
     /// An earlier lemma, by its number. All its other assumptions are assumed.
     Lemma(u32),
 }

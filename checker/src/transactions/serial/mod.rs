@@ -8,6 +8,9 @@
 //! taken back as far as the lemma demands, and then grows again. A lemma without assumptions proves that no order
 //! exists.
 //!
+//! Snapshots are searched for in the same way, with begin and commit points in place of transactions
+//! ([`search_snapshots`]).
+//!
 //! Both results are exact. The limits are the counted steps and the memory for lemmas. If clients wait for their
 //! answers, the part of the order that is taken back is about as long as the number of clients. The cost is then O(n
 //! log n) with few lemmas.
@@ -21,7 +24,7 @@ pub(crate) use lemmas::{Bond, LearnedLemma, Literal, PrecedenceEvidence, Tie};
 
 use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
 use super::index::{NONE, TransactionIndex};
-use claims::{Limits, OrderExtent};
+use claims::{Limits, OrderExtent, TransactionPoint};
 use conflict::ConflictAnalysis;
 use histories::{NEVER, OpId};
 use lemmas::Lemmas;
@@ -47,14 +50,74 @@ pub(crate) fn search_serial_order(
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> SerialOutcome {
-    let problem = SerialProblem::new(index, graph, extent, limits);
-    let Some(priority) = placement_deadlines(graph, problem.kinds, &completion_times(index, graph), limits)
-    else {
-        return SerialOutcome::Unknown(Limits::STOPPED);
+    let problem = SerialProblem::new(index, graph, extent, false, limits);
+    match place_all(&problem, limits) {
+        Placed::All(order) => SerialOutcome::Order(order.into_iter().map(|op| index.op_id(op)).collect()),
+        Placed::Impossible(proof) => SerialOutcome::Impossible(proof),
+        Placed::Unknown(reason) => SerialOutcome::Unknown(reason),
+    }
+}
+
+/// What came of the search for snapshots.
+pub(crate) enum SnapshotSearch {
+    /// Beginnings and commits of all committed transactions in an order that explains all reads.
+    Points(Vec<TransactionPoint>),
+    /// There is none: these transactions, and those that they read from, show it.
+    Impossible(Vec<OpId>),
+    /// It ended first.
+    Unknown(&'static str),
+}
+
+/// Searches for an order of beginnings and commits. The graph is one of both, commits numbered on after beginnings.
+pub(crate) fn search_snapshots(
+    index: &TransactionIndex<'_>,
+    points: &DependencyGraph,
+    extent: OrderExtent,
+    limits: &Limits<'_>,
+) -> SnapshotSearch {
+    let problem = SerialProblem::new(index, points, extent, true, limits);
+    let count = index.history.len() as u32;
+    match place_all(&problem, limits) {
+        Placed::All(order) => {
+            let point = |vertex: u32| match vertex < count {
+                true => TransactionPoint::Begin(index.op_id(vertex)),
+                false => TransactionPoint::Commit(index.op_id(vertex - count)),
+            };
+            SnapshotSearch::Points(order.into_iter().map(point).collect())
+        }
+        Placed::Impossible(proof) => {
+            let ties = proof.iter().flat_map(|lemma| &lemma.cycle);
+            let mut core: Vec<u32> =
+                ties.flat_map(|tie| [problem.op(tie.from), problem.op(tie.to)]).collect();
+            core.extend(
+                proof
+                    .iter()
+                    .flat_map(|lemma| &lemma.assumed)
+                    .flat_map(|literal| [problem.op(literal.earlier), problem.op(literal.later)]),
+            );
+            core.sort_unstable();
+            core.dedup();
+            SnapshotSearch::Impossible(core.into_iter().map(|op| index.op_id(op)).collect())
+        }
+        Placed::Unknown(reason) => SnapshotSearch::Unknown(reason),
+    }
+}
+
+enum Placed {
+    /// The vertices in order.
+    All(Vec<u32>),
+    Impossible(Vec<LearnedLemma>),
+    Unknown(&'static str),
+}
+
+fn place_all(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Placed {
+    let graph = problem.graph;
+    let Some(priority) = placement_deadlines(graph, problem.kinds, &completion_times(problem), limits) else {
+        return Placed::Unknown(Limits::STOPPED);
     };
-    let committed = (0..graph.operation_count()).filter(|&op| index.is_committed(op)).count();
-    let Some(mut schedule) = SerialSchedule::new(&problem, &priority, limits) else {
-        return SerialOutcome::Unknown(Limits::STOPPED);
+    let committed = (0..graph.operation_count()).filter(|&vertex| problem.is_placeable(vertex)).count();
+    let Some(mut schedule) = SerialSchedule::new(problem, &priority, limits) else {
+        return Placed::Unknown(Limits::STOPPED);
     };
     let mut lemmas = Lemmas::default();
     let mut conflicts = None;
@@ -62,15 +125,15 @@ pub(crate) fn search_serial_order(
     loop {
         let overdue = place_until_overdue(&mut schedule, &lemmas, &priority, &mut steps, limits);
         if schedule.placed.len() == committed {
-            return SerialOutcome::Order(schedule.placed.iter().map(|&op| index.op_id(op)).collect());
+            return Placed::All(schedule.placed);
         }
         if let Some(reason) = reason_to_end(&lemmas, steps, limits) {
-            return SerialOutcome::Unknown(reason);
+            return Placed::Unknown(reason);
         }
         if conflicts.is_none() {
-            conflicts = ConflictAnalysis::new(&problem, limits);
+            conflicts = ConflictAnalysis::new(problem, limits);
         }
-        let Some(conflicts) = &mut conflicts else { return SerialOutcome::Unknown(Limits::STOPPED) };
+        let Some(conflicts) = &mut conflicts else { return Placed::Unknown(Limits::STOPPED) };
         let mut found = None;
         for &op in &overdue {
             found = found.or_else(|| conflicts.derive_lemma(op, &schedule, &mut lemmas, &mut steps));
@@ -88,10 +151,10 @@ pub(crate) fn search_serial_order(
             found = start.and_then(|op| conflicts.derive_lemma(op, &schedule, &mut lemmas, &mut steps));
         }
         let Some(lemma) = found else {
-            return SerialOutcome::Unknown(reason_to_end(&lemmas, steps, limits).unwrap_or(NO_CIRCLE));
+            return Placed::Unknown(reason_to_end(&lemmas, steps, limits).unwrap_or(NO_CIRCLE));
         };
         if lemma.assumed.is_empty() {
-            return SerialOutcome::Impossible(extract_proof(lemmas.all, lemma));
+            return Placed::Impossible(extract_proof(lemmas.all, lemma));
         }
         let earlier = lemma.assumed.iter().map(|literal| schedule.position(literal.earlier));
         let last = earlier.max().expect("it assumes something");
@@ -154,7 +217,7 @@ fn extract_proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedL
     let leans_on = |lemma: &LearnedLemma| {
         let numbers = lemma.cycle.iter().filter_map(|tie| match tie.bond {
             Bond::Lemma(number) => Some(number),
-            Bond::Arc { .. } | Bond::Unread { .. } => None,
+            Bond::Arc { .. } | Bond::Unread { .. } | Bond::Taken { .. } => None,
         });
         numbers.collect::<Vec<u32>>()
     };
@@ -180,10 +243,14 @@ fn extract_proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedL
     proof
 }
 
-/// The completion of each operation. Helpers never complete.
-fn completion_times(index: &TransactionIndex<'_>, graph: &DependencyGraph) -> Vec<u32> {
-    let completed = index.history.operations().map(|operation| operation.completed);
-    completed.chain(std::iter::repeat(NEVER)).take(graph.vertex_count()).collect()
+/// The completion of each vertex's operation. Helpers never complete.
+fn completion_times(problem: &SerialProblem<'_, '_>) -> Vec<u32> {
+    let index = problem.index;
+    let completed = |vertex: u32| match problem.graph.is_operation(vertex) {
+        true => index.history.operation(index.op_id(problem.op(vertex))).completed,
+        false => NEVER,
+    };
+    (0..problem.graph.vertex_count() as u32).map(completed).collect()
 }
 
 /// The deadline of each vertex: the earliest completion among the vertex and its successors. Returns `None` if the
@@ -199,6 +266,7 @@ fn placement_deadlines(
     if limits.stop_requested() {
         return None;
     }
+    debug_assert!(components.nontrivial.is_empty(), "the caller has excluded cycles");
     // Without cycles every vertex is a component of its own, and components close in order, sinks first.
     let mut sinks_first = vec![NONE; components.count as usize];
     for (vertex, &number) in (0u32..).zip(&components.number) {

@@ -1,10 +1,15 @@
-//! The constraints of a serial order in the form that the search needs: what each transaction does to registers, and
-//! which transactions read each version.
+//! The constraints of an order in the form that the search needs: what each transaction does to registers, and which
+//! transactions read each version.
+//!
+//! In a serial order each transaction is one vertex. In an order of snapshots it is two: at its begin point it reads, at
+//! its commit point its writes take effect, and between the two no other transaction commits a write to a key that it
+//! writes. For lists, the version order is in the graph, except for appends that no read shows. Those count as writes that
+//! nobody reads: no two transactions with such an append to one key may be open at once.
 
 use crate::transactions::cycles::edge_kinds_for;
-use crate::transactions::dependencies::contains_write;
+use crate::transactions::dependencies::{contains_write, unlisted_appenders};
 use crate::transactions::graph::{DependencyGraph, EdgeKinds};
-use crate::transactions::index::{KeyShape, NONE, Touch, TransactionIndex};
+use crate::transactions::index::{KeyShape, NONE, Touch, TransactionIndex, UNKNOWN};
 use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{Id, KeyId};
 
@@ -23,6 +28,8 @@ pub(super) struct SerialProblem<'a, 'h> {
     pub graph: &'a DependencyGraph,
     pub kinds: EdgeKinds,
     pub extent: OrderExtent,
+    /// How many operations there are, if beginnings and commits are placed: commits are numbered on after beginnings.
+    commits_from: Option<u32>,
     uses: Vec<RegisterUse>,
     /// Where the uses of each transaction begin.
     starts: Vec<u32>,
@@ -39,9 +46,10 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
         index: &'a TransactionIndex<'h>,
         graph: &'a DependencyGraph,
         extent: OrderExtent,
+        in_points: bool,
         limits: &Limits<'_>,
     ) -> Self {
-        let (uses, starts) = collect_uses(index, limits);
+        let (uses, starts) = collect_uses(index, in_points, limits);
         let mut first_versions = vec![0u32; index.keys.len() + 1];
         for key in index.key_ids() {
             let after = first_versions[key.index()] + index.versions(key).len() as u32 + 1;
@@ -50,8 +58,10 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
         let mut problem = SerialProblem {
             index,
             graph,
-            kinds: edge_kinds_for(CycleFamily::G2, extent),
+            // The graph of points has no others.
+            kinds: if in_points { EdgeKinds(u8::MAX) } else { edge_kinds_for(CycleFamily::G2, extent) },
             extent,
+            commits_from: in_points.then(|| index.history.len() as u32),
             uses,
             starts,
             first_versions,
@@ -97,27 +107,60 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
         &self.readers[range.start as usize..range.end as usize]
     }
 
-    pub(super) fn uses_of_transaction(&self, op: u32) -> &[RegisterUse] {
+    /// What the transaction of a vertex does.
+    pub(super) fn uses_of_transaction(&self, vertex: u32) -> &[RegisterUse] {
+        let op = self.op(vertex);
         &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
     }
 
-    /// Whether a vertex is a transaction that must be placed. All other vertices are only passed through.
+    /// Whether a vertex is a transaction, or a point of one, that must be placed. All other vertices are only passed through.
     pub(super) fn is_placeable(&self, vertex: u32) -> bool {
-        self.graph.is_operation(vertex) && self.index.is_committed(vertex)
+        self.graph.is_operation(vertex) && self.index.is_committed(self.op(vertex))
+    }
+
+    /// The transaction of a vertex.
+    pub(super) fn op(&self, vertex: u32) -> u32 {
+        match self.commits_from {
+            Some(count) if vertex >= count => vertex - count,
+            _ => vertex,
+        }
+    }
+
+    /// Where a transaction's reads are placed, and its key is taken by it alone.
+    pub(super) fn begins(&self, vertex: u32) -> bool {
+        self.commits_from.is_none_or(|count| vertex < count)
+    }
+
+    /// Where its writes are placed.
+    pub(super) fn commits(&self, vertex: u32) -> bool {
+        self.commits_from.is_none_or(|count| vertex >= count)
+    }
+
+    pub(super) fn in_points(&self) -> bool {
+        self.commits_from.is_some()
+    }
+
+    /// The vertex of a transaction's writes.
+    pub(super) fn commit_of(&self, op: u32) -> u32 {
+        op + self.commits_from.unwrap_or(0)
     }
 }
 
 /// What each transaction does to registers, sorted by transaction, and where each transaction's part begins.
-fn collect_uses(index: &TransactionIndex<'_>, limits: &Limits<'_>) -> (Vec<RegisterUse>, Vec<u32>) {
+fn collect_uses(
+    index: &TransactionIndex<'_>,
+    in_points: bool,
+    limits: &Limits<'_>,
+) -> (Vec<RegisterUse>, Vec<u32>) {
     let mut starts = vec![0u32; index.history.len() + 1];
-    for_each_use(index, limits, |op, _| starts[op as usize + 1] += 1);
+    for_each_use(index, in_points, limits, |op, _| starts[op as usize + 1] += 1);
     for op in 1..starts.len() {
         starts[op] += starts[op - 1];
     }
     let mut next = starts.clone();
     let nothing = RegisterUse { key: KeyId::NONE, reads: NONE, leaves: NONE };
     let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
-    for_each_use(index, limits, |op, each| {
+    for_each_use(index, in_points, limits, |op, each| {
         uses[next[op as usize] as usize] = each;
         next[op as usize] += 1;
     });
@@ -125,9 +168,20 @@ fn collect_uses(index: &TransactionIndex<'_>, limits: &Limits<'_>) -> (Vec<Regis
 }
 
 /// Calls `found` for each use, key by key. So the uses of one transaction come in the order of keys.
-fn for_each_use(index: &TransactionIndex<'_>, limits: &Limits<'_>, mut found: impl FnMut(u32, RegisterUse)) {
-    let registers = index.key_ids().filter(|&key| index.key(key).shape == KeyShape::Register);
-    for key in registers.take_while(|_| !limits.stop_requested()) {
+fn for_each_use(
+    index: &TransactionIndex<'_>,
+    in_points: bool,
+    limits: &Limits<'_>,
+    mut found: impl FnMut(u32, RegisterUse),
+) {
+    for key in index.key_ids().take_while(|_| !limits.stop_requested()) {
+        if index.key(key).shape == KeyShape::List {
+            for op in if in_points { unlisted_appenders(index, key) } else { Vec::new() } {
+                let leaves = unlisted_version(index, key, op);
+                found(op, RegisterUse { key, reads: NONE, leaves });
+            }
+            continue;
+        }
         let of_one = index.touches(key).chunk_by(|a, b| a.op == b.op);
         for group in of_one.filter(|group| index.is_committed(group[0].op)) {
             let version = |touch: &Touch| index.version_of[touch.micro as usize];
@@ -139,4 +193,14 @@ fn for_each_use(index: &TransactionIndex<'_>, limits: &Limits<'_>, mut found: im
             }
         }
     }
+}
+
+/// The version that an append left which no read shows.
+fn unlisted_version(index: &TransactionIndex<'_>, key: KeyId, op: u32) -> u32 {
+    let touches = index.touches(key);
+    let start = touches.partition_point(|touch| touch.op < op);
+    let appends = touches[start..].iter().take_while(|touch| touch.op == op);
+    let versions = appends.map(|touch| index.version_of[touch.micro as usize]);
+    let unread = versions.filter(|&version| version > index.key(key).strays && version < UNKNOWN);
+    unread.last().expect("it appended what no read shows")
 }

@@ -3,7 +3,8 @@
 //! Three rules that hold in every serial order decide which transaction may be placed. All its predecessors in the
 //! graph are placed. Each of its reads finds the version that it returned. It overwrites no version that another
 //! transaction has yet to read, because values are written once and the version would not come back. A fourth rule
-//! comes from [lemmas](super::lemmas::LearnedLemma).
+//! comes from [lemmas](super::lemmas::LearnedLemma). In an order of snapshots there is a fifth: no transaction begins while
+//! another one that writes one of its keys has begun and not committed.
 
 use super::lemmas::{Lemmas, Literal};
 use super::problem::SerialProblem;
@@ -20,6 +21,8 @@ use std::ops::Bound;
 pub(super) enum Obstacle {
     /// It would overwrite a version that another transaction has yet to read.
     Unread(KeyId),
+    /// It writes a key of another transaction that has begun and not committed.
+    Taken(KeyId),
     /// A lemma. Given what is placed, the transaction must not come before the later transaction of this assumption.
     Lemma(Literal),
     /// The register does not hold the version that it reads. This cannot happen if every read is explained.
@@ -46,6 +49,8 @@ pub(super) struct SerialSchedule<'p, 'a, 'h> {
     entering: Vec<u32>,
     /// The version that each key holds now.
     current: Vec<u32>,
+    /// For each key, the transaction that has begun and will write it.
+    taken: Vec<u32>,
     /// For each version of all keys, the number of its readers that are not placed yet.
     unread: Vec<u32>,
     /// Ready transactions as (whether it writes, priority, transaction, the key that it waited for).
@@ -78,6 +83,7 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
             priority,
             entering: vec![0; graph.vertex_count()],
             current: vec![0; problem.index.keys.len()],
+            taken: vec![NONE; problem.index.keys.len()],
             unread: (0..problem.version_count() as u32)
                 .map(|version| problem.readers_of_version(version).len() as u32)
                 .collect(),
@@ -173,21 +179,31 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         self.current[key.index()]
     }
 
+    /// The transaction that has begun and will write the key, in an order of snapshots.
+    pub(super) fn taken_by(&self, key: KeyId) -> Option<u32> {
+        Some(self.taken[key.index()]).filter(|&op| op != NONE)
+    }
+
     /// The blocked transactions, the one with the earliest priority first.
     pub(super) fn blocked_transactions(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocked.iter().map(|&(_, op)| op)
     }
 
     pub(super) fn find_obstacle(&self, op: u32, lemmas: &Lemmas) -> Option<Obstacle> {
+        let (begins, commits) = (self.problem.begins(op), self.problem.commits(op));
         for each in self.problem.uses_of_transaction(op) {
             let current = self.current[each.key.index()];
-            if each.reads != NONE && each.reads != current {
+            if begins && each.reads != NONE && each.reads != current {
                 return Some(Obstacle::Misread(each.key));
             }
-            let own = u32::from(each.reads == current);
-            if each.leaves != NONE
-                && self.unread[self.problem.version_number(each.key, current) as usize] > own
-            {
+            if each.leaves == NONE {
+                continue;
+            }
+            if begins && self.taken_by(each.key).is_some() {
+                return Some(Obstacle::Taken(each.key));
+            }
+            let own = u32::from(begins && each.reads == current);
+            if commits && self.unread[self.problem.version_number(each.key, current) as usize] > own {
                 return Some(Obstacle::Unread(each.key));
             }
         }
@@ -198,7 +214,7 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         let place = (self.priority[op as usize], op);
         self.blocked.insert(place);
         self.standing[op as usize] = match obstacle {
-            Obstacle::Unread(key) | Obstacle::Misread(key) => {
+            Obstacle::Unread(key) | Obstacle::Taken(key) | Obstacle::Misread(key) => {
                 self.waiting[key.index()].insert(place);
                 QueueState::Waiting(key)
             }
@@ -214,6 +230,17 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     /// may overwrite it. All others would have to wait again.
     fn wake_waiting(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
+            return;
+        }
+        if self.problem.in_points() {
+            // The one that has begun waits to commit, the others to begin.
+            let waiting: Vec<(u32, u32)> = self.waiting[key.index()].iter().copied().collect();
+            let taken = self.taken_by(key);
+            let may = |&(_, point): &(u32, u32)| taken.is_none_or(|op| self.problem.op(point) == op);
+            let may: Vec<(u32, u32)> = waiting.into_iter().filter(may).collect();
+            for (_, point) in may {
+                self.requeue_transaction(point, KeyId::NONE);
+            }
             return;
         }
         let version = self.problem.version_number(key, self.current[key.index()]);
@@ -274,8 +301,10 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
     }
 
     fn make_ready(&mut self, op: u32, key: KeyId) {
-        // Transactions that only read are placed as early as possible, because they block nothing.
-        let writes = self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
+        // Transactions that only read are placed as early as possible, because they block nothing. Those that have begun commit
+        // soon, because others wait for them.
+        let writes = self.problem.begins(op)
+            && self.problem.uses_of_transaction(op).iter().any(|each| each.leaves != NONE);
         self.standing[op as usize] = QueueState::Ready;
         self.ready.push(Reverse((writes, self.priority[op as usize], op, key)));
     }
@@ -284,14 +313,19 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         self.position[op as usize] = self.placed.len() as u32;
         self.placed.push(op);
         let problem = self.problem;
+        let (begins, commits) = (problem.begins(op), problem.commits(op));
         for each in problem.uses_of_transaction(op) {
             let key = each.key.index();
-            if each.reads != NONE {
+            if begins && each.reads != NONE {
                 self.unread[problem.version_number(each.key, each.reads) as usize] -= 1;
             }
-            if each.leaves != NONE {
+            if begins && !commits && each.leaves != NONE {
+                self.taken[key] = op;
+            }
+            if commits && each.leaves != NONE {
                 self.overwritten.push(self.current[key]);
                 self.current[key] = each.leaves;
+                self.taken[key] = NONE;
             }
         }
         for each in problem.uses_of_transaction(op) {
@@ -308,12 +342,17 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         let problem = self.problem;
         self.unsatisfy_edges_from(op);
         self.position[op as usize] = NONE;
+        let (begins, commits) = (problem.begins(op), problem.commits(op));
         for each in problem.uses_of_transaction(op).iter().rev() {
-            if each.leaves != NONE {
-                self.current[each.key.index()] =
-                    self.overwritten.pop().expect("it was put there with the write");
+            let key = each.key.index();
+            if commits && each.leaves != NONE {
+                self.current[key] = self.overwritten.pop().expect("it was put there with the write");
+                self.taken[key] = if begins { NONE } else { problem.op(op) };
             }
-            if each.reads != NONE {
+            if begins && !commits && each.leaves != NONE {
+                self.taken[key] = NONE;
+            }
+            if begins && each.reads != NONE {
                 self.unread[problem.version_number(each.key, each.reads) as usize] += 1;
             }
         }

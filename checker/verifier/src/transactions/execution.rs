@@ -9,7 +9,7 @@ use super::anomalies::misses_own_write;
 use super::cases::extent_of;
 use super::ensure;
 use super::sources::{ReadSources, list_without_own_appends};
-use super::witness::{check_all_transactions_placed, check_extends_order};
+use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, TransactionPoint};

@@ -12,6 +12,7 @@ mod cycle;
 mod execution;
 mod lemmas;
 mod sources;
+mod whole_order;
 mod witness;
 mod writers;
 

@@ -3,7 +3,6 @@
 //! A proof by cases takes *no possible write* for a contradiction. So this module must not return an empty list where the
 //! history only fails to tell: an element that several transactions appended, or a key that is both a list and a register.
 
-use super::anomalies::is_read;
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -20,6 +19,10 @@ pub(super) struct ReadSources<'h> {
     unclear_lists: HashSet<KeyId>,
     /// Keys that are both written and appended to. No version order is defined for them.
     mixed_keys: HashSet<KeyId>,
+}
+
+fn is_read(micro: Micro) -> bool {
+    matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
 }
 
 /// Whether a transaction may have taken effect.

@@ -1,5 +1,6 @@
 //! Replays witnesses of isolation levels.
 
+use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use super::writers::{KeyWriters, WriteRecord};
 use super::{commit_order, ensure, execution, reads_own_appends};
 use crate::Mismatch;
@@ -8,7 +9,7 @@ use claims::{
     Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionAction,
     TransactionPoint, TransactionWitness,
 };
-use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
@@ -151,60 +152,6 @@ fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
         TransactionPoint::Begin(_) => None,
     });
     commits.collect()
-}
-
-/// Checks that the order contains each committed transaction, no transaction twice, and no failed transaction.
-pub(super) fn check_all_transactions_placed(
-    history: &History,
-    order: &[OpId],
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    let mut seen = vec![false; history.len()];
-    for &id in watch.take_while_in_time(StepCost::Look, order.iter()) {
-        ensure(!std::mem::replace(&mut seen[id.index()], true), || format!("{id:?} is twice in a witness"))?;
-        ensure(history.outcome(id) != Outcome::Fail, || format!("{id:?} failed, but is in a witness"))?;
-    }
-    let missing = watch.take_while_in_time(StepCost::Look, history.ids()).find(|&id| {
-        history.function(id) == Function::TXN && history.outcome(id) == Outcome::Ok && !seen[id.index()]
-    });
-    ensure(missing.is_none(), || format!("{missing:?} is not in a witness"))
-}
-
-/// Checks that the order extends session order or real time: a transaction that completed before another was invoked must commit
-/// before the other begins.
-pub(super) fn check_extends_order(
-    history: &History,
-    extent: OrderExtent,
-    points: impl DoubleEndedIterator<Item = TransactionPoint>,
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    // A transaction that was invoked after another had completed must begin after the other's commit. In a scan from the
-    // end: the earliest completion among the commits seen so far must not precede the invocation of a transaction that
-    // begins here.
-    let mut earliest = vec![u32::MAX; history.sessions.len().max(1)];
-    for point in watch.take_while_in_time(StepCost::Look, points.rev()) {
-        let (TransactionPoint::Begin(id) | TransactionPoint::Commit(id)) = point;
-        let session = match extent {
-            OrderExtent::Data => return Ok(()),
-            OrderExtent::Session => history.session(id).index(),
-            OrderExtent::RealTime => 0,
-        };
-        let operation = history.operation(id);
-        match point {
-            TransactionPoint::Commit(_) if operation.outcome == Outcome::Ok => {
-                earliest[session] = earliest[session].min(operation.completed);
-            }
-            TransactionPoint::Commit(_) => {}
-            TransactionPoint::Begin(_) => {
-                ensure(operation.invoked < earliest[session], || {
-                    format!(
-                        "in a witness, {id:?} begins before a transaction that completed before its invocation"
-                    )
-                })?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The state of the store while the transactions are replayed point by point.
