@@ -1,7 +1,7 @@
 //! How HAProxy sees the nodes of the application, by what it says at its socket.
 
 use crate::StackFact;
-use crate::stack_watch::told_in_time;
+use crate::stack_fact::told_in_time;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,7 +8,6 @@ use super::shell::{RanCommand, run_command, run_to_the_end};
 use super::tables::{YourNode, YourStack};
 use super::unit::{NodeState, Unit, Verb};
 use crate::shapes::StruckTargets;
-use crate::stores::http::Description;
 use crate::system::{FaultyNetwork, ForeignProcess, RunFolder, StruckNotes};
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
@@ -20,7 +19,7 @@ use workloads::{Episode, Fault, Plan, Target, Value};
 /// How long a node may take to be in the state that a command has brought it into.
 const STATE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long looking at a state may take while a fault is on.
-const LOOK_PATIENCE: Duration = Duration::from_millis(400);
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,18 +49,22 @@ struct Hit {
 }
 
 impl StackNemesis {
-    /// Listens on the links of the file and, where a plan breaks links, before each entry.
-    pub(crate) async fn put(description: &mut Description, plan: &Plan) -> Result<Self, String> {
-        let stack = description.yours().clone();
-        let entries = description.entry_names();
+    /// Listens on the links of the file and, where a plan breaks links, before each entry: names and addresses. Returns
+    /// where that is, if it does.
+    pub(crate) async fn put(
+        stack: YourStack,
+        entries: &[(String, String)],
+        plan: &Plan,
+    ) -> Result<(Self, Vec<String>), String> {
+        let (entries, addresses): (Vec<String>, Vec<String>) = entries.iter().cloned().unzip();
         let names = stack.end_names(&entries);
         let mut network = FaultyNetwork::of_proxies(&names, true);
         let clients = network.client_end();
+        let mut fronts = Vec::new();
         if plan.episodes.iter().any(|episode| episode.fault.strikes_links()) {
-            for (number, entry) in description.entries_mut().enumerate() {
-                let front = network.open_front(clients, number, &entry.address).await;
-                let front = front.map_err(|why| format!("a proxy before {}: {why}", entry.address))?;
-                entry.front = Some(front.to_string());
+            for (number, address) in addresses.iter().enumerate() {
+                let front = network.open_front(clients, number, address).await;
+                fronts.push(front.map_err(|why| format!("a proxy before {address}: {why}"))?.to_string());
             }
         }
         let place = |name: &str| names.iter().position(|known| known == name).expect("it is among the ends");
@@ -76,7 +79,8 @@ impl StackNemesis {
             RunFolder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
         let notes = StruckNotes::in_folder(folder.path());
         let (broken, processes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder })
+        let nemesis = Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder };
+        Ok((nemesis, fronts))
     }
 
     /// Undoes something that an earlier run has left struck, by the commands of a stack file.
@@ -379,16 +383,20 @@ impl Nemesis for StackNemesis {
             Fault::Pause => NodeState::Stands,
             _ => return hit.seen.clone(),
         };
-        let mut seen = Vec::new();
-        for name in &hit.nodes {
-            let node = self.node(name).ok()?;
-            match tokio::time::timeout(LOOK_PATIENCE, self.state(&node)).await {
-                Ok(Some(state)) => seen.push(state_evidence(name, state, wanted)),
-                // It takes longer to look than to strike: what was seen then counts.
-                _ => return hit.seen.clone(),
-            }
+        // What did not take hold when it was struck is not looked at again.
+        if hit.seen.as_ref().is_some_and(|seen| !seen.in_force) {
+            return hit.seen.clone();
         }
-        FaultEvidence::combine_parts(seen)
+        let looks = async {
+            let mut seen = Vec::new();
+            for name in &hit.nodes {
+                let state = self.state(&self.node(name).ok()?).await?;
+                seen.push(state_evidence(name, state, wanted));
+            }
+            FaultEvidence::combine_parts(seen)
+        };
+        // If it takes longer to look than to strike, what was seen then counts.
+        tokio::time::timeout(LOOK_PATIENCE, looks).await.ok().flatten().or_else(|| hit.seen.clone())
     }
 
     fn report(&mut self) -> Option<Value> {

@@ -13,6 +13,8 @@ use workloads::Value;
 
 /// How much is kept of what a command prints, in bytes.
 const PRINTED_BYTES_MAX: u64 = 1000;
+/// How long its outputs are read when a command has ended.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a command did.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,13 +83,21 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = {
         let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
-        // What it left running may keep its outputs open for as long as it likes: only the command is waited for.
+        tokio::pin!(reads);
         let work = async {
-            tokio::select! {
-                biased;
-                status = child.wait() => status,
-                () = async { reads.await; std::future::pending().await } => unreachable!("it is pending"),
+            let mut is_read = false;
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    _ = &mut reads, if !is_read => is_read = true,
+                }
+            };
+            // It may have ended before its last words were read. What it left running may keep its outputs open for as long
+            // as it likes, and is not waited for.
+            if !is_read {
+                let _ = tokio::time::timeout(LAST_WORDS_PATIENCE, &mut reads).await;
             }
+            status
         };
         tokio::time::timeout(patience, work).await
     };
@@ -134,6 +144,10 @@ mod tests {
         assert!(why.contains("did not end within 100ms") && began.elapsed() < second, "{why}");
         let ran = run_command("yes | head -c 1000000", 10 * second).await;
         assert!(ran.succeeded() && ran.printed.len() <= 1000, "{}", ran.printed.len());
+        // Of a command that ended before it was read nothing was kept: a node that runs was taken for one that is gone.
+        for _ in 0..50 {
+            assert_eq!(run_command("echo running", 10 * second).await.printed, "running\n");
+        }
         // What it starts and leaves behind is not waited for.
         let began = std::time::Instant::now();
         assert!(run_command("sleep 5 & echo started", 10 * second).await.succeeded());
