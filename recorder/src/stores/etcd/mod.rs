@@ -32,7 +32,7 @@ pub use backend::Etcd;
 pub use cluster::{EtcdCluster, NODES};
 
 use super::document;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use gateway::{Gateway, RevisedValue, build_comparison, build_put_step};
 use histories::Function;

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target};
 
 /// How long the whole stack may take to start.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the application may take for an orderly stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a restarted node of the application may take until it serves requests.
@@ -217,7 +217,10 @@ impl ExpressCluster {
                     return Err(app.failure_with_log("ended at once"));
                 }
                 if began.elapsed() > START_PATIENCE {
-                    return Err(app.failure_with_log(&format!("({name}) does not listen after 20 s")));
+                    return Err(app.failure_with_log(&format!(
+                        "({name}) does not listen after {} s",
+                        START_PATIENCE.as_secs()
+                    )));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -227,7 +230,7 @@ impl ExpressCluster {
                 return Err(self.proxy.failure_with_log("ended at once"));
             }
             if began.elapsed() > START_PATIENCE {
-                return Err(self.proxy.failure_with_log("does not listen after 20 s"));
+                return Err(self.proxy.failure_with_log("does not listen in time"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -1,7 +1,7 @@
 //! Reads from HAProxy's socket in which state the proxy has each node of the application.
 
 use crate::StackFact;
-use crate::stack_watch::told_in_time;
+use crate::stack_fact::told_in_time;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -138,7 +138,19 @@ impl Backend for GivenApplication {
             // The application may connect through the links, so their proxies are opened before its first request.
             let mut yours = match description.yours().is_empty() {
                 true => None,
-                false => Some(StackNemesis::put(&mut description, &plan).await?),
+                false => {
+                    let entries: Vec<(String, String)> = description
+                        .entries_mut()
+                        .map(|entry| (entry.name.to_string(), entry.address.clone()))
+                        .collect();
+                    let stack = description.yours().clone();
+                    let (nemesis, fronts) = StackNemesis::put(stack, &entries, &plan).await?;
+                    description
+                        .entries_mut()
+                        .zip(fronts)
+                        .for_each(|(entry, front)| entry.front = Some(front));
+                    Some(nemesis)
+                }
             };
             let direct = store(description.clone());
             if !choices.skip_probe {

@@ -28,7 +28,7 @@ pub use backend::Memcached;
 pub use cluster::{MemcachedCluster, SWITCHES};
 
 use super::document;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use histories::Function;
 use protocol::{CachedValue, MemcachedConnection};

@@ -2,7 +2,7 @@
 
 use super::protocol::{PostgresConnection, TextRow};
 use crate::StackFact;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use std::sync::Arc;
 use workloads::Value;
 

@@ -3,7 +3,7 @@
 use super::resp::{RespConnection, RespReply};
 use super::{GROUP, RedisOptions};
 use crate::StackFact;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use std::sync::Arc;
 use workloads::Value;
 

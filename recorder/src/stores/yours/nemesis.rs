@@ -9,7 +9,6 @@ use super::shell::{RanCommand, run_command, run_to_the_end};
 use super::tables::{YourNode, YourStack};
 use super::unit::{NodeState, Unit, Verb};
 use crate::shapes::StruckTargets;
-use crate::stores::http::Description;
 use crate::system::{FaultyNetwork, ForeignProcess, RunFolder, StruckNotes};
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ use workloads::{Episode, Fault, Plan, Target, Value};
 /// How long a node may take to reach the state that a command or a signal asks for.
 const STATE_PATIENCE: Duration = Duration::from_secs(5);
 /// Timeout of reading a node's state while a fault is active.
-const LOOK_PATIENCE: Duration = Duration::from_millis(400);
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 /// The pause between two reads of a state.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,18 +50,22 @@ struct Hit {
 }
 
 impl StackNemesis {
-    /// Opens a proxy for each link of the file and, if the plan has faults of links, in front of each entry.
-    pub(crate) async fn put(description: &mut Description, plan: &Plan) -> Result<Self, String> {
-        let stack = description.yours().clone();
-        let entries = description.entry_names();
+    /// Opens a proxy for each link of the file and, if the plan has faults of links, in front of each entry (name and address).
+    /// Returns the nemesis and the addresses of the proxies in front of the entries, if there are any.
+    pub(crate) async fn put(
+        stack: YourStack,
+        entries: &[(String, String)],
+        plan: &Plan,
+    ) -> Result<(Self, Vec<String>), String> {
+        let (entries, addresses): (Vec<String>, Vec<String>) = entries.iter().cloned().unzip();
         let names = stack.end_names(&entries);
         let mut network = FaultyNetwork::of_proxies(&names, true);
         let clients = network.client_end();
+        let mut fronts = Vec::new();
         if plan.episodes.iter().any(|episode| episode.fault.strikes_links()) {
-            for (number, entry) in description.entries_mut().enumerate() {
-                let front = network.open_front(clients, number, &entry.address).await;
-                let front = front.map_err(|why| format!("a proxy before {}: {why}", entry.address))?;
-                entry.front = Some(front.to_string());
+            for (number, address) in addresses.iter().enumerate() {
+                let front = network.open_front(clients, number, address).await;
+                fronts.push(front.map_err(|why| format!("a proxy before {address}: {why}"))?.to_string());
             }
         }
         let place = |name: &str| {
@@ -82,7 +85,8 @@ impl StackNemesis {
             RunFolder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
         let notes = StruckNotes::in_folder(folder.path());
         let (broken, processes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder })
+        let nemesis = Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder };
+        Ok((nemesis, fronts))
     }
 
     /// Undoes a fault that an earlier run left behind, with the commands of a stack file.
@@ -400,16 +404,20 @@ impl Nemesis for StackNemesis {
             Fault::Pause => NodeState::Stands,
             _ => return hit.seen.clone(),
         };
-        let mut seen = Vec::new();
-        for name in &hit.nodes {
-            let node = self.node(name).ok()?;
-            match tokio::time::timeout(LOOK_PATIENCE, self.state(&node)).await {
-                Ok(Some(state)) => seen.push(state_evidence(name, state, wanted)),
-                // The state cannot be read in time. The observation right after the strike is used instead.
-                _ => return hit.seen.clone(),
-            }
+        // A fault that did not take hold when it was injected is not observed again.
+        if hit.seen.as_ref().is_some_and(|seen| !seen.in_force) {
+            return hit.seen.clone();
         }
-        FaultEvidence::combine_parts(seen)
+        let looks = async {
+            let mut seen = Vec::new();
+            for name in &hit.nodes {
+                let state = self.state(&self.node(name).ok()?).await?;
+                seen.push(state_evidence(name, state, wanted));
+            }
+            FaultEvidence::combine_parts(seen)
+        };
+        // If the state cannot be read in time, the observation right after the strike is used instead.
+        tokio::time::timeout(LOOK_PATIENCE, looks).await.ok().flatten().or_else(|| hit.seen.clone())
     }
 
     fn report(&mut self) -> Option<Value> {

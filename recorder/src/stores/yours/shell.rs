@@ -13,6 +13,8 @@ use workloads::Value;
 
 /// How many bytes are kept of each output of a command.
 const PRINTED_BYTES_MAX: u64 = 1000;
+/// How long the output of a command is read after its end.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The result of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,8 +53,6 @@ impl RanCommand {
     }
 }
 
-/// How long the output is still read after the command has ended. Processes that it left running may keep it open.
-const OUTPUT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Runs a shell command with a timeout. If this future is dropped, the shell is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
@@ -86,17 +86,19 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = {
         let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
-        let mut reads = std::pin::pin!(reads);
-        // Only the end of the command is awaited: processes that it left running may keep its outputs open.
+        tokio::pin!(reads);
         let work = async {
-            let mut all_read = false;
-            let status = tokio::select! {
-                status = child.wait() => status,
-                () = async { (&mut reads).await; all_read = true; std::future::pending().await } => unreachable!("it is pending"),
+            let mut is_read = false;
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    _ = &mut reads, if !is_read => is_read = true,
+                }
             };
-            // The end of its output may not have been read yet.
-            if !all_read {
-                let _ = tokio::time::timeout(OUTPUT_PATIENCE, &mut reads).await;
+            // The command may have ended before all its output was read. Processes that it left running may keep its outputs
+            // open for ever, so they are not awaited.
+            if !is_read {
+                let _ = tokio::time::timeout(LAST_WORDS_PATIENCE, &mut reads).await;
             }
             status
         };
@@ -145,6 +147,10 @@ mod tests {
         assert!(why.contains("did not end within 100ms") && began.elapsed() < second, "{why}");
         let ran = run_command("yes | head -c 1000000", 10 * second).await;
         assert!(ran.succeeded() && ran.printed.len() <= 1000, "{}", ran.printed.len());
+        // Of a command that ended before it was read nothing was kept: a node that runs was taken for one that is gone.
+        for _ in 0..50 {
+            assert_eq!(run_command("echo running", 10 * second).await.printed, "running\n");
+        }
         // What it starts and leaves behind is not waited for.
         let began = std::time::Instant::now();
         assert!(run_command("sleep 5 & echo started", 10 * second).await.succeeded());
