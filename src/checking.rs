@@ -13,6 +13,7 @@ use checker::measurements::FaultMeasurements;
 use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Configurations that a search may expand. Far beyond what the memory limit lets it keep apart; it is there so
@@ -85,12 +86,23 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
     // The limit on time is on all that is done with a history.
     let timer = Timer::start(plan.timeout);
     let began = Instant::now();
-    let Loaded { mut history, remarks } =
-        input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
+    let loaded = input::load(source, &plan.reading, &progress).map_err(Refusal::Input)?;
+    check_loaded(plan, &name, loaded, (&progress, timer.flag()), began)
+}
+
+/// Checks one history that was read since `began`, and measures it if that was asked for.
+pub(crate) fn check_loaded(
+    plan: &CheckPlan,
+    name: &str,
+    loaded: Loaded,
+    (progress, stop): (&Progress, &AtomicBool),
+    began: Instant,
+) -> Result<Checked, Refusal> {
+    let Loaded { mut history, remarks } = loaded;
     let mut times = Times { read: began.elapsed().as_secs_f64(), ..Times::default() };
     let question = question(plan, &mut history).map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
-    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.flag() };
-    let mut report = ask(&history, &name, &question, &limits, (&progress, &mut times))?;
+    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop };
+    let mut report = ask(&history, name, &question, &limits, (progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
     if report.verdict() == "violated" {
         // First what explains more than a broken store would.
@@ -108,7 +120,7 @@ pub(crate) fn check(plan: &CheckPlan, source: &Source) -> Result<Checked, Refusa
         report.remarks.push(in_force(&question));
     }
     let began = Instant::now();
-    let measured = measured(plan, &question, &history, &name, &progress);
+    let measured = measured(plan, &question, &history, name, progress);
     let measured = measured.map_err(|why| Refusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
     let basis = Basis::from_history(&history, question.failed_cas);

@@ -25,15 +25,21 @@ pub(crate) fn load(source: &Source, reading: &ReadingArgs, progress: &Progress) 
         independent: reading.independent,
         lenient: reading.lenient,
         columns: reading.columns.clone(),
+        keys: reading.selected_keys(),
         ..ReadOptions::default()
     };
     let read = format::read(input, &options, &|done, total| progress.at(done, total));
     let read = read.map_err(|problems| problems.to_string())?;
     progress.at(0, 0);
+    Ok(with_remarks(read))
+}
+
+/// A history that was read, with what the user must know of how.
+pub(crate) fn with_remarks(read: format::Loaded) -> Loaded {
     let mut remarks = read.remarks;
     remarks.extend(read.dropped.map(|problem| format!("dropped as --lenient asks: {problem}")));
     remarks.extend(cut_short(&read.history));
-    Ok(Loaded { history: read.history, remarks })
+    Loaded { history: read.history, remarks }
 }
 
 /// What is to be said of a recording of ours that has no end: whatever came after it is in no verdict.

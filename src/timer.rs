@@ -15,7 +15,11 @@ pub(crate) struct Timer {
 impl Timer {
     /// Starts to count. Without a limit there is no thread and the flag is never set.
     pub(crate) fn start(limit: Option<Duration>) -> Timer {
-        let stop = Arc::new(AtomicBool::new(false));
+        Self::start_with(limit, Arc::default())
+    }
+
+    /// The same with a flag that others can set too.
+    pub(crate) fn start_with(limit: Option<Duration>, stop: Arc<AtomicBool>) -> Timer {
         let cancel = limit.map(|limit| {
             let (cancel, cancelled) = mpsc::channel::<()>();
             let flag = Arc::clone(&stop);

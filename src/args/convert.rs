@@ -9,7 +9,7 @@ pub(crate) struct ConvertArgs {
     /// The history to read; - is standard input
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .otlp.json, .bincode (dbcop), with .gz or .zst behind it to compress
+    /// Where to write it; - is standard output. The name tells the format: .jsonl, .edn, .otlp.json, .parquet, .bincode (dbcop), with .gz or .zst behind it to compress
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// The format to write, where the name does not tell
@@ -42,6 +42,8 @@ pub(crate) enum Written {
     DbcopJson,
     /// dbcop's bincode of 2019
     DbcopBincode,
+    /// Events as columns, in a Parquet file
+    Parquet,
 }
 
 impl From<Written> for TargetFormat {
@@ -54,6 +56,7 @@ impl From<Written> for TargetFormat {
             Written::Awdit => TargetFormat::Awdit,
             Written::DbcopJson => TargetFormat::DbcopJson,
             Written::DbcopBincode => TargetFormat::DbcopBincode,
+            Written::Parquet => TargetFormat::Parquet,
         }
     }
 }
@@ -70,10 +73,11 @@ impl ConvertArgs {
             Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(TargetFormat::Otlp),
             Some((_, "jsonl")) => Ok(TargetFormat::Native),
             Some((_, "edn")) => Ok(TargetFormat::Edn),
+            Some((_, "parquet")) => Ok(TargetFormat::Parquet),
             Some((_, "bincode")) => Ok(TargetFormat::DbcopBincode),
             _ => Err(format!(
                 "the name {} tells no format that can be written; say --to native, edn, otlp, plume, awdit, \
-                 dbcop-json or dbcop-bincode",
+                 dbcop-json, dbcop-bincode or parquet",
                 self.output.display()
             )),
         }

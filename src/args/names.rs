@@ -19,6 +19,19 @@ pub(crate) struct ReadingArgs {
     /// Of a table (csv), the columns whose names do not tell: call=t0,f=verb
     #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
     pub(crate) columns: Option<String>,
+    /// Of a Parquet file, read only the events of the objects with these keys (JSON, or text that is taken for a string)
+    #[arg(long, value_name = "KEY,..", value_delimiter = ',', help_heading = "Reading")]
+    pub(crate) key: Vec<String>,
+}
+
+impl ReadingArgs {
+    /// The keys that are wanted, as JSON; absent: all.
+    pub(crate) fn selected_keys(&self) -> Option<Vec<String>> {
+        let json = |key: &String| {
+            crate::input::canonical(key).unwrap_or_else(|_| serde_json::Value::from(key.as_str()).to_string())
+        };
+        (!self.key.is_empty()).then(|| self.key.iter().map(json).collect())
+    }
 }
 
 /// Parses the name of a format that can be read.

@@ -18,6 +18,8 @@ pub struct ReadOptions {
     pub lone_completions: bool,
     /// Of a table of operations, the columns whose names do not tell: `call=started,f=verb`.
     pub columns: Option<String>,
+    /// Of events as columns, only those of the objects with these keys (as JSON); absent: all.
+    pub keys: Option<Vec<String>>,
     /// How many problems to keep; the others are counted.
     pub problems_max: usize,
     /// How many bytes to parse at a time.
@@ -32,6 +34,7 @@ impl Default for ReadOptions {
             lenient: false,
             lone_completions: false,
             columns: None,
+            keys: None,
             problems_max: 100,
             block_bytes: 1 << 18,
         }
