@@ -211,8 +211,16 @@ fn a_name_that_nothing_takes_is_refused_before_anything_is_sent() {
     let good = DESCRIPTION.replace("USERS", &users.to_string_lossy());
     Description::from_toml(&good).unwrap();
     for (from, to, says) in [
-        ("{take.csrf}", "{take.token}", "[create] has {take.token}, which no request of before takes"),
-        ("{user.password}", "{user.pin}", "[create] has {user.pin}, which is no column of users"),
+        (
+            "{take.csrf}",
+            "{take.token}",
+            "[create] has {take.token}, but none of its `before` requests takes it",
+        ),
+        (
+            "{user.password}",
+            "{user.pin}",
+            "[create] has {user.pin}, but the table of users has no such column",
+        ),
         ("json = \"/version\"", "css = \"b\"", "unknown field `css`"),
         ("{ json = \"/version\" }", "{ json = \"version\" }", "must begin with /"),
         (

@@ -53,7 +53,6 @@ impl RanCommand {
     }
 }
 
-
 /// Runs a shell command with a timeout. If this future is dropped, the shell is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
     run_for(command, patience, true).await
