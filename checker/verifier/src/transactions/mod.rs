@@ -136,8 +136,8 @@ impl<'a> TransactionClaims<'a> {
             Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder
         );
         let own_appends_read = || *self.own_appends_read.get_or_init(|| reads_own_appends(self.history));
-        let tells = !(by_dependencies && level.is_by_view() && own_appends_read());
-        (tells && anomaly.rules_out().contains(level)) || own_missed
+        let tells = !(by_dependencies && level.is_defined_by_visibility() && own_appends_read());
+        (tells && anomaly.ruled_out_set().contains(level)) || own_missed
     }
 }
 

@@ -98,7 +98,7 @@ impl Store for EtcdStore {
         let questions = self.0.members.iter().cloned().map(|(name, address)| async move {
             let asked = name.clone();
             let ask = async move {
-                let status = cluster::status_of(&address).await?;
+                let status = cluster::fetch_status(&address).await?;
                 let role = if status.own == status.leader { "leader" } else { "follower" };
                 let mut facts = vec![StackFact::new(&asked, "role", role)];
                 facts.extend(status.term.map(|term| StackFact::new(&asked, "epoch", Value::Int(term))));

@@ -267,7 +267,7 @@ impl ExpressCluster {
     }
 
     /// Asks the struck processes other than Redis to end, and returns how each of them ended.
-    async fn drain(&mut self, struck: &StruckProcesses) -> String {
+    async fn drain_struck_processes(&mut self, struck: &StruckProcesses) -> String {
         let mut ended = Vec::new();
         for &app in &struck.apps {
             ended.push(self.apps[app].drain(APPS[app].0).await);
@@ -304,7 +304,8 @@ impl Nemesis for ExpressCluster {
         if struck.proxy {
             seen.extend(FaultEvidence::from_process_state(&struck.fault, "proxy", self.proxy.kernel_state()));
         }
-        FaultEvidence::combine_parts(seen).map(|seen| seen.after(self.drained.get(&number)))
+        FaultEvidence::combine_parts(seen)
+            .map(|seen| seen.with_observation_at_start(self.drained.get(&number)))
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
@@ -317,7 +318,7 @@ impl Nemesis for ExpressCluster {
                         .to_owned(),
                 );
             }
-            self.network.strike(number, episode.fault, asked_of(episode.fault, ends))?;
+            self.network.strike(number, episode.fault, resolve_request_links(episode.fault, ends))?;
             return Ok(told);
         }
         let of_kind = |from: usize, to: usize| -> Vec<usize> {
@@ -334,7 +335,7 @@ impl Nemesis for ExpressCluster {
             self.redis.strike(number, episode).await?;
         }
         if episode.fault == Fault::Drain {
-            let ended = self.drain(&struck).await;
+            let ended = self.drain_struck_processes(&struck).await;
             if !ended.is_empty() {
                 self.drained.insert(number, ended);
             }
@@ -385,9 +386,9 @@ impl Nemesis for ExpressCluster {
 
 /// Resolves the ways that a fault of links strikes. A fault of requests to Redis hosts strikes the requests of the
 /// application, and one to nodes of the application strikes the requests of the proxy.
-fn asked_of(fault: Fault, ends: StruckTargets) -> StruckTargets {
+fn resolve_request_links(fault: Fault, ends: StruckTargets) -> StruckTargets {
     match &ends {
-        StruckTargets::Nodes(nodes) if fault.is_of_requests() && nodes.iter().all(|&node| node < HOSTS) => {
+        StruckTargets::Nodes(nodes) if fault.strikes_requests() && nodes.iter().all(|&node| node < HOSTS) => {
             StruckTargets::Link { from: (HOSTS..CLIENTS).collect(), to: nodes.clone(), both: false }
         }
         _ => ends,

@@ -296,20 +296,20 @@ impl Description {
     ///
     /// # Errors
     /// Says which node or link lacks what.
-    pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
+    pub(crate) fn check_strike(&self, strike: &Strike) -> Result<(), String> {
         let entries = self.entry_names();
         let names = [self.yours.end_names(&entries), self.yours.role_names()].concat();
         let target = strike.target.as_ref().map(|target| target.resolve_names(&names));
         let strike = Strike { target, ..strike.clone() };
         match strike.fault.strikes_links() {
-            true => self.yours.lets_link(&strike, &entries),
-            false => self.yours.lets(&strike),
+            true => self.yours.check_strike_of_links(&strike, &entries),
+            false => self.yours.check_strike_of_nodes(&strike),
         }
     }
 
     /// Lists the faults of each node and link of the file, and what a node lacks for the others.
     pub fn faults_listing(&self) -> String {
-        self.yours.listing(&self.entry_names())
+        self.yours.list_possible_faults(&self.entry_names())
     }
 
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut EntryPoint> {

@@ -88,7 +88,7 @@ impl Store for MemcachedStore {
         let questions = self.0.nodes.iter().cloned().map(|(name, address)| async move {
             let asked = name.clone();
             let ask = async move {
-                let process = protocol::process_of(&address).await?;
+                let process = protocol::fetch_process_id(&address).await?;
                 Some(vec![StackFact::new(&asked, "process", Value::Int(process))])
             };
             told_in_time(&name, ask).await

@@ -35,7 +35,7 @@ impl RanCommand {
     }
 
     /// Returns an error with the command's output unless the command succeeded.
-    pub(super) fn checked(self) -> Result<Self, String> {
+    pub(super) fn into_result(self) -> Result<Self, String> {
         if self.succeeded() {
             return Ok(self);
         }
@@ -55,16 +55,16 @@ impl RanCommand {
 
 /// Runs a shell command with a timeout. If this future is dropped, the shell is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
-    run_for(command, patience, true).await
+    run_with_timeout(command, patience, true).await
 }
 
 /// Runs a shell command that undoes a fault, with a timeout. If this future is dropped because the run has to end, the
 /// command continues.
-pub(super) async fn run_to_the_end(command: &str, patience: Duration) -> RanCommand {
-    run_for(command, patience, false).await
+pub(super) async fn run_undoing_command(command: &str, patience: Duration) -> RanCommand {
+    run_with_timeout(command, patience, false).await
 }
 
-async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCommand {
+async fn run_with_timeout(command: &str, patience: Duration, dies_with_us: bool) -> RanCommand {
     let not_run = |why: String| RanCommand {
         command: command.to_owned(),
         status: None,
@@ -84,7 +84,12 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let (mut out, mut errors) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = {
-        let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
+        let reads = async {
+            tokio::join!(
+                read_and_keep_beginning(stdout, &mut out),
+                read_and_keep_beginning(stderr, &mut errors)
+            )
+        };
         tokio::pin!(reads);
         let work = async {
             let mut is_read = false;
@@ -121,7 +126,7 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
 }
 
 /// Reads to the end and keeps the first [`PRINTED_BYTES_MAX`] bytes.
-async fn read_some(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+async fn read_and_keep_beginning(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
     let mut block = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut block).await {
@@ -137,12 +142,12 @@ mod tests {
     #[tokio::test]
     async fn a_command_ends_fails_hangs_or_prints_a_book() {
         let second = Duration::from_secs(1);
-        let ran = run_command("echo hello; echo more >&2", second).await.checked().expect("it succeeds");
+        let ran = run_command("echo hello; echo more >&2", second).await.into_result().expect("it succeeds");
         assert_eq!((ran.status, ran.printed.as_str()), (Some(0), "hello\nmore\n"));
-        let why = run_command("echo no such container >&2; exit 3", second).await.checked().unwrap_err();
+        let why = run_command("echo no such container >&2; exit 3", second).await.into_result().unwrap_err();
         assert!(why.contains("status 3: no such container"), "{why}");
         let began = std::time::Instant::now();
-        let why = run_command("sleep 100 & sleep 100", second / 10).await.checked().unwrap_err();
+        let why = run_command("sleep 100 & sleep 100", second / 10).await.into_result().unwrap_err();
         assert!(why.contains("did not end within 100ms") && began.elapsed() < second, "{why}");
         let ran = run_command("yes | head -c 1000000", 10 * second).await;
         assert!(ran.succeeded() && ran.printed.len() <= 1000, "{}", ran.printed.len());
