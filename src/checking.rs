@@ -99,7 +99,7 @@ pub(crate) fn check_loaded(
     began: Instant,
 ) -> Result<CheckedHistory, CheckRefusal> {
     let LoadedHistory { mut history, remarks } = loaded;
-    let mut times = PhaseTimes { read: began.elapsed().as_secs_f64(), ..PhaseTimes::default() };
+    let mut times = PhaseTimes::after_reading(began);
     let question =
         build_question(plan, &mut history).map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop };
@@ -125,6 +125,7 @@ pub(crate) fn check_loaded(
     let measured = measured.map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
     let basis = Basis::from_history(&history, question.failed_cas);
+    times.begin_report();
     Ok(CheckedHistory { history, question, report, basis, measured, times, explains: None })
 }
 

@@ -1,8 +1,8 @@
-//! Checking from inside another program: what bindings to other languages call.
+//! Checks histories from inside another program. Bindings to other languages call this module.
 //!
-//! A request takes the options of `steadfast check`, by the names and in the words that they have on the command line, so
-//! that a binding has every option and every message of the program. The history comes from wherever the caller has it.
-//! Nothing here prints, ends the process or installs a handler.
+//! A request takes the options of `steadfast check` as the command line has them, so that a binding has every option and
+//! every message of the program. The caller provides the history. Nothing here prints, ends the process or installs a
+//! signal handler.
 //!
 //! ```
 //! use steadfast::embedded::{CheckRequest, Rendering};
@@ -23,6 +23,7 @@
 
 use crate::args::{CheckPlan, Cli, CliCommand, ReadingArgs};
 use crate::checking::{self, catch_panic};
+use crate::exit::Exit;
 use crate::input;
 use crate::progress::ProgressDisplay;
 use crate::report::{self, ReportFormat, ReportWriter, page::PageReport};
@@ -39,7 +40,7 @@ use std::time::Instant;
 /// Columns of [`Rendering::Text`].
 const TEXT_WIDTH: usize = 100;
 
-/// What is asked of histories: the options of `steadfast check`, parsed.
+/// The parsed options of `steadfast check`.
 #[derive(Clone, Debug)]
 pub struct CheckRequest {
     plan: CheckPlan,
@@ -48,13 +49,13 @@ pub struct CheckRequest {
 /// Why there is no verdict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EmbeddedRefusal {
-    /// The options, or the history, are not what they should be. Every problem, a line each.
+    /// The options or the history are wrong. One line per problem.
     BadInput(String),
     /// A bug of this program.
     Internal(String),
 }
 
-/// A form that a verdict is told in.
+/// An output format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rendering {
     /// Text for people, without colours.
@@ -82,7 +83,7 @@ impl CheckRequest {
     /// that are read or written do nothing here.
     ///
     /// # Errors
-    /// What is wrong with the options, as the command line says it.
+    /// A message about the wrong options, as the command line prints it.
     pub fn from_options<T: Into<OsString>>(options: impl IntoIterator<Item = T>) -> Result<Self, String> {
         let words = ["steadfast".into(), "check".into()].into_iter();
         let words = words.chain(options.into_iter().map(Into::into)).chain(["--".into(), "-".into()]);
@@ -91,7 +92,7 @@ impl CheckRequest {
         Ok(Self { plan: CheckPlan { quiet: true, ..args.into_plan()? } })
     }
 
-    /// How histories are to be read.
+    /// The options for reading histories.
     pub fn read_options(&self) -> ReadOptions {
         let ReadingArgs { from, independent, lenient, ref columns, .. } = self.plan.reading;
         let keys = self.plan.reading.selected_keys();
@@ -101,7 +102,7 @@ impl CheckRequest {
     /// Reads and checks one history. The check ends soon after `stop` is set, which also happens when the time is over.
     ///
     /// # Errors
-    /// The history could not be read, or is not what was asked about; or a bug.
+    /// The history cannot be read, the question does not fit it, or there is a bug.
     pub fn check_input(
         &self,
         input: Input,
@@ -120,7 +121,7 @@ impl CheckRequest {
     /// when the time is over.
     ///
     /// # Errors
-    /// The history is not what was asked about; or a bug.
+    /// The question does not fit the history, or there is a bug.
     pub fn check_loaded(
         &self,
         name: &str,
@@ -133,11 +134,11 @@ impl CheckRequest {
         self.refusing(|| self.check(name.to_owned(), loaded, stop, began))
     }
 
-    /// Tells an answer that the caller's own `decide` gives about a history that was read since `began`: whether it is
-    /// linearizable with respect to a specification that this program does not have. Otherwise as [`Self::check_loaded`].
+    /// Checks a history that was read since `began` for linearizability with the caller's own `decide`, for a specification
+    /// that this program does not have. Otherwise like [`Self::check_loaded`].
     ///
     /// # Errors
-    /// What `decide` says; or a panic.
+    /// The error of `decide`, or a panic.
     pub fn check_with(
         &self,
         name: &str,
@@ -150,7 +151,7 @@ impl CheckRequest {
         let _timer = StopTimer::start_with(left, Arc::clone(stop));
         self.refusing(|| {
             let input::LoadedHistory { history, remarks } = input::with_reading_remarks(loaded);
-            let read = began.elapsed().as_secs_f64();
+            let mut times = PhaseTimes::after_reading(began);
             let limits = Limits { steps: checking::STEPS_MAX, bytes: self.plan.bytes, stop };
             let verdict = decide(&history, &limits).map_err(|why| match why {
                 CheckError::Question(why) => checking::CheckRefusal::Input(format!("{name}: {why}")),
@@ -161,8 +162,7 @@ impl CheckRequest {
             let question = Question::about(Model::Register);
             let report = checker::Report { answers: vec![answer], remarks, ..checker::Report::default() };
             let basis = Basis::from_history(&history, question.failed_cas);
-            let check = began.elapsed().as_secs_f64() - read;
-            let times = PhaseTimes { read, check, ..PhaseTimes::default() };
+            times.begin_report();
             let checked = checking::CheckedHistory {
                 history,
                 question,
@@ -201,12 +201,12 @@ impl CheckRequest {
 }
 
 impl EmbeddedCheck {
-    /// `holds`, `violated`, `untested` or `unknown`; `missed` if an objective was.
+    /// `holds`, `violated`, `untested` or `unknown`; `missed` if an objective was missed.
     pub fn verdict(&self) -> &'static str {
         self.checked.as_findings(&self.name).verdict()
     }
 
-    /// The verdict in a form: what the command line writes.
+    /// The report in this format, as the command line writes it.
     pub fn render(&self, rendering: Rendering) -> String {
         let mut report: Box<dyn ReportWriter> = match rendering {
             Rendering::Text => report::report_writer(ReportFormat::Text, false, TEXT_WIDTH),
@@ -226,7 +226,27 @@ impl EmbeddedCheck {
     }
 }
 
-/// What clap says, without the word before it and the usage behind it.
+/// Verifies the claims of a certificate, which `steadfast check --certificate` wrote about this history. Returns the lines that
+/// `steadfast verify` prints, and whether every claim is confirmed.
+///
+/// # Errors
+/// The certificate cannot be read, belongs to another history, or claims nothing.
+pub fn verify_certificate(
+    history: &History,
+    name: &str,
+    certificate: &str,
+) -> Result<(String, bool), EmbeddedRefusal> {
+    let verified = catch_panic(|| {
+        crate::commands::verify::verify_text(certificate, name, history).map_err(checking::CheckRefusal::Input)
+    });
+    match verified {
+        Ok((lines, exit)) => Ok((lines, exit == Exit::Holds)),
+        Err(checking::CheckRefusal::Input(problems)) => Err(EmbeddedRefusal::BadInput(problems)),
+        Err(checking::CheckRefusal::Internal(why)) => Err(EmbeddedRefusal::Internal(why)),
+    }
+}
+
+/// The message of clap, without `error:` and the usage.
 fn plain_message(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or(&text);

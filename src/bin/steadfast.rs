@@ -1,4 +1,4 @@
-//! The program `steadfast`. All that it does is in the library beside it, which bindings to other languages use too.
+//! The program `steadfast`. The library next to it does all the work; bindings to other languages use that too.
 
 use std::process::ExitCode;
 
