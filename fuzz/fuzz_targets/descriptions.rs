@@ -1,7 +1,7 @@
 //! The readers of stack files, scenarios, schedules of faults and objectives against any text.
 #![no_main]
 
-use recorder::Description;
+use recorder::stores::http::Description;
 use steadfast::embedded::CheckRequest;
 use workloads::{FaultSchedule, Scenario};
 
