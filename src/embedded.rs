@@ -18,7 +18,7 @@
 //! let input = histories::format::Input::Bytes("run.jsonl".to_owned(), text.into());
 //! let checked = request.check_input(input, &Arc::new(AtomicBool::new(false))).unwrap();
 //! assert_eq!(checked.verdict(), "violated");
-//! assert!(checked.render(Rendering::Text).starts_with("VIOLATED run.jsonl"));
+//! assert!(checked.render(Rendering::Text).contains("phantom-read"));
 //! ```
 
 use crate::args::{CheckPlan, Cli, CliCommand, ReadingArgs};
@@ -237,7 +237,8 @@ pub fn verify_certificate(
     certificate: &str,
 ) -> Result<(String, bool), EmbeddedRefusal> {
     let verified = catch_panic(|| {
-        crate::commands::verify::verify_text(certificate, name, history).map_err(checking::CheckRefusal::Input)
+        crate::commands::verify::verify_text(certificate, name, history)
+            .map_err(checking::CheckRefusal::Input)
     });
     match verified {
         Ok((lines, exit)) => Ok((lines, exit == Exit::Holds)),

@@ -144,8 +144,7 @@ fn the_recorders_of_the_documents_work() {
         std::fs::write(folder.path().join(name), source.expect("a recorder")).expect("a file");
         let history = format!("{name}.jsonl");
         let mut recorder = std::process::Command::new(program);
-        let Ok(output) =
-            recorder.args(before).args([name, &history]).current_dir(folder.path()).output()
+        let Ok(output) = recorder.args(before).args([name, &history]).current_dir(folder.path()).output()
         else {
             println!("skipped: {program} is not installed");
             continue;

@@ -128,63 +128,41 @@ fn quantile(sorted: &[Duration], share: f64) -> f64 {
     sorted[((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len()) - 1].as_secs_f64()
 }
 
+/// Runs a load against the server and returns the figures of the run and the events of the history.
+fn run_load(address: &str, seed: &str) -> (Value, Vec<Value>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "entries = {{ main = 'http://{address}' }}\n\
+         session = {{ token = '/token', send = 'x-session: {{id}}' }}\n\
+         answer = {{ absent = [401] }}\n\
+         create = {{ method = 'POST', path = '/', body = '{{value}}' }}\n\
+         read = {{ path = '/', value = '/data' }}\n\
+         write = {{ method = 'PUT', path = '/', body = '{{value}}' }}\n"
+    );
+    std::fs::write(folder.path().join("app.toml"), text).expect("a file");
+    let options = "run http --stack app.toml --format json --measure --quiet --load 120/s --clients 40 --sessions 60 \
+                   --duration 4s --settle 0s --operation-timeout 10s --output h.jsonl";
+    let output = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        .args(options.split_whitespace())
+        .args(["--seed", seed])
+        .current_dir(&folder)
+        .output()
+        .expect("the program can be run");
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_str(text.lines().next().unwrap_or_default())
+        .unwrap_or_else(|why| panic!("{why}: {text}{errors}"));
+    let history = std::fs::read_to_string(folder.path().join("h.jsonl")).expect("a history");
+    let events = history.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (answer["measurements"]["run"].clone(), events)
+}
+
 #[test]
 fn availability_and_latency_are_those_of_the_servers_log() {
     for seed in ["1", "2", "3"] {
         let (address, server) = serve();
-        let folder = tempfile::tempdir().expect("a folder");
-        let text = format!(
-            "entries = {{ main = 'http://{address}' }}\n\
-             session = {{ token = '/token', send = 'x-session: {{id}}' }}\n\
-             answer = {{ absent = [401] }}\n\
-             create = {{ method = 'POST', path = '/', body = '{{value}}' }}\n\
-             read = {{ path = '/', value = '/data' }}\n\
-             write = {{ method = 'PUT', path = '/', body = '{{value}}' }}\n"
-        );
-        std::fs::write(folder.path().join("app.toml"), text).expect("a file");
-        let options = [
-            "run",
-            "http",
-            "--stack",
-            "app.toml",
-            "--format",
-            "json",
-            "--measure",
-            "--quiet",
-            "--seed",
-            seed,
-        ];
-        let more = [
-            "--load",
-            "120/s",
-            "--clients",
-            "40",
-            "--sessions",
-            "60",
-            "--duration",
-            "4s",
-            "--settle",
-            "0s",
-            "--operation-timeout",
-            "10s",
-        ];
-        let output = Command::new(env!("CARGO_BIN_EXE_steadfast"))
-            .args(options)
-            .args(more)
-            .args(["--output", "h.jsonl"])
-            .current_dir(&folder)
-            .output()
-            .expect("it runs");
-        let (text, errors) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let answer: Value = serde_json::from_str(text.lines().next().unwrap_or_default())
-            .unwrap_or_else(|why| panic!("{why}: {text}{errors}"));
-        let run = &answer["measurements"]["run"];
+        let (run, events) = run_load(&address.to_string(), seed);
         let figure = |name: &str| run[name].as_f64().unwrap_or_else(|| panic!("no {name} in {run}"));
-        // Requests of the load, by the ids that it gave them: not those of the probe, nor those that read everything back.
-        let history = std::fs::read_to_string(folder.path().join("h.jsonl")).expect("a history");
-        let events: Vec<Value> =
-            history.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        // Only requests of the load count, by their trace ids: neither those of the probe nor the final reads.
         let of_load: std::collections::HashSet<&str> = (events.iter())
             .filter(|event| event["session"] != "final")
             .filter_map(|event| event["trace_id"].as_str())

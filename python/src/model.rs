@@ -1,8 +1,8 @@
-//! Models that are written in Python: each step calls the interpreter, so they are far slower than ours.
+//! Models that are written in Python. Each step calls the interpreter, so they are much slower than the built-in models.
 
 use crate::report::{NativeReport, refused};
 use crate::source::{Source, run_interruptibly};
-use checker::specification::{Call, Input, Refused, Specification};
+use checker::specification::{Call, CallInput, Refused, Specification};
 use checker::{CheckError, Verdict};
 use histories::{History, ValueId};
 use pyo3::exceptions::PyValueError;
@@ -112,11 +112,11 @@ impl PythonModel<'_> {
 
     fn call<'py>(&self, py: Python<'py>, state: &PythonState, call: &Call) -> PyResult<Option<PythonState>> {
         let input = match &call.input {
-            Input::Value(value) => self.value(py, *value),
-            Input::Pair(old, new) => {
+            CallInput::Value(value) => self.value(py, *value),
+            CallInput::Pair(old, new) => {
                 (self.value(py, *old), self.value(py, *new)).into_pyobject(py)?.into_any()
             }
-            Input::Micros(_) => {
+            CallInput::Micros(_) => {
                 return Err(PyValueError::new_err("transactions have no model: ask for an isolation level"));
             }
         };

@@ -28,7 +28,7 @@ pub(crate) struct ReadingArgs {
     /// Columns of a CSV table with unusual names, such as call=t0,f=verb
     #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
     pub(crate) columns: Option<String>,
-    /// Of a Parquet file, read only the events of the objects with these keys (JSON, or text that is taken for a string)
+    /// From a Parquet file, read only the events of objects with these keys (JSON, or plain text for strings)
     #[arg(long, value_name = "KEY,..", value_delimiter = ',', help_heading = "Reading")]
     pub(crate) key: Vec<String>,
 }

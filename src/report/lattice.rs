@@ -3,8 +3,8 @@
 //! For transactions the implications come from the checker's table. For objects they follow from the definitions. An order
 //! of all operations that extends real time also extends session order. A legal order of all operations answers each
 //! session and contains causal order. An order of all operations that extends causal order orders the versions of each
-//! object so that no session goes back. One version order for all four guarantees serves each of them. (Only the session
-//! guarantees take version tokens and `--assume` into account.)
+//! object so that no session goes back, as far as version tokens and `--assume` allow: only the session guarantees take those
+//! into account. One version order for all four guarantees serves each of them.
 //!
 //! No verdict is derived here: a level that implies a violated one and was not decided stays unknown.
 
@@ -111,6 +111,16 @@ pub(crate) fn proviso_words(proviso: Proviso) -> Option<&'static str> {
         Proviso::None => None,
         Proviso::SessionsAside => Some("sessions aside"),
         Proviso::OwnAppendsAside => Some("own appends aside"),
+        Proviso::TokensAside => Some("version tokens aside"),
+    }
+}
+
+/// The condition of an implication between levels of objects.
+fn proviso_of(stronger: Level, weaker: Level) -> Proviso {
+    match (stronger, weaker) {
+        (Level::CausalConvergence, Level::Session)
+        | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
+        _ => Proviso::None,
     }
 }
 
@@ -118,7 +128,7 @@ pub(crate) fn proviso_words(proviso: Proviso) -> Option<&'static str> {
 fn all_implications() -> Vec<(Property, Property, Proviso)> {
     let objects = OF_OBJECTS
         .iter()
-        .map(|&(above, below)| (Property::Level(above), Property::Level(below), Proviso::None));
+        .map(|&(above, below)| (Property::Level(above), Property::Level(below), proviso_of(above, below)));
     let isolation = IMPLICATIONS
         .iter()
         .map(|edge| (Property::Isolation(edge.stronger), Property::Isolation(edge.weaker), edge.proviso));

@@ -62,7 +62,9 @@ impl ReportWriter for TextReport {
             None => String::new(),
         };
         let took = format!("took {read} to read, {check} to check, {verify} to check the evidence{measured}");
-        writeln!(out, "  {DIM}{took}{DIM:#}")?;
+        for line in wrap_text(&took, self.width - 2) {
+            writeln!(out, "  {DIM}{line}{DIM:#}")?;
+        }
         if let Some(measured) = findings.measured {
             super::measurements::write_measurements(measured, self.width, out)?;
         }

@@ -29,7 +29,7 @@
 //! they are lost in the end, and otherwise open. O(n log n), and another O(n) for each server.
 
 use super::super::nodes::Nodes;
-use super::super::samples::settled_position;
+use super::super::recorder_events::settled_position;
 use histories::{History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -13,7 +13,7 @@ use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
 use claims::{Limits, OrderExtent};
-use histories::{NEVER, OpId, Outcome};
+use histories::{NEVER, Outcome};
 use rustc_hash::FxHashMap;
 
 /// The reason why one moment comes before another.
@@ -68,9 +68,9 @@ const EDGES_MAX: usize = 1 << 23;
 
 /// The choices and edges of one level.
 pub(super) struct CaseEncoding<'f, 'h> {
-    facts: &'f CaseFacts<'h>,
+    pub(super) facts: &'f CaseFacts<'h>,
     shape: LevelShape,
-    moments: TransactionMoments,
+    pub(super) moments: TransactionMoments,
     pub variables: Vec<CaseVariable>,
     /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
     pairs: FxHashMap<(u32, u32, u32), u32>,
@@ -285,7 +285,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
                 (operation.invoked, operation.completed)
             };
             let intervals: Vec<(u32, u32)> = session.iter().map(interval).collect();
-            let successors = super::super::dependencies::immediate_successors(&intervals);
+            let successors = super::super::key_facts::immediate_successors(&intervals);
             for (at, range) in successors.into_iter().enumerate() {
                 for later in range {
                     let from = self.moments.commit_moment(session[at]);
@@ -567,25 +567,6 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             link: edge.link,
         });
         Clause { literals, origin: ClauseOrigin::Cycle(links.collect()) }
-    }
-
-    /// The transactions in the order of their commits.
-    pub(super) fn commit_sequence(&self) -> Vec<OpId> {
-        let ends =
-            |moment: u32| moment < self.moments.count && self.moments.place_of_moment(moment).is_none();
-        let moments = self.order.sequence().iter().copied().filter(|&moment| ends(moment));
-        moments
-            .map(|moment| self.facts.transactions[self.moments.transaction_of_moment(moment) as usize])
-            .collect()
-    }
-
-    /// All moments of transactions in order. Each has its transaction and a micro-operation; commits have none.
-    pub(super) fn moment_sequence(&self) -> impl Iterator<Item = (OpId, Option<u32>)> + '_ {
-        let moments = self.order.sequence().iter().copied().filter(|&moment| moment < self.moments.count);
-        moments.map(|moment| {
-            let id = self.facts.transactions[self.moments.transaction_of_moment(moment) as usize];
-            (id, self.moments.place_of_moment(moment))
-        })
     }
 
     /// Whether an edge counts towards what a read has seen.

@@ -20,6 +20,7 @@ mod clauses;
 mod encode;
 mod moments;
 mod order;
+mod sequence;
 mod shape;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};

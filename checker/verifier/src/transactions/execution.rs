@@ -5,9 +5,9 @@
 //! predecessors. A set holds one bit for each transaction of a block of fixed size, and there is one pass for each block, so that
 //! memory is linear.
 
-use super::anomalies::misses_own_write;
 use super::cases::extent_of;
 use super::ensure;
+use super::micros::misses_own_write;
 use super::sources::{ReadSources, list_without_own_appends};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;

@@ -11,6 +11,7 @@ mod commit_order;
 mod cycle;
 mod execution;
 mod lemmas;
+mod micros;
 mod sources;
 mod whole_order;
 mod witness;
@@ -127,7 +128,7 @@ impl<'a> TransactionClaims<'a> {
     /// say nothing of levels that are defined by what is seen.
     fn rules_out(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
         let own = |example: &TransactionEvidence| match example {
-            TransactionEvidence::Internal { read, .. } => anomalies::misses_own_write(self.history, *read),
+            TransactionEvidence::Internal { read, .. } => micros::misses_own_write(self.history, *read),
             _ => false,
         };
         let own_missed = asks_of_reads(level) && anomaly.examples.iter().any(own);
