@@ -42,3 +42,42 @@ pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Ra
     };
     intervals.iter().map(range).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The transitive closure of the immediate successors contains all successors: thinning loses nothing.
+        #[test]
+        fn thinning_loses_no_pair(spans in prop::collection::vec((0u32..40, 0u32..12, prop::bool::weighted(0.1)), 1..14)) {
+            let mut intervals: Vec<(u32, u32)> = spans
+                .iter()
+                .enumerate()
+                .map(|(at, &(start, len, open))| {
+                    let start = start * 100 + at as u32;
+                    (start, if open { NEVER } else { start + len * 100 + 50 })
+                })
+                .collect();
+            intervals.sort_unstable();
+            let edges = immediate_successors(&intervals);
+            let n = intervals.len();
+            let mut reach = vec![vec![false; n]; n];
+            for (at, range) in edges.iter().enumerate().rev() {
+                for later in range.clone() {
+                    reach[at][later] = true;
+                    let beyond = reach[later].clone();
+                    for (to, &reached) in beyond.iter().enumerate() {
+                        reach[at][to] |= reached;
+                    }
+                }
+            }
+            for a in 0..n {
+                for b in 0..n {
+                    prop_assert_eq!(reach[a][b], intervals[a].1 < intervals[b].0, "{} {} {:?}", a, b, intervals);
+                }
+            }
+        }
+    }
+}
