@@ -26,7 +26,7 @@ use crate::checking::{self, catch_panic};
 use crate::exit::Exit;
 use crate::input;
 use crate::progress::ProgressDisplay;
-use crate::report::{self, ReportFormat, ReportWriter, page::PageReport};
+use crate::report::{self, CheckFindings, ReportFormat, ReportWriter, page::PageReport};
 use crate::timer::StopTimer;
 use crate::times::PhaseTimes;
 use checker::{Answer, Basis, CheckError, Level, Limits, Model, Property, Question, Verdict};
@@ -217,7 +217,8 @@ impl EmbeddedCheck {
             Rendering::Page => Box::new(PageReport::default()),
         };
         let mut bytes = Vec::new();
-        let findings = self.checked.as_findings(&self.name);
+        let times = self.checked.times.reported_from_now();
+        let findings = CheckFindings { times: &times, ..self.checked.as_findings(&self.name) };
         let told = report.write_checked(&findings, &mut bytes).and_then(|()| report.write_end(&mut bytes));
         told.expect("memory can be written");
         let text = String::from_utf8(bytes).expect("reports are UTF-8");

@@ -33,6 +33,11 @@ impl PhaseTimes {
         self.reported_since = Some(Instant::now());
     }
 
+    /// The same times for a report that begins now: a binding may ask for one at any time.
+    pub(crate) fn reported_from_now(&self) -> Self {
+        Self { reported_since: Some(Instant::now()), ..self.clone() }
+    }
+
     /// The time that the report has taken so far.
     pub(crate) fn report(&self) -> f64 {
         self.reported_since.map_or(0.0, |since| since.elapsed().as_secs_f64())

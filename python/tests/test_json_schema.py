@@ -27,7 +27,8 @@ def test_the_output_of_the_whole_corpus_is_valid(validator, corpus):
 
 
 def test_the_schema_refuses_what_is_not_so(validator):
-    told = steadfast.check(events((0, "invoke", "write", 1), (0, "ok", "write", 1))).to_dict()
+    told = steadfast.check(events((0, "invoke", "write", 1), (0, "ok", "write", 1),
+                                  (0, "invoke", "read", None), (0, "ok", "read", 1))).to_dict()
     assert validator.is_valid(told)
     for name, wrong in (("verdict", "fine"), ("counts", {}), ("levels", [{"level": "linearizable"}]), ("more", 1)):
         assert not validator.is_valid({**told, name: wrong}), name
