@@ -120,7 +120,7 @@ def test_what_is_wrong_with_rows_is_a_value_error_with_the_row():
     assert "row 0: found NaN, expected a finite number" in wrong([{**STALE[0], "value": float("nan")}])
     assert "row 1: found int, expected a dict" in wrong([STALE[0], 7])
     assert "row 0: found an integer beyond 64 bits" in wrong([{**STALE[0], "value": 1 << 80}])
-    assert "which has no operation open" in wrong(STALE[:1] * 1 + STALE[3:])
+    assert "which has no operation open" in wrong(STALE[:2] + STALE[3:])
     # All problems are told, not only the first.
     both = wrong([{**STALE[0], "type": 1}, {**STALE[1], "type": 2}])
     assert "row 0:" in both and "row 1:" in both
