@@ -86,7 +86,6 @@ fn queues_and_stacks_of_distinct_values_agree_with_the_reference() {
             *(if expected { &mut holds } else { &mut violated }) += 1;
             by_search += usize::from(answer.method == "search");
         }
-        println!("{model:?}: {holds} hold, {violated} do not, {by_search} by the search");
         assert!(
             holds > 6_000 && violated > 6_000,
             "{model:?}: {holds} hold, {violated} do not: too one-sided"
@@ -152,7 +151,6 @@ fn sets_agree_with_the_reference_element_by_element() {
         assert_eq!(answer.method, "set-elements", "seed {seed}");
         *(if expected { &mut holds } else { &mut violated }) += 1;
     }
-    println!("sets: {holds} hold, {violated} do not");
     assert!(holds > 4_000 && violated > 4_000, "{holds} hold, {violated} do not: too one-sided");
 }
 

@@ -66,6 +66,19 @@ pub(super) struct ElementLives {
     pub(super) unanswered: Vec<u32>,
 }
 
+impl ElementLives {
+    /// Lets the earliest removal without an answer remove every element that stays, as if there were many like it. If no
+    /// order explains even that, no order explains the calls. Returns this removal.
+    pub(super) fn remove_all_by_earliest(&mut self, calls: &[TimedCall]) -> Option<u32> {
+        let &earliest = self.unanswered.first()?;
+        let invoked = moment_at(calls[earliest as usize].invoked);
+        for life in self.lives.iter_mut().filter(|life| life.removal.is_none()) {
+            life.remove_by(earliest, invoked);
+        }
+        Some(earliest)
+    }
+}
+
 /// The result of [`collect_lives`].
 pub(super) enum CollectedLives {
     Distinct(ElementLives),

@@ -34,23 +34,52 @@ pub(super) fn decide_queue(calls: &[TimedCall]) -> MonitorResult {
         CollectedLives::Undecided => return MonitorResult::Undecided,
     };
     let stay = found.lives.iter().any(|life| life.removal.is_none());
-    let moments = if stay && !found.unanswered.is_empty() {
-        // The conflict is somewhere. The caller shrinks it.
-        unanswered::assign_unanswered_removals(calls, &mut found)
-            .ok_or_else(|| (0..calls.len() as u32).collect())
-    } else {
-        let united = unite_presences(found.lives.iter());
-        place_empty_removals(calls, &found.empty_removals, &united).map_err(|removal| {
-            let call = &calls[removal as usize];
-            let (from, until) = (moment_at(call.invoked), moment_at(call.returned));
-            let chain = find_covering_chain(found.lives.iter(), from, until);
-            chain.into_iter().flat_map(ElementLife::calls).chain([removal]).collect()
-        })
-    };
-    match moments.and_then(|moments| Ok((order_elements(&found, &moments)?, moments))) {
-        Ok((order, moments)) => MonitorResult::Order(order_calls(calls, &order, moments)),
-        Err(conflict) => MonitorResult::Conflict(conflict),
+    if !stay || found.unanswered.is_empty() {
+        return match place_empty_dequeues(calls, &found)
+            .and_then(|moments| order_queue(calls, &found, moments))
+        {
+            Ok(order) => MonitorResult::Order(order),
+            Err(conflict) => MonitorResult::Conflict(conflict),
+        };
     }
+    let mut assigned = found.clone();
+    let moments = unanswered::assign_unanswered_removals(calls, &mut assigned);
+    match moments.map(|moments| order_queue(calls, &assigned, moments)) {
+        Some(Ok(order)) => return MonitorResult::Order(order),
+        Some(Err(conflict)) => return MonitorResult::Conflict(conflict),
+        None => {}
+    }
+    let earliest = found.remove_all_by_earliest(calls);
+    match place_empty_dequeues(calls, &found).and_then(|moments| order_queue(calls, &found, moments)) {
+        Err(mut conflict) => {
+            conflict.retain(|&call| Some(call) != earliest);
+            MonitorResult::Conflict(conflict)
+        }
+        // There are too few removals without an answer. The caller shrinks the conflict.
+        Ok(_) => MonitorResult::Conflict((0..calls.len() as u32).collect()),
+    }
+}
+
+/// A moment for each empty removal. An error has the calls of such a removal and of the elements that are inside during all
+/// of it.
+fn place_empty_dequeues(calls: &[TimedCall], found: &ElementLives) -> Result<Vec<EmptyMoment>, Vec<u32>> {
+    let united = unite_presences(found.lives.iter());
+    place_empty_removals(calls, &found.empty_removals, &united).map_err(|removal| {
+        let call = &calls[removal as usize];
+        let (from, until) = (moment_at(call.invoked), moment_at(call.returned));
+        let chain = find_covering_chain(found.lives.iter(), from, until);
+        chain.into_iter().flat_map(ElementLife::calls).chain([removal]).collect()
+    })
+}
+
+/// An order of the calls. An error has the calls on two elements that must each precede the other.
+fn order_queue(
+    calls: &[TimedCall],
+    found: &ElementLives,
+    moments: Vec<EmptyMoment>,
+) -> Result<Vec<u32>, Vec<u32>> {
+    let order = order_elements(found, &moments)?;
+    Ok(order_calls(calls, &order, moments))
 }
 
 /// The elements in the order in which they pass through the queue, each with the moment before which it does not take

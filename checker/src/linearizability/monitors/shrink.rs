@@ -31,6 +31,11 @@ pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
         effort: EFFORT,
     };
     let mut groups = shrinking.group_by_value(conflict);
+    if !shrinking.is_impossible(&groups) {
+        debug_assert!(false, "a monitor reported a conflict that can be explained");
+        let all: Vec<u32> = (0..calls.len() as u32).collect();
+        groups = shrinking.group_by_value(&all);
+    }
     shrinking.leave_out_groups(&mut groups);
     let (core, until) = shrinking.select_calls(&groups);
     Core {
@@ -106,10 +111,10 @@ impl<M: Specification> ContainerShrinking<'_, M> {
     /// Whether no order explains the calls of these groups. Also false if the effort runs out before that is known.
     fn is_impossible(&mut self, groups: &[Vec<u32>]) -> bool {
         let (calls, _) = self.select_calls(groups);
-        self.effort = self.effort.saturating_sub(1 + calls.len() as u64);
         if self.effort == 0 {
             return false;
         }
+        self.effort = self.effort.saturating_sub(1 + calls.len() as u64);
         match decide_by_monitor(self.discipline, &calls) {
             MonitorResult::Conflict(_) => true,
             MonitorResult::Order(_) => false,

@@ -35,31 +35,27 @@ pub(super) fn decide_stack(calls: &[TimedCall]) -> MonitorResult {
         CollectedLives::Conflict(few) => return MonitorResult::Conflict(few),
         CollectedLives::Undecided => return MonitorResult::Undecided,
     };
-    let Some(&earliest) = found.unanswered.first() else {
+    if found.unanswered.is_empty() {
         return match order_stack(calls, &found) {
             Ok(order) => MonitorResult::Order(order),
             Err(conflict) => MonitorResult::Conflict(conflict),
         };
-    };
-    let mut assigned = found.clone();
-    if !assign_unanswered_pops(calls, &mut assigned) {
-        // The conflict is somewhere. The caller shrinks it.
-        return MonitorResult::Conflict((0..calls.len() as u32).collect());
     }
-    if let Ok(order) = order_stack(calls, &assigned) {
+    let mut assigned = found.clone();
+    let is_possible = assign_unanswered_pops(calls, &mut assigned);
+    if let (true, Ok(order)) = (is_possible, order_stack(calls, &assigned)) {
         return MonitorResult::Order(order);
     }
-    // Another assignment may do, unless there is no order even if all these elements have the earliest pop.
-    let invoked = moment_at(calls[earliest as usize].invoked);
-    for life in found.lives.iter_mut().filter(|life| life.removal.is_none()) {
-        life.remove_by(earliest, invoked);
-    }
+    let earliest = found.remove_all_by_earliest(calls);
     match order_stack(calls, &found) {
-        Ok(_) => MonitorResult::Undecided,
         Err(mut conflict) => {
-            conflict.retain(|&call| call != earliest);
+            conflict.retain(|&call| Some(call) != earliest);
             MonitorResult::Conflict(conflict)
         }
+        // Another assignment may do.
+        Ok(_) if is_possible => MonitorResult::Undecided,
+        // The conflict is somewhere. The caller shrinks it.
+        Ok(_) => MonitorResult::Conflict((0..calls.len() as u32).collect()),
     }
 }
 
