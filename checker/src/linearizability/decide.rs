@@ -1,11 +1,11 @@
 //! Decides linearizability: each object by the cheapest engine that its operations permit.
 
 use super::core::{self, Conditions};
-use super::frontier;
-use super::frontier::{FrontierResult, FrontierWidth};
+use super::monitors::{self, Discipline, MonitorResult};
 use super::register::{self, Access, RegisterStep};
+use super::register_engines::{RegisterDecision, decide_register_steps};
 use super::search::{self, CallSearchResult, TimedCall};
-use super::zones::{self, ZonesResult};
+use super::set_elements::{ABSENT, SetDecision, decide_set_by_element};
 use claims::specification::{self as models, CallValues, Specification};
 use claims::{
     AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, Verdict, Violation,
@@ -24,9 +24,6 @@ pub(super) struct ObjectVerdict {
 /// A history with fewer operations than this is decided on the calling thread, because starting other threads takes
 /// longer.
 const PARALLEL_FROM: usize = 20_000;
-/// How many configurations the two beam passes of the frontier search keep: a quick pass, and a thorough one.
-const BEAM: usize = 64;
-const WIDE_BEAM: usize = 2048;
 /// The kind of a violation that has no more specific name.
 const NON_LINEARIZABLE: &str = "non-linearizable";
 
@@ -119,13 +116,15 @@ fn decide_object(
         }
         Model::Set => {
             let calls = collect_calls(&mut values, history, operations);
-            decide_specification(&models::Set { values: &values }, key, calls, limits)
+            decide_set(&values, key, calls, limits)
         }
         Model::Queue => {
-            decide_specification(&models::Fifo, key, collect_calls(&mut values, history, operations), limits)
+            let calls = collect_calls(&mut values, history, operations);
+            decide_container(&models::Fifo, Discipline::Queue, key, calls, limits)
         }
         Model::Stack => {
-            decide_specification(&models::Lifo, key, collect_calls(&mut values, history, operations), limits)
+            let calls = collect_calls(&mut values, history, operations);
+            decide_container(&models::Lifo, Discipline::Stack, key, calls, limits)
         }
         Model::Mutex => decide_register(history, key, operations, question, limits),
         other => unreachable!("{} has no sequential specification", other.name()),
@@ -182,44 +181,13 @@ fn decide_register(
         };
         Verdict::Violated(violation_from_core(kind, core))
     };
-    match zones::decide_by_zones(&steps, initial) {
-        ZonesResult::Order(places) => {
-            return ObjectVerdict { method: "unique-writes", verdict: order(places) };
-        }
-        ZonesResult::Conflict(values) => {
-            return ObjectVerdict { method: "unique-writes", verdict: impossible(Some(&values), None) };
-        }
-        ZonesResult::Ambiguous => {}
-    }
-    let passes = choose_passes(&steps);
-    let mut verdict = Verdict::Unknown(Reason { reason: "no pass decided".to_owned() });
-    for width in passes {
-        verdict = match (frontier::decide_by_frontier(&steps, &[initial], width, limits).0, width) {
-            (FrontierResult::Order(places), FrontierWidth::Beam(_) | FrontierWidth::Whole) => order(places),
-            (
-                FrontierResult::Dead(position),
-                FrontierWidth::Relaxed | FrontierWidth::Loose | FrontierWidth::Whole,
-            ) => impossible(None, Some(position)),
-            (FrontierResult::Unknown(why), FrontierWidth::Whole) => {
-                Verdict::Unknown(with_key_name(history, key, why))
-            }
-            _ => continue,
-        };
-        break;
-    }
-    ObjectVerdict { method: "frontier", verdict }
-}
-
-/// The passes of the frontier search that can decide these steps, cheapest first.
-fn choose_passes(steps: &[RegisterStep]) -> Vec<FrontierWidth> {
-    let relaxes = steps.iter().any(|step| !step.is_certain());
-    let loosens = steps.iter().any(|step| step.is_certain() && matches!(step.access, Access::Cas(..)));
-    let mut passes = vec![FrontierWidth::Beam(BEAM)];
-    passes.extend(loosens.then_some(FrontierWidth::Loose));
-    passes.extend(relaxes.then_some(FrontierWidth::Relaxed));
-    passes.extend((relaxes || loosens).then_some(FrontierWidth::Beam(WIDE_BEAM)));
-    passes.push(FrontierWidth::Whole);
-    passes
+    let (method, decision) = decide_register_steps(&steps, initial, limits);
+    let verdict = match decision {
+        RegisterDecision::Order(places) => order(places),
+        RegisterDecision::Impossible { values, dead } => impossible(values.as_deref(), dead),
+        RegisterDecision::Unknown(why) => Verdict::Unknown(with_key_name(history, key, why)),
+    };
+    ObjectVerdict { method, verdict }
 }
 
 /// Finds the first read of a value that no operation can have written, and the kind of that anomaly.
@@ -279,6 +247,49 @@ pub(super) fn decide_specification<M: Specification>(
         CallSearchResult::Unknown(why) => Verdict::Unknown(why),
     };
     ObjectVerdict { method: "search", verdict }
+}
+
+/// Decides a queue or stack: by its monitor if each value is inserted once, and by the search otherwise.
+fn decide_container<M: Specification>(
+    model: &M,
+    discipline: Discipline,
+    key: KeyId,
+    calls: Vec<TimedCall>,
+    limits: &Limits<'_>,
+) -> ObjectVerdict {
+    let verdict = match monitors::decide_by_monitor(discipline, &calls) {
+        MonitorResult::Undecided => return decide_specification(model, key, calls, limits),
+        MonitorResult::Order(places) => {
+            let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
+            Verdict::Holds(Linearization { key, operations })
+        }
+        MonitorResult::Conflict(few) => {
+            let core = monitors::shrink_container_core(model, discipline, key, &calls, &few);
+            Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
+        }
+    };
+    ObjectVerdict { method: discipline.method(), verdict }
+}
+
+/// Decides a set: element by element if no operation reads all elements, and by the search otherwise.
+fn decide_set(
+    values: &CallValues<'_>,
+    key: KeyId,
+    calls: Vec<TimedCall>,
+    limits: &Limits<'_>,
+) -> ObjectVerdict {
+    let verdict = match decide_set_by_element(values, &calls, limits) {
+        SetDecision::NotByElement => {
+            return decide_specification(&models::Set { values }, key, calls, limits);
+        }
+        SetDecision::Order(operations) => Verdict::Holds(Linearization { key, operations }),
+        SetDecision::Impossible { steps, dead } => {
+            let core = core::shrink_register_core(key, Conditions::Stay, &steps, ABSENT, None, dead);
+            Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
+        }
+        SetDecision::Unknown(why) => Verdict::Unknown(why),
+    };
+    ObjectVerdict { method: "set-elements", verdict }
 }
 
 fn violation_from_core(kind: &'static str, core: Core) -> Violation {

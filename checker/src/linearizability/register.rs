@@ -68,7 +68,7 @@ pub(crate) fn collect_register_steps(
 
 /// The values of a lock, seen as a register.
 pub(crate) const FREE: ValueId = ValueId::NULL;
-const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
+pub(crate) const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
 
 /// The steps of one lock. To acquire it is a compare-and-set from free to held; to release it is one from held to free.
 pub(crate) fn collect_lock_steps(history: &History, operations: &[OpId]) -> Vec<RegisterStep> {

@@ -2,6 +2,7 @@
 
 use super::{Call, Refused, Specification};
 use histories::{Function, ValueId};
+use std::collections::VecDeque;
 
 /// A queue that is empty at first. A `dequeue` that returns `null` found it empty.
 #[derive(Clone, Copy, Debug)]
@@ -9,31 +10,36 @@ pub struct Fifo;
 
 impl Specification for Fifo {
     /// The elements, oldest first.
-    type State = Vec<ValueId>;
+    type State = VecDeque<ValueId>;
 
-    fn initial(&self) -> Vec<ValueId> {
-        Vec::new()
+    fn initial(&self) -> VecDeque<ValueId> {
+        VecDeque::new()
     }
 
-    fn state_bytes(&self, state: &Vec<ValueId>) -> usize {
-        size_of_val(state) + size_of_val(state.as_slice())
+    fn state_bytes(&self, state: &VecDeque<ValueId>) -> usize {
+        size_of_val(state) + state.len() * size_of::<ValueId>()
     }
 
-    fn step(&self, state: &Vec<ValueId>, call: &Call) -> Result<Vec<ValueId>, Refused> {
+    fn step(&self, state: &VecDeque<ValueId>, call: &Call) -> Result<VecDeque<ValueId>, Refused> {
+        let mut next = state.clone();
+        self.step_in_place(&mut next, call)?;
+        Ok(next)
+    }
+
+    fn step_in_place(&self, state: &mut VecDeque<ValueId>, call: &Call) -> Result<(), Refused> {
         match call.function {
-            Function::ENQUEUE => {
-                let mut next = state.clone();
-                next.push(call.value());
-                Ok(next)
-            }
-            Function::DEQUEUE => match (call.output, state.first()) {
-                (Some(found), Some(&oldest)) if found != oldest => {
-                    Err(Refused("the oldest element is another one"))
+            Function::ENQUEUE => state.push_back(call.value()),
+            Function::DEQUEUE => match (call.output, state.pop_front()) {
+                (Some(found), Some(oldest)) if found != oldest => {
+                    return Err(Refused("the oldest element is another one"));
                 }
-                (Some(found), None) if found != ValueId::NULL => Err(Refused("the queue is empty")),
-                (_, oldest) => Ok(state[usize::from(oldest.is_some())..].to_vec()),
+                (Some(found), None) if found != ValueId::NULL => {
+                    return Err(Refused("the queue is empty"));
+                }
+                _ => {}
             },
-            _ => Err(Refused("a queue knows enqueue and dequeue")),
+            _ => return Err(Refused("a queue knows enqueue and dequeue")),
         }
+        Ok(())
     }
 }

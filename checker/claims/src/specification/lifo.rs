@@ -20,20 +20,25 @@ impl Specification for Lifo {
     }
 
     fn step(&self, state: &Vec<ValueId>, call: &Call) -> Result<Vec<ValueId>, Refused> {
+        let mut next = state.clone();
+        self.step_in_place(&mut next, call)?;
+        Ok(next)
+    }
+
+    fn step_in_place(&self, state: &mut Vec<ValueId>, call: &Call) -> Result<(), Refused> {
         match call.function {
-            Function::PUSH => {
-                let mut next = state.clone();
-                next.push(call.value());
-                Ok(next)
-            }
-            Function::POP => match (call.output, state.last()) {
-                (Some(found), Some(&newest)) if found != newest => {
-                    Err(Refused("the newest element is another one"))
+            Function::PUSH => state.push(call.value()),
+            Function::POP => match (call.output, state.pop()) {
+                (Some(found), Some(newest)) if found != newest => {
+                    return Err(Refused("the newest element is another one"));
                 }
-                (Some(found), None) if found != ValueId::NULL => Err(Refused("the stack is empty")),
-                (_, newest) => Ok(state[..state.len() - usize::from(newest.is_some())].to_vec()),
+                (Some(found), None) if found != ValueId::NULL => {
+                    return Err(Refused("the stack is empty"));
+                }
+                _ => {}
             },
-            _ => Err(Refused("a stack knows push and pop")),
+            _ => return Err(Refused("a stack knows push and pop")),
         }
+        Ok(())
     }
 }

@@ -23,30 +23,34 @@ impl Specification for Set<'_> {
     }
 
     fn step(&self, state: &Vec<ValueId>, call: &Call) -> Result<Vec<ValueId>, Refused> {
+        let mut next = state.clone();
+        self.step_in_place(&mut next, call)?;
+        Ok(next)
+    }
+
+    fn step_in_place(&self, state: &mut Vec<ValueId>, call: &Call) -> Result<(), Refused> {
         let place = state.binary_search(&call.value());
         match call.function {
             Function::ADD => {
                 self.check_boolean_result(call, place.is_err())?;
-                let mut next = state.clone();
                 if let Err(at) = place {
-                    next.insert(at, call.value());
+                    state.insert(at, call.value());
                 }
-                Ok(next)
+                Ok(())
             }
             Function::REMOVE => {
                 self.check_boolean_result(call, place.is_ok())?;
-                let mut next = state.clone();
                 if let Ok(at) = place {
-                    next.remove(at);
+                    state.remove(at);
                 }
-                Ok(next)
+                Ok(())
             }
-            Function::CONTAINS => self.check_boolean_result(call, place.is_ok()).map(|()| state.clone()),
+            Function::CONTAINS => self.check_boolean_result(call, place.is_ok()),
             Function::READ => {
-                let Some(found) = call.output else { return Ok(state.clone()) };
+                let Some(found) = call.output else { return Ok(()) };
                 match self.values.list_elements(found) {
-                    Some(elements) if have_same_elements(state, elements) => Ok(state.clone()),
-                    None if state.is_empty() && found == ValueId::NULL => Ok(state.clone()),
+                    Some(elements) if have_same_elements(state, elements) => Ok(()),
+                    None if state.is_empty() && found == ValueId::NULL => Ok(()),
                     _ => Err(Refused("the set has other elements")),
                 }
             }

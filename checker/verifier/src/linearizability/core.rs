@@ -1,5 +1,6 @@
 //! Checks that a core leaves out only what it may, and tries every order of what is left.
 
+use super::elements::KeptPart;
 use super::{OperationsByObject, is_failed_observation, returned_position};
 use crate::Confirmation;
 use crate::watch::{StepCost, Watch};
@@ -15,8 +16,9 @@ const EFFORT: u64 = 20_000_000;
 /// Checks that the operations that the core leaves out may be left out.
 ///
 /// Reads may be left out. A write may be left out if no operation of the core requires its value; but if a failed
-/// compare-and-set of the core requires any *other* value, no write may be left out. Operations that were invoked after
-/// the end of the core, or that returned before its beginning, may be left out.
+/// compare-and-set of the core requires any *other* value, no write may be left out. Of a queue, stack or set, all
+/// operations on a value may be left out ([`KeptPart`]). Operations that were invoked after the end of the core, or that returned
+/// before its beginning, may be left out.
 pub(super) fn check_omitted_operations(
     objects: &OperationsByObject<'_>,
     core: &Core,
@@ -47,6 +49,7 @@ pub(super) fn check_omitted_operations(
     if let Some(&id) = core.operations.iter().find(strange) {
         return Err(format!("operation {} does not belong into the core", history.operation_index(id)));
     }
+    let part = KeptPart::from_core(history, question.model, here, core);
     for &id in watch.take_while_in_time(StepCost::Look, here.iter()).filter(|id| !kept.contains(id)) {
         let operation = history.operation(id);
         let outside = operation.invoked > core.until
@@ -54,9 +57,12 @@ pub(super) fn check_omitted_operations(
         if outside || operation.outcome == Outcome::Fail {
             continue;
         }
-        let may_go = match written_value(history, id) {
-            None => is_read(history, id),
-            Some(value) => is_register && !wants_others && !wanted.iter().any(|&want| same(want, value)),
+        let may_go = match (&part, written_value(history, id)) {
+            (Some(part), _) => part.permit_omission(history, id),
+            (None, None) => is_read(history, id),
+            (None, Some(value)) => {
+                is_register && !wants_others && !wanted.iter().any(|&want| same(want, value))
+            }
         };
         if !may_go {
             return Err(format!(

@@ -9,6 +9,7 @@
 //! objects.
 
 mod core;
+mod elements;
 mod order;
 pub(crate) mod why;
 
@@ -325,7 +326,12 @@ fn run_with_specification(
             let calls: Vec<(OpId, Call)> =
                 operations.iter().map(|&id| (id, lists.call_of_operation(id))).collect();
             let calls: rustc_hash::FxHashMap<OpId, Call> = calls.into_iter().collect();
-            what.run_with(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &[])
+            // A set that concerns one element is empty, or has this element.
+            let any: Vec<Vec<ValueId>> = match elements::single_element(history, operations) {
+                Some(element) => vec![Vec::new(), vec![element]],
+                None => Vec::new(),
+            };
+            what.run_with(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &any)
         }
         Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
         Model::Stack => what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &[]),

@@ -1,0 +1,146 @@
+//! Shrinks a conflict of a queue or stack to a core: few values of which none can be left out.
+
+use super::{Discipline, MonitorResult, decide_by_monitor};
+use crate::linearizability::search::{CallSearchResult, TimedCall, decide_by_search};
+use claims::specification::Specification;
+use claims::{Core, Limits};
+use histories::{KeyId, NEVER, ValueId};
+use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
+
+/// How many calls the attempts to leave something out may look at: about a second.
+const EFFORT: u64 = 3_000_000;
+/// How many steps of search one attempt may take, where the monitor does not decide.
+const SEARCH_EFFORT: u64 = 20_000;
+
+/// Shrinks calls that no order explains, together with the removals without an answer, to a core.
+pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
+    model: &M,
+    discipline: Discipline,
+    key: KeyId,
+    calls: &[TimedCall],
+    conflict: &[u32],
+) -> Core {
+    let mut shrinking = ContainerShrinking {
+        model,
+        discipline,
+        calls,
+        unanswered: (0..calls.len() as u32)
+            .filter(|&call| discipline.is_unanswered_removal(&calls[call as usize]))
+            .collect(),
+        effort: EFFORT,
+    };
+    let mut groups = shrinking.group_by_value(conflict);
+    if !shrinking.is_impossible(&groups) {
+        debug_assert!(false, "a monitor reported a conflict that can be explained");
+        let all: Vec<u32> = (0..calls.len() as u32).collect();
+        groups = shrinking.group_by_value(&all);
+    }
+    shrinking.leave_out_groups(&mut groups);
+    let (core, until) = shrinking.select_calls(&groups);
+    Core {
+        key,
+        operations: core.iter().map(|call| call.id).collect(),
+        writes_only: Vec::new(),
+        from: None,
+        until,
+        minimal: shrinking.effort > 0,
+    }
+}
+
+impl Discipline {
+    fn is_unanswered_removal(self, call: &TimedCall) -> bool {
+        call.call.function == self.removal() && call.call.output.is_none()
+    }
+}
+
+struct ContainerShrinking<'a, M> {
+    model: &'a M,
+    discipline: Discipline,
+    calls: &'a [TimedCall],
+    /// The removals without an answer.
+    unanswered: Vec<u32>,
+    /// How many calls may still be looked at.
+    effort: u64,
+}
+
+impl<M: Specification> ContainerShrinking<'_, M> {
+    /// The calls of the conflict by value, and each empty removal by itself, in order of time.
+    fn group_by_value(&self, conflict: &[u32]) -> Vec<Vec<u32>> {
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut group_of: FxHashMap<ValueId, usize> = FxHashMap::default();
+        let mut sorted = conflict.to_vec();
+        sorted.sort_unstable_by_key(|&call| self.calls[call as usize].invoked);
+        for place in sorted {
+            let call = &self.calls[place as usize].call;
+            let value =
+                if call.function == self.discipline.removal() { call.output } else { Some(call.value()) };
+            match value {
+                None => {}
+                Some(ValueId::NULL) => groups.push(vec![place]),
+                Some(value) => {
+                    let group = *group_of.entry(value).or_insert(groups.len());
+                    if group == groups.len() {
+                        groups.push(Vec::new());
+                    }
+                    groups[group].push(place);
+                }
+            }
+        }
+        groups
+    }
+
+    /// Leaves out groups, large pieces first, as long as no order explains the rest.
+    fn leave_out_groups(&mut self, groups: &mut Vec<Vec<u32>>) {
+        let mut piece = groups.len().div_ceil(2);
+        while piece > 0 {
+            let mut at = 0;
+            while at < groups.len() && self.effort > 0 {
+                let end = (at + piece).min(groups.len());
+                let fewer = [&groups[..at], &groups[end..]].concat();
+                if self.is_impossible(&fewer) {
+                    *groups = fewer;
+                } else {
+                    at = end;
+                }
+            }
+            piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
+        }
+    }
+
+    /// Whether no order explains the calls of these groups. Also false if the effort runs out before that is known.
+    fn is_impossible(&mut self, groups: &[Vec<u32>]) -> bool {
+        let (calls, _) = self.select_calls(groups);
+        if self.effort == 0 {
+            return false;
+        }
+        self.effort = self.effort.saturating_sub(1 + calls.len() as u64);
+        match decide_by_monitor(self.discipline, &calls) {
+            MonitorResult::Conflict(_) => true,
+            MonitorResult::Order(_) => false,
+            MonitorResult::Undecided => {
+                let stop = AtomicBool::new(false);
+                let limits = Limits { steps: SEARCH_EFFORT, bytes: 64 << 20, stop: &stop };
+                let (found, spent) = decide_by_search(self.model, &calls, &limits);
+                self.effort = self.effort.saturating_sub(spent * 10);
+                matches!(found, CallSearchResult::Dead(_))
+            }
+        }
+    }
+
+    /// The calls of some groups and the removals without an answer that can take one of their elements, and the position
+    /// at which the last certain call returned.
+    fn select_calls(&self, groups: &[Vec<u32>]) -> (Vec<TimedCall>, u32) {
+        let mut places: Vec<u32> = groups.iter().flatten().copied().collect();
+        let returns = places.iter().map(|&place| self.calls[place as usize].returned);
+        let until = returns.filter(|&returned| returned != NEVER).max().unwrap_or(NEVER);
+        // A value remains if nothing but its insertion is there.
+        let remains = |group: &Vec<u32>| matches!(group[..], [one] if self.calls[one as usize].call.function == self.discipline.insertion());
+        if groups.iter().any(remains) {
+            let started = |&&place: &&u32| self.calls[place as usize].invoked < until;
+            places.extend(self.unanswered.iter().filter(started));
+        }
+        places.sort_unstable_by_key(|&place| self.calls[place as usize].invoked);
+        (places.into_iter().map(|place| self.calls[place as usize].clone()).collect(), until)
+    }
+}
