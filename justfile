@@ -29,3 +29,7 @@ thorough:
     STEADFAST_SEEDS=200 cargo test --release --test findings -- --nocapture each_bug whole_blob spoilt
     STEADFAST_SEEDS=1000 cargo test --release --test findings -- sound
     STEADFAST_HISTORIES=330000 cargo test --release -p steadfast-checker --test continuity -- --nocapture
+
+# Which small mistakes the tests notice: draw N mutants of a folder by a seed, test each, write the row of docs/trust.md.
+mutants MODULE SEED N *CRATES:
+    cargo run --quiet -p mutants -- {{MODULE}} {{SEED}} {{N}} {{CRATES}}

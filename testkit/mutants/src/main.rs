@@ -1,0 +1,105 @@
+//! Mutation testing: `mutants MODULE SEED N [CRATE…]`, from the folder of the workspace.
+//!
+//! It makes every small change of a kind that a person could make by mistake in the files of MODULE (a folder or a file), draws
+//! N of them by SEED, and runs the tests that reach each. A mutant that no test notices is a survivor: a hole in the tests, or
+//! a change that changes nothing.
+//!
+//! Building the module once for each mutant would take days. All mutants are therefore compiled into one build, and a variable of
+//! the environment says which of them runs. This costs a comparison at each place.
+//!
+//! The tests are those of the module's crate and of the CRATEs. The row of the module in `docs/trust.md` is written
+//! again, and the survivors go to `target/mutants/survivors.md`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod rewrite;
+mod table;
+mod trials;
+mod workspace;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use table::ModuleResult;
+use trials::TrialOutcome;
+use workspace::MutatedWorkspace;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [module, seed, count, crates @ ..] = arguments.as_slice() else {
+        return Err("usage: mutants MODULE SEED N [CRATE…]".into());
+    };
+    let (seed, count): (u64, usize) = (seed.parse()?, count.parse()?);
+    let root = std::env::current_dir()?;
+    let module = PathBuf::from(module.trim_end_matches('/'));
+    let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
+    println!("{} mutants in {}", workspace.total, module.display());
+    workspace.write_compiling_mutants()?;
+    let building = workspace.mutants().filter(|mutant| mutant.builds).count();
+    println!("{building} of them build");
+
+    let mut tested = vec![workspace.crate_name.clone()];
+    tested.extend(crates.iter().filter(|name| **name != workspace.crate_name).cloned());
+    let programs = workspace.build_tests(&tested)?;
+    let scratch = root.join("target/mutants");
+    let tests = trials::run_unchanged_tests(&programs, &scratch)?;
+    println!("{} tests pass without a mutant", tests.len());
+    for test in tests.iter().rev().take(8) {
+        println!("{test}");
+    }
+
+    let sample = draw_sample(&workspace, seed, count);
+    let numbers: Vec<(u32, u32)> = sample.iter().map(|drawn| (drawn.number, drawn.place)).collect();
+    let outcomes = trials::try_mutants(&tests, &numbers, |at, outcome| {
+        println!("{} {}: {outcome:?}", sample[at].number, sample[at].told);
+    });
+    let result = ModuleResult::from_outcomes(&module, seed, workspace.total, building, &outcomes);
+    println!("{result}");
+    table::write_row(&root.join("docs/trust.md"), &result)?;
+    let survivors = sample.iter().zip(&outcomes).filter_map(|(drawn, outcome)| match outcome {
+        TrialOutcome::Survived(tests) => Some(format!("- {} (reached by {tests} tests)\n", drawn.told)),
+        TrialOutcome::Caught(_) | TrialOutcome::TimedOut(_) => None,
+    });
+    std::fs::write(scratch.join("survivors.md"), survivors.collect::<String>())?;
+    Ok(())
+}
+
+/// A mutant of the sample.
+struct DrawnMutant {
+    number: u32,
+    /// The number of the first mutant of its place.
+    place: u32,
+    told: String,
+}
+
+/// Draws mutants that build without putting any back, in the order of the file.
+fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
+    let mut all = Vec::new();
+    for (path, site) in workspace.sites() {
+        let place = site.mutants[0].number;
+        for mutant in site.mutants.iter().filter(|mutant| mutant.builds) {
+            let told = format!("{}:{}: {}", shown(path), site.line, mutant.told);
+            all.push(DrawnMutant { number: mutant.number, place, told });
+        }
+    }
+    let mut state = seed;
+    let count = count.min(all.len());
+    for at in 0..count {
+        let rest = (all.len() - at) as u64;
+        all.swap(at, at + (next_random(&mut state) % rest) as usize);
+    }
+    all.truncate(count);
+    all.sort_by_key(|drawn| drawn.number);
+    all
+}
+
+/// SplitMix64.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.display()
+}
