@@ -7,17 +7,21 @@
 //! Building the module once for each mutant would take days. All mutants are therefore compiled into one build, and a variable of
 //! the environment says which of them runs. This costs a comparison at each place.
 //!
-//! The tests are those of the module's crate and of the CRATEs. The row of the module in `docs/trust.md` is written
+//! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs. `STEADFAST_MINUTES` limits the time:
+//! the mutants that were not tried by then are tried when the same call is made again. The row of the module in `docs/trust.md` is written
 //! again, and the survivors go to `target/mutants/survivors.md`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod results_file;
 mod rewrite;
 mod table;
 mod trials;
 mod workspace;
 
+use results_file::ResultsFile;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use table::ModuleResult;
 use trials::TrialOutcome;
 use workspace::MutatedWorkspace;
@@ -28,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: mutants MODULE SEED N [CRATE…]".into());
     };
     let (seed, count): (u64, usize) = (seed.parse()?, count.parse()?);
+    // A run that is limited goes on where it ended when it is called again.
+    let minutes = std::env::var("STEADFAST_MINUTES").ok().map(|text| text.parse()).transpose()?;
+    let deadline = Instant::now() + Duration::from_secs(60 * minutes.unwrap_or(1_000_000));
     let root = std::env::current_dir()?;
     let module = PathBuf::from(module.trim_end_matches('/'));
     let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
@@ -36,21 +43,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let building = workspace.mutants().filter(|mutant| mutant.builds).count();
     println!("{building} of them build");
 
-    let mut tested = vec![workspace.crate_name.clone()];
-    tested.extend(crates.iter().filter(|name| **name != workspace.crate_name).cloned());
-    let programs = workspace.build_tests(&tested)?;
+    let programs = workspace.build_tests(crates)?;
     let scratch = root.join("target/mutants");
-    let tests = trials::run_unchanged_tests(&programs, &scratch)?;
+    let known = ResultsFile::open(&scratch.join("results.tsv"), &programs)?;
+    let tests = trials::run_unchanged_tests(&programs, &scratch, &known, deadline)?;
     println!("{} tests pass without a mutant", tests.len());
-    for test in tests.iter().rev().take(8) {
-        println!("{test}");
-    }
 
-    let sample = draw_sample(&workspace, seed, count);
-    let numbers: Vec<(u32, u32)> = sample.iter().map(|drawn| (drawn.number, drawn.place)).collect();
-    let outcomes = trials::try_mutants(&tests, &numbers, |at, outcome| {
-        println!("{} {}: {outcome:?}", sample[at].number, sample[at].told);
+    let drawn = draw_sample(&workspace, seed, count);
+    let numbers: Vec<(u32, u32)> = drawn.iter().map(|drawn| (drawn.number, drawn.place)).collect();
+    let outcomes = trials::try_mutants(&tests, &numbers, &known, deadline, |at, outcome| {
+        println!("{} {}: {outcome}", drawn[at].number, drawn[at].told);
     });
+    // Mutants for which no time was left are no part of the sample. They are the last that were drawn.
+    let (sample, outcomes): (Vec<DrawnMutant>, Vec<TrialOutcome>) =
+        drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
     let result = ModuleResult::from_outcomes(&module, seed, workspace.total, building, &outcomes);
     println!("{result}");
     table::write_row(&root.join("docs/trust.md"), &result)?;
@@ -70,7 +76,7 @@ struct DrawnMutant {
     told: String,
 }
 
-/// Draws mutants that build without putting any back, in the order of the file.
+/// Draws mutants that build without putting any back, in the order in which they were drawn.
 fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
     let mut all = Vec::new();
     for (path, site) in workspace.sites() {
@@ -87,7 +93,6 @@ fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<Dra
         all.swap(at, at + (next_random(&mut state) % rest) as usize);
     }
     all.truncate(count);
-    all.sort_by_key(|drawn| drawn.number);
     all
 }
 

@@ -78,6 +78,11 @@ impl SourceFile {
         Ok(SourceFile { text: text.to_owned(), sites, written: Vec::new() })
     }
 
+    /// The file without mutants.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The file with the mutants that build behind the switch.
     pub(crate) fn write_mutants(&mut self) -> String {
         let mut out = String::with_capacity(self.text.len() * 3);

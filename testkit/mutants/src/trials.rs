@@ -4,6 +4,7 @@
 //! only the tests that reach it, the fastest first, until one fails. A test that needs much longer than without the mutant,
 //! or much more memory, fails too.
 
+use crate::results_file::ResultsFile;
 use crate::workspace::TestProgram;
 use std::collections::HashSet;
 use std::error::Error;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time that a test may take without a mutant.
-const UNCHANGED_TIME_MAX: Duration = Duration::from_secs(120);
+const UNCHANGED_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The time that a test may take with a mutant, beside five times its own.
 const MUTANT_TIME_MORE: Duration = Duration::from_secs(5);
@@ -49,10 +50,13 @@ pub(crate) enum TrialOutcome {
     Survived(usize),
 }
 
-/// Runs every test once without a mutant. Tests that fail or take too long are told and left out.
+/// Runs every test once without a mutant. Tests that fail or take too long are told and left out. What a run before found of
+/// the same programs is taken from `known`.
 pub(crate) fn run_unchanged_tests<'p>(
     programs: &'p [TestProgram],
     scratch: &Path,
+    known: &ResultsFile,
+    deadline: Instant,
 ) -> Result<Vec<ReachingTest<'p>>, Box<dyn Error>> {
     let mut all = Vec::new();
     for program in programs {
@@ -60,42 +64,86 @@ pub(crate) fn run_unchanged_tests<'p>(
         let names = list_tests(program, &[])?.into_iter().filter(|name| !ignored.contains(name));
         all.extend(names.map(|name| (program, name)));
     }
-    let run = |at: usize| {
+    let found = in_threads(all.len(), |at| {
         let (program, name) = &all[at];
-        let noted = scratch.join(format!("reached-{at}"));
-        let _ = std::fs::remove_file(&noted);
-        let mut command = command_of_test(program, name);
-        command.env("STEADFAST_REACHED", &noted);
-        let from = Instant::now();
-        let passed = run_within(command, UNCHANGED_TIME_MAX);
-        if passed != Some(true) {
+        let key = format!("{} {name}", program.path.display());
+        let result = known.get_or_compute(&key, || match Instant::now() < deadline {
+            true => Some(run_unchanged_test(program, name, &scratch.join(format!("reached-{at}")))),
+            false => None,
+        });
+        let result = result.ok_or_else(|| "no time was left for the tests without a mutant".to_owned())?;
+        let mut numbers = result.split(' ').filter_map(|number| number.parse().ok());
+        let Some(micros) = numbers.next() else {
             eprintln!("left out, for it fails or takes too long without a mutant: {name}");
-            return None;
-        }
-        let bytes = std::fs::read(&noted).unwrap_or_default();
-        let _ = std::fs::remove_file(&noted);
-        let numbers =
-            bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-        let name = name.clone();
-        Some(ReachingTest { program, name, duration: from.elapsed(), reached: numbers.collect() })
-    };
-    let mut tests: Vec<ReachingTest<'p>> = in_threads(all.len(), run).into_iter().flatten().collect();
+            return Ok(None);
+        };
+        let duration = Duration::from_micros(micros);
+        let reached = numbers.map(|number| number as u32).collect();
+        Ok(Some(ReachingTest { program, name: name.clone(), duration, reached }))
+    });
+    let found = found.into_iter().collect::<Result<Vec<_>, String>>()?;
+    let mut tests: Vec<ReachingTest<'p>> = found.into_iter().flatten().collect();
     tests.sort_by_key(|test| test.duration);
     Ok(tests)
 }
 
-/// Tries mutants, given by their numbers and by the first numbers of their places. `told` is called after each.
+/// The microseconds that a test took and the places that it reached, or nothing if it did not pass.
+fn run_unchanged_test(program: &TestProgram, name: &str, noted: &Path) -> String {
+    let _ = std::fs::remove_file(noted);
+    let mut command = command_of_test(program, name);
+    command.env("STEADFAST_REACHED", noted);
+    let from = Instant::now();
+    let passed = run_within(command, UNCHANGED_TIME_MAX);
+    let micros = from.elapsed().as_micros();
+    let bytes = std::fs::read(noted).unwrap_or_default();
+    let _ = std::fs::remove_file(noted);
+    if passed != Some(true) {
+        return String::new();
+    }
+    let numbers = bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    let numbers: Vec<String> = numbers.map(|number| format!(" {number}")).collect();
+    format!("{micros}{}", numbers.concat())
+}
+
+/// Tries mutants, given by their numbers and by the first numbers of their places, until the deadline. What a run before found
+/// of the same programs is taken from `known`. `told` is called after each.
 pub(crate) fn try_mutants(
     tests: &[ReachingTest<'_>],
     mutants: &[(u32, u32)],
+    known: &ResultsFile,
+    deadline: Instant,
     told: impl Fn(usize, &TrialOutcome) + Sync,
-) -> Vec<TrialOutcome> {
+) -> Vec<Option<TrialOutcome>> {
     in_threads(mutants.len(), |at| {
         let (number, place) = mutants[at];
-        let outcome = try_mutant(tests, number, place);
+        let result = known.get_or_compute(&format!("mutant {number}"), || {
+            (Instant::now() < deadline).then(|| try_mutant(tests, number, place).to_string())
+        })?;
+        let outcome = TrialOutcome::from_text(&result)?;
         told(at, &outcome);
-        outcome
+        Some(outcome)
     })
+}
+
+impl std::fmt::Display for TrialOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TrialOutcome::Caught(test) => write!(f, "caught {test}"),
+            TrialOutcome::TimedOut(test) => write!(f, "timeout {test}"),
+            TrialOutcome::Survived(tests) => write!(f, "survived {tests}"),
+        }
+    }
+}
+
+impl TrialOutcome {
+    fn from_text(text: &str) -> Option<TrialOutcome> {
+        let (kind, rest) = text.split_once(' ')?;
+        Some(match kind {
+            "caught" => TrialOutcome::Caught(rest.to_owned()),
+            "timeout" => TrialOutcome::TimedOut(rest.to_owned()),
+            _ => TrialOutcome::Survived(rest.parse().ok()?),
+        })
+    }
 }
 
 fn try_mutant(tests: &[ReachingTest<'_>], number: u32, place: u32) -> TrialOutcome {

@@ -5,9 +5,10 @@
 
 use crate::rewrite::{Mutant, MutationSite, SourceFile};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,7 +20,8 @@ const NOT_COPIED: &[&str] = &["target", "node_modules", ".git"];
 
 /// The copy, and the files of the module that was mutated in it.
 pub(crate) struct MutatedWorkspace {
-    pub(crate) folder: PathBuf,
+    root: PathBuf,
+    folder: PathBuf,
     target: PathBuf,
     /// The crate of the module: its folder inside the workspace, and its name.
     crate_folder: PathBuf,
@@ -41,7 +43,6 @@ impl MutatedWorkspace {
     pub(crate) fn from_workspace(root: &Path, module: &Path) -> Result<MutatedWorkspace, Box<dyn Error>> {
         let target = root.join("target/mutants");
         let folder = target.join("copy");
-        copy_folder(root, &folder)?;
         let within = |folder: &&Path| root.join(folder).join("Cargo.toml").exists();
         let crate_folder = module.ancestors().find(within).ok_or("no crate around the module")?.to_owned();
         let manifest = fs::read_to_string(root.join(&crate_folder).join("Cargo.toml"))?;
@@ -54,7 +55,11 @@ impl MutatedWorkspace {
             let parsed = parsed.map_err(|why| format!("{}: {why}", path.display()))?;
             files.insert(path.strip_prefix(root)?.to_owned(), parsed);
         }
-        Ok(MutatedWorkspace { folder, target, crate_folder, crate_name, files, total })
+        let switched = ["src/lib.rs", "src/mutant_switch.rs"].map(|file| crate_folder.join(file));
+        copy_folder(root, &folder, &|path| {
+            files.contains_key(path) || switched.iter().any(|file| file == path)
+        })?;
+        Ok(MutatedWorkspace { root: root.to_owned(), folder, target, crate_folder, crate_name, files, total })
     }
 
     /// Every place of the module with the file that it is in.
@@ -70,6 +75,7 @@ impl MutatedWorkspace {
     /// Writes the mutants into the copy, and gives up those that do not compile.
     pub(crate) fn write_compiling_mutants(&mut self) -> Result<(), Box<dyn Error>> {
         self.add_switch()?;
+        self.give_up_known_rejects();
         for _ in 0..BUILDS_MAX {
             for (path, file) in &mut self.files {
                 let mut text = file.write_mutants();
@@ -81,7 +87,7 @@ impl MutatedWorkspace {
             let messages = self.run_cargo(&["check", "--lib", "-p", &self.crate_name])?;
             let errors: Vec<&Value> = messages.iter().filter(|message| is_error(message)).collect();
             if errors.is_empty() {
-                return Ok(());
+                return self.keep_rejects();
             }
             let mut given_up = self.give_up_rejected(&errors, false);
             if given_up == 0 {
@@ -97,6 +103,36 @@ impl MutatedWorkspace {
             }
         }
         Err(format!("the copy does not compile after {BUILDS_MAX} attempts").into())
+    }
+
+    /// The file of the mutants that the compiler rejected in a run before, and its first line, which tells the code.
+    fn rejects_file(&self) -> (PathBuf, String) {
+        let mut hasher = DefaultHasher::new();
+        for (path, file) in &self.files {
+            (path, file.text()).hash(&mut hasher);
+        }
+        (self.target.join("rejected.txt"), format!("{:x}", hasher.finish()))
+    }
+
+    /// Gives up what the compiler rejected in a run before on the same code.
+    fn give_up_known_rejects(&mut self) {
+        let (path, code) = self.rejects_file();
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if text.lines().next() != Some(&code) {
+            return;
+        }
+        let rejected: HashSet<u32> = text.lines().skip(1).filter_map(|line| line.parse().ok()).collect();
+        let sites = self.files.values_mut().flat_map(|file| &mut file.sites);
+        for mutant in sites.flat_map(|site| &mut site.mutants) {
+            mutant.builds = !rejected.contains(&mutant.number);
+        }
+    }
+
+    fn keep_rejects(&self) -> Result<(), Box<dyn Error>> {
+        let (path, code) = self.rejects_file();
+        let rejected = self.mutants().filter(|mutant| !mutant.builds);
+        let lines: Vec<String> = rejected.map(|mutant| format!("\n{}", mutant.number)).collect();
+        Ok(fs::write(path, code + &lines.concat())?)
     }
 
     /// Gives up the mutants where errors are, or where their notes are. Returns how many.
@@ -119,13 +155,14 @@ impl MutatedWorkspace {
         self.files.get_mut(Path::new(file)).map_or(0, |file| file.give_up_statements_within(from..to + 1))
     }
 
-    /// Builds the tests of some crates.
-    pub(crate) fn build_tests(&self, crates: &[String]) -> Result<Vec<TestProgram>, Box<dyn Error>> {
-        let mut arguments = vec!["test", "--no-run"];
-        for name in crates {
-            arguments.extend(["-p", name]);
+    /// Builds the tests of the module's crate, and the tests in the `tests` folders of some others.
+    pub(crate) fn build_tests(&self, others: &[String]) -> Result<Vec<TestProgram>, Box<dyn Error>> {
+        let mut messages = self.run_cargo(&["test", "--no-run", "-p", &self.crate_name])?;
+        if !others.is_empty() {
+            let mut arguments = vec!["test", "--no-run", "--test", "*"];
+            others.iter().for_each(|name| arguments.extend(["-p", name]));
+            messages.extend(self.run_cargo(&arguments)?);
         }
-        let messages = self.run_cargo(&arguments)?;
         if let Some(error) = messages.iter().find(|message| is_error(message)) {
             return Err(format!("a test does not compile: {}", error["message"]["rendered"]).into());
         }
@@ -152,9 +189,8 @@ impl MutatedWorkspace {
         write_changed(&source.join("mutant_switch.rs"), switch.as_bytes())?;
         let library = self.crate_folder.join("src/lib.rs");
         if !self.files.contains_key(&library) {
-            let path = self.folder.join(&library);
-            let text = fs::read_to_string(&path)?;
-            write_changed(&path, (text + SWITCH_LINE).as_bytes())?;
+            let text = fs::read_to_string(self.root.join(&library))?;
+            write_changed(&self.folder.join(&library), (text + SWITCH_LINE).as_bytes())?;
         }
         Ok(())
     }
@@ -163,6 +199,11 @@ impl MutatedWorkspace {
     fn run_cargo(&self, arguments: &[&str]) -> Result<Vec<Value>, Box<dyn Error>> {
         let mut cargo = Command::new("cargo");
         cargo.args(arguments).args(["--message-format=json", "--quiet"]);
+        // The switches make the module several times longer, so optimising it would take longer than the tests.
+        for name in [self.crate_name.as_str(), "steadfast-checker", "testkit"] {
+            cargo.args(["--config", &format!("profile.dev.package.{name}.opt-level=0")]);
+            cargo.args(["--config", &format!("profile.dev.package.{name}.debug=false")]);
+        }
         cargo.current_dir(&self.folder).env("CARGO_TARGET_DIR", self.target.join("build"));
         let output = cargo.stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -197,8 +238,13 @@ fn places_of_error(error: &Value, by_notes: bool) -> Vec<(String, usize)> {
     .collect()
 }
 
-/// Makes `to` a copy of `from`. Files that are the same are left alone, and files that are gone are removed.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+/// Makes `to` a copy of `from`. Files that are the same are left alone, and files that are gone are removed. Files that are
+/// written by somebody else are left alone too: Cargo builds again what was written, even if it was written back.
+fn copy_folder(
+    from: &Path,
+    to: &Path,
+    is_written_else: &dyn Fn(&Path) -> bool,
+) -> Result<(), Box<dyn Error>> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         fs::create_dir_all(to.join(&folder))?;
@@ -207,6 +253,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
             let source = from.join(&folder).join(entry.file_name());
             match (source.exists(), entry.file_type()?.is_dir()) {
                 (true, _) => {}
+                (false, false) if is_written_else(&folder.join(entry.file_name())) => {}
                 (false, true) => fs::remove_dir_all(entry.path())?,
                 (false, false) => fs::remove_file(entry.path())?,
             }
@@ -217,7 +264,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !NOT_COPIED.iter().any(|not| name == *not) {
                 folders.push(folder.join(name));
-            } else if kind.is_file() {
+            } else if kind.is_file() && !is_written_else(&folder.join(&name)) {
                 write_changed(&to.join(&folder).join(name), &fs::read(entry.path())?)?;
             }
         }
