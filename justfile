@@ -33,3 +33,7 @@ thorough:
 # A hundred runs of each store that can be started anywhere, killed at any moment: nothing lost, nothing left. About 20 minutes.
 kills:
     STEADFAST_KILLS=100 cargo test --release --test kills -- --nocapture
+
+# Which small mistakes the tests notice: draw N mutants of a folder by a seed, test each, write the row of docs/trust.md.
+mutants MODULE SEED N *CRATES:
+    cargo run --quiet -p mutants -- {{MODULE}} {{SEED}} {{N}} {{CRATES}}

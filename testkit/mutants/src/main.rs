@@ -1,0 +1,110 @@
+//! Mutation testing: `mutants MODULE SEED N [CRATE…]`, from the folder of the workspace.
+//!
+//! It makes every small change of a kind that a person could make by mistake in the files of MODULE (a folder or a file), draws
+//! N of them by SEED, and runs the tests that reach each. A mutant that no test notices is a survivor: a hole in the tests, or
+//! a change that changes nothing.
+//!
+//! Building the module once for each mutant would take days. All mutants are therefore compiled into one build, and a variable of
+//! the environment says which of them runs. This costs a comparison at each place.
+//!
+//! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs. `STEADFAST_MINUTES` limits the time:
+//! the mutants that were not tried by then are tried when the same call is made again. The row of the module in `docs/trust.md` is written
+//! again, and the survivors go to `target/mutants/survivors.md`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod results_file;
+mod rewrite;
+mod table;
+mod trials;
+mod workspace;
+
+use results_file::ResultsFile;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use table::ModuleResult;
+use trials::TrialOutcome;
+use workspace::MutatedWorkspace;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [module, seed, count, crates @ ..] = arguments.as_slice() else {
+        return Err("usage: mutants MODULE SEED N [CRATE…]".into());
+    };
+    let (seed, count): (u64, usize) = (seed.parse()?, count.parse()?);
+    // A run that is limited goes on where it ended when it is called again.
+    let minutes = std::env::var("STEADFAST_MINUTES").ok().map(|text| text.parse()).transpose()?;
+    let deadline = Instant::now() + Duration::from_secs(60 * minutes.unwrap_or(1_000_000));
+    let root = std::env::current_dir()?;
+    let module = PathBuf::from(module.trim_end_matches('/'));
+    let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
+    println!("{} mutants in {}", workspace.total, module.display());
+    workspace.write_compiling_mutants()?;
+    let building = workspace.mutants().filter(|mutant| mutant.builds).count();
+    println!("{building} of them build");
+
+    let programs = workspace.build_tests(crates)?;
+    let scratch = root.join("target/mutants");
+    let known = ResultsFile::open(&scratch.join("results.tsv"), &programs)?;
+    let tests = trials::run_unchanged_tests(&programs, &scratch, &known, deadline)?;
+    println!("{} tests pass without a mutant", tests.len());
+
+    let drawn = draw_sample(&workspace, seed, count);
+    let numbers: Vec<(u32, u32)> = drawn.iter().map(|drawn| (drawn.number, drawn.place)).collect();
+    let outcomes = trials::try_mutants(&tests, &numbers, &known, deadline, |at, outcome| {
+        println!("{} {}: {outcome}", drawn[at].number, drawn[at].told);
+    });
+    // Mutants for which no time was left are no part of the sample. They are the last that were drawn.
+    let (sample, outcomes): (Vec<DrawnMutant>, Vec<TrialOutcome>) =
+        drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
+    let result = ModuleResult::from_outcomes(&module, seed, workspace.total, building, &outcomes);
+    println!("{result}");
+    table::write_row(&root.join("docs/trust.md"), &result)?;
+    let survivors = sample.iter().zip(&outcomes).filter_map(|(drawn, outcome)| match outcome {
+        TrialOutcome::Survived(tests) => Some(format!("- {} (reached by {tests} tests)\n", drawn.told)),
+        TrialOutcome::Caught(_) | TrialOutcome::TimedOut(_) => None,
+    });
+    std::fs::write(scratch.join("survivors.md"), survivors.collect::<String>())?;
+    Ok(())
+}
+
+/// A mutant of the sample.
+struct DrawnMutant {
+    number: u32,
+    /// The number of the first mutant of its place.
+    place: u32,
+    told: String,
+}
+
+/// Draws mutants that build without putting any back, in the order in which they were drawn.
+fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
+    let mut all = Vec::new();
+    for (path, site) in workspace.sites() {
+        let place = site.mutants[0].number;
+        for mutant in site.mutants.iter().filter(|mutant| mutant.builds) {
+            let told = format!("{}:{}: {}", shown(path), site.line, mutant.told);
+            all.push(DrawnMutant { number: mutant.number, place, told });
+        }
+    }
+    let mut state = seed;
+    let count = count.min(all.len());
+    for at in 0..count {
+        let rest = (all.len() - at) as u64;
+        all.swap(at, at + (next_random(&mut state) % rest) as usize);
+    }
+    all.truncate(count);
+    all
+}
+
+/// SplitMix64.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.display()
+}

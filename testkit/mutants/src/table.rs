@@ -1,0 +1,92 @@
+//! The row of a module in the table of `docs/trust.md`.
+
+use crate::trials::TrialOutcome;
+use std::fmt;
+use std::path::Path;
+
+/// The figures of a module.
+pub(crate) struct ModuleResult {
+    module: String,
+    seed: u64,
+    total: u32,
+    building: usize,
+    sample: usize,
+    caught: usize,
+    timed_out: usize,
+    not_reached: usize,
+}
+
+impl ModuleResult {
+    pub(crate) fn from_outcomes(
+        module: &Path,
+        seed: u64,
+        total: u32,
+        building: usize,
+        outcomes: &[TrialOutcome],
+    ) -> ModuleResult {
+        let count = |is: fn(&TrialOutcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
+        ModuleResult {
+            module: module.display().to_string(),
+            seed,
+            total,
+            building,
+            sample: outcomes.len(),
+            caught: count(|outcome| !matches!(outcome, TrialOutcome::Survived(_))),
+            timed_out: count(|outcome| matches!(outcome, TrialOutcome::TimedOut(_))),
+            not_reached: count(|outcome| *outcome == TrialOutcome::Survived(0)),
+        }
+    }
+}
+
+impl fmt::Display for ModuleResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = 100.0 * self.caught as f64 / self.sample.max(1) as f64;
+        write!(
+            f,
+            "| `{}` | {} | {} | {} | {} | {} ({share:.1} %) | {} | {} | {} |",
+            self.module,
+            self.total,
+            self.building,
+            self.seed,
+            self.sample,
+            self.caught,
+            self.timed_out,
+            self.sample - self.caught,
+            self.not_reached
+        )
+    }
+}
+
+/// Replaces the row of the module, or adds it to the end of the table.
+pub(crate) fn write_row(path: &Path, result: &ModuleResult) -> Result<(), Box<dyn std::error::Error>> {
+    let text = std::fs::read_to_string(path)?;
+    let written = replace_row(&text, &result.module, &result.to_string());
+    Ok(std::fs::write(path, written.ok_or("docs/trust.md has no table of mutants")?)?)
+}
+
+fn replace_row(text: &str, module: &str, row: &str) -> Option<String> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let head = lines.iter().position(|line| line.starts_with("| module |"))?;
+    let length = lines[head..].iter().position(|line| !line.starts_with('|')).unwrap_or(lines.len() - head);
+    let own = format!("| `{module}` |");
+    match (head..head + length).find(|&at| lines[at].starts_with(&own)) {
+        Some(at) => lines[at] = row,
+        None => lines.insert(head + length, row),
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace_row;
+
+    #[test]
+    fn a_row_is_replaced_and_a_new_one_added_at_the_end_of_the_table() {
+        let text = "# T\n\n| module | n |\n| --- | --- |\n| `a` | 1 |\n\nafter\n";
+        let replaced = replace_row(text, "a", "| `a` | 2 |").expect("a table");
+        assert_eq!(replaced, text.replace("1", "2"));
+        let added = replace_row(text, "b", "| `b` | 3 |").expect("a table");
+        assert_eq!(added, text.replace("| 1 |\n", "| 1 |\n| `b` | 3 |\n"));
+        assert_eq!(replace_row("no table", "a", ""), None);
+    }
+}
