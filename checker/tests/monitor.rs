@@ -158,6 +158,9 @@ fn online_is_offline_on_random_histories_at_every_cut() {
     }
 }
 
+/// The open operation of a client: its process, its object, what it writes, and what it found once it took effect.
+type OpenAtClient = (i64, usize, Option<ValueId>, Option<ValueId>);
+
 /// A register that mostly is one: each value is written once, reads are stale now and then, some operations are
 /// indeterminate.
 fn long_history(seed: u64, stale_percent: usize) -> History {
@@ -167,8 +170,7 @@ fn long_history(seed: u64, stale_percent: usize) -> History {
         (0..1 + random.below(2)).map(|key| builder.history().keys.intern(&format!("\"k{key}\""))).collect();
     let mut versions: Vec<Vec<ValueId>> = vec![vec![ValueId::NULL]; keys.len()];
     let clients = 2 + random.below(4);
-    // The open operation of each client: its process, object and value, and whether it took effect.
-    let mut open: Vec<Option<(i64, usize, Option<ValueId>, Option<ValueId>)>> = vec![None; clients];
+    let mut open: Vec<Option<OpenAtClient>> = vec![None; clients];
     let (mut next_process, mut next_value, mut left) = (0, 1, 60);
     while left > 0 || open.iter().any(Option::is_some) {
         let client = random.below(clients);
