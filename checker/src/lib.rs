@@ -11,6 +11,7 @@ pub mod graph;
 pub mod invariants;
 pub mod linearizability;
 pub mod measurements;
+mod monitor;
 pub mod sessions;
 pub mod shrink;
 pub mod transactions;
@@ -18,3 +19,7 @@ pub mod transactions;
 pub use basis::Basis;
 pub use claims::*;
 pub use door::{CheckError, CheckPhase, Observer, check, check_observed};
+pub use monitor::{
+    BYTES_PER_OPERATION, Monitor, MonitorAnswer, MonitorError, MonitorLimits, MonitorVerdict,
+    OnlineViolation, SESSION_ASSUMPTION, StreamEvent, UnknownFrom,
+};

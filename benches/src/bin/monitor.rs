@@ -1,0 +1,151 @@
+//! Times the monitor on a stream of simulated registers that is generated on the fly:
+//! `monitor OPERATIONS PROCESSES KEYS INDETERMINATE_PER_MILLION MEBIBYTES SEED`.
+//!
+//! Every value is written once, each process is a session, and all processes are busy. All operations end at the end of
+//! each block of 20,000. The time for generating the stream is measured separately.
+#![allow(clippy::print_stdout, reason = "a measurement prints")]
+
+use checker::{Model, Monitor, MonitorLimits, Question, StreamEvent};
+use histories::{
+    Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
+};
+use std::time::{Duration, Instant};
+use workloads::databases::Random;
+
+const BLOCK: u64 = 20_000;
+
+/// What an open operation has done: its process, key and argument, and what it returns once it took effect.
+struct OpenOperation {
+    process: i64,
+    client: usize,
+    key: usize,
+    writes: Option<u64>,
+    returns: Option<u64>,
+}
+
+struct Stream {
+    random: Random,
+    /// What each register holds; 0 is the initial value.
+    held: Vec<u64>,
+    clients: usize,
+    next_process: i64,
+    next_value: u64,
+    indeterminate_per_million: usize,
+}
+
+impl Stream {
+    /// The next operations, all of which have ended. Values and processes go on from block to block.
+    fn next_block(&mut self) -> History {
+        let mut builder = HistoryBuilder::new();
+        let mut open: Vec<Option<OpenOperation>> = (0..self.clients).map(|_| None).collect();
+        let mut left = BLOCK;
+        while left > 0 || open.iter().any(Option::is_some) {
+            let client = self.random.draw_below(self.clients);
+            open[client] = match open[client].take() {
+                None if left == 0 => None,
+                None => {
+                    left -= 1;
+                    Some(self.invoke(client, &mut builder))
+                }
+                Some(operation) if operation.returns.is_none() => Some(self.take_effect(operation)),
+                Some(operation) => {
+                    self.complete(&operation, &mut builder);
+                    None
+                }
+            };
+        }
+        builder.finish()
+    }
+
+    fn invoke(&mut self, client: usize, builder: &mut HistoryBuilder) -> OpenOperation {
+        let key = self.random.draw_below(self.held.len());
+        self.next_value += 1;
+        let writes = (self.random.draw_below(2) == 0).then_some(self.next_value);
+        let process = self.next_process;
+        self.next_process += 1;
+        let session = Some(builder.history().sessions.intern(&client.to_string()));
+        let function = if writes.is_some() { Function::WRITE } else { Function::READ };
+        let payload = Payload::Value(value_id(builder, writes.unwrap_or(0)));
+        let key_id = key_id(builder, key);
+        builder
+            .invoke(Invocation { process, session, function, key: key_id, payload })
+            .expect("a new process");
+        OpenOperation { process, client, key, writes, returns: None }
+    }
+
+    fn take_effect(&mut self, mut operation: OpenOperation) -> OpenOperation {
+        if let Some(value) = operation.writes {
+            self.held[operation.key] = value;
+        }
+        operation.returns = Some(self.held[operation.key]);
+        debug_assert!(operation.client < self.clients);
+        operation
+    }
+
+    fn complete(&mut self, operation: &OpenOperation, builder: &mut HistoryBuilder) {
+        let is_lost = self.random.draw_below(1_000_000) < self.indeterminate_per_million;
+        let outcome = if is_lost { Outcome::Info } else { Outcome::Ok };
+        let payload = Payload::Value(value_id(builder, operation.returns.unwrap_or(0)));
+        let process = operation.process;
+        builder
+            .complete(Completion { process, outcome, function: None, key: None, payload })
+            .expect("it is open");
+    }
+}
+
+fn value_id(builder: &mut HistoryBuilder, value: u64) -> ValueId {
+    if value == 0 { ValueId::NULL } else { builder.history().values.intern(&value.to_string()) }
+}
+
+fn key_id(builder: &mut HistoryBuilder, key: usize) -> KeyId {
+    builder.history().keys.intern(&format!("\"k{key}\""))
+}
+
+/// The memory of this process in MiB.
+fn resident_mebibytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn main() {
+    let n: Vec<u64> = std::env::args().skip(1).map(|arg| arg.parse().expect("a number")).collect();
+    let [operations, processes, keys, indeterminate, mebibytes, seed] = n[..] else {
+        panic!("six numbers: operations processes keys indeterminate-per-million mebibytes seed");
+    };
+    let mut stream = Stream {
+        random: Random::new(seed),
+        held: vec![0; keys as usize],
+        clients: processes as usize,
+        next_process: 0,
+        next_value: 0,
+        indeterminate_per_million: indeterminate as usize,
+    };
+    let limits = MonitorLimits::within((mebibytes << 20) as usize);
+    let mut monitor = Monitor::new(Question::about(Model::Register), limits).expect("registers");
+    let mut taken = Duration::ZERO;
+    let blocks = operations.div_ceil(BLOCK);
+    let mut most_kept = 0;
+    for block in 1..=blocks {
+        let part = stream.next_block();
+        let began = Instant::now();
+        for event in StreamEvent::all(&part) {
+            monitor.push(event).expect("a history");
+        }
+        taken += began.elapsed();
+        most_kept = most_kept.max(monitor.kept_operations());
+        if block % blocks.div_ceil(10) == 0 || block == blocks {
+            let done = block * BLOCK;
+            println!(
+                "{done:>11} operations  {:>8.0}/s  {:>7} kept, at most {most_kept}  {:>5} MiB",
+                done as f64 / taken.as_secs_f64(),
+                monitor.kept_operations(),
+                resident_mebibytes()
+            );
+        }
+    }
+    monitor.judge().expect("no internal error");
+    for answer in monitor.answers() {
+        println!("  {} {}", answer.property.name(), answer.verdict.name());
+    }
+}
