@@ -13,7 +13,7 @@ use checker::measurements::FaultMeasurements;
 use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The most configurations that a search may expand. The memory limit stops a search with a memo far earlier; this bound
@@ -24,15 +24,28 @@ pub(crate) const STEPS_MAX: u64 = 10_000_000_000;
 pub(crate) enum CheckRefusal {
     /// The history could not be read, or the question does not fit it.
     Input(String),
+    /// The time limit ended before there was anything to check.
+    OutOfTime(String),
     /// A bug of this program.
     Internal(String),
 }
 
 impl CheckRefusal {
+    /// The refusal of a history that could not be read, or not in time.
+    pub(crate) fn of_reading(name: &str, problems: String, stop: &AtomicBool) -> Self {
+        match stop.load(Ordering::Relaxed) {
+            true => CheckRefusal::OutOfTime(format!(
+                "{name}: unknown: the time limit ended while the history was being read. Pass a longer --timeout."
+            )),
+            false => CheckRefusal::Input(problems),
+        }
+    }
+
     /// The message for the user, and the exit code.
     pub(crate) fn into_message(self, name: &str) -> (String, Exit) {
         match self {
             CheckRefusal::Input(problems) => (problems, Exit::BadInput),
+            CheckRefusal::OutOfTime(why) => (why, Exit::Unknown),
             CheckRefusal::Internal(why) => (
                 format!(
                     "{name}: internal error: {why}\nThis is a bug in steadfast and not in the store. There is no verdict. \
@@ -86,7 +99,8 @@ pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<C
     // The time limit covers everything that is done with a history.
     let timer = StopTimer::start(plan.timeout);
     let began = Instant::now();
-    let loaded = input::load_history(source, &plan.reading, &progress).map_err(CheckRefusal::Input)?;
+    let loaded = input::load_history(source, &plan.reading, &progress, Some(timer.shared_flag()));
+    let loaded = loaded.map_err(|problems| CheckRefusal::of_reading(&name, problems, timer.stop_flag()))?;
     check_loaded(plan, &name, loaded, (&progress, timer.stop_flag()), began)
 }
 

@@ -51,6 +51,8 @@ pub struct CheckRequest {
 pub enum EmbeddedRefusal {
     /// The options or the history are wrong. One line per problem.
     BadInput(String),
+    /// The time limit, or the caller's flag, ended the work before there was anything to check.
+    OutOfTime(String),
     /// A bug of this program.
     Internal(String),
 }
@@ -111,8 +113,10 @@ impl CheckRequest {
         let _timer = StopTimer::start_with(self.plan.timeout, Arc::clone(stop));
         let (name, began) = (input.name(), Instant::now());
         self.refusing(|| {
-            let read = format::read(input, &self.read_options(), &|_, _| {});
-            let read = read.map_err(|problems| checking::CheckRefusal::Input(problems.to_string()))?;
+            let options = ReadOptions { stop: Some(Arc::clone(stop)), ..self.read_options() };
+            let read = format::read(input, &options, &|_, _| {});
+            let read = read
+                .map_err(|problems| checking::CheckRefusal::of_reading(&name, problems.to_string(), stop))?;
             self.check(name, read, stop, began)
         })
     }
@@ -195,6 +199,7 @@ impl CheckRequest {
     ) -> Result<EmbeddedCheck, EmbeddedRefusal> {
         catch_panic(check).map_err(|refusal| match refusal {
             checking::CheckRefusal::Input(problems) => EmbeddedRefusal::BadInput(problems),
+            checking::CheckRefusal::OutOfTime(why) => EmbeddedRefusal::OutOfTime(why),
             checking::CheckRefusal::Internal(why) => EmbeddedRefusal::Internal(why),
         })
     }
@@ -244,6 +249,7 @@ pub fn verify_certificate(
     match verified {
         Ok((lines, exit)) => Ok((lines, exit == Exit::Holds)),
         Err(checking::CheckRefusal::Input(problems)) => Err(EmbeddedRefusal::BadInput(problems)),
+        Err(checking::CheckRefusal::OutOfTime(why)) => Err(EmbeddedRefusal::OutOfTime(why)),
         Err(checking::CheckRefusal::Internal(why)) => Err(EmbeddedRefusal::Internal(why)),
     }
 }

@@ -5,6 +5,8 @@ use crate::progress::ProgressDisplay;
 use histories::History;
 use histories::events::Event;
 use histories::format::{self, Format, Input, ReadOptions};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A history, with remarks on how it was read.
 pub(crate) struct LoadedHistory {
@@ -12,7 +14,7 @@ pub(crate) struct LoadedHistory {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Reads a history.
+/// Reads a history. Reading fails soon after `stop` is set.
 ///
 /// # Errors
 /// A text with every problem of the file, one per line.
@@ -20,6 +22,7 @@ pub(crate) fn load_history(
     source: &HistorySource,
     reading: &ReadingArgs,
     progress: &ProgressDisplay,
+    stop: Option<Arc<AtomicBool>>,
 ) -> Result<LoadedHistory, String> {
     let name = source.name();
     progress.set_stage(&format!("reading {name}"));
@@ -33,6 +36,7 @@ pub(crate) fn load_history(
         lenient: reading.lenient,
         columns: reading.columns.clone(),
         keys: reading.selected_keys(),
+        stop,
         ..ReadOptions::default()
     };
     let read = format::read(input, &options, &|done, total| progress.set_position(done, total));

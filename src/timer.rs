@@ -33,6 +33,11 @@ impl StopTimer {
         StopTimer { stop, _cancel: cancel }
     }
 
+    /// The flag for readers, which run on threads of their own.
+    pub(crate) fn shared_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     /// The flag for [`checker::Limits`].
     pub(crate) fn stop_flag(&self) -> &AtomicBool {
         &self.stop

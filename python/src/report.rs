@@ -1,10 +1,10 @@
 //! Verdicts for Python.
 
 use crate::source::{Source, Task, run_interruptibly};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use std::time::Instant;
-use steadfast::embedded::{EmbeddedRefusal, CheckRequest, EmbeddedCheck, Rendering};
+use steadfast::embedded::{CheckRequest, EmbeddedCheck, EmbeddedRefusal, Rendering};
 
 /// One history with its verdict.
 #[pyclass(module = "steadfast_checker._native", frozen)]
@@ -38,6 +38,7 @@ pub(crate) fn check(
 pub(crate) fn refused(refusal: EmbeddedRefusal) -> PyErr {
     match refusal {
         EmbeddedRefusal::BadInput(problems) => PyValueError::new_err(problems),
+        EmbeddedRefusal::OutOfTime(why) => PyTimeoutError::new_err(why),
         EmbeddedRefusal::Internal(why) => PyRuntimeError::new_err(format!(
             "internal error: {why}. This is a bug of steadfast, not of the store: there is no verdict. Please report it \
              with the history."

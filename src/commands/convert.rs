@@ -24,7 +24,7 @@ fn convert_history(args: &ConvertArgs) -> Result<Exit, String> {
     let target = args.target_format()?;
     let progress = ProgressDisplay::start(false);
     let source = HistorySource::from_argument(args.input.clone());
-    let read = input::load_history(&source, &args.reading, &progress)?;
+    let read = input::load_history(&source, &args.reading, &progress, None)?;
     read.remarks.iter().for_each(|remark| output::print_note(remark));
     let losses = AcceptedLosses { real_time: args.without_real_time };
     // Before the file is created, so that a refused history leaves nothing behind.

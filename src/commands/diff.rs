@@ -73,7 +73,7 @@ pub(super) fn measure_sources(
     progress: &ProgressDisplay,
 ) -> Result<Vec<MetricValues>, String> {
     let one = |source: &HistorySource| {
-        let loaded = input::load_history(source, reading, progress)?;
+        let loaded = input::load_history(source, reading, progress, None)?;
         loaded.remarks.iter().for_each(|remark| output::print_note(&format!("{}: {remark}", source.name())));
         progress.set_stage(&format!("measuring {}", source.name()));
         let found = measure_with_losses(

@@ -64,7 +64,7 @@ fn shrink_to_violation(
     let Some(part) = shrink::shrink_violation(&checked.history, &checked.question, &target, &limits, EFFORT)
     else {
         return Err(match limits.stop_requested() {
-            true => CheckRefusal::Input(format!(
+            true => CheckRefusal::OutOfTime(format!(
                 "{name}: the time limit ended the search for a smaller part. Pass a longer --timeout."
             )),
             false => CheckRefusal::Internal(format!(

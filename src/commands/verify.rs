@@ -26,7 +26,7 @@ fn verify_certificate(args: &VerifyArgs) -> Result<(String, Exit), String> {
     let text =
         std::fs::read_to_string(&args.certificate).map_err(|why| format!("failed to read {shown}: {why}"))?;
     let source = HistorySource::from_argument(args.history.clone());
-    let history = input::load_history(&source, &args.reading, &ProgressDisplay::start(false))?.history;
+    let history = input::load_history(&source, &args.reading, &ProgressDisplay::start(false), None)?.history;
     verify_text(&text, &source.name(), &history).map_err(|why| format!("{shown}: {why}"))
 }
 

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The input that a history is read from.
 pub enum Input {
@@ -36,6 +36,9 @@ impl Input {
     }
 }
 
+/// The error when [`ReadOptions::stop`](super::ReadOptions::stop) was set.
+pub(super) const STOPPED: &str = "the time limit ended while the file was being read";
+
 /// An open input: its decompressed bytes, and how many bytes of it have been read.
 pub(super) struct OpenInput {
     pub(super) reader: Box<dyn Read + Send>,
@@ -45,7 +48,8 @@ pub(super) struct OpenInput {
     pub(super) total: u64,
 }
 
-pub(super) fn open_input(input: Input) -> io::Result<OpenInput> {
+/// Opens an input. Reading fails soon after `stop` is set.
+pub(super) fn open_input(input: Input, stop: Option<Arc<AtomicBool>>) -> io::Result<OpenInput> {
     let (name, total, reader): (String, u64, Box<dyn Read + Send>) = match input {
         Input::Path(path) => {
             let file = File::open(&path)?;
@@ -57,7 +61,7 @@ pub(super) fn open_input(input: Input) -> io::Result<OpenInput> {
         Input::Reader(name, reader) => (name, 0, reader),
     };
     let done = Arc::new(AtomicU64::new(0));
-    let counted = CountingReader { reader, done: Arc::clone(&done) };
+    let counted = CountingReader { reader, done: Arc::clone(&done), stop };
     Ok(OpenInput { reader: decompress_reader(&name, counted)?, done, total })
 }
 
@@ -112,10 +116,14 @@ pub(super) fn not_built(feature: &str) -> io::Error {
 struct CountingReader {
     reader: Box<dyn Read + Send>,
     done: Arc<AtomicU64>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, STOPPED));
+        }
         let read = self.reader.read(buffer)?;
         self.done.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)

@@ -3,6 +3,8 @@
 use super::Format;
 use super::merge::{ChunkMerger, MergedHistory};
 use crate::{History, Problem, Problems};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Options for reading a history.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct ReadOptions {
     pub columns: Option<String>,
     /// For events as columns: read only the events of objects with these keys (as JSON). If none, all events are read.
     pub keys: Option<Vec<String>>,
+    /// If given, reading fails soon after this is set.
+    pub stop: Option<Arc<AtomicBool>>,
     /// The number of problems to keep; further ones are only counted.
     pub problems_max: usize,
     /// The number of bytes to parse at a time.
@@ -35,6 +39,7 @@ impl Default for ReadOptions {
             lone_completions: false,
             columns: None,
             keys: None,
+            stop: None,
             problems_max: 100,
             block_bytes: 1 << 18,
         }

@@ -100,7 +100,7 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
         merge.add_file_problem(found, "");
         merge.finish().err().expect("a problem was added")
     };
-    let OpenInput { mut reader, done, total } = match open_input(input) {
+    let OpenInput { mut reader, done, total } = match open_input(input, options.stop.clone()) {
         Ok(opened) => opened,
         Err(error) => return Err(unreadable(merge, error)),
     };

@@ -1,6 +1,7 @@
 //! Parquet files of events.
 
 use super::super::datum::{Strictness, write_canonical};
+use super::super::input::STOPPED;
 use super::super::{Loaded, ReadOptions};
 use super::cell::{datum, json_datum};
 use super::texts::TextColumn;
@@ -114,10 +115,13 @@ fn read_rows(
     let reader = reader.map_err(|error| unreadable(name, &error.to_string()))?;
     debug_assert_eq!(reader.schema().fields(), schema.fields(), "all columns are read");
     let done = AtomicU64::new(0);
-    let counted = reader.inspect(|batch: &Result<RecordBatch, ArrowError>| {
-        if let Ok(batch) = batch {
-            done.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+    let is_stopped = || options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+    let counted = reader.map(|batch: Result<RecordBatch, ArrowError>| {
+        if is_stopped() {
+            return Err(ArrowError::ExternalError(STOPPED.into()));
         }
+        done.fetch_add(batch.as_ref().map_or(0, |batch| batch.num_rows() as u64), Ordering::Relaxed);
+        batch
     });
     let read = read_batches(name, &schema, counted, options);
     progress(done.load(Ordering::Relaxed), rows);
