@@ -1,12 +1,18 @@
-//! Writes histories of a simulated queue, stack or set, to time `steadfast check` on them:
-//! `containers queue|stack|set OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`.
+//! Writes histories of a simulated queue, stack or set, and times the check of such a file:
+//! `containers generate queue|stack|set OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`, `containers check FILE`.
 //!
 //! All clients are busy all the time. Each operation takes effect at a random moment while it is open. Of a queue or
 //! stack, each value is inserted once. `INDETERMINATE` operations get no answer, and half of these take effect. If `BAD` is
 //! 1, one answer near the end is wrong: a queue returns its newest element, a stack its oldest, a set the opposite.
+#![allow(clippy::print_stdout, reason = "a measurement prints")]
 
+use benches::phases::check_timed;
+use checker::{Level, Limits, Property, Question, Verdict};
+use histories::format::{self, Input, ReadOptions};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use workloads::databases::Random;
 
 /// A queue or stack holds about this many elements.
@@ -16,7 +22,14 @@ const ELEMENTS: usize = 1_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, numbers @ .., file] = &arguments[..] else { panic!("MODEL, five numbers, FILE") };
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["generate", model, ref numbers @ .., file] => generate_history(model, numbers, file),
+        ["check", file] => time_check(file),
+        _ => panic!("generate MODEL OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE, or check FILE"),
+    }
+}
+
+fn generate_history(model: &str, numbers: &[&str], file: &str) {
     let numbers: Vec<usize> = numbers.iter().map(|text| text.parse().expect("a number")).collect();
     let [operations, clients, indeterminate, bad, seed] = numbers[..] else {
         panic!("five numbers: OPERATIONS CLIENTS INDETERMINATE BAD SEED");
@@ -33,6 +46,34 @@ fn main() {
         out: std::io::BufWriter::new(file),
     };
     simulation.run(clients);
+}
+
+/// Reads the file, decides whether its history is linearizable, checks the evidence, and prints how long each took.
+fn time_check(file: &str) {
+    let start = Instant::now();
+    let loaded = match format::read(Input::from_argument(file), &ReadOptions::default(), &|_, _| {}) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{problems}"),
+    };
+    let read = start.elapsed().as_secs_f64();
+    let question = Question::recognised(&loaded.history).expect("a known model");
+    let question = Question { asked: Some(vec![Property::Level(Level::Linearizable)]), ..question };
+    let stop = AtomicBool::new(false);
+    let limits = Limits { steps: 200_000_000, bytes: 512 << 20, stop: &stop };
+    let timed = check_timed(&loaded.history, &question, &limits);
+    let answer = &timed.report.answers[0];
+    let detail = match &answer.verdict {
+        Verdict::Violated(violations) => format!(" by {} operations", violations[0].operations.len()),
+        Verdict::Unknown(why) | Verdict::Untested(why) => format!(": {}", why.reason),
+        Verdict::Holds(_) => String::new(),
+    };
+    println!(
+        "{file}: {}{detail}, {}; read {read:.3} s, check {:.3} s, evidence {:.3} s",
+        answer.verdict.name(),
+        answer.method,
+        timed.check,
+        timed.verify
+    );
 }
 
 /// The object, with its elements.
