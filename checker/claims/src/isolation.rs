@@ -115,6 +115,9 @@ pub enum Proviso {
     /// Closures over implications follow such an edge, and their callers leave the weaker levels out of such histories
     /// ([`IsolationLevel::is_by_view`]).
     OwnAppendsAside,
+    /// It holds only if the history has no version tokens of the store and nothing is assumed about keys. Only the session
+    /// guarantees take those into account.
+    TokensAside,
 }
 
 const fn unconditional_edge(
