@@ -13,6 +13,7 @@ use checker::measurements::FaultMeasurements;
 use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// The most configurations that a search may expand. The memory limit stops a search with a memo far earlier; this bound
@@ -85,13 +86,24 @@ pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<C
     // The time limit covers everything that is done with a history.
     let timer = StopTimer::start(plan.timeout);
     let began = Instant::now();
-    let LoadedHistory { mut history, remarks } =
-        input::load_history(source, &plan.reading, &progress).map_err(CheckRefusal::Input)?;
-    let mut times = PhaseTimes { read: began.elapsed().as_secs_f64(), ..PhaseTimes::default() };
+    let loaded = input::load_history(source, &plan.reading, &progress).map_err(CheckRefusal::Input)?;
+    check_loaded(plan, &name, loaded, (&progress, timer.stop_flag()), began)
+}
+
+/// Checks a history that was read since `began`, and measures it if asked or if a fault struck.
+pub(crate) fn check_loaded(
+    plan: &CheckPlan,
+    name: &str,
+    loaded: LoadedHistory,
+    (progress, stop): (&ProgressDisplay, &AtomicBool),
+    began: Instant,
+) -> Result<CheckedHistory, CheckRefusal> {
+    let LoadedHistory { mut history, remarks } = loaded;
+    let mut times = PhaseTimes::after_reading(began);
     let question =
         build_question(plan, &mut history).map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
-    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.stop_flag() };
-    let mut report = run_checker(&history, &name, &question, &limits, (&progress, &mut times))?;
+    let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop };
+    let mut report = run_checker(&history, name, &question, &limits, (progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
     if report.verdict() == "violated" {
         // First the remarks that explain more than a broken store would.
@@ -109,10 +121,11 @@ pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<C
         report.remarks.push(describe_session_rules(&question));
     }
     let began = Instant::now();
-    let measured = measure_if_needed(plan, &question, &history, (&report, &limits), (&name, &progress));
+    let measured = measure_if_needed(plan, &question, &history, (&report, &limits), (name, progress));
     let measured = measured.map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
     times.measure = began.elapsed().as_secs_f64();
     let basis = Basis::from_history(&history, question.failed_cas);
+    times.begin_report();
     Ok(CheckedHistory { history, question, report, basis, measured, times, explains: None })
 }
 

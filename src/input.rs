@@ -32,17 +32,23 @@ pub(crate) fn load_history(
         independent: reading.independent,
         lenient: reading.lenient,
         columns: reading.columns.clone(),
+        keys: reading.selected_keys(),
         ..ReadOptions::default()
     };
     let read = format::read(input, &options, &|done, total| progress.set_position(done, total));
     let read = read.map_err(|problems| problems.to_string())?;
     progress.set_position(0, 0);
+    Ok(with_reading_remarks(read))
+}
+
+/// The history, with remarks on what was dropped or is missing.
+pub(crate) fn with_reading_remarks(read: format::Loaded) -> LoadedHistory {
     let mut remarks = read.remarks;
     remarks.extend(
         read.dropped.map(|problem| format!("the truncated last line was dropped (--lenient): {problem}")),
     );
     remarks.extend(describe_cut_recording(&read.history));
-    Ok(LoadedHistory { history: read.history, remarks })
+    LoadedHistory { history: read.history, remarks }
 }
 
 /// A remark on a recording of this program that has no end event: no verdict covers what happened afterwards.

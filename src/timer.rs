@@ -13,9 +13,13 @@ pub(crate) struct StopTimer {
 }
 
 impl StopTimer {
-    /// Starts the timer. Without a limit there is no thread, and the flag is never set.
+    /// Starts the timer. Without a limit there is no thread, and the flag is never set by time.
     pub(crate) fn start(limit: Option<Duration>) -> StopTimer {
-        let stop = Arc::new(AtomicBool::new(false));
+        Self::start_with(limit, Arc::default())
+    }
+
+    /// Starts the timer with a flag that others can set too.
+    pub(crate) fn start_with(limit: Option<Duration>, stop: Arc<AtomicBool>) -> StopTimer {
         let cancel = limit.map(|limit| {
             let (cancel, cancelled) = mpsc::channel::<()>();
             let flag = Arc::clone(&stop);

@@ -4,19 +4,45 @@ use crate::progress::ProgressDisplay;
 use checker::{CheckPhase, Observer, Property};
 use std::time::Instant;
 
-/// Seconds per phase.
-#[derive(Clone, Default, Debug)]
+/// Seconds per phase of the work on one history. Together the phases cover all the time since its work began.
+#[derive(Clone, Debug)]
 pub(crate) struct PhaseTimes {
+    began: Instant,
     pub(crate) read: f64,
-    /// Time to decide all properties.
+    /// Time to decide all properties, with everything that belongs to it: the question, the remarks, and for `explain` the
+    /// search for a smaller history. It is what reading, the second check and measuring leave of the time before the report.
     pub(crate) check: f64,
     pub(crate) by_property: Vec<(Property, f64)>,
     /// Time to check the evidence a second time.
     pub(crate) verify: f64,
     pub(crate) measure: f64,
+    reported_since: Option<Instant>,
 }
 
 impl PhaseTimes {
+    /// The times of a history whose work began at this moment and which has just been read.
+    pub(crate) fn after_reading(began: Instant) -> Self {
+        let read = began.elapsed().as_secs_f64();
+        let (check, verify, measure) = (0.0, 0.0, 0.0);
+        Self { began, read, check, by_property: Vec::new(), verify, measure, reported_since: None }
+    }
+
+    /// Ends all phases but the report.
+    pub(crate) fn begin_report(&mut self) {
+        self.check = self.began.elapsed().as_secs_f64() - self.read - self.verify - self.measure;
+        self.reported_since = Some(Instant::now());
+    }
+
+    /// The same times for a report that begins now: a binding may ask for one at any time.
+    pub(crate) fn reported_from_now(&self) -> Self {
+        Self { reported_since: Some(Instant::now()), ..self.clone() }
+    }
+
+    /// The time that the report has taken so far.
+    pub(crate) fn report(&self) -> f64 {
+        self.reported_since.map_or(0.0, |since| since.elapsed().as_secs_f64())
+    }
+
     /// The time to decide a property. Properties that are decided together each report the time of the whole group.
     pub(crate) fn seconds_for(&self, property: Property) -> f64 {
         self.by_property.iter().find(|known| known.0 == property).map_or(0.0, |known| known.1)
@@ -45,7 +71,6 @@ impl Observer for PhaseWatch<'_> {
             let seconds = now.duration_since(began).as_secs_f64();
             match before {
                 CheckPhase::Check(properties) => {
-                    self.times.check += seconds;
                     self.times.by_property.extend(properties.into_iter().map(|property| (property, seconds)));
                 }
                 CheckPhase::Verify => self.times.verify += seconds,

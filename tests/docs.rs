@@ -134,14 +134,17 @@ fn the_book_has_every_page() {
 fn the_recorders_of_the_documents_work() {
     let text = std::fs::read_to_string(root().join("docs/record.md")).expect("the page");
     let folder = tempfile::tempdir().expect("a folder");
-    for (language, program, name) in
-        [("python", "python3", "recorder.py"), ("javascript", "node", "recorder.js")]
-    {
+    for (language, program, before, name) in [
+        ("python", "python3", None, "recorder.py"),
+        ("javascript", "node", None, "recorder.js"),
+        ("java", "java", None, "Recorder.java"),
+        ("go", "go", Some("run"), "recorder.go"),
+    ] {
         let source = text.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
         std::fs::write(folder.path().join(name), source.expect("a recorder")).expect("a file");
         let history = format!("{name}.jsonl");
-        let Ok(output) =
-            std::process::Command::new(program).args([name, &history]).current_dir(folder.path()).output()
+        let mut recorder = std::process::Command::new(program);
+        let Ok(output) = recorder.args(before).args([name, &history]).current_dir(folder.path()).output()
         else {
             println!("skipped: {program} is not installed");
             continue;

@@ -79,7 +79,9 @@ fn the_help_teaches() {
 /// that make a column of them), `"seconds":0.0003`, `time="0.000"`.
 fn without_durations(text: &str) -> String {
     let mut text: String = text.split_inclusive('\n').map(without_milliseconds).collect();
-    for mark in ["\"seconds\":", "\"read\":", "\"check\":", "\"verify\":", "\"measure\":", "time=\""] {
+    for mark in
+        ["\"seconds\":", "\"read\":", "\"check\":", "\"verify\":", "\"measure\":", "\"report\":", "time=\""]
+    {
         let mut parts = text.split(mark);
         let mut kept = parts.next().unwrap_or_default().to_owned();
         for part in parts {

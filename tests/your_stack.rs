@@ -164,7 +164,9 @@ fn each_fault_is_struck_seen_undone_and_told() {
     // Nobody served at the first node while it was away, and somebody did afterwards.
     let text = std::fs::read_to_string(stack.path("h.jsonl")).expect("a history");
     let port = stack.ports[0].to_string();
-    let (from, to) = (named(&events, "kill")["time"].as_u64(), named(&events, "heal-kill")["time"].as_u64());
+    // It was away until it was last looked at: the event of its return stands where it is ready, and it answers before.
+    let healed = named(&events, "heal-kill");
+    let (from, to) = (named(&events, "kill")["time"].as_u64(), healed["evidence"]["to_ns"].as_u64());
     let (from, to) = (from.expect("a time"), to.expect("a time"));
     let times =
         text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter_map(|event| {

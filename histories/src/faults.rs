@@ -117,6 +117,18 @@ impl FaultEpisode {
         self.strike.first.position <= until && self.certain_end_position().is_none_or(|over| over >= from)
     }
 
+    /// The positions of all events of its strike and its end, in order.
+    pub fn event_positions(&self) -> impl Iterator<Item = u32> {
+        let end = match self.end {
+            FaultEnd::Seen(end) => Some(end),
+            FaultEnd::Immediate | FaultEnd::NotSeen | FaultEnd::Unknown => None,
+        };
+        [Some(self.strike), end]
+            .into_iter()
+            .flatten()
+            .flat_map(|moment| [moment.first.position, moment.last.position])
+    }
+
     /// Whether the fault changes clocks.
     pub fn changes_clocks(&self) -> bool {
         names::changes_clocks(&self.kind)

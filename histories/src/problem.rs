@@ -12,9 +12,9 @@ use std::sync::Arc;
 pub struct Problem {
     /// The file's name as it was given; `-` is standard input.
     pub file: Arc<str>,
-    /// The line, from 1; 0 if the problem concerns the file as a whole.
+    /// The line, from 1; 0 if the problem concerns the file as a whole. For a table: the number of the row, from 1.
     pub line: u64,
-    /// The column in characters, from 1; 0 if the problem concerns the file as a whole.
+    /// The column in characters, from 1; 0 if the problem concerns the file as a whole, or a row of a table.
     pub column: u64,
     /// What is there: a fragment that fits "found …". If `expected` is empty, this is the whole message: a sentence
     /// whose subject is the file.
@@ -23,13 +23,27 @@ pub struct Problem {
     pub expected: String,
 }
 
+impl Problem {
+    /// The row of a table that the problem is in, counted from 0 as tables are; none in a text.
+    pub fn row(&self) -> Option<u64> {
+        if self.column == 0 { self.line.checked_sub(1) } else { None }
+    }
+
+    /// Makes the place one in a table, where it was one in a text with a row in each line.
+    pub fn count_rows(&mut self) {
+        self.column = 0;
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.expected.is_empty() && self.line == 0 {
             return write!(f, "{} {}", self.file, self.found);
         }
         write!(f, "{}:", self.file)?;
-        if self.line > 0 {
+        if let Some(row) = self.row() {
+            write!(f, " row {row}:")?;
+        } else if self.line > 0 {
             write!(f, "{}:{}:", self.line, self.column)?;
         }
         write!(f, " found {}, expected {}", self.found, self.expected)

@@ -258,7 +258,7 @@ fn logs_and_arrays() {
     );
     assert_eq!(
         problems("notes.txt", "Dear diary")[0],
-        "notes.txt is in no format that is recognised. Name its format with --from: native, jepsen-json, edn, jepsen-text, porcupine-etcd, porcupine-kv, otlp, plume, awdit, dbcop, porcupine-json, csv, s2, chronos, cobra."
+        "notes.txt is in no format that is recognised. Name its format with --from: native, jepsen-json, edn, jepsen-text, porcupine-etcd, porcupine-kv, otlp, plume, awdit, dbcop, porcupine-json, csv, s2, chronos, cobra, parquet."
     );
 }
 

@@ -25,7 +25,7 @@ impl FaultEvidence {
     }
 
     /// Puts what was observed when the fault began in front of this observation.
-    pub(crate) fn after(self, begun: Option<&String>) -> FaultEvidence {
+    pub(crate) fn with_observation_at_start(self, begun: Option<&String>) -> FaultEvidence {
         let how = begun.map_or(self.how.clone(), |begun| format!("{begun}; {}", self.how));
         FaultEvidence { how, ..self }
     }

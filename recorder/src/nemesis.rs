@@ -39,7 +39,7 @@ pub trait Nemesis: Send + 'static {
 
     /// Takes what was done since the last call and belongs in the history: the commands of a stack file that were run, with
     /// their output and exit status. The history holds it in the field `did`.
-    fn report(&mut self) -> Option<Value> {
+    fn take_commands_report(&mut self) -> Option<Value> {
         None
     }
 }
@@ -200,7 +200,7 @@ async fn strike_and_record<N: Nemesis>(
 ) -> Result<(Vec<String>, Option<FaultEvidence>), NemesisError> {
     let (fault, began_ns) = (episode.fault.to_string(), clock.now_ns());
     let struck = finish_within_patience(clock, hurry, nemesis.strike(number, episode)).await;
-    let did = did(nemesis);
+    let did = format_commands_field(nemesis);
     match struck {
         Ok(nodes) => {
             let (mut evidence, mut more) = (None, did);
@@ -234,7 +234,7 @@ async fn heal_and_record<N: Nemesis>(
     }
     let function = format!("heal-{}", episode.fault.name());
     let healed = finish_within_patience(clock, hurry, nemesis.heal(number, episode)).await;
-    more += &did(nemesis);
+    more += &format_commands_field(nemesis);
     match healed {
         Ok(()) => {
             journal.record_actor_event_with(ACTOR, &function, &node_names_value(nodes), None, &more)?;
@@ -248,8 +248,8 @@ async fn heal_and_record<N: Nemesis>(
 }
 
 /// The commands that were run for an event, as a JSON field of the event.
-fn did<N: Nemesis>(nemesis: &mut N) -> String {
-    nemesis.report().map_or(String::new(), |did| format!(",\"did\":{}", did.to_json()))
+fn format_commands_field<N: Nemesis>(nemesis: &mut N) -> String {
+    nemesis.take_commands_report().map_or(String::new(), |did| format!(",\"did\":{}", did.to_json()))
 }
 
 /// Describes an active fault for the display of a running recording.

@@ -132,8 +132,8 @@ pub async fn run<S: Store, N: Nemesis>(
     lock_unpoisoned(&shared.pace).begin_load_at(zero_ns);
     let before = counts.current_tally();
     let mut ends = start_workers(&shared, workers, &stop);
-    let watched = ReplicaWatch::start(&shared, settings.look_every);
-    let of_stack = ReplicaWatch::of_stack(&shared);
+    let watched = WatchTask::start_replica_watch(&shared, settings.look_every);
+    let of_stack = WatchTask::start_stack_watch(&shared);
     let faults =
         nemesis::carry_out_plan(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
@@ -189,7 +189,7 @@ pub async fn run<S: Store, N: Nemesis>(
 async fn let_store_settle<S: Store>(
     shared: &Arc<RunState<S>>,
     length: Duration,
-    watched: ReplicaWatch,
+    watched: WatchTask,
     stop: &Stop,
 ) -> Result<(), JournalLost> {
     let (clock, journal) = (&shared.clock, &shared.journal);
@@ -261,13 +261,13 @@ fn start_workers<S: Store>(
 }
 
 /// A task that polls the replicas or the parts of the stack. It ends when this is dropped.
-struct ReplicaWatch {
+struct WatchTask {
     enough: Stop,
     end: mpsc::UnboundedReceiver<Result<(), JournalLost>>,
 }
 
-impl ReplicaWatch {
-    fn start<S: Store>(shared: &Arc<RunState<S>>, every: Option<Duration>) -> Self {
+impl WatchTask {
+    fn start_replica_watch<S: Store>(shared: &Arc<RunState<S>>, every: Option<Duration>) -> Self {
         let (sender, end) = mpsc::unbounded_channel();
         let enough = Stop::default();
         if let Some(every) = every {
@@ -279,7 +279,7 @@ impl ReplicaWatch {
         Self { enough, end }
     }
 
-    fn of_stack<S: Store>(shared: &Arc<RunState<S>>) -> Self {
+    fn start_stack_watch<S: Store>(shared: &Arc<RunState<S>>) -> Self {
         let (sender, end) = mpsc::unbounded_channel();
         let enough = Stop::default();
         let (looked, asked) = (shared.clone(), enough.clone());
@@ -297,7 +297,7 @@ impl ReplicaWatch {
     }
 }
 
-impl Drop for ReplicaWatch {
+impl Drop for WatchTask {
     fn drop(&mut self) {
         self.enough.request_stop();
     }

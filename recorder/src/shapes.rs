@@ -102,7 +102,7 @@ pub(crate) fn fault_affects_way(
     let at_one = ends.contains(&from) != ends.contains(&to);
     match fault {
         Fault::Isolate => at_one,
-        fault if fault.is_of_requests() => ends.contains(&to) && from >= nodes,
+        fault if fault.strikes_requests() => ends.contains(&to) && from >= nodes,
         fault if fault.divides_nodes() && between_nodes => partition_cuts_way(fault, ends, from, to, nodes),
         // This includes the way between two nodes that are both struck.
         Fault::HalfClose => from != to && ends.contains(&to) && (between_nodes || clients_too),

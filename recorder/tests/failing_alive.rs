@@ -29,7 +29,7 @@ fn on_sentinels(means: Means, strike: &str, seconds: u64) -> Option<Shown> {
             eprintln!("skipped {strike}: {why}");
             return None;
         }
-        let needs = MachineNeeds::of_plan(&settings.plan);
+        let needs = MachineNeeds::for_plan(&settings.plan);
         let options = SentinelOptions { means: Some(means), needs, ..SentinelOptions::default() };
         let shared_is_fine = if means == Means::Proxies { &NetworkIsolation::Own } else { &isolation };
         let mut cluster = started(shared_is_fine, SentinelCluster::start(options, isolation.clone()).await)?;

@@ -13,10 +13,13 @@ use recorder::system::{Means, find_program, run_isolated};
 use recorder::{Clock, Journal, RunCounts, RunOutcome, RunSettings, Stop, run};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use truth::{Op, operations, settings, stale_reads};
 use workloads::WorkloadSettings;
+
+/// Tests that count the network namespaces of this process must not run beside one that has its own.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What a run showed.
 struct Shown {
@@ -116,6 +119,7 @@ fn half_open_connections_are_replaced() {
 
 #[test]
 fn each_fault_of_links_does_what_it_says_and_leaves_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = find_program("redis-sentinel", "redis-sentinel") {
         eprintln!("skipped faults of links: {why}");
         return;
@@ -156,6 +160,7 @@ fn namespaces() -> BTreeSet<PathBuf> {
 /// What cannot be had is said before anything is started.
 #[test]
 fn what_cannot_be_had_is_an_error_that_says_why() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let plan = |strikes: &[&str]| settings(WorkloadSettings::new(1), strikes, 3, 10).plan;
     run_isolated(|isolation| async move {
         let means =

@@ -11,7 +11,7 @@ pub(crate) struct ConvertArgs {
     pub(crate) input: PathBuf,
     /// File to write; - writes to standard output
     ///
-    /// The name determines the format: .jsonl, .edn, .otlp.json or .bincode (dbcop). Append .gz or .zst to compress.
+    /// The name determines the format: .jsonl, .edn, .otlp.json, .parquet or .bincode (dbcop). Append .gz or .zst to compress.
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Format to write [default: by the name of OUT]
@@ -44,6 +44,8 @@ pub(crate) enum WrittenFormat {
     DbcopJson,
     /// Bincode of dbcop (2019)
     DbcopBincode,
+    /// Events as columns, in a Parquet file
+    Parquet,
 }
 
 impl From<WrittenFormat> for TargetFormat {
@@ -56,6 +58,7 @@ impl From<WrittenFormat> for TargetFormat {
             WrittenFormat::Awdit => TargetFormat::Awdit,
             WrittenFormat::DbcopJson => TargetFormat::DbcopJson,
             WrittenFormat::DbcopBincode => TargetFormat::DbcopBincode,
+            WrittenFormat::Parquet => TargetFormat::Parquet,
         }
     }
 }
@@ -72,10 +75,11 @@ impl ConvertArgs {
             Some((stem, "json" | "jsonl")) if stem.ends_with(".otlp") => Ok(TargetFormat::Otlp),
             Some((_, "jsonl")) => Ok(TargetFormat::Native),
             Some((_, "edn")) => Ok(TargetFormat::Edn),
+            Some((_, "parquet")) => Ok(TargetFormat::Parquet),
             Some((_, "bincode")) => Ok(TargetFormat::DbcopBincode),
             _ => Err(format!(
-                "the name {} does not determine an output format. Pass --to native, edn, otlp, plume, awdit, dbcop-json \
-                 or dbcop-bincode",
+                "the name {} does not determine an output format. Pass --to native, edn, otlp, plume, awdit, dbcop-json, \
+                 dbcop-bincode or parquet",
                 self.output.display()
             )),
         }

@@ -28,6 +28,20 @@ pub(crate) struct ReadingArgs {
     /// Columns of a CSV table with unusual names, such as call=t0,f=verb
     #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
     pub(crate) columns: Option<String>,
+    /// From a Parquet file, read only the events of objects with these keys (JSON, or plain text for strings)
+    #[arg(long, value_name = "KEY,..", value_delimiter = ',', help_heading = "Reading")]
+    pub(crate) key: Vec<String>,
+}
+
+impl ReadingArgs {
+    /// The selected keys, as JSON. `None` selects all.
+    pub(crate) fn selected_keys(&self) -> Option<Vec<String>> {
+        let json = |key: &String| {
+            crate::input::canonical_json(key)
+                .unwrap_or_else(|_| serde_json::Value::from(key.as_str()).to_string())
+        };
+        (!self.key.is_empty()).then(|| self.key.iter().map(json).collect())
+    }
 }
 
 /// Parses a name with a function, and offers the known names to the help and to completions.

@@ -92,6 +92,7 @@ fn shrink_to_violation(
     }
     checked.report.remarks.insert(0, remark);
     checked.explains = Some(explains);
+    checked.times.begin_report();
     Ok(checked)
 }
 

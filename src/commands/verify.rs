@@ -7,6 +7,7 @@ use crate::input;
 use crate::output;
 use crate::progress::ProgressDisplay;
 use checker::{Answer, Model, Verdict};
+use histories::History;
 use std::fmt::Write;
 use verifier::Standing;
 
@@ -26,19 +27,23 @@ fn verify_certificate(args: &VerifyArgs) -> Result<(String, Exit), String> {
         std::fs::read_to_string(&args.certificate).map_err(|why| format!("failed to read {shown}: {why}"))?;
     let source = HistorySource::from_argument(args.history.clone());
     let history = input::load_history(&source, &args.reading, &ProgressDisplay::start(false))?.history;
-    let claimed = Certificate::find_for_history(&text, &source.name(), &history)
-        .map_err(|why| format!("{shown}: {why}"))?;
+    verify_text(&text, &source.name(), &history).map_err(|why| format!("{shown}: {why}"))
+}
+
+/// Verifies the claims that the text of a certificate makes about a history. Returns a line for each, and the exit code.
+pub(crate) fn verify_text(text: &str, name: &str, history: &History) -> Result<(String, Exit), String> {
+    let claimed = Certificate::find_for_history(text, name, history)?;
     if claimed.report.answers.is_empty() {
-        return Err(format!("{shown} makes no claim about a level, so there is nothing to verify"));
+        return Err("it makes no claim about a level, so there is nothing to verify".to_owned());
     }
-    claimed.question.check(&history).map_err(|why| format!("{shown}: {why}"))?;
+    claimed.question.check(history).map_err(|why| why.to_string())?;
     let mut lines = format!("given      {}\n", claimed.describe_question());
     if claimed.question.model == Model::Session {
         writeln!(lines, "given      {}", crate::checking::describe_session_rules(&claimed.question))
             .expect("a string takes everything");
     }
     let (report, limits) = (&claimed.report, Certificate::verification_limits());
-    let standings = verifier::verify(&history, &claimed.question, report, &limits);
+    let standings = verifier::verify(history, &claimed.question, report, &limits);
     let mut worst = Exit::Holds;
     for (answer, standing) in report.answers.iter().zip(standings.answers) {
         let (line, exit) = describe_standing(answer, standing);

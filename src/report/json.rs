@@ -1,6 +1,7 @@
 //! JSON for programs: one object per history, one per line. The fields are an interface; docs/json.md describes them.
 
 use super::{CheckFindings, DescribedAnomaly, HistoryCounts, ReductionInfo, ReportWriter};
+use crate::times::PhaseTimes;
 use checker::{Answer, IsolationLevel};
 use histories::{History, KeyId};
 use serde::Serialize;
@@ -41,6 +42,7 @@ impl ReportWriter for JsonReport {
                 check: round_to_micros(findings.times.check),
                 verify: round_to_micros(findings.times.verify),
                 measure: round_to_micros(findings.times.measure),
+                report: ReportTime(findings.times),
             },
         };
         serde_json::to_writer(&mut *out, &object)?;
@@ -68,7 +70,7 @@ struct JsonHistory<'a> {
     remarks: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     explains: Option<&'a ReductionInfo>,
-    seconds: JsonSeconds,
+    seconds: JsonSeconds<'a>,
 }
 
 /// How much in the history could have contradicted the verdict.
@@ -136,11 +138,21 @@ struct JsonCircumstances {
 }
 
 #[derive(Serialize)]
-struct JsonSeconds {
+struct JsonSeconds<'a> {
     read: f64,
     check: f64,
     verify: f64,
     measure: f64,
+    report: ReportTime<'a>,
+}
+
+/// The time of the report until this is written, as the last field of its object.
+struct ReportTime<'a>(&'a PhaseTimes);
+
+impl Serialize for ReportTime<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(round_to_micros(self.0.report()))
+    }
 }
 
 fn level_as_json<'a>(findings: &CheckFindings<'a>, answer: &'a Answer) -> JsonLevel<'a> {

@@ -197,7 +197,7 @@ impl Fault {
     /// Whether the fault affects links rather than nodes.
     pub fn strikes_links(&self) -> bool {
         self.divides_nodes()
-            || self.is_of_requests()
+            || self.strikes_requests()
             || matches!(
                 self,
                 Fault::Delay { .. }
@@ -213,7 +213,7 @@ impl Fault {
     }
 
     /// Whether the fault strikes the requests of clients to a node. Connections open as usual.
-    pub fn is_of_requests(&self) -> bool {
+    pub fn strikes_requests(&self) -> bool {
         matches!(self, Fault::Hang | Fault::Slow { .. } | Fault::FailFirst { .. })
     }
 
@@ -243,8 +243,8 @@ impl Fault {
             "slow" => Fault::Slow {
                 by_ns: parse_duration(parameter.unwrap_or("200ms")).map_err(unit_error)?.as_nanos() as u64,
             },
-            "fail-first" => Fault::FailFirst { count: request_count(parameter.unwrap_or("5"))? },
-            "scale" => Fault::Scale { count: instance_count(parameter.unwrap_or("2"))? },
+            "fail-first" => Fault::FailFirst { count: parse_request_count(parameter.unwrap_or("5"))? },
+            "scale" => Fault::Scale { count: parse_instance_count(parameter.unwrap_or("2"))? },
             "loss" => Fault::Loss { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "reorder" => Fault::Reorder { probability: parse_share(parameter.unwrap_or("0.2"))? },
             "throttle" => Fault::Throttle { rate: parse_byte_rate(parameter.unwrap_or("16KiB/s"))? },
@@ -294,14 +294,14 @@ fn parse_byte_rate(text: &str) -> Result<u64, String> {
     parse_bytes(bytes).map_err(|why| why.to_string())
 }
 
-fn instance_count(text: &str) -> Result<u32, String> {
+fn parse_instance_count(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|count| *count <= 1000)
         .ok_or_else(|| format!("{text:?}: expected a number of instances from 0 to 1000"))
 }
 
-fn request_count(text: &str) -> Result<u64, String> {
+fn parse_request_count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err(format!("{text:?}: expected a number of requests, at least 1")),

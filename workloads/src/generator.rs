@@ -216,7 +216,7 @@ impl Generator {
                 task.operation.function == Function::READ && outcome == Outcome::Ok && *answer == Value::Null;
             let gone_at = (gone || absent).then_some(at);
             if outcome == Outcome::Ok {
-                self.lifecycle.was_read(seat, &task.operation, answer, &mut self.stream);
+                self.lifecycle.note_read_answer(seat, &task.operation, answer, &mut self.stream);
             }
             self.lifecycle.record_outcome(seat, &task.operation, outcome, gone_at)
         } else {

@@ -321,7 +321,7 @@ impl Lifecycle {
 
     /// After a successful read, draws whether the user changes and saves the session that was read. It does nothing if the
     /// session has ended meanwhile or has another id.
-    pub(crate) fn was_read(
+    pub(crate) fn note_read_answer(
         &mut self,
         seat: usize,
         operation: &ClientOperation,

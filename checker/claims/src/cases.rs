@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// One choice that the history leaves open.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Choice {
+pub enum CaseChoice {
     /// Both transactions wrote the key, and the version of `earlier` precedes the version of `later`.
     Before {
         /// The object.
@@ -46,7 +46,7 @@ pub struct ReadChoice {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CaseStep {
     /// The choices that cannot all hold.
-    pub assumed: Vec<Choice>,
+    pub assumed: Vec<CaseChoice>,
     /// The cycle that the choices close. If it is empty, the step follows from earlier steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycle: Vec<CaseEdge>,

@@ -27,21 +27,21 @@ impl TransactionAnomaly {
     /// All levels that the anomaly rules out, given its examples. Two kinds of examples make a difference. A commit-order cycle
     /// that uses no session order also refutes the stronger levels without sessions. Lists that differ only in the readers' own
     /// appends refute no level that is defined by what a transaction sees.
-    pub fn rules_out(&self) -> IsolationSet {
+    pub fn ruled_out_set(&self) -> IsolationSet {
         let all = levels_ruled_out_by(self.phenomenon);
         let own = |example: &TransactionEvidence| {
             matches!(example, TransactionEvidence::IncompatibleOwnAppends { .. })
         };
         match self.phenomenon {
             Phenomenon::CommitOrder(_)
-                if self.examples.iter().any(TransactionEvidence::leans_on_data_alone) =>
+                if self.examples.iter().any(TransactionEvidence::depends_on_data_alone) =>
             {
                 let weakest: IsolationSet =
                     weakest_levels_forbidding(self.phenomenon).iter().copied().collect();
                 weakest.and_stronger(Proviso::SessionsAside)
             }
             Phenomenon::IncompatibleOrder if !self.examples.is_empty() && self.examples.iter().all(own) => {
-                all.iter().filter(|&level| !level.is_by_view()).collect()
+                all.iter().filter(|&level| !level.is_defined_by_visibility()).collect()
             }
             _ => all,
         }
@@ -174,7 +174,7 @@ impl TransactionEvidence {
 
 impl TransactionEvidence {
     /// Whether the evidence is a cycle without any edge that depends on session order or real time.
-    fn leans_on_data_alone(&self) -> bool {
+    fn depends_on_data_alone(&self) -> bool {
         let TransactionEvidence::Cycle(cycle) = self else { return false };
         cycle.edges.iter().all(|edge| match &edge.why {
             DependencyReason::Overwritten { .. } | DependencyReason::ReadBy { .. } => true,
@@ -192,7 +192,7 @@ impl TransactionEvidence {
 impl IsolationLevel {
     /// Whether the level is defined by what each transaction sees, and permits concurrent writes to one object. At such a
     /// level a transaction's own appends in a list do not show their place among the appends of other transactions.
-    pub fn is_by_view(self) -> bool {
+    pub fn is_defined_by_visibility(self) -> bool {
         matches!(
             self,
             IsolationLevel::MonotonicAtomicView

@@ -31,7 +31,7 @@ mod version_order;
 
 pub use answer::{AnomalyName, Answer, Evidence, Violation, Witness};
 pub use breach::{Breach, BreachEvidence};
-pub use cases::{CaseEdge, CaseReason, CaseStep, Choice, ReadChoice};
+pub use cases::{CaseChoice, CaseEdge, CaseReason, CaseStep, ReadChoice};
 pub use causal_order::{
     CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
     LinkReason, SessionSerialization,

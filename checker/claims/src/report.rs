@@ -40,7 +40,7 @@ impl Report {
 
     /// The isolation levels that are ruled out: first the weakest of them, then all others.
     pub fn ruled_out_levels(&self) -> (Vec<IsolationLevel>, Vec<IsolationLevel>) {
-        let by_phenomena = self.phenomena.iter().map(TransactionAnomaly::rules_out);
+        let by_phenomena = self.phenomena.iter().map(TransactionAnomaly::ruled_out_set);
         let set = by_phenomena.fold(IsolationSet::default(), IsolationSet::union);
         let set = self
             .isolation_levels_where(|verdict| matches!(verdict, Verdict::Violated(_)))

@@ -8,45 +8,12 @@
 //! Cost: one check if each value is written once; otherwise as many checks as the effort allows.
 
 use super::facts::{INITIAL, RegisterFacts, RowRead};
+use super::outcome::{AssignmentOutcome, CausalOutcome, Effort};
 use super::problem::CausalProblem;
 use super::weak::single_order;
 use super::{guess, serial, weak};
 use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
-
-/// How many anomalies of one level are reported. More would not change the verdict.
-pub(super) const LIMIT: usize = 1_000;
-/// The limit on work for cases. One operation in one lane in one round is one unit. The limit is about a minute.
-const EFFORT_MAX: u64 = 20_000_000_000;
-
-/// The result of deciding one level or one case.
-pub(super) enum CausalOutcome<R> {
-    /// These orders explain what was observed.
-    Explained(CausalOrders),
-    /// No orders explain what was observed; this is the proof.
-    Refuted(R),
-    /// A limit was reached: this one.
-    Unknown(String),
-}
-
-/// The work that is left.
-pub(super) struct Effort {
-    left: u64,
-}
-
-impl Effort {
-    /// Subtracts work. Fails with a reason if less than that is left, or if the check was stopped.
-    pub(super) fn spend(&mut self, work: usize, limits: &Limits<'_>) -> Result<(), String> {
-        if limits.stop_requested() {
-            return Err(Limits::STOPPED.to_owned());
-        }
-        match self.left.checked_sub(work as u64) {
-            Some(left) => self.left = left,
-            None => return Err("no answer within the limit of steps".to_owned()),
-        }
-        Ok(())
-    }
-}
 
 /// Decides a level. Returns the name of the method with the result.
 pub(super) fn decide_causal_level(
@@ -54,7 +21,7 @@ pub(super) fn decide_causal_level(
     level: Level,
     limits: &Limits<'_>,
 ) -> (&'static str, CausalOutcome<Vec<CausalRefutation>>) {
-    let mut effort = Effort { left: limits.steps.min(EFFORT_MAX) };
+    let mut effort = Effort::within(limits);
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely_assignment(facts) };
     let problem = CausalProblem::new(facts, &assigned);
@@ -92,7 +59,7 @@ fn decide_assignment(
     level: Level,
     limits: &Limits<'_>,
     effort: &mut Effort,
-) -> weak::AssignmentOutcome {
+) -> AssignmentOutcome {
     match level {
         Level::Causal | Level::CausalConvergence => match effort.spend(serial::round_work(problem), limits) {
             Ok(()) => weak::check_causal_order(problem, level, limits),

@@ -52,6 +52,7 @@ pub mod explain;
 mod facts;
 mod greedy;
 mod guess;
+mod outcome;
 mod paths;
 mod problem;
 mod serial;
@@ -86,19 +87,19 @@ pub(crate) fn check_causal_level(
     }
     let (method, found) = cases::decide_causal_level(&facts, level, limits);
     let verdict = match (found, facts.foreign) {
-        (cases::CausalOutcome::Refuted(refutations), _) => Verdict::Violated(
+        (outcome::CausalOutcome::Refuted(refutations), _) => Verdict::Violated(
             refutations.into_iter().map(|found| causal_violation(history, level, found)).collect(),
         ),
         (_, Some(op)) => return unknown(foreign_operation_reason(history, op)),
-        (cases::CausalOutcome::Unknown(reason), _) => Verdict::Unknown(Reason { reason }),
-        (cases::CausalOutcome::Explained(_), _) if has_observing_failed_cas(history, question) => {
+        (outcome::CausalOutcome::Unknown(reason), _) => Verdict::Unknown(Reason { reason }),
+        (outcome::CausalOutcome::Explained(_), _) if has_observing_failed_cas(history, question) => {
             return unknown(
                 "with --failed-cas observes a failed compare-and-set says what it did not find, which is not decided for \
                  this level"
                     .to_owned(),
             );
         }
-        (cases::CausalOutcome::Explained(orders), _) => Verdict::Holds(Witness::Causal(orders)),
+        (outcome::CausalOutcome::Explained(orders), _) => Verdict::Holds(Witness::Causal(orders)),
     };
     (method.to_owned(), verdict)
 }

@@ -9,12 +9,11 @@
 //! Cost: O(lanes · n) for each round and scope. There are few rounds, because each infers everything that one step of
 //! reasoning gives.
 
-use super::cases::{CausalOutcome, Effort, LIMIT};
 use super::clocks::{LaneClocks, OrderedGraph, order_topologically};
 use super::facts::INITIAL;
+use super::outcome::{AssignmentOutcome, CausalOutcome, Effort, LIMIT};
 use super::paths::{ASSUMED, DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
 use super::problem::{CausalProblem, INFERRED, ReadSource};
-use super::weak::AssignmentOutcome;
 use super::{greedy, memory_limit_reason};
 use crate::graph::Edge;
 use claims::{

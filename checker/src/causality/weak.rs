@@ -8,10 +8,10 @@
 //!
 //! Cost: O(lanes · n) for the clocks, and the same times a binary search for the reads.
 
-use super::cases::{CausalOutcome, LIMIT};
 use super::clocks::{LaneClocks, OrderedGraph, order_topologically};
 use super::facts::INITIAL;
 use super::memory_limit_reason;
+use super::outcome::{AssignmentOutcome, CausalOutcome, LIMIT};
 use super::paths::{DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
 use super::problem::{CausalProblem, INFERRED, ReadSource};
 use crate::graph::Edge;
@@ -21,9 +21,6 @@ use claims::{
 
 /// How many edges may be examined for further evidence, once some was found.
 const EFFORT_MAX: u64 = 20_000_000;
-
-/// The result for one assignment of sources.
-pub(super) type AssignmentOutcome = CausalOutcome<Vec<Vec<CausalProofStep>>>;
 
 /// Decides `causal` or `causal-convergence`.
 pub(super) fn check_causal_order(

@@ -18,6 +18,7 @@ mod latency;
 mod losses;
 mod nodes;
 mod notes;
+mod recorder_events;
 mod recovery;
 mod replication;
 mod retries;

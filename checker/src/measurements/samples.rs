@@ -6,6 +6,7 @@
 
 use super::in_time::{TimeOver, UntilStopped, in_time};
 use super::notes::{self, NONE, NoteFacts, NumberedTexts};
+use super::recorder_events::{settled_position, warmed_up_position};
 use super::turned_away::read_turned_away;
 use histories::{Function, History, Id, OpId, Outcome, SessionId};
 use std::sync::atomic::AtomicBool;
@@ -181,22 +182,6 @@ impl Samples {
         self.errors = errors.texts;
         facts
     }
-}
-
-/// The position after which operations are not those of users.
-pub(super) fn settled_position(history: &History) -> u32 {
-    find_recorder_event(history, "settled").unwrap_or(u32::MAX)
-}
-
-/// The position before which operations are not those of users.
-fn warmed_up_position(history: &History) -> u32 {
-    find_recorder_event(history, "warmed-up").unwrap_or(0)
-}
-
-fn find_recorder_event(history: &History, what: &str) -> Option<u32> {
-    let mut events = history.actor_events().iter();
-    let event = events.find(|event| event.actor == "recorder" && event.function == what);
-    event.map(|event| event.position)
 }
 
 /// Hands each operation the facts of its two events: three lists by position, walked side by side.

@@ -3,7 +3,7 @@
 //! These are not operations, because they never began: they have no client, session or object. The recorder records
 //! when each was due (`recorder`, `turned-away`), and each counts as an error at that time.
 
-use super::samples::settled_position;
+use super::recorder_events::settled_position;
 use histories::History;
 
 /// The kind of error under which they are reported.

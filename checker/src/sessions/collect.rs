@@ -10,15 +10,46 @@
 //! Cost: O(n). Besides the rows, 8 bytes for each distinct value and 8 for each operation.
 
 use super::objects::{
-    CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects, VersionClass, VersionRead,
-    VersionToken, is_read_function, is_write_function, value_expected, value_read, value_written,
+    BYTES_PER_OPERATION, CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects,
+    VersionClass, VersionRead, VersionToken, is_read_function, is_write_function, value_expected, value_read,
+    value_written,
 };
-use claims::ObjectQuestion;
+use claims::{Limits, Model, ObjectQuestion, Reason};
 use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
+impl SessionObjects {
+    /// Sorts a history by object. O(n).
+    pub(super) fn new(
+        history: &History,
+        question: &ObjectQuestion,
+        limits: &Limits<'_>,
+    ) -> Result<Self, Reason> {
+        let unknown = |reason: String| Err(Reason { reason });
+        if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
+            return unknown(format!(
+                "the session guarantees are not decided for the model {:?}",
+                question.model
+            ));
+        }
+        let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
+        if bytes > limits.bytes {
+            return unknown(format!(
+                "{} operations need about {bytes} bytes, beyond the limit",
+                history.len()
+            ));
+        }
+        let transaction =
+            |id: &OpId| history.function(*id) == Function::TXN && history.outcome(*id) != Outcome::Fail;
+        if let Some(op) = history.ids().find(transaction) {
+            return Err(super::foreign_operation_reason(history, op));
+        }
+        Ok(collect_objects(history, question))
+    }
+}
+
 /// The objects of a history.
-pub(super) fn collect_objects(history: &History, question: &ObjectQuestion) -> SessionObjects {
+fn collect_objects(history: &History, question: &ObjectQuestion) -> SessionObjects {
     let order = sort_by_key_and_session(history);
     let mut collector = ObjectCollector::new(history, question);
     for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {

@@ -1,7 +1,7 @@
 //! Decides one object: does an order of its versions exist that meets the constraints?
 
 use super::guarantees::Guarantees;
-use super::objects::{INITIAL, SessionObject, VersionRead};
+use super::objects::{INITIAL, SessionObject, versions_that_took_effect};
 use super::proof::{self, FoundContradiction};
 use super::search::{self, SearchOutcome};
 use super::version_graph::{VersionGraph, is_strict};
@@ -155,38 +155,6 @@ fn version_order(
         happened.then_some(ReturnedWrite { read: row.op, write })
     });
     VersionOrder { key: object.key, writes, returned: returned.collect() }
-}
-
-/// Which versions from 1 on took effect: those that did so whatever the choices, those that an operation that took
-/// effect chose, and those that such a compare-and-set found.
-pub(super) fn versions_that_took_effect(object: &SessionObject<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
-    let mut took_effect = object.took_effect.to_vec();
-    if chosen.is_empty() || took_effect.iter().all(|&effect| effect) {
-        return took_effect;
-    }
-    let returned = |read: VersionRead| match read {
-        VersionRead::Nothing => None,
-        VersionRead::Version(version) => Some(version),
-        VersionRead::Choice(choice) => chosen[choice as usize],
-    };
-    let mut found = vec![INITIAL; object.version_count() as usize];
-    let mut pending = Vec::new();
-    for row in object.rows {
-        if row.is_ok() {
-            pending.extend(returned(row.read()));
-        } else if let Some(version) = returned(row.read()) {
-            found[row.wrote as usize] = version;
-            if took_effect[row.wrote as usize - 1] {
-                pending.push(version);
-            }
-        }
-    }
-    while let Some(version) = pending.pop() {
-        if version != INITIAL && !std::mem::replace(&mut took_effect[version as usize - 1], true) {
-            pending.push(found[version as usize]);
-        }
-    }
-    took_effect
 }
 
 /// A reason for *unknown*, with the values that were written more than once.

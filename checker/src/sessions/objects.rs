@@ -7,9 +7,7 @@
 //! versions have the value of the read, it is a [`Choice`]. A compare-and-set is a read of the value that it
 //! expected, and a write.
 
-use super::collect::collect_objects;
-use claims::{Limits, Model, ObjectQuestion, Reason};
-use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, SessionId, ValueId};
 
 /// The approximate memory of a level for each operation: 24 bytes for the row, and 2 vertices and 4 edges.
 pub(super) const BYTES_PER_OPERATION: usize = 200;
@@ -143,34 +141,6 @@ impl<'a> SessionObject<'a> {
 }
 
 impl SessionObjects {
-    /// Sorts a history by object. O(n).
-    pub(super) fn new(
-        history: &History,
-        question: &ObjectQuestion,
-        limits: &Limits<'_>,
-    ) -> Result<Self, Reason> {
-        let unknown = |reason: String| Err(Reason { reason });
-        if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
-            return unknown(format!(
-                "the session guarantees are not decided for the model {:?}",
-                question.model
-            ));
-        }
-        let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
-        if bytes > limits.bytes {
-            return unknown(format!(
-                "{} operations need about {bytes} bytes, beyond the limit",
-                history.len()
-            ));
-        }
-        let transaction =
-            |id: &OpId| history.function(*id) == Function::TXN && history.outcome(*id) != Outcome::Fail;
-        if let Some(op) = history.ids().find(transaction) {
-            return Err(super::foreign_operation_reason(history, op));
-        }
-        Ok(collect_objects(history, question))
-    }
-
     /// Every object that an operation read or wrote.
     pub(super) fn iter(&self) -> impl Iterator<Item = SessionObject<'_>> {
         self.keys.iter().zip(self.starts.windows(2)).map(|(&key, pair)| {
@@ -214,4 +184,36 @@ pub(super) fn value_expected(operation: &Operation) -> ValueId {
         Argument::Pair(old, _) => old,
         _ => unreachable!("only a compare-and-set expects a value"),
     }
+}
+
+/// Which versions from 1 on took effect: those that did so whatever the choices, those that an operation that took
+/// effect chose, and those that such a compare-and-set found.
+pub(super) fn versions_that_took_effect(object: &SessionObject<'_>, chosen: &[Option<u32>]) -> Vec<bool> {
+    let mut took_effect = object.took_effect.to_vec();
+    if chosen.is_empty() || took_effect.iter().all(|&effect| effect) {
+        return took_effect;
+    }
+    let returned = |read: VersionRead| match read {
+        VersionRead::Nothing => None,
+        VersionRead::Version(version) => Some(version),
+        VersionRead::Choice(choice) => chosen[choice as usize],
+    };
+    let mut found = vec![INITIAL; object.version_count() as usize];
+    let mut pending = Vec::new();
+    for row in object.rows {
+        if row.is_ok() {
+            pending.extend(returned(row.read()));
+        } else if let Some(version) = returned(row.read()) {
+            found[row.wrote as usize] = version;
+            if took_effect[row.wrote as usize - 1] {
+                pending.push(version);
+            }
+        }
+    }
+    while let Some(version) = pending.pop() {
+        if version != INITIAL && !std::mem::replace(&mut took_effect[version as usize - 1], true) {
+            pending.push(found[version as usize]);
+        }
+    }
+    took_effect
 }

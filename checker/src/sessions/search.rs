@@ -15,9 +15,8 @@
 //!
 //! Cost: at most `steps` edges. The proof is a tree with a leaf for each refuted case.
 
-use super::decide::versions_that_took_effect;
 use super::guarantees::Guarantees;
-use super::objects::{INITIAL, SessionObject};
+use super::objects::{INITIAL, SessionObject, versions_that_took_effect};
 use super::proof::ContradictionWalk;
 use super::proof::{self};
 use super::version_graph::{VersionGraph, operation_of_label};

@@ -6,7 +6,7 @@
 //! the version order is known only in part. A level on registers without a violation is passed to [`witness`]; it is
 //! *unknown* if that module finds nothing.
 
-use super::candidates::{extent_of_level, serial_candidates, with_witnessing, witness_candidates};
+use super::candidates::{extent_of_level, serial_candidates, with_witnessing_levels, witness_candidates};
 use super::cycles::{self, Cycles};
 use super::extent::{deepest_relevant_family, find_components, find_widest_components};
 use super::findings::AnomalyCollector;
@@ -14,7 +14,7 @@ use super::graph::{DependencyComponents, DependencyGraph};
 use super::index::{KeyShape, TransactionIndex};
 use super::judgement::Judgement;
 use super::placement;
-use super::refuted::{guilty_of, own_appends_read, ruled_out};
+use super::refuted::{all_ruled_out_levels, phenomena_ruling_out, reads_own_appends};
 use super::serial::{self, SerialOutcome};
 use super::undecided;
 use super::versions::{self, VersionEdge};
@@ -67,7 +67,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     if limits.stop_requested() {
         return summarize_stopped(history, options, Vec::new());
     }
-    let levels = with_witnessing(&options.levels);
+    let levels = with_witnessing_levels(&options.levels);
     let extent = levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
     let deepest = deepest_relevant_family(&levels);
     // Without real time the order of events of different sessions has no meaning. Session order is then the most that is known.
@@ -118,7 +118,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         whole: &whole,
         cycles: &cycles,
         own_write_missed,
-        own_appends_read: own_appends_read(history),
+        own_appends_read: reads_own_appends(history),
         deepest,
         limits,
     };
@@ -126,7 +126,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let mut serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
     case.by_snapshots(&levels, &mut anomalies, extent, options.assume, &mut serially);
     let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
-    let known = undecided::Known {
+    let known = undecided::CaseContext {
         history,
         assume: options.assume,
         own_write_missed,
@@ -134,7 +134,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         mixed: !index.mixed.is_empty(),
         limits,
     };
-    undecided::decide(&known, &options.levels, &mut judgements, &mut anomalies);
+    undecided::decide_by_cases(&known, &options.levels, &mut judgements, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     summarize_judgements(options.assume, anomalies, judgements)
 }
@@ -146,10 +146,10 @@ fn summarize_stopped(
     options: &TransactionOptions,
     mut anomalies: Vec<TransactionAnomaly>,
 ) -> TransactionAnalysis {
-    let own_appends_read = own_appends_read(history);
+    let own_appends_read = reads_own_appends(history);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
     let verdict = |level: IsolationLevel| {
-        let guilty = guilty_of(level, &anomalies, own_appends_read);
+        let guilty = phenomena_ruling_out(level, &anomalies, own_appends_read);
         match guilty.is_empty() {
             true => Verdict::Unknown(Reason { reason: Limits::STOPPED.to_owned() }),
             false => Verdict::Violated(guilty),
@@ -213,7 +213,7 @@ pub(super) fn summarize_judgements(
     anomalies: Vec<TransactionAnomaly>,
     judgements: Vec<Judgement>,
 ) -> TransactionAnalysis {
-    let each = anomalies.iter().map(TransactionAnomaly::rules_out);
+    let each = anomalies.iter().map(TransactionAnomaly::ruled_out_set);
     let ruled_out = each.fold(IsolationSet::default(), IsolationSet::union);
     let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
     let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
@@ -301,7 +301,7 @@ impl LevelJudge<'_, '_> {
             }
             for (_, extent, strongest) in serial_candidates(level, extent, self.deepest) {
                 let known = self.is_violated(level, anomalies) || found.proves_level(level);
-                let out = ruled_out(anomalies, self.own_appends_read).contains(strongest);
+                let out = all_ruled_out_levels(anomalies, self.own_appends_read).contains(strongest);
                 if known || tried.contains(&extent) || out {
                     continue;
                 }
@@ -332,12 +332,12 @@ impl LevelJudge<'_, '_> {
     }
 
     pub(super) fn is_violated(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> bool {
-        ruled_out(anomalies, self.own_appends_read).contains(level)
+        all_ruled_out_levels(anomalies, self.own_appends_read).contains(level)
             || (self.own_write_missed && undecided::asks_for_own_writes(level))
     }
 
     fn guilty_phenomena(&self, level: IsolationLevel, anomalies: &[TransactionAnomaly]) -> Vec<Phenomenon> {
-        let guilty = guilty_of(level, anomalies, self.own_appends_read);
+        let guilty = phenomena_ruling_out(level, anomalies, self.own_appends_read);
         if guilty.is_empty() { vec![Phenomenon::Internal] } else { guilty }
     }
 
@@ -361,14 +361,14 @@ impl LevelJudge<'_, '_> {
             }
         }
         let mut tried: Vec<(CycleFamily, OrderExtent)> = Vec::new();
-        let ruled_out = ruled_out(anomalies, self.own_appends_read);
+        let ruled_out = all_ruled_out_levels(anomalies, self.own_appends_read);
         let mut by_values = None;
         let mut judge = |level: IsolationLevel| {
             if self.is_violated(level, anomalies) {
                 return Verdict::Violated(self.guilty_phenomena(level, anomalies));
             }
             if let Some(reason) = self.reason_to_doubt_absence(anomalies, level) {
-                if let Some(witness) = self.versions_alone(level) {
+                if let Some(witness) = self.witness_from_versions_alone(level) {
                     return Verdict::Holds(witness);
                 }
                 if by_values.is_none() && !self.index.ambiguities.is_empty() {
@@ -471,7 +471,7 @@ impl LevelJudge<'_, '_> {
     }
 
     /// The witness for a level that requires a version order and has no condition on reads.
-    fn versions_alone(&self, level: IsolationLevel) -> Option<TransactionWitness> {
+    fn witness_from_versions_alone(&self, level: IsolationLevel) -> Option<TransactionWitness> {
         use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
         let extent = extent_of_level(level);
         let asks_no_more =

@@ -60,7 +60,7 @@ pub(super) fn witness_candidates(
 
 /// The requested levels, and two more whose witnesses also prove weaker levels. The two are added only if a requested level is
 /// decided through other levels.
-pub(super) fn with_witnessing(asked: &[IsolationLevel]) -> Vec<IsolationLevel> {
+pub(super) fn with_witnessing_levels(asked: &[IsolationLevel]) -> Vec<IsolationLevel> {
     let mut levels = asked.to_vec();
     if asked.iter().any(|&level| super::is_decided_through_others(level)) {
         let witnessing = [IsolationLevel::Serializable, IsolationLevel::SnapshotIsolation];

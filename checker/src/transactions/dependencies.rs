@@ -16,10 +16,11 @@
 
 use super::graph::{DependencyGraph, DependencyGraphBuilder, EdgeKinds, RealTimeChain};
 use super::index::{KeyShape, NONE, Touch, TransactionIndex, TransactionState, UNKNOWN, is_read};
+use super::key_facts::{immediate_successors, outside_reads, unlisted_appenders};
 use super::versions::{VersionEdge, edges_by_session_touch};
-use super::witness::edges_by_zones;
+use super::zones::edges_by_zones;
 use claims::{CycleFamily, Limits, OrderExtent};
-use histories::{History, Id, KeyId, NEVER};
+use histories::{History, Id, KeyId};
 
 /// Builds the graph of all dependencies, with session and real-time edges as far as the extent needs them. `orders`
 /// has the edges between versions of registers, by key. Anti-dependencies are included only if cycles beyond `G1c`
@@ -50,18 +51,6 @@ pub(crate) fn build_dependency_graph(
         add_session_edges(index, &mut builder, limits);
     }
     builder.into_graph((extent == OrderExtent::RealTime).then(|| RealTimeChain::new(index.history)), limits)
-}
-
-/// Reads, each with the version that other transactions had left for it to return.
-pub(crate) fn outside_reads<'a>(
-    index: &'a TransactionIndex<'_>,
-    key: KeyId,
-) -> impl Iterator<Item = (Touch, u32)> + 'a {
-    index
-        .touches(key)
-        .iter()
-        .copied()
-        .filter_map(move |touch| Some((touch, index.outside_version(key, touch)?)))
 }
 
 /// The same, without reads that return the same version as the previous read of the same transaction.
@@ -114,17 +103,6 @@ fn add_list_edges(
         }
     }
     join_all_pairs(&readers_of_last, &unlisted, EdgeKinds::RW, key, builder);
-}
-
-/// Transactions that took effect and whose appends no read shows, in order of invocation.
-pub(crate) fn unlisted_appenders(index: &TransactionIndex<'_>, key: KeyId) -> Vec<u32> {
-    let versions = &index.versions(key)[index.key(key).strays as usize..];
-    let committed =
-        versions.iter().map(|version| version.op).filter(|&op| op != NONE && index.is_committed(op));
-    let mut unlisted: Vec<u32> = committed.collect();
-    unlisted.sort_unstable();
-    unlisted.dedup();
-    unlisted
 }
 
 /// Adds an edge from each transaction in `from` to each other transaction in `to`. O(both lengths). `to` is sorted.
@@ -279,62 +257,7 @@ pub(crate) fn transactions_by_session(history: &History, states: &[TransactionSt
     sessions
 }
 
-/// The immediate successors of each interval (start, end), where nothing fits in between. The intervals are sorted by
-/// start. The successors are a range: those that start after the interval's end and no later than the first end among
-/// them.
-pub(crate) fn immediate_successors(intervals: &[(u32, u32)]) -> Vec<std::ops::Range<usize>> {
-    let mut first_end = vec![NEVER; intervals.len() + 1];
-    for at in (0..intervals.len()).rev() {
-        first_end[at] = first_end[at + 1].min(intervals[at].1);
-    }
-    let range = |&(_, end): &(u32, u32)| {
-        let from = intervals.partition_point(|other| other.0 <= end);
-        let to = intervals.partition_point(|other| other.0 <= first_end[from]);
-        from..to.max(from)
-    };
-    intervals.iter().map(range).collect()
-}
-
 /// Whether any of these micro-operations is a write.
 pub(crate) fn contains_write(index: &TransactionIndex<'_>, touches: &[Touch]) -> bool {
     touches.iter().any(|&touch| !is_read(index.micro_at(touch.micro)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// The transitive closure of the immediate successors contains all successors: thinning loses nothing.
-        #[test]
-        fn thinning_loses_no_pair(spans in prop::collection::vec((0u32..40, 0u32..12, prop::bool::weighted(0.1)), 1..14)) {
-            let mut intervals: Vec<(u32, u32)> = spans
-                .iter()
-                .enumerate()
-                .map(|(at, &(start, len, open))| {
-                    let start = start * 100 + at as u32;
-                    (start, if open { NEVER } else { start + len * 100 + 50 })
-                })
-                .collect();
-            intervals.sort_unstable();
-            let edges = immediate_successors(&intervals);
-            let n = intervals.len();
-            let mut reach = vec![vec![false; n]; n];
-            for (at, range) in edges.iter().enumerate().rev() {
-                for later in range.clone() {
-                    reach[at][later] = true;
-                    let beyond = reach[later].clone();
-                    for (to, &reached) in beyond.iter().enumerate() {
-                        reach[at][to] |= reached;
-                    }
-                }
-            }
-            for a in 0..n {
-                for b in 0..n {
-                    prop_assert_eq!(reach[a][b], intervals[a].1 < intervals[b].0, "{} {} {:?}", a, b, intervals);
-                }
-            }
-        }
-    }
 }

@@ -295,7 +295,7 @@ impl EvidenceExplainer<'_> {
             TransactionEvidence::DuplicateElement { read, value } => {
                 format!("{}, where {} is more than once", self.describe_read(*read), self.value_text(*value))
             }
-            TransactionEvidence::Cases(steps) => cases::text(self.history, steps),
+            TransactionEvidence::Cases(steps) => cases::explain_case_proof(self.history, steps),
             TransactionEvidence::IncompatibleOwnAppends { one, other } => format!(
                 "{}, but {}: neither is a prefix of the other, though what they show of others' appends is",
                 self.describe_read(*one),

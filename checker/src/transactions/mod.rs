@@ -32,6 +32,7 @@ mod graph;
 mod index;
 mod internal;
 mod judgement;
+mod key_facts;
 mod placement;
 mod polygraph;
 mod reads;
@@ -45,6 +46,7 @@ mod versions;
 mod weak;
 mod why;
 mod witness;
+mod zones;
 
 pub use analysis::{TransactionAnalysis, TransactionOptions, analyze};
 pub use export::dependencies;

@@ -254,9 +254,11 @@ impl<'a> PlacementSearch<'a> {
     /// Whether no other transaction that has begun writes a key that this one writes.
     fn may_commit(&self, at: usize) -> bool {
         let writes = &self.all[at].writes;
-        self.begun.iter().map(|&other| other as usize).filter(|&other| other != at).all(|other| {
-            self.all[other].writes.iter().all(|(key, _)| writes.iter().all(|own| own.0 != *key))
-        })
+        self.begun
+            .iter()
+            .map(|&other| other as usize)
+            .filter(|&other| other != at)
+            .all(|other| self.all[other].writes.iter().all(|(key, _)| writes.iter().all(|own| own.0 != *key)))
     }
 
     fn apply_step(&mut self, step: PlacementStep) -> Vec<(KeyId, ValueId)> {

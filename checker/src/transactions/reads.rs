@@ -30,7 +30,7 @@ pub(crate) fn find_read_anomalies(
     }
 }
 
-pub(crate) fn read_at(index: &TransactionIndex<'_>, touch: Touch, key: KeyId) -> ReadAt {
+pub(crate) fn locate_read(index: &TransactionIndex<'_>, touch: Touch, key: KeyId) -> ReadAt {
     let transaction = index.op_id(touch.op);
     let histories::Argument::Micros(range) = index.history.argument(transaction) else {
         unreachable!("only transactions have micro-operations")
@@ -56,7 +56,7 @@ fn check_register_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut A
             }
         };
         if let Some(value) = garbage {
-            let read = read_at(index, touch, key);
+            let read = locate_read(index, touch, key);
             findings
                 .record_finding(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead { read, value });
         }
@@ -73,7 +73,7 @@ fn record_aborted_read(
 ) {
     if writer != NONE && index.states[writer as usize] == TransactionState::Aborted {
         findings.record_finding(Phenomenon::G1a, || TransactionEvidence::AbortedRead {
-            read: read_at(index, touch, key),
+            read: locate_read(index, touch, key),
             value,
             writer: index.op_id(writer),
         });
@@ -109,8 +109,8 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
         let Some(longest) = longest else { continue };
         let whole = index.history.list(index.micro_at(longest.micro).list());
         if !on_trunk && !whole.starts_with(list) {
-            let (one, other) = (read_at(index, touch, key), read_at(index, longest, key));
-            let (shown, most) = (of_others(index, one), of_others(index, other));
+            let (one, other) = (locate_read(index, touch, key), locate_read(index, longest, key));
+            let (shown, most) = (elements_of_others(index, one), elements_of_others(index, other));
             let own = shown.starts_with(most) || most.starts_with(shown);
             findings.record_finding(Phenomenon::IncompatibleOrder, || match own {
                 true => TransactionEvidence::IncompatibleOwnAppends { one, other },
@@ -125,7 +125,7 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
 }
 
 /// The elements of other transactions in a list that was read: all but the last k, if the reader had appended k elements before.
-fn of_others<'h>(index: &TransactionIndex<'h>, read: ReadAt) -> &'h [ValueId] {
+fn elements_of_others<'h>(index: &TransactionIndex<'h>, read: ReadAt) -> &'h [ValueId] {
     let micros = index.history.micros_of(read.transaction);
     let own = |before: &&histories::Micro| before.key == read.key && before.kind == MicroKind::Append;
     let count = micros[..read.place].iter().filter(own).count();
@@ -150,7 +150,7 @@ fn check_append_order(
             if let Some(before) = greatest.filter(|before| shown && version(before) > version(&append)) {
                 findings.record_finding(Phenomenon::IncompatibleOrder, || {
                     TransactionEvidence::AppendsOutOfOrder {
-                        read: read_at(index, longest, key),
+                        read: locate_read(index, longest, key),
                         writer: index.op_id(append.op),
                         earlier: index.micro_at(before.micro).value(),
                         later: index.micro_at(append.micro).value(),
@@ -210,7 +210,7 @@ fn check_prefix_read(
         record_aborted_read(index, touch, key, versions[at].op, versions[at].value, findings);
     }
     if let Some(at) = places.garbage.filter(|&at| at < len) {
-        let read = read_at(index, touch, key);
+        let read = locate_read(index, touch, key);
         findings.record_finding(Phenomenon::GarbageRead, || TransactionEvidence::GarbageRead {
             read,
             value: versions[at].value,
@@ -226,7 +226,7 @@ fn check_stray_read(index: &TransactionIndex<'_>, touch: Touch, key: KeyId, find
     let mut seen = FxHashSet::default();
     let (mut duplicate, mut garbage, mut aborted) = (false, false, false);
     for &value in list {
-        let read = || read_at(index, touch, key);
+        let read = || locate_read(index, touch, key);
         if !seen.insert(value) && !duplicate {
             duplicate = true;
             findings.record_finding(Phenomenon::DuplicateElements, || {
@@ -262,7 +262,7 @@ fn record_dirty_update(
     let versions = index.versions(key);
     let who = |at: usize| (index.op_id(versions[at].op), versions[at].value);
     findings.record_finding(Phenomenon::DirtyUpdate, || TransactionEvidence::DirtyUpdate {
-        read: read_at(index, longest, key),
+        read: locate_read(index, longest, key),
         aborted: who(aborted),
         committed: who(committed),
     });
@@ -277,7 +277,7 @@ fn find_intermediate_reads(index: &TransactionIndex<'_>, key: KeyId, findings: &
         let written = index.versions(key)[version as usize - 1];
         if written.intermediate && written.op != touch.op && written.op != NONE {
             findings.record_finding(Phenomenon::G1b, || TransactionEvidence::IntermediateRead {
-                read: read_at(index, touch, key),
+                read: locate_read(index, touch, key),
                 value: written.value,
                 writer: index.op_id(written.op),
             });

@@ -2,8 +2,8 @@
 
 use super::analysis::{LevelJudge, SerialSearchResults};
 use super::candidates::witness_candidates;
-use super::polygraph::{self, Cased};
-use super::refuted::ruled_out;
+use super::polygraph::{self, CaseOutcome};
+use super::refuted::all_ruled_out_levels;
 use super::serial::{self, SnapshotSearch};
 use super::witness;
 use claims::{
@@ -33,7 +33,7 @@ impl LevelJudge<'_, '_> {
                 let known = self.is_violated(level, anomalies)
                     || found.proves_level(level)
                     || tried.contains(&extent);
-                if known || ruled_out(anomalies, self.own_appends_read).contains(strongest) {
+                if known || all_ruled_out_levels(anomalies, self.own_appends_read).contains(strongest) {
                     continue;
                 }
                 tried.push(extent);
@@ -92,13 +92,13 @@ impl LevelJudge<'_, '_> {
         members.sort_unstable();
         members.dedup();
         match polygraph::try_cases_of(index.history, level, assume, Some(&members), self.limits) {
-            Cased::Impossible(steps) => Ok(TransactionAnomaly {
+            CaseOutcome::Impossible(steps) => Ok(TransactionAnomaly {
                 phenomenon: Phenomenon::Impossible(level),
                 count: 1,
                 examples: vec![TransactionEvidence::Cases(steps)],
             }),
-            Cased::Unknown(reason) => Err(reason),
-            Cased::Holds(_) | Cased::Incompatible(..) => {
+            CaseOutcome::Unknown(reason) => Err(reason),
+            CaseOutcome::Holds(_) | CaseOutcome::Incompatible(..) => {
                 Err("no order of snapshots was found, and no proof that there is none".to_owned())
             }
         }

@@ -1,8 +1,8 @@
 //! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
 use super::judgement::Judgement;
-use super::polygraph::{self, Cased};
-use super::refuted::{guilty_of, ruled_out};
+use super::polygraph::{self, CaseOutcome};
+use super::refuted::{all_ruled_out_levels, phenomena_ruling_out};
 use claims::{
     Assume, IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, TransactionAnomaly,
     TransactionEvidence, TransactionWitness, Verdict,
@@ -10,7 +10,7 @@ use claims::{
 use histories::History;
 
 /// The facts about a history that the faster engines established.
-pub(super) struct Known<'a> {
+pub(super) struct CaseContext<'a> {
     pub history: &'a History,
     pub assume: Assume,
     /// Whether some transaction did not read back its own write.
@@ -30,8 +30,8 @@ pub(super) fn asks_for_own_writes(level: IsolationLevel) -> bool {
 
 /// Decides the requested levels that are still unknown. Judgements of levels that were not requested are removed; they have served
 /// as witnesses for requested ones.
-pub(super) fn decide(
-    known: &Known<'_>,
+pub(super) fn decide_by_cases(
+    known: &CaseContext<'_>,
     asked: &[IsolationLevel],
     judgements: &mut Vec<Judgement>,
     anomalies: &mut Vec<TransactionAnomaly>,
@@ -39,7 +39,7 @@ pub(super) fn decide(
     let mut proven: Vec<(IsolationSet, TransactionWitness)> = Vec::new();
     for judgement in judgements.iter() {
         if let Verdict::Holds(witness) = &judgement.verdict {
-            proven.push((covered(witness, known.own_appends_read), witness.clone()));
+            proven.push((levels_covered_by(witness, known.own_appends_read), witness.clone()));
         }
     }
     judgements.truncate(asked.len());
@@ -52,7 +52,7 @@ pub(super) fn decide(
         if known.mixed || known.own_write_missed || lacks_time || known.limits.stop_requested() {
             continue;
         }
-        let representative = polygraph::representative(level);
+        let representative = polygraph::representative_level(level);
         let is_new = !is_settled(known, level, &proven, anomalies)
             && !tried.iter().any(|(other, _)| *other == representative);
         if is_new && let Some(why) = try_level(known, representative, &mut proven, anomalies) {
@@ -61,8 +61,9 @@ pub(super) fn decide(
         if let Some((_, why)) = tried.iter().find(|(other, _)| *other == representative) {
             reason.reason.clone_from(why);
         }
-        if ruled_out(anomalies, known.own_appends_read).contains(level) {
-            judgement.verdict = Verdict::Violated(guilty_of(level, anomalies, known.own_appends_read));
+        if all_ruled_out_levels(anomalies, known.own_appends_read).contains(level) {
+            judgement.verdict =
+                Verdict::Violated(phenomena_ruling_out(level, anomalies, known.own_appends_read));
         } else if let Some((_, witness)) = proven.iter().find(|(covers, _)| covers.contains(level)) {
             judgement.verdict = Verdict::Holds(witness.clone());
         }
@@ -70,18 +71,18 @@ pub(super) fn decide(
 }
 
 fn is_settled(
-    known: &Known<'_>,
+    known: &CaseContext<'_>,
     level: IsolationLevel,
     proven: &[(IsolationSet, TransactionWitness)],
     anomalies: &[TransactionAnomaly],
 ) -> bool {
-    ruled_out(anomalies, known.own_appends_read).contains(level)
+    all_ruled_out_levels(anomalies, known.own_appends_read).contains(level)
         || proven.iter().any(|(covers, _)| covers.contains(level))
 }
 
 /// Tries the cases of one level and records the result. Returns the reason if the level stays unknown.
 fn try_level(
-    known: &Known<'_>,
+    known: &CaseContext<'_>,
     level: IsolationLevel,
     proven: &mut Vec<(IsolationSet, TransactionWitness)>,
     anomalies: &mut Vec<TransactionAnomaly>,
@@ -91,16 +92,20 @@ fn try_level(
         anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples: vec![example] });
     };
     match polygraph::try_cases(known.history, level, known.assume, known.limits) {
-        Cased::Holds(witness) => proven.push((covered(&witness, known.own_appends_read), witness)),
-        Cased::Impossible(steps) => refute(TransactionEvidence::Cases(steps)),
-        Cased::Incompatible(one, other) => refute(TransactionEvidence::IncompatibleOrder { one, other }),
-        Cased::Unknown(reason) => return Some(reason),
+        CaseOutcome::Holds(witness) => {
+            proven.push((levels_covered_by(&witness, known.own_appends_read), witness))
+        }
+        CaseOutcome::Impossible(steps) => refute(TransactionEvidence::Cases(steps)),
+        CaseOutcome::Incompatible(one, other) => {
+            refute(TransactionEvidence::IncompatibleOrder { one, other })
+        }
+        CaseOutcome::Unknown(reason) => return Some(reason),
     }
     None
 }
 
 /// The levels that a witness proves.
-fn covered(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
+fn levels_covered_by(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
     use IsolationLevel::*;
     let strongest: &[IsolationLevel] = match witness {
         TransactionWitness::Serial(extent, _) => {
@@ -119,8 +124,8 @@ fn covered(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet
         TransactionWitness::Versions(..) | TransactionWitness::CommitOrder(..) => &[],
     };
     let covers = strongest.iter().copied().collect::<IsolationSet>().and_weaker(Proviso::None);
-    match own_appends_read && strongest.iter().any(|level| level.is_by_view()) {
-        true => covers.iter().filter(|level| level.is_by_view()).collect(),
+    match own_appends_read && strongest.iter().any(|level| level.is_defined_by_visibility()) {
+        true => covers.iter().filter(|level| level.is_defined_by_visibility()).collect(),
         false => covers,
     }
 }

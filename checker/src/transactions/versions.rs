@@ -16,9 +16,9 @@
 //! If these sources contradict each other on a key, the key has the anomaly `cyclic-versions`. Then only
 //! read-modify-writes are used for it.
 
-use super::dependencies::immediate_successors;
 use super::findings::AnomalyCollector;
 use super::index::{KeyShape, NONE, TransactionIndex, UNKNOWN};
+use super::key_facts::immediate_successors;
 use claims::{Assume, Limits, Phenomenon, TransactionEvidence, VersionEvidence, VersionStep};
 use histories::KeyId;
 use rustc_hash::FxHashMap;

@@ -102,7 +102,7 @@ fn decode_zstd(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
 }
 
 /// The error for a compression that this build does not include.
-#[cfg(not(all(feature = "gzip", feature = "zstd")))]
+#[cfg(not(all(feature = "gzip", feature = "zstd", feature = "parquet")))]
 pub(super) fn not_built(feature: &str) -> io::Error {
     let why = format!("is {feature} data, and this build was made without the feature {feature:?}");
     io::Error::new(io::ErrorKind::InvalidData, why)

@@ -86,6 +86,20 @@ fn is_named(name: &Datum<'_>, field: &str) -> bool {
 }
 
 fn read_header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
+    chunk.header = Some(header_text(datum)?);
+    Ok(())
+}
+
+/// The canonical text of a header that is no line.
+#[cfg(feature = "arrow")]
+pub(super) fn native_header(datum: &Datum<'_>) -> Result<String, Flaw> {
+    match is_header(datum) {
+        true => header_text(datum),
+        false => Err(Flaw::new(datum.at, datum.describe(), "a header such as {\"steadfast\": 1}")),
+    }
+}
+
+fn header_text(datum: &Datum<'_>) -> Result<String, Flaw> {
     let DatumKind::Map(entries) = &datum.kind else { unreachable!("a header is a map") };
     let version = entries.iter().find(|(name, _)| is_named(name, "steadfast"));
     let (_, version) = version.expect("a header names its version");
@@ -109,8 +123,7 @@ fn read_header(chunk: &mut Chunk, datum: &Datum<'_>) -> Result<(), Flaw> {
     }
     let mut text = String::new();
     write_canonical(datum, Strictness::Lax, &mut text)?;
-    chunk.header = Some(text);
-    Ok(())
+    Ok(text)
 }
 
 /// Reads a log of Jepsen, old or new, or an excerpt of one as in Porcupine's tests. Lines with `jepsen.util - PROCESS

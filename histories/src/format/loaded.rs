@@ -18,6 +18,8 @@ pub struct ReadOptions {
     pub lone_completions: bool,
     /// For a table of operations, the columns that are not recognised by name: `call=started,f=verb`.
     pub columns: Option<String>,
+    /// For events as columns: read only the events of objects with these keys (as JSON). If none, all events are read.
+    pub keys: Option<Vec<String>>,
     /// The number of problems to keep; further ones are only counted.
     pub problems_max: usize,
     /// The number of bytes to parse at a time.
@@ -32,6 +34,7 @@ impl Default for ReadOptions {
             lenient: false,
             lone_completions: false,
             columns: None,
+            keys: None,
             problems_max: 100,
             block_bytes: 1 << 18,
         }

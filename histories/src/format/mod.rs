@@ -37,6 +37,8 @@ mod census;
 mod chronos;
 mod chunk;
 mod cobra;
+#[cfg(feature = "arrow")]
+pub mod columns;
 mod datum;
 mod dbcop;
 mod edn;
@@ -112,11 +114,13 @@ pub enum Format {
     Chronos,
     /// Cobra's logs: a folder with a file for each session.
     Cobra,
+    /// Events as columns, in a Parquet file.
+    Parquet,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 15] = [
+    pub const ALL: [Format; 16] = [
         Format::Native,
         Format::JepsenJson,
         Format::Edn,
@@ -132,6 +136,7 @@ impl Format {
         Format::S2,
         Format::Chronos,
         Format::Cobra,
+        Format::Parquet,
     ];
 
     /// The name of the format, as `--from` takes it.
@@ -152,6 +157,7 @@ impl Format {
             Format::S2 => "s2",
             Format::Chronos => "chronos",
             Format::Cobra => "cobra",
+            Format::Parquet => "parquet",
         }
     }
 
@@ -197,6 +203,8 @@ pub enum TargetFormat {
     DbcopJson,
     /// dbcop's bincode of 2019.
     DbcopBincode,
+    /// Events as columns, in a Parquet file.
+    Parquet,
 }
 
 impl TargetFormat {
@@ -210,6 +218,7 @@ impl TargetFormat {
             TargetFormat::Awdit => "awdit",
             TargetFormat::DbcopJson => "dbcop-json",
             TargetFormat::DbcopBincode => "dbcop-bincode",
+            TargetFormat::Parquet => "parquet",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::blocks::{BlockCut, BlockReader, TextBlock};
 use super::chunk::{Chunk, LocalId};
+#[cfg(feature = "parquet")]
+use super::columns;
 use super::event::{EventRules, StringProcesses};
 use super::folder::{self, HistoryFolder};
 use super::gathering::Gathering;
@@ -12,6 +14,8 @@ use super::stream::stream_blocks;
 use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, read_sessions, s2, whole};
 use crate::{History, Problem, Problems};
 use std::io::{self, Read};
+#[cfg(feature = "parquet")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -76,6 +80,11 @@ fn locate_history(input: Input) -> Result<HistorySource, Problems> {
 
 fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) -> Result<Loaded, Problems> {
     let name = input.name();
+    #[cfg(feature = "parquet")]
+    let path = match &input {
+        Input::Path(path) => Some(path.clone()),
+        Input::Stdin | Input::Bytes(..) | Input::Reader(..) => None,
+    };
     let mut merge = ChunkMerger::new(MergeSettings {
         file: Arc::from(name.as_str()),
         lenient: options.lenient,
@@ -108,20 +117,24 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
         merge.add_file_problem(found, "");
         return Err(merge.finish().err().expect("a problem was added"));
     };
+    if let Some((found, expected)) = refusal(format, options) {
+        merge.add_file_problem(found, expected);
+        return Err(merge.finish().err().expect("a problem was added"));
+    }
     if format.is_read_whole() {
         return match read_all_bytes(reader, head) {
             Ok(bytes) => whole::read_whole_file(format, &bytes, options, merge),
             Err(error) => Err(unreadable(merge, error)),
         };
     }
-    if format == Format::Cobra {
-        merge.add_file_problem("is a file. Cobra's logs are a folder: pass that.".to_owned(), "");
-        return Err(merge.finish().err().expect("a problem was added"));
-    }
-    if format.is_by_session() && options.independent {
-        let found = format!("{} with --independent", format.name());
-        merge.add_file_problem(found, "a format whose values are [key, value]");
-        return Err(merge.finish().err().expect("a problem was added"));
+    if format == Format::Parquet {
+        #[cfg(feature = "parquet")]
+        return match parquet_source(path, reader, head) {
+            Ok(source) => columns::read_parquet(&name, source, options, progress),
+            Err(error) => Err(unreadable(merge, error)),
+        };
+        #[cfg(not(feature = "parquet"))]
+        return Err(unreadable(merge, super::input::not_built("parquet")));
     }
     let progress = || progress(done.load(Ordering::Relaxed), total);
     if format == Format::Dbcop {
@@ -149,6 +162,22 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     load_merged(merge, format, options)
 }
 
+/// Why a file of this format cannot be read with these options: what was found, and what was expected. If the second is empty,
+/// the first is the whole sentence.
+fn refusal(format: Format, options: &ReadOptions) -> Option<(String, &'static str)> {
+    let name = format.name();
+    if options.keys.is_some() && format != Format::Parquet {
+        let found =
+            format!("is in the format {name}, and keys are selected in Parquet only. Convert it first.");
+        return Some((found, ""));
+    }
+    if format == Format::Cobra {
+        return Some(("is a file. Cobra's logs are a folder: pass that.".to_owned(), ""));
+    }
+    (format.is_by_session() && options.independent)
+        .then(|| (format!("{name} with --independent"), "a format whose values are [key, value]"))
+}
+
 const HEAD_BYTES: u64 = 1 << 14;
 
 /// Some editors put it at the beginning of a UTF-8 file. It has no meaning.
@@ -162,6 +191,24 @@ fn read_all_bytes(reader: impl Read, mut head: Vec<u8>) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(head)
+}
+
+/// The source of the bytes of a Parquet file: the file itself, or memory if the file is compressed as a whole.
+#[cfg(feature = "parquet")]
+fn parquet_source(
+    path: Option<PathBuf>,
+    reader: impl Read,
+    head: Vec<u8>,
+) -> io::Result<columns::ParquetSource> {
+    let begins = |path: &PathBuf| -> io::Result<bool> {
+        let mut first = Vec::new();
+        std::fs::File::open(path)?.take(head.len() as u64).read_to_end(&mut first)?;
+        Ok(first == head)
+    };
+    match path {
+        Some(path) if begins(&path)? => Ok(columns::ParquetSource::File(path)),
+        _ => read_all_bytes(reader, head).map(columns::ParquetSource::Memory),
+    }
 }
 
 /// Reads the history of a file of dbcop.
@@ -198,7 +245,8 @@ impl BlockParser {
             | Format::Csv
             | Format::S2
             | Format::Chronos
-            | Format::Cobra => BlockCut::Lines,
+            | Format::Cobra
+            | Format::Parquet => BlockCut::Lines,
             Format::JepsenJson => BlockCut::Json,
             Format::Edn | Format::PorcupineKv => BlockCut::Edn,
         }
@@ -234,7 +282,8 @@ impl BlockParser {
             | Format::PorcupineJson
             | Format::Csv
             | Format::Chronos
-            | Format::Cobra => unreachable!("they are no events, one after another"),
+            | Format::Cobra
+            | Format::Parquet => unreachable!("they are no events, one after another"),
         }
         (block, chunk)
     }

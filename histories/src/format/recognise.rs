@@ -14,6 +14,7 @@ impl Format {
             "jsonl" | "ndjson" if !is_otlp(head) => Some(Format::Native),
             "bincode" => Some(Format::Dbcop),
             "csv" => Some(Format::Csv),
+            "parquet" => Some(Format::Parquet),
             "json" if dbcop::is_dbcop_json(head) => Some(Format::Dbcop),
             "json" => Some(recognise_json(head)),
             _ => recognise_content(head),
@@ -21,10 +22,16 @@ impl Format {
     }
 }
 
+/// What a file of Parquet begins and ends with.
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+
 fn recognise_content(head: &[u8]) -> Option<Format> {
     let text = skip_blank(head);
     if dbcop::is_dbcop_json(text) {
         return Some(Format::Dbcop);
+    }
+    if head.starts_with(PARQUET_MAGIC) {
+        return Some(Format::Parquet);
     }
     match text.first() {
         None => Some(Format::Native),
@@ -125,6 +132,8 @@ mod tests {
             ("a.txt", "[{:type", Some(Format::Edn)),
             ("a.txt", "[\n {\"type", Some(Format::JepsenJson)),
             ("a.log", "INFO  jepsen.util - 1\t:invoke\t:read\tnil", Some(Format::PorcupineEtcd)),
+            ("a.parquet", "", Some(Format::Parquet)),
+            ("-", "PAR1\x15", Some(Format::Parquet)),
             ("a.bincode", "\0\0\0\0\0\0\0\0", Some(Format::Dbcop)),
             ("a.json.gz", " {\"params\" : {}, \"data\":[]}", Some(Format::Dbcop)),
             ("-", "[\n[ {\"events\"", Some(Format::Dbcop)),

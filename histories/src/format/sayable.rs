@@ -62,7 +62,7 @@ impl<'a> RepresentableHistory<'a> {
         let mut reasons = RefusalReasons { list: Vec::new(), more: 0 };
         let mut told = TransactionsBySession::default();
         match target {
-            TargetFormat::Native => {}
+            TargetFormat::Native | TargetFormat::Parquet => {}
             TargetFormat::Edn if !history.has_real_time() && !losses.real_time => reasons.add_reason(
                 "the history has no real-time order, and EDN cannot say so: whoever reads it takes the order of \
                  events for one"
@@ -96,8 +96,10 @@ impl<'a> RepresentableHistory<'a> {
 
     /// What the format omits although the history has it, in a few words each. None of it affects verdicts.
     pub fn omitted_parts(&self) -> Vec<&'static str> {
-        let by_session =
-            !matches!(self.target, TargetFormat::Native | TargetFormat::Edn | TargetFormat::Otlp);
+        let by_session = !matches!(
+            self.target,
+            TargetFormat::Native | TargetFormat::Parquet | TargetFormat::Edn | TargetFormat::Otlp
+        );
         let history = self.history;
         let any_note = || (0..history.event_count()).any(|at| history.note(at).is_some());
         let any_time =

@@ -33,9 +33,9 @@ pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
             write_quoted(name, text);
             text.push(':');
             match value {
-                WrittenField::Name(name) => write_quoted(name, text),
-                WrittenField::Json(json) => text.push_str(json),
-                WrittenField::Int(int) => write!(text, "{int}").expect("text grows"),
+                EventField::Name(name) => write_quoted(name, text),
+                EventField::Json(json) => text.push_str(json),
+                EventField::Int(int) => write!(text, "{int}").expect("text grows"),
             }
         }
         text.push_str("}\n");
@@ -59,14 +59,14 @@ pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
             write_edn_name(name, text);
             text.push(' ');
             match value {
-                WrittenField::Name(name) => write_edn_name(name, text),
-                WrittenField::Json(json) if *name == "value" && fields.is_transaction => {
+                EventField::Name(name) => write_edn_name(name, text),
+                EventField::Json(json) if *name == "value" && fields.is_transaction => {
                     write_edn_value(&json::parse_json(json, 0).expect("a value is JSON"), true, text);
                 }
-                WrittenField::Json(json) => {
+                EventField::Json(json) => {
                     write_edn_value(&json::parse_json(json, 0).expect("a value is JSON"), false, text)
                 }
-                WrittenField::Int(int) => write!(text, "{int}").expect("text grows"),
+                EventField::Int(int) => write!(text, "{int}").expect("text grows"),
             }
         }
         text.push_str("}\n");
@@ -74,7 +74,7 @@ pub fn write_edn(history: &History, mut to: impl Write) -> io::Result<()> {
 }
 
 /// The value of a field of an event.
-enum WrittenField<'a> {
+pub(super) enum EventField<'a> {
     /// The name of a type, a function or an actor.
     Name(&'a str),
     Json(&'a str),
@@ -82,7 +82,7 @@ enum WrittenField<'a> {
 }
 
 struct WrittenFields<'a> {
-    list: &'a [(&'a str, WrittenField<'a>)],
+    list: &'a [(&'a str, EventField<'a>)],
     /// Whether the value is a list of micro-operations.
     is_transaction: bool,
 }
@@ -114,25 +114,54 @@ fn write_event(
     text: &mut String,
     print: &mut impl FnMut(&WrittenFields<'_>, &mut String),
 ) {
+    with_fields(history, event, position, &mut |fields| print(fields, text));
+}
+
+/// Calls `tell` with the fields of one event, by name, in the order in which they are written.
+#[cfg(feature = "arrow")]
+pub(super) fn each_event_fields(
+    history: &History,
+    event: Event<'_>,
+    position: u32,
+    tell: &mut impl FnMut(&[(&str, EventField<'_>)]),
+) {
+    with_fields(history, event, position, &mut |fields| tell(fields.list));
+}
+
+/// The header of a history with its version, and with the clients that no event shows to be clients. `None` if neither is
+/// needed.
+#[cfg(feature = "arrow")]
+pub(super) fn header_if_needed(history: &History) -> Option<String> {
+    let clients = history.unrecognised_clients();
+    let needed = history.header().is_some() || !clients.is_empty();
+    needed.then(|| versioned_header(history.header().unwrap_or("{}"), &clients))
+}
+
+fn with_fields(
+    history: &History,
+    event: Event<'_>,
+    position: u32,
+    tell: &mut impl FnMut(&WrittenFields<'_>),
+) {
     let note = history.note(position).map_or("", |note| note.fields);
     let notes: BTreeMap<String, &RawValue> = match note {
         "" => BTreeMap::new(),
         note => serde_json::from_str(note).expect("a note is a JSON object"),
     };
-    let mut list = vec![("index", WrittenField::Int(history.event_index(position) as i64))];
+    let mut list = vec![("index", EventField::Int(history.event_index(position) as i64))];
     let is_transaction;
     let (value, session);
     match event {
         Event::Actor(actor) => {
             is_transaction = false;
-            list.extend(actor.time.map(|time| ("time", WrittenField::Int(time))));
-            list.push(("process", WrittenField::Name(&actor.actor)));
-            list.push(("type", WrittenField::Name(&actor.kind)));
+            list.extend(actor.time.map(|time| ("time", EventField::Int(time))));
+            list.push(("process", EventField::Name(&actor.actor)));
+            list.push(("type", EventField::Name(&actor.kind)));
             if !actor.function.is_empty() {
-                list.push(("f", WrittenField::Name(&actor.function)));
+                list.push(("f", EventField::Name(&actor.function)));
             }
             if actor.value != "null" {
-                list.push(("value", WrittenField::Json(&actor.value)));
+                list.push(("value", EventField::Json(&actor.value)));
             }
         }
         Event::Invoke(id) | Event::Complete(id) => {
@@ -142,27 +171,27 @@ fn write_event(
             value = if completes { result_json(history, id) } else { argument_json(history, id) };
             list.extend(operation_fields(history, id, completes));
             if let Some(session) = &session {
-                list.push(("session", WrittenField::Json(session)));
+                list.push(("session", EventField::Json(session)));
             }
             if history.key(id) != KeyId::NONE {
-                list.push(("key", WrittenField::Json(history.keys.text(history.key(id)))));
+                list.push(("key", EventField::Json(history.keys.text(history.key(id)))));
             }
             if !notes.contains_key("value") {
-                list.push(("value", WrittenField::Json(&value)));
+                list.push(("value", EventField::Json(&value)));
             }
             let version = history.version(id).filter(|_| completes);
-            list.extend(version.map(|version| ("version", WrittenField::Int(version))));
+            list.extend(version.map(|version| ("version", EventField::Int(version))));
         }
     }
-    list.extend(notes.iter().map(|(name, value)| (name.as_str(), WrittenField::Json(value.get()))));
-    print(&WrittenFields { list: &list, is_transaction }, text);
+    list.extend(notes.iter().map(|(name, value)| (name.as_str(), EventField::Json(value.get()))));
+    tell(&WrittenFields { list: &list, is_transaction });
 }
 
 fn operation_fields(
     history: &History,
     id: OpId,
     completes: bool,
-) -> impl Iterator<Item = (&str, WrittenField<'_>)> {
+) -> impl Iterator<Item = (&str, EventField<'_>)> {
     let time = if completes { history.completed_at(id) } else { history.invoked_at(id) };
     let kind = match history.outcome(id) {
         _ if !completes => "invoke",
@@ -171,13 +200,13 @@ fn operation_fields(
         Outcome::Info => "info",
     };
     let process = match history.process_label(history.process(id)) {
-        Some(name) => WrittenField::Name(name),
-        None => WrittenField::Int(history.process_number(history.process(id))),
+        Some(name) => EventField::Name(name),
+        None => EventField::Int(history.process_number(history.process(id))),
     };
-    (time.map(|time| ("time", WrittenField::Int(time))).into_iter()).chain([
+    (time.map(|time| ("time", EventField::Int(time))).into_iter()).chain([
         ("process", process),
-        ("type", WrittenField::Name(kind)),
-        ("f", WrittenField::Name(history.written_function_name(id))),
+        ("type", EventField::Name(kind)),
+        ("f", EventField::Name(history.written_function_name(id))),
     ])
 }
 

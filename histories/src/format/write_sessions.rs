@@ -20,6 +20,10 @@ impl RepresentableHistory<'_> {
         match self.target {
             TargetFormat::Native => return write::write_native(self.history, to),
             TargetFormat::Edn => return write::write_edn(self.history, to),
+            #[cfg(feature = "parquet")]
+            TargetFormat::Parquet => return super::columns::write_parquet(self.history, to),
+            #[cfg(not(feature = "parquet"))]
+            TargetFormat::Parquet => return Err(super::input::not_built("parquet")),
             TargetFormat::Otlp => {
                 return write_otlp(self.history, began_unix_ns(self.history).unwrap_or(0), to);
             }

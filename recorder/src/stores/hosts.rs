@@ -154,7 +154,7 @@ impl Hosts {
             FaultEvidence::from_process_state(&fault, &self.names[host], self.servers[host].kernel_state())
         });
         let seen = FaultEvidence::combine_parts(seen.collect());
-        seen.map(|seen| seen.after(self.drained.get(&number)))
+        seen.map(|seen| seen.with_observation_at_start(self.drained.get(&number)))
     }
 
     /// Undoes the fault of an episode, except on hosts that are not to come back.

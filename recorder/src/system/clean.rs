@@ -3,7 +3,7 @@
 
 use super::folder::PREFIX;
 use super::given;
-use super::struck::{Outstanding, StruckNotes, outstanding};
+use super::struck::{OutstandingFault, StruckNotes, outstanding_faults};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +25,14 @@ pub fn clean() -> io::Result<Cleaned> {
 
 /// Removes the folders of runs whose process has ended, after `undo` has undone the faults that such a run left behind on
 /// nodes of a user's stack.
-pub fn clean_undoing(undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> io::Result<Cleaned> {
+pub fn clean_undoing(undo: &mut dyn FnMut(&OutstandingFault) -> Result<(), String>) -> io::Result<Cleaned> {
     clean_in(&std::env::temp_dir(), undo)
 }
 
-fn clean_in(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> io::Result<Cleaned> {
+fn clean_in(
+    folder: &Path,
+    undo: &mut dyn FnMut(&OutstandingFault) -> Result<(), String>,
+) -> io::Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -40,7 +43,7 @@ fn clean_in(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), Stri
             cleaned.in_use.push(path);
             continue;
         }
-        if let Err(why) = undo_all(&path, undo) {
+        if let Err(why) = undo_outstanding_faults(&path, undo) {
             cleaned.failed.push((path, why));
             continue;
         }
@@ -53,9 +56,12 @@ fn clean_in(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), Stri
 }
 
 /// Undoes each outstanding fault that is noted in a run's folder.
-fn undo_all(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), String>) -> Result<(), String> {
+fn undo_outstanding_faults(
+    folder: &Path,
+    undo: &mut dyn FnMut(&OutstandingFault) -> Result<(), String>,
+) -> Result<(), String> {
     let notes = StruckNotes::in_folder(folder);
-    for left in outstanding(folder) {
+    for left in outstanding_faults(folder) {
         undo(&left)?;
         notes.note_undone(left.number, &left.fault, &left.node)?;
     }
@@ -66,7 +72,7 @@ fn undo_all(folder: &Path, undo: &mut dyn FnMut(&Outstanding) -> Result<(), Stri
 /// fault is kept, which is an error.
 pub(super) fn remove_folder(folder: &Path) -> io::Result<()> {
     given::resume_noted_processes(folder);
-    if let Some(left) = outstanding(folder).first() {
+    if let Some(left) = outstanding_faults(folder).first() {
         return Err(io::Error::other(format!("{left} is not undone")));
     }
     std::fs::remove_dir_all(folder)

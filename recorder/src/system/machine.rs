@@ -20,7 +20,7 @@ pub struct MachineNeeds {
 
 impl MachineNeeds {
     /// What the faults of a plan need.
-    pub fn of_plan(plan: &Plan) -> Self {
+    pub fn for_plan(plan: &Plan) -> Self {
         let mut needs = Self::default();
         for episode in &plan.episodes {
             match episode.fault {

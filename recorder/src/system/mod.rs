@@ -44,4 +44,4 @@ pub use proxy::{
     Carried, Direction, Flow, Gate, LinkCounts, MessageCounter, Proxy, ProxyLink, RedisCommands, Uncounted,
 };
 pub(crate) use sources::set_source_addresses;
-pub use struck::{Outstanding, StruckNotes};
+pub use struck::{OutstandingFault, StruckNotes};

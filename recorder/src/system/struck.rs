@@ -20,7 +20,7 @@ pub struct StruckNotes(PathBuf);
 
 /// A fault of one node that has not been undone.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outstanding {
+pub struct OutstandingFault {
     /// The number of the episode in the plan.
     pub number: usize,
     /// The name of the fault.
@@ -29,7 +29,7 @@ pub struct Outstanding {
     pub node: String,
 }
 
-impl std::fmt::Display for Outstanding {
+impl std::fmt::Display for OutstandingFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} of {}", self.fault, self.node)
     }
@@ -43,15 +43,15 @@ impl StruckNotes {
 
     /// Notes that a node is about to be struck.
     pub fn note_strike(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
-        self.note(&format!("struck {number} {fault} {node}"))
+        self.append_note(&format!("struck {number} {fault} {node}"))
     }
 
     /// Notes that the fault has been undone.
     pub fn note_undone(&self, number: usize, fault: &str, node: &str) -> Result<(), String> {
-        self.note(&format!("undone {number} {fault} {node}"))
+        self.append_note(&format!("undone {number} {fault} {node}"))
     }
 
-    fn note(&self, line: &str) -> Result<(), String> {
+    fn append_note(&self, line: &str) -> Result<(), String> {
         let write = || -> io::Result<()> {
             let mut file: File = OpenOptions::new().create(true).append(true).open(&self.0)?;
             writeln!(file, "{line}")?;
@@ -63,17 +63,17 @@ impl StruckNotes {
 
 /// The faults that have not been undone, according to the notes in a run's folder: the latest first, which is the order in
 /// which they must be undone.
-pub(super) fn outstanding(folder: &Path) -> Vec<Outstanding> {
+pub(super) fn outstanding_faults(folder: &Path) -> Vec<OutstandingFault> {
     let path = folder.join(STRUCK);
     if std::fs::metadata(&path).is_ok_and(|about| about.len() > NOTES_BYTES_MAX) {
         return Vec::new();
     }
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let mut open: Vec<Outstanding> = Vec::new();
+    let mut open: Vec<OutstandingFault> = Vec::new();
     for line in text.lines() {
         let [what, number, fault, node] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
         let Ok(number) = number.parse() else { continue };
-        let noted = Outstanding { number, fault: fault.to_owned(), node: node.to_owned() };
+        let noted = OutstandingFault { number, fault: fault.to_owned(), node: node.to_owned() };
         match what {
             "struck" => open.push(noted),
             "undone" => open.retain(|other| *other != noted),
@@ -97,11 +97,12 @@ mod tests {
         notes.note_strike(1, "pause", "web2").unwrap();
         notes.note_strike(2, "kill", "web1").unwrap();
         notes.note_undone(0, "kill", "web1").unwrap();
-        let open: Vec<String> = outstanding(folder.path()).iter().map(Outstanding::to_string).collect();
+        let open: Vec<String> =
+            outstanding_faults(folder.path()).iter().map(OutstandingFault::to_string).collect();
         assert_eq!(open, ["kill of web1", "pause of web2"]);
         notes.note_undone(2, "kill", "web1").unwrap();
         notes.note_undone(1, "pause", "web2").unwrap();
-        assert_eq!(outstanding(folder.path()), []);
+        assert_eq!(outstanding_faults(folder.path()), []);
     }
 
     /// Removing the folder would lose the only note that a node is still down.

@@ -57,7 +57,14 @@ impl ReportWriter for TextReport {
         }
         let times = findings.times;
         let [read, check, verify] = [times.read, times.check, times.verify].map(format_elapsed);
-        writeln!(out, "  {DIM}took {read} to read, {check} to check, {verify} to check the evidence{DIM:#}")?;
+        let measured = match findings.measured {
+            Some(_) => format!(", {} to measure", format_elapsed(times.measure)),
+            None => String::new(),
+        };
+        let took = format!("took {read} to read, {check} to check, {verify} to check the evidence{measured}");
+        for line in wrap_text(&took, self.width - 2) {
+            writeln!(out, "  {DIM}{line}{DIM:#}")?;
+        }
         if let Some(measured) = findings.measured {
             super::measurements::write_measurements(measured, self.width, out)?;
         }

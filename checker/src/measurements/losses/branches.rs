@@ -29,7 +29,8 @@
 //! they are lost in the end, and otherwise open. O(n log n), and another O(n) for each server.
 
 use super::super::nodes::Nodes;
-use super::super::samples::settled_position;
+use super::super::recorder_events::settled_position;
+use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -120,6 +121,7 @@ pub(super) fn decide_fates(
 /// What is known so far.
 struct Ledger<'a> {
     history: &'a History,
+    faults: Vec<FaultEpisode>,
     settled: u32,
     reigns: Vec<Reign>,
     /// The reign of each answer.
@@ -132,6 +134,7 @@ impl<'a> Ledger<'a> {
     fn new(history: &'a History, nodes: &Nodes, entries: &[OpId], evidence: &LossEvidence) -> Self {
         let mut ledger = Self {
             history,
+            faults: fault_episodes(history),
             settled: settled_position(history),
             reigns: Vec::new(),
             reign_of: vec![NO_REIGN; history.len()],
@@ -172,7 +175,7 @@ impl<'a> Ledger<'a> {
         shown: &FxHashMap<OpId, Vec<OpId>>,
     ) {
         let history = self.history;
-        let stops = find_stops(history, &nodes.names[node as usize]);
+        let stops = find_stops(&self.faults, &nodes.names[node as usize]);
         let is_entry: FxHashSet<OpId> =
             entries.iter().copied().filter(|&id| nodes.replica_of(id) == Some(node)).collect();
         // The last completion of its answers so far; the time of that; and the first completion of an entry of the
@@ -206,8 +209,8 @@ impl<'a> Ledger<'a> {
     /// Adds the reigns of a store whose answers name no server. After each event of a fault, another server may answer.
     fn add_reigns_between_faults(&mut self, answers: &[OpId]) {
         let history = self.history;
-        let faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
-        let events: Vec<u32> = faults.map(|event| event.position).collect();
+        let mut events: Vec<u32> = self.faults.iter().flat_map(FaultEpisode::event_positions).collect();
+        events.sort_unstable();
         let mut last = None;
         for &id in answers {
             let phase = events.partition_point(|&event| event < history.operation(id).invoked);
@@ -315,12 +318,11 @@ fn others_acknowledged(
 }
 
 /// The positions of events at which faults stopped a server or let it start again.
-fn find_stops(history: &History, node: &str) -> Vec<u32> {
-    let quoted = format!("\"{node}\"");
-    let stops = history.actor_events().iter().filter(|event| {
-        let name = event.function.trim_start_matches("heal-");
-        let kind = name.split_once('=').map_or(name, |(kind, _)| kind);
-        event.actor == "nemesis" && STOPPING.contains(&kind) && event.value.contains(&quoted)
+fn find_stops(faults: &[FaultEpisode], node: &str) -> Vec<u32> {
+    let stops = faults.iter().filter(|fault| {
+        STOPPING.contains(&fault.kind.as_str()) && fault.targets.iter().any(|target| target == node)
     });
-    stops.map(|event| event.position).collect()
+    let mut positions: Vec<u32> = stops.flat_map(FaultEpisode::event_positions).collect();
+    positions.sort_unstable();
+    positions
 }

@@ -20,7 +20,7 @@ mod sessions;
 use super::figure::Figure;
 use super::in_time::{TimeOver, in_time};
 use super::nodes::Nodes;
-use super::samples::settled_position;
+use super::recorder_events::settled_position;
 use crate::Verdict;
 use crate::continuity::{Finding, FindingVerdict, Kind, Proof};
 use branches::{Fates, decide_fates};

@@ -6,7 +6,7 @@
 //! is taken.
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
-use super::super::samples::settled_position;
+use super::super::recorder_events::settled_position;
 use super::branches::LossEvidence;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};

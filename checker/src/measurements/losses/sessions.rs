@@ -9,6 +9,7 @@ use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::branches::LossEvidence;
 use super::registers::NewerWrites;
 use crate::continuity::{Finding, Kind, Proof};
+use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -207,8 +208,8 @@ fn collect_lost_writes<'a>(
 /// Counts the ids of sessions that may be lost: acknowledged, not ended, and not asked for again after the last event
 /// of a fault. Zero without faults. O(n).
 pub(super) fn count_unasked_sessions(history: &History, lost: &FxHashSet<KeyId>) -> usize {
-    let mut faults = history.actor_events().iter().filter(|event| event.actor == "nemesis");
-    let Some(last) = faults.next_back().map(|event| event.position) else { return 0 };
+    let faults = fault_episodes(history);
+    let Some(last) = faults.iter().flat_map(FaultEpisode::event_positions).max() else { return 0 };
     let mut alive = vec![false; history.keys.len()];
     for op in history.operations() {
         let own = &mut alive[op.key.index()];

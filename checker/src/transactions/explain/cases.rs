@@ -1,7 +1,7 @@
 //! Describes proofs by cases as text.
 
 use super::describe_transaction;
-use claims::{CaseEdge, CaseReason, CaseStep, Choice, ReadChoice};
+use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ReadChoice};
 use histories::{History, OpId};
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 const STEPS_MAX: usize = 40;
 
 /// The text of a proof: several lines, without a newline at the end.
-pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
-    let mut words = Words { history, names: Vec::new() };
+pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> String {
+    let mut words = CaseProofWriter { history, names: Vec::new() };
     let shown = &steps[..steps.len().min(STEPS_MAX)];
     for step in shown {
-        step.assumed.iter().for_each(|choice| words.name_choice(*choice));
-        step.cycle.iter().for_each(|edge| words.add(edge.from));
+        step.assumed.iter().for_each(|choice| words.name_choice_transactions(*choice));
+        step.cycle.iter().for_each(|edge| words.add_transaction(edge.from));
     }
     let mut text = String::from("Let:");
     for (at, &id) in words.names.iter().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
         text.push_str("\n  (1) A read returned a version that no transaction wrote: a contradiction.");
     } else {
         for (at, step) in shown.iter().enumerate() {
-            words.step(at, step, &mut text);
+            words.write_step(at, step, &mut text);
         }
     }
     if steps.len() > STEPS_MAX {
@@ -37,37 +37,37 @@ pub(super) fn text(history: &History, steps: &[CaseStep]) -> String {
     text
 }
 
-struct Words<'h> {
+struct CaseProofWriter<'h> {
     history: &'h History,
     /// The transactions that have a name, in order of their names.
     names: Vec<OpId>,
 }
 
-impl Words<'_> {
-    fn add(&mut self, id: OpId) {
+impl CaseProofWriter<'_> {
+    fn add_transaction(&mut self, id: OpId) {
         if !self.names.contains(&id) {
             self.names.push(id);
         }
     }
 
-    fn name_choice(&mut self, choice: Choice) {
+    fn name_choice_transactions(&mut self, choice: CaseChoice) {
         match choice {
-            Choice::Before { earlier, later, .. } => [earlier, later].map(|id| self.add(id)),
-            Choice::ReadFrom(read) | Choice::NotReadFrom(read) => {
-                [Some(read.reader), read.writer].map(|id| id.map_or((), |id| self.add(id)))
+            CaseChoice::Before { earlier, later, .. } => [earlier, later].map(|id| self.add_transaction(id)),
+            CaseChoice::ReadFrom(read) | CaseChoice::NotReadFrom(read) => {
+                [Some(read.reader), read.writer].map(|id| id.map_or((), |id| self.add_transaction(id)))
             }
         };
     }
 
-    fn name(&self, id: OpId) -> String {
+    fn transaction_name(&self, id: OpId) -> String {
         match self.names.iter().position(|&known| known == id) {
             Some(place) => format!("T{}", place + 1),
             None => format!("the transaction at {}", self.history.operation_index(id)),
         }
     }
 
-    fn step(&self, at: usize, step: &CaseStep, text: &mut String) {
-        let assumed: Vec<String> = step.assumed.iter().map(|choice| self.choice(*choice)).collect();
+    fn write_step(&self, at: usize, step: &CaseStep, text: &mut String) {
+        let assumed: Vec<String> = step.assumed.iter().map(|choice| self.describe_choice(*choice)).collect();
         let suppose = match (assumed.is_empty(), step.cycle.is_empty()) {
             (true, true) => String::new(),
             (true, false) => " In every case:".to_owned(),
@@ -82,32 +82,36 @@ impl Words<'_> {
                 true => ("However, ", ": a contradiction."),
                 false => ("", "."),
             };
-            let (from, to) = (self.name(edge.from), self.name(edge.to));
-            let because = self.because(edge);
+            let (from, to) = (self.transaction_name(edge.from), self.transaction_name(edge.to));
+            let because = self.describe_reason(edge);
             write!(text, "\n      - {but}{from} < {to}, because {because}{end}")
                 .expect("writing to a string");
         }
     }
 
-    fn choice(&self, choice: Choice) -> String {
+    fn describe_choice(&self, choice: CaseChoice) -> String {
         match choice {
-            Choice::Before { key, earlier, later } => {
+            CaseChoice::Before { key, earlier, later } => {
                 let key = self.history.key_text(key);
-                format!("{} wrote {key} before {} did", self.name(earlier), self.name(later))
+                format!(
+                    "{} wrote {key} before {} did",
+                    self.transaction_name(earlier),
+                    self.transaction_name(later)
+                )
             }
-            Choice::ReadFrom(read) => self.read(read, "read"),
-            Choice::NotReadFrom(read) => self.read(read, "did not read"),
+            CaseChoice::ReadFrom(read) => self.describe_read_choice(read, "read"),
+            CaseChoice::NotReadFrom(read) => self.describe_read_choice(read, "did not read"),
         }
     }
 
-    fn read(&self, ReadChoice { reader, place, writer }: ReadChoice, verb: &str) -> String {
+    fn describe_read_choice(&self, ReadChoice { reader, place, writer }: ReadChoice, verb: &str) -> String {
         let key = self.history.key_text(self.history.micros_of(reader)[place].key);
-        let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
-        format!("{} {verb} {key} from {writer}", self.name(reader))
+        let writer = writer.map_or("the initial state".to_owned(), |writer| self.transaction_name(writer));
+        format!("{} {verb} {key} from {writer}", self.transaction_name(reader))
     }
 
-    fn because(&self, edge: &CaseEdge) -> String {
-        let (from, to) = (self.name(edge.from), self.name(edge.to));
+    fn describe_reason(&self, edge: &CaseEdge) -> String {
+        let (from, to) = (self.transaction_name(edge.from), self.transaction_name(edge.to));
         match edge.why {
             CaseReason::Read(place) => {
                 let key = self.history.key_text(self.history.micros_of(edge.to)[place].key);
@@ -118,7 +122,8 @@ impl Words<'_> {
             }
             CaseReason::Missed { place, writer } => {
                 let key = self.history.key_text(self.history.micros_of(edge.from)[place].key);
-                let writer = writer.map_or("the initial state".to_owned(), |writer| self.name(writer));
+                let writer =
+                    writer.map_or("the initial state".to_owned(), |writer| self.transaction_name(writer));
                 format!("{from} read {key} from {writer}, and {to} overwrote that version")
             }
             CaseReason::Session => format!("{from} completed before {to} began, in the same session"),

@@ -51,7 +51,7 @@ pub(super) struct CaseFacts<'h> {
 }
 
 /// The result of the extraction.
-pub(super) enum Extracted<'h> {
+pub(super) enum ExtractionOutcome<'h> {
     Ready(CaseFacts<'h>),
     /// Two reads returned lists, and neither list is a prefix of the other.
     Incompatible(ReadAt, ReadAt),
@@ -67,14 +67,14 @@ const ELEMENTS_MAX: usize = 1 << 26;
 /// them.
 ///
 /// Cost: O(m · k + e) for m micro-operations, at most k of them in one transaction, and e list elements.
-pub(super) fn extract<'h>(
+pub(super) fn extract_case_facts<'h>(
     history: &'h History,
     (every_read, with_own): (bool, bool),
     assume: Option<Assume>,
     only: Option<&[OpId]>,
     limits: &Limits<'_>,
-) -> Extracted<'h> {
-    let mut collector = Collector {
+) -> ExtractionOutcome<'h> {
+    let mut collector = FactCollector {
         history,
         every_read,
         with_own,
@@ -83,20 +83,20 @@ pub(super) fn extract<'h>(
         longest: FxHashMap::default(),
         elements: 0,
     };
-    if let Err(why) = collector.collect(limits) {
-        return Extracted::Unclear(why);
+    if let Err(why) = collector.collect_transactions(limits) {
+        return ExtractionOutcome::Unclear(why);
     }
-    collector.finish(assume, only)
+    collector.into_case_facts(assume, only)
 }
 
 /// The transactions whose final write to a key was this value. For lists: the transactions that appended it.
-type Written = FxHashMap<(KeyId, ValueId), Vec<OpId>>;
+type WritersByKeyAndValue = FxHashMap<(KeyId, ValueId), Vec<OpId>>;
 
-struct Collector<'h> {
+struct FactCollector<'h> {
     history: &'h History,
     every_read: bool,
     with_own: bool,
-    written: Written,
+    written: WritersByKeyAndValue,
     /// The reader, the index of the read, and the number of list elements that other transactions appended (`None` for
     /// registers).
     reads: Vec<(OpId, u32, Option<usize>)>,
@@ -105,8 +105,8 @@ struct Collector<'h> {
     elements: usize,
 }
 
-impl<'h> Collector<'h> {
-    fn collect(&mut self, limits: &Limits<'_>) -> Result<(), String> {
+impl<'h> FactCollector<'h> {
+    fn collect_transactions(&mut self, limits: &Limits<'_>) -> Result<(), String> {
         let stopped = || Limits::STOPPED.to_owned();
         for id in self.history.ids() {
             if id.raw() & 0xfff == 0 && limits.stop_requested() {
@@ -184,15 +184,18 @@ impl<'h> Collector<'h> {
         }
     }
 
-    fn list(&self, read: ReadAt, count: usize) -> &'h [ValueId] {
+    fn list_prefix(&self, read: ReadAt, count: usize) -> &'h [ValueId] {
         let list = self.history.list(self.history.micros_of(read.transaction)[read.place].list());
         &list[..count.min(list.len())]
     }
 
-    fn finish(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> Extracted<'h> {
-        let mut blocks: FxHashMap<KeyId, Blocks> = FxHashMap::default();
+    fn into_case_facts(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> ExtractionOutcome<'h> {
+        let mut blocks: FxHashMap<KeyId, ListBlocks> = FxHashMap::default();
         for (&key, &(read, count)) in &self.longest {
-            blocks.insert(key, Blocks::of(self.history, &self.written, key, self.list(read, count)));
+            blocks.insert(
+                key,
+                ListBlocks::from_list(self.history, &self.written, key, self.list_prefix(read, count)),
+            );
         }
         let mut sources: Vec<Vec<Option<OpId>>> = Vec::with_capacity(self.reads.len());
         for &(id, place, others) in &self.reads {
@@ -202,19 +205,19 @@ impl<'h> Collector<'h> {
                 Some(count) => {
                     let read = ReadAt { transaction: id, place: place as usize, key: micro.key };
                     let (longest, len) = self.longest[&micro.key];
-                    let shared = self.list(longest, len).starts_with(self.list(read, count));
+                    let shared = self.list_prefix(longest, len).starts_with(self.list_prefix(read, count));
                     if !shared {
-                        return Extracted::Incompatible(read, longest);
+                        return ExtractionOutcome::Incompatible(read, longest);
                     }
-                    blocks[&micro.key].left_at(count).into_iter().collect()
+                    blocks[&micro.key].writer_at_length(count).into_iter().collect()
                 }
             });
         }
         if let Some(only) = only {
             self.keep(&mut sources, only);
         }
-        let facts = self.number(&sources, &blocks, assume, only);
-        Extracted::Ready(facts)
+        let facts = self.number_facts(&sources, &blocks, assume, only);
+        ExtractionOutcome::Ready(facts)
     }
 
     /// Leaves out reads of others than some transactions, or from others.
@@ -234,10 +237,10 @@ impl<'h> Collector<'h> {
         initial.into_iter().chain(others.map(Some)).collect()
     }
 
-    fn number(
+    fn number_facts(
         &self,
         sources: &[Vec<Option<OpId>>],
-        blocks: &FxHashMap<KeyId, Blocks>,
+        blocks: &FxHashMap<KeyId, ListBlocks>,
         assume: Option<Assume>,
         only: Option<&[OpId]>,
     ) -> CaseFacts<'h> {
@@ -302,13 +305,13 @@ impl<'h> Collector<'h> {
 
 /// A list as a sequence of blocks, each of which holds all appends of one transaction. It ends where the list stops having this
 /// form.
-struct Blocks {
+struct ListBlocks {
     /// For each block, the length of the list at its end, and the transaction.
     ends: Vec<(usize, OpId)>,
 }
 
-impl Blocks {
-    fn of(history: &History, written: &Written, key: KeyId, list: &[ValueId]) -> Self {
+impl ListBlocks {
+    fn from_list(history: &History, written: &WritersByKeyAndValue, key: KeyId, list: &[ValueId]) -> Self {
         let mut ends: Vec<(usize, OpId)> = Vec::new();
         let mut at = 0;
         let mut seen = FxHashSet::default();
@@ -327,12 +330,12 @@ impl Blocks {
             at += own.len();
             ends.push((at, writer));
         }
-        Blocks { ends }
+        ListBlocks { ends }
     }
 
     /// The transaction that left a list of this length: `Some(None)` for the initial state, and `None` if no transaction left
     /// the list at this length.
-    fn left_at(&self, count: usize) -> Option<Option<OpId>> {
+    fn writer_at_length(&self, count: usize) -> Option<Option<OpId>> {
         if count == 0 {
             return Some(None);
         }
@@ -344,7 +347,7 @@ impl Blocks {
 impl CaseFacts<'_> {
     /// Whether the history determines that one writer of a key precedes another; `None` if their order is open. The arguments are
     /// places among the writers of the key.
-    pub(super) fn certain(&self, key: u32, one: u32, other: u32) -> Option<bool> {
+    pub(super) fn certain_order(&self, key: u32, one: u32, other: u32) -> Option<bool> {
         let written = &self.keys[key as usize];
         if one.min(other) < written.ordered {
             return Some(one < other);

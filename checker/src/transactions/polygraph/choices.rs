@@ -2,16 +2,16 @@
 //! conflict clause.
 
 use super::case_facts::INITIAL;
-use super::clauses::{Clause, Literal, Theory};
-use super::encode::{CaseLink, Cases, Edge, Link};
+use super::clauses::{ChoiceLiteral, Clause, Theory};
+use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, ConditionalEdge};
 
 /// The maximum number of forbidden misses that one complete assignment reports.
 const MISSES_MAX: usize = 256;
 
-impl Theory for Cases<'_, '_> {
+impl Theory for CaseEncoding<'_, '_> {
     type Edge = CaseLink;
 
-    fn choose(&mut self, literal: Literal, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+    fn apply_choice(&mut self, literal: ChoiceLiteral, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
         self.frames.push((literal, self.active.len(), self.closing.len()));
         self.chosen[literal.0 as usize] = true;
         let mut spent = 0;
@@ -21,7 +21,7 @@ impl Theory for Cases<'_, '_> {
             spent += 1;
             let [one, other] = self.edges[number as usize].premises;
             if self.chosen[one.0 as usize] && self.chosen[other.0 as usize] {
-                result = self.activate(number, &mut spent);
+                result = self.activate_edge(number, &mut spent);
                 if result.is_err() {
                     break;
                 }
@@ -31,26 +31,29 @@ impl Theory for Cases<'_, '_> {
         result
     }
 
-    fn take_back(&mut self) {
+    fn undo_choice(&mut self) {
         let (literal, active, closing) = self.frames.pop().expect("something was chosen");
         self.chosen[literal.0 as usize] = false;
         while self.active.len() > active {
             let number = self.active.pop().expect("there are more");
-            let Edge { from, to, .. } = self.edges[number as usize];
-            self.order.remove_last(from, to);
+            let ConditionalEdge { from, to, .. } = self.edges[number as usize];
+            self.order.remove_last_edge(from, to);
         }
         self.closing.truncate(closing);
     }
 
-    fn complete(&mut self, steps: &mut u64) -> Vec<Clause<CaseLink>> {
+    fn find_violated_clauses(&mut self, steps: &mut u64) -> Vec<Clause<CaseLink>> {
         let mut found = Vec::new();
         let mut spent = 0;
-        let allowed: Vec<bool> = (0..self.edges.len() as u32).map(|number| self.counts(number)).collect();
+        let allowed: Vec<bool> =
+            (0..self.edges.len() as u32).map(|number| self.counts_as_seen(number)).collect();
         for at in 0..self.closing.len() {
             let number = self.closing[at];
-            let Edge { from, to, .. } = self.edges[number as usize];
-            if let Some(way) = self.order.way(to, from, |edge| allowed[edge as usize], &mut spent) {
-                found.push(self.clause(&[way.as_slice(), &[number]].concat()));
+            let ConditionalEdge { from, to, .. } = self.edges[number as usize];
+            if let Some(way) =
+                self.order.find_shortest_path(to, from, |edge| allowed[edge as usize], &mut spent)
+            {
+                found.push(self.cycle_clause(&[way.as_slice(), &[number]].concat()));
             }
             if found.len() == MISSES_MAX || spent > *steps {
                 break;
@@ -63,9 +66,9 @@ impl Theory for Cases<'_, '_> {
 
 /// Translates a cycle of moments to a cycle of transactions. Steps within a transaction are left out, and a path through moments
 /// of real time becomes one edge.
-pub(super) fn between_transactions(cycle: &[CaseLink]) -> Vec<CaseLink> {
+pub(super) fn join_by_transaction(cycle: &[CaseLink]) -> Vec<CaseLink> {
     // The cycle is rotated so that its first edge begins at a transaction and not at a moment of real time.
-    let counts = |link: &CaseLink| link.link != Link::Within;
+    let counts = |link: &CaseLink| link.link != CaseLinkReason::Within;
     let mut links: Vec<CaseLink> = cycle.iter().copied().filter(counts).collect();
     let Some(start) = links.iter().position(|link| link.from != INITIAL) else { return Vec::new() };
     links.rotate_left(start);

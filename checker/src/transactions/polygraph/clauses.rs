@@ -11,17 +11,17 @@ use std::collections::BinaryHeap;
 
 /// A choice or its negation: twice the variable, plus one for the negation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Literal(pub u32);
+pub(super) struct ChoiceLiteral(pub u32);
 
-impl Literal {
+impl ChoiceLiteral {
     /// The constant true, the positive literal of variable 0.
-    pub(super) const TRUE: Literal = Literal(0);
+    pub(super) const TRUE: ChoiceLiteral = ChoiceLiteral(0);
 
-    pub(super) fn of(variable: u32, value: bool) -> Self {
+    pub(super) fn from_value(variable: u32, value: bool) -> Self {
         Self(variable << 1 | u32::from(!value))
     }
 
-    pub(super) fn not(self) -> Self {
+    pub(super) fn negated(self) -> Self {
         Self(self.0 ^ 1)
     }
 
@@ -40,7 +40,7 @@ impl Literal {
 
 /// The origin of a clause.
 #[derive(Clone, Debug)]
-pub(super) enum Origin<E> {
+pub(super) enum ClauseOrigin<E> {
     /// The clause is a rule of the problem.
     Rule,
     /// If all its literals are false, these edges close a forbidden cycle.
@@ -52,8 +52,8 @@ pub(super) enum Origin<E> {
 /// A disjunction: at least one of the literals holds.
 #[derive(Clone, Debug)]
 pub(super) struct Clause<E> {
-    pub literals: Vec<Literal>,
-    pub origin: Origin<E>,
+    pub literals: Vec<ChoiceLiteral>,
+    pub origin: ClauseOrigin<E>,
 }
 
 /// The judge of sets of choices: it rejects those that close a forbidden cycle.
@@ -61,17 +61,17 @@ pub(super) trait Theory {
     type Edge: Clone;
 
     /// Adds a choice. The error is a conflict clause: all its literals are false under the choices so far.
-    fn choose(&mut self, literal: Literal, steps: &mut u64) -> Result<(), Clause<Self::Edge>>;
+    fn apply_choice(&mut self, literal: ChoiceLiteral, steps: &mut u64) -> Result<(), Clause<Self::Edge>>;
 
     /// Removes the choice that was added last.
-    fn take_back(&mut self);
+    fn undo_choice(&mut self);
 
     /// Checks a complete set of choices. Returns the clauses that it violates; none if the choices are permitted.
-    fn complete(&mut self, steps: &mut u64) -> Vec<Clause<Self::Edge>>;
+    fn find_violated_clauses(&mut self, steps: &mut u64) -> Vec<Clause<Self::Edge>>;
 }
 
 /// The result of a search.
-pub(super) enum Solved<E> {
+pub(super) enum SolverOutcome<E> {
     /// A permitted set of choices: the value of each variable.
     Choices(Vec<bool>),
     /// No set of choices is permitted. The clauses prove it, in order of derivation; the last one is empty.
@@ -87,7 +87,7 @@ const LEARNED_TOO_MUCH: &str =
 const SIZE_MAX: usize = 1 << 25;
 const UNSET: u32 = u32::MAX;
 
-pub(super) struct Solver<T: Theory> {
+pub(super) struct ClauseSolver<T: Theory> {
     pub theory: T,
     clauses: Vec<Clause<T::Edge>>,
     /// By literal: the clauses that watch it. A clause watches its first two literals.
@@ -101,7 +101,7 @@ pub(super) struct Solver<T: Theory> {
     bump: f64,
     queue: BinaryHeap<(u64, Reverse<u32>)>,
     /// The literals that were set, in order.
-    trail: Vec<Literal>,
+    trail: Vec<ChoiceLiteral>,
     /// The beginning of each decision level in the trail.
     starts: Vec<usize>,
     /// The number of literals of the trail whose clauses were visited.
@@ -114,7 +114,7 @@ pub(super) struct Solver<T: Theory> {
     refuted: Option<u32>,
 }
 
-impl<T: Theory> Solver<T> {
+impl<T: Theory> ClauseSolver<T> {
     /// `preferred` has the value of each variable that is tried first. Variable 0 is the constant true.
     pub(super) fn new(theory: T, preferred: Vec<bool>) -> Self {
         let count = preferred.len();
@@ -142,53 +142,56 @@ impl<T: Theory> Solver<T> {
     }
 
     /// Adds a clause. No assumption may be in force.
-    pub(super) fn add(&mut self, clause: Clause<T::Edge>) {
+    pub(super) fn add_clause(&mut self, clause: Clause<T::Edge>) {
         debug_assert!(self.starts.is_empty(), "clauses are added while no assumption is in force");
-        let number = self.store(clause);
+        let number = self.store_clause(clause);
         let open: Vec<usize> = {
             let literals = &self.clauses[number as usize].literals;
-            (0..literals.len()).filter(|&at| self.value(literals[at]) != Some(false)).take(2).collect()
+            (0..literals.len())
+                .filter(|&at| self.literal_value(literals[at]) != Some(false))
+                .take(2)
+                .collect()
         };
         match open.as_slice() {
             [] => self.refuted = self.refuted.or(Some(number)),
             [one] => {
                 let literal = self.clauses[number as usize].literals[*one];
-                if self.value(literal).is_none() {
-                    self.set(literal, number);
+                if self.literal_value(literal).is_none() {
+                    self.assign_literal(literal, number);
                 }
             }
             [one, other, ..] => {
                 let literals = &mut self.clauses[number as usize].literals;
                 literals.swap(0, *one);
                 literals.swap(1, *other);
-                self.watch(number);
+                self.watch_clause(number);
             }
         }
     }
 
-    fn store(&mut self, clause: Clause<T::Edge>) -> u32 {
+    fn store_clause(&mut self, clause: Clause<T::Edge>) -> u32 {
         self.size += clause.literals.len()
             + match &clause.origin {
-                Origin::Rule => 0,
-                Origin::Cycle(edges) => edges.len(),
-                Origin::Learned { clauses, certain } => clauses.len() + certain.len(),
+                ClauseOrigin::Rule => 0,
+                ClauseOrigin::Cycle(edges) => edges.len(),
+                ClauseOrigin::Learned { clauses, certain } => clauses.len() + certain.len(),
             };
         self.clauses.push(clause);
         self.clauses.len() as u32 - 1
     }
 
-    fn watch(&mut self, number: u32) {
+    fn watch_clause(&mut self, number: u32) {
         for at in 0..2 {
             let literal = self.clauses[number as usize].literals[at];
             self.watching[literal.index()].push(number);
         }
     }
 
-    fn value(&self, literal: Literal) -> Option<bool> {
+    fn literal_value(&self, literal: ChoiceLiteral) -> Option<bool> {
         self.values[literal.variable() as usize].map(|value| value == literal.is_positive())
     }
 
-    fn set(&mut self, literal: Literal, reason: u32) {
+    fn assign_literal(&mut self, literal: ChoiceLiteral, reason: u32) {
         let variable = literal.variable() as usize;
         self.values[variable] = Some(literal.is_positive());
         self.levels[variable] = self.starts.len() as u32;
@@ -197,18 +200,18 @@ impl<T: Theory> Solver<T> {
     }
 
     /// Searches for a permitted set of choices. One step is one visit to a clause or an edge.
-    pub(super) fn solve(&mut self, steps: &mut u64, limits: &Limits<'_>) -> Solved<T::Edge> {
+    pub(super) fn solve(&mut self, steps: &mut u64, limits: &Limits<'_>) -> SolverOutcome<T::Edge> {
         let (mut conflicts, mut until_restart, mut looked) = (0u32, 128u32, 0u32);
         loop {
             if let Some(number) = self.refuted {
-                return Solved::Refuted(self.refutation(number));
+                return SolverOutcome::Refuted(self.extract_refutation(number));
             }
             looked += 1;
             if *steps == 0 || (looked & 0x3f == 0 && limits.stop_requested()) {
-                return Solved::Unknown(if *steps == 0 { OUT_OF_STEPS } else { Limits::STOPPED });
+                return SolverOutcome::Unknown(if *steps == 0 { OUT_OF_STEPS } else { Limits::STOPPED });
             }
             if self.size > SIZE_MAX {
-                return Solved::Unknown(LEARNED_TOO_MUCH);
+                return SolverOutcome::Unknown(LEARNED_TOO_MUCH);
             }
             if let Some(conflict) = self.propagate(steps) {
                 if self.starts.is_empty() {
@@ -216,21 +219,23 @@ impl<T: Theory> Solver<T> {
                     continue;
                 }
                 conflicts += 1;
-                self.learn(conflict);
+                self.learn_from_conflict(conflict);
                 if conflicts >= until_restart {
                     until_restart = conflicts + 128 + until_restart / 8;
-                    self.back_to(0);
+                    self.backtrack_to(0);
                 }
-            } else if !self.suppose() {
-                let clauses = self.theory.complete(steps);
+            } else if !self.decide_next_variable() {
+                let clauses = self.theory.find_violated_clauses(steps);
                 if *steps == 0 {
                     continue;
                 }
                 if clauses.is_empty() {
-                    return Solved::Choices(self.values.iter().map(|value| *value == Some(true)).collect());
+                    return SolverOutcome::Choices(
+                        self.values.iter().map(|value| *value == Some(true)).collect(),
+                    );
                 }
-                self.back_to(0);
-                clauses.into_iter().for_each(|clause| self.add(clause));
+                self.backtrack_to(0);
+                clauses.into_iter().for_each(|clause| self.add_clause(clause));
             }
         }
     }
@@ -241,20 +246,20 @@ impl<T: Theory> Solver<T> {
             while self.propagated < self.trail.len() {
                 let literal = self.trail[self.propagated];
                 self.propagated += 1;
-                if let Some(conflict) = self.visit(literal.not(), steps) {
+                if let Some(conflict) = self.update_watchers(literal.negated(), steps) {
                     return Some(conflict);
                 }
             }
             let &literal = self.trail.get(self.told)?;
             self.told += 1;
-            if let Err(clause) = self.theory.choose(literal, steps) {
-                return Some(self.store_contradicted(clause));
+            if let Err(clause) = self.theory.apply_choice(literal, steps) {
+                return Some(self.store_conflict_clause(clause));
             }
         }
     }
 
     /// Visits the clauses that watch a literal that became false. Returns a contradicted clause, if there is one.
-    fn visit(&mut self, literal: Literal, steps: &mut u64) -> Option<u32> {
+    fn update_watchers(&mut self, literal: ChoiceLiteral, steps: &mut u64) -> Option<u32> {
         let mut watching = std::mem::take(&mut self.watching[literal.index()]);
         let mut conflict = None;
         let mut at = 0;
@@ -267,7 +272,7 @@ impl<T: Theory> Solver<T> {
             }
             let first = literals[0];
             let values = &self.values;
-            let value = |literal: Literal| {
+            let value = |literal: ChoiceLiteral| {
                 values[literal.variable() as usize].map(|value| value == literal.is_positive())
             };
             if value(first) == Some(true) {
@@ -286,7 +291,7 @@ impl<T: Theory> Solver<T> {
                 conflict = Some(number);
                 break;
             }
-            self.set(first, number);
+            self.assign_literal(first, number);
             at += 1;
         }
         self.watching[literal.index()].append(&mut watching);
@@ -294,28 +299,28 @@ impl<T: Theory> Solver<T> {
     }
 
     /// Stores a conflict clause of the theory. Its literals are sorted by decision level, the latest first, as watching requires.
-    fn store_contradicted(&mut self, mut clause: Clause<T::Edge>) -> u32 {
-        let level = |literal: &Literal| Reverse(self.levels[literal.variable() as usize]);
+    fn store_conflict_clause(&mut self, mut clause: Clause<T::Edge>) -> u32 {
+        let level = |literal: &ChoiceLiteral| Reverse(self.levels[literal.variable() as usize]);
         clause.literals.sort_by_key(level);
         let watched = clause.literals.len() > 1;
-        let number = self.store(clause);
+        let number = self.store_clause(clause);
         if watched {
-            self.watch(number);
+            self.watch_clause(number);
         }
         number
     }
 
     /// Derives a clause from a conflict (first unique implication point), backtracks to its second-latest level, and sets the
     /// literal that the clause then implies.
-    fn learn(&mut self, conflict: u32) {
+    fn learn_from_conflict(&mut self, conflict: u32) {
         let here = self.starts.len() as u32;
-        let (mut learned, mut clauses, mut certain) = (vec![Literal::TRUE], vec![conflict], Vec::new());
+        let (mut learned, mut clauses, mut certain) = (vec![ChoiceLiteral::TRUE], vec![conflict], Vec::new());
         let (mut open, mut at, mut reason, mut marked) = (0, self.trail.len(), conflict, Vec::new());
         loop {
             for place in 0..self.clauses[reason as usize].literals.len() {
                 let literal = self.clauses[reason as usize].literals[place];
                 let variable = literal.variable();
-                if self.seen[variable as usize] || self.value(literal) == Some(true) {
+                if self.seen[variable as usize] || self.literal_value(literal) == Some(true) {
                     continue;
                 }
                 self.seen[variable as usize] = true;
@@ -323,7 +328,7 @@ impl<T: Theory> Solver<T> {
                 match self.levels[variable as usize] {
                     0 => certain.push(variable),
                     level => {
-                        self.bump(variable);
+                        self.bump_activity(variable);
                         match level == here {
                             true => open += 1,
                             false => learned.push(literal),
@@ -340,7 +345,7 @@ impl<T: Theory> Solver<T> {
             let literal = self.trail[at];
             open -= 1;
             if open == 0 {
-                learned[0] = literal.not();
+                learned[0] = literal.negated();
                 break;
             }
             reason = self.reasons[literal.variable() as usize];
@@ -348,22 +353,23 @@ impl<T: Theory> Solver<T> {
         }
         marked.into_iter().for_each(|variable| self.seen[variable as usize] = false);
         self.bump /= 0.95;
-        let level = |literal: &Literal| self.levels[literal.variable() as usize];
+        let level = |literal: &ChoiceLiteral| self.levels[literal.variable() as usize];
         let second = (1..learned.len()).max_by_key(|&at| level(&learned[at]));
         let back = second.map_or(0, |at| level(&learned[at]));
         if let Some(second) = second {
             learned.swap(1, second);
         }
-        self.back_to(back as usize);
+        self.backtrack_to(back as usize);
         let (first, unit) = (learned[0], learned.len() == 1);
-        let number = self.store(Clause { literals: learned, origin: Origin::Learned { clauses, certain } });
+        let number = self
+            .store_clause(Clause { literals: learned, origin: ClauseOrigin::Learned { clauses, certain } });
         if !unit {
-            self.watch(number);
+            self.watch_clause(number);
         }
-        self.set(first, number);
+        self.assign_literal(first, number);
     }
 
-    fn bump(&mut self, variable: u32) {
+    fn bump_activity(&mut self, variable: u32) {
         let activity = &mut self.activity[variable as usize];
         *activity += self.bump;
         if *activity > 1e100 {
@@ -372,11 +378,11 @@ impl<T: Theory> Solver<T> {
         }
     }
 
-    fn back_to(&mut self, level: usize) {
+    fn backtrack_to(&mut self, level: usize) {
         let Some(&start) = self.starts.get(level) else { return };
         while self.trail.len() > start {
             if self.told == self.trail.len() {
-                self.theory.take_back();
+                self.theory.undo_choice();
                 self.told -= 1;
             }
             let literal = self.trail.pop().expect("the trail is longer than the start of the level");
@@ -391,11 +397,14 @@ impl<T: Theory> Solver<T> {
     }
 
     /// Assumes the preferred value of the most active open variable. Returns whether any variable was open.
-    fn suppose(&mut self) -> bool {
+    fn decide_next_variable(&mut self) -> bool {
         while let Some((_, Reverse(variable))) = self.queue.pop() {
             if self.values[variable as usize].is_none() {
                 self.starts.push(self.trail.len());
-                self.set(Literal::of(variable, self.preferred[variable as usize]), UNSET);
+                self.assign_literal(
+                    ChoiceLiteral::from_value(variable, self.preferred[variable as usize]),
+                    UNSET,
+                );
                 return true;
             }
         }
@@ -403,7 +412,7 @@ impl<T: Theory> Solver<T> {
     }
 
     /// The clauses that the contradiction depends on, in order of derivation, with the empty clause at the end.
-    fn refutation(&mut self, contradicted: u32) -> Vec<Clause<T::Edge>> {
+    fn extract_refutation(&mut self, contradicted: u32) -> Vec<Clause<T::Edge>> {
         let mut needed = vec![false; self.clauses.len()];
         let mut known = vec![false; self.values.len()];
         let mut todo = vec![contradicted];
@@ -414,11 +423,11 @@ impl<T: Theory> Solver<T> {
             let clause = &self.clauses[number as usize];
             let mut variables: Vec<u32> = Vec::new();
             match &clause.origin {
-                Origin::Learned { clauses, certain } => {
+                ClauseOrigin::Learned { clauses, certain } => {
                     todo.extend(clauses);
                     variables.extend(certain);
                 }
-                Origin::Rule | Origin::Cycle(_) => {}
+                ClauseOrigin::Rule | ClauseOrigin::Cycle(_) => {}
             }
             // Literals that are decided without assumptions were propagated. The clauses that implied them are needed too.
             variables.extend(clause.literals.iter().map(|literal| literal.variable()));
@@ -435,7 +444,7 @@ impl<T: Theory> Solver<T> {
         let mut proof: Vec<Clause<T::Edge>> =
             clauses.filter(|(_, needed)| *needed).map(|(clause, _)| clause).collect();
         if proof.last().is_none_or(|last| !last.literals.is_empty()) {
-            let origin = Origin::Learned { clauses: Vec::new(), certain: Vec::new() };
+            let origin = ClauseOrigin::Learned { clauses: Vec::new(), certain: Vec::new() };
             proof.push(Clause { literals: Vec::new(), origin });
         }
         proof

@@ -8,17 +8,17 @@
 
 use super::super::graph::RealTimeChain;
 use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
-use super::clauses::{Clause, Literal, Origin};
-use super::moments::Moments;
+use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
+use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
-use super::shape::{Anti, Seen, Shape};
+use super::shape::{AntiDependencyRule, LevelShape, Visibility};
 use claims::{Limits, OrderExtent};
-use histories::{NEVER, OpId, Outcome};
+use histories::{NEVER, Outcome};
 use rustc_hash::FxHashMap;
 
 /// The reason why one moment comes before another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Link {
+pub(super) enum CaseLinkReason {
     /// Both moments belong to one transaction.
     Within,
     /// Session order.
@@ -38,23 +38,23 @@ pub(super) enum Link {
 pub(super) struct CaseLink {
     pub from: u32,
     pub to: u32,
-    pub link: Link,
+    pub link: CaseLinkReason,
 }
 
 /// A conditional edge between moments. It is active if both premises hold.
 #[derive(Clone, Copy)]
-pub(super) struct Edge {
+pub(super) struct ConditionalEdge {
     pub from: u32,
     pub to: u32,
-    pub premises: [Literal; 2],
-    pub link: Link,
+    pub premises: [ChoiceLiteral; 2],
+    pub link: CaseLinkReason,
     /// Whether the edge is only tested for cycles. The order of moments does not extend it.
     pub closes: bool,
 }
 
 /// The meaning of a variable.
 #[derive(Clone, Copy)]
-pub(super) enum Variable {
+pub(super) enum CaseVariable {
     /// The constant true.
     True,
     /// The writer at place `one` among the writers of the key came before the writer at place `other`.
@@ -67,16 +67,16 @@ pub(super) enum Variable {
 const EDGES_MAX: usize = 1 << 23;
 
 /// The choices and edges of one level.
-pub(super) struct Cases<'f, 'h> {
-    facts: &'f CaseFacts<'h>,
-    shape: Shape,
-    moments: Moments,
-    pub variables: Vec<Variable>,
+pub(super) struct CaseEncoding<'f, 'h> {
+    pub(super) facts: &'f CaseFacts<'h>,
+    shape: LevelShape,
+    pub(super) moments: TransactionMoments,
+    pub variables: Vec<CaseVariable>,
     /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
     pairs: FxHashMap<(u32, u32, u32), u32>,
     /// By read: the variable of its first source. Only reads with several sources have variables.
     sources: Vec<u32>,
-    pub(super) edges: Vec<Edge>,
+    pub(super) edges: Vec<ConditionalEdge>,
     /// By literal: the edges that have it as a premise.
     pub(super) resting: Vec<Vec<u32>>,
     pub(super) order: IncrementalOrder,
@@ -87,7 +87,7 @@ pub(super) struct Cases<'f, 'h> {
     /// The active edges that are only tested for cycles ([`Edge::closes`]).
     pub(super) closing: Vec<u32>,
     /// For each choice: its literal, and the lengths of `active` and `closing` before it.
-    pub(super) frames: Vec<(Literal, usize, usize)>,
+    pub(super) frames: Vec<(ChoiceLiteral, usize, usize)>,
     /// The clauses that hold from the start.
     pub rules: Vec<Clause<CaseLink>>,
 }
@@ -95,22 +95,22 @@ pub(super) struct Cases<'f, 'h> {
 /// The reason for *unknown* when the encoding exceeds the limit of memory.
 pub(super) const TOO_MANY: &str = "the history leaves too many choices open to decide case by case";
 
-impl<'f, 'h> Cases<'f, 'h> {
+impl<'f, 'h> CaseEncoding<'f, 'h> {
     /// Encodes the facts for a level of this shape.
     ///
     /// # Errors
     /// The reason if the encoding needs too much memory, or if the caller stopped the check.
     pub(super) fn new(
         facts: &'f CaseFacts<'h>,
-        shape: Shape,
+        shape: LevelShape,
         limits: &Limits<'_>,
     ) -> Result<Self, &'static str> {
-        let moments = Moments::new(facts, shape.layout);
+        let moments = TransactionMoments::new(facts, shape.layout);
         let mut cases = Self {
             facts,
             shape,
             moments,
-            variables: vec![Variable::True],
+            variables: vec![CaseVariable::True],
             pairs: FxHashMap::default(),
             sources: Vec::new(),
             edges: Vec::new(),
@@ -123,14 +123,14 @@ impl<'f, 'h> Cases<'f, 'h> {
             rules: Vec::new(),
         };
         let bytes = cases.bytes_needed();
-        if bytes > limits.bytes.min(EDGES_MAX * size_of::<Edge>()) {
+        if bytes > limits.bytes.min(EDGES_MAX * size_of::<ConditionalEdge>()) {
             return Err(TOO_MANY);
         }
-        cases.name_variables();
+        cases.create_variables();
         let stopped =
             |limits: &Limits<'_>| if limits.stop_requested() { Err(Limits::STOPPED) } else { Ok(()) };
         stopped(limits)?;
-        cases.connect_time();
+        cases.connect_time_orders();
         cases.connect_writes();
         cases.connect_reads();
         stopped(limits)?;
@@ -147,14 +147,14 @@ impl<'f, 'h> Cases<'f, 'h> {
                 read.sources.len().saturating_mul(self.facts.keys[read.key as usize].writers.len())
             });
         let missed = missed.fold(0, usize::saturating_add);
-        pairs.saturating_mul(3).saturating_add(missed).saturating_mul(size_of::<Edge>())
+        pairs.saturating_mul(3).saturating_add(missed).saturating_mul(size_of::<ConditionalEdge>())
     }
 
-    fn name_variables(&mut self) {
+    fn create_variables(&mut self) {
         for (number, read) in (0u32..).zip(&self.facts.reads) {
             self.sources.push(self.variables.len() as u32);
             if read.sources.len() > 1 {
-                let of_one = read.sources.iter().map(|&source| Variable::From { read: number, source });
+                let of_one = read.sources.iter().map(|&source| CaseVariable::From { read: number, source });
                 self.variables.extend(of_one);
             }
         }
@@ -162,28 +162,29 @@ impl<'f, 'h> Cases<'f, 'h> {
             let count = written.writers.len() as u32;
             for one in 0..count {
                 for other in one + 1..count {
-                    if self.facts.certain(key, one, other).is_none() {
+                    if self.facts.certain_order(key, one, other).is_none() {
                         self.pairs.insert((key, one, other), self.variables.len() as u32);
-                        self.variables.push(Variable::Before { key, one, other });
+                        self.variables.push(CaseVariable::Before { key, one, other });
                     }
                 }
             }
         }
         self.resting = vec![Vec::new(); 2 * self.variables.len()];
         self.chosen = vec![false; 2 * self.variables.len()];
-        self.chosen[Literal::TRUE.0 as usize] = true;
+        self.chosen[ChoiceLiteral::TRUE.0 as usize] = true;
         for (number, read) in (0u32..).zip(&self.facts.reads) {
             if read.sources.len() != 1 {
-                let literals =
-                    (0..read.sources.len() as u32).map(|at| self.from(number, at)).collect::<Vec<_>>();
-                self.rules.push(Clause { literals, origin: Origin::Rule });
+                let literals = (0..read.sources.len() as u32)
+                    .map(|at| self.read_from_literal(number, at))
+                    .collect::<Vec<_>>();
+                self.rules.push(Clause { literals, origin: ClauseOrigin::Rule });
             }
         }
     }
 
     /// The value of each variable that is tried first. Versions follow the order in which their writers completed. A read
     /// returned the version of the last source that completed before the reader did.
-    pub(super) fn preferred(&self) -> Vec<bool> {
+    pub(super) fn preferred_values(&self) -> Vec<bool> {
         let facts = self.facts;
         let completed = |number: u32| facts.history.operation(facts.transactions[number as usize]).completed;
         let best = |read: &OutsideRead| {
@@ -196,38 +197,38 @@ impl<'f, 'h> Cases<'f, 'h> {
             read.sources.iter().copied().max_by_key(|&source| rank(source))
         };
         let bests: Vec<Option<u32>> = facts.reads.iter().map(best).collect();
-        let prefers = |variable: &Variable| match *variable {
-            Variable::True | Variable::Before { .. } => true,
-            Variable::From { read, source } => bests[read as usize] == Some(source),
+        let prefers = |variable: &CaseVariable| match *variable {
+            CaseVariable::True | CaseVariable::Before { .. } => true,
+            CaseVariable::From { read, source } => bests[read as usize] == Some(source),
         };
         self.variables.iter().map(prefers).collect()
     }
 
     /// The literal that a read returned the version of its source with this index.
-    fn from(&self, read: u32, at: u32) -> Literal {
+    fn read_from_literal(&self, read: u32, at: u32) -> ChoiceLiteral {
         match self.facts.reads[read as usize].sources.len() {
-            1 => Literal::TRUE,
-            _ => Literal::of(self.sources[read as usize] + at, true),
+            1 => ChoiceLiteral::TRUE,
+            _ => ChoiceLiteral::from_value(self.sources[read as usize] + at, true),
         }
     }
 
     /// The literal that one writer of a key came before another. Both are places among the writers of the key.
-    fn before(&self, key: u32, one: u32, other: u32) -> Literal {
+    fn write_order_literal(&self, key: u32, one: u32, other: u32) -> ChoiceLiteral {
         debug_assert!(one != other, "a write does not come before itself");
-        if let Some(certain) = self.facts.certain(key, one, other) {
-            return if certain { Literal::TRUE } else { Literal::TRUE.not() };
+        if let Some(certain) = self.facts.certain_order(key, one, other) {
+            return if certain { ChoiceLiteral::TRUE } else { ChoiceLiteral::TRUE.negated() };
         }
         let variable = self.pairs[&(key, one.min(other), one.max(other))];
-        Literal::of(variable, one < other)
+        ChoiceLiteral::from_value(variable, one < other)
     }
 
     /// The place of a transaction among the writers of a key.
-    fn place(&self, key: u32, transaction: u32) -> Option<u32> {
+    fn place_among_writers(&self, key: u32, transaction: u32) -> Option<u32> {
         self.facts.places.get(&(key, transaction)).copied()
     }
 
-    fn connect(&mut self, edge: Edge) {
-        if edge.premises.contains(&Literal::TRUE.not()) {
+    fn add_edge(&mut self, edge: ConditionalEdge) {
+        if edge.premises.contains(&ChoiceLiteral::TRUE.negated()) {
             return;
         }
         let number = self.edges.len() as u32;
@@ -239,16 +240,16 @@ impl<'f, 'h> Cases<'f, 'h> {
         self.edges.push(edge);
     }
 
-    fn connect_surely(&mut self, from: u32, to: u32, link: Link) {
-        self.connect(Edge { from, to, premises: [Literal::TRUE; 2], link, closes: false });
+    fn add_certain_edge(&mut self, from: u32, to: u32, link: CaseLinkReason) {
+        self.add_edge(ConditionalEdge { from, to, premises: [ChoiceLiteral::TRUE; 2], link, closes: false });
     }
 
     /// Adds the edges within transactions, of session order and of real time, and sets the first order of moments.
-    fn connect_time(&mut self) {
+    fn connect_time_orders(&mut self) {
         let facts = self.facts;
         for transaction in 0..facts.transactions.len() as u32 {
-            for moment in self.moments.first(transaction)..self.moments.commit(transaction) {
-                self.connect_surely(moment, moment + 1, Link::Within);
+            for moment in self.moments.first_moment(transaction)..self.moments.commit_moment(transaction) {
+                self.add_certain_edge(moment, moment + 1, CaseLinkReason::Within);
             }
         }
         let completed = |transaction: u32| {
@@ -257,7 +258,8 @@ impl<'f, 'h> Cases<'f, 'h> {
         };
         let mut keys: Vec<(u32, u32)> = (0..facts.transactions.len() as u32)
             .flat_map(|transaction| {
-                let moments = self.moments.first(transaction)..=self.moments.commit(transaction);
+                let moments =
+                    self.moments.first_moment(transaction)..=self.moments.commit_moment(transaction);
                 moments.map(move |moment| (completed(transaction), moment))
             })
             .collect();
@@ -283,12 +285,12 @@ impl<'f, 'h> Cases<'f, 'h> {
                 (operation.invoked, operation.completed)
             };
             let intervals: Vec<(u32, u32)> = session.iter().map(interval).collect();
-            let successors = super::super::dependencies::immediate_successors(&intervals);
+            let successors = super::super::key_facts::immediate_successors(&intervals);
             for (at, range) in successors.into_iter().enumerate() {
                 for later in range {
-                    let from = self.moments.commit(session[at]);
-                    let to = self.moments.first(session[later]);
-                    self.connect_surely(from, to, Link::Session);
+                    let from = self.moments.commit_moment(session[at]);
+                    let to = self.moments.first_moment(session[later]);
+                    self.add_certain_edge(from, to, CaseLinkReason::Session);
                 }
             }
         }
@@ -304,17 +306,17 @@ impl<'f, 'h> Cases<'f, 'h> {
             let operation = facts.history.operation(id);
             if let (Some(moment), Outcome::Ok) = (timeline.moment_after(id.raw()), operation.outcome) {
                 began[moment as usize] = began[moment as usize].max(operation.completed);
-                let commit = self.moments.commit(number);
-                self.connect_surely(commit, base + moment, Link::Time);
+                let commit = self.moments.commit_moment(number);
+                self.add_certain_edge(commit, base + moment, CaseLinkReason::Time);
             }
             if let Some(moment) = timeline.moment_before(id.raw()) {
-                let first = self.moments.first(number);
-                self.connect_surely(base + moment, first, Link::Time);
+                let first = self.moments.first_moment(number);
+                self.add_certain_edge(base + moment, first, CaseLinkReason::Time);
             }
         }
         for moment in 0..timeline.moment_count() as u32 {
             if moment > 0 {
-                self.connect_surely(base + moment - 1, base + moment, Link::Time);
+                self.add_certain_edge(base + moment - 1, base + moment, CaseLinkReason::Time);
                 began[moment as usize] = began[moment as usize].max(began[moment as usize - 1]);
             }
             keys.push((began[moment as usize], base + moment));
@@ -333,11 +335,17 @@ impl<'f, 'h> Cases<'f, 'h> {
                 };
                 for other in one + 1..last {
                     for (a, b) in [(one, other), (other, one)] {
-                        let premise = self.before(key, a, b);
+                        let premise = self.write_order_literal(key, a, b);
                         let (from, to) = (written.writers[a as usize], written.writers[b as usize]);
-                        let (from, to) = (self.moments.commit(from), self.beginning(key, to));
-                        let premises = [premise, Literal::TRUE];
-                        self.connect(Edge { from, to, premises, link: Link::Wrote { key }, closes: false });
+                        let (from, to) = (self.moments.commit_moment(from), self.write_moment(key, to));
+                        let premises = [premise, ChoiceLiteral::TRUE];
+                        self.add_edge(ConditionalEdge {
+                            from,
+                            to,
+                            premises,
+                            link: CaseLinkReason::Wrote { key },
+                            closes: false,
+                        });
                     }
                 }
             }
@@ -345,40 +353,43 @@ impl<'f, 'h> Cases<'f, 'h> {
     }
 
     /// The moment before which earlier writers of a key must have committed.
-    fn beginning(&self, key: u32, transaction: u32) -> u32 {
+    fn write_moment(&self, key: u32, transaction: u32) -> u32 {
         if !self.shape.conflicts {
-            return self.moments.commit(transaction);
+            return self.moments.commit_moment(transaction);
         }
         let writes = &self.facts.writes[transaction as usize];
         let write = writes.iter().find(|write| write.0 == key).expect("it writes the key");
-        self.moments.of_place(transaction, write.1)
+        self.moments.moment_at_place(transaction, write.1)
     }
 
     fn connect_reads(&mut self) {
         let facts = self.facts;
         for (number, read) in (0u32..).zip(&facts.reads) {
-            let at = self.moments.of_place(read.reader, read.place);
-            let own = self.place(read.key, read.reader);
+            let at = self.moments.moment_at_place(read.reader, read.place);
+            let own = self.place_among_writers(read.key, read.reader);
             for (which, &source) in (0u32..).zip(&read.sources) {
-                let from = self.from(number, which);
+                let from = self.read_from_literal(number, which);
                 if source != INITIAL {
-                    let link = Link::Read { read: number, source };
-                    let commit = self.moments.commit(source);
-                    let premises = [from, Literal::TRUE];
-                    self.connect(Edge { from: commit, to: at, premises, link, closes: false });
+                    let link = CaseLinkReason::Read { read: number, source };
+                    let commit = self.moments.commit_moment(source);
+                    let premises = [from, ChoiceLiteral::TRUE];
+                    self.add_edge(ConditionalEdge { from: commit, to: at, premises, link, closes: false });
                 }
                 let closes = match self.shape.anti {
-                    Anti::Ignored | Anti::Missed(Seen::Directly(_) | Seen::OwnPredecessors) => continue,
-                    Anti::Edges => false,
-                    Anti::EdgesOfUpdates => facts.writes[read.reader as usize].is_empty(),
-                    Anti::Missed(Seen::Along(_)) => true,
+                    AntiDependencyRule::Ignored
+                    | AntiDependencyRule::Missed(Visibility::Directly(_) | Visibility::OwnPredecessors) => {
+                        continue;
+                    }
+                    AntiDependencyRule::Edges => false,
+                    AntiDependencyRule::EdgesOfUpdates => facts.writes[read.reader as usize].is_empty(),
+                    AntiDependencyRule::Missed(Visibility::Along(_)) => true,
                 };
                 let leads_on = match self.shape.anti {
-                    Anti::Missed(Seen::Along(edges)) => edges.writes,
+                    AntiDependencyRule::Missed(Visibility::Along(edges)) => edges.writes,
                     _ => true,
                 };
                 let place = (source != INITIAL)
-                    .then(|| self.place(read.key, source).expect("it wrote what was read"));
+                    .then(|| self.place_among_writers(read.key, source).expect("it wrote what was read"));
                 let WrittenKey { writers, ordered, .. } = &facts.keys[read.key as usize];
                 // A read does not miss the versions with a certain place before the version that it returned. If `ww` edges
                 // count, an edge to the next certain version suffices, because `ww` edges lead from there to all later ones.
@@ -389,12 +400,18 @@ impl<'f, 'h> Cases<'f, 'h> {
                 };
                 for other in (first..last).filter(|&other| Some(other) != place && Some(other) != own) {
                     let overwrote = match place {
-                        None => Literal::TRUE,
-                        Some(place) => self.before(read.key, place, other),
+                        None => ChoiceLiteral::TRUE,
+                        Some(place) => self.write_order_literal(read.key, place, other),
                     };
-                    let to = self.moments.commit(writers[other as usize]);
-                    let link = Link::Missed { read: number, source };
-                    self.connect(Edge { from: at, to, premises: [from, overwrote], link, closes });
+                    let to = self.moments.commit_moment(writers[other as usize]);
+                    let link = CaseLinkReason::Missed { read: number, source };
+                    self.add_edge(ConditionalEdge {
+                        from: at,
+                        to,
+                        premises: [from, overwrote],
+                        link,
+                        closes,
+                    });
                 }
             }
         }
@@ -402,7 +419,7 @@ impl<'f, 'h> Cases<'f, 'h> {
 
     /// Adds clauses that forbid misses, for levels at which one edge decides what a read has seen.
     fn forbid_direct_misses(&mut self) {
-        let Anti::Missed(seen) = self.shape.anti else { return };
+        let AntiDependencyRule::Missed(seen) = self.shape.anti else { return };
         let facts = self.facts;
         let mut by_reader: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
         for (number, read) in (0u32..).zip(&facts.reads) {
@@ -411,18 +428,18 @@ impl<'f, 'h> Cases<'f, 'h> {
         for number in 0..facts.reads.len() as u32 {
             let read = &facts.reads[number as usize];
             match seen {
-                Seen::Along(_) => return,
-                Seen::OwnPredecessors => self.forbid_after_writes(number, &[read.key]),
-                Seen::Directly(edges) => {
+                Visibility::Along(_) => return,
+                Visibility::OwnPredecessors => self.forbid_misses_after_writes(number, &[read.key]),
+                Visibility::Directly(edges) => {
                     let of_one = &by_reader[read.reader as usize];
-                    self.forbid_after_reads(number, of_one, !edges.writes && !edges.sessions);
+                    self.forbid_misses_after_reads(number, of_one, !edges.writes && !edges.sessions);
                     if edges.writes {
                         let keys: Vec<u32> =
                             facts.writes[read.reader as usize].iter().map(|write| write.0).collect();
-                        self.forbid_after_writes(number, &keys);
+                        self.forbid_misses_after_writes(number, &keys);
                     }
                     if edges.sessions {
-                        self.forbid_after_sessions(number);
+                        self.forbid_misses_after_sessions(number);
                     }
                 }
             }
@@ -431,7 +448,7 @@ impl<'f, 'h> Cases<'f, 'h> {
 
     /// A read must not miss a write of a transaction from which its own transaction read. If `before` is set, only the
     /// earlier reads of the transaction count.
-    fn forbid_after_reads(&mut self, number: u32, others: &[u32], before: bool) {
+    fn forbid_misses_after_reads(&mut self, number: u32, others: &[u32], before: bool) {
         let facts = self.facts;
         let place = facts.reads[number as usize].place;
         for &other in others.iter().filter(|&&other| other != number) {
@@ -441,47 +458,52 @@ impl<'f, 'h> Cases<'f, 'h> {
             }
             for (which, &writer) in (0u32..).zip(&read.sources) {
                 if writer != INITIAL {
-                    let premise = self.from(other, which);
-                    self.forbid_miss(number, writer, premise, Link::Read { read: other, source: writer });
+                    let premise = self.read_from_literal(other, which);
+                    self.forbid_miss(
+                        number,
+                        writer,
+                        premise,
+                        CaseLinkReason::Read { read: other, source: writer },
+                    );
                 }
             }
         }
     }
 
     /// A read must not miss a write of a transaction that wrote one of these keys before the reader's transaction wrote it.
-    fn forbid_after_writes(&mut self, number: u32, keys: &[u32]) {
+    fn forbid_misses_after_writes(&mut self, number: u32, keys: &[u32]) {
         let reader = self.facts.reads[number as usize].reader;
         for &key in keys {
-            let Some(own) = self.place(key, reader) else { continue };
+            let Some(own) = self.place_among_writers(key, reader) else { continue };
             for at in 0..self.facts.keys[key as usize].writers.len() as u32 {
                 if at != own {
-                    let premise = self.before(key, at, own);
+                    let premise = self.write_order_literal(key, at, own);
                     let writer = self.facts.keys[key as usize].writers[at as usize];
-                    self.forbid_miss(number, writer, premise, Link::Wrote { key });
+                    self.forbid_miss(number, writer, premise, CaseLinkReason::Wrote { key });
                 }
             }
         }
     }
 
-    fn forbid_after_sessions(&mut self, number: u32) {
+    fn forbid_misses_after_sessions(&mut self, number: u32) {
         let facts = self.facts;
         let read = &facts.reads[number as usize];
         let reader = facts.history.operation(facts.transactions[read.reader as usize]);
         for &writer in &facts.keys[read.key as usize].writers {
             let operation = facts.history.operation(facts.transactions[writer as usize]);
             if operation.session == reader.session && operation.precedes(&reader) {
-                self.forbid_miss(number, writer, Literal::TRUE, Link::Session);
+                self.forbid_miss(number, writer, ChoiceLiteral::TRUE, CaseLinkReason::Session);
             }
         }
     }
 
     /// Adds clauses: if the premise holds, the reader has seen the writer, so its read returned no version that the writer
     /// overwrote.
-    fn forbid_miss(&mut self, number: u32, writer: u32, premise: Literal, link: Link) {
+    fn forbid_miss(&mut self, number: u32, writer: u32, premise: ChoiceLiteral, link: CaseLinkReason) {
         let facts = self.facts;
         let read = &facts.reads[number as usize];
-        let Some(other) = self.place(read.key, writer) else { return };
-        if writer == read.reader || premise == Literal::TRUE.not() {
+        let Some(other) = self.place_among_writers(read.key, writer) else { return };
+        if writer == read.reader || premise == ChoiceLiteral::TRUE.negated() {
             return;
         }
         for (which, &source) in (0u32..).zip(&read.sources) {
@@ -489,100 +511,89 @@ impl<'f, 'h> Cases<'f, 'h> {
                 continue;
             }
             let overwrote = match source {
-                INITIAL => Literal::TRUE,
+                INITIAL => ChoiceLiteral::TRUE,
                 source => {
-                    let place = self.place(read.key, source).expect("it wrote what was read");
-                    self.before(read.key, place, other)
+                    let place = self.place_among_writers(read.key, source).expect("it wrote what was read");
+                    self.write_order_literal(read.key, place, other)
                 }
             };
-            if overwrote == Literal::TRUE.not() {
+            if overwrote == ChoiceLiteral::TRUE.negated() {
                 continue;
             }
-            let missed = Link::Missed { read: number, source };
+            let missed = CaseLinkReason::Missed { read: number, source };
             let cycle = vec![
                 CaseLink { from: writer, to: read.reader, link },
                 CaseLink { from: read.reader, to: writer, link: missed },
             ];
-            let literals = contrary([premise, self.from(number, which), overwrote]);
-            self.rules.push(Clause { literals, origin: Origin::Cycle(cycle) });
+            let literals = negate_premises([premise, self.read_from_literal(number, which), overwrote]);
+            self.rules.push(Clause { literals, origin: ClauseOrigin::Cycle(cycle) });
         }
     }
 
     /// Activates the edges that hold without any choice. The error is the empty clause, with its cycle.
-    pub(super) fn begin(&mut self, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
-        let certain = self.resting[Literal::TRUE.0 as usize].clone();
+    pub(super) fn activate_certain_edges(&mut self, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+        let certain = self.resting[ChoiceLiteral::TRUE.0 as usize].clone();
         let certain = certain.into_iter().filter(|&edge| {
             let [one, other] = self.edges[edge as usize].premises;
-            one == Literal::TRUE && other == Literal::TRUE
+            one == ChoiceLiteral::TRUE && other == ChoiceLiteral::TRUE
         });
         let mut spent = 0;
         let mut certain = certain.collect::<Vec<u32>>().into_iter();
-        let result = certain.try_for_each(|edge| self.activate(edge, &mut spent));
+        let result = certain.try_for_each(|edge| self.activate_edge(edge, &mut spent));
         *steps = steps.saturating_sub(spent);
         result
     }
 
-    pub(super) fn activate(&mut self, number: u32, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
-        let Edge { from, to, closes, .. } = self.edges[number as usize];
+    pub(super) fn activate_edge(&mut self, number: u32, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
+        let ConditionalEdge { from, to, closes, .. } = self.edges[number as usize];
         if closes {
             self.closing.push(number);
             return Ok(());
         }
-        if let Err(back) = self.order.add(number, from, to, steps) {
-            return Err(self.clause(&[back.as_slice(), &[number]].concat()));
+        if let Err(back) = self.order.add_edge(number, from, to, steps) {
+            return Err(self.cycle_clause(&[back.as_slice(), &[number]].concat()));
         }
         self.active.push(number);
         Ok(())
     }
 
     /// The clause that the edges of a cycle are not all active.
-    pub(super) fn clause(&self, cycle: &[u32]) -> Clause<CaseLink> {
+    pub(super) fn cycle_clause(&self, cycle: &[u32]) -> Clause<CaseLink> {
         let edges = cycle.iter().map(|&number| self.edges[number as usize]);
-        let literals = contrary(edges.clone().flat_map(|edge| edge.premises));
+        let literals = negate_premises(edges.clone().flat_map(|edge| edge.premises));
         let links = edges.map(|edge| CaseLink {
-            from: self.moments.transaction(edge.from),
-            to: self.moments.transaction(edge.to),
+            from: self.moments.transaction_of_moment(edge.from),
+            to: self.moments.transaction_of_moment(edge.to),
             link: edge.link,
         });
-        Clause { literals, origin: Origin::Cycle(links.collect()) }
-    }
-
-    /// The transactions in the order of their commits.
-    pub(super) fn commits(&self) -> Vec<OpId> {
-        let ends = |moment: u32| moment < self.moments.count && self.moments.place(moment).is_none();
-        let moments = self.order.sequence().iter().copied().filter(|&moment| ends(moment));
-        moments.map(|moment| self.facts.transactions[self.moments.transaction(moment) as usize]).collect()
-    }
-
-    /// All moments of transactions in order. Each has its transaction and a micro-operation; commits have none.
-    pub(super) fn moments(&self) -> impl Iterator<Item = (OpId, Option<u32>)> + '_ {
-        let moments = self.order.sequence().iter().copied().filter(|&moment| moment < self.moments.count);
-        moments.map(|moment| {
-            let id = self.facts.transactions[self.moments.transaction(moment) as usize];
-            (id, self.moments.place(moment))
-        })
+        Clause { literals, origin: ClauseOrigin::Cycle(links.collect()) }
     }
 
     /// Whether an edge counts towards what a read has seen.
-    pub(super) fn counts(&self, number: u32) -> bool {
+    pub(super) fn counts_as_seen(&self, number: u32) -> bool {
         let (reads, writes, sessions) = match self.shape.anti {
-            Anti::Missed(Seen::Along(edges)) => (edges.reads, edges.writes, edges.sessions),
+            AntiDependencyRule::Missed(Visibility::Along(edges)) => {
+                (edges.reads, edges.writes, edges.sessions)
+            }
             _ => return true,
         };
         match self.edges[number as usize].link {
-            Link::Within => true,
-            Link::Read { .. } => reads,
-            Link::Wrote { .. } => writes,
-            Link::Session => sessions,
-            Link::Time | Link::Missed { .. } => false,
+            CaseLinkReason::Within => true,
+            CaseLinkReason::Read { .. } => reads,
+            CaseLinkReason::Wrote { .. } => writes,
+            CaseLinkReason::Session => sessions,
+            CaseLinkReason::Time | CaseLinkReason::Missed { .. } => false,
         }
     }
 }
 
 /// The negations of all premises that are not the constant true, without duplicates.
-fn contrary(premises: impl IntoIterator<Item = Literal>) -> Vec<Literal> {
-    let mut literals: Vec<Literal> =
-        premises.into_iter().filter(|&premise| premise != Literal::TRUE).map(Literal::not).collect();
+fn negate_premises(premises: impl IntoIterator<Item = ChoiceLiteral>) -> Vec<ChoiceLiteral> {
+    let mut literals: Vec<ChoiceLiteral> = premises
+        .into_iter()
+        .filter(|&premise| premise != ChoiceLiteral::TRUE)
+        .map(ChoiceLiteral::negated)
+        .collect();
     literals.sort_unstable_by_key(|literal| literal.0);
     literals.dedup();
     literals

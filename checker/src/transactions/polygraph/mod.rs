@@ -20,27 +20,28 @@ mod clauses;
 mod encode;
 mod moments;
 mod order;
+mod sequence;
 mod shape;
 
-use case_facts::{CaseFacts, Extracted, INITIAL};
+use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};
 use claims::{
-    Assume, CaseEdge, CaseReason, CaseStep, Choice, IsolationLevel, Limits, OrderExtent, ReadAt, ReadChoice,
-    TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, OrderExtent, ReadAt,
+    ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
 };
-use clauses::{Clause, Literal, Origin, Solved, Solver};
-use encode::{CaseLink, Cases, Link, Variable};
+use clauses::{ChoiceLiteral, Clause, ClauseOrigin, ClauseSolver, SolverOutcome};
+use encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable};
 use histories::{History, OpId};
-use shape::{Anti, Layout, Shape};
+use shape::{AntiDependencyRule, LevelShape, MomentLayout};
 use std::sync::Arc;
 
-pub(crate) use shape::representative;
+pub(crate) use shape::representative_level;
 
 /// The maximum number of steps for one level, even if the caller allows more. It corresponds to minutes of work. Histories of
 /// thousands of transactions with repeated values can need more; an early *unknown* is more useful to their users.
 const STEPS_MAX: u64 = 1 << 31;
 
 /// The result of the search through the cases.
-pub(super) enum Cased {
+pub(super) enum CaseOutcome {
     Holds(TransactionWitness),
     /// No execution of the level explains the history.
     Impossible(Vec<CaseStep>),
@@ -56,7 +57,7 @@ pub(super) fn try_cases(
     level: IsolationLevel,
     assume: Assume,
     limits: &Limits<'_>,
-) -> Cased {
+) -> CaseOutcome {
     try_cases_of(history, level, assume, None, limits)
 }
 
@@ -68,48 +69,61 @@ pub(super) fn try_cases_of(
     assume: Assume,
     only: Option<&[OpId]>,
     limits: &Limits<'_>,
-) -> Cased {
-    let Some(shape) = Shape::of(level) else {
-        return Cased::Unknown(format!("{} has no condition on reads to decide case by case", level.name()));
+) -> CaseOutcome {
+    let Some(shape) = LevelShape::for_level(level) else {
+        return CaseOutcome::Unknown(format!(
+            "{} has no condition on reads to decide case by case",
+            level.name()
+        ));
     };
     if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
-        return Cased::Unknown(claims::NO_REAL_TIME.to_owned());
+        return CaseOutcome::Unknown(claims::NO_REAL_TIME.to_owned());
     }
     let looks_at_versions = !matches!(
         level,
         IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal
     );
-    let every_read = shape.layout == Layout::Actions;
+    let every_read = shape.layout == MomentLayout::Actions;
     let assume = looks_at_versions.then_some(assume);
-    let facts = match case_facts::extract(history, (every_read, !level.is_by_view()), assume, only, limits) {
-        Extracted::Ready(facts) => facts,
-        Extracted::Incompatible(one, other) => return Cased::Incompatible(one, other),
-        Extracted::Unclear(reason) => return Cased::Unknown(reason),
+    let facts = match case_facts::extract_case_facts(
+        history,
+        (every_read, !level.is_defined_by_visibility()),
+        assume,
+        only,
+        limits,
+    ) {
+        ExtractionOutcome::Ready(facts) => facts,
+        ExtractionOutcome::Incompatible(one, other) => return CaseOutcome::Incompatible(one, other),
+        ExtractionOutcome::Unclear(reason) => return CaseOutcome::Unknown(reason),
     };
-    let mut cases = match Cases::new(&facts, shape, limits) {
+    let mut cases = match CaseEncoding::new(&facts, shape, limits) {
         Ok(cases) => cases,
-        Err(reason) => return Cased::Unknown(reason.to_owned()),
+        Err(reason) => return CaseOutcome::Unknown(reason.to_owned()),
     };
     let mut steps = limits.steps.min(STEPS_MAX);
-    if let Err(cycle) = cases.begin(&mut steps) {
-        return Cased::Impossible(written(&[cycle], &facts, &cases.variables));
+    if let Err(cycle) = cases.activate_certain_edges(&mut steps) {
+        return CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables));
     }
-    let preferred = cases.preferred();
+    let preferred = cases.preferred_values();
     let rules = std::mem::take(&mut cases.rules);
-    let mut solver = Solver::new(cases, preferred);
-    rules.into_iter().for_each(|rule| solver.add(rule));
+    let mut solver = ClauseSolver::new(cases, preferred);
+    rules.into_iter().for_each(|rule| solver.add_clause(rule));
     match solver.solve(&mut steps, limits) {
-        Solved::Choices(values) => Cased::Holds(witness(level, shape, &facts, &solver.theory, &values)),
-        Solved::Refuted(proof) => Cased::Impossible(written(&proof, &facts, &solver.theory.variables)),
-        Solved::Unknown(reason) => Cased::Unknown(reason.to_owned()),
+        SolverOutcome::Choices(values) => {
+            CaseOutcome::Holds(build_witness(level, shape, &facts, &solver.theory, &values))
+        }
+        SolverOutcome::Refuted(proof) => {
+            CaseOutcome::Impossible(write_proof(&proof, &facts, &solver.theory.variables))
+        }
+        SolverOutcome::Unknown(reason) => CaseOutcome::Unknown(reason.to_owned()),
     }
 }
 
-fn witness(
+fn build_witness(
     level: IsolationLevel,
-    shape: Shape,
+    shape: LevelShape,
     facts: &CaseFacts<'_>,
-    cases: &Cases<'_, '_>,
+    cases: &CaseEncoding<'_, '_>,
     values: &[bool],
 ) -> TransactionWitness {
     let points = || {
@@ -117,21 +131,23 @@ fn witness(
             Some(_) => TransactionPoint::Begin(id),
             None => TransactionPoint::Commit(id),
         };
-        Arc::new(cases.moments().map(point).collect::<Vec<_>>())
+        Arc::new(cases.moment_sequence().map(point).collect::<Vec<_>>())
     };
     match (shape.layout, shape.anti) {
-        (Layout::Whole, Anti::Edges) => TransactionWitness::Serial(shape.extent, Arc::new(cases.commits())),
-        (Layout::Points, _) if shape.conflicts => TransactionWitness::Snapshots(shape.extent, points()),
-        (Layout::Points, _) => TransactionWitness::Prefixes(points()),
-        (Layout::Actions, Anti::Edges) => {
-            TransactionWitness::Actions(Arc::new(all_actions(facts.history, cases)))
+        (MomentLayout::Whole, AntiDependencyRule::Edges) => {
+            TransactionWitness::Serial(shape.extent, Arc::new(cases.commit_sequence()))
+        }
+        (MomentLayout::Points, _) if shape.conflicts => TransactionWitness::Snapshots(shape.extent, points()),
+        (MomentLayout::Points, _) => TransactionWitness::Prefixes(points()),
+        (MomentLayout::Actions, AntiDependencyRule::Edges) => {
+            TransactionWitness::Actions(Arc::new(order_all_actions(facts.history, cases)))
         }
         _ => {
-            let order = cases.commits();
+            let order = cases.commit_sequence();
             let mut reads: Vec<ReadChoice> = Vec::new();
             for (variable, _) in cases.variables.iter().zip(values).filter(|(_, value)| **value) {
-                if let Variable::From { read, source } = *variable {
-                    let choice = read_choice(facts, read, source);
+                if let CaseVariable::From { read, source } = *variable {
+                    let choice = build_read_choice(facts, read, source);
                     let known =
                         |known: &ReadChoice| (known.reader, known.place) == (choice.reader, choice.place);
                     if !reads.iter().rev().take(facts.reads[read as usize].sources.len()).any(known) {
@@ -146,10 +162,10 @@ fn witness(
 
 /// Every micro-operation and commit in order. A micro-operation without a moment of its own is placed together with the next
 /// moment of its transaction.
-fn all_actions(history: &History, cases: &Cases<'_, '_>) -> Vec<TransactionAction> {
+fn order_all_actions(history: &History, cases: &CaseEncoding<'_, '_>) -> Vec<TransactionAction> {
     let mut next: rustc_hash::FxHashMap<OpId, usize> = rustc_hash::FxHashMap::default();
     let mut actions = Vec::new();
-    for (id, place) in cases.moments() {
+    for (id, place) in cases.moment_sequence() {
         let done = next.entry(id).or_default();
         let end = place.map_or(history.micros_of(id).len(), |place| place as usize + 1);
         actions.extend((*done..end).map(|place| TransactionAction::Act(id, place)));
@@ -161,7 +177,7 @@ fn all_actions(history: &History, cases: &Cases<'_, '_>) -> Vec<TransactionActio
     actions
 }
 
-fn read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoice {
+fn build_read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoice {
     let each = &facts.reads[read as usize];
     ReadChoice {
         reader: facts.transactions[each.reader as usize],
@@ -171,29 +187,36 @@ fn read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoice {
 }
 
 /// Translates the clauses of a refutation to steps of a proof. The clauses that are rules need no step.
-fn written(clauses: &[Clause<CaseLink>], facts: &CaseFacts<'_>, variables: &[Variable]) -> Vec<CaseStep> {
-    let choice = |literal: Literal| match variables[literal.variable() as usize] {
-        Variable::True => unreachable!("no clause contains the constant true"),
-        Variable::Before { key, one, other } => {
+fn write_proof(
+    clauses: &[Clause<CaseLink>],
+    facts: &CaseFacts<'_>,
+    variables: &[CaseVariable],
+) -> Vec<CaseStep> {
+    let choice = |literal: ChoiceLiteral| match variables[literal.variable() as usize] {
+        CaseVariable::True => unreachable!("no clause contains the constant true"),
+        CaseVariable::Before { key, one, other } => {
             let writers = &facts.keys[key as usize].writers;
             let id = |at: u32| facts.transactions[writers[at as usize] as usize];
             let (earlier, later) = if literal.is_positive() { (one, other) } else { (other, one) };
-            Choice::Before { key: facts.keys[key as usize].key, earlier: id(earlier), later: id(later) }
+            CaseChoice::Before { key: facts.keys[key as usize].key, earlier: id(earlier), later: id(later) }
         }
-        Variable::From { read, source } => match literal.is_positive() {
-            true => Choice::ReadFrom(read_choice(facts, read, source)),
-            false => Choice::NotReadFrom(read_choice(facts, read, source)),
+        CaseVariable::From { read, source } => match literal.is_positive() {
+            true => CaseChoice::ReadFrom(build_read_choice(facts, read, source)),
+            false => CaseChoice::NotReadFrom(build_read_choice(facts, read, source)),
         },
     };
     let mut steps = Vec::new();
     for clause in clauses {
         let cycle = match &clause.origin {
-            Origin::Rule => continue,
-            Origin::Learned { .. } => Vec::new(),
-            Origin::Cycle(links) => choices::between_transactions(links),
+            ClauseOrigin::Rule => continue,
+            ClauseOrigin::Learned { .. } => Vec::new(),
+            ClauseOrigin::Cycle(links) => choices::join_by_transaction(links),
         };
-        let assumed = clause.literals.iter().map(|literal| choice(literal.not())).collect();
-        steps.push(CaseStep { assumed, cycle: cycle.into_iter().map(|link| edge(link, facts)).collect() });
+        let assumed = clause.literals.iter().map(|literal| choice(literal.negated())).collect();
+        steps.push(CaseStep {
+            assumed,
+            cycle: cycle.into_iter().map(|link| build_case_edge(link, facts)).collect(),
+        });
     }
     if steps.last().is_none_or(|last| !last.assumed.is_empty()) {
         steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
@@ -201,15 +224,15 @@ fn written(clauses: &[Clause<CaseLink>], facts: &CaseFacts<'_>, variables: &[Var
     steps
 }
 
-fn edge(CaseLink { from, to, link }: CaseLink, facts: &CaseFacts<'_>) -> CaseEdge {
+fn build_case_edge(CaseLink { from, to, link }: CaseLink, facts: &CaseFacts<'_>) -> CaseEdge {
     let why = match link {
-        Link::Within => unreachable!("steps within one transaction were left out"),
-        Link::Session => CaseReason::Session,
-        Link::Time => CaseReason::RealTime,
-        Link::Read { read, .. } => CaseReason::Read(facts.reads[read as usize].place as usize),
-        Link::Wrote { key } => CaseReason::Overwrote(facts.keys[key as usize].key),
-        Link::Missed { read, source } => {
-            let ReadChoice { place, writer, .. } = read_choice(facts, read, source);
+        CaseLinkReason::Within => unreachable!("steps within one transaction were left out"),
+        CaseLinkReason::Session => CaseReason::Session,
+        CaseLinkReason::Time => CaseReason::RealTime,
+        CaseLinkReason::Read { read, .. } => CaseReason::Read(facts.reads[read as usize].place as usize),
+        CaseLinkReason::Wrote { key } => CaseReason::Overwrote(facts.keys[key as usize].key),
+        CaseLinkReason::Missed { read, source } => {
+            let ReadChoice { place, writer, .. } = build_read_choice(facts, read, source);
             CaseReason::Missed { place, writer }
         }
     };

@@ -1,11 +1,11 @@
 //! Dense numbers for the moments of transactions: their begin points, their micro-operations and their commits.
 
 use super::case_facts::{CaseFacts, INITIAL};
-use super::shape::Layout;
+use super::shape::MomentLayout;
 
 /// The moments of all transactions. Those of one transaction are consecutive, and the last one is its commit.
-pub(super) struct Moments {
-    layout: Layout,
+pub(super) struct TransactionMoments {
+    layout: MomentLayout,
     /// The first moment of each transaction, and the number of all moments at the end.
     starts: Vec<u32>,
     /// For each moment, the index of its micro-operation; `u32::MAX` for commits.
@@ -14,10 +14,10 @@ pub(super) struct Moments {
     pub count: u32,
 }
 
-impl Moments {
-    pub(super) fn new(facts: &CaseFacts<'_>, layout: Layout) -> Self {
+impl TransactionMoments {
+    pub(super) fn new(facts: &CaseFacts<'_>, layout: MomentLayout) -> Self {
         let mut used: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
-        if layout == Layout::Actions {
+        if layout == MomentLayout::Actions {
             facts.reads.iter().for_each(|read| used[read.reader as usize].push(read.place));
             for (transaction, writes) in facts.writes.iter().enumerate() {
                 used[transaction].extend(writes.iter().map(|write| write.1));
@@ -26,9 +26,9 @@ impl Moments {
         let (mut starts, mut places) = (vec![0], Vec::new());
         for mut of_one in used {
             match layout {
-                Layout::Whole => {}
-                Layout::Points => places.push(0),
-                Layout::Actions => {
+                MomentLayout::Whole => {}
+                MomentLayout::Points => places.push(0),
+                MomentLayout::Actions => {
                     of_one.sort_unstable();
                     of_one.dedup();
                     places.extend(of_one);
@@ -41,26 +41,27 @@ impl Moments {
         Self { layout, starts, places, count }
     }
 
-    pub(super) fn first(&self, transaction: u32) -> u32 {
+    pub(super) fn first_moment(&self, transaction: u32) -> u32 {
         self.starts[transaction as usize]
     }
 
-    pub(super) fn commit(&self, transaction: u32) -> u32 {
+    pub(super) fn commit_moment(&self, transaction: u32) -> u32 {
         self.starts[transaction as usize + 1] - 1
     }
 
-    pub(super) fn of_place(&self, transaction: u32, place: u32) -> u32 {
+    pub(super) fn moment_at_place(&self, transaction: u32, place: u32) -> u32 {
         match self.layout {
-            Layout::Whole | Layout::Points => self.first(transaction),
-            Layout::Actions => {
-                let (from, to) = (self.first(transaction) as usize, self.commit(transaction) as usize);
+            MomentLayout::Whole | MomentLayout::Points => self.first_moment(transaction),
+            MomentLayout::Actions => {
+                let (from, to) =
+                    (self.first_moment(transaction) as usize, self.commit_moment(transaction) as usize);
                 let at = self.places[from..to].binary_search(&place).expect("it is one of its moments");
                 (from + at) as u32
             }
         }
     }
 
-    pub(super) fn transaction(&self, moment: u32) -> u32 {
+    pub(super) fn transaction_of_moment(&self, moment: u32) -> u32 {
         match moment < self.count {
             true => self.starts.partition_point(|&start| start <= moment) as u32 - 1,
             false => INITIAL,
@@ -68,7 +69,7 @@ impl Moments {
     }
 
     /// The index of the micro-operation of a moment; `None` for commits.
-    pub(super) fn place(&self, moment: u32) -> Option<u32> {
+    pub(super) fn place_of_moment(&self, moment: u32) -> Option<u32> {
         Some(self.places[moment as usize]).filter(|&place| place != u32::MAX)
     }
 }

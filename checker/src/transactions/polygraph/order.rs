@@ -50,14 +50,20 @@ impl IncrementalOrder {
     ///
     /// # Errors
     /// If the edge closes a cycle, it is not added. The error is the path from `to` back to `from`, as edge numbers in order.
-    pub(super) fn add(&mut self, number: u32, from: u32, to: u32, steps: &mut u64) -> Result<(), Vec<u32>> {
+    pub(super) fn add_edge(
+        &mut self,
+        number: u32,
+        from: u32,
+        to: u32,
+        steps: &mut u64,
+    ) -> Result<(), Vec<u32>> {
         if from == to {
             return Err(Vec::new());
         }
         let (low, high) = (self.position(to), self.position(from));
         if low < high {
-            let forward = self.reach(to, from, high, steps)?;
-            let backward = self.lead(from, low, steps);
+            let forward = self.find_reachable(to, from, high, steps)?;
+            let backward = self.find_leading(from, low, steps);
             self.reorder(forward, backward);
         }
         self.out[from as usize].push((to, number));
@@ -66,14 +72,20 @@ impl IncrementalOrder {
     }
 
     /// Removes the edge that was added last.
-    pub(super) fn remove_last(&mut self, from: u32, to: u32) {
+    pub(super) fn remove_last_edge(&mut self, from: u32, to: u32) {
         self.out[from as usize].pop();
         self.into[to as usize].pop();
     }
 
     /// The vertices that can be reached from `start` through positions up to `last`. The error is the path to the goal, if the
     /// goal can be reached.
-    fn reach(&mut self, start: u32, goal: u32, last: u32, steps: &mut u64) -> Result<Vec<u32>, Vec<u32>> {
+    fn find_reachable(
+        &mut self,
+        start: u32,
+        goal: u32,
+        last: u32,
+        steps: &mut u64,
+    ) -> Result<Vec<u32>, Vec<u32>> {
         self.round += 1;
         self.met[start as usize] = self.round;
         let mut parents: Vec<(u32, u32)> = vec![(NONE, NONE)];
@@ -105,7 +117,7 @@ impl IncrementalOrder {
     }
 
     /// The vertices from which `start` can be reached through positions from `first` on.
-    fn lead(&mut self, start: u32, first: u32, steps: &mut u64) -> Vec<u32> {
+    fn find_leading(&mut self, start: u32, first: u32, steps: &mut u64) -> Vec<u32> {
         self.round += 1;
         self.met[start as usize] = self.round;
         let mut leading = vec![start];
@@ -137,7 +149,7 @@ impl IncrementalOrder {
     }
 
     /// The shortest path from one vertex to another along allowed edges, as edge numbers; `None` if there is no path.
-    pub(super) fn way(
+    pub(super) fn find_shortest_path(
         &mut self,
         start: u32,
         goal: u32,
@@ -203,13 +215,13 @@ mod tests {
                         reachable[b as usize] |= reachable[a as usize];
                     }
                 }
-                let added = order.add(number, from, to, &mut steps);
+                let added = order.add_edge(number, from, to, &mut steps);
                 prop_assert_eq!(added.is_err(), reachable[from as usize]);
                 if added.is_ok() {
                     kept.push((from, to));
                 }
                 if let (true, Some(&(from, to))) = (take_back, kept.last()) {
-                    order.remove_last(from, to);
+                    order.remove_last_edge(from, to);
                     kept.pop();
                 }
                 for &(a, b) in &kept {

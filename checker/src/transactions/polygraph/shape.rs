@@ -9,7 +9,7 @@ use claims::{IsolationLevel, OrderExtent};
 
 /// The moments that a transaction consists of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Layout {
+pub(super) enum MomentLayout {
     /// One moment.
     Whole,
     /// Its begin point, at which it reads, and its commit.
@@ -20,7 +20,7 @@ pub(super) enum Layout {
 
 /// The role of anti-dependencies (`rw`) in a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Anti {
+pub(super) enum AntiDependencyRule {
     /// The level ignores them.
     Ignored,
     /// They are edges like all others.
@@ -28,23 +28,23 @@ pub(super) enum Anti {
     /// Those of writing transactions are edges. Those of read-only transactions are only tested for cycles, one at a time.
     EdgesOfUpdates,
     /// None may lead from a read to a transaction that the read has seen.
-    Missed(Seen),
+    Missed(Visibility),
 }
 
 /// The transactions that a read has seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Seen {
+pub(super) enum Visibility {
     /// All transactions from which a path of these edges leads to the read.
-    Along(Edges),
+    Along(EdgeSelection),
     /// All transactions from which one of these edges leads to the read.
-    Directly(Edges),
+    Directly(EdgeSelection),
     /// All transactions that wrote the key of the read before the reader's own write to it.
     OwnPredecessors,
 }
 
 /// Kinds of edges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Edges {
+pub(super) struct EdgeSelection {
     pub reads: bool,
     pub writes: bool,
     pub sessions: bool,
@@ -52,38 +52,43 @@ pub(super) struct Edges {
 
 /// The conditions of a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Shape {
+pub(super) struct LevelShape {
     pub extent: OrderExtent,
-    pub layout: Layout,
+    pub layout: MomentLayout,
     /// Whether the earlier of two writers of a key must commit before the later one begins (or executes its write). Otherwise
     /// it must only commit before the later one commits.
     pub conflicts: bool,
-    pub anti: Anti,
+    pub anti: AntiDependencyRule,
 }
 
-const READS: Edges = Edges { reads: true, writes: false, sessions: false };
-const READS_AND_SESSIONS: Edges = Edges { sessions: true, ..READS };
-const READS_AND_WRITES: Edges = Edges { writes: true, ..READS };
+const READS: EdgeSelection = EdgeSelection { reads: true, writes: false, sessions: false };
+const READS_AND_SESSIONS: EdgeSelection = EdgeSelection { sessions: true, ..READS };
+const READS_AND_WRITES: EdgeSelection = EdgeSelection { writes: true, ..READS };
 
-impl Shape {
+impl LevelShape {
     /// The conditions of a level; `None` for the read-uncommitted levels, which have no condition on reads.
-    pub(super) fn of(level: IsolationLevel) -> Option<Shape> {
+    pub(super) fn for_level(level: IsolationLevel) -> Option<LevelShape> {
         use IsolationLevel as L;
         use OrderExtent::{Data, RealTime, Session};
-        let whole = |extent, anti| Shape { extent, layout: Layout::Whole, conflicts: false, anti };
-        let actions = |extent, conflicts, anti| Shape { extent, layout: Layout::Actions, conflicts, anti };
-        let points =
-            |extent, conflicts| Shape { extent, layout: Layout::Points, conflicts, anti: Anti::Edges };
-        let along = |edges| Anti::Missed(Seen::Along(edges));
-        let directly = |edges| Anti::Missed(Seen::Directly(edges));
+        let whole = |extent, anti| LevelShape { extent, layout: MomentLayout::Whole, conflicts: false, anti };
+        let actions =
+            |extent, conflicts, anti| LevelShape { extent, layout: MomentLayout::Actions, conflicts, anti };
+        let points = |extent, conflicts| LevelShape {
+            extent,
+            layout: MomentLayout::Points,
+            conflicts,
+            anti: AntiDependencyRule::Edges,
+        };
+        let along = |edges| AntiDependencyRule::Missed(Visibility::Along(edges));
+        let directly = |edges| AntiDependencyRule::Missed(Visibility::Directly(edges));
         Some(match level {
             L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => return None,
-            L::ReadCommitted => whole(Data, Anti::Ignored),
-            L::StrongSessionReadCommitted => whole(Session, Anti::Ignored),
-            L::StrongReadCommitted => whole(RealTime, Anti::Ignored),
-            L::CursorStability => whole(Data, Anti::Missed(Seen::OwnPredecessors)),
+            L::ReadCommitted => whole(Data, AntiDependencyRule::Ignored),
+            L::StrongSessionReadCommitted => whole(Session, AntiDependencyRule::Ignored),
+            L::StrongReadCommitted => whole(RealTime, AntiDependencyRule::Ignored),
+            L::CursorStability => whole(Data, AntiDependencyRule::Missed(Visibility::OwnPredecessors)),
             L::MonotonicView => actions(Data, true, along(READS_AND_WRITES)),
-            L::MonotonicSnapshotRead => actions(Data, true, Anti::Edges),
+            L::MonotonicSnapshotRead => actions(Data, true, AntiDependencyRule::Edges),
             L::MonotonicAtomicView => actions(Session, false, directly(READS)),
             L::ReadAtomic => whole(Session, directly(READS_AND_SESSIONS)),
             L::Causal => whole(Session, along(READS_AND_SESSIONS)),
@@ -96,18 +101,20 @@ impl Shape {
             L::SnapshotIsolation => points(Data, true),
             L::StrongSessionSnapshotIsolation => points(Session, true),
             L::StrongSnapshotIsolation => points(RealTime, true),
-            L::UpdateSerializable => whole(Data, Anti::EdgesOfUpdates),
+            L::UpdateSerializable => whole(Data, AntiDependencyRule::EdgesOfUpdates),
             L::RepeatableRead | L::ViewSerializable | L::OneCopySerializable | L::Serializable => {
-                whole(Data, Anti::Edges)
+                whole(Data, AntiDependencyRule::Edges)
             }
-            L::SessionSerializable | L::StrongSessionSerializable => whole(Session, Anti::Edges),
-            L::StrictSerializable => whole(RealTime, Anti::Edges),
+            L::SessionSerializable | L::StrongSessionSerializable => {
+                whole(Session, AntiDependencyRule::Edges)
+            }
+            L::StrictSerializable => whole(RealTime, AntiDependencyRule::Edges),
         })
     }
 }
 
 /// The level that represents all levels with the same conditions as this one.
-pub(crate) fn representative(level: IsolationLevel) -> IsolationLevel {
+pub(crate) fn representative_level(level: IsolationLevel) -> IsolationLevel {
     use IsolationLevel as L;
     match level {
         L::ForwardConsistentView | L::ConsistentView => L::ParallelSnapshotIsolation,

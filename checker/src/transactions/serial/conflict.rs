@@ -255,7 +255,8 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         }
         // A lemma with several assumptions about this transaction needs hypotheses. It is followed only if the
         // transaction waits for nothing else. Of such lemmas, those with the fewest hypotheses are followed.
-        let mut against: Vec<(u32, Vec<Literal>)> = lemmas.blocking_lemmas(vertex, schedule).collect();
+        let mut against: Vec<(u32, Vec<Literal>)> =
+            lemmas.blocking_lemmas(vertex, schedule.positions()).collect();
         let Some(fewest) = against.iter().map(|(_, own)| own.len()).min() else { return };
         if fewest > 1 && !found.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! Lemmas about the version order that the search has learned.
 
-use super::schedule::SerialSchedule;
 use crate::transactions::graph::EdgeKinds;
+use crate::transactions::index::NONE;
 use claims::OrderExtent;
 use histories::KeyId;
 use rustc_hash::FxHashMap;
@@ -13,6 +13,15 @@ pub(crate) struct Literal {
     pub key: KeyId,
     pub earlier: u32,
     pub later: u32,
+}
+
+impl Literal {
+    /// Whether the earlier transaction is placed, and before the later one. `position` is by vertex, [`NONE`] for those that
+    /// are not placed.
+    pub(super) fn is_affirmed_by(self, position: &[u32]) -> bool {
+        let (earlier, later) = (position[self.earlier as usize], position[self.later as usize]);
+        earlier != NONE && (later == NONE || earlier < later)
+    }
 }
 
 /// The reason why one transaction must come before another.
@@ -90,12 +99,12 @@ impl Lemmas {
     }
 
     /// The lemmas that forbid to place a transaction now, in the order in which they were learned. All other
-    /// assumptions of such a lemma hold or are hypotheses. Each lemma comes with its assumptions in which the
+    /// assumptions of such a lemma hold or are hypotheses. `position` is by vertex, [`NONE`] if it is not placed. Each lemma comes with its assumptions in which the
     /// transaction is the earlier one and which are no hypotheses.
     pub(super) fn blocking_lemmas<'l>(
         &'l self,
         op: u32,
-        schedule: &'l SerialSchedule<'_, '_, '_>,
+        position: &'l [u32],
     ) -> impl Iterator<Item = (u32, Vec<Literal>)> + 'l {
         let numbers = self.by_earlier.get(&op).into_iter().flatten();
         numbers.filter_map(move |&number| {
@@ -105,9 +114,9 @@ impl Lemmas {
                     continue;
                 }
                 match literal.earlier == op {
-                    true if schedule.is_placed(literal.later) => return None,
+                    true if position[literal.later as usize] != NONE => return None,
                     true => own.push(literal),
-                    false if !schedule.affirms_literal(literal) => return None,
+                    false if !literal.is_affirmed_by(position) => return None,
                     false => {}
                 }
             }

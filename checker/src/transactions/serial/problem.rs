@@ -7,9 +7,10 @@
 //! nobody reads: no two transactions with such an append to one key may be open at once.
 
 use crate::transactions::cycles::edge_kinds_for;
-use crate::transactions::dependencies::{contains_write, unlisted_appenders};
+use crate::transactions::dependencies::contains_write;
 use crate::transactions::graph::{DependencyGraph, EdgeKinds};
 use crate::transactions::index::{KeyShape, NONE, Touch, TransactionIndex, UNKNOWN};
+use crate::transactions::key_facts::unlisted_appenders;
 use claims::{CycleFamily, Limits, OrderExtent};
 use histories::{Id, KeyId};
 

@@ -169,10 +169,14 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         self.position[op as usize]
     }
 
-    /// Whether the earlier transaction of the assumption is placed, and before the later one.
-    pub(super) fn affirms_literal(&self, Literal { earlier, later, .. }: Literal) -> bool {
-        self.is_placed(earlier)
-            && (!self.is_placed(later) || self.position[earlier as usize] < self.position[later as usize])
+    /// The position of each vertex in the order, [`NONE`] if it is not placed.
+    pub(super) fn positions(&self) -> &[u32] {
+        &self.position
+    }
+
+    /// Whether the order agrees with an assumption.
+    pub(super) fn affirms_literal(&self, literal: Literal) -> bool {
+        literal.is_affirmed_by(&self.position)
     }
 
     pub(super) fn current_version(&self, key: KeyId) -> u32 {
@@ -207,7 +211,10 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
                 return Some(Obstacle::Unread(each.key));
             }
         }
-        lemmas.blocking_lemmas(op, self).find_map(|(_, own)| own.first().copied()).map(Obstacle::Lemma)
+        lemmas
+            .blocking_lemmas(op, &self.position)
+            .find_map(|(_, own)| own.first().copied())
+            .map(Obstacle::Lemma)
     }
 
     fn enqueue_waiting(&mut self, op: u32, obstacle: Obstacle) {

@@ -10,8 +10,8 @@
 //! its last transaction within the clock that wrote the key.
 
 use super::Arbitration;
+use super::commit_order::{CommitOrder, ExtraPredecessors};
 use super::facts::TransactionFacts;
-use super::guess::{CommitOrder, ExtraPredecessors};
 use crate::transactions::index::NONE;
 use claims::Limits;
 use histories::{Id, KeyId, OpId, Outcome, ProcessId, SessionId};

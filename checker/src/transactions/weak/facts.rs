@@ -6,12 +6,11 @@
 //! once, to one register, and no read shows an anomaly by itself. Most histories are like this. They do not need the
 //! index, which takes several times as long.
 
-use crate::transactions::dependencies::{
-    immediate_successors, outside_reads, transactions_by_session, unlisted_appenders,
-};
+use crate::transactions::dependencies::transactions_by_session;
 use crate::transactions::index::{
     KeyShape, NONE, TransactionIndex, TransactionState, initial_transaction_state, is_read,
 };
+use crate::transactions::key_facts::{immediate_successors, outside_reads, unlisted_appenders};
 use claims::Limits;
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rayon::prelude::*;

@@ -33,6 +33,7 @@
 //! process within a session has a clock entry of its own, because a process runs one transaction at a time.
 
 mod causal;
+mod commit_order;
 mod facts;
 mod guess;
 mod visible;
@@ -40,12 +41,12 @@ mod visible;
 pub(crate) use facts::TransactionFacts;
 
 use super::cycles::FoundCycle;
-use super::dependencies::{immediate_successors, outside_reads};
 use super::graph::{
     Budget, DependencyComponents, DependencyGraph, DependencyGraphBuilder, DependencyStep, EdgeKinds,
     GraphScope, PathGoal, PathSearch,
 };
 use super::index::{KeyShape, NONE, TransactionIndex, UNKNOWN};
+use super::key_facts::{immediate_successors, outside_reads};
 use super::versions::VersionEdge;
 use super::why::EdgeExplainer;
 use claims::{
@@ -150,8 +151,8 @@ fn all_arbitrations(
         Axiom::ReadAtomic => Ok(visible::read_atomic_arbitrations(facts, &any)),
         Axiom::Causal => {
             // The first round of guessing found such an order, so only a stop can prevent it now.
-            let order =
-                guess::CommitOrder::extending_pairs(facts, &[]).ok_or_else(|| Limits::STOPPED.to_owned())?;
+            let order = commit_order::CommitOrder::extending_pairs(facts, &[])
+                .ok_or_else(|| Limits::STOPPED.to_owned())?;
             Ok(causal::all_causal_arbitrations(facts, &causal::ChainClocks::new(facts, &order, limits)?))
         }
     }

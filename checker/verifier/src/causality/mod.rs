@@ -9,6 +9,7 @@
 //! gigabytes, the causal pasts are not checked and the result is [`Confirmation::TooLarge`]. A refutation costs time
 //! proportional to its length.
 
+mod execution;
 mod orders;
 mod past;
 mod refutation;

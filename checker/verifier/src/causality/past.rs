@@ -4,7 +4,7 @@
 //! operation is then a prefix of each column. For a read, the last write to its object in each of these prefixes must
 //! not be newer than the write that the read returned.
 
-use super::orders::Execution;
+use super::execution::Execution;
 use crate::Confirmation;
 use crate::sessions::value_written_by;
 use crate::watch::StepCost;

@@ -1,46 +1,13 @@
 //! Checks evidence about single reads and updates against the history.
 
+use super::micros::{is_read, misses_own_write, places_of_write, values_of_micro, values_of_read};
 use super::sources::list_without_own_appends;
 use super::{asks_of_reads, cases, cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
-use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashSet;
-
-/// The values that a read returned: all elements of a list, or the value of a register, where `null` is no value.
-pub(super) fn values_of_micro(history: &History, micro: Micro) -> Vec<ValueId> {
-    match micro.kind {
-        MicroKind::ReadList => history.list(micro.list()).to_vec(),
-        _ if micro.value() == ValueId::NULL => Vec::new(),
-        _ => vec![micro.value()],
-    }
-}
-
-pub(super) fn is_read(micro: Micro) -> bool {
-    matches!(micro.kind, MicroKind::Read | MicroKind::ReadList)
-}
-
-/// The places at which a transaction wrote a value to a key.
-pub(super) fn places_of_write(
-    history: &History,
-    id: OpId,
-    key: KeyId,
-    value: ValueId,
-) -> impl Iterator<Item = usize> + '_ {
-    let micros = history.micros_of(id).iter().enumerate();
-    micros.filter(move |(_, m)| !is_read(**m) && m.key == key && m.value() == value).map(|(at, _)| at)
-}
-
-fn values_of_read(history: &History, read: ReadAt) -> Result<Vec<ValueId>, Mismatch> {
-    ensure(history.function(read.transaction) == Function::TXN, || "a read outside a transaction".into())?;
-    ensure(history.outcome(read.transaction) == Outcome::Ok, || "a read that did not complete".into())?;
-    let micro = history.micros_of(read.transaction).get(read.place).copied();
-    match micro.filter(|micro| is_read(*micro) && micro.key == read.key) {
-        Some(micro) => Ok(values_of_micro(history, micro)),
-        None => Err(Mismatch("no such read".into())),
-    }
-}
 
 /// Checks one example of a phenomenon. The result is meaningless if the watch ran out of time.
 pub(super) fn check_example(
@@ -214,17 +181,6 @@ fn agrees_with_known(history: &History, at: ReadAt, because: &[usize], seen: &[V
         }
         None => seen.ends_with(&appended),
     }
-}
-
-/// Whether a read does not return what its own transaction had previously written to the key.
-pub(super) fn misses_own_write(history: &History, at: ReadAt) -> bool {
-    let Ok(seen) = values_of_read(history, at) else { return false };
-    let before = &history.micros_of(at.transaction)[..at.place];
-    let own: Vec<Micro> =
-        before.iter().copied().filter(|micro| !is_read(*micro) && micro.key == at.key).collect();
-    let last_write = own.iter().rposition(|micro| micro.kind == MicroKind::Write).unwrap_or(0);
-    let own: Vec<ValueId> = own[last_write..].iter().map(|micro| micro.value()).collect();
-    !seen.ends_with(&own)
 }
 
 /// Whether a transaction read this version of a key before it wrote the key.

@@ -7,7 +7,7 @@ use super::sources::{ReadSources, may_have_happened};
 use super::{asks_of_reads, ensure};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
-use claims::{Assume, CaseEdge, CaseReason, CaseStep, Choice, IsolationLevel, OrderExtent, ReadChoice};
+use claims::{Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, OrderExtent, ReadChoice};
 use histories::{History, KeyId, MicroKind, OpId};
 use std::collections::HashMap;
 
@@ -19,12 +19,12 @@ pub(super) fn check(
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
     ensure(asks_of_reads(level), || format!("{} asks nothing of reads", level.name()))?;
-    let sources = ReadSources::from_history(history, !level.is_by_view());
+    let sources = ReadSources::from_history(history, !level.is_defined_by_visibility());
     let rules = Rules { level, sources, assume, history };
     let mut known = Known::default();
     for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all_reads()) {
         if sources.len() != 1 {
-            let of = |writer| Choice::ReadFrom(ReadChoice { reader, place, writer });
+            let of = |writer| CaseChoice::ReadFrom(ReadChoice { reader, place, writer });
             let clause = sources.into_iter().map(of).collect::<Vec<_>>();
             known.add(clause.into_iter());
         }
@@ -44,11 +44,13 @@ pub(super) fn check(
     })
 }
 
-fn contrary(choice: Choice) -> Choice {
+fn contrary(choice: CaseChoice) -> CaseChoice {
     match choice {
-        Choice::Before { key, earlier, later } => Choice::Before { key, earlier: later, later: earlier },
-        Choice::ReadFrom(read) => Choice::NotReadFrom(read),
-        Choice::NotReadFrom(read) => Choice::ReadFrom(read),
+        CaseChoice::Before { key, earlier, later } => {
+            CaseChoice::Before { key, earlier: later, later: earlier }
+        }
+        CaseChoice::ReadFrom(read) => CaseChoice::NotReadFrom(read),
+        CaseChoice::NotReadFrom(read) => CaseChoice::ReadFrom(read),
     }
 }
 
@@ -61,13 +63,13 @@ struct Rules<'h> {
 }
 
 impl Rules<'_> {
-    fn is_open(&self, choice: &Choice) -> bool {
+    fn is_open(&self, choice: &CaseChoice) -> bool {
         match *choice {
-            Choice::Before { key, earlier, later } => {
+            CaseChoice::Before { key, earlier, later } => {
                 earlier != later && self.sources.wrote_key(earlier, key) && self.sources.wrote_key(later, key)
             }
-            Choice::ReadFrom(ReadChoice { reader, place, writer })
-            | Choice::NotReadFrom(ReadChoice { reader, place, writer }) => {
+            CaseChoice::ReadFrom(ReadChoice { reader, place, writer })
+            | CaseChoice::NotReadFrom(ReadChoice { reader, place, writer }) => {
                 self.sources.sources_of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
             }
         }
@@ -108,12 +110,12 @@ impl Rules<'_> {
         let Some(sources) = self.sources.sources_of_read(reader, place) else { return false };
         sources == [writer]
             || (sources.contains(&writer)
-                && step.assumed.contains(&Choice::ReadFrom(ReadChoice { reader, place, writer })))
+                && step.assumed.contains(&CaseChoice::ReadFrom(ReadChoice { reader, place, writer })))
     }
 
     /// Whether one of two writers came first: it is assumed, or a list, the store or the user says so.
     fn before(&self, step: &CaseStep, key: KeyId, earlier: OpId, later: OpId) -> bool {
-        if !self.is_open(&Choice::Before { key, earlier, later }) {
+        if !self.is_open(&CaseChoice::Before { key, earlier, later }) {
             return false;
         }
         let (a, b) = (self.history.operation(earlier), self.history.operation(later));
@@ -127,7 +129,7 @@ impl Rules<'_> {
         );
         let asserted =
             self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session);
-        step.assumed.contains(&Choice::Before { key, earlier, later })
+        step.assumed.contains(&CaseChoice::Before { key, earlier, later })
             || self.sources.is_listed_before(key, earlier, later)
             || (looks && (token || (asserted && a.precedes(&b))))
     }
@@ -261,7 +263,7 @@ pub(super) fn extent_of(level: IsolationLevel) -> OrderExtent {
 /// What is known of choices: clauses, of each of which one choice holds.
 #[derive(Default)]
 struct Known {
-    numbers: HashMap<Choice, u32>,
+    numbers: HashMap<CaseChoice, u32>,
     clauses: Vec<Vec<u32>>,
     /// By choice: the clauses that have it.
     having: Vec<Vec<u32>>,
@@ -272,7 +274,7 @@ struct Known {
 
 impl Known {
     /// A number for a choice; its contrary's differs from it in the last bit.
-    fn number(&mut self, choice: Choice) -> u32 {
+    fn number(&mut self, choice: CaseChoice) -> u32 {
         if let Some(&number) = self.numbers.get(&choice) {
             return number;
         }
@@ -283,7 +285,7 @@ impl Known {
         number
     }
 
-    fn add(&mut self, clause: impl Iterator<Item = Choice>) {
+    fn add(&mut self, clause: impl Iterator<Item = CaseChoice>) {
         let clause: Vec<u32> = clause.map(|choice| self.number(choice)).collect();
         match clause.as_slice() {
             [] => self.refuted = true,
@@ -297,7 +299,7 @@ impl Known {
     }
 
     /// Whether assuming these leads to a contradiction by concluding what is the only choice left.
-    fn contradicts(&mut self, assumed: &[Choice], watch: &Watch<'_>) -> bool {
+    fn contradicts(&mut self, assumed: &[CaseChoice], watch: &Watch<'_>) -> bool {
         let mut todo: Vec<u32> = assumed.iter().map(|&choice| self.number(choice)).collect();
         todo.extend(&self.units);
         let mut holds = vec![false; self.having.len()];

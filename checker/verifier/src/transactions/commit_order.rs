@@ -5,8 +5,8 @@
 //! earlier in it. A transaction has seen few others by reading. Among the earlier transactions of its session, the
 //! latest writer of the key suffices. For the causal past, clocks along the order tell what it contains.
 
-use super::anomalies::{is_read, misses_own_write, values_of_micro};
 use super::ensure;
+use super::micros::{is_read, misses_own_write, values_of_micro};
 use super::writers::KeyWriters;
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};

@@ -1,7 +1,7 @@
 //! Checks dependency cycles: every edge exists, the cycle is closed, and it is of the claimed kind.
 
-use super::anomalies::{is_read, places_of_write, values_of_micro};
 use super::ensure;
+use super::micros::{is_read, places_of_write, values_of_micro};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{

@@ -5,9 +5,9 @@
 //! predecessors. A set holds one bit for each transaction of a block of fixed size, and there is one pass for each block, so that
 //! memory is linear.
 
-use super::anomalies::misses_own_write;
 use super::cases::extent_of;
 use super::ensure;
+use super::micros::misses_own_write;
 use super::sources::{ReadSources, list_without_own_appends};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
@@ -16,7 +16,7 @@ use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, Transact
 use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
-pub(super) fn check(
+pub(super) fn check_execution(
     history: &History,
     level: IsolationLevel,
     execution: &TransactionExecution,
@@ -32,24 +32,38 @@ pub(super) fn check(
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
-        return longest_lists(history, order, watch);
+        return check_longest_lists(history, order, watch);
     }
-    let view = View::of(history, execution, !level.is_by_view(), watch)?;
+    let view = ExecutionView::from_execution(history, execution, !level.is_defined_by_visibility(), watch)?;
     match level {
         L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => Ok(()),
-        L::CursorStability => view.cursors(),
-        L::MonotonicAtomicView => view.directly(Direct { before: true, sessions: false, writes: false }),
-        L::ReadAtomic => view.directly(Direct { before: false, sessions: true, writes: false }),
-        L::UpdateAtomic => view.directly(Direct { before: false, sessions: false, writes: true }),
-        L::Causal => view.along(Along { sessions: true, ..Along::READS }, watch),
-        L::CausalCerone => view.along(Along::READS, watch),
-        L::ConsistentView | L::ForwardConsistentView | L::ParallelSnapshotIsolation => {
-            view.along(Along { writes: true, ..Along::READS }, watch)
+        L::CursorStability => view.check_cursors(),
+        L::MonotonicAtomicView => {
+            view.check_direct_visibility(DirectVisibility { before: true, sessions: false, writes: false })
         }
-        L::MonotonicView => view.along(Along { writes: true, in_parts: true, ..Along::READS }, watch),
+        L::ReadAtomic => {
+            view.check_direct_visibility(DirectVisibility { before: false, sessions: true, writes: false })
+        }
+        L::UpdateAtomic => {
+            view.check_direct_visibility(DirectVisibility { before: false, sessions: false, writes: true })
+        }
+        L::Causal => {
+            view.check_path_visibility(PathVisibility { sessions: true, ..PathVisibility::READS }, watch)
+        }
+        L::CausalCerone => view.check_path_visibility(PathVisibility::READS, watch),
+        L::ConsistentView | L::ForwardConsistentView | L::ParallelSnapshotIsolation => {
+            view.check_path_visibility(PathVisibility { writes: true, ..PathVisibility::READS }, watch)
+        }
+        L::MonotonicView => view.check_path_visibility(
+            PathVisibility { writes: true, in_parts: true, ..PathVisibility::READS },
+            watch,
+        ),
         L::UpdateSerializable => {
-            view.updates_in_order()?;
-            view.along(Along { writes: true, missed: true, ..Along::READS }, watch)
+            view.check_updates_in_order()?;
+            view.check_path_visibility(
+                PathVisibility { writes: true, missed: true, ..PathVisibility::READS },
+                watch,
+            )
         }
         other => Err(Mismatch(format!("an execution is not a form of witness for {}", other.name()))),
     }
@@ -57,7 +71,7 @@ pub(super) fn check(
 
 /// Checks that the transactions wrote the elements of each list in the order of its longest read. If several reads are longest, the
 /// first one counts.
-fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
+fn check_longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
     let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
     for id in watch
         .take_while_in_time(StepCost::Follow, history.ids())
@@ -109,7 +123,7 @@ fn longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result
 }
 
 /// A read with its source. Transactions are given by their places in the order.
-struct Seen {
+struct SourcedRead {
     reader: u32,
     /// The index of the read among the reader's micro-operations.
     place: usize,
@@ -119,7 +133,7 @@ struct Seen {
 }
 
 /// The kinds of single edges by which a read has seen a transaction. Reading from the transaction always counts.
-struct Direct {
+struct DirectVisibility {
     /// Whether only the earlier reads of the same transaction count.
     before: bool,
     /// Whether session order counts.
@@ -129,7 +143,7 @@ struct Direct {
 }
 
 /// The kinds of edges whose paths lead from a transaction to a read that has seen it. Reading from a transaction always counts.
-struct Along {
+struct PathVisibility {
     /// Whether session order counts.
     sessions: bool,
     /// Whether the version order counts.
@@ -140,27 +154,28 @@ struct Along {
     in_parts: bool,
 }
 
-impl Along {
-    const READS: Along = Along { sessions: false, writes: false, missed: false, in_parts: false };
+impl PathVisibility {
+    const READS: PathVisibility =
+        PathVisibility { sessions: false, writes: false, missed: false, in_parts: false };
 }
 
 /// An execution: its transactions by their places in the order, with the sources of their reads.
-struct View<'a> {
+struct ExecutionView<'a> {
     history: &'a History,
     order: &'a [OpId],
-    reads: Vec<Seen>,
+    reads: Vec<SourcedRead>,
     /// For each key, the places of its writers, in order.
     writers: HashMap<KeyId, Vec<u32>>,
     /// For each place in the order, the beginning of its reads in `reads`.
     starts: Vec<usize>,
 }
 
-impl<'a> View<'a> {
+impl<'a> ExecutionView<'a> {
     /// Determines the source of each read.
     ///
     /// # Errors
     /// A mismatch if a read does not return the version of an earlier transaction.
-    fn of(
+    fn from_execution(
         history: &'a History,
         execution: &'a TransactionExecution,
         with_own: bool,
@@ -186,7 +201,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        let mut view = View { history, order, reads: Vec::new(), writers, starts: Vec::new() };
+        let mut view = ExecutionView { history, order, reads: Vec::new(), writers, starts: Vec::new() };
         let sources = ReadSources::from_history(history, with_own);
         let chosen: HashMap<(OpId, usize), Option<OpId>> =
             execution.reads.iter().map(|read| ((read.reader, read.place), read.writer)).collect();
@@ -257,37 +272,37 @@ impl<'a> View<'a> {
             ensure(from.is_none_or(|from| from < at), || {
                 format!("in a witness, micro-operation {read} of {id:?} reads from a later transaction")
             })?;
-            self.reads.push(Seen { reader: at, place: read, key: micro.key, from });
+            self.reads.push(SourcedRead { reader: at, place: read, key: micro.key, from });
         }
         Ok(())
     }
 
-    fn reads_of(&self, at: u32) -> &[Seen] {
+    fn reads_of(&self, at: u32) -> &[SourcedRead] {
         &self.reads[self.starts[at as usize]..self.starts[at as usize + 1]]
     }
 
     /// The transactions, other than the reader, that overwrote the version that a read returned.
-    fn missed(&self, read: &Seen) -> impl Iterator<Item = u32> + '_ {
+    fn missed_writers(&self, read: &SourcedRead) -> impl Iterator<Item = u32> + '_ {
         let writers = self.writers.get(&read.key).map_or(&[][..], Vec::as_slice);
         let after = writers.partition_point(|&writer| Some(writer) <= read.from);
         let reader = read.reader;
         writers[after..].iter().copied().filter(move |&writer| writer != reader)
     }
 
-    fn wrote(&self, at: u32, key: KeyId) -> bool {
+    fn writes_key(&self, at: u32, key: KeyId) -> bool {
         self.writers.get(&key).is_some_and(|writers| writers.binary_search(&at).is_ok())
     }
 
     /// Checks that a transaction which reads a key and writes it overwrites exactly the version that it read.
-    fn cursors(&self) -> Result<(), Mismatch> {
-        for read in self.reads.iter().filter(|read| self.wrote(read.reader, read.key)) {
-            let between = self.missed(read).find(|&other| other < read.reader);
-            ensure(between.is_none(), || self.says(read, between))?;
+    fn check_cursors(&self) -> Result<(), Mismatch> {
+        for read in self.reads.iter().filter(|read| self.writes_key(read.reader, read.key)) {
+            let between = self.missed_writers(read).find(|&other| other < read.reader);
+            ensure(between.is_none(), || self.describe_miss(read, between))?;
         }
         Ok(())
     }
 
-    fn says(&self, read: &Seen, missed: Option<u32>) -> String {
+    fn describe_miss(&self, read: &SourcedRead, missed: Option<u32>) -> String {
         let missed = missed.map(|missed| self.order[missed as usize]);
         let reader = self.order[read.reader as usize];
         format!(
@@ -296,7 +311,7 @@ impl<'a> View<'a> {
         )
     }
 
-    fn directly(&self, direct: Direct) -> Result<(), Mismatch> {
+    fn check_direct_visibility(&self, direct: DirectVisibility) -> Result<(), Mismatch> {
         for read in &self.reads {
             let reader = self.history.operation(self.order[read.reader as usize]);
             let seen = |other: u32| {
@@ -309,21 +324,21 @@ impl<'a> View<'a> {
                 let by_writing = other < read.reader
                     && micros
                         .filter(|micro| matches!(micro.kind, MicroKind::Write | MicroKind::Append))
-                        .any(|micro| self.wrote(read.reader, micro.key));
+                        .any(|micro| self.writes_key(read.reader, micro.key));
                 by_reading || (direct.sessions && by_session) || (direct.writes && by_writing)
             };
-            let missed = self.missed(read).find(|&other| seen(other));
-            ensure(missed.is_none(), || self.says(read, missed))?;
+            let missed = self.missed_writers(read).find(|&other| seen(other));
+            ensure(missed.is_none(), || self.describe_miss(read, missed))?;
         }
         Ok(())
     }
 
     /// Checks that each writing transaction comes before all transactions whose writes it missed.
-    fn updates_in_order(&self) -> Result<(), Mismatch> {
+    fn check_updates_in_order(&self) -> Result<(), Mismatch> {
         let updates = |at: u32| self.is_update(at);
         for read in self.reads.iter().filter(|read| updates(read.reader)) {
-            let missed = self.missed(read).find(|&other| other < read.reader);
-            ensure(missed.is_none(), || self.says(read, missed))?;
+            let missed = self.missed_writers(read).find(|&other| other < read.reader);
+            ensure(missed.is_none(), || self.describe_miss(read, missed))?;
         }
         Ok(())
     }
@@ -334,14 +349,14 @@ impl<'a> View<'a> {
     }
 
     /// For each transaction, the edges that lead to it: their origin, and the micro-operation at which they arrive.
-    fn arrivals(&self, along: &Along) -> Vec<Vec<(u32, usize)>> {
+    fn find_arrivals(&self, along: &PathVisibility) -> Vec<Vec<(u32, usize)>> {
         let mut arrivals: Vec<Vec<(u32, usize)>> = vec![Vec::new(); self.order.len()];
         for read in &self.reads {
             if let Some(from) = read.from {
                 arrivals[read.reader as usize].push((from, read.place));
             }
             // An edge to the next overwriting transaction suffices. Edges of the version order lead on from there.
-            let next = self.missed(read).next();
+            let next = self.missed_writers(read).next();
             if let (true, Some(next)) = (along.missed && self.is_update(read.reader), next) {
                 arrivals[next as usize].push((read.reader, 0));
             }
@@ -358,12 +373,12 @@ impl<'a> View<'a> {
             }
         }
         if along.sessions {
-            self.session_arrivals(&mut arrivals);
+            self.add_session_arrivals(&mut arrivals);
         }
         arrivals
     }
 
-    fn session_arrivals(&self, arrivals: &mut [Vec<(u32, usize)>]) {
+    fn add_session_arrivals(&self, arrivals: &mut [Vec<(u32, usize)>]) {
         let mut sessions: HashMap<u32, Vec<u32>> = HashMap::new();
         for (at, &id) in (0u32..).zip(self.order) {
             sessions.entry(self.history.session(id).raw()).or_default().push(at);
@@ -392,9 +407,9 @@ impl<'a> View<'a> {
     }
 
     /// Checks that no read missed a write of a transaction from which a path of edges leads to it.
-    fn along(&self, along: Along, watch: &Watch<'_>) -> Result<(), Mismatch> {
+    fn check_path_visibility(&self, along: PathVisibility, watch: &Watch<'_>) -> Result<(), Mismatch> {
         const WORDS: usize = 16;
-        let arrivals = self.arrivals(&along);
+        let arrivals = self.find_arrivals(&along);
         for from in (0..self.order.len()).step_by(64 * WORDS) {
             let mut seen = vec![[0u64; WORDS]; self.order.len()];
             let bit = |at: u32| (at as usize).checked_sub(from).filter(|&bit| bit < 64 * WORDS);
@@ -419,8 +434,8 @@ impl<'a> View<'a> {
                     }
                     let has =
                         |other: u32| bit(other).is_some_and(|bit| part[bit / 64] >> (bit % 64) & 1 == 1);
-                    let missed = self.missed(read).find(|&other| has(other));
-                    ensure(missed.is_none(), || self.says(read, missed))?;
+                    let missed = self.missed_writers(read).find(|&other| has(other));
+                    ensure(missed.is_none(), || self.describe_miss(read, missed))?;
                 }
                 seen[at as usize] = whole;
             }

@@ -11,6 +11,7 @@ mod commit_order;
 mod cycle;
 mod execution;
 mod lemmas;
+mod micros;
 mod sources;
 mod whole_order;
 mod witness;
@@ -127,7 +128,7 @@ impl<'a> TransactionClaims<'a> {
     /// say nothing of levels that are defined by what is seen.
     fn rules_out(&self, anomaly: &TransactionAnomaly, level: IsolationLevel) -> bool {
         let own = |example: &TransactionEvidence| match example {
-            TransactionEvidence::Internal { read, .. } => anomalies::misses_own_write(self.history, *read),
+            TransactionEvidence::Internal { read, .. } => micros::misses_own_write(self.history, *read),
             _ => false,
         };
         let own_missed = asks_of_reads(level) && anomaly.examples.iter().any(own);
@@ -136,8 +137,8 @@ impl<'a> TransactionClaims<'a> {
             Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder
         );
         let own_appends_read = || *self.own_appends_read.get_or_init(|| reads_own_appends(self.history));
-        let tells = !(by_dependencies && level.is_by_view() && own_appends_read());
-        (tells && anomaly.rules_out().contains(level)) || own_missed
+        let tells = !(by_dependencies && level.is_defined_by_visibility() && own_appends_read());
+        (tells && anomaly.ruled_out_set().contains(level)) || own_missed
     }
 }
 

@@ -59,10 +59,11 @@ pub(super) fn check_witness_proves_level(
     })?;
     // A reader's own appends in a list do not show the version order. Such a witness proves no level that needs this order.
     let by_view = matches!(witness, TransactionWitness::Execution(..) | TransactionWitness::Prefixes(_))
-        && strongest.iter().any(|level| level.is_by_view())
+        && strongest.iter().any(|level| level.is_defined_by_visibility())
         && reads_own_appends(history);
     let covered = strongest.into_iter().collect::<IsolationSet>().and_weaker(Proviso::None);
-    let covered = covered.iter().filter(|level| !by_view || level.is_by_view()).collect::<IsolationSet>();
+    let covered =
+        covered.iter().filter(|level| !by_view || level.is_defined_by_visibility()).collect::<IsolationSet>();
     ensure(covered.contains(level), || format!("a witness of this form does not prove {}", level.name()))
 }
 
@@ -133,7 +134,7 @@ pub(super) fn verify_witness(
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
             replay.conflicts = false;
-            replay.act(watch.take_while_in_time(StepCost::Follow, actions.iter().copied()))?;
+            replay.replay_actions(watch.take_while_in_time(StepCost::Follow, actions.iter().copied()))?;
             let commits = actions.iter().filter_map(|action| match action {
                 TransactionAction::Commit(id) => Some(*id),
                 TransactionAction::Act(..) => None,
@@ -141,7 +142,7 @@ pub(super) fn verify_witness(
             check_all_transactions_placed(history, &commits.collect::<Vec<_>>(), watch)
         }
         TransactionWitness::Execution(level, execution) => {
-            execution::check(history, *level, execution, watch)
+            execution::check_execution(history, *level, execution, watch)
         }
     }
 }
@@ -197,7 +198,7 @@ impl<'h> TransactionReplay<'h> {
     }
 
     /// Replays transactions one micro-operation at a time.
-    fn act(&mut self, actions: impl Iterator<Item = TransactionAction>) -> Result<(), Mismatch> {
+    fn replay_actions(&mut self, actions: impl Iterator<Item = TransactionAction>) -> Result<(), Mismatch> {
         // By transaction: the number of executed micro-operations. By key: the transaction with an uncommitted write.
         let mut done = vec![0; self.history.len()];
         let mut writing: Vec<Option<OpId>> = vec![None; self.history.keys.len()];
@@ -217,7 +218,7 @@ impl<'h> TransactionReplay<'h> {
                                 format!("in a witness, {other:?} and {id:?} write one key at the same time")
                             })?;
                         }
-                        _ if self.history.outcome(id) == Outcome::Ok => self.read(id, place)?,
+                        _ if self.history.outcome(id) == Outcome::Ok => self.check_read(id, place)?,
                         _ => {}
                     }
                 }
@@ -244,11 +245,11 @@ impl<'h> TransactionReplay<'h> {
             return Ok(());
         }
         let mut places = 0..self.history.micros_of(id).len();
-        places.try_for_each(|place| self.read(id, place))
+        places.try_for_each(|place| self.check_read(id, place))
     }
 
     /// Checks that a read returns the current state together with its transaction's own earlier writes.
-    fn read(&self, id: OpId, place: usize) -> Result<(), Mismatch> {
+    fn check_read(&self, id: OpId, place: usize) -> Result<(), Mismatch> {
         let micros = self.history.micros_of(id);
         let micro = &micros[place];
         {

@@ -1,7 +1,7 @@
 //! Finds the writer of a value to a key with a plain table over values.
 
-use super::anomalies::is_read;
 use super::ensure;
+use super::micros::is_read;
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use histories::{Function, History, Id, KeyId, Micro, OpId, ValueId};

@@ -20,6 +20,7 @@
 //! remark. A span that has some of our attributes but lacks a required one is a problem, and so is a file in which no
 //! span has any.
 
+mod attributes;
 mod order;
 mod read;
 mod spans;

@@ -1,7 +1,7 @@
 //! Converts spans to events, and puts the events into one order.
 
+use super::attributes::{ResourceInfo, add_broken_event, as_text, decode_attributes, find_field};
 use super::order::{EventMoment, order_events};
-use super::read::{ResourceInfo, add_broken_event, as_text, decode_attributes, find_field};
 use super::{HEAL, INVOKE, OURS};
 use crate::format::chunk::{Chunk, EventKind};
 use crate::format::datum::{Datum, DatumKind, Flaw, clip_text};

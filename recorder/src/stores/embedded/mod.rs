@@ -32,7 +32,6 @@ mod data;
 mod election;
 mod message;
 mod nemesis;
-mod newcomer;
 mod node;
 mod replication;
 mod sessions;

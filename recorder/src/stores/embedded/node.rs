@@ -3,15 +3,17 @@
 //!
 //! The *durable* state survives a kill: the term, the vote, the log. All other state is lost with the process.
 
+mod newcomer;
+
 use super::data::{LogCommand, OperationMoment, ReplicatedData};
 use super::message::{LogEntry, NodeMessage, NodeReply};
-use super::newcomer::Newcomer;
 use super::{
     Bug, ELECTION_LEAST_NS, ELECTION_MOST_NS, EXPIRY_NS, EmbeddedOptions, HEARTBEAT_NS, LEASE_NS,
     ReplicationMode,
 };
 use crate::{Failure, StoreAnswer};
 use histories::Function;
+use newcomer::Newcomer;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use workloads::{ClientOperation, Stream, Value};

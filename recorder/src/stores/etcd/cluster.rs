@@ -123,7 +123,7 @@ impl EtcdCluster {
     }
 
     /// Waits until the members that were started again know a leader.
-    async fn serve(&mut self) {
+    async fn wait_until_serving(&mut self) {
         for member in self.hosts.take_started() {
             let address = &self.clients_at[member];
             wait_until_serves(|| async { ask_for_leader(address).await.is_some() }).await;
@@ -153,13 +153,13 @@ impl Nemesis for EtcdCluster {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let leader = self.find_leader().await;
         let told = self.hosts.strike(number, episode, leader).await?;
-        self.serve().await;
+        self.wait_until_serving().await;
         Ok(told)
     }
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         self.hosts.heal(number, |_| true)?;
-        self.serve().await;
+        self.wait_until_serving().await;
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ pub(super) struct MemberStatus {
 }
 
 /// What the member at an address says of itself, if it knows a leader.
-pub(super) async fn status_of(address: &str) -> Option<MemberStatus> {
+pub(super) async fn fetch_status(address: &str) -> Option<MemberStatus> {
     let answer =
         Gateway::open(address).await.ok()?.post_json("/v3/maintenance/status", &json!({})).await.ok()?;
     let own = answer.pointer("/header/member_id")?.as_str()?.to_owned();
@@ -185,6 +185,6 @@ pub(super) async fn status_of(address: &str) -> Option<MemberStatus> {
 
 /// The id of the member at an address, and of whom it takes for the leader.
 async fn ask_for_leader(address: &str) -> Option<(String, String)> {
-    let status = tokio::time::timeout(Duration::from_millis(500), status_of(address)).await.ok()??;
+    let status = tokio::time::timeout(Duration::from_millis(500), fetch_status(address)).await.ok()??;
     Some((status.own, status.leader))
 }

@@ -32,7 +32,7 @@ pub use backend::Etcd;
 pub use cluster::{EtcdCluster, NODES};
 
 use super::document;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use gateway::{Gateway, RevisedValue, build_comparison, build_put_step};
 use histories::Function;
@@ -98,7 +98,7 @@ impl Store for EtcdStore {
         let questions = self.0.members.iter().cloned().map(|(name, address)| async move {
             let asked = name.clone();
             let ask = async move {
-                let status = cluster::status_of(&address).await?;
+                let status = cluster::fetch_status(&address).await?;
                 let role = if status.own == status.leader { "leader" } else { "follower" };
                 let mut facts = vec![StackFact::new(&asked, "role", role)];
                 facts.extend(status.term.map(|term| StackFact::new(&asked, "epoch", Value::Int(term))));

@@ -71,7 +71,7 @@ impl Backend for ExpressRedis {
         run_isolated(|isolation| async move {
             let plan = recording.settings.plan.clone();
             let (switches, lives) = (choices.switches.clone(), choices.time_to_live);
-            let start = ExpressCluster::start(switches, lives, isolation, MachineNeeds::of_plan(&plan));
+            let start = ExpressCluster::start(switches, lives, isolation, MachineNeeds::for_plan(&plan));
             let mut cluster = recording.unless_stopped(start).await?.map_err(|why| why.to_string())?;
             cluster.check_plan(&plan)?;
             let store = cluster.open_store(choices.keep_secrets)?;

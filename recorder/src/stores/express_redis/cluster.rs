@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target};
 
 /// How long the whole stack may take to start.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the application may take for an orderly stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a restarted node of the application may take until it serves requests.
@@ -217,7 +217,10 @@ impl ExpressCluster {
                     return Err(app.failure_with_log("ended at once"));
                 }
                 if began.elapsed() > START_PATIENCE {
-                    return Err(app.failure_with_log(&format!("({name}) does not listen after 20 s")));
+                    return Err(app.failure_with_log(&format!(
+                        "({name}) does not listen after {} s",
+                        START_PATIENCE.as_secs()
+                    )));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -227,7 +230,7 @@ impl ExpressCluster {
                 return Err(self.proxy.failure_with_log("ended at once"));
             }
             if began.elapsed() > START_PATIENCE {
-                return Err(self.proxy.failure_with_log("does not listen after 20 s"));
+                return Err(self.proxy.failure_with_log("does not listen in time"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -264,7 +267,7 @@ impl ExpressCluster {
     }
 
     /// Asks the struck processes other than Redis to end, and returns how each of them ended.
-    async fn drain(&mut self, struck: &StruckProcesses) -> String {
+    async fn drain_struck_processes(&mut self, struck: &StruckProcesses) -> String {
         let mut ended = Vec::new();
         for &app in &struck.apps {
             ended.push(self.apps[app].drain(APPS[app].0).await);
@@ -301,7 +304,8 @@ impl Nemesis for ExpressCluster {
         if struck.proxy {
             seen.extend(FaultEvidence::from_process_state(&struck.fault, "proxy", self.proxy.kernel_state()));
         }
-        FaultEvidence::combine_parts(seen).map(|seen| seen.after(self.drained.get(&number)))
+        FaultEvidence::combine_parts(seen)
+            .map(|seen| seen.with_observation_at_start(self.drained.get(&number)))
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
@@ -314,7 +318,7 @@ impl Nemesis for ExpressCluster {
                         .to_owned(),
                 );
             }
-            self.network.strike(number, episode.fault, asked_of(episode.fault, ends))?;
+            self.network.strike(number, episode.fault, resolve_request_links(episode.fault, ends))?;
             return Ok(told);
         }
         let of_kind = |from: usize, to: usize| -> Vec<usize> {
@@ -331,7 +335,7 @@ impl Nemesis for ExpressCluster {
             self.redis.strike(number, episode).await?;
         }
         if episode.fault == Fault::Drain {
-            let ended = self.drain(&struck).await;
+            let ended = self.drain_struck_processes(&struck).await;
             if !ended.is_empty() {
                 self.drained.insert(number, ended);
             }
@@ -382,9 +386,9 @@ impl Nemesis for ExpressCluster {
 
 /// Resolves the ways that a fault of links strikes. A fault of requests to Redis hosts strikes the requests of the
 /// application, and one to nodes of the application strikes the requests of the proxy.
-fn asked_of(fault: Fault, ends: StruckTargets) -> StruckTargets {
+fn resolve_request_links(fault: Fault, ends: StruckTargets) -> StruckTargets {
     match &ends {
-        StruckTargets::Nodes(nodes) if fault.is_of_requests() && nodes.iter().all(|&node| node < HOSTS) => {
+        StruckTargets::Nodes(nodes) if fault.strikes_requests() && nodes.iter().all(|&node| node < HOSTS) => {
             StruckTargets::Link { from: (HOSTS..CLIENTS).collect(), to: nodes.clone(), both: false }
         }
         _ => ends,

@@ -27,7 +27,7 @@ pub use files::find_packages;
 
 use super::document;
 use super::http::{Description, HttpStore};
-use super::redis::facts::facts_of;
+use super::redis::facts::read_facts_of;
 use super::redis::resp::{RespConnection, RespReply};
 use super::switches::Switch;
 use crate::{AuditEntry, Failure, StackFact, Store, Traffic};
@@ -137,7 +137,7 @@ impl Store for ExpressStore {
 
     async fn facts(&self) -> Vec<StackFact> {
         let (mut facts, of_proxy) =
-            tokio::join!(facts_of(&self.servers, &self.sentinels), proxy_facts(&self.proxy_at));
+            tokio::join!(read_facts_of(&self.servers, &self.sentinels), proxy_facts(&self.proxy_at));
         facts.extend(of_proxy);
         facts
     }

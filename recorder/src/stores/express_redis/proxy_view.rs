@@ -1,7 +1,7 @@
 //! Reads from HAProxy's socket in which state the proxy has each node of the application.
 
 use crate::StackFact;
-use crate::stack_watch::told_in_time;
+use crate::stack_fact::told_in_time;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,13 +17,13 @@ pub(super) async fn proxy_facts(socket: &Path) -> Vec<StackFact> {
         stream.write_all(b"show stat\n").await.ok()?;
         let mut text = String::new();
         stream.take(ANSWER_BYTES_MAX).read_to_string(&mut text).await.ok()?;
-        facts_in(&text)
+        parse_proxy_facts(&text)
     };
     told_in_time(&"proxy".into(), ask).await
 }
 
 /// The facts in the table that `show stat` prints: names of the columns after `# `, then a line for each server.
-fn facts_in(text: &str) -> Option<Vec<StackFact>> {
+fn parse_proxy_facts(text: &str) -> Option<Vec<StackFact>> {
     let mut lines = text.lines();
     let columns: Vec<&str> = lines.next()?.strip_prefix("# ")?.split(',').collect();
     let place = |name| columns.iter().position(|column| *column == name);
@@ -50,10 +50,10 @@ mod tests {
     fn each_server_has_the_state_that_the_table_says() {
         let text = "# pxname,svname,qcur,status\nstack,FRONTEND,,OPEN\nstack,a1,0,UP\nstack,a2,0,DOWN 1/2\n\
                     stack,BACKEND,0,UP\n\n";
-        let facts = facts_in(text).expect("a table");
+        let facts = parse_proxy_facts(text).expect("a table");
         let told: Vec<String> =
             facts.iter().map(|fact| format!("{} {}", fact.node, fact.value.to_json())).collect();
         assert_eq!(told, ["a1 \"UP\"", "a2 \"DOWN\""]);
-        assert_eq!(facts_in("nonsense"), None);
+        assert_eq!(parse_proxy_facts("nonsense"), None);
     }
 }

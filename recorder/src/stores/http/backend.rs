@@ -76,7 +76,7 @@ impl Backend for GivenApplication {
 
     fn dry_run(&self, choices: &Choices, plan: &Plan) -> Result<String, String> {
         let (_, described) = choices.description.as_ref().ok_or("http needs --stack FILE")?;
-        Ok(described.yours().dry_run(plan))
+        Ok(described.yours().describe_plan_commands(plan))
     }
 
     fn check_strike(&self, strike: &Strike, choices: &Choices) -> Result<(), String> {
@@ -84,7 +84,7 @@ impl Backend for GivenApplication {
         if let Some((_, described)) = &choices.description
             && !described.yours().is_empty()
         {
-            return described.lets(strike);
+            return described.check_strike(strike);
         }
         if fault.strikes_links() && !is_between_servers(strike) {
             let can = Means::Proxies.check_fault(fault);
@@ -138,7 +138,19 @@ impl Backend for GivenApplication {
             // The application may connect through the links, so their proxies are opened before its first request.
             let mut yours = match description.yours().is_empty() {
                 true => None,
-                false => Some(StackNemesis::put(&mut description, &plan).await?),
+                false => {
+                    let entries: Vec<(String, String)> = description
+                        .entries_mut()
+                        .map(|entry| (entry.name.to_string(), entry.address.clone()))
+                        .collect();
+                    let stack = description.yours().clone();
+                    let (nemesis, fronts) = StackNemesis::open_proxies(stack, &entries, &plan).await?;
+                    description
+                        .entries_mut()
+                        .zip(fronts)
+                        .for_each(|(entry, front)| entry.front = Some(front));
+                    Some(nemesis)
+                }
             };
             let direct = store(description.clone());
             if !choices.skip_probe {

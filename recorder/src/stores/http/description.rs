@@ -3,9 +3,10 @@
 //! Errors in a description are reported before any request is sent: an unknown name, a place that cannot be filled
 //! in, an address that cannot be used. The probe reports what does not fit the application.
 
+use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
-use crate::stores::yours::{LinkTable, NodeTable, RoleTable, StackNemesis, YourStack};
-use crate::system::{Outstanding, run_in_machine_network};
+use super::users::Users;
+use crate::stores::yours::{LinkTable, NodeTable, RoleTable, YourStack};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Description {
     pub(super) act: Option<RequestStep>,
     pub(super) actions: Option<RequestStep>,
     pub(super) audit: Option<RequestStep>,
+    /// Users that exist before the run.
+    pub(super) users: Users,
     /// The nodes, links and roles that a run may strike.
     yours: YourStack,
 }
@@ -100,6 +103,10 @@ pub(super) enum ClockUnit {
 #[derive(Clone, Debug)]
 pub(super) struct RequestStep {
     pub(super) name: &'static str,
+    /// What is requested before it.
+    pub(super) before: Vec<RequestStep>,
+    /// What is taken from its answer, by name, if it comes before another one.
+    pub(super) take: Vec<(String, TakeFrom)>,
     pub(super) method: String,
     pub(super) path: Template,
     pub(super) headers: Vec<(String, Template)>,
@@ -150,6 +157,7 @@ struct DescriptionFile {
     act: Option<StepTable>,
     actions: Option<StepTable>,
     audit: Option<StepTable>,
+    users: Option<String>,
     #[serde(default)]
     nodes: BTreeMap<String, NodeTable>,
     #[serde(default)]
@@ -185,6 +193,10 @@ struct AnswerTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StepTable {
+    #[serde(default)]
+    before: Vec<StepTable>,
+    #[serde(default)]
+    take: BTreeMap<String, TakeTable>,
     #[serde(default = "get")]
     method: String,
     path: String,
@@ -253,6 +265,7 @@ impl Description {
             act: step("act", file.act)?,
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
+            users: file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?,
             yours,
         };
         description.check_consistency()?;
@@ -283,26 +296,20 @@ impl Description {
     ///
     /// # Errors
     /// Says which node or link lacks what.
-    pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
+    pub(crate) fn check_strike(&self, strike: &Strike) -> Result<(), String> {
         let entries = self.entry_names();
         let names = [self.yours.end_names(&entries), self.yours.role_names()].concat();
         let target = strike.target.as_ref().map(|target| target.resolve_names(&names));
         let strike = Strike { target, ..strike.clone() };
         match strike.fault.strikes_links() {
-            true => self.yours.lets_link(&strike, &entries),
-            false => self.yours.lets(&strike),
+            true => self.yours.check_strike_of_links(&strike, &entries),
+            false => self.yours.check_strike_of_nodes(&strike),
         }
     }
 
     /// Lists the faults of each node and link of the file, and what a node lacks for the others.
     pub fn faults_listing(&self) -> String {
-        self.yours.listing(&self.entry_names())
-    }
-
-    /// Undoes a fault that a killed run left behind, with the commands of the file.
-    pub fn undo_left(&self, left: &Outstanding) -> Result<(), String> {
-        let undoes = StackNemesis::undo_left(self.yours.clone(), &left.fault, &left.node);
-        run_in_machine_network(undoes).map_err(|why| format!("{left} could not be undone: {why}"))
+        self.yours.list_possible_faults(&self.entry_names())
     }
 
     pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut EntryPoint> {
@@ -374,10 +381,7 @@ impl Description {
                     .into(),
             );
         }
-        let takes = |step: &RequestStep, place| {
-            let headers = step.headers.iter().map(|(_, template)| template);
-            headers.chain(&step.body).chain([&step.path]).any(|template| template.has_place(place))
-        };
+        let takes = |step: &RequestStep, place| step.templates().any(|template| template.has_place(place));
         let values = [Some(&self.create), self.write.as_ref(), self.patch.as_ref()];
         for step in values.into_iter().flatten() {
             if !takes(step, TemplatePlace::Value) {
@@ -400,6 +404,7 @@ impl Description {
                 return Err(format!("[{}] does not say where {what} are: list = \"/list\"", step.name));
             }
         }
+        self.names_make_sense()?;
         match &self.audit {
             Some(audit) if audit.entry.event.is_empty() => {
                 Err("[audit] does not say where an entry tells what happened: event = \"/event\"".into())
@@ -413,6 +418,11 @@ impl Description {
 }
 
 impl RequestStep {
+    /// All texts with places.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.headers.iter().map(|(_, template)| template).chain(&self.body).chain([&self.path])
+    }
+
     /// Whether a status means that the operation was done.
     pub(super) fn is_success_status(&self, status: u16) -> bool {
         if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
@@ -480,8 +490,17 @@ fn parse_step(name: &'static str, table: StepTable, answer: &AnswerTable) -> Res
         return Err(format!("{odd} is no status"));
     }
     let value = place(table.value)?;
+    let before = table.before.into_iter().map(|table| match table.before.is_empty() {
+        true => parse_step(name, table, answer),
+        false => Err("a request of before has none before it".to_owned()),
+    });
+    let take = table.take.into_iter().map(|(name, from)| {
+        from.read().map(|from| (name.clone(), from)).map_err(|why| format!("take.{name}: {why}"))
+    });
     Ok(RequestStep {
         name,
+        before: before.collect::<Result<_, _>>()?,
+        take: take.collect::<Result<_, _>>()?,
         method: table.method,
         path: Template::parse(&table.path)?,
         headers: table.headers.iter().map(header).collect::<Result<_, _>>()?,

@@ -3,7 +3,7 @@
 use super::cookies::CookieJar;
 use super::description::{Acknowledged, ClockUnit, Description, IdPlace, RequestStep};
 use super::secrets::Secrets;
-use super::template::{Escape, TemplatePlace};
+use super::template::{Escape, NamedPlace, TemplatePlace};
 use super::wire::{self, ExchangeError, HttpConnection};
 use super::{CONNECT_PATIENCE, HttpClient};
 use crate::stores::document;
@@ -13,6 +13,7 @@ use histories::Function;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use workloads::{ClientOperation, SessionPayload, Value};
 
@@ -27,6 +28,10 @@ pub(super) struct Filling {
     action: String,
     trace: String,
     base: String,
+    /// What was taken from answers to the requests before this one.
+    pub(super) taken: BTreeMap<String, String>,
+    /// The user's line in the table of users.
+    pub(super) columns: BTreeMap<String, String>,
     parent: Option<String>,
 }
 
@@ -82,6 +87,7 @@ pub(super) struct HttpReply {
     pub(super) node: Option<Arc<str>>,
     pub(super) clock_ns: Option<i64>,
     pub(super) location: Option<String>,
+    pub(super) headers: HeaderMap,
     set_cookies: Vec<String>,
     /// The session id, if it is in a header.
     header_id: Option<String>,
@@ -99,15 +105,20 @@ impl HttpClient {
     ) -> Result<HttpReply, Failure> {
         let id = self.inner.id_in_jar(jar);
         let get = |place| filling.place_value(place, id.as_deref());
-        let path = step.path.fill_places(Escape::Percent, get);
+        let named = |of: NamedPlace, name: &str| match of {
+            NamedPlace::Taken => filling.taken.get(name).cloned().unwrap_or_default(),
+            NamedPlace::Cookie => jar.cookie_value(name).unwrap_or_default().to_owned(),
+            NamedPlace::Column => filling.columns.get(name).cloned().unwrap_or_default(),
+        };
+        let path = step.path.fill_places(Escape::Percent, get, named);
         let headers: Vec<(String, String)> = (step.headers.iter())
-            .map(|(name, template)| (name.clone(), template.fill_places(Escape::Nothing, get)))
+            .map(|(name, template)| (name.clone(), template.fill_places(Escape::Nothing, get, named)))
             .collect();
         let content = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
         let body = step
             .body
             .as_ref()
-            .map(|body| body.fill_places(Escape::for_content_type(content), get))
+            .map(|body| body.fill_places(Escape::for_content_type(content), get, named))
             .unwrap_or_default();
         let request = self.build_request(&step.method, entry, &path, jar, &filling.parent)?;
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
@@ -152,7 +163,8 @@ impl HttpClient {
         if let (IdPlace::Header(_, (name, template)) | IdPlace::Token(_, (name, template)), Some(token)) =
             (&description.id, &jar.token)
         {
-            request = request.header(name, template.fill_places(Escape::Nothing, |_| token.clone()));
+            request = request
+                .header(name, template.fill_places(Escape::Nothing, |_| token.clone(), |_, _| String::new()));
         }
         Ok(request)
     }
@@ -201,6 +213,7 @@ impl HttpReply {
             node: description.node.as_ref().and_then(|name| text(name)).map(Into::into),
             clock_ns: clock,
             location: text("location"),
+            headers: headers.clone(),
             set_cookies: lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect(),
             header_id: match &description.id {
                 IdPlace::Header(name, _) => text(name),

@@ -16,13 +16,17 @@
 //! | any other status, a broken connection, a timeout, no JSON where it was promised | indeterminate |
 
 mod backend;
+mod before;
 pub(crate) mod cookies;
 mod description;
 mod exchange;
 mod fronts;
 mod probe;
 mod secrets;
+mod take;
 mod template;
+mod undoing;
+mod users;
 pub(crate) mod wire;
 
 pub use backend::GivenApplication;
@@ -174,7 +178,8 @@ impl Client for HttpClient {
         let Some(key) = &operation.key else { return Err(Failure::definite("which session?")) };
         let step = inner.description.step_for_function(operation.function)?;
         let entry = self.entry_for_user(request.session);
-        let filling = Filling::from_request(request, key);
+        let mut filling = Filling::from_request(request, key);
+        filling.columns = inner.description.users.line_of(request.session);
         let held = match operation.function {
             Function::CREATE => RequestJar { jar: self.prepare_jar(entry, &filling).await?, lives: true },
             // The operation is about a user, not about a session.
@@ -185,6 +190,14 @@ impl Client for HttpClient {
             _ => inner.browsers.jar_for_session(key).ok_or_else(|| {
                 Failure::definite("no client ever got the id of this session, so no request can use it")
             })?,
+        };
+        let key_now = (operation.function != Function::CREATE).then_some(key);
+        let went = self.go_before(step, entry, filling, held, key_now).await;
+        let (filling, held) = match went {
+            Err(failure) if failure.says_no_such_session() && operation.function == Function::READ => {
+                return Ok(StoreAnswer { node: failure.node, ..StoreAnswer::default() });
+            }
+            went => went?,
         };
         self.note_trace(request, key);
         let mut reply = self.send_step(step, entry, &filling, &held.jar).await?;
@@ -269,6 +282,11 @@ impl HttpClient {
             notes.push(("followed", followed));
         }
         Ok(StoreAnswer { value, node, version: None, clock_ns, notes })
+    }
+
+    /// Closes the connection to an entry. The next request opens a new one.
+    fn forget_connection(&mut self, entry: usize) {
+        self.connections[entry] = None;
     }
 
     /// The entry that a user's requests use.

@@ -1,7 +1,9 @@
 //! Texts with places to fill in: `/login?user={user}`.
 //!
-//! A place is a known name in braces. Braces around anything else are ordinary text, so that JSON can be written
-//! without escapes. An unknown name in braces is an error, because it is probably a typing mistake.
+//! A place is a known name in braces, or one that the file defines: `{take.csrf}` was taken from an earlier answer,
+//! `{cookie.csrftoken}` is a cookie that the user has, and `{user.password}` is a column of the table of users. Braces
+//! around anything else are ordinary text, so that JSON can be written without escapes. An unknown name in braces is an
+//! error, because it is probably a typing mistake.
 
 use std::fmt::Write as _;
 
@@ -40,6 +42,20 @@ const PLACES: [(&str, TemplatePlace); 9] = [
     ("base", TemplatePlace::Base),
 ];
 
+/// The origin of a value whose name the file defines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NamedPlace {
+    /// Taken from an earlier answer.
+    Taken,
+    /// A cookie of the user.
+    Cookie,
+    /// A column of the table of users.
+    Column,
+}
+
+const NAMED: [(&str, NamedPlace); 3] =
+    [("take", NamedPlace::Taken), ("cookie", NamedPlace::Cookie), ("user", NamedPlace::Column)];
+
 /// How filled-in values are escaped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Escape {
@@ -72,6 +88,7 @@ pub(super) struct Template(Vec<TemplatePart>);
 enum TemplatePart {
     Text(String),
     Place(TemplatePlace),
+    Named(NamedPlace, String),
 }
 
 impl Template {
@@ -81,11 +98,22 @@ impl Template {
         let mut rest = text;
         while let Some(open) = rest.find('{') {
             let inside = &rest[open + 1..];
-            let length = inside.find(|sign: char| !sign.is_ascii_lowercase() && sign != '_').unwrap_or(0);
-            let (before, name) = (&rest[..open], &inside[..length]);
+            let (before, length) = (&rest[..open], name_length(inside));
+            let name = &inside[..length];
             if length == 0 || !inside[length..].starts_with('}') {
                 parts.push(TemplatePart::Text(rest[..=open].to_owned()));
                 rest = inside;
+                continue;
+            }
+            if let Some((of, name)) = name.split_once('.') {
+                let of = NAMED.iter().find(|(known, _)| *known == of).ok_or_else(|| {
+                    format!(
+                        "there is no {{{of}.…}} to fill in; there are {{take.…}}, {{cookie.…}}, {{user.…}}"
+                    )
+                })?;
+                parts.push(TemplatePart::Text(before.to_owned()));
+                parts.push(TemplatePart::Named(of.1, name.to_owned()));
+                rest = &inside[length + 1..];
                 continue;
             }
             let place = PLACES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
@@ -105,13 +133,27 @@ impl Template {
         self.0.contains(&TemplatePart::Place(place))
     }
 
+    /// The names of all places of this kind, as the file defines them.
+    pub(super) fn names(&self, of: NamedPlace) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(move |part| match part {
+            TemplatePart::Named(kind, name) if *kind == of => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Returns the text with its places filled in.
-    pub(super) fn fill_places(&self, escape: Escape, value: impl Fn(TemplatePlace) -> String) -> String {
+    pub(super) fn fill_places(
+        &self,
+        escape: Escape,
+        value: impl Fn(TemplatePlace) -> String,
+        named: impl Fn(NamedPlace, &str) -> String,
+    ) -> String {
         let mut out = String::new();
         for part in &self.0 {
             match part {
                 TemplatePart::Text(text) => out.push_str(text),
                 TemplatePart::Place(place) => push_escaped(&value(*place), escape, &mut out),
+                TemplatePart::Named(of, name) => push_escaped(&named(*of, name), escape, &mut out),
             }
         }
         out
@@ -127,8 +169,23 @@ impl std::fmt::Display for Template {
                 let known = PLACES.iter().find(|(_, known)| known == place);
                 write!(f, "{{{}}}", known.map_or("", |(name, _)| name))
             }
+            TemplatePart::Named(of, name) => {
+                let known = NAMED.iter().find(|(_, known)| known == of);
+                write!(f, "{{{}.{name}}}", known.map_or("", |(of, _)| of))
+            }
         })
     }
+}
+
+/// How long the name is that a text begins with: lower-case letters and underscores, and after a dot any name.
+fn name_length(text: &str) -> usize {
+    let first = text.find(|sign: char| !sign.is_ascii_lowercase() && sign != '_').unwrap_or(0);
+    if first == 0 || !text[first..].starts_with('.') {
+        return first;
+    }
+    let rest = &text[first + 1..];
+    let second = rest.find(|sign: char| !sign.is_ascii_alphanumeric() && !"-_".contains(sign)).unwrap_or(0);
+    if second == 0 { first } else { first + 1 + second }
 }
 
 fn push_escaped(text: &str, escape: Escape, out: &mut String) {
@@ -155,7 +212,8 @@ mod tests {
     use super::*;
 
     fn filled(text: &str, escape: Escape) -> String {
-        Template::parse(text).unwrap().fill_places(escape, |place| format!("<{place:?}\n>"))
+        let named = |of: NamedPlace, name: &str| format!("<{of:?} {name}>");
+        Template::parse(text).unwrap().fill_places(escape, |place| format!("<{place:?}\n>"), named)
     }
 
     #[test]
@@ -164,6 +222,9 @@ mod tests {
         assert_eq!(filled("/s/{key}?a={b", Escape::Percent), "/s/%3CKey%0A%3E?a={b");
         assert_eq!(Template::parse("/s/{key}?a={b").unwrap().to_string(), "/s/{key}?a={b");
         assert_eq!(filled("{id}{new}", Escape::Nothing), "<Id\n><New\n>");
+        assert_eq!(filled("t={take.csrf}&{cookie.X-1}", Escape::Nothing), "t=<Taken csrf>&<Cookie X-1>");
+        assert_eq!(Template::parse("{user.pass}{a.").unwrap().to_string(), "{user.pass}{a.");
+        assert!(Template::parse("{taken.csrf}").unwrap_err().contains("{take.…}"));
         assert_eq!(Escape::for_content_type("application/json; charset=utf-8"), Escape::Json);
     }
 

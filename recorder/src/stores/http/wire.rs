@@ -37,7 +37,7 @@ pub(crate) enum ExchangeError {
 
 impl ExchangeError {
     /// What happened.
-    pub(crate) fn why(self) -> String {
+    pub(crate) fn reason(self) -> String {
         match self {
             ExchangeError::Unsent(why) | ExchangeError::Sent(why) => why,
         }

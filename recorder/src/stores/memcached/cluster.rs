@@ -87,10 +87,10 @@ impl MemcachedCluster {
     }
 
     /// Waits until the nodes that were started again answer a command.
-    async fn serve(&mut self) {
+    async fn wait_until_serving(&mut self) {
         for node in self.hosts.take_started() {
             let address = &self.addresses[node];
-            wait_until_serves(|| answers(address)).await;
+            wait_until_serves(|| answers_version(address)).await;
         }
     }
 
@@ -109,19 +109,19 @@ impl Nemesis for MemcachedCluster {
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let told = self.hosts.strike(number, episode, 0).await?;
-        self.serve().await;
+        self.wait_until_serving().await;
         Ok(told)
     }
 
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         self.hosts.heal(number, |_| true)?;
-        self.serve().await;
+        self.wait_until_serving().await;
         Ok(())
     }
 }
 
 /// Whether a node answers a command.
-async fn answers(address: &str) -> bool {
+async fn answers_version(address: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
         stream.write_all(b"version\r\n").await.ok()?;

@@ -28,7 +28,7 @@ pub use backend::Memcached;
 pub use cluster::{MemcachedCluster, SWITCHES};
 
 use super::document;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use crate::{Client, Failure, StackFact, Store, StoreAnswer, StoreRequest};
 use histories::Function;
 use protocol::{CachedValue, MemcachedConnection};
@@ -88,7 +88,7 @@ impl Store for MemcachedStore {
         let questions = self.0.nodes.iter().cloned().map(|(name, address)| async move {
             let asked = name.clone();
             let ask = async move {
-                let process = protocol::process_of(&address).await?;
+                let process = protocol::fetch_process_id(&address).await?;
                 Some(vec![StackFact::new(&asked, "process", Value::Int(process))])
             };
             told_in_time(&name, ask).await

@@ -135,7 +135,7 @@ fn classify_refusal(line: &str) -> Failure {
 }
 
 /// The process id of the node at an address, from its answer to `stats`.
-pub(super) async fn process_of(address: &str) -> Option<i64> {
+pub(super) async fn fetch_process_id(address: &str) -> Option<i64> {
     let mut stream = BufReader::new(TcpStream::connect(address).await.ok()?);
     stream.get_mut().write_all(b"stats\r\n").await.ok()?;
     for _ in 0..STATS_LINES_MAX {

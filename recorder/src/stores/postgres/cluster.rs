@@ -134,7 +134,7 @@ impl PostgresCluster {
     }
 
     /// Waits until the servers that were started again answer a query.
-    async fn serve(&mut self) {
+    async fn wait_until_serving(&mut self) {
         for server in self.hosts.take_started() {
             let address = &self.servers_at[server];
             let ask = || async { PostgresConnection::open(address).await?.run_query("SELECT 1").await };
@@ -171,7 +171,7 @@ impl Nemesis for PostgresCluster {
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {
         let primary = self.roles.primary();
         let told = self.hosts.strike(number, episode, primary).await?;
-        self.serve().await;
+        self.wait_until_serving().await;
         let strikes_primary = told.contains(&self.hosts.names[primary]) && episode.target != Target::All;
         // A primary that hangs is not given up: it accepts connections, and a health check that only connects passes.
         let takes_over =
@@ -185,7 +185,7 @@ impl Nemesis for PostgresCluster {
     async fn heal(&mut self, number: usize, _episode: &Episode) -> Result<(), String> {
         let roles = self.roles.clone();
         self.hosts.heal(number, |host| !roles.is_gone(host))?;
-        self.serve().await;
+        self.wait_until_serving().await;
         Ok(())
     }
 }

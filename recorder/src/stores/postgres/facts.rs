@@ -2,7 +2,7 @@
 
 use super::protocol::{PostgresConnection, TextRow};
 use crate::StackFact;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use std::sync::Arc;
 use workloads::Value;
 
@@ -11,14 +11,14 @@ const OWN: &str = "SELECT pg_is_in_recovery(), (SELECT timeline_id FROM pg_contr
 const REPLICAS: &str = "SELECT application_name, state, sync_state FROM pg_stat_replication";
 
 /// Asks all servers at the same time, and returns their facts.
-pub(super) async fn facts_of(servers: &[(Arc<str>, String)]) -> Vec<StackFact> {
+pub(super) async fn read_facts_of(servers: &[(Arc<str>, String)]) -> Vec<StackFact> {
     let questions = servers.iter().cloned().map(|(name, address)| async move {
         let asked = name.clone();
         let ask = async move {
             let mut connection = PostgresConnection::open(&address).await.ok()?;
             let own = connection.run_query(OWN).await.ok()?.pop()?.rows.pop()?;
             let replicas = connection.run_query(REPLICAS).await.ok()?.pop()?.rows;
-            own_facts(&asked, &own).map(|facts| [facts, replica_facts(&replicas)].concat())
+            parse_own_facts(&asked, &own).map(|facts| [facts, parse_replica_facts(&replicas)].concat())
         };
         told_in_time(&name, ask).await
     });
@@ -32,7 +32,7 @@ pub(crate) async fn is_in_recovery(address: &str) -> Option<bool> {
     done.rows.first()?.first()?.as_deref().map(|told| told == "t")
 }
 
-fn own_facts(node: &Arc<str>, row: &TextRow) -> Option<Vec<StackFact>> {
+fn parse_own_facts(node: &Arc<str>, row: &TextRow) -> Option<Vec<StackFact>> {
     let [Some(recovers), Some(timeline), Some(started)] = row.as_slice() else { return None };
     let role = if recovers == "t" { "replica" } else { "primary" };
     let mut facts =
@@ -45,7 +45,7 @@ fn own_facts(node: &Arc<str>, row: &TextRow) -> Option<Vec<StackFact>> {
 }
 
 /// The state of each replica, from the primary's view. Its `application_name` is the name of the node.
-fn replica_facts(rows: &[TextRow]) -> Vec<StackFact> {
+fn parse_replica_facts(rows: &[TextRow]) -> Vec<StackFact> {
     let fact = |row: &TextRow| match row.as_slice() {
         [Some(name), Some(state), Some(sync)] => {
             let node: Arc<str> = name.as_str().into();
@@ -66,11 +66,11 @@ mod tests {
             [recovers, timeline, "17.5"].map(|text| Some(text.to_owned())).to_vec()
         };
         let told = |row: &TextRow| -> Vec<String> {
-            let facts = own_facts(&"p2".into(), row).expect("facts");
+            let facts = parse_own_facts(&"p2".into(), row).expect("facts");
             facts.iter().map(|fact| format!("{}={}", fact.what, fact.value.to_json())).collect()
         };
         assert_eq!(told(&row("t", "1")), ["process=\"17.5\"", "role=\"replica\""]);
         assert_eq!(told(&row("f", "2")), ["process=\"17.5\"", "role=\"primary\"", "epoch=2"]);
-        assert_eq!(own_facts(&"p2".into(), &vec![None]), None);
+        assert_eq!(parse_own_facts(&"p2".into(), &vec![None]), None);
     }
 }

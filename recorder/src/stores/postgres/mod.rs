@@ -127,7 +127,7 @@ impl Store for PostgresStore {
     }
 
     async fn facts(&self) -> Vec<crate::StackFact> {
-        facts::facts_of(&self.0.servers).await
+        facts::read_facts_of(&self.0.servers).await
     }
 
     async fn read_replica(&self, replica: &str, key: &Arc<str>) -> Result<Value, Failure> {

@@ -3,7 +3,7 @@
 use super::resp::{RespConnection, RespReply};
 use super::{GROUP, RedisOptions};
 use crate::StackFact;
-use crate::stack_watch::{ask_together, told_in_time};
+use crate::stack_fact::{ask_together, told_in_time};
 use std::sync::Arc;
 use workloads::Value;
 
@@ -17,11 +17,11 @@ const LAG_STEPS: [(u64, &str); 4] = [
 ];
 
 /// Asks all servers and Sentinels at the same time, and returns their facts.
-pub(crate) async fn facts_of(servers: &[(Arc<str>, String)], sentinels: &[String]) -> Vec<StackFact> {
+pub(crate) async fn read_facts_of(servers: &[(Arc<str>, String)], sentinels: &[String]) -> Vec<StackFact> {
     let of_servers = servers.iter().cloned().map(|(name, address)| {
         let question = async move {
             let asked = name.clone();
-            told_in_time(&name, async move { server_facts(&asked, &info(&address).await?) }).await
+            told_in_time(&name, async move { parse_server_facts(&asked, &fetch_info(&address).await?) }).await
         };
         Box::pin(question) as std::pin::Pin<Box<dyn Future<Output = Vec<StackFact>> + Send>>
     });
@@ -31,7 +31,10 @@ pub(crate) async fn facts_of(servers: &[(Arc<str>, String)], sentinels: &[String
         let question = async move {
             let node: Arc<str> = format!("sentinel {number}").into();
             let asked = node.clone();
-            told_in_time(&node, async move { sentinel_facts(&asked, &master(&address).await?, &names) }).await
+            told_in_time(&node, async move {
+                parse_sentinel_facts(&asked, &fetch_sentinel_view(&address).await?, &names)
+            })
+            .await
         };
         Box::pin(question) as _
     });
@@ -39,12 +42,12 @@ pub(crate) async fn facts_of(servers: &[(Arc<str>, String)], sentinels: &[String
 }
 
 impl RedisOptions {
-    pub(super) async fn facts(&self) -> Vec<StackFact> {
-        facts_of(&self.servers, &self.sentinels).await
+    pub(super) async fn read_all_facts(&self) -> Vec<StackFact> {
+        read_facts_of(&self.servers, &self.sentinels).await
     }
 }
 
-async fn info(address: &str) -> Option<String> {
+async fn fetch_info(address: &str) -> Option<String> {
     let mut connection = RespConnection::open(address).await.ok()?;
     let commands = ["server", "replication"].map(|part| vec![b"INFO".to_vec(), part.as_bytes().to_vec()]);
     let mut text = String::new();
@@ -57,7 +60,7 @@ async fn info(address: &str) -> Option<String> {
 }
 
 /// Reads the facts of a server from its answer to `INFO`.
-fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
+fn parse_server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
     let field = |name: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(known, _)| *known == name).map(|(_, value)| value.trim())
@@ -77,7 +80,7 @@ fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
     if role == "primary" {
         let count = field("connected_slaves").and_then(|count| count.parse().ok()).unwrap_or(0);
         facts.push(StackFact::new(node, "replicas", Value::Int(count)));
-        if let Some(lag) = lag(text, field("master_repl_offset")?.parse().ok()?) {
+        if let Some(lag) = largest_replica_lag(text, field("master_repl_offset")?.parse().ok()?) {
             facts.push(StackFact::new(node, "replica-lag", lag));
         }
     }
@@ -86,7 +89,7 @@ fn server_facts(node: &Arc<str>, text: &str) -> Option<Vec<StackFact>> {
 
 /// The lag of the replica that is furthest behind, in the steps of [`LAG_STEPS`]. The primary lists its replicas as
 /// `slave0:ip=…,port=…,state=online,offset=…,lag=…`.
-fn lag(text: &str, own_offset: u64) -> Option<&'static str> {
+fn largest_replica_lag(text: &str, own_offset: u64) -> Option<&'static str> {
     let replicas = text.lines().filter(|line| line.starts_with("slave") && line.contains(",offset="));
     let offsets = replicas.filter_map(|line| line.split(',').find_map(|part| part.strip_prefix("offset=")));
     let least = offsets.filter_map(|offset| offset.parse::<u64>().ok()).min()?;
@@ -94,7 +97,7 @@ fn lag(text: &str, own_offset: u64) -> Option<&'static str> {
     LAG_STEPS.iter().find(|(from, _)| behind >= *from).map(|(_, name)| *name)
 }
 
-async fn master(sentinel: &str) -> Option<Vec<String>> {
+async fn fetch_sentinel_view(sentinel: &str) -> Option<Vec<String>> {
     let mut connection = RespConnection::open(sentinel).await.ok()?;
     let RespReply::Array(Some(fields)) = connection.run_command(&["SENTINEL", "master", GROUP]).await.ok()?
     else {
@@ -108,7 +111,7 @@ async fn master(sentinel: &str) -> Option<Vec<String>> {
 }
 
 /// Reads the facts from a Sentinel's answer about the primary, which alternates names and values.
-fn sentinel_facts(
+fn parse_sentinel_facts(
     node: &Arc<str>,
     fields: &[String],
     servers: &[(Arc<str>, String)],
@@ -143,11 +146,11 @@ mod tests {
                     slave1:ip=127.0.0.13,port=2,state=online,offset=100,lag=0\r\nmaster_repl_offset:70000\r\n";
         let expected =
             ["process=\"01234567\"", "role=\"primary\"", "replicas=2", "replica-lag=\"64KiB or more\""];
-        assert_eq!(told(server_facts(&node, text)), expected);
+        assert_eq!(told(parse_server_facts(&node, text)), expected);
         let text = "run_id:ff\r\nrole:slave\r\nmaster_link_status:down\r\n";
         let expected = ["process=\"ff\"", "role=\"replica\"", "replication-link=\"down\""];
-        assert_eq!(told(server_facts(&node, text)), expected);
-        assert_eq!(server_facts(&node, "loading"), None);
+        assert_eq!(told(parse_server_facts(&node, text)), expected);
+        assert_eq!(parse_server_facts(&node, "loading"), None);
     }
 
     #[test]
@@ -158,6 +161,6 @@ mod tests {
         let fields: Vec<String> = fields.map(str::to_owned).to_vec();
         let servers = [("n2".into(), "127.0.0.12:7".to_owned())];
         let expected = ["primary=\"n2\"", "epoch=3", "sees-primary=\"s_down\""];
-        assert_eq!(told(sentinel_facts(&node, &fields, &servers)), expected);
+        assert_eq!(told(parse_sentinel_facts(&node, &fields, &servers)), expected);
     }
 }

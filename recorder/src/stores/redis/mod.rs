@@ -222,7 +222,7 @@ impl Store for RedisStore {
     }
 
     async fn facts(&self) -> Vec<crate::StackFact> {
-        self.0.facts().await
+        self.0.read_all_facts().await
     }
 
     /// By the servers' own count, that of other clients of theirs included. Nothing once one of them has started

@@ -72,7 +72,7 @@ impl Backend for RedisSentinel {
         run_isolated(|isolation| async move {
             let plan = recording.settings.plan.clone();
             let means = SentinelCluster::choose_means(choices.means, &isolation, &plan)?;
-            let (needs, min_replicas) = (MachineNeeds::of_plan(&plan), choices.min_replicas);
+            let (needs, min_replicas) = (MachineNeeds::for_plan(&plan), choices.min_replicas);
             let options = SentinelOptions { min_replicas, means: Some(means), needs };
             let started = recording.unless_stopped(SentinelCluster::start(options, isolation)).await?;
             let mut cluster = started.map_err(|why| why.to_string())?;

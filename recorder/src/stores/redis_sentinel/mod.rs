@@ -280,7 +280,7 @@ impl Nemesis for SentinelCluster {
             FaultEvidence::from_process_state(&fault, &names[host], self.hosts[host].server.kernel_state())
         });
         let seen = FaultEvidence::combine_parts(seen.collect());
-        seen.map(|seen| seen.after(self.drained.get(&number)))
+        seen.map(|seen| seen.with_observation_at_start(self.drained.get(&number)))
     }
 
     async fn strike(&mut self, number: usize, episode: &Episode) -> Result<Vec<String>, String> {

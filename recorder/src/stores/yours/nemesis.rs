@@ -5,11 +5,10 @@
 //! fails half-way is undone. If the run has to end while a fault is undone, the command that undoes it continues. A strike
 //! that is cut off by the time limit of the plan's execution stays noted, and `steadfast clean --stack FILE` undoes it.
 
-use super::shell::{RanCommand, run_command, run_to_the_end};
+use super::shell::{RanCommand, run_command, run_undoing_command};
 use super::tables::{YourNode, YourStack};
-use super::unit::{NodeState, Unit, Verb};
+use super::unit::{NodeState, NodeUnit, NodeVerb};
 use crate::shapes::StruckTargets;
-use crate::stores::http::Description;
 use crate::system::{FaultyNetwork, ForeignProcess, RunFolder, StruckNotes};
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ use workloads::{Episode, Fault, Plan, Target, Value};
 /// How long a node may take to reach the state that a command or a signal asks for.
 const STATE_PATIENCE: Duration = Duration::from_secs(5);
 /// Timeout of reading a node's state while a fault is active.
-const LOOK_PATIENCE: Duration = Duration::from_millis(400);
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 /// The pause between two reads of a state.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,7 +31,7 @@ pub(crate) struct StackNemesis {
     /// The names of the ends of all links.
     names: Vec<String>,
     network: FaultyNetwork,
-    broken: BTreeMap<usize, Hit>,
+    broken: BTreeMap<usize, StruckNodes>,
     /// The commands that were run since the last report.
     did: Vec<RanCommand>,
     /// The process ids of nodes that were started again, by node.
@@ -43,7 +42,7 @@ pub(crate) struct StackNemesis {
 
 /// The nodes that an episode struck.
 #[derive(Clone, Debug)]
-struct Hit {
+struct StruckNodes {
     fault: Fault,
     nodes: Vec<String>,
     /// What was observed right after the strike.
@@ -51,18 +50,22 @@ struct Hit {
 }
 
 impl StackNemesis {
-    /// Opens a proxy for each link of the file and, if the plan has faults of links, in front of each entry.
-    pub(crate) async fn put(description: &mut Description, plan: &Plan) -> Result<Self, String> {
-        let stack = description.yours().clone();
-        let entries = description.entry_names();
+    /// Opens a proxy for each link of the file and, if the plan has faults of links, in front of each entry (name and address).
+    /// Returns the nemesis and the addresses of the proxies in front of the entries, if there are any.
+    pub(crate) async fn open_proxies(
+        stack: YourStack,
+        entries: &[(String, String)],
+        plan: &Plan,
+    ) -> Result<(Self, Vec<String>), String> {
+        let (entries, addresses): (Vec<String>, Vec<String>) = entries.iter().cloned().unzip();
         let names = stack.end_names(&entries);
         let mut network = FaultyNetwork::of_proxies(&names, true);
         let clients = network.client_end();
+        let mut fronts = Vec::new();
         if plan.episodes.iter().any(|episode| episode.fault.strikes_links()) {
-            for (number, entry) in description.entries_mut().enumerate() {
-                let front = network.open_front(clients, number, &entry.address).await;
-                let front = front.map_err(|why| format!("a proxy before {}: {why}", entry.address))?;
-                entry.front = Some(front.to_string());
+            for (number, address) in addresses.iter().enumerate() {
+                let front = network.open_front(clients, number, address).await;
+                fronts.push(front.map_err(|why| format!("a proxy before {address}: {why}"))?.to_string());
             }
         }
         let place = |name: &str| {
@@ -70,7 +73,7 @@ impl StackNemesis {
         };
         for link in &stack.links {
             let (from, to) = (place(&link.from), place(&link.node));
-            let front = network.front_at(from, to, &link.listen, &link.to).await;
+            let front = network.open_front_at(from, to, &link.listen, &link.to).await;
             front.map_err(|why| {
                 format!(
                     "[links] {}-{}: the proxy cannot listen at {}: {why}",
@@ -82,29 +85,30 @@ impl StackNemesis {
             RunFolder::create().map_err(|why| format!("failed to make a folder for notes: {why}"))?;
         let notes = StruckNotes::in_folder(folder.path());
         let (broken, processes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder })
+        let nemesis = Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder };
+        Ok((nemesis, fronts))
     }
 
     /// Undoes a fault that an earlier run left behind, with the commands of a stack file.
-    pub(crate) async fn undo_left(stack: YourStack, fault: &str, node: &str) -> Result<(), String> {
+    pub(crate) async fn undo_leftover_fault(stack: YourStack, fault: &str, node: &str) -> Result<(), String> {
         let folder = RunFolder::create().map_err(|why| why.to_string())?;
         let notes = StruckNotes::in_folder(folder.path());
         let network = FaultyNetwork::of_proxies(&[], false);
         let (broken, processes, names) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let mut nemesis = Self { stack, names, network, broken, did: Vec::new(), processes, notes, folder };
         let strike: workloads::Strike = fault.parse().map_err(|why| format!("{why}"))?;
-        nemesis.node(node)?;
-        nemesis.undo(strike.fault, node).await
+        nemesis.find_node(node)?;
+        nemesis.undo_fault(strike.fault, node).await
     }
 
-    fn node(&self, name: &str) -> Result<YourNode, String> {
+    fn find_node(&self, name: &str) -> Result<YourNode, String> {
         let found = self.stack.nodes.iter().find(|node| node.name == name).cloned();
         found.ok_or_else(|| format!("the stack file has no [nodes.{name}]"))
     }
 
     /// Resolves a target to the nodes that it stands for now. If several nodes have the role, the number of the episode
     /// determines which of them is struck.
-    async fn resolve(&self, number: usize, target: &Target) -> Result<Vec<String>, String> {
+    async fn resolve_nodes(&self, number: usize, target: &Target) -> Result<Vec<String>, String> {
         let all = || self.stack.node_names();
         let one_of = |names: Vec<String>, what: &str| match names.is_empty() {
             true => Err(format!("no node of the stack file has the role {what} at the moment")),
@@ -113,18 +117,18 @@ impl StackNemesis {
         match target {
             Target::All => Ok(all()),
             Target::Primary => {
-                let bearers = self.stack.bearers("primary").await?;
+                let bearers = self.stack.find_nodes_with_role("primary").await?;
                 let first = || all().into_iter().take(1).collect();
                 one_of(if bearers.is_empty() { first() } else { bearers }, "primary")
             }
             Target::Replica | Target::Random => {
-                let bearers = self.stack.bearers("replica").await?;
-                let primary = self.stack.bearers("primary").await?;
+                let bearers = self.stack.find_nodes_with_role("replica").await?;
+                let primary = self.stack.find_nodes_with_role("primary").await?;
                 let others = || all().into_iter().filter(|name| !primary.contains(name)).collect();
                 one_of(if bearers.is_empty() { others() } else { bearers }, "replica")
             }
             Target::Node(name) if all().contains(name) => Ok(vec![name.clone()]),
-            Target::Node(role) => one_of(self.stack.bearers(role).await?, role),
+            Target::Node(role) => one_of(self.stack.find_nodes_with_role(role).await?, role),
             Target::Client | Target::Link { .. } => Ok(Vec::new()),
         }
     }
@@ -149,7 +153,9 @@ impl StackNemesis {
                 // An entry, a node, or another end of a link.
                 Target::Node(name) if place(name).is_some() => place(name).into_iter().collect(),
                 Target::Primary if self.stack.nodes.is_empty() => vec![0],
-                part => self.resolve(number, part).await?.iter().filter_map(|name| place(name)).collect(),
+                part => {
+                    self.resolve_nodes(number, part).await?.iter().filter_map(|name| place(name)).collect()
+                }
             };
             ends.insert(part.to_string(), found);
         }
@@ -158,7 +164,7 @@ impl StackNemesis {
         });
         Ok(match struck {
             // A fault of requests to a node strikes every link that leads to it.
-            StruckTargets::Nodes(nodes) if fault.is_of_requests() => {
+            StruckTargets::Nodes(nodes) if fault.strikes_requests() => {
                 StruckTargets::Link { from: (0..=clients).collect(), to: nodes, both: false }
             }
             struck => struck,
@@ -167,15 +173,21 @@ impl StackNemesis {
 
     /// Runs the node's command for a verb or, if it has none, sends the signal to its process. A command that undoes a
     /// fault continues if this future is dropped.
-    async fn act(&mut self, node: &YourNode, verb: Verb, number: u64, undoes: bool) -> Result<(), String> {
-        if let Some(command) = node.commands.of(verb, number) {
+    async fn run_verb(
+        &mut self,
+        node: &YourNode,
+        verb: NodeVerb,
+        number: u64,
+        undoes: bool,
+    ) -> Result<(), String> {
+        if let Some(command) = node.commands.command_for(verb, number) {
             let ran = match undoes {
-                true => run_to_the_end(&command, node.patience).await,
+                true => run_undoing_command(&command, node.patience).await,
                 false => run_command(&command, node.patience).await,
             };
             self.did.push(ran.clone());
-            let ran = ran.checked().map_err(|why| format!("{}: {why}", node.name))?;
-            if verb == Verb::Start && matches!(node.commands.unit, Unit::Process(_)) {
+            let ran = ran.into_result().map_err(|why| format!("{}: {why}", node.name))?;
+            if verb == NodeVerb::Start && matches!(node.commands.unit, NodeUnit::Process(_)) {
                 let last = ran.printed.lines().next_back().unwrap_or_default().trim().to_owned();
                 let process = last.parse().map_err(|_| {
                     format!(
@@ -188,12 +200,12 @@ impl StackNemesis {
             }
             return Ok(());
         }
-        let process = self.process(node)?;
+        let process = self.process_of_node(node)?;
         let done = match verb {
-            Verb::Kill => process.kill(),
-            Verb::Stop => process.ask_to_end(),
-            Verb::Pause => process.pause(),
-            Verb::Resume => process.resume(),
+            NodeVerb::Kill => process.kill(),
+            NodeVerb::Stop => process.ask_to_end(),
+            NodeVerb::Pause => process.pause(),
+            NodeVerb::Resume => process.resume(),
             verb => {
                 Err(format!("no signal means {0}: add {0} = \"…\" to [nodes.{1}]", verb.name(), node.name))
             }
@@ -202,10 +214,10 @@ impl StackNemesis {
     }
 
     /// The process of a node, by the id in its pidfile or in the stack file.
-    fn process(&self, node: &YourNode) -> Result<ForeignProcess, String> {
+    fn process_of_node(&self, node: &YourNode) -> Result<ForeignProcess, String> {
         let number = match (&node.commands.unit, self.processes.get(&node.name)) {
-            (_, Some(number)) | (Unit::Process(number), None) => *number,
-            (Unit::ProcessFile(path), None) => {
+            (_, Some(number)) | (NodeUnit::Process(number), None) => *number,
+            (NodeUnit::ProcessFile(path), None) => {
                 let text = std::fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))?;
                 let first = text.lines().next().unwrap_or_default().trim();
                 first.parse().map_err(|_| {
@@ -222,17 +234,17 @@ impl StackNemesis {
     }
 
     /// Reads the state of a node; `None` if there is no way to read it, or if it is not understood.
-    async fn state(&self, node: &YourNode) -> Option<NodeState> {
-        if let Some(command) = node.commands.of(Verb::State, 0) {
+    async fn read_state(&self, node: &YourNode) -> Option<NodeState> {
+        if let Some(command) = node.commands.command_for(NodeVerb::State, 0) {
             let ran = run_command(&command, node.patience).await;
             // `systemctl is-active`, for one, fails if the unit does not run, and prints its state all the same.
-            let told = NodeState::of_words(&ran.printed);
+            let told = NodeState::parse_words(&ran.printed);
             return told.filter(|_| ran.succeeded() || !ran.printed.trim().is_empty());
         }
         if !node.commands.unit.is_process() {
             return None;
         }
-        Some(match self.process(node).ok().and_then(|process| process.kernel_state()) {
+        Some(match self.process_of_node(node).ok().and_then(|process| process.kernel_state()) {
             None => NodeState::Gone,
             Some('T') => NodeState::Stands,
             Some(_) => NodeState::Runs,
@@ -241,10 +253,10 @@ impl StackNemesis {
 
     /// Waits until a node is in a state, for [`STATE_PATIENCE`] at most, and returns the last observation; `None` if the
     /// state cannot be read.
-    async fn wait_for(&self, node: &YourNode, wanted: NodeState) -> Option<FaultEvidence> {
+    async fn wait_for_state(&self, node: &YourNode, wanted: NodeState) -> Option<FaultEvidence> {
         let began = Instant::now();
         loop {
-            let state = self.state(node).await?;
+            let state = self.read_state(node).await?;
             if state == wanted || began.elapsed() > STATE_PATIENCE {
                 return Some(state_evidence(&node.name, state, wanted));
             }
@@ -259,7 +271,7 @@ impl StackNemesis {
     async fn wait_until_ready(&self, node: &YourNode) -> Result<(), String> {
         let began = Instant::now();
         let Some(ready) = &node.ready else {
-            let seen = self.wait_for(node, NodeState::Runs).await;
+            let seen = self.wait_for_state(node, NodeState::Runs).await;
             return match seen {
                 Some(seen) if !seen.in_force => Err(format!("after the start: {}", seen.how)),
                 _ => Ok(()),
@@ -281,25 +293,25 @@ impl StackNemesis {
     /// Strikes one node. Returns what was observed right after.
     async fn strike_node(&mut self, fault: Fault, node: &YourNode) -> Result<Option<FaultEvidence>, String> {
         let (verb, number, state) = match fault {
-            Fault::Kill => (Verb::Kill, 0, NodeState::Gone),
-            Fault::Pause => (Verb::Pause, 0, NodeState::Stands),
-            Fault::Drain => (Verb::Stop, 0, NodeState::Gone),
-            Fault::Restart if node.commands.of(Verb::Restart, 0).is_none() => {
-                self.act(node, Verb::Kill, 0, false).await?;
-                self.wait_for(node, NodeState::Gone).await;
-                (Verb::Start, 0, NodeState::Runs)
+            Fault::Kill => (NodeVerb::Kill, 0, NodeState::Gone),
+            Fault::Pause => (NodeVerb::Pause, 0, NodeState::Stands),
+            Fault::Drain => (NodeVerb::Stop, 0, NodeState::Gone),
+            Fault::Restart if node.commands.command_for(NodeVerb::Restart, 0).is_none() => {
+                self.run_verb(node, NodeVerb::Kill, 0, false).await?;
+                self.wait_for_state(node, NodeState::Gone).await;
+                (NodeVerb::Start, 0, NodeState::Runs)
             }
-            Fault::Restart => (Verb::Restart, 0, NodeState::Runs),
-            Fault::Replace => (Verb::Replace, 0, NodeState::Runs),
-            Fault::Deploy { version } => (Verb::Deploy, u64::from(version), NodeState::Runs),
+            Fault::Restart => (NodeVerb::Restart, 0, NodeState::Runs),
+            Fault::Replace => (NodeVerb::Replace, 0, NodeState::Runs),
+            Fault::Deploy { version } => (NodeVerb::Deploy, u64::from(version), NodeState::Runs),
             Fault::Scale { count } => {
                 let state = if count == 0 { NodeState::Gone } else { NodeState::Runs };
-                (Verb::Scale, u64::from(count), state)
+                (NodeVerb::Scale, u64::from(count), state)
             }
             fault => return Err(format!("{fault} cannot be caused on node {}", node.name)),
         };
-        self.act(node, verb, number, false).await?;
-        let seen = self.wait_for(node, state).await;
+        self.run_verb(node, verb, number, false).await?;
+        let seen = self.wait_for_state(node, state).await;
         if fault.is_momentary() {
             self.wait_until_ready(node).await?;
         }
@@ -307,19 +319,19 @@ impl StackNemesis {
     }
 
     /// Undoes a fault of a node, and waits until the node is ready if it was down.
-    async fn undo(&mut self, fault: Fault, name: &str) -> Result<(), String> {
-        let node = self.node(name)?;
+    async fn undo_fault(&mut self, fault: Fault, name: &str) -> Result<(), String> {
+        let node = self.find_node(name)?;
         match fault {
-            Fault::Pause => self.act(&node, Verb::Resume, 0, true).await,
+            Fault::Pause => self.run_verb(&node, NodeVerb::Resume, 0, true).await,
             Fault::Scale { .. } => {
-                self.act(&node, Verb::Scale, u64::from(node.commands.replicas), true).await?;
+                self.run_verb(&node, NodeVerb::Scale, u64::from(node.commands.replicas), true).await?;
                 self.wait_until_ready(&node).await
             }
             Fault::Kill | Fault::Drain | Fault::Restart => {
                 // A supervisor may have started the node already. Then the start may fail although the node runs.
-                let started = self.act(&node, Verb::Start, 0, true).await;
+                let started = self.run_verb(&node, NodeVerb::Start, 0, true).await;
                 let ready = self.wait_until_ready(&node).await;
-                if ready.is_ok() && self.state(&node).await == Some(NodeState::Runs) {
+                if ready.is_ok() && self.read_state(&node).await == Some(NodeState::Runs) {
                     return Ok(());
                 }
                 started.and(ready)
@@ -329,10 +341,10 @@ impl StackNemesis {
     }
 
     /// Undoes a fault, with a second attempt if the first one fails, and notes on the disk that it is undone.
-    async fn undo_surely(&mut self, number: usize, fault: Fault, node: &str) -> Result<(), String> {
-        let mut undone = self.undo(fault, node).await;
+    async fn undo_with_retry(&mut self, number: usize, fault: Fault, node: &str) -> Result<(), String> {
+        let mut undone = self.undo_fault(fault, node).await;
         if undone.is_err() {
-            undone = self.undo(fault, node).await;
+            undone = self.undo_fault(fault, node).await;
         }
         if undone.is_ok() {
             self.notes.note_undone(number, &fault.to_string(), node)?;
@@ -352,10 +364,10 @@ impl Nemesis for StackNemesis {
             self.network.strike(number, fault, struck)?;
             return Ok(told);
         }
-        let names = self.resolve(number, &episode.target).await?;
+        let names = self.resolve_nodes(number, &episode.target).await?;
         let mut seen = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            let node = self.node(name)?;
+            let node = self.find_node(name)?;
             self.notes.note_strike(number, &fault.to_string(), name)?;
             match self.strike_node(fault, &node).await {
                 Ok(of_node) => seen.extend(of_node),
@@ -363,7 +375,7 @@ impl Nemesis for StackNemesis {
                     // The failed command may have had its effect, and the nodes before this one are struck.
                     let mut more = String::new();
                     for struck in names[..=at].iter().rev() {
-                        if let Err(left) = self.undo_surely(number, fault, struck).await {
+                        if let Err(left) = self.undo_with_retry(number, fault, struck).await {
                             more += &format!("; {struck} could not be restored: {left}");
                         }
                     }
@@ -376,7 +388,7 @@ impl Nemesis for StackNemesis {
                 self.notes.note_undone(number, &fault.to_string(), name)?;
             }
         }
-        let hit = Hit { fault, nodes: names.clone(), seen: FaultEvidence::combine_parts(seen) };
+        let hit = StruckNodes { fault, nodes: names.clone(), seen: FaultEvidence::combine_parts(seen) };
         self.broken.insert(number, hit);
         Ok(names)
     }
@@ -385,7 +397,7 @@ impl Nemesis for StackNemesis {
         let Some(hit) = self.broken.remove(&number) else { return self.network.heal(number) };
         let mut failed = Vec::new();
         for name in hit.nodes.iter().rev() {
-            failed.extend(self.undo_surely(number, hit.fault, name).await.err());
+            failed.extend(self.undo_with_retry(number, hit.fault, name).await.err());
         }
         if failed.is_empty() {
             return Ok(());
@@ -400,19 +412,23 @@ impl Nemesis for StackNemesis {
             Fault::Pause => NodeState::Stands,
             _ => return hit.seen.clone(),
         };
-        let mut seen = Vec::new();
-        for name in &hit.nodes {
-            let node = self.node(name).ok()?;
-            match tokio::time::timeout(LOOK_PATIENCE, self.state(&node)).await {
-                Ok(Some(state)) => seen.push(state_evidence(name, state, wanted)),
-                // The state cannot be read in time. The observation right after the strike is used instead.
-                _ => return hit.seen.clone(),
-            }
+        // A fault that did not take hold when it was injected is not observed again.
+        if hit.seen.as_ref().is_some_and(|seen| !seen.in_force) {
+            return hit.seen.clone();
         }
-        FaultEvidence::combine_parts(seen)
+        let looks = async {
+            let mut seen = Vec::new();
+            for name in &hit.nodes {
+                let state = self.read_state(&self.find_node(name).ok()?).await?;
+                seen.push(state_evidence(name, state, wanted));
+            }
+            FaultEvidence::combine_parts(seen)
+        };
+        // If the state cannot be read in time, the observation right after the strike is used instead.
+        tokio::time::timeout(LOOK_PATIENCE, looks).await.ok().flatten().or_else(|| hit.seen.clone())
     }
 
-    fn report(&mut self) -> Option<Value> {
+    fn take_commands_report(&mut self) -> Option<Value> {
         let did = std::mem::take(&mut self.did);
         (!did.is_empty()).then(|| Value::List(did.iter().map(RanCommand::as_value).collect()))
     }

@@ -18,12 +18,12 @@ const SERVER_PATIENCE: Duration = Duration::from_millis(500);
 impl YourStack {
     /// The names of the nodes that have a role now. If the stack file has `[roles.ROLE]`, this is the one node that it
     /// finds. Otherwise these are the nodes with `role = "ROLE"`.
-    pub(super) async fn bearers(&self, role: &str) -> Result<Vec<String>, String> {
+    pub(super) async fn find_nodes_with_role(&self, role: &str) -> Result<Vec<String>, String> {
         let Some(source) = self.roles.get(role) else {
             let borne = self.nodes.iter().filter(|node| node.role.as_deref() == Some(role));
             return Ok(borne.map(|node| node.name.clone()).collect());
         };
-        let found = tokio::time::timeout(PATIENCE, found_by(source)).await;
+        let found = tokio::time::timeout(PATIENCE, ask_role_source(source)).await;
         let found = found.unwrap_or_else(|_| Err("no answer within 5 s".to_owned()));
         let name = found.map_err(|why| format!("[roles.{role}]: {why}"))?;
         match self.nodes.iter().any(|node| node.name == name) {
@@ -33,15 +33,15 @@ impl YourStack {
     }
 }
 
-async fn found_by(source: &RoleSource) -> Result<String, String> {
+async fn ask_role_source(source: &RoleSource) -> Result<String, String> {
     match source {
         RoleSource::Command(command) => {
-            let ran = run_command(command, PATIENCE).await.checked()?;
+            let ran = run_command(command, PATIENCE).await.into_result()?;
             Ok(ran.printed.lines().next().unwrap_or_default().trim().to_owned())
         }
-        RoleSource::Http(address, path, pointer) => told_by_http(address, path, pointer).await,
+        RoleSource::Http(address, path, pointer) => read_name_over_http(address, path, pointer).await,
         RoleSource::Redis(servers) => {
-            the_one(servers, |address| async move {
+            find_only_primary(servers, |address| async move {
                 let mut connection = RespConnection::open(&address).await.ok()?;
                 match connection.run_command(&["ROLE"]).await.ok()? {
                     RespReply::Array(Some(parts)) => {
@@ -53,17 +53,16 @@ async fn found_by(source: &RoleSource) -> Result<String, String> {
             .await
         }
         RoleSource::Postgres(servers) => {
-            the_one(
-                servers,
-                |address| async move { is_in_recovery(&address).await.map(|recovers| !recovers) },
-            )
+            find_only_primary(servers, |address| async move {
+                is_in_recovery(&address).await.map(|recovers| !recovers)
+            })
             .await
         }
     }
 }
 
 /// The only server that answers yes; an error if none or several do.
-async fn the_one<F: Future<Output = Option<bool>>>(
+async fn find_only_primary<F: Future<Output = Option<bool>>>(
     servers: &BTreeMap<String, String>,
     asks: impl Fn(String) -> F,
 ) -> Result<String, String> {
@@ -81,14 +80,14 @@ async fn the_one<F: Future<Output = Option<bool>>>(
     }
 }
 
-async fn told_by_http(address: &str, path: &str, pointer: &str) -> Result<String, String> {
+async fn read_name_over_http(address: &str, path: &str, pointer: &str) -> Result<String, String> {
     let told = async {
         let mut connection = HttpConnection::open(address).await.map_err(|why| why.to_string())?;
         let request = hyper::Request::get(path).header("host", address).body(Full::<Bytes>::default());
         let request = request.map_err(|why| why.to_string())?;
-        let response = connection.send_request(request).await.map_err(|broken| broken.why())?;
+        let response = connection.send_request(request).await.map_err(|broken| broken.reason())?;
         let status = response.status();
-        let body = read_body(response.into_body()).await.map_err(|broken| broken.why())?;
+        let body = read_body(response.into_body()).await.map_err(|broken| broken.reason())?;
         if !status.is_success() {
             return Err(format!("status {}", status.as_u16()));
         }

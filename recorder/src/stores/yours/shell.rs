@@ -13,6 +13,8 @@ use workloads::Value;
 
 /// How many bytes are kept of each output of a command.
 const PRINTED_BYTES_MAX: u64 = 1000;
+/// How long the output of a command is read after its end.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The result of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,7 +35,7 @@ impl RanCommand {
     }
 
     /// Returns an error with the command's output unless the command succeeded.
-    pub(super) fn checked(self) -> Result<Self, String> {
+    pub(super) fn into_result(self) -> Result<Self, String> {
         if self.succeeded() {
             return Ok(self);
         }
@@ -51,21 +53,18 @@ impl RanCommand {
     }
 }
 
-/// How long the output is still read after the command has ended. Processes that it left running may keep it open.
-const OUTPUT_PATIENCE: Duration = Duration::from_millis(100);
-
 /// Runs a shell command with a timeout. If this future is dropped, the shell is killed.
 pub(super) async fn run_command(command: &str, patience: Duration) -> RanCommand {
-    run_for(command, patience, true).await
+    run_with_timeout(command, patience, true).await
 }
 
 /// Runs a shell command that undoes a fault, with a timeout. If this future is dropped because the run has to end, the
 /// command continues.
-pub(super) async fn run_to_the_end(command: &str, patience: Duration) -> RanCommand {
-    run_for(command, patience, false).await
+pub(super) async fn run_undoing_command(command: &str, patience: Duration) -> RanCommand {
+    run_with_timeout(command, patience, false).await
 }
 
-async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCommand {
+async fn run_with_timeout(command: &str, patience: Duration, dies_with_us: bool) -> RanCommand {
     let not_run = |why: String| RanCommand {
         command: command.to_owned(),
         status: None,
@@ -85,18 +84,25 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
     let (mut out, mut errors) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = {
-        let reads = async { tokio::join!(read_some(stdout, &mut out), read_some(stderr, &mut errors)) };
-        let mut reads = std::pin::pin!(reads);
-        // Only the end of the command is awaited: processes that it left running may keep its outputs open.
+        let reads = async {
+            tokio::join!(
+                read_and_keep_beginning(stdout, &mut out),
+                read_and_keep_beginning(stderr, &mut errors)
+            )
+        };
+        tokio::pin!(reads);
         let work = async {
-            let mut all_read = false;
-            let status = tokio::select! {
-                status = child.wait() => status,
-                () = async { (&mut reads).await; all_read = true; std::future::pending().await } => unreachable!("it is pending"),
+            let mut is_read = false;
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    _ = &mut reads, if !is_read => is_read = true,
+                }
             };
-            // The end of its output may not have been read yet.
-            if !all_read {
-                let _ = tokio::time::timeout(OUTPUT_PATIENCE, &mut reads).await;
+            // The command may have ended before all its output was read. Processes that it left running may keep its outputs
+            // open for ever, so they are not awaited.
+            if !is_read {
+                let _ = tokio::time::timeout(LAST_WORDS_PATIENCE, &mut reads).await;
             }
             status
         };
@@ -120,7 +126,7 @@ async fn run_for(command: &str, patience: Duration, dies_with_us: bool) -> RanCo
 }
 
 /// Reads to the end and keeps the first [`PRINTED_BYTES_MAX`] bytes.
-async fn read_some(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+async fn read_and_keep_beginning(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
     let mut block = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut block).await {
@@ -136,15 +142,19 @@ mod tests {
     #[tokio::test]
     async fn a_command_ends_fails_hangs_or_prints_a_book() {
         let second = Duration::from_secs(1);
-        let ran = run_command("echo hello; echo more >&2", second).await.checked().expect("it succeeds");
+        let ran = run_command("echo hello; echo more >&2", second).await.into_result().expect("it succeeds");
         assert_eq!((ran.status, ran.printed.as_str()), (Some(0), "hello\nmore\n"));
-        let why = run_command("echo no such container >&2; exit 3", second).await.checked().unwrap_err();
+        let why = run_command("echo no such container >&2; exit 3", second).await.into_result().unwrap_err();
         assert!(why.contains("status 3: no such container"), "{why}");
         let began = std::time::Instant::now();
-        let why = run_command("sleep 100 & sleep 100", second / 10).await.checked().unwrap_err();
+        let why = run_command("sleep 100 & sleep 100", second / 10).await.into_result().unwrap_err();
         assert!(why.contains("did not end within 100ms") && began.elapsed() < second, "{why}");
         let ran = run_command("yes | head -c 1000000", 10 * second).await;
         assert!(ran.succeeded() && ran.printed.len() <= 1000, "{}", ran.printed.len());
+        // Of a command that ended before it was read nothing was kept: a node that runs was taken for one that is gone.
+        for _ in 0..50 {
+            assert_eq!(run_command("echo running", 10 * second).await.printed, "running\n");
+        }
         // What it starts and leaves behind is not waited for.
         let began = std::time::Instant::now();
         assert!(run_command("sleep 5 & echo started", 10 * second).await.succeeded());

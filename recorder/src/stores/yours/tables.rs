@@ -23,7 +23,7 @@
 //!
 //! A run strikes only nodes and links that the file names, and causes only faults that it can undo.
 
-use super::unit::{NodeCommands, Unit, Verb};
+use super::unit::{NodeCommands, NodeUnit, NodeVerb};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -141,25 +141,25 @@ impl YourStack {
         entries: &[String],
     ) -> Result<Self, String> {
         let of_table = |(name, table): (String, NodeTable)| {
-            node(&name, table).map_err(|why| format!("[nodes.{name}]: {why}"))
+            parse_node(&name, table).map_err(|why| format!("[nodes.{name}]: {why}"))
         };
         let mut stack =
             Self { nodes: nodes.into_iter().map(of_table).collect::<Result<_, _>>()?, ..Self::default() };
         for name in stack.nodes.iter().map(|node| &node.name) {
-            if let Some(odd) = odd_name(name) {
+            if let Some(odd) = explain_invalid_name(name) {
                 return Err(format!("[nodes.{name}]: {odd}"));
             }
         }
         for (name, table) in links {
             let known = stack.end_names(entries);
-            let link = link(&name, table, &known).map_err(|why| format!("[links.{name}]: {why}"))?;
+            let link = parse_link(&name, table, &known).map_err(|why| format!("[links.{name}]: {why}"))?;
             stack.links.push(link);
         }
         for (name, table) in roles {
-            let source = stack.role(&table).map_err(|why| format!("[roles.{name}]: {why}"))?;
+            let source = stack.parse_role_source(&table).map_err(|why| format!("[roles.{name}]: {why}"))?;
             stack.roles.insert(name, source);
         }
-        stack.roles_are_no_nodes()?;
+        stack.check_names_of_roles()?;
         Ok(stack)
     }
 
@@ -200,23 +200,23 @@ impl YourStack {
     ///
     /// # Errors
     /// Says which node lacks what.
-    pub(crate) fn lets(&self, strike: &Strike) -> Result<(), String> {
+    pub(crate) fn check_strike_of_nodes(&self, strike: &Strike) -> Result<(), String> {
         let fault = strike.fault;
         let target = strike.target.clone().unwrap_or(Target::Primary);
-        let nodes = self.may_strike(&target);
+        let nodes = self.possible_nodes(&target);
         if nodes.is_empty() {
             return Err(format!(
                 "{fault}: no node of the stack file has the name or the role {target}. Add one, as in [nodes.web1]"
             ));
         }
-        nodes.iter().try_for_each(|node| node.lets(fault))
+        nodes.iter().try_for_each(|node| node.check_fault(fault))
     }
 
     /// Checks that a fault of links has a link that it can strike.
     ///
     /// # Errors
     /// Lists the links that exist.
-    pub(crate) fn lets_link(&self, strike: &Strike, entries: &[String]) -> Result<(), String> {
+    pub(crate) fn check_strike_of_links(&self, strike: &Strike, entries: &[String]) -> Result<(), String> {
         let fault = strike.fault;
         crate::system::Means::Proxies
             .check_fault(fault)
@@ -229,7 +229,7 @@ impl YourStack {
         let is = |end: &Target, name: &str| match end {
             Target::Client => name == "client",
             Target::Node(known) if known == name => true,
-            end => self.may_strike(end).iter().any(|node| node.name == name),
+            end => self.possible_nodes(end).iter().any(|node| node.name == name),
         };
         let hit = |(from, to): &(&str, &str)| match &target {
             Target::Link { from: one, to: other, .. } => {
@@ -249,7 +249,7 @@ impl YourStack {
     }
 
     /// The nodes that a target may stand for when it is resolved.
-    pub(super) fn may_strike(&self, target: &Target) -> Vec<&YourNode> {
+    pub(super) fn possible_nodes(&self, target: &Target) -> Vec<&YourNode> {
         let role = |name: &str| {
             self.nodes.iter().filter(|node| node.role.as_deref() == Some(name)).collect::<Vec<_>>()
         };
@@ -267,7 +267,7 @@ impl YourStack {
         }
     }
 
-    fn role(&self, table: &RoleTable) -> Result<RoleSource, String> {
+    fn parse_role_source(&self, table: &RoleTable) -> Result<RoleSource, String> {
         let named = |servers: &BTreeMap<String, String>| match servers
             .keys()
             .find(|name| !self.nodes.iter().any(|node| node.name == **name))
@@ -278,7 +278,7 @@ impl YourStack {
         match (&table.command, &table.http, &table.redis, &table.postgres) {
             (Some(command), None, None, None) => Ok(RoleSource::Command(command.clone())),
             (None, Some(url), None, None) => {
-                let (address, path) = http_address(url)?;
+                let (address, path) = split_http_url(url)?;
                 let pointer = table.pointer.clone().unwrap_or_default();
                 if !pointer.is_empty() && !pointer.starts_with('/') {
                     return Err(format!("pointer = {pointer:?} must begin with /"));
@@ -293,7 +293,7 @@ impl YourStack {
         }
     }
 
-    fn roles_are_no_nodes(&self) -> Result<(), String> {
+    fn check_names_of_roles(&self) -> Result<(), String> {
         let names = self.node_names();
         match self.role_names().into_iter().find(|role| names.contains(role)) {
             Some(role) => Err(format!("{role:?} is the name of a node and of a role. Rename one of them")),
@@ -307,22 +307,24 @@ impl YourNode {
     ///
     /// # Errors
     /// Says which command is missing.
-    pub(super) fn lets(&self, fault: Fault) -> Result<(), String> {
+    pub(super) fn check_fault(&self, fault: Fault) -> Result<(), String> {
         let (name, unit) = (&self.name, &self.commands.unit);
-        let has = |verb: Verb| {
-            let by_signal =
-                matches!(verb, Verb::Kill | Verb::Pause | Verb::Resume | Verb::Stop | Verb::State);
-            (unit.is_process() && by_signal) || self.commands.of(verb, 1).is_some()
+        let has = |verb: NodeVerb| {
+            let by_signal = matches!(
+                verb,
+                NodeVerb::Kill | NodeVerb::Pause | NodeVerb::Resume | NodeVerb::Stop | NodeVerb::State
+            );
+            (unit.is_process() && by_signal) || self.commands.command_for(verb, 1).is_some()
         };
-        let needed: &[Verb] = match fault {
-            Fault::Kill => &[Verb::Kill, Verb::Start],
-            Fault::Pause => &[Verb::Pause, Verb::Resume],
-            Fault::Drain => &[Verb::Stop, Verb::Start],
-            Fault::Restart if has(Verb::Restart) => &[],
-            Fault::Restart => &[Verb::Kill, Verb::Start],
-            Fault::Replace => &[Verb::Replace],
-            Fault::Deploy { .. } => &[Verb::Deploy],
-            Fault::Scale { .. } => &[Verb::Scale],
+        let needed: &[NodeVerb] = match fault {
+            Fault::Kill => &[NodeVerb::Kill, NodeVerb::Start],
+            Fault::Pause => &[NodeVerb::Pause, NodeVerb::Resume],
+            Fault::Drain => &[NodeVerb::Stop, NodeVerb::Start],
+            Fault::Restart if has(NodeVerb::Restart) => &[],
+            Fault::Restart => &[NodeVerb::Kill, NodeVerb::Start],
+            Fault::Replace => &[NodeVerb::Replace],
+            Fault::Deploy { .. } => &[NodeVerb::Deploy],
+            Fault::Scale { .. } => &[NodeVerb::Scale],
             fault => {
                 return Err(format!(
                     "{fault} is a fault of links or machines, not of nodes of a stack file. For a link, write \
@@ -341,26 +343,26 @@ impl YourNode {
     }
 }
 
-fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
-    let unit = table.unit.as_deref().map_or(Ok(Unit::Commands), Unit::parse)?;
+fn parse_node(name: &str, table: NodeTable) -> Result<YourNode, String> {
+    let unit = table.unit.as_deref().map_or(Ok(NodeUnit::Commands), NodeUnit::parse)?;
     let given = [
-        (Verb::Kill, table.kill),
-        (Verb::Pause, table.pause),
-        (Verb::Resume, table.resume),
-        (Verb::Stop, table.stop),
-        (Verb::Start, table.start),
-        (Verb::Restart, table.restart),
-        (Verb::Replace, table.replace),
-        (Verb::Deploy, table.deploy),
-        (Verb::Scale, table.scale),
-        (Verb::State, table.state),
+        (NodeVerb::Kill, table.kill),
+        (NodeVerb::Pause, table.pause),
+        (NodeVerb::Resume, table.resume),
+        (NodeVerb::Stop, table.stop),
+        (NodeVerb::Start, table.start),
+        (NodeVerb::Restart, table.restart),
+        (NodeVerb::Replace, table.replace),
+        (NodeVerb::Deploy, table.deploy),
+        (NodeVerb::Scale, table.scale),
+        (NodeVerb::State, table.state),
     ];
-    let given: BTreeMap<Verb, String> =
+    let given: BTreeMap<NodeVerb, String> =
         given.into_iter().filter_map(|(verb, command)| Some((verb, command?))).collect();
     for (verb, command) in &given {
-        command_makes_sense(*verb, command)?;
+        check_command(*verb, command)?;
     }
-    if unit == Unit::Commands && given.is_empty() {
+    if unit == NodeUnit::Commands && given.is_empty() {
         return Err(
             "the node has neither a unit nor commands: add unit = \"docker:NAME\" or, for one, kill = \"…\""
                 .into(),
@@ -380,7 +382,7 @@ fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
     let ready = match (&table.ready, &table.url) {
         (None, _) => None,
         (Some(_), None) => return Err("ready needs url = \"http://HOST:PORT\"".to_owned()),
-        (Some(text), Some(url)) => Some(ready_check(text, url)?),
+        (Some(text), Some(url)) => Some(parse_ready_check(text, url)?),
     };
     Ok(YourNode {
         name: name.to_owned(),
@@ -393,10 +395,10 @@ fn node(name: &str, table: NodeTable) -> Result<YourNode, String> {
 }
 
 /// Checks the placeholders of a command, and that its program exists.
-fn command_makes_sense(verb: Verb, command: &str) -> Result<(), String> {
+fn check_command(verb: NodeVerb, command: &str) -> Result<(), String> {
     let key = verb.name();
     let first = command.split_whitespace().next().ok_or_else(|| format!("{key} is empty"))?;
-    for (place, of) in [("{version}", Verb::Deploy), ("{count}", Verb::Scale)] {
+    for (place, of) in [("{version}", NodeVerb::Deploy), ("{count}", NodeVerb::Scale)] {
         if command.contains(place) && verb != of {
             return Err(format!(
                 "{key} = {command:?}: only {} commands have the placeholder {place}",
@@ -423,19 +425,19 @@ fn command_makes_sense(verb: Verb, command: &str) -> Result<(), String> {
 }
 
 /// Parses the request `GET /health 200` to a node.
-fn ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
+fn parse_ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
     let wrong = || format!("ready = {text:?}: expected a request and its status, as in \"GET /health 200\"");
     let [method, path, status] = text.split_whitespace().collect::<Vec<_>>()[..] else { return Err(wrong()) };
     let status = status.parse().map_err(|_| wrong())?;
     if method != "GET" || !path.starts_with('/') {
         return Err(wrong());
     }
-    let (address, base) = http_address(url)?;
+    let (address, base) = split_http_url(url)?;
     Ok(ReadyCheck { address, path: format!("{}{path}", base.trim_end_matches('/')), status })
 }
 
 /// Splits a URL into `host:port` and the path.
-fn http_address(url: &str) -> Result<(String, String), String> {
+fn split_http_url(url: &str) -> Result<(String, String), String> {
     let wrong = || format!("{url:?}: expected http://HOST[:PORT][/PATH]");
     let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
     let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
@@ -447,7 +449,7 @@ fn http_address(url: &str) -> Result<(String, String), String> {
     Ok((address, format!("/{path}")))
 }
 
-fn link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, String> {
+fn parse_link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, String> {
     table.listen.parse::<SocketAddr>().map_err(|_| {
         format!("listen = {:?}: expected ADDRESS:PORT, as in \"127.0.0.1:15432\"", table.listen)
     })?;
@@ -475,7 +477,7 @@ fn link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, Stri
         },
         _ => return Err("set both from and node, or neither".to_owned()),
     };
-    if let Some(odd) = odd_name(&from).or_else(|| odd_name(&node)) {
+    if let Some(odd) = explain_invalid_name(&from).or_else(|| explain_invalid_name(&node)) {
         return Err(odd);
     }
     if from == node {
@@ -485,7 +487,7 @@ fn link(name: &str, table: LinkTable, known: &[String]) -> Result<YourLink, Stri
 }
 
 /// Says what is wrong with the name of a node or of an end of a link; `None` if the name is valid.
-fn odd_name(name: &str) -> Option<String> {
+fn explain_invalid_name(name: &str) -> Option<String> {
     let reserved = ["primary", "replica", "random", "all", "client"];
     if reserved.contains(&name) {
         return Some(format!("{name:?} has a fixed meaning as a target of faults. Choose another name"));
@@ -550,7 +552,7 @@ mod tests {
         let lets = |text: &str| {
             let strike: Strike = text.parse().unwrap();
             let target = strike.target.map(|target| target.resolve_names(&stack.end_names(&[])));
-            stack.lets(&Strike { target, ..strike })
+            stack.check_strike_of_nodes(&Strike { target, ..strike })
         };
         for text in ["kill:web1", "pause:app", "drain:web1", "kill:db1", "kill:primary", "restart:db1"] {
             assert_eq!(lets(text), Ok(()), "{text}");

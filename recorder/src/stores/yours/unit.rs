@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// An action on a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Verb {
+pub(super) enum NodeVerb {
     Kill,
     Pause,
     Resume,
@@ -33,29 +33,29 @@ pub(super) enum Verb {
     State,
 }
 
-impl Verb {
+impl NodeVerb {
     /// All verbs, with their keys in stack files.
-    pub(super) const ALL: [(&'static str, Verb); 10] = [
-        ("kill", Verb::Kill),
-        ("pause", Verb::Pause),
-        ("resume", Verb::Resume),
-        ("stop", Verb::Stop),
-        ("start", Verb::Start),
-        ("restart", Verb::Restart),
-        ("replace", Verb::Replace),
-        ("deploy", Verb::Deploy),
-        ("scale", Verb::Scale),
-        ("state", Verb::State),
+    pub(super) const ALL: [(&'static str, NodeVerb); 10] = [
+        ("kill", NodeVerb::Kill),
+        ("pause", NodeVerb::Pause),
+        ("resume", NodeVerb::Resume),
+        ("stop", NodeVerb::Stop),
+        ("start", NodeVerb::Start),
+        ("restart", NodeVerb::Restart),
+        ("replace", NodeVerb::Replace),
+        ("deploy", NodeVerb::Deploy),
+        ("scale", NodeVerb::Scale),
+        ("state", NodeVerb::State),
     ];
 
     pub(super) fn name(self) -> &'static str {
-        Verb::ALL.iter().find(|(_, verb)| *verb == self).map_or("", |(name, _)| name)
+        NodeVerb::ALL.iter().find(|(_, verb)| *verb == self).map_or("", |(name, _)| name)
     }
 }
 
 /// The process or the supervisor of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
+pub(super) enum NodeUnit {
     /// None: the stack file has a command for each verb.
     Commands,
     Process(i32),
@@ -68,7 +68,7 @@ pub(super) enum Unit {
     Kubernetes(String),
 }
 
-impl Unit {
+impl NodeUnit {
     /// Reads `docker:web1`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let kinds =
@@ -83,70 +83,74 @@ impl Unit {
         }
         let name = name.to_owned();
         Ok(match kind {
-            "pid" => Unit::Process(
+            "pid" => NodeUnit::Process(
                 name.parse().map_err(|_| format!("{text:?}: pid: takes the number of a process"))?,
             ),
-            "pidfile" => Unit::ProcessFile(name),
-            "systemd" => Unit::Systemd(name),
-            "docker" => Unit::Docker(name),
-            "compose" => Unit::Compose(name),
-            "kubernetes" | "kubectl" if name.contains('/') => Unit::Kubernetes(name),
+            "pidfile" => NodeUnit::ProcessFile(name),
+            "systemd" => NodeUnit::Systemd(name),
+            "docker" => NodeUnit::Docker(name),
+            "compose" => NodeUnit::Compose(name),
+            "kubernetes" | "kubectl" if name.contains('/') => NodeUnit::Kubernetes(name),
             _ => return Err(wrong()),
         })
     }
 
     /// Whether the node is a process with a known id, which takes signals.
     pub(super) fn is_process(&self) -> bool {
-        matches!(self, Unit::Process(_) | Unit::ProcessFile(_))
+        matches!(self, NodeUnit::Process(_) | NodeUnit::ProcessFile(_))
     }
 
     /// The unit's shell command for a verb; `None` if it has none. `replicas` is the usual number of instances.
-    pub(super) fn command(&self, verb: Verb, replicas: u32) -> Option<String> {
+    pub(super) fn own_command(&self, verb: NodeVerb, replicas: u32) -> Option<String> {
         match self {
-            Unit::Commands | Unit::Process(_) | Unit::ProcessFile(_) => None,
-            Unit::Systemd(name) => Some(match verb {
-                Verb::Kill => format!("systemctl kill -s KILL {name}"),
-                Verb::Pause => format!("systemctl kill -s STOP {name}"),
-                Verb::Resume => format!("systemctl kill -s CONT {name}"),
-                Verb::Stop => format!("systemctl stop {name}"),
-                Verb::Start => format!("systemctl start {name}"),
-                Verb::Restart => format!("systemctl restart {name}"),
-                Verb::State => format!("systemctl show -p ActiveState --value {name}"),
-                Verb::Replace | Verb::Deploy | Verb::Scale => return None,
+            NodeUnit::Commands | NodeUnit::Process(_) | NodeUnit::ProcessFile(_) => None,
+            NodeUnit::Systemd(name) => Some(match verb {
+                NodeVerb::Kill => format!("systemctl kill -s KILL {name}"),
+                NodeVerb::Pause => format!("systemctl kill -s STOP {name}"),
+                NodeVerb::Resume => format!("systemctl kill -s CONT {name}"),
+                NodeVerb::Stop => format!("systemctl stop {name}"),
+                NodeVerb::Start => format!("systemctl start {name}"),
+                NodeVerb::Restart => format!("systemctl restart {name}"),
+                NodeVerb::State => format!("systemctl show -p ActiveState --value {name}"),
+                NodeVerb::Replace | NodeVerb::Deploy | NodeVerb::Scale => return None,
             }),
-            Unit::Docker(name) => Some(match verb {
-                Verb::Kill => format!("docker kill {name}"),
-                Verb::Pause => format!("docker pause {name}"),
-                Verb::Resume => format!("docker unpause {name}"),
-                Verb::Stop => format!("docker stop {name}"),
-                Verb::Start => format!("docker start {name}"),
-                Verb::Restart => format!("docker restart -t 0 {name}"),
-                Verb::State => format!("docker inspect -f '{{{{.State.Status}}}}' {name}"),
-                Verb::Replace | Verb::Deploy | Verb::Scale => return None,
+            NodeUnit::Docker(name) => Some(match verb {
+                NodeVerb::Kill => format!("docker kill {name}"),
+                NodeVerb::Pause => format!("docker pause {name}"),
+                NodeVerb::Resume => format!("docker unpause {name}"),
+                NodeVerb::Stop => format!("docker stop {name}"),
+                NodeVerb::Start => format!("docker start {name}"),
+                NodeVerb::Restart => format!("docker restart -t 0 {name}"),
+                NodeVerb::State => format!("docker inspect -f '{{{{.State.Status}}}}' {name}"),
+                NodeVerb::Replace | NodeVerb::Deploy | NodeVerb::Scale => return None,
             }),
-            Unit::Compose(name) => Some(match verb {
-                Verb::Kill => format!("docker compose kill {name}"),
-                Verb::Pause => format!("docker compose pause {name}"),
-                Verb::Resume => format!("docker compose unpause {name}"),
-                Verb::Stop => format!("docker compose stop {name}"),
-                Verb::Start => format!("docker compose start {name}"),
-                Verb::Restart => format!("docker compose restart -t 0 {name}"),
-                Verb::Replace => {
+            NodeUnit::Compose(name) => Some(match verb {
+                NodeVerb::Kill => format!("docker compose kill {name}"),
+                NodeVerb::Pause => format!("docker compose pause {name}"),
+                NodeVerb::Resume => format!("docker compose unpause {name}"),
+                NodeVerb::Stop => format!("docker compose stop {name}"),
+                NodeVerb::Start => format!("docker compose start {name}"),
+                NodeVerb::Restart => format!("docker compose restart -t 0 {name}"),
+                NodeVerb::Replace => {
                     format!("docker compose up -d --no-deps --force-recreate --renew-anon-volumes {name}")
                 }
-                Verb::Scale => {
+                NodeVerb::Scale => {
                     format!("docker compose up -d --no-deps --no-recreate --scale {name}={{count}} {name}")
                 }
-                Verb::State => format!("docker compose ps -a --format '{{{{.State}}}}' {name}"),
-                Verb::Deploy => return None,
+                NodeVerb::State => format!("docker compose ps -a --format '{{{{.State}}}}' {name}"),
+                NodeVerb::Deploy => return None,
             }),
-            Unit::Kubernetes(name) => Some(match verb {
-                Verb::Stop => format!("kubectl scale {name} --replicas=0"),
-                Verb::Start => format!("kubectl scale {name} --replicas={replicas}"),
-                Verb::Restart => format!("kubectl rollout restart {name}"),
-                Verb::Scale => format!("kubectl scale {name} --replicas={{count}}"),
-                Verb::State => format!("kubectl get {name} -o 'jsonpath={{.status.readyReplicas}}'"),
-                Verb::Kill | Verb::Pause | Verb::Resume | Verb::Replace | Verb::Deploy => return None,
+            NodeUnit::Kubernetes(name) => Some(match verb {
+                NodeVerb::Stop => format!("kubectl scale {name} --replicas=0"),
+                NodeVerb::Start => format!("kubectl scale {name} --replicas={replicas}"),
+                NodeVerb::Restart => format!("kubectl rollout restart {name}"),
+                NodeVerb::Scale => format!("kubectl scale {name} --replicas={{count}}"),
+                NodeVerb::State => format!("kubectl get {name} -o 'jsonpath={{.status.readyReplicas}}'"),
+                NodeVerb::Kill
+                | NodeVerb::Pause
+                | NodeVerb::Resume
+                | NodeVerb::Replace
+                | NodeVerb::Deploy => return None,
             }),
         }
     }
@@ -163,7 +167,7 @@ pub(super) enum NodeState {
 impl NodeState {
     /// Recognises the words that systemd, docker, compose and kubectl use; `None` for any other word. A node with several
     /// instances runs if one of them runs.
-    pub(super) fn of_words(text: &str) -> Option<Self> {
+    pub(super) fn parse_words(text: &str) -> Option<Self> {
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
         let count = words.first().and_then(|word| word.parse::<u32>().ok());
@@ -190,15 +194,16 @@ impl NodeState {
 /// The commands of a node: those of the stack file and, for the other verbs, those of its unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct NodeCommands {
-    pub(super) unit: Unit,
-    pub(super) given: BTreeMap<Verb, String>,
+    pub(super) unit: NodeUnit,
+    pub(super) given: BTreeMap<NodeVerb, String>,
     pub(super) replicas: u32,
 }
 
 impl NodeCommands {
     /// The command for a verb, with `{version}` and `{count}` replaced by the number.
-    pub(super) fn of(&self, verb: Verb, number: u64) -> Option<String> {
-        let command = self.given.get(&verb).cloned().or_else(|| self.unit.command(verb, self.replicas))?;
+    pub(super) fn command_for(&self, verb: NodeVerb, number: u64) -> Option<String> {
+        let command =
+            self.given.get(&verb).cloned().or_else(|| self.unit.own_command(verb, self.replicas))?;
         Some(command.replace("{version}", &number.to_string()).replace("{count}", &number.to_string()))
     }
 }
@@ -209,15 +214,15 @@ mod tests {
 
     #[test]
     fn units_are_read_and_have_their_commands() {
-        let command = |unit: &str, verb| Unit::parse(unit).expect("a unit").command(verb, 3);
-        assert_eq!(command("docker:web1", Verb::Kill).as_deref(), Some("docker kill web1"));
-        let state = command("docker:web1", Verb::State);
+        let command = |unit: &str, verb| NodeUnit::parse(unit).expect("a unit").own_command(verb, 3);
+        assert_eq!(command("docker:web1", NodeVerb::Kill).as_deref(), Some("docker kill web1"));
+        let state = command("docker:web1", NodeVerb::State);
         assert_eq!(state.as_deref(), Some("docker inspect -f '{{.State.Status}}' web1"));
         assert_eq!(
-            command("kubernetes:deploy/web", Verb::Start).as_deref(),
+            command("kubernetes:deploy/web", NodeVerb::Start).as_deref(),
             Some("kubectl scale deploy/web --replicas=3")
         );
-        assert_eq!(command("pid:17", Verb::Kill), None);
+        assert_eq!(command("pid:17", NodeVerb::Kill), None);
         for (text, says) in [
             ("web1", "is not a unit"),
             ("docker:", "may have letters"),
@@ -227,7 +232,7 @@ mod tests {
             ("kubernetes:web", "is not a unit"),
             ("podman:web", "is not a unit"),
         ] {
-            let why = Unit::parse(text).expect_err(text);
+            let why = NodeUnit::parse(text).expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
         }
     }
@@ -246,16 +251,16 @@ mod tests {
             ("", Some(NodeState::Gone)),
             ("wibble", None),
         ] {
-            assert_eq!(NodeState::of_words(words), state, "{words:?}");
+            assert_eq!(NodeState::parse_words(words), state, "{words:?}");
         }
     }
 
     #[test]
     fn a_given_command_wins_and_numbers_are_filled_in() {
-        let given = [(Verb::Deploy, "deploy-to web1 v{version}".to_owned())].into();
-        let commands = NodeCommands { unit: Unit::Docker("web1".into()), given, replicas: 1 };
-        assert_eq!(commands.of(Verb::Deploy, 2).as_deref(), Some("deploy-to web1 v2"));
-        assert_eq!(commands.of(Verb::Stop, 0).as_deref(), Some("docker stop web1"));
-        assert_eq!(commands.of(Verb::Replace, 0), None);
+        let given = [(NodeVerb::Deploy, "deploy-to web1 v{version}".to_owned())].into();
+        let commands = NodeCommands { unit: NodeUnit::Docker("web1".into()), given, replicas: 1 };
+        assert_eq!(commands.command_for(NodeVerb::Deploy, 2).as_deref(), Some("deploy-to web1 v2"));
+        assert_eq!(commands.command_for(NodeVerb::Stop, 0).as_deref(), Some("docker stop web1"));
+        assert_eq!(commands.command_for(NodeVerb::Replace, 0), None);
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct LinkRecord {
 }
 
 impl LinkRecord {
-    fn nothing(unit: &'static str) -> Self {
+    fn without_traffic(unit: &'static str) -> Self {
         Self {
             at: Instant::now(),
             pieces: 0,
@@ -62,8 +62,8 @@ impl LinkRecord {
     }
 
     /// Sums the counts of packets on these ways.
-    pub(super) fn of_packets(ways: &[WayCounts]) -> Self {
-        let mut record = Self::nothing("packets");
+    pub(super) fn sum_packets(ways: &[WayCounts]) -> Self {
+        let mut record = Self::without_traffic("packets");
         for way in ways {
             record.ways += 1;
             record.pieces += way.gone;
@@ -80,10 +80,10 @@ impl LinkRecord {
     }
 
     /// Sums the counts of proxies on these links, in the struck directions only.
-    pub(super) fn of_proxies<'a>(
+    pub(super) fn sum_proxies<'a>(
         links: impl IntoIterator<Item = (LinkCounts, &'a [fn(&LinkCounts) -> Carried])>,
     ) -> Self {
-        let mut record = Self::nothing("pieces");
+        let mut record = Self::without_traffic("pieces");
         for (link, directions) in links {
             record.connections += link.connections;
             record.open += link.open;
@@ -103,24 +103,24 @@ impl LinkRecord {
     }
 
     /// The number of open connections.
-    pub(super) fn open(&self) -> u64 {
+    pub(super) fn open_connections(&self) -> u64 {
         self.open
     }
 
     /// Evidence for a fault, from the difference to `before`, the counts when it struck. `None` for faults that leave no
     /// trace in these counts.
-    pub(super) fn shows(&self, fault: Fault, before: &LinkRecord) -> Option<FaultEvidence> {
+    pub(super) fn evidence_of(&self, fault: Fault, before: &LinkRecord) -> Option<FaultEvidence> {
         let since = |now: u64, before: u64| now.saturating_sub(before);
         let pieces = since(self.pieces, before.pieces);
         let broken = since(self.broken, before.broken);
         let unit = self.unit;
         let (in_force, how) = match fault {
             Fault::Delay { least_ns, .. } => {
-                late(pieces, since(self.late_ns, before.late_ns), least_ns, unit)
+                judge_delay(pieces, since(self.late_ns, before.late_ns), least_ns, unit)
             }
             Fault::Slow { by_ns } => {
                 let late_ns = since(self.requests_late_ns, before.requests_late_ns);
-                late(since(self.requests, before.requests), late_ns, by_ns, "requests")
+                judge_delay(since(self.requests, before.requests), late_ns, by_ns, "requests")
             }
             Fault::Loss { .. } => {
                 let lost = since(self.lost, before.lost);
@@ -132,7 +132,7 @@ impl LinkRecord {
             }
             Fault::Throttle { rate } => {
                 let bytes = since(self.bytes, before.bytes);
-                limited(bytes, self.at.saturating_duration_since(before.at), rate * self.ways)
+                judge_rate(bytes, self.at.saturating_duration_since(before.at), rate * self.ways)
             }
             Fault::Slice { bytes } => {
                 let largest = self.largest;
@@ -160,7 +160,7 @@ impl LinkRecord {
 }
 
 /// Whether packets, pieces or requests were late by the requested time on average, and a sentence about it.
-fn late(count: u64, late_ns: u64, asked_ns: u64, unit: &str) -> (bool, String) {
+fn judge_delay(count: u64, late_ns: u64, asked_ns: u64, unit: &str) -> (bool, String) {
     if count == 0 {
         return (false, format!("no {unit} passed"));
     }
@@ -172,7 +172,7 @@ fn late(count: u64, late_ns: u64, asked_ns: u64, unit: &str) -> (bool, String) {
 }
 
 /// Whether the measured rate is within the permitted one, and a sentence about it.
-fn limited(bytes: u64, time: Duration, rate: u64) -> (bool, String) {
+fn judge_rate(bytes: u64, time: Duration, rate: u64) -> (bool, String) {
     let permitted = (rate as f64 * time.as_secs_f64()) as u64 + BURST_BYTES;
     let measured = (bytes as f64 / time.as_secs_f64().max(0.001)) as u64;
     (bytes > 0 && bytes <= permitted, format!("{}/s passed", format_bytes(measured)))
@@ -184,12 +184,13 @@ mod tests {
 
     fn shown(fault: &str, now: LinkRecord) -> FaultEvidence {
         let fault = fault.parse::<workloads::Strike>().expect("a fault").fault;
-        now.shows(fault, &LinkRecord::nothing(now.unit)).expect("these links can show it")
+        now.evidence_of(fault, &LinkRecord::without_traffic(now.unit)).expect("these links can show it")
     }
 
     #[test]
     fn a_delay_is_in_force_if_packets_were_as_late_as_asked() {
-        let packets = |pieces, late_ns| LinkRecord { pieces, late_ns, ..LinkRecord::nothing("packets") };
+        let packets =
+            |pieces, late_ns| LinkRecord { pieces, late_ns, ..LinkRecord::without_traffic("packets") };
         let seen = shown("delay=50ms", packets(10, 510_000_000));
         assert_eq!((seen.in_force, seen.how.as_str()), (true, "10 packets were late by 51ms on average"));
         assert!(!shown("delay=50ms", packets(10, 100_000_000)).in_force);
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_waits_broke_or_was_cut_short_is_told() {
-        let nothing = LinkRecord::nothing("pieces");
+        let nothing = LinkRecord::without_traffic("pieces");
         assert!(!shown("hang", nothing).in_force);
         assert!(shown("hang", LinkRecord { waiting: 1, ..nothing }).in_force);
         assert!(shown("hold", LinkRecord { connections: 1, ..nothing }).in_force);

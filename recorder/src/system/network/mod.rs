@@ -146,13 +146,13 @@ impl FaultyNetwork {
     /// # Panics
     /// In a network of packets.
     pub async fn open_front(&mut self, from: usize, to: usize, server: &str) -> io::Result<SocketAddr> {
-        self.front_at(from, to, "127.0.0.1:0", server).await
+        self.open_front_at(from, to, "127.0.0.1:0", server).await
     }
 
     /// Listens for the connections of one end to a server of another end, at this address.
     ///
     /// Panics in a network of packets.
-    pub async fn front_at(
+    pub async fn open_front_at(
         &mut self,
         from: usize,
         to: usize,
@@ -203,14 +203,14 @@ impl FaultyNetwork {
                 return Err(format!("{} strikes no link that there is here", fault.name()));
             }
         }
-        let before = self.record(fault, &struck);
+        let before = self.count_struck_links(fault, &struck);
         self.before.insert(number, before);
         if fault == Fault::HalfClose {
             self.half_close_links(&struck);
             return Ok(());
         }
         if let Fault::FailFirst { count } = fault {
-            self.fail_next(&struck, count);
+            self.break_next_requests(&struck, count);
         }
         self.broken.insert(number, (fault, struck));
         self.newest = Some(number);
@@ -224,12 +224,12 @@ impl FaultyNetwork {
         let before = self.before.get(&number)?;
         let Some((fault, struck)) = self.broken.get(&number) else {
             // A half-close is over at once. It was in force if there was a connection to close.
-            let how = format!("{} connections were open", before.open());
-            return Some(FaultEvidence { in_force: before.open() > 0, how });
+            let how = format!("{} connections were open", before.open_connections());
+            return Some(FaultEvidence { in_force: before.open_connections() > 0, how });
         };
         match &self.made_of {
-            NetworkMedium::Packets(packets) if Self::is_of_firewall(*fault) => {
-                let met = packets.count_matched_packets(self.ways(*fault, struck))?;
+            NetworkMedium::Packets(packets) if Self::is_done_by_firewall(*fault) => {
+                let met = packets.count_matched_packets(self.affected_ways(*fault, struck))?;
                 if met == 0 && self.newest != Some(number) {
                     return None;
                 }
@@ -239,23 +239,27 @@ impl FaultyNetwork {
                 })
             }
             NetworkMedium::Proxies { proxies, .. } if *fault == Fault::Refuse => {
-                let refused = proxies.iter().filter(|proxy| refuses(proxy.address())).count();
-                let broken = self.record(*fault, struck).shows(Fault::Reset, before)?;
+                let refused = proxies.iter().filter(|proxy| refuses_connections(proxy.address())).count();
+                let broken = self.count_struck_links(*fault, struck).evidence_of(Fault::Reset, before)?;
                 let how =
                     format!("{refused} of {} addresses refuse connections; {}", proxies.len(), broken.how);
                 Some(FaultEvidence { in_force: refused > 0 || broken.in_force, how })
             }
-            _ => self.record(*fault, struck).shows(*fault, before),
+            _ => self.count_struck_links(*fault, struck).evidence_of(*fault, before),
         }
     }
 
     /// Whether the firewall itself drops or answers the packets of a fault, instead of handing them to user space.
-    fn is_of_firewall(fault: Fault) -> bool {
+    fn is_done_by_firewall(fault: Fault) -> bool {
         fault.divides_nodes() || matches!(fault, Fault::Reset | Fault::Refuse)
     }
 
     /// Returns a test of whether a fault with these targets affects a way. A broken connection is broken for both ends.
-    fn ways<'a>(&'a self, fault: Fault, struck: &'a StruckTargets) -> impl Fn(usize, usize) -> bool + 'a {
+    fn affected_ways<'a>(
+        &'a self,
+        fault: Fault,
+        struck: &'a StruckTargets,
+    ) -> impl Fn(usize, usize) -> bool + 'a {
         move |from, to| {
             let hit = |way| fault_affects_way(fault, struck, way, self.nodes, self.clients_too);
             hit((from, to)) || (fault == Fault::Reset && hit((to, from)))
@@ -263,12 +267,12 @@ impl FaultyNetwork {
     }
 
     /// The present counts of the links that a fault affects.
-    fn record(&self, fault: Fault, struck: &StruckTargets) -> LinkRecord {
+    fn count_struck_links(&self, fault: Fault, struck: &StruckTargets) -> LinkRecord {
         const THERE: fn(&LinkCounts) -> Carried = |counts| counts.to_server;
         const BACK: fn(&LinkCounts) -> Carried = |counts| counts.to_client;
-        let hits = self.ways(fault, struck);
+        let hits = self.affected_ways(fault, struck);
         match &self.made_of {
-            NetworkMedium::Packets(packets) => LinkRecord::of_packets(&packets.counts(hits)),
+            NetworkMedium::Packets(packets) => LinkRecord::sum_packets(&packets.counts(hits)),
             NetworkMedium::Proxies { links, .. } => {
                 let struck_links = links.iter().filter_map(|(&(client, server), link)| {
                     let directions: &[fn(&LinkCounts) -> Carried] =
@@ -280,7 +284,7 @@ impl FaultyNetwork {
                         };
                     Some((link.counts(), directions))
                 });
-                LinkRecord::of_proxies(struck_links)
+                LinkRecord::sum_proxies(struck_links)
             }
         }
     }
@@ -290,18 +294,18 @@ impl FaultyNetwork {
         self.before.remove(&number);
         let Some((fault, struck)) = self.broken.remove(&number) else { return Ok(()) };
         if let Fault::FailFirst { .. } = fault {
-            self.fail_next(&struck, 0);
+            self.break_next_requests(&struck, 0);
         }
         self.newest = None;
         self.apply_active_faults()
     }
 
     /// Lets the proxies break the connections of the next `count` requests.
-    fn fail_next(&self, struck: &StruckTargets, count: u64) {
+    fn break_next_requests(&self, struck: &StruckTargets, count: u64) {
         let NetworkMedium::Proxies { links, .. } = &self.made_of else { return };
-        let hits = self.ways(Fault::FailFirst { count: 1 }, struck);
+        let hits = self.affected_ways(Fault::FailFirst { count: 1 }, struck);
         for (_, link) in links.iter().filter(|&(&(client, server), _)| hits(client, server)) {
-            link.fail_next(count);
+            link.break_next_requests(count);
         }
     }
 
@@ -392,7 +396,7 @@ fn proxy_flow(condition: &Condition) -> Flow {
 }
 
 /// Whether connections to an address are refused.
-fn refuses(address: SocketAddr) -> bool {
+fn refuses_connections(address: SocketAddr) -> bool {
     let refused = io::ErrorKind::ConnectionRefused;
     TcpStream::connect_timeout(&address, KNOCK_PATIENCE).is_err_and(|why| why.kind() == refused)
 }

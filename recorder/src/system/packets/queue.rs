@@ -214,14 +214,14 @@ fn parse_packet((kind, body): (u16, &[u8])) -> Option<Packet> {
     let header = header?;
     let address = |at: usize| header.get(at..)?.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes));
     let bytes = u16::from_be_bytes(*header.get(2..)?.first_chunk()?);
-    let (ports, has_payload) = tcp(header, bytes).unwrap_or_default();
+    let (ports, has_payload) = parse_tcp(header, bytes).unwrap_or_default();
     let (from, to, bytes) = (address(12)?, address(16)?, u32::from(bytes));
     Some(Packet { id: id?, from, to, bytes, ports, has_payload })
 }
 
 /// The ports of a TCP packet, and whether it has a payload. A segment too large for IPv4's length field has a length of
 /// zero there, and always a payload.
-fn tcp(header: &[u8], bytes: u16) -> Option<((u16, u16), bool)> {
+fn parse_tcp(header: &[u8], bytes: u16) -> Option<((u16, u16), bool)> {
     const TCP: u8 = 6;
     let of_ip = usize::from(header.first()? & 0xf) * 4;
     if *header.get(9)? != TCP {
@@ -255,10 +255,10 @@ mod tests {
         let ports = (0x1234, 80);
         assert_eq!(packets, [Packet { id: 9, from, to, bytes: 0x102, ports, has_payload: true }; 2]);
         // Twenty bytes of IPv4, thirty-two of TCP, and nothing after them: an acknowledgement.
-        assert_eq!(tcp(&header, 52), Some((ports, false)));
-        assert_eq!(tcp(&header, 0), Some((ports, true)));
+        assert_eq!(parse_tcp(&header, 52), Some((ports, false)));
+        assert_eq!(parse_tcp(&header, 0), Some((ports, true)));
         header[9] = 17;
-        assert_eq!(tcp(&header, 0x102), None);
+        assert_eq!(parse_tcp(&header, 0x102), None);
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Shaper {
             decisions.push(PacketDecision { id: packet.id, fate: Fate::IsLost });
             return;
         }
-        if packet.has_payload && line.breaks(packet.ports) {
+        if packet.has_payload && line.breaks_request(packet.ports) {
             decisions.push(PacketDecision { id: packet.id, fate: Fate::BreaksConnection });
             return;
         }
@@ -138,7 +138,7 @@ impl Shaper {
 
 impl PacketLine {
     /// Whether the connection of a request with these ports is to be broken, because the request is among the first ones.
-    fn breaks(&mut self, ports: (u16, u16)) -> bool {
+    fn breaks_request(&mut self, ports: (u16, u16)) -> bool {
         if self.broken.contains(&ports) {
             return true;
         }
@@ -176,12 +176,12 @@ impl PacketLine {
                 return Some(due_ns);
             }
             let gone = self.requests.pop_front()?;
-            self.lets_go(&gone, now_ns, decisions);
+            self.release_packet(&gone, now_ns, decisions);
         }
         None
     }
 
-    fn lets_go(&mut self, gone: &WaitingPacket, now_ns: u64, decisions: &mut Vec<PacketDecision>) {
+    fn release_packet(&mut self, gone: &WaitingPacket, now_ns: u64, decisions: &mut Vec<PacketDecision>) {
         let late_ns = now_ns.saturating_sub(gone.came_ns);
         self.counts.gone += 1;
         self.counts.late_ns += late_ns;
@@ -214,7 +214,7 @@ impl PacketLine {
                 self.free_ns = self.free_ns.max(now_ns).saturating_add(takes_ns);
             }
             self.counts.overtaken += u64::from(is_passed);
-            self.lets_go(&gone, now_ns, decisions);
+            self.release_packet(&gone, now_ns, decisions);
         }
     }
 }

@@ -177,12 +177,12 @@ impl ProxyLink {
 
     /// Breaks the connections of the next `requests` requests. A request is the next data that the opener of a connection
     /// sends on it.
-    pub fn fail_next(&self, requests: u64) {
+    pub fn break_next_requests(&self, requests: u64) {
         self.0.to_fail.store(requests, Ordering::Relaxed);
     }
 
     /// Whether a request that has come in is one of those whose connection is to be broken.
-    pub(super) fn fails_now(&self) -> bool {
+    pub(super) fn take_request_to_break(&self) -> bool {
         let one_less = |left: u64| left.checked_sub(1);
         self.0.to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
@@ -235,17 +235,17 @@ impl ProxyLink {
     }
 
     /// Counts a connection that was broken.
-    pub(super) fn broke(&self) {
+    pub(super) fn count_broken_connection(&self) {
         self.0.broken.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts bytes that have arrived and wait to be sent on.
-    pub(super) fn came(&self, direction: Direction, bytes: u64) {
+    pub(super) fn count_waiting_bytes(&self, direction: Direction, bytes: u64) {
         self.0.of_direction[direction.index()].waiting.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Subtracts waiting bytes that will never be sent on, because their connection is gone.
-    pub(super) fn forget(&self, direction: Direction, bytes: u64) {
+    pub(super) fn discount_waiting_bytes(&self, direction: Direction, bytes: u64) {
         self.0.of_direction[direction.index()].waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 

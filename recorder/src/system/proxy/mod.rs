@@ -174,7 +174,7 @@ async fn handle_connection(client: TcpStream, link: ProxyLink, source: Option<Ip
     let (number, _open) = link.count_connection();
     let begun: LinkSettings = *link.subscribe().borrow();
     if begun.gate != Gate::Open {
-        link.broke();
+        link.count_broken_connection();
         return reset_on_drop(&client);
     }
     // While the link is held, the server does not learn of the connection.

@@ -65,7 +65,7 @@ pub(super) async fn carry_connection(
         }
     };
     if ended.is_err() {
-        link.broke();
+        link.count_broken_connection();
         // With no time to linger, closing sends RST.
         let _ = (client.set_zero_linger(), server.set_zero_linger());
     }
@@ -179,7 +179,7 @@ impl<'a> Pump<'a> {
                 () = sleep_until(due.unwrap_or(now)), if due.is_some() && !ready => {}
                 read = from.read_buf(&mut block), if reads => self.push_piece(match read {
                     Ok(0) => StreamPiece::Closed,
-                    Ok(_) if self.direction == Direction::ToServer && self.link.fails_now() => {
+                    Ok(_) if self.direction == Direction::ToServer && self.link.take_request_to_break() => {
                         return Err(ConnectionBroken);
                     }
                     Ok(_) => StreamPiece::Bytes(block.split().freeze()),
@@ -200,7 +200,7 @@ impl<'a> Pump<'a> {
         match &piece {
             StreamPiece::Bytes(bytes) => {
                 self.bytes += bytes.len();
-                self.link.came(self.direction, bytes.len() as u64);
+                self.link.count_waiting_bytes(self.direction, bytes.len() as u64);
             }
             StreamPiece::Closed | StreamPiece::Reset => self.reads = false,
         }
@@ -226,7 +226,7 @@ impl<'a> Pump<'a> {
 
 impl Drop for Pump<'_> {
     fn drop(&mut self) {
-        self.link.forget(self.direction, self.bytes as u64);
+        self.link.discount_waiting_bytes(self.direction, self.bytes as u64);
     }
 }
 

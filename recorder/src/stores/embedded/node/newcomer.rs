@@ -13,13 +13,13 @@
 //!
 //! The price is that it cannot join while another node is down. A majority of the others continues without it.
 
-use super::message::NodeMessage;
-use super::node::{Outbox, SimulatedNode};
-use super::{Bug, HEARTBEAT_NS};
+use super::super::message::NodeMessage;
+use super::super::{Bug, HEARTBEAT_NS};
+use super::{Outbox, SimulatedNode};
 
 /// What a newcomer has found out.
 #[derive(Clone, Debug)]
-pub(super) struct Newcomer {
+pub(in crate::stores::embedded) struct Newcomer {
     /// When it began.
     since_ns: u64,
     /// The terms of the other nodes, as they reported them.
@@ -28,7 +28,7 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    pub(super) fn new(since_ns: u64, others: usize) -> Self {
+    pub(in crate::stores::embedded) fn new(since_ns: u64, others: usize) -> Self {
         Self { since_ns, terms: Vec::new(), others }
     }
 
@@ -39,13 +39,13 @@ impl Newcomer {
 
 impl SimulatedNode {
     /// Whether it must not listen to primaries yet.
-    pub(super) fn ignores_primaries(&self) -> bool {
+    pub(in crate::stores::embedded) fn ignores_primaries(&self) -> bool {
         self.newcomer.as_ref().is_some_and(|newcomer| !newcomer.knows_all_terms())
     }
 
     /// Asks the others for their terms. It sends a question for votes, because nodes answer that with their term. It
     /// does not matter that no node would vote for an empty log.
-    pub(super) fn ask_for_terms(&mut self, now_ns: u64, out: &mut Outbox) {
+    pub(in crate::stores::embedded) fn ask_for_terms(&mut self, now_ns: u64, out: &mut Outbox) {
         debug_assert!(!self.options.has_bug(Bug::HastyNewcomer), "the hasty one asks nobody");
         self.election_ns = now_ns + HEARTBEAT_NS;
         for other in (0..self.options.nodes).filter(|&other| other != self.id) {
@@ -54,7 +54,7 @@ impl SimulatedNode {
     }
 
     /// Records the term that another node reported.
-    pub(super) fn record_term(&mut self, from: usize, term: u64) {
+    pub(in crate::stores::embedded) fn record_term(&mut self, from: usize, term: u64) {
         let Some(newcomer) = &mut self.newcomer else { return };
         match newcomer.terms.iter_mut().find(|known| known.0 == from) {
             Some(known) => known.1 = known.1.max(term),
@@ -65,7 +65,12 @@ impl SimulatedNode {
     /// Called when a primary's entries were taken; `all` tells whether these were all that the primary had when it
     /// sent them. If so, and if they were sent after the newcomer began, the node stops
     /// being a newcomer.
-    pub(super) fn finish_as_newcomer(&mut self, primary: usize, all: bool, sent_ns: u64) {
+    pub(in crate::stores::embedded) fn finish_as_newcomer(
+        &mut self,
+        primary: usize,
+        all: bool,
+        sent_ns: u64,
+    ) {
         if all && self.newcomer.as_ref().is_some_and(|newcomer| sent_ns >= newcomer.since_ns) {
             self.newcomer = None;
             self.voted_for = Some(primary);

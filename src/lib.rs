@@ -7,6 +7,7 @@ mod args;
 mod certificate;
 mod checking;
 mod commands;
+pub mod embedded;
 mod exit;
 mod input;
 mod live;
@@ -27,7 +28,8 @@ use args::{Cli, CliCommand};
 use exit::Exit;
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+/// Runs the command that the arguments of this process ask for.
+pub fn run_command_line() -> ExitCode {
     let cli = match Cli::parse_arguments(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {

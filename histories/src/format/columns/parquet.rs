@@ -1,0 +1,212 @@
+//! Parquet files of events.
+
+use super::super::datum::{Strictness, write_canonical};
+use super::super::{Loaded, ReadOptions};
+use super::cell::{datum, json_datum};
+use super::texts::TextColumn;
+use super::{EventBatches, read_batches};
+use crate::{History, Problem, Problems};
+use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchReader};
+use arrow_schema::ArrowError;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{ChunkReader, Length};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Rows that are decoded at a time.
+const DECODED_ROWS: usize = 1 << 15;
+/// Rows of a group: the smallest part of a file that can be left out.
+const GROUP_ROWS: usize = 1 << 18;
+
+/// Where the bytes of a file are: their ends are read first, so they cannot stream by.
+pub(in super::super) enum ParquetSource {
+    File(PathBuf),
+    Memory(Vec<u8>),
+}
+
+/// Reads a file of events.
+pub(in super::super) fn read_parquet(
+    name: &str,
+    source: ParquetSource,
+    options: &ReadOptions,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Loaded, Problems> {
+    // The decoder panics on some damaged files, where it takes what they say of themselves for true.
+    let read = catch_unwind(AssertUnwindSafe(|| match source {
+        ParquetSource::File(path) => match File::open(path) {
+            Ok(file) => read_chunks(name, SharedFile(Arc::new(file)), options, progress),
+            Err(error) => Err(unreadable(name, &error.to_string())),
+        },
+        ParquetSource::Memory(bytes) => read_chunks(name, Bytes::from(bytes), options, progress),
+    }));
+    read.unwrap_or_else(|_| Err(unreadable(name, "the file is damaged")))
+}
+
+/// A file that is read more than once.
+#[derive(Clone)]
+struct SharedFile(Arc<File>);
+
+impl Length for SharedFile {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for SharedFile {
+    type T = <File as ChunkReader>::T;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        self.0.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+fn unreadable(name: &str, why: &str) -> Problems {
+    let found = format!("cannot be read as Parquet: {why}");
+    let problem = Problem { file: Arc::from(name), line: 0, column: 0, found, expected: String::new() };
+    Problems { list: vec![problem], more: 0 }
+}
+
+/// With a selection, rows of other objects are left out before their other columns are decoded. If anything is wrong then,
+/// the file is read again as a whole, for only so are rows counted right.
+fn read_chunks(
+    name: &str,
+    chunks: impl ChunkReader + Clone + 'static,
+    options: &ReadOptions,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Loaded, Problems> {
+    if options.keys.is_some()
+        && let Ok(loaded) = read_rows(name, chunks.clone(), options, progress, true)
+    {
+        return Ok(loaded);
+    }
+    read_rows(name, chunks, options, progress, false)
+}
+
+fn read_rows(
+    name: &str,
+    chunks: impl ChunkReader + 'static,
+    options: &ReadOptions,
+    progress: &dyn Fn(u64, u64),
+    pushed_down: bool,
+) -> Result<Loaded, Problems> {
+    let opened = ParquetRecordBatchReaderBuilder::try_new(chunks);
+    let mut builder = opened.map_err(|error| unreadable(name, &error.to_string()))?;
+    if pushed_down && let Some(filter) = key_filter(&builder, options) {
+        builder = builder.with_row_filter(filter);
+    }
+    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let schema = Arc::clone(builder.schema());
+    let reader = builder.with_batch_size(DECODED_ROWS).build();
+    let reader = reader.map_err(|error| unreadable(name, &error.to_string()))?;
+    debug_assert_eq!(reader.schema().fields(), schema.fields(), "all columns are read");
+    let done = AtomicU64::new(0);
+    let counted = reader.inspect(|batch: &Result<RecordBatch, ArrowError>| {
+        if let Ok(batch) = batch {
+            done.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        }
+    });
+    let read = read_batches(name, &schema, counted, options);
+    progress(done.load(Ordering::Relaxed), rows);
+    read
+}
+
+/// Keeps rows whose key is wanted, and those without a key, of which [`super::selection`] knows more. None where it would
+/// keep every row.
+fn key_filter<T: ChunkReader>(
+    builder: &ParquetRecordBatchReaderBuilder<T>,
+    options: &ReadOptions,
+) -> Option<RowFilter> {
+    let keys = options.keys.as_ref()?;
+    let columns: Vec<&str> = ["key", "key_json"]
+        .into_iter()
+        .filter(|name| builder.schema().column_with_name(name).is_some())
+        .collect();
+    let wanted: HashSet<String> = keys.iter().cloned().collect();
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let predicate = ArrowPredicateFn::new(mask, move |batch| {
+        let given: Vec<(&dyn Array, bool)> = (batch.schema().fields().iter())
+            .zip(batch.columns())
+            .map(|(field, column)| (column.as_ref(), field.name() == "key_json"))
+            .collect();
+        let kept = |row| {
+            given.iter().all(|(column, _)| column.is_null(row))
+                || given.iter().any(|(column, json)| is_wanted(*column, row, *json, &wanted))
+        };
+        Ok((0..batch.num_rows()).map(|row| Some(kept(row))).collect::<BooleanArray>())
+    });
+    (!columns.is_empty()).then(|| RowFilter::new(vec![Box::new(predicate)]))
+}
+
+/// Whether the key in a row is wanted, or is none that can be told here.
+fn is_wanted(column: &dyn Array, row: usize, json: bool, wanted: &HashSet<String>) -> bool {
+    if column.is_null(row) {
+        return false;
+    }
+    let mut text = String::new();
+    let datum = match TextColumn::of_row(column, row) {
+        Some(found) if json => json_datum(found, row),
+        _ => Ok(datum(column, row, row)),
+    };
+    match datum.and_then(|datum| write_canonical(&datum, Strictness::Judged, &mut text)) {
+        Ok(()) => wanted.contains(&text),
+        Err(_) => true,
+    }
+}
+
+/// Writes a history as Parquet, compressed with Zstandard.
+///
+/// # Errors
+/// The error of the writer.
+pub(in super::super) fn write_parquet(history: &History, mut to: impl Write) -> io::Result<()> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_created_by(format!("steadfast {}", env!("CARGO_PKG_VERSION")))
+        .build();
+    let batches = EventBatches::new(history);
+    let written = Written::default();
+    let mut writer = ArrowWriter::try_new(written.clone(), batches.schema(), Some(properties))
+        .map_err(io::Error::other)?;
+    for batch in batches {
+        writer.write(&batch).map_err(io::Error::other)?;
+        to.write_all(&written.take())?;
+    }
+    writer.close().map_err(io::Error::other)?;
+    to.write_all(&written.take())?;
+    to.flush()
+}
+
+/// Bytes that the writer of Parquet, which wants to own where it writes, has written so far.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().expect("nobody panics while holding it"))
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics while holding it").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

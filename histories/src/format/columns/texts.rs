@@ -1,0 +1,147 @@
+//! Columns as the fast path reads them: of integers or of texts, whatever their width.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrowPrimitiveType, LargeStringArray, StringArray, StringViewArray};
+use arrow_schema::DataType;
+use std::borrow::Cow;
+
+/// Integers that all fit in 64 bits with a sign.
+pub(super) struct IntegerColumn<'a> {
+    values: Cow<'a, [i64]>,
+    array: &'a dyn Array,
+}
+
+impl<'a> IntegerColumn<'a> {
+    pub(super) fn of(array: &'a dyn Array) -> Option<Self> {
+        fn widen<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &dyn Array) -> Cow<'static, [i64]> {
+            Cow::Owned(array.as_primitive::<T>().values().iter().map(|&value| value.into()).collect())
+        }
+        let values = match array.data_type() {
+            DataType::Int64 => Cow::Borrowed(&array.as_primitive::<Int64Type>().values()[..]),
+            DataType::Int32 => widen::<Int32Type>(array),
+            DataType::Int16 => widen::<Int16Type>(array),
+            DataType::Int8 => widen::<Int8Type>(array),
+            DataType::UInt32 => widen::<UInt32Type>(array),
+            DataType::UInt16 => widen::<UInt16Type>(array),
+            DataType::UInt8 => widen::<UInt8Type>(array),
+            _ => return None,
+        };
+        Some(Self { values, array })
+    }
+
+    pub(super) fn get(&self, row: usize) -> Option<i64> {
+        self.array.is_valid(row).then(|| self.values[row])
+    }
+
+    /// One integer of a column that is read once; none of a column of anything else. The row is not null.
+    pub(super) fn of_one(array: &dyn Array, row: usize) -> Option<i64> {
+        Some(match array.data_type() {
+            DataType::Int64 => array.as_primitive::<Int64Type>().value(row),
+            DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+            DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
+            DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
+            DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+            DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+            DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+            _ => return None,
+        })
+    }
+}
+
+/// Texts, each by itself or as a number into a dictionary.
+pub(super) enum TextColumn<'a> {
+    Plain(PlainTexts<'a>),
+    Dictionary { rows: &'a dyn Array, numbers: Vec<usize>, texts: PlainTexts<'a> },
+}
+
+/// Arrow's three layouts of texts.
+pub(super) enum PlainTexts<'a> {
+    Short(&'a StringArray),
+    Long(&'a LargeStringArray),
+    View(&'a StringViewArray),
+}
+
+impl<'a> PlainTexts<'a> {
+    fn of(array: &'a dyn Array) -> Option<Self> {
+        match array.data_type() {
+            DataType::Utf8 => Some(Self::Short(array.as_string())),
+            DataType::LargeUtf8 => Some(Self::Long(array.as_string())),
+            DataType::Utf8View => Some(Self::View(array.as_string_view())),
+            _ => None,
+        }
+    }
+
+    fn get(&self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Short(array) => array.is_valid(row).then(|| array.value(row)),
+            Self::Long(array) => array.is_valid(row).then(|| array.value(row)),
+            Self::View(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Short(array) => array.len(),
+            Self::Long(array) => array.len(),
+            Self::View(array) => array.len(),
+        }
+    }
+}
+
+impl<'a> TextColumn<'a> {
+    pub(super) fn of(array: &'a dyn Array) -> Option<Self> {
+        let Some(dictionary) = array.as_any_dictionary_opt() else {
+            return PlainTexts::of(array).map(Self::Plain);
+        };
+        let texts = PlainTexts::of(dictionary.values())?;
+        let numbers = if texts.len() == 0 { Vec::new() } else { dictionary.normalized_keys() };
+        Some(Self::Dictionary { rows: array, numbers, texts })
+    }
+
+    /// The text of a row, and its number in the dictionary if there is one.
+    pub(super) fn get(&self, row: usize) -> Option<(&'a str, Option<usize>)> {
+        match self {
+            Self::Plain(texts) => texts.get(row).map(|text| (text, None)),
+            Self::Dictionary { rows, numbers, texts } => {
+                if rows.is_null(row) {
+                    return None;
+                }
+                let number = *numbers.get(row)?;
+                texts.get(number).map(|text| (text, Some(number)))
+            }
+        }
+    }
+
+    /// The text of one row of a column that is read once.
+    pub(super) fn of_row(array: &'a dyn Array, row: usize) -> Option<&'a str> {
+        if array.is_null(row) {
+            return None;
+        }
+        match array.as_any_dictionary_opt() {
+            Some(dictionary) => {
+                let number = dictionary_number(dictionary.keys(), row)?;
+                PlainTexts::of(dictionary.values())?.get(number)
+            }
+            None => PlainTexts::of(array)?.get(row),
+        }
+    }
+
+    /// How many texts the dictionary has.
+    pub(super) fn dictionary_len(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Dictionary { texts, .. } => texts.len(),
+        }
+    }
+}
+
+/// The place in its dictionary of a row that is not null.
+fn dictionary_number(numbers: &dyn Array, row: usize) -> Option<usize> {
+    match numbers.data_type() {
+        DataType::UInt64 => usize::try_from(numbers.as_primitive::<UInt64Type>().value(row)).ok(),
+        _ => usize::try_from(IntegerColumn::of_one(numbers, row)?).ok(),
+    }
+}

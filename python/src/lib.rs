@@ -1,0 +1,32 @@
+//! The checker of steadfast for Python: the thin layer below the package `steadfast_checker`.
+//!
+//! What a history is, what is asked of it and how the answer is told are the business of the crates that the program is
+//! made of; this translates. The interpreter is let go while a history is read and checked, and looked at ten times a
+//! second, so that an interrupt ends the check.
+
+mod model;
+mod report;
+mod rows;
+mod source;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<report::NativeReport>()?;
+    module.add_class::<source::NativeHistory>()?;
+    module.add_function(wrap_pyfunction!(report::check, module)?)?;
+    module.add_function(wrap_pyfunction!(model::check_model, module)?)?;
+    module.add_function(wrap_pyfunction!(source::read, module)?)?;
+    module.add_function(wrap_pyfunction!(names, module)?)
+}
+
+/// The names of all models, or of all properties, each with a line about it.
+#[pyfunction]
+fn names(of: &str) -> Vec<(&'static str, &'static str)> {
+    match of {
+        "models" => checker::Model::ALL.iter().map(|model| (model.name(), model.line())).collect(),
+        _ => checker::Property::all().map(|property| (property.name(), property.line())).collect(),
+    }
+}

@@ -1,0 +1,281 @@
+"""``check`` and ``read``: from what Python calls a history to a verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _native
+from ._model import Model
+from ._report import Report
+
+if TYPE_CHECKING:
+    import pandas
+
+    #: Anything with ``__arrow_c_stream__``, a path, or a list of events.
+    HistoryLike = Union[str, "os.PathLike[str]", Sequence[Mapping[str, Any]], "History", Any]
+
+__all__ = ["History", "check", "options", "read"]
+
+
+class History:
+    """A history in memory.
+
+    It can be checked as often as you like without being read again, and it is a table: everything that takes Arrow data
+    (pyarrow, polars, DuckDB, pandas) takes it, with a row for each event.
+
+    Make one with :func:`read`.
+    """
+
+    def __init__(self, native: _native.NativeHistory) -> None:
+        self._native = native
+
+    @property
+    def name(self) -> str:
+        """What the history is called in reports."""
+        return self._native.name
+
+    @property
+    def remarks(self) -> list[str]:
+        """How the input was understood, where that is not plain."""
+        return self._native.remarks
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        return self._native.events
+
+    @property
+    def header(self) -> str | None:
+        """What was run, as a JSON object, if the history says so."""
+        return self._native.header
+
+    def __len__(self) -> int:
+        """How many operations there are."""
+        return len(self._native)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._native.__arrow_c_stream__(requested_schema)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the events as a data frame, a row for each. Needs pandas and pyarrow."""
+        import pyarrow
+
+        return pyarrow.table(self).to_pandas()
+
+    def __repr__(self) -> str:
+        return f"<History {self.name!r}: {len(self)} operations, {self.events} events>"
+
+
+def check(
+    history: HistoryLike,
+    *,
+    consistency: str | Iterable[str] | None = None,
+    model: str | Model | None = None,
+    timeout: str | float | timedelta | None = None,
+    memory: str | int | None = None,
+    init: Any = None,
+    init_by_key: Mapping[str, Any] | None = None,
+    failed_cas: str | None = None,
+    assume: str | Iterable[str] | None = None,
+    accept_untested: bool = False,
+    name: str | None = None,
+    format: str | None = None,
+    independent: bool = False,
+    lenient: bool = False,
+    time_to_live: str | None = None,
+    **more: Any,
+) -> Report:
+    """Check one history.
+
+    The interpreter is free while the check runs: other threads go on. An interrupt (Ctrl-C) ends the check.
+
+    Parameters
+    ----------
+    history
+        A path (every format that the program reads), a list of dicts (an event each), a data frame of pandas or polars, an
+        Arrow table, record batch reader or anything else with ``__arrow_c_stream__`` (a row an event), or a
+        :class:`History`.
+    consistency : str or iterable of str, optional
+        The levels to check. :func:`levels` lists them. Without it the history suggests them, as it does to the program.
+    model : str or Model, optional
+        What the objects are. :func:`models` lists the names. A :class:`Model` of your own decides linearizability only, and
+        is far slower: each step calls Python.
+    timeout : str, float (seconds) or timedelta, optional
+        What is not decided by then is *unknown*: ``"30s"``.
+    memory : str or int (bytes), optional
+        What a search may hold: ``"2GiB"``. Beyond it the verdict is *unknown*.
+    init : optional
+        What every object holds at first. ``None`` means nothing.
+    init_by_key : mapping, optional
+        What single objects hold at first.
+    failed_cas : {"says-nothing", "observes"}, optional
+        What a failed compare-and-set tells of the state.
+    assume : str or iterable of str, optional
+        What else is known of the order of versions: ``"sequential-keys"``, ``"linearizable-keys"``.
+    accept_untested : bool
+        Report levels that nothing in the history could have contradicted as holding.
+    name : str, optional
+        What the history is called in the report. A path is called by itself.
+    format : str, optional
+        The format of a file, where neither name nor content tells.
+    independent : bool
+        Each value is ``[key, value]``, as Jepsen's independent workloads write it.
+    lenient : bool
+        Drop a last line that was cut off, and say so, instead of refusing the history.
+    time_to_live : str, optional
+        How long a session lives, for histories of session stores: ``"30m"``.
+    **more
+        Any other option of ``steadfast check``, with underscores for hyphens.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError
+        The history or an option is not what it should be. The message has every problem: of tables and lists with its
+        row, counted from 0, of files with line and column.
+    FileNotFoundError
+        There is no such file.
+    RuntimeError
+        A bug of this package. There is no verdict.
+    """
+    words = options(
+        consistency=consistency,
+        model=None if isinstance(model, Model) else model,
+        timeout=_duration(timeout),
+        memory=memory,
+        init=_initial(init, init_by_key),
+        failed_cas=failed_cas,
+        assume=assume,
+        accept_untested=accept_untested,
+        **{"from": format},
+        independent=independent,
+        lenient=lenient,
+        time_to_live=time_to_live,
+        **more,
+    )
+    if isinstance(model, Model):
+        asked = [consistency] if isinstance(consistency, str) else list(consistency or ["linearizable"])
+        if asked != ["linearizable"]:
+            raise ValueError(f"a model of your own decides 'linearizable' only, not {', '.join(asked)}")
+        native = _native.check_model(_source(history), model.initial(), model._step, name, words)
+        return Report(native, model=type(model).__name__)
+    return Report(_native.check(_source(history), name, words))
+
+
+def read(
+    history: HistoryLike,
+    *,
+    name: str | None = None,
+    format: str | None = None,
+    independent: bool = False,
+    lenient: bool = False,
+) -> History:
+    """Read a history without checking it.
+
+    Parameters
+    ----------
+    history, name, format, independent, lenient
+        As for :func:`check`.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError
+        Everything that is wrong with the history, as for :func:`check`.
+    """
+    words = options(**{"from": format}, independent=independent, lenient=lenient)
+    return History(_native.read(_source(history), name, words))
+
+
+def options(**given: Any) -> list[str]:
+    """The options of the command line that keyword arguments stand for."""
+    words: list[str] = []
+    for name, value in given.items():
+        option = "--" + name.replace("_", "-")
+        if value is None or value is False:
+            continue
+        if value is True:
+            words.append(option)
+        elif isinstance(value, (list, tuple)) and name == "init":
+            for one in value:
+                words.append(f"{option}={one}")
+        elif isinstance(value, Iterable) and not isinstance(value, str):
+            words.append(f"{option}={','.join(str(one) for one in value)}")
+        else:
+            words.append(f"{option}={value}")
+    return words
+
+
+def _source(history: HistoryLike) -> Any:
+    """What the native layer takes, without a copy where that is possible."""
+    if isinstance(history, History):
+        return history._native
+    if isinstance(history, (str, bytes, os.PathLike, list)):
+        return history
+    # A data frame of pandas whose cells are of mixed types is no Arrow table: its rows are read one by one.
+    if type(history).__module__.partition(".")[0] == "pandas":
+        return _of_pandas(history)
+    if hasattr(history, "__arrow_c_stream__"):
+        return history
+    # A record batch alone is an array, not a stream.
+    if hasattr(history, "__arrow_c_array__"):
+        import pyarrow
+
+        return pyarrow.table(pyarrow.record_batch(history))
+    if isinstance(history, (Mapping, type)) or not isinstance(history, Iterable):
+        return history
+    return list(history)
+
+
+def _of_pandas(frame: Any) -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        return _rows_of_pandas(frame)
+    try:
+        return pyarrow.Table.from_pandas(frame, preserve_index=False)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+        return _rows_of_pandas(frame)
+
+
+def _rows_of_pandas(frame: Any) -> list[dict[str, Any]]:
+    columns = [str(name) for name in frame.columns]
+    missing = [name for name in ("process", "type", "f") if name not in columns]
+    if missing:
+        raise ValueError(
+            f"table has no column {missing[0]!r}, which every event needs. Its columns are: {', '.join(columns)}."
+        )
+
+    def is_nothing(value: Any) -> bool:
+        return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+
+    rows = []
+    for row in frame.itertuples(index=False, name=None):
+        cells = zip(columns, row)
+        rows.append({name: cell for name, cell in cells if isinstance(cell, (list, dict)) or not is_nothing(cell)})
+    return rows
+
+
+def _duration(timeout: str | float | timedelta | None) -> str | None:
+    if timeout is None or isinstance(timeout, str):
+        return timeout
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not seconds >= 0:
+        raise ValueError(f"timeout is {timeout}. Pass a duration from 0 up, such as '30s' or 30.")
+    return f"{max(0, round(seconds * 1e6))}us"
+
+
+def _initial(init: Any, by_key: Mapping[str, Any] | None) -> list[str]:
+    import json
+
+    words = [] if init is None else [json.dumps(init)]
+    return words + [f"{json.dumps(key)}={json.dumps(value)}" for key, value in (by_key or {}).items()]

@@ -1,0 +1,103 @@
+"""The pytest plugin: a fixture that records what a test does to a store, and fails the test if no execution that the store
+promises explains what was seen.
+
+::
+
+    @pytest.mark.steadfast(consistency=["linearizable"])
+    def test_cart(steadfast_history):
+        with steadfast_history.operation("write", key="cart", value=5) as op:
+            client.put("cart", 5)
+            op.ok()
+
+Registered as ``steadfast``; it comes with the package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ._check import check
+from ._recorder import Recorder
+
+_FIXTURE = "steadfast_history"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for where pages go."""
+    group = parser.getgroup("steadfast")
+    group.addoption(
+        "--steadfast-reports",
+        metavar="FOLDER",
+        default=None,
+        help="Keep the history and the page of every test that uses steadfast_history in this folder.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the marker means."""
+    config.addinivalue_line(
+        "markers",
+        "steadfast(accept=(), **options): how the history of steadfast_history is checked: the options of "
+        "steadfast_checker.check, and the verdicts beside 'holds' with which the test passes ('unknown', 'untested').",
+    )
+
+
+@pytest.fixture
+def steadfast_history(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Recorder, None, None]:
+    """Record a history, check it when the test has ended, and fail the test unless it holds.
+
+    The marker ``steadfast`` takes the options of :func:`steadfast_checker.check`. With ``accept=("unknown",)`` a test passes
+    also where the checker found no verdict.
+    """
+    folder = request.config.getoption("--steadfast-reports")
+    where = tmp_path
+    if folder is not None:
+        where = Path(folder) / re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid)
+        where.mkdir(parents=True, exist_ok=True)
+    recorder = Recorder(where / "history.jsonl", header={"test": request.node.nodeid}, overwrite=folder is not None)
+    yield recorder
+    recorder.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Check the history of a test that passed so far."""
+    result = yield
+    recorder = getattr(item, "funcargs", {}).get(_FIXTURE)
+    if isinstance(recorder, Recorder):
+        _judge(item, recorder)
+    return result
+
+
+def _judge(item: pytest.Item, recorder: Recorder) -> None:
+    recorder.close()
+    options: dict[str, Any] = {}
+    for mark in reversed(list(item.iter_markers("steadfast"))):
+        options.update(mark.kwargs)
+    accepted = options.pop("accept", ())
+    accepted = (accepted,) if isinstance(accepted, str) else tuple(accepted)
+    report = check(recorder.path, **options)
+    page = recorder.path.with_name("report.html")
+    report.to_html(page)
+    item.user_properties.append(("steadfast.verdict", report.verdict))
+    item.user_properties.append(("steadfast.page", str(page)))
+    for answer in report.answers:
+        item.user_properties.append((f"steadfast.{answer.level}", answer.verdict))
+    item.add_report_section("call", "steadfast", f"{report}\n\nThe page: {page}")
+    if report.verdict != "holds" and report.verdict not in accepted:
+        pytest.fail(_told(report, page), pytrace=False)
+
+
+def _told(report: Any, page: Path) -> str:
+    if report.verdict == "violated":
+        lines = [f"{one.type} (not {one.level}): {one.text}" for one in report.anomalies[:5]]
+        more = len(report.anomalies) - len(lines)
+        lines += [f"and {more} more"] if more > 0 else []
+    else:
+        lines = [f"{report.verdict}: {report.reason}"]
+    return "\n".join([*lines, f"The page that explains it: {page}"])

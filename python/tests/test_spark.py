@@ -1,0 +1,180 @@
+"""Object by object on a cluster, the verdicts are those of one machine.
+
+The engine is Sail with a cluster of two workers on this machine: no JVM. Tests are skipped where it is not installed.
+"""
+
+import json
+import os
+import random
+
+import pytest
+import steadfast_checker as steadfast
+from conftest import events
+
+pysail = pytest.importorskip("pysail.spark")
+pyarrow = pytest.importorskip("pyarrow")
+pytest.importorskip("pyspark.sql.connect")
+
+from steadfast_checker import spark as scale  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def session():
+    settings = {
+        "SAIL_MODE": "local-cluster",
+        "SAIL_CLUSTER__WORKER_INITIAL_COUNT": "2",
+        "SAIL_CLUSTER__WORKER_MAX_COUNT": "2",
+        "SAIL_CLUSTER__TASK_MAX_ATTEMPTS": "3",
+        "SAIL_EXECUTION__DEFAULT_PARALLELISM": "4",
+    }
+    os.environ.update(settings)
+    server = pysail.SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    _, port = server.listening_address
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    yield session
+    session.stop()
+    server.stop()
+
+
+def frame_of(session, history):
+    """The events as Spark has them, in an order that says nothing."""
+    table = pyarrow.table(steadfast.read(history))
+    plain = {name: column.cast(pyarrow.string()) if pyarrow.types.is_dictionary(column.type) else column
+             for name, column in zip(table.column_names, table.columns)}
+    table = pyarrow.table(plain)
+    order = list(range(table.num_rows))
+    random.Random(7).shuffle(order)
+    return session.createDataFrame(table.take(order))
+
+
+STALE = events(
+    *[
+        row
+        for key in ("cart", "list", "wish")
+        for row in (
+            (0, "invoke", "write", 1, key),
+            (0, "ok", "write", 1, key),
+            (0, "invoke", "write", 2, key),
+            (0, "ok", "write", 2, key),
+            (1, "invoke", "read", None, key),
+            (1, "ok", "read", 1 if key == "list" else 2, key),
+        )
+    ]
+)
+
+
+def test_an_anomaly_has_the_indexes_of_the_whole(session):
+    report = scale.check(frame_of(session, STALE))
+    assert report.verdict == "violated" and report.model == "register"
+    (anomaly,) = report.anomalies
+    assert (anomaly.type, anomaly.level, anomaly.key) == ("stale-read", "linearizable", '"list"')
+    assert set(anomaly.operations) == {6, 8, 10}
+    assert report["linearizable"].keys == {"holds": 2, "violated": 1}
+    assert report["monotonic-reads"].verdict == "holds"
+    assert (report.operations, report.objects) == (9, 3)
+
+
+def comparable(report, levels):
+    return {level: report[level].verdict for level in levels}
+
+
+def test_the_corpus_is_as_on_one_machine(session, corpus):
+    # Every case that has the default question, all of its levels: those by object and those of the whole.
+    compared = 0
+    for folder in corpus[:: int(os.environ.get("STEADFAST_SCALE_STRIDE", "1"))]:
+        path = folder / "history.jsonl"
+        alone = steadfast.check(path)
+        if not alone.counts["operations"]:
+            continue
+        levels = [answer.level for answer in alone.answers]
+        model = alone.model
+        header = json.loads(steadfast.read(path).header or "null")
+        together = scale.check(frame_of(session, path), consistency=levels, model=model, header=header)
+        assert comparable(together, levels) == comparable(alone, levels), folder.name
+        found = {(a.level, a.type, json.loads(a.key), a.operations) for a in together.anomalies}
+        expected = {(a.level, a.type, a.key, a.operations) for a in alone.anomalies}
+        assert found == expected, folder.name
+        compared += 1
+    assert compared > 10
+
+
+def test_a_hot_object_is_named_and_the_others_stand(session):
+    rows = STALE + events(*[row for at in range(20) for row in ((3, "invoke", "write", at, "hot"), (3, "ok", "write", at, "hot"))])
+    report = scale.check(frame_of(session, rows), consistency="linearizable", rows_max=30)
+    assert report.verdict == "violated"
+    assert report["linearizable"].keys == {"holds": 2, "violated": 1, "unknown": 1}
+    assert list(report.unknown_keys) == ['"hot"'] and "more than 30 events" in report.unknown_keys['"hot"']
+
+
+def test_what_needs_the_whole_history_is_unknown_where_that_is_too_large(session):
+    report = scale.check(frame_of(session, STALE), consistency=["linearizable", "sequential"], driver_rows_max=10)
+    assert report["sequential"].verdict == "unknown"
+    assert "18 events; the driver takes 10" in report["sequential"].reason
+    assert report["linearizable"].verdict == "violated"
+    report = scale.check(frame_of(session, STALE), consistency=["sequential"])
+    assert report["sequential"].verdict == steadfast.check(STALE, consistency="sequential").verdict
+
+
+def test_bad_input_is_named_by_its_index(session):
+    def wrong(frame, **options):
+        with pytest.raises(ValueError) as caught:
+            scale.check(frame, **options)
+        return str(caught.value)
+
+    frame = frame_of(session, STALE)
+    assert "has no column 'process'" in wrong(frame.drop("process", "process_json"))
+    assert "has no column 'index', which is the order of events" in wrong(frame.drop("index"))
+    assert "the index 0 is there more than once" in wrong(frame.union(frame.where("index = 0")))
+    from pyspark.sql import functions as sql
+
+    nameless = frame.withColumn("key", sql.when(sql.col("index") != 5, sql.col("key")))
+    assert "the event with index 5 has no key" in wrong(nameless)
+    unnumbered = frame.withColumn("index", sql.when(sql.col("index") != 5, sql.col("index")))
+    assert "1 events have no index" in wrong(unnumbered)
+    torn = frame.where("index != 8")
+    told = wrong(torn)
+    assert told.startswith('object "list": ') and "the event with index 9: found ok by process 0" in told
+
+
+def test_a_task_that_dies_never_makes_a_report_of_less(session, tmp_path, monkeypatch):
+    # The engine may do the task again, or give up; a report without the object would be a green that is none. (Sail 0.7
+    # gives up: "a different attempt has already produced job output". Spark does it again.)
+    once = tmp_path / "died"
+    healthy = scale._worker
+
+    def frail(settings, header):
+        worker = healthy(settings, header)
+
+        def dying(key, events):
+            if key[0].as_py() == "list" and not once.exists():
+                once.write_text("")
+                raise OSError("the disk of this worker is gone")
+            return worker(key, events)
+
+        dying.__annotations__ = worker.__annotations__
+        return dying
+
+    frame = frame_of(session, STALE)
+    monkeypatch.setattr(scale, "_worker", frail)
+    try:
+        report = scale.check(frame, consistency="linearizable")
+    except (ValueError, AssertionError):
+        raise
+    except Exception as gave_up:
+        assert "different attempt" in str(gave_up) or "the disk of this worker is gone" in str(gave_up)
+        report = scale.check(frame, consistency="linearizable")
+    assert once.exists()
+    assert report["linearizable"].keys == {"holds": 2, "violated": 1}
+
+
+def test_a_worker_without_the_package_is_named():
+    class Frame:
+        def toLocalIterator(self):
+            raise Exception("PythonException: ModuleNotFoundError: No module named 'steadfast_checker'")
+            yield
+
+    with pytest.raises(RuntimeError, match="Install it on the workers"):
+        list(scale._rows(Frame()))
