@@ -19,6 +19,7 @@ mod output_file;
 mod pictures;
 mod progress;
 mod report;
+mod separations;
 mod spans;
 mod timer;
 mod times;
@@ -59,7 +60,15 @@ pub fn run_command_line() -> ExitCode {
         CliCommand::Compare(args) => commands::compare::run_compare(&args.into_plan()),
         CliCommand::Verify(args) => commands::verify::run_verify(&args),
         CliCommand::Convert(args) => commands::convert::run_convert(&args),
-        CliCommand::Levels => commands::levels::list_levels(),
+        CliCommand::Levels { format } => commands::levels::list_levels(format),
+        CliCommand::Enumerate(args) => match args.into_plan() {
+            Ok(plan) => commands::enumerate::run_enumerate(&plan),
+            Err(why) => reject_arguments(&why),
+        },
+        CliCommand::Generate(args) => match args.into_plan() {
+            Ok(plan) => commands::generate::run_generate(&plan),
+            Err(why) => reject_arguments(&why),
+        },
         CliCommand::Models => commands::models::list_models(),
         CliCommand::Objectives => commands::objectives::list_objectives(),
         CliCommand::Stores => commands::stores::list_stores(),

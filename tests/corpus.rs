@@ -38,6 +38,8 @@ fn every_hand_made_case_gets_its_verdicts() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("histories/corpus");
     let mut cases: Vec<PathBuf> =
         std::fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
+    // Histories that separate levels are no cases with an expect.toml; `levels_separations.rs` has them.
+    cases.retain(|case| !case.ends_with("levels"));
     cases.sort();
     let built = built("levels");
     let mut wrong = Vec::new();

@@ -38,6 +38,9 @@ fn the_part_of_every_violated_case_shows_the_same_violation() {
     let mut explained = 0;
     for entry in std::fs::read_dir(corpus).expect("the corpus") {
         let case = entry.expect("an entry").path();
+        if case.ends_with("levels") {
+            continue;
+        }
         let text = std::fs::read_to_string(case.join("expect.toml")).expect("each case has an expect.toml");
         let expect: Expect = toml::from_str(&text).expect("TOML");
         for (level, _) in expect.levels.iter().filter(|(_, verdict)| *verdict == "violated") {

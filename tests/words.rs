@@ -111,6 +111,8 @@ fn help_and_lists_are_plain() {
         "verify",
         "convert",
         "levels",
+        "enumerate",
+        "generate",
         "models",
         "objectives",
         "stores",

@@ -8,6 +8,8 @@ pub(crate) const USUAL_OPTIONS: &[(&str, &[&str])] = &[
     ("diff", &["before", "after", "format", "report", "significance", "tolerance"]),
     ("explain", &["histories", "consistency", "output", "report", "format", "timeout"]),
     ("compare", &["histories", "consistency", "report", "format", "timeout", "threads"]),
+    ("enumerate", &["shape", "keys", "model", "satisfies", "violates", "real_time"]),
+    ("generate", &["output", "model", "isolation", "defect", "transactions", "seed"]),
     ("convert", &["input", "output", "to", "from", "force"]),
     ("verify", &["certificate", "history"]),
 ];
@@ -153,3 +155,39 @@ level implies directly. --consistency selects rows.
 
 Exit codes: 0 if every level has a verdict, even if that is a violation; 2 for bad usage or bad input; 70 for an \
 internal error.";
+
+pub(crate) const ENUMERATE: &str = "\
+Checks all small histories of a shape against the levels of their model.
+
+Histories that differ only in the names of sessions, keys and values are visited once. Every operation ends `ok`, and \
+every write of a key has a value of its own. A read returns the initial value or a value that is written in the history.
+
+Without --satisfies and --violates, the command prints how many histories satisfy each level. For each implication it \
+also prints how many histories satisfy the weaker level only. With these options, it searches for a smallest history \
+of at most that shape. If there is none, all histories of that size were checked.
+
+The exit code is 0 if a history was found or counted, 1 if none exists up to that size, and 3 if verdicts are unknown.";
+
+pub(crate) const ENUMERATE_AFTER: &str = "\
+Examples:
+  steadfast enumerate --shape 2+2
+      Count the histories of two sessions with two operations each, by level
+  steadfast enumerate --shape 2+2 --satisfies causal --violates sequential
+      Show a smallest history that is causal and not sequential
+  steadfast enumerate --shape 1+1 --model rw-register --satisfies snapshot-isolation --violates serializable
+      Show the smallest write skew";
+
+pub(crate) const GENERATE: &str = "\
+Writes the history that clients of a simulated database record.
+
+Each isolation level is implemented by the mechanism that it is named for. Each defect breaks exactly one rule, and it \
+determines the isolation level. The same options and seed give the same history on every machine.
+
+The name of OUT may end in .gz or .zst to compress the file.";
+
+pub(crate) const GENERATE_AFTER: &str = "\
+Examples:
+  steadfast generate history.jsonl --isolation snapshot-isolation --transactions 2000
+      Write the history of a database with snapshot isolation
+  steadfast generate - --defect write-skew --model rw-register --seed 7
+      Write a history of registers to standard output; the database permits write skew";

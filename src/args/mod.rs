@@ -9,10 +9,13 @@ mod compare;
 mod config;
 mod convert;
 mod diff;
+mod enumerate;
 mod explain;
+mod generate;
 mod given;
 pub(crate) mod help;
 mod invariants;
+mod levels;
 mod links;
 mod lives;
 mod looks;
@@ -33,7 +36,10 @@ pub(crate) use check::{CheckArgs, CheckPlan, ColorMode, HistorySource};
 pub(crate) use compare::{CompareArgs, CompareFormat, ComparePlan};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};
+pub(crate) use enumerate::{EnumerateArgs, EnumeratePlan, mentions_real_time};
 pub(crate) use explain::{ExplainArgs, ExplainPlan};
+pub(crate) use generate::{GenerateArgs, GeneratePlan};
+pub(crate) use levels::LevelsFormat;
 pub(crate) use names::ReadingArgs;
 pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find_scenario;
@@ -97,7 +103,17 @@ pub(crate) enum CliCommand {
     #[command(long_about = help::CONVERT)]
     Convert(ConvertArgs),
     /// List the consistency levels and findings
-    Levels,
+    Levels {
+        /// Format of the list
+        #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+        format: LevelsFormat,
+    },
+    /// List all small histories by level, or find a smallest one that separates levels
+    #[command(long_about = help::ENUMERATE, after_long_help = help::ENUMERATE_AFTER)]
+    Enumerate(EnumerateArgs),
+    /// Write the history of a simulated database of known isolation
+    #[command(long_about = help::GENERATE, after_long_help = help::GENERATE_AFTER)]
+    Generate(GenerateArgs),
     /// List the models of objects
     Models,
     /// List the figures that are measured and that objectives can limit

@@ -1,7 +1,7 @@
 //! The comparison of several histories, with a row per level and a column per history; as text and as JSON.
 
 use super::HistoryCounts;
-use super::lattice::{LatticeColumn, LevelLattice, LevelResult, proviso_words};
+use super::lattice::{LatticeColumn, LevelLattice, LevelResult};
 use super::layout::{align_columns, count_noun, wrap_text};
 use anstyle::Style;
 use checker::Property;
@@ -44,7 +44,7 @@ pub(crate) fn write_comparison_text(
             histories.iter().map(|history| history.level_result(level).map_or("-", |found| found.verdict));
         let implied: Vec<String> = lattice
             .implied_levels(at)
-            .map(|(level, proviso)| match proviso_words(proviso) {
+            .map(|(level, proviso)| match proviso.words() {
                 None => level.to_owned(),
                 Some(condition) => format!("{level} ({condition})"),
             })
@@ -146,7 +146,7 @@ pub(crate) fn write_comparison_json(comparison: &Comparison, out: &mut dyn Write
     let level = |(at, level): (usize, &Property)| {
         let (mut implies, mut implies_if) = (Vec::new(), Vec::new());
         for (level, proviso) in lattice.implied_levels(at) {
-            match proviso_words(proviso) {
+            match proviso.words() {
                 None => implies.push(level),
                 Some(condition) => implies_if.push(JsonConditionalLevel { level, condition }),
             }

@@ -1,15 +1,11 @@
 //! The levels of a comparison and the implications between them.
 //!
-//! For transactions the implications come from the checker's table. For objects they follow from the definitions. An order
-//! of all operations that extends real time also extends session order. A legal order of all operations answers each
-//! session and contains causal order. An order of all operations that extends causal order orders the versions of each
-//! object so that no session goes back, as far as version tokens and `--assume` allow: only the session guarantees take those
-//! into account. One version order for all four guarantees serves each of them.
+//! The implications come from the checker's table of levels, which gives the reason of each.
 //!
 //! No verdict is derived here: a level that implies a violated one and was not decided stays unknown.
 
 use super::HistoryCounts;
-use checker::{IMPLICATIONS, Level, Property, Proviso};
+use checker::{Property, Proviso};
 use std::collections::BTreeMap;
 
 /// One history with the result of each level.
@@ -44,23 +40,6 @@ pub(crate) struct LatticeEdge {
     /// The condition under which the implication holds.
     pub(crate) proviso: Proviso,
 }
-
-/// The implications between levels of objects.
-const OF_OBJECTS: &[(Level, Level)] = &[
-    (Level::Linearizable, Level::Sequential),
-    (Level::Sequential, Level::CausalConvergence),
-    (Level::Sequential, Level::CausalMemory),
-    (Level::CausalConvergence, Level::Session),
-    (Level::CausalConvergence, Level::Causal),
-    (Level::CausalMemory, Level::Causal),
-    (Level::CausalMemory, Level::Pram),
-    (Level::Causal, Level::MonotonicWrites),
-    (Level::Causal, Level::WritesFollowReads),
-    (Level::Session, Level::ReadYourWrites),
-    (Level::Session, Level::MonotonicReads),
-    (Level::Session, Level::MonotonicWrites),
-    (Level::Session, Level::WritesFollowReads),
-];
 
 impl LevelLattice {
     /// The lattice of all levels against which some history was checked.
@@ -105,34 +84,9 @@ impl LevelLattice {
     }
 }
 
-/// The words for a condition; none if the implication always holds.
-pub(crate) fn proviso_words(proviso: Proviso) -> Option<&'static str> {
-    match proviso {
-        Proviso::None => None,
-        Proviso::SessionsAside => Some("sessions aside"),
-        Proviso::OwnAppendsAside => Some("own appends aside"),
-        Proviso::TokensAside => Some("version tokens aside"),
-    }
-}
-
-/// The condition of an implication between levels of objects.
-fn proviso_of(stronger: Level, weaker: Level) -> Proviso {
-    match (stronger, weaker) {
-        (Level::CausalConvergence, Level::Session)
-        | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
-        _ => Proviso::None,
-    }
-}
-
 /// Stronger level, weaker level, and the condition under which the first implies the second.
 fn all_implications() -> Vec<(Property, Property, Proviso)> {
-    let objects = OF_OBJECTS
-        .iter()
-        .map(|&(above, below)| (Property::Level(above), Property::Level(below), proviso_of(above, below)));
-    let isolation = IMPLICATIONS
-        .iter()
-        .map(|edge| (Property::Isolation(edge.stronger), Property::Isolation(edge.weaker), edge.proviso));
-    objects.chain(isolation).collect()
+    checker::level_implications().map(|edge| (edge.stronger, edge.weaker, edge.proviso)).collect()
 }
 
 /// The length of the longest descent from a level through any levels.
@@ -182,7 +136,7 @@ fn direct_edges(edges: &[LatticeEdge]) -> Vec<LatticeEdge> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use checker::Model;
+    use checker::{Level, Model};
 
     fn lattice(model: Model) -> LevelLattice {
         let found = |level| LevelResult { level, verdict: "unknown", anomalies: Vec::new(), reason: None };

@@ -5,6 +5,7 @@
 
 pub mod databases;
 mod distribution;
+pub mod enumeration;
 mod faults;
 mod generator;
 mod lifecycle;

@@ -14,6 +14,7 @@ mod finding;
 mod invariant;
 mod isolation;
 mod level;
+mod levels;
 mod limits;
 mod linearization;
 mod model;
@@ -48,6 +49,10 @@ pub use isolation::{
     weakest_levels_forbidding,
 };
 pub use level::Level;
+pub use levels::{
+    FORMULA_SYMBOLS, LevelDefinition, LevelFamily, LevelImplication, define_level, level_definitions,
+    level_implications,
+};
 #[cfg(feature = "watched-stops")]
 pub use limits::looks;
 pub use limits::{Limits, is_stop_flag_set};

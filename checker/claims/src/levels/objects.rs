@@ -1,0 +1,150 @@
+//! The levels of single objects.
+//!
+//! The implications follow from the definitions. An order of all operations that extends real time also extends session
+//! order. A legal order of all operations answers each session and contains causal order. An order of all operations
+//! that extends causal order orders the versions of each object so that no session goes back, as far as version tokens and
+//! `--assume` allow: only the session guarantees take those into account. One version order for all four guarantees
+//! serves each of them.
+
+use super::{LevelDefinition, LevelFamily, LevelImplication, of_objects};
+use crate::{Level, Proviso};
+
+const BY_CAUSALITY: &str = "causality: bad patterns where each value has one writer, otherwise cases";
+const BY_VERSION_GRAPH: &str = "sessions: a cycle in the graph of versions; a search where values repeat";
+
+const fn define(
+    level: Level,
+    family: LevelFamily,
+    formula: &'static str,
+    source: &'static str,
+    decided_by: &'static str,
+) -> LevelDefinition {
+    let mentions_real_time = matches!(level, Level::Linearizable);
+    LevelDefinition { property: of_objects(level), family, formula, source, decided_by, mentions_real_time }
+}
+
+pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
+    use LevelFamily::{CausalOrder, SessionGuarantee, SingleOrder};
+    &[
+        define(
+            Level::Linearizable,
+            SingleOrder,
+            "∀x ∃ar of the operations on x: rt ⊆ ar ∧ legal(ar)",
+            "Herlihy & Wing, Linearizability, ACM TOPLAS 12(3), 1990, §2.2; local: §3.1",
+            "linearizability: zones where each value has one writer, otherwise a search",
+        ),
+        define(
+            Level::Sequential,
+            SingleOrder,
+            "∃ar of all operations: so ⊆ ar ∧ legal(ar)",
+            "Lamport, How to Make a Multiprocessor Computer …, IEEE ToC C-28(9), 1979",
+            "causality: inference, then cases",
+        ),
+        define(
+            Level::CausalConvergence,
+            CausalOrder,
+            "∃ar: co ⊆ ar ∧ each read of x returns the write that is last by ar among {w ∈ W of x : w co read}",
+            "Bouajjani, Enea, Guerraoui & Hamza, On Verifying Causal Consistency, POPL 2017, §3 (CCv)",
+            BY_CAUSALITY,
+        ),
+        define(
+            Level::CausalMemory,
+            CausalOrder,
+            "∀s ∃ar of W ∪ R(s): co ⊆ ar ∧ legal(ar, R(s))",
+            "Ahamad et al., Causal Memory, Distributed Computing 9, 1995; Bouajjani et al., §3 (CM)",
+            BY_CAUSALITY,
+        ),
+        define(
+            Level::Causal,
+            CausalOrder,
+            "co is acyclic ∧ no read r of w has a write w′ ≠ w of its object with w co w′ co r",
+            "Bouajjani, Enea, Guerraoui & Hamza, POPL 2017, §3 (CC)",
+            BY_CAUSALITY,
+        ),
+        define(
+            Level::Pram,
+            CausalOrder,
+            "∀s ∃ar of W ∪ R(s): so ⊆ ar ∧ legal(ar, R(s))",
+            "Lipton & Sandberg, PRAM: A Scalable Shared Memory, Princeton CS-TR-180-88, 1988",
+            BY_CAUSALITY,
+        ),
+        define(
+            Level::ReadYourWrites,
+            SessionGuarantee,
+            "∃≪: a writes u, b reads v, a so b, same object ⇒ u ≪ v ∨ u = v",
+            "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994; here for each object",
+            BY_VERSION_GRAPH,
+        ),
+        define(
+            Level::MonotonicReads,
+            SessionGuarantee,
+            "∃≪: a reads u, b reads v, a so b, same object ⇒ u ≪ v ∨ u = v",
+            "Terry et al., PDIS 1994; here for each object",
+            BY_VERSION_GRAPH,
+        ),
+        define(
+            Level::MonotonicWrites,
+            SessionGuarantee,
+            "∃≪: a writes u, b writes v, a so b, same object ⇒ u ≪ v",
+            "Terry et al., PDIS 1994; here for each object",
+            BY_VERSION_GRAPH,
+        ),
+        define(
+            Level::WritesFollowReads,
+            SessionGuarantee,
+            "∃≪: a reads u, b writes v, a so b, same object ⇒ u ≪ v",
+            "Terry et al., PDIS 1994; here for each object",
+            BY_VERSION_GRAPH,
+        ),
+        define(
+            Level::Session,
+            SessionGuarantee,
+            "∃≪: the conditions of all four session guarantees",
+            "Terry et al., PDIS 1994, the four guarantees together; here for each object",
+            BY_VERSION_GRAPH,
+        ),
+    ]
+};
+
+/// Stronger level, weaker level, and the reason.
+pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
+    (
+        Level::Linearizable,
+        Level::Sequential,
+        "linearizability is local, and real time contains session order",
+    ),
+    (
+        Level::Sequential,
+        Level::CausalConvergence,
+        "a legal order contains causal order and arbitrates for all",
+    ),
+    (Level::Sequential, Level::CausalMemory, "the one order serves each session"),
+    (Level::CausalConvergence, Level::Session, "the arbitration orders the versions of each object"),
+    (
+        Level::CausalConvergence,
+        Level::Causal,
+        "Bouajjani et al.: the same condition on reads, with an arbitration",
+    ),
+    (Level::CausalMemory, Level::Causal, "Bouajjani et al.: an overwritten read is never legal"),
+    (Level::CausalMemory, Level::Pram, "causal order contains session order"),
+    (Level::Causal, Level::MonotonicWrites, "causal order contains session order and has no cycle"),
+    (
+        Level::Causal,
+        Level::WritesFollowReads,
+        "causal order puts the version read before the write, without a cycle",
+    ),
+    (Level::Session, Level::ReadYourWrites, "one of the four conditions"),
+    (Level::Session, Level::MonotonicReads, "one of the four conditions"),
+    (Level::Session, Level::MonotonicWrites, "one of the four conditions"),
+    (Level::Session, Level::WritesFollowReads, "one of the four conditions"),
+];
+
+pub(super) fn as_implication(edge: &(Level, Level, &'static str)) -> LevelImplication {
+    let &(stronger, weaker, reason) = edge;
+    let proviso = match (stronger, weaker) {
+        (Level::CausalConvergence, Level::Session)
+        | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
+        _ => Proviso::None,
+    };
+    LevelImplication { stronger: of_objects(stronger), weaker: of_objects(weaker), proviso, reason }
+}
