@@ -19,6 +19,8 @@ mod pictures;
 mod progress;
 mod report;
 mod spans;
+mod stream_input;
+mod stream_lines;
 mod timer;
 mod times;
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             Err(why) => reject_arguments(&why),
         },
         CliCommand::Check(args) => match args.into_plan() {
+            Ok(plan) if plan.follow => commands::follow::run_follow(&plan),
             Ok(plan) => commands::check::run_check(&plan),
             Err(why) => reject_arguments(&why),
         },

@@ -8,6 +8,7 @@ pub(crate) mod convert;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod faults;
+pub(crate) mod follow;
 pub(crate) mod levels;
 pub(crate) mod man;
 pub(crate) mod models;
