@@ -21,6 +21,8 @@ mod progress;
 mod report;
 mod separations;
 mod spans;
+mod stream_input;
+mod stream_lines;
 mod timer;
 mod times;
 
@@ -46,6 +48,7 @@ pub fn run_command_line() -> ExitCode {
             Err(why) => reject_arguments(&why),
         },
         CliCommand::Check(args) => match args.into_plan() {
+            Ok(plan) if plan.follow => commands::follow::run_follow(&plan),
             Ok(plan) => commands::check::run_check(&plan),
             Err(why) => reject_arguments(&why),
         },

@@ -81,6 +81,13 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     measuring: MeasuringArgs,
 
+    /// Judge the history while it is being written
+    ///
+    /// Each violation is printed as soon as it is certain. The command ends at the end of standard input, at the event with
+    /// which a recording ends, or on Ctrl-C. Only registers with reads and writes are judged in this way.
+    #[arg(long, help_heading = "Reading")]
+    follow: bool,
+
     /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
     format: ReportFormat,
@@ -218,6 +225,8 @@ pub(crate) struct CheckPlan {
     pub(crate) color: ColorMode,
     /// Whether existing files may be replaced.
     pub(crate) force: bool,
+    /// Whether the history is judged while it grows.
+    pub(crate) follow: bool,
 }
 
 impl CheckPlan {
@@ -234,7 +243,9 @@ impl CheckPlan {
 impl CheckArgs {
     /// Builds the plan. The error says what is wrong with the options.
     pub(crate) fn into_plan(self) -> Result<CheckPlan, String> {
-        Ok(CheckPlan {
+        let follow = self.follow;
+        let plan = CheckPlan {
+            follow,
             measuring: self.measuring.into_plan()?,
             format: self.format,
             certificate: self.certificate,
@@ -242,7 +253,39 @@ impl CheckArgs {
             quiet: self.quiet,
             color: self.color.color_mode(),
             ..self.ask.into_plan()
-        })
+        };
+        if follow {
+            plan.reject_what_cannot_follow()?;
+        }
+        Ok(plan)
+    }
+}
+
+impl CheckPlan {
+    /// Rejects options that need the whole history.
+    fn reject_what_cannot_follow(&self) -> Result<(), String> {
+        let refuse = |what: &str| {
+            Err(format!("--follow cannot be used with {what}. Check the recorded history instead"))
+        };
+        if self.sources.len() != 1 {
+            return Err("--follow judges one history. Pass one file, or - for standard input".to_owned());
+        }
+        if !matches!(self.format, ReportFormat::Text | ReportFormat::Json) {
+            return refuse("this --format; it prints text or json");
+        }
+        if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
+            return Err("--follow reads JSON Lines only".to_owned());
+        }
+        let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
+        let given = [
+            (self.certificate.is_some(), "--certificate"),
+            (self.pictures.report.is_some(), "--report"),
+            (self.pictures.dot.is_some(), "--dot"),
+            (measures, "measurements and objectives"),
+            (self.timeout.is_some(), "--timeout"),
+            (self.reading.independent, "--independent"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| refuse(name))
     }
 }
 
@@ -293,6 +336,7 @@ impl AskArgs {
             quiet: false,
             color: ColorMode::Auto,
             force: self.force,
+            follow: false,
         }
     }
 }

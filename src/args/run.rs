@@ -407,6 +407,7 @@ impl JudgeArgs {
             quiet: recorded.quiet,
             color: recorded.color,
             force: recorded.force,
+            follow: false,
         })
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod diff;
 pub(crate) mod enumerate;
 pub(crate) mod explain;
 pub(crate) mod faults;
+pub(crate) mod follow;
 pub(crate) mod generate;
 pub(crate) mod levels;
 pub(crate) mod man;

@@ -1,0 +1,160 @@
+//! Reads a stream of bytes while it grows: standard input, or a file that is being written.
+//!
+//! A thread reads, so that a silent stream blocks neither a signal nor a judgement. It ends at the end of standard input.
+//! A file has no such end: the thread waits for more until it is asked to stop, and then reads what is there already.
+//!
+//! A file can be replaced while it is read, as log rotation does. The old file is then read to its end first, and the new
+//! one from its beginning. A file that becomes shorter has lost data that may not have been read; that is an error.
+
+use crate::args::HistorySource;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// The most bytes of one message.
+const CHUNK_BYTES: usize = 256 << 10;
+/// The most messages that wait; the thread then waits as well.
+pub(crate) const CHUNKS_MAX: usize = 8;
+/// How long to wait at the end of a file before looking again.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What the reading thread found.
+pub(crate) enum StreamInput {
+    /// The next bytes.
+    Bytes(Vec<u8>),
+    /// The file was replaced, and was read to its end. What follows is in another file of the same name.
+    Replaced,
+    /// The stream ended.
+    End,
+    /// The stream cannot be read on: a message without the name of the stream.
+    Failed(String),
+}
+
+/// Starts to read. Once `stop` is set, a file is read to its present end.
+///
+/// # Errors
+/// The file cannot be opened.
+pub(crate) fn start_reading(
+    source: &HistorySource,
+    stop: Arc<AtomicBool>,
+) -> Result<Receiver<StreamInput>, String> {
+    let (tell, told) = sync_channel(CHUNKS_MAX);
+    match source {
+        HistorySource::StandardInput => {
+            std::thread::spawn(move || read_pipe(io::stdin().lock(), &tell));
+        }
+        HistorySource::File(path) => {
+            let file = open_file(path)?;
+            let mut reader = GrowingFile { path: path.clone(), file, offset: 0, stop, tell };
+            std::thread::spawn(move || reader.read_until_stopped());
+        }
+    }
+    Ok(told)
+}
+
+fn open_file(path: &Path) -> Result<File, String> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+    if metadata.is_dir() {
+        return Err(format!("{} is a directory. Pass a file, or - for standard input", path.display()));
+    }
+    Ok(file)
+}
+
+/// Reads a pipe to its end. A send fails only if the command has ended.
+fn read_pipe(mut pipe: impl Read, tell: &SyncSender<StreamInput>) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        let input = match pipe.read(&mut buffer) {
+            Ok(0) => StreamInput::End,
+            Ok(len) => StreamInput::Bytes(buffer[..len].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => StreamInput::Failed(format!("failed to read: {error}")),
+        };
+        let ends = !matches!(input, StreamInput::Bytes(_));
+        if tell.send(input).is_err() || ends {
+            return;
+        }
+    }
+}
+
+/// A file that may still be written.
+struct GrowingFile {
+    path: PathBuf,
+    file: File,
+    offset: u64,
+    stop: Arc<AtomicBool>,
+    tell: SyncSender<StreamInput>,
+}
+
+impl GrowingFile {
+    fn read_until_stopped(&mut self) {
+        loop {
+            // Both are looked at before the file is read to its end: what was written before is then read for certain.
+            let stopped = self.stop.load(Ordering::SeqCst);
+            let replacement = self.find_replacement();
+            if let Err(input) = self.read_to_present_end() {
+                let _ = self.tell.send(input);
+                return;
+            }
+            let sent = match replacement {
+                Some(file) => {
+                    (self.file, self.offset) = (file, 0);
+                    self.tell.send(StreamInput::Replaced).is_ok()
+                }
+                None if stopped => {
+                    let _ = self.tell.send(StreamInput::End);
+                    false
+                }
+                None => {
+                    std::thread::sleep(PATIENCE);
+                    true
+                }
+            };
+            if !sent {
+                return;
+            }
+        }
+    }
+
+    /// Sends everything up to the present end.
+    fn read_to_present_end(&mut self) -> Result<(), StreamInput> {
+        let failed = |error: io::Error| StreamInput::Failed(format!("failed to read: {error}"));
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            let len = self.file.metadata().map_err(failed)?.len();
+            if len < self.offset {
+                return Err(StreamInput::Failed(format!(
+                    "became shorter while it was read: {} bytes were read, and {len} are left. Events may be lost. Let the \
+                     writer append, or rotate by renaming",
+                    self.offset
+                )));
+            }
+            match self.file.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.offset += read as u64;
+                    let bytes = buffer[..read].to_vec();
+                    self.tell.send(StreamInput::Bytes(bytes)).map_err(|_| StreamInput::End)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Another file of the same name, if there is one by now.
+    fn find_replacement(&self) -> Option<File> {
+        let named = std::fs::metadata(&self.path).ok()?;
+        let own = self.file.metadata().ok()?;
+        if (named.dev(), named.ino()) == (own.dev(), own.ino()) {
+            return None;
+        }
+        File::open(&self.path).ok()
+    }
+}
