@@ -56,8 +56,11 @@ impl ReportWriter for TextReport {
             }
         }
         let times = findings.times;
-        let [read, check, verify] = [times.read, times.check, times.verify].map(format_elapsed);
-        writeln!(out, "  {DIM}took {read} to read, {check} to check, {verify} to check the evidence{DIM:#}")?;
+        // A history that is followed is judged in blocks, whose times are not those of one violation.
+        if times.read + times.check + times.verify > 0.0 {
+            let [read, check, verify] = [times.read, times.check, times.verify].map(format_elapsed);
+            writeln!(out, "  {DIM}took {read} to read, {check} to check, {verify} to check the evidence{DIM:#}")?;
+        }
         if let Some(measured) = findings.measured {
             super::measurements::write_measurements(measured, self.width, out)?;
         }
