@@ -27,6 +27,11 @@ impl PhaseTimes {
         Self { began, read, check, by_property: Vec::new(), verify, measure, reported_since: None }
     }
 
+    /// No times, for work whose phases are not measured.
+    pub(crate) fn unmeasured() -> Self {
+        Self { read: 0.0, ..Self::after_reading(Instant::now()) }
+    }
+
     /// Ends all phases but the report.
     pub(crate) fn begin_report(&mut self) {
         self.check = self.began.elapsed().as_secs_f64() - self.read - self.verify - self.measure;

@@ -232,7 +232,7 @@ impl<'a> StreamFollower<'a> {
                 report: &violation.report,
                 basis: Basis::from_history(&violation.history, violation.question.failed_cas),
                 measured: None,
-                times: &PhaseTimes::after_reading(Instant::now()),
+                times: &PhaseTimes::unmeasured(),
                 explains: None,
             };
             // A failed write is remembered by the writer.
@@ -364,6 +364,9 @@ fn write_json(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn write_text(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if told.verdict == "violated" {
+        writeln!(out)?;
+    }
     writeln!(out, "followed: {}", told.history)?;
     writeln!(out, "{}: {} events, judged up to event {}\n", told.model, told.events, told.judged)?;
     for level in &told.levels {

@@ -124,7 +124,7 @@ const EACH: usize = TRANSACTIONS >> 12;
 #[test]
 fn levels_by_execution() {
     let verifier = ("verifier/src/watch.rs", 4);
-    let plain = [("weak/facts.rs", 3 * EACH), ("weak/guess.rs", EACH), verifier];
+    let plain = [("weak/facts.rs", 3 * EACH), ("weak/commit_order.rs", EACH), verifier];
     for (level, axiom) in [
         (IsolationLevel::MonotonicAtomicView, ("weak/visible.rs", 2)),
         (IsolationLevel::ReadAtomic, ("weak/visible.rs", 2 + SESSIONS)),

@@ -56,14 +56,18 @@ impl ReportWriter for TextReport {
             }
         }
         let times = findings.times;
-        let [read, check, verify] = [times.read, times.check, times.verify].map(format_elapsed);
-        let measured = match findings.measured {
-            Some(_) => format!(", {} to measure", format_elapsed(times.measure)),
-            None => String::new(),
-        };
-        let took = format!("took {read} to read, {check} to check, {verify} to check the evidence{measured}");
-        for line in wrap_text(&took, self.width - 2) {
-            writeln!(out, "  {DIM}{line}{DIM:#}")?;
+        // A history that is followed is judged in blocks, whose times are not those of one violation.
+        if times.read + times.check + times.verify > 0.0 {
+            let [read, check, verify] = [times.read, times.check, times.verify].map(format_elapsed);
+            let measured = match findings.measured {
+                Some(_) => format!(", {} to measure", format_elapsed(times.measure)),
+                None => String::new(),
+            };
+            let took =
+                format!("took {read} to read, {check} to check, {verify} to check the evidence{measured}");
+            for line in wrap_text(&took, self.width - 2) {
+                writeln!(out, "  {DIM}{line}{DIM:#}")?;
+            }
         }
         if let Some(measured) = findings.measured {
             super::measurements::write_measurements(measured, self.width, out)?;
