@@ -167,6 +167,23 @@ fn a_bad_config_is_said_with_its_name() {
     steadfast().args(["check", "--config", "no-such.toml", &case("cas-chain")]).assert().code(2);
 }
 
+/// The engines ignore operations that their model does not have. The second check then found them missing, and the command
+/// ended with an internal error instead of saying what was wrong.
+#[test]
+fn a_model_that_lacks_an_operation_of_the_history_is_refused() {
+    for (name, model, foreign) in [
+        ("counter-sum", "register", "add"),
+        ("kv-append", "register", "put"),
+        ("mutex-two-holders", "register", "acquire"),
+        ("ids-twice", "queue", "generate"),
+        ("stale-read", "stack", "write"),
+    ] {
+        let output = steadfast().args(["check", "--model", model, &case(name)]).assert().code(2);
+        let said = text(&output.get_output().stderr);
+        assert!(said.contains(&format!("is \"{foreign}\": {model} has the operations")), "{name}: {said}");
+    }
+}
+
 #[test]
 fn what_is_no_model_is_a_clear_error() {
     let folder = folder();

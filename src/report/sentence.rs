@@ -119,7 +119,7 @@ fn describe_core(history: &History, core: &Core) -> String {
     let fewer = match (core.minimal, core.operations.len()) {
         (_, 1) => "",
         (true, _) => ". Any smaller set of them can be explained",
-        (false, _) => ". A smaller set may be enough, but the effort limit ended the search",
+        (false, _) => ". A smaller set may be enough",
     };
     format!("no order of {these}{key} explains {they}{fewer}")
 }

@@ -3,7 +3,7 @@
 
 use crate::names::named;
 use crate::{FindingKind, Invariant, IsolationLevel, Level, Property};
-use histories::{Function, History, MicroKind};
+use histories::{Function, History, MicroKind, OpId, Outcome};
 
 named! {
     /// What the operations of a history are about.
@@ -125,6 +125,9 @@ impl Model {
     /// The checker would ignore operations that the model does not know. A history with no other operations would then
     /// satisfy every property. A wrong model name must not have that result.
     pub fn explain_mismatch(self, history: &History) -> Option<String> {
+        if self.has_specification() && !self.known_functions().is_empty() {
+            return self.explain_foreign_operation(history);
+        }
         if !self.has_transactions() {
             return self.defining_invariant().and_then(|invariant| invariant.explain_mismatch(history));
         }
@@ -143,6 +146,31 @@ impl Model {
             }
             _ => None,
         }
+    }
+
+    /// The names of the operations of a model with a sequential specification; empty for other models.
+    fn known_functions(self) -> &'static [&'static str] {
+        match self {
+            Model::Register | Model::CasRegister => &["read", "write", "cas"],
+            Model::Kv => &["get", "put", "append", "delete"],
+            Model::Counter => &["add", "inc", "read"],
+            Model::Set => &["add", "remove", "contains", "read"],
+            Model::Queue => &["enqueue", "dequeue"],
+            Model::Stack => &["push", "pop"],
+            Model::Mutex => &["acquire", "release"],
+            _ => &[],
+        }
+    }
+
+    /// Names an operation that the model does not have. Failed operations are allowed, because they did nothing.
+    fn explain_foreign_operation(self, history: &History) -> Option<String> {
+        let known = self.known_functions();
+        let function = |id| history.function_name(history.function(id));
+        let foreign = |id: &OpId| history.outcome(*id) != Outcome::Fail && !known.contains(&function(*id));
+        let id = history.ids().find(foreign)?;
+        let (index, name) = (history.operation_index(id), self.name());
+        let function = function(id);
+        Some(format!("operation {index} is {function:?}: {name} has the operations {}", known.join(", ")))
     }
 
     /// The invariant that a model without a sequential specification is named for.

@@ -37,14 +37,18 @@ pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
         groups = shrinking.group_by_value(&all);
     }
     shrinking.leave_out_groups(&mut groups);
-    let (core, until) = shrinking.select_calls(&groups);
+    let (mut core, mut until) = shrinking.select_calls(&groups);
+    let can_be_cut = shrinking.unanswered.is_empty();
+    if can_be_cut {
+        (core, until) = shrinking.cut_end(core, until);
+    }
     Core {
         key,
         operations: core.iter().map(|call| call.id).collect(),
         writes_only: Vec::new(),
         from: None,
         until,
-        minimal: shrinking.effort > 0,
+        minimal: can_be_cut && shrinking.effort > 0,
     }
 }
 
@@ -111,17 +115,52 @@ impl<M: Specification> ContainerShrinking<'_, M> {
     /// Whether no order explains the calls of these groups. Also false if the effort runs out before that is known.
     fn is_impossible(&mut self, groups: &[Vec<u32>]) -> bool {
         let (calls, _) = self.select_calls(groups);
+        self.are_impossible(&calls)
+    }
+
+    /// The earliest end of the core: the calls that began by then, with those that returned later left open. Beginnings of a
+    /// history that has an order have one too, so the end can be found by bisection.
+    fn cut_end(&mut self, calls: Vec<TimedCall>, until: u32) -> (Vec<TimedCall>, u32) {
+        let mut ends: Vec<u32> = calls.iter().map(|call| call.returned).filter(|&end| end < until).collect();
+        ends.sort_unstable();
+        let cut = |end: u32| -> Vec<TimedCall> {
+            let begun = calls.iter().filter(|call| call.invoked <= end).cloned();
+            begun
+                .map(|mut call| {
+                    if call.returned > end {
+                        (call.returned, call.call.output) = (NEVER, None);
+                    }
+                    call
+                })
+                .collect()
+        };
+        let (mut possible, mut impossible) = (0, ends.len());
+        while possible < impossible && self.effort > 0 {
+            let middle = possible.midpoint(impossible);
+            match self.are_impossible(&cut(ends[middle])) {
+                true => impossible = middle,
+                false => possible = middle + 1,
+            }
+        }
+        match ends.get(impossible) {
+            Some(&end) => (cut(end), end),
+            None => (calls, until),
+        }
+    }
+
+    /// Whether no order explains these calls. Also false if the effort runs out before that is known.
+    fn are_impossible(&mut self, calls: &[TimedCall]) -> bool {
         if self.effort == 0 {
             return false;
         }
         self.effort = self.effort.saturating_sub(1 + calls.len() as u64);
-        match decide_by_monitor(self.discipline, &calls) {
+        match decide_by_monitor(self.discipline, calls) {
             MonitorResult::Conflict(_) => true,
             MonitorResult::Order(_) => false,
             MonitorResult::Undecided => {
                 let stop = AtomicBool::new(false);
                 let limits = Limits { steps: SEARCH_EFFORT, bytes: 64 << 20, stop: &stop };
-                let (found, spent) = decide_by_search(self.model, &calls, &limits);
+                let (found, spent) = decide_by_search(self.model, calls, &limits);
                 self.effort = self.effort.saturating_sub(spent * 10);
                 matches!(found, CallSearchResult::Dead(_))
             }
