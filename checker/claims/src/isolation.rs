@@ -113,7 +113,7 @@ pub enum Proviso {
     /// It holds only if no transaction reads a list that it appended to before. The stronger level is defined by what a
     /// transaction sees, and the weaker one by an order of versions; a reader's own appends have no place in that order.
     /// Closures over implications follow such an edge, and their callers leave the weaker levels out of such histories
-    /// ([`IsolationLevel::is_by_view`]).
+    /// ([`IsolationLevel::is_defined_by_visibility`]).
     OwnAppendsAside,
     /// It holds only if the history has no version tokens of the store and nothing is assumed about keys. Only the session
     /// guarantees take those into account.

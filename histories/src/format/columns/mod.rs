@@ -1,15 +1,13 @@
-//! Events as columns: Arrow record batches, in memory or in Parquet files. The schema is told in docs/formats.md.
+//! Events as columns: Arrow record batches, in memory or in Parquet files. `docs/formats.md` describes the schema.
 //!
-//! A row is an event, its columns are the fields of a native line. Who has a table with such names has a history, whatever
-//! the types: an integer is an integer, a string a string, a list a list. Where one column would need several types (keys
-//! that are strings and numbers, values of any shape) a second column beside it, `key_json` or `value_json`, has JSON in a
-//! string; a row uses one of the two. A name says so where a mark in the schema would be lost: not every engine keeps the
-//! logical types of Parquet.
+//! A row is an event, and its columns are the fields of a native line. Any table with such column names is a history, and
+//! values keep their types: an integer is an integer, a string a string, a list a list. If a column would need several types
+//! (keys that are strings and numbers, values of any shape), a second column, `key_json` or `value_json`, has JSON in a string.
+//! Each row uses one of the two. The name marks such a column, because not every engine keeps the logical types of Parquet.
 //!
-//! Batches are read as blocks of text are ([`super::blocks`]): each becomes a chunk on some thread, and chunks are merged in
-//! order. A row of the usual shape is read column by column, without a tree ([`batch`]); every other row becomes the tree
-//! that a native line would be ([`cell`]) and takes the careful path, so that both formats mean the same and refuse the
-//! same.
+//! Batches are read like blocks of text (`blocks.rs`): each becomes a chunk on some thread, and chunks are merged in order. A
+//! row of the usual shape is read column by column (`batch.rs`). Any other row becomes the tree that a native line would be
+//! (`cell.rs`) and takes the careful path, so that both formats accept and refuse the same events.
 
 mod batch;
 mod cell;
