@@ -125,9 +125,6 @@ impl Model {
     /// The checker would ignore operations that the model does not know. A history with no other operations would then
     /// satisfy every property. A wrong model name must not have that result.
     pub fn explain_mismatch(self, history: &History) -> Option<String> {
-        if self.has_specification() && !self.known_functions().is_empty() {
-            return self.explain_foreign_operation(history);
-        }
         if !self.has_transactions() {
             return self.defining_invariant().and_then(|invariant| invariant.explain_mismatch(history));
         }
@@ -162,9 +159,13 @@ impl Model {
         }
     }
 
-    /// Names an operation that the model does not have. Failed operations are allowed, because they did nothing.
-    fn explain_foreign_operation(self, history: &History) -> Option<String> {
+    /// Names an operation that the sequential specification of the model does not have. Failed operations are allowed, because
+    /// they did nothing.
+    pub(crate) fn explain_foreign_operation(self, history: &History) -> Option<String> {
         let known = self.known_functions();
+        if known.is_empty() {
+            return None;
+        }
         let function = |id| history.function_name(history.function(id));
         let foreign = |id: &OpId| history.outcome(*id) != Outcome::Fail && !known.contains(&function(*id));
         let id = history.ids().find(foreign)?;

@@ -1,6 +1,6 @@
 //! The questions that can be asked of a history.
 
-use crate::{BankRules, Model, Property, QuestionError, SessionRules, recognise};
+use crate::{BankRules, Level, Model, Property, QuestionError, SessionRules, recognise};
 use histories::{History, Id, KeyId, ValueId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -291,6 +291,12 @@ impl Question {
         for property in self.asked_properties() {
             if let Property::Invariant(invariant) = property
                 && let Some(why) = invariant.explain_mismatch(history)
+            {
+                return Err(QuestionError::Mismatch(why));
+            }
+            // Other levels of objects are unknown of such a history. A specification has no answer to such an operation.
+            if property == Property::Level(Level::Linearizable)
+                && let Some(why) = self.model.explain_foreign_operation(history)
             {
                 return Err(QuestionError::Mismatch(why));
             }
