@@ -178,6 +178,8 @@ fn many_newer_writes_matter_only_to_sessions_that_saw_them() {
 fn each_limit_ends_the_search_of_a_queue() {
     let mut drawing = String::new();
     (0..24).for_each(|value| writeln!(drawing, "s{value:02}: [enqueue:{value}]").expect("a string"));
+    // A value that is inserted twice leaves the queue to the search.
+    writeln!(drawing, "x00: [enqueue:22]").expect("a string");
     // The same element twice is in no order. The one before leaves the search all orders of the others.
     let gap = " ".repeat(24);
     writeln!(drawing, "d00: {gap}[dequeue:23] [dequeue:0] [dequeue:1] [dequeue:0]").expect("a string");
