@@ -35,6 +35,20 @@ fn the_counts_of_a_shape_are_those_counted_by_hand() {
     assert!(found["levels"].as_array().expect("levels").iter().all(|level| level["level"] != "linearizable"));
 }
 
+/// An enumeration that was cut short claimed that no history exists, or gave counts as if they were complete.
+#[test]
+fn an_enumeration_that_the_time_limit_ends_says_so() {
+    let count = ["enumerate", "--shape", "3+3", "--timeout", "1ms"];
+    let (found, code) = json(&count);
+    assert_eq!((&found["stopped"], code), (&true.into(), 3));
+    let (text, _, _) = run(&count);
+    assert!(text.contains("before the time limit"), "{text}");
+    // A session that reads its own write cannot violate this: nothing is found, and that is not known yet.
+    let search = ["enumerate", "--shape", "3+3", "--satisfies", "session", "--violates", "read-your-writes"];
+    let (found, code) = json(&[&search[..], &["--timeout", "1ms"]].concat());
+    assert_eq!((&found["stopped"], &found["history"], code), (&true.into(), &Value::Null, 3));
+}
+
 /// The store buffering test: each session writes one key and does not see the other's write.
 #[test]
 fn the_smallest_history_that_is_causal_and_not_sequential_is_store_buffering() {

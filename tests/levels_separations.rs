@@ -84,7 +84,7 @@ fn verdict_of(level: &str, model: Model, drawing: &str) -> &'static str {
     let known = Property::by_name(level).and_then(|level| level.resolve_for_model(model));
     let mut question = Question::about(model);
     question.accept_untested = true;
-    question.asked = Some(vec![known.unwrap_or_else(|| panic!("{level} is no level of {}", model.name()))]);
+    question.asked = Some(vec![known.unwrap_or_else(|| panic!("{} has no level {level}", model.name()))]);
     let report = checker::check(&history, &question, &Limits::unbounded()).expect("it is checked");
     report.answers[0].verdict.name()
 }

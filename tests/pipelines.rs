@@ -56,6 +56,10 @@ fn a_violation_is_annotated_summed_up_and_fails_the_step() {
     let summary = step.read("summary");
     assert!(summary.starts_with("### steadfast: violated\n\n3 histories."), "{summary}");
     assert!(summary.contains("linearizable"), "{summary}");
+    // Everything that comes from the histories is code: a value cannot add Markdown to the summary.
+    let from_histories = summary.lines().skip(4).filter(|line| !line.trim().is_empty());
+    assert!(from_histories.clone().count() > 3, "{summary}");
+    assert!(from_histories.clone().all(|line| line.starts_with("    ")), "{summary}");
     assert_eq!(step.read("output"), "exit-code=1\nreport=report.html\n");
     assert!(step.read("report.html").contains("stale-read"));
 }
@@ -81,7 +85,7 @@ fn a_pattern_that_fits_no_file_fails_the_step() {
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("::error"));
 }
 
-/// Inputs come from whoever opens a pull request.
+/// Anybody who opens a pull request chooses the inputs, so the script must not execute them.
 #[test]
 fn no_text_of_an_input_is_run() {
     let step = Step::new();

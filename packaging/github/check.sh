@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the GitHub Action does: one check whose verdicts become annotations, a summary and a page.
-# Reads the inputs of action.yml from the environment.
+# The script of the GitHub Action: one check with annotations, a summary and a page.
+# It reads the inputs of action.yml from the environment.
 set -uo pipefail
 
 shopt -s nullglob globstar
-# Split into patterns at spaces and expanded by the shell, and by nothing else: no text of an input is run.
+# The shell splits the input at spaces and expands patterns. It executes nothing in the text of an input.
 histories=($HISTORIES)
 if [ "${#histories[@]}" -eq 0 ]; then
     echo "::error title=steadfast::No file fits the pattern '$HISTORIES'. Check the input 'histories'."
@@ -24,7 +24,7 @@ set +f
 annotations=$(mktemp)
 problems=$(mktemp)
 trap 'rm -f "$annotations" "$problems"' EXIT
-"$STEADFAST" check "${words[@]}" --no-color --force --format github --report "$REPORT" -- "${histories[@]}" \
+"$STEADFAST" check "${words[@]}" --color never --force --format github --report "$REPORT" -- "${histories[@]}" \
     >"$annotations" 2>"$problems"
 code=$?
 cat "$annotations"
@@ -41,10 +41,8 @@ cat "$problems" >&2
     echo
     echo "${#histories[@]} histories. The page with explanations is \`$REPORT\`."
     echo
-    echo '```text'
-    # A summary takes a megabyte; what is cut is on the page.
-    "$STEADFAST" check "${words[@]}" --no-color -- "${histories[@]}" 2>&1 | head -c 60000
-    echo '```'
+    # Lines with four spaces are code, so no value of a history can be Markdown. A summary takes a megabyte; the page has the rest.
+    "$STEADFAST" check "${words[@]}" --color never -- "${histories[@]}" 2>&1 | head -c 60000 | sed 's/^/    /'
 } >>"$GITHUB_STEP_SUMMARY"
 
 echo "exit-code=$code" >>"$GITHUB_OUTPUT"

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def levels() -> dict[str, str]:
-    """Return everything that ``consistency`` takes, with a line about each.
+    """Return the names that ``consistency`` accepts, with a description of each.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def levels() -> dict[str, str]:
 
 
 def models() -> dict[str, str]:
-    """Return the models that ``model`` takes by name, with a line about each.
+    """Return the names that ``model`` accepts, with a description of each.
 
     Returns
     -------

@@ -162,7 +162,7 @@ def check(
     if isinstance(model, Model):
         asked = [consistency] if isinstance(consistency, str) else list(consistency or ["linearizable"])
         if asked != ["linearizable"]:
-            raise ValueError(f"a model of your own decides 'linearizable' only, not {', '.join(asked)}")
+            raise ValueError(f"a model in Python decides 'linearizable' only, not {', '.join(asked)}")
         native = _native.check_model(_source(history), model.initial(), model._step, name, words)
         return Report(native, model=type(model).__name__)
     return Report(_native.check(_source(history), name, words))
@@ -197,7 +197,7 @@ def read(
 
 
 def options(**given: Any) -> list[str]:
-    """The options of the command line that keyword arguments stand for."""
+    """Convert keyword arguments to options of the command line."""
     words: list[str] = []
     for name, value in given.items():
         option = "--" + name.replace("_", "-")
@@ -216,7 +216,7 @@ def options(**given: Any) -> list[str]:
 
 
 def _source(history: HistoryLike) -> Any:
-    """What the native layer takes, without a copy where that is possible."""
+    """Convert a history to what the native layer takes, without a copy where possible."""
     if isinstance(history, History):
         return history._native
     if isinstance(history, (str, bytes, os.PathLike, list)):

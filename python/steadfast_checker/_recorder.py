@@ -150,11 +150,11 @@ class Recorder:
 
     def _ready(self) -> None:
         if os.getpid() != self._owner:
-            raise RuntimeError(f"{self.path} is recorded by another process: after a fork make a Recorder of your own")
+            raise RuntimeError(f"{self.path} is recorded by another process. After a fork, the child needs its own Recorder")
         if self._ended:
             raise RuntimeError(f"the recording {self.path} has ended")
         if self._lost is not None:
-            raise RuntimeError(f"{self.path} could not be written, so nothing more may happen: {self._lost}")
+            raise RuntimeError(f"{self.path} could not be written, so no further operation may begin: {self._lost}")
 
     def _append(self, event: dict[str, Any]) -> None:
         """Write an event. The lock is held, so that indexes, times and lines have one order."""
@@ -223,7 +223,7 @@ class Operation:
     ) -> None:
         for name in ("index", "time", "type", "process", "f", "key", "value", "session"):
             if name in fields:
-                raise ValueError(f"{name!r} is no further field of an operation")
+                raise ValueError(f"{name!r} cannot be a further field: the recorder sets it")
         self._recorder = recorder
         self._about: dict[str, Any] = {"f": f}
         if key is not None:
@@ -239,7 +239,7 @@ class Operation:
 
     def __enter__(self) -> Operation:
         if self._process is not None:
-            raise RuntimeError("an operation happens once: make another one")
+            raise RuntimeError("an operation can be used only once; create another one")
         recorder = self._recorder
         with recorder._lock:
             recorder._ready()
@@ -320,7 +320,7 @@ class Operation:
             return
         self._complete("info", self._value, {"error": "its outcome was not told"})
         warnings.warn(
-            f"the outcome of {self._about['f']!r} was not told, so it counts as unknown: call ok(), fail() or info()",
+            f"the outcome of {self._about['f']!r} was not reported, so it counts as unknown. Call ok(), fail() or info()",
             stacklevel=2,
         )
 

@@ -20,7 +20,7 @@ __all__ = ["Anomaly", "Answer", "Report"]
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One thing that no permitted execution explains.
+    """An anomaly: something that no permitted execution explains.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Answer:
 
 
 class Report:
-    """What was found about one history. Made by :func:`steadfast_checker.check`.
+    """The verdicts on one history, made by :func:`steadfast_checker.check`.
 
     A report is true if everything that was asked *holds*; *untested* and *unknown* are not true.
     """
@@ -161,7 +161,7 @@ class Report:
         for answer in self.answers:
             if answer.level == level:
                 return answer
-        raise KeyError(f"{level} was not asked for; {', '.join(answer.level for answer in self.answers)} were")
+        raise KeyError(f"{level} was not requested. The requested levels are {', '.join(answer.level for answer in self.answers)}")
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:

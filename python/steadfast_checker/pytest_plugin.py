@@ -28,7 +28,7 @@ _FIXTURE = "steadfast_history"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for where pages go."""
+    """Add the option for the folder of pages."""
     group = parser.getgroup("steadfast")
     group.addoption(
         "--steadfast-reports",
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say what the marker means."""
+    """Describe the marker."""
     config.addinivalue_line(
         "markers",
         "steadfast(accept=(), **options): how the history of steadfast_history is checked: the options of "
@@ -66,7 +66,7 @@ def steadfast_history(request: pytest.FixtureRequest, tmp_path: Path) -> Generat
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Check the history of a test that passed so far."""
+    """Check the history of a test that has passed so far."""
     result = yield
     recorder = getattr(item, "funcargs", {}).get(_FIXTURE)
     if isinstance(recorder, Recorder):

@@ -62,7 +62,7 @@ _VERDICTS = "key string, key_json string, verdict string, operations long, repor
 
 @dataclass(frozen=True, order=True)
 class KeyAnomaly:
-    """One thing that no permitted execution explains.
+    """An anomaly: something that no permitted execution explains.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class KeyAnomaly:
 
 @dataclass
 class LevelAnswer:
-    """What was found of one level over all objects.
+    """The verdict on one level over all objects.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class LevelAnswer:
 
 @dataclass
 class ScaleReport:
-    """What was found about a history that was checked object by object.
+    """The verdicts on a history that was checked object by object.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ def check(
     driver_rows_max: int = 5_000_000,
     **options: Any,
 ) -> ScaleReport:
-    """Check a history that is a data frame of Spark.
+    """Check a history in a Spark data frame.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def verdicts(
     rows_max: int = 5_000_000,
     **options: Any,
 ) -> DataFrame:
-    """Return a data frame with the verdict of each object. Nothing is computed until it is asked for.
+    """Return a data frame with the verdict of each object. Nothing is computed until the data frame is evaluated.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def verdicts(
     foreign = [level for level in levels if level not in LOCAL_LEVELS]
     if foreign or model not in LOCAL_MODELS:
         what = f"the levels {', '.join(foreign)} are" if foreign else f"the model {model!r} is"
-        raise ValueError(f"{what} not decided of each object by itself; check() decides small histories on the driver")
+        raise ValueError(f"{what} not decided per object. Use check(), which decides small histories on the driver")
     clients = _clients(events)
     counts = clients.groupBy("key", "key_json").agg(sql.count("*").alias("events"))
     hot = [(row["key"], row["key_json"]) for row in counts.where(sql.col("events") > rows_max).collect()]

@@ -32,7 +32,7 @@ def test_a_stale_read_is_told_with_its_operations():
     assert set(anomaly.operations) == {0, 2, 4}
     assert "returned the value of write 1" in anomaly.text
     assert report["linearizable"].verdict == "violated"
-    with pytest.raises(KeyError, match="was not asked for"):
+    with pytest.raises(KeyError, match="was not requested"):
         report["causal"]
 
 

@@ -45,7 +45,7 @@ def test_outcomes(tmp_path):
                 raise TimeoutError("no answer")
         with recorder.operation("write", value=2) as op:
             op.fail("refused")
-        with pytest.warns(UserWarning, match="was not told"):
+        with pytest.warns(UserWarning, match="was not reported"):
             with recorder.operation("write", value=3):
                 pass
         with recorder.operation("write", value=4) as op:
@@ -174,7 +174,7 @@ def test_what_cannot_be_recorded_is_said_and_the_history_stays_one(tmp_path):
         with pytest.raises(ValueError, match="cannot be recorded"):
             with recorder.operation("read") as op:
                 op.ok(float("nan"))
-        with pytest.raises(ValueError, match="no further field"):
+        with pytest.raises(ValueError, match="cannot be a further field"):
             recorder.operation("read", type="ok")
     assert [one["type"] for one in lines(path)[1:-1]] == ["invoke", "info"]
     assert len(steadfast.read(path)) == 1
@@ -198,7 +198,7 @@ def test_nothing_more_happens_once_the_journal_is_lost(tmp_path, monkeypatch):
             with recorder.operation("write", value=1):
                 raise AssertionError("the request must not leave")
         monkeypatch.setattr(os, "write", real)
-        with pytest.raises(RuntimeError, match="nothing more may happen"):
+        with pytest.raises(RuntimeError, match="no further operation may begin"):
             with recorder.operation("write", value=1):
                 raise AssertionError("the request must not leave")
 

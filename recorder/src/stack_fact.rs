@@ -45,8 +45,13 @@ where
     let mut tasks: Vec<_> = questions.into_iter().map(|question| tokio::spawn(question)).collect();
     let mut facts = Vec::new();
     for task in &mut tasks {
-        // A question that panicked yields no fact at all, not even `answers`.
-        facts.extend(task.await.unwrap_or_default());
+        match task.await {
+            Ok(told) => facts.extend(told),
+            // No fact would look like a part that did not change.
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            // The runtime ends, and with it the run.
+            Err(_) => {}
+        }
     }
     facts
 }

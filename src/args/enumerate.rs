@@ -2,8 +2,10 @@
 
 use super::CompareFormat;
 use super::names::property_parser;
+use super::quantity::parse_duration;
 use checker::{Model, Property};
 use std::path::PathBuf;
+use std::time::Duration;
 use workloads::enumeration::{HistoryShape, SmallObjects};
 
 #[derive(clap::Args, Debug)]
@@ -29,6 +31,10 @@ pub(crate) struct EnumerateArgs {
     /// Find a smallest history that violates these levels
     #[arg(long, value_name = "LEVEL", value_delimiter = ',', value_parser = property_parser(), hide_possible_values = true)]
     violates: Vec<Property>,
+
+    /// Time limit; what was found by then is reported [default: none]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Limits")]
+    timeout: Option<Duration>,
 
     /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -70,6 +76,7 @@ pub(crate) struct EnumeratePlan {
     /// The levels that the history to find satisfies and violates; both are empty if histories are to be counted.
     pub(crate) satisfies: Vec<Property>,
     pub(crate) violates: Vec<Property>,
+    pub(crate) timeout: Option<Duration>,
     pub(crate) format: CompareFormat,
     pub(crate) output: Option<PathBuf>,
     pub(crate) force: bool,
@@ -100,6 +107,7 @@ impl EnumerateArgs {
             model,
             satisfies,
             violates,
+            timeout: self.timeout,
             format: self.format,
             output: self.output,
             force: self.force,

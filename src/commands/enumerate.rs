@@ -8,13 +8,14 @@ use crate::checking::STEPS_MAX;
 use crate::exit::Exit;
 use crate::output;
 use crate::output_file::write_by_name;
+use crate::timer::StopTimer;
 use checker::{LevelImplication, Limits, Property, Proviso, Question, level_implications};
 use histories::format::write_native;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use workloads::enumeration::{HistoryShape, HistoryVisitor, SmallHistory, visit_histories};
 
 /// The memory that the check of one small history may use.
@@ -49,7 +50,9 @@ fn bad_input(why: impl ToString) -> (String, Exit) {
 struct SmallHistoryJudge {
     question: Question,
     levels: Vec<Property>,
-    never: AtomicBool,
+    timer: StopTimer,
+    /// Whether the time limit ended the enumeration.
+    stopped: bool,
     /// Why a check failed. The first failure ends the enumeration.
     failure: Option<String>,
 }
@@ -59,12 +62,19 @@ impl SmallHistoryJudge {
         let mut question = Question::about(plan.model);
         question.asked = Some(levels.clone());
         question.accept_untested = true;
-        SmallHistoryJudge { question, levels, never: AtomicBool::new(false), failure: None }
+        SmallHistoryJudge {
+            question,
+            levels,
+            timer: StopTimer::start(plan.timeout),
+            stopped: false,
+            failure: None,
+        }
     }
 
-    /// The verdict of each level: `Some(true)` if it holds, `None` if it is unknown.
+    /// The verdict of each level: `Some(true)` if it holds, `None` if it is unknown. No verdicts if the check failed or the time
+    /// limit ended.
     fn judge_levels(&mut self, history: &SmallHistory) -> Option<Vec<Option<bool>>> {
-        let limits = Limits { steps: STEPS_MAX, bytes: CHECK_BYTES_MAX, stop: &self.never };
+        let limits = Limits { steps: STEPS_MAX, bytes: CHECK_BYTES_MAX, stop: self.timer.stop_flag() };
         let report = match checker::check(&history.to_history(), &self.question, &limits) {
             Ok(report) => report,
             Err(why) => {
@@ -72,6 +82,11 @@ impl SmallHistoryJudge {
                 return None;
             }
         };
+        // A check that was stopped leaves levels unknown that it would have decided.
+        if self.timer.stop_flag().load(Ordering::Relaxed) {
+            self.stopped = true;
+            return None;
+        }
         let verdict = |level: &Property| {
             let answer = report.answers.iter().find(|answer| answer.property == *level)?;
             match answer.verdict.name() {
@@ -103,8 +118,8 @@ impl HistoryVisitor for SeparationSearch {
         if !self.wants_size(history.step_count()) {
             return ControlFlow::Continue(());
         }
-        self.checked += 1;
         let Some(verdicts) = self.judge.judge_levels(history) else { return ControlFlow::Break(()) };
+        self.checked += 1;
         let wanted = verdicts
             .iter()
             .enumerate()
@@ -126,7 +141,7 @@ fn find_separation(plan: &EnumeratePlan) -> EnumerationText {
     let mut search =
         SeparationSearch { judge, satisfied: plan.satisfies.len(), checked: 0, unknown: 0, best: None };
     for shape in plan.shape.list_sub_shapes() {
-        if search.wants_size(shape.operation_count()) {
+        if search.wants_size(shape.operation_count()) && !search.judge.stopped {
             visit_histories(&shape, &mut search).map_err(bad_input)?;
         }
         if let Some(why) = search.judge.failure.take() {
@@ -143,7 +158,7 @@ fn find_separation(plan: &EnumeratePlan) -> EnumerationText {
     }
     let exit = match (&search.best, search.unknown) {
         (Some(_), _) => Exit::Holds,
-        (None, 0) => Exit::Violated,
+        (None, 0) if !search.judge.stopped => Exit::Violated,
         (None, _) => Exit::Unknown,
     };
     let text = match plan.format {
@@ -166,7 +181,11 @@ fn tell_separation(plan: &EnumeratePlan, search: &SeparationSearch) -> String {
     let (checked, size) = (search.checked, tell_size(&plan.shape));
     let Some(best) = &search.best else {
         let mut text = format!("No history of at most {size} {wanted}. {checked} histories were checked.\n");
-        if search.unknown > 0 {
+        if search.judge.stopped {
+            text = format!(
+                "The time limit ended the search. None of the {checked} histories that were checked {wanted}.\n"
+            );
+        } else if search.unknown > 0 {
             text = format!(
                 "No history was found that {wanted}. Of the {checked} histories of at most {size}, {} are unknown.\n",
                 search.unknown
@@ -176,8 +195,11 @@ fn tell_separation(plan: &EnumeratePlan, search: &SeparationSearch) -> String {
     };
     let (steps, operations) = (best.step_count(), best.operation_count());
     let of = if steps == operations { String::new() } else { format!(" in {operations} transactions") };
-    let mut text =
-        format!("A smallest history that {wanted} has {steps} reads and writes{of}:\n\n{}", best.draw());
+    let found = match search.judge.stopped {
+        true => "The time limit ended the search. The smallest history so far",
+        false => "A smallest history",
+    };
+    let mut text = format!("{found} that {wanted} has {steps} reads and writes{of}:\n\n{}", best.draw());
     if !plan.shape.real_time {
         text.push_str("\nThe verdicts do not depend on the real-time order that is drawn.\n");
     }
@@ -202,6 +224,7 @@ fn separation_as_json(plan: &EnumeratePlan, search: &SeparationSearch) -> Value 
         "keys": plan.shape.keys,
         "real_time": plan.shape.real_time,
         "checked": search.checked,
+        "stopped": search.judge.stopped,
         "unknown": search.unknown,
         "history": search.best.as_ref().map(SmallHistory::draw),
         "steps": search.best.as_ref().map(SmallHistory::step_count),
@@ -277,13 +300,17 @@ fn count_by_level(plan: &EnumeratePlan) -> EnumerationText {
         CompareFormat::Text => tell_counts(plan, &counter),
         CompareFormat::Json => format!("{}\n", counts_as_json(plan, &counter)),
     };
-    let exit = if counter.counts.iter().any(|counts| counts[2] > 0) { Exit::Unknown } else { Exit::Holds };
+    let is_open = counter.judge.stopped || counter.counts.iter().any(|counts| counts[2] > 0);
+    let exit = if is_open { Exit::Unknown } else { Exit::Holds };
     Ok((text, exit))
 }
 
 fn tell_counts(plan: &EnumeratePlan, counter: &LevelCounter) -> String {
-    let mut text =
-        format!("{} histories of {}, up to renaming\n\n", counter.histories, tell_size(&plan.shape));
+    let of = match counter.judge.stopped {
+        true => "histories were checked before the time limit, of the shape",
+        false => "histories of",
+    };
+    let mut text = format!("{} {of} {}, up to renaming\n\n", counter.histories, tell_size(&plan.shape));
     let width = counter.judge.levels.iter().map(|level| level.name().len()).max().unwrap_or(0);
     let _ = writeln!(text, "{:<width$}  {:>9} {:>9} {:>9}", "level", "holds", "violated", "unknown");
     for (level, [holds, violated, unknown]) in counter.judge.levels.iter().zip(&counter.counts) {
@@ -323,6 +350,7 @@ fn counts_as_json(plan: &EnumeratePlan, counter: &LevelCounter) -> Value {
         "length": plan.shape.length_max,
         "real_time": plan.shape.real_time,
         "histories": counter.histories,
+        "stopped": counter.judge.stopped,
         "levels": levels.collect::<Vec<_>>(),
         "implications": implications.collect::<Vec<_>>(),
     })

@@ -175,7 +175,7 @@ impl<W: Write> Simulation<W> {
                 open[at].process = next_process;
                 next_process += 1;
             } else {
-                let answer = open[at].answer.clone().unwrap_or_default();
+                let answer = open[at].answer.clone().expect("an operation that completes has its answer");
                 self.write_event(&open[at], "ok", &answer);
             }
             if self.started < self.operations {

@@ -34,7 +34,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// The next operations, all of which have ended. Values and processes go on from block to block.
+    /// Generates the next operations. All of them have ended. Values and process numbers continue from block to block.
     fn next_block(&mut self) -> History {
         let mut builder = HistoryBuilder::new();
         let mut open: Vec<Option<OpenOperation>> = (0..self.clients).map(|_| None).collect();
@@ -103,9 +103,10 @@ fn key_id(builder: &mut HistoryBuilder, key: usize) -> KeyId {
 
 /// The memory of this process in MiB.
 fn resident_mebibytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells the memory of a process");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line with the memory in use");
+    let kibibytes: u64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
+    kibibytes / 1024
 }
 
 fn main() {

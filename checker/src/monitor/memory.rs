@@ -148,7 +148,7 @@ impl Monitor {
         for &at in dirty {
             if let Some(event) = self.objects[at as usize].late_initial_read.take() {
                 let reason = format!(
-                    "event {event} reads the initial value of key {}, of which other values were forgotten",
+                    "event {event} reads the initial value of key {}, after the monitor has forgotten other values of that key",
                     self.objects[at as usize].name
                 );
                 self.give_up_sessions(at, event, &reason);

@@ -75,7 +75,7 @@ impl Monitor {
             Function::WRITE => true,
             other => {
                 let what = format!("event {} is a {:?}, which", event.index, part.function_name(other));
-                let reason = format!("{what} is no operation of a register");
+                let reason = format!("{what} is not a read or a write of a register");
                 self.end_judgement(event.index, &reason);
                 return Err(MonitorError::OfflineOnly(reason));
             }
@@ -177,11 +177,9 @@ impl Monitor {
         let (version, read) =
             (operation.version, if operation.writes { None } else { operation.value.clone() });
         let reads_initial = read.as_deref() == Some(&*initial);
-        let is_gone =
-            read.as_ref().is_some_and(|value| !object.written.contains_key(value)) && !reads_initial;
+        let gone = read.filter(|value| !object.written.contains_key(value) && !reads_initial);
         let name = Arc::clone(&object.name);
-        if is_gone {
-            let value = read.as_deref().unwrap_or_default();
+        if let Some(value) = gone {
             let reason = format!(
                 "event {event} reads {value} from key {name}: no operation wrote that value, or it was replaced before \
                  the read began; the monitor has forgotten which. Check the recorded history"

@@ -1,4 +1,5 @@
-//! Shrinks a conflict of a queue or stack to a core: few values of which none can be left out.
+//! Shrinks a conflict of a queue or stack to a core. The core has the operations on a few values. Without any one of these
+//! values, the other operations can be explained.
 
 use super::{Discipline, MonitorResult, decide_by_monitor};
 use crate::linearizability::search::{CallSearchResult, TimedCall, decide_by_search};

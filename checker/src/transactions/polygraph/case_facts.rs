@@ -303,7 +303,7 @@ impl<'h> FactCollector<'h> {
     }
 }
 
-/// A list as a sequence of blocks, each of which holds all appends of one transaction. It ends where the list stops having this
+/// A list as a sequence of blocks. Each block has all appends of one transaction. It ends where the list stops having this
 /// form.
 struct ListBlocks {
     /// For each block, the length of the list at its end, and the transaction.

@@ -48,7 +48,9 @@ impl<'a> Execution<'a> {
                         *free = Some(operation.id);
                     }
                 }
-                (None, None) => return execution.error_about(operation.id, "is no operation on a register"),
+                (None, None) => {
+                    return execution.error_about(operation.id, "is not an operation on a register");
+                }
                 (None, Some(_)) => {}
             }
         }
@@ -102,7 +104,7 @@ impl<'a> Execution<'a> {
                 return self.error_about(op, "is in the order twice");
             }
             if !self.is_write(op) && !self.must_explain_read(order.session, op) {
-                return self.error_about(op, "is no part of this order");
+                return self.error_about(op, "does not belong in this order");
             }
         }
         let must = |operation: &Operation| {

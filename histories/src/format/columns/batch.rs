@@ -1,10 +1,10 @@
-//! A batch of rows as a chunk of events.
+//! Reads a batch of rows as a chunk of events.
 //!
-//! The usual row has a client that is an integer, a function other than `cas` and `txn`, and one plain value. It is read
-//! column by column, and what is in a dictionary is interned once for each distinct text. At anything else (steps of
-//! transactions, a pair, a client with a name, a text with an escape, something missing) the row becomes the tree that a
-//! native line would be. As in [`super::super::scan`] the fast path knows no problems, may refuse whatever it likes, and must
-//! mean the same; a property test holds the two against each other.
+//! The usual row has a client with an integer name, a function other than `cas` and `txn`, and one plain value. It is read
+//! column by column, and each distinct text of a dictionary is interned once. Any other row (steps of transactions, a pair, a
+//! client with a text as its name, a text with an escape, a missing field) becomes the tree that a native line would be. As in
+//! [`super::super::scan`], the fast path reports no errors and may leave any row to the careful path. Both must give the same
+//! event; a property test compares them.
 
 use super::super::ReadOptions;
 use super::super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
@@ -43,7 +43,7 @@ pub(super) fn read_batch(batch: &RecordBatch, layout: &Layout, options: &ReadOpt
     chunk
 }
 
-/// A row as the tree that a native line would be.
+/// Converts a row to the tree that a native line would be.
 fn row_datum<'a>(batch: &'a RecordBatch, layout: &'a Layout, row: usize) -> Result<Datum<'a>, super::Flaw> {
     let name = |name: &'a str| Datum::new(row, DatumKind::Text(Cow::Borrowed(name)));
     let mut entries = Vec::new();
@@ -81,21 +81,21 @@ fn row_datum<'a>(batch: &'a RecordBatch, layout: &'a Layout, row: usize) -> Resu
 /// A column that the fast path reads.
 enum Source<'a> {
     Integers(IntegerColumn<'a>),
-    /// What each text of the dictionary was interned as, once it was.
+    /// The interned name of each text of the dictionary that was used so far.
     Texts {
         texts: TextColumn<'a>,
         json: bool,
         interned: Vec<LocalId>,
     },
-    /// Of this only nulls are understood.
+    /// A column of another type. Only its nulls can be read.
     Other(&'a dyn Array),
 }
 
-/// What the fast path makes of a cell.
+/// The result of reading a cell on the fast path.
 enum Cell {
     Absent,
     Given(LocalId),
-    /// Something for the careful path.
+    /// The careful path must read the row.
     Unusual,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The integer of a row; `Err` of anything else, `Ok(None)` of nothing.
+    /// The integer of a row, `Ok(None)` for null, and `Err` for anything else.
     fn integer(&self, row: usize) -> Result<Option<i64>, ()> {
         match self {
             Self::Integers(integers) => Ok(integers.get(row)),
@@ -242,7 +242,7 @@ impl<'a> FastColumns<'a> {
         if !fits(time, NOT_GIVEN + 1) || !fits(index, 0) || !fits(version, NOT_GIVEN + 1) || !has_place {
             return None;
         }
-        // From here on names are interned. A row that turns out to be unusual after all leaves names that no event has.
+        // Names are interned from here on. If the row turns out to be unusual, some of them belong to no event, which is harmless.
         let key = self.intern(KEY, row, &mut chunk.keys)?;
         let session = self.intern(SESSION, row, &mut chunk.sessions)?;
         let value = match self.intern(VALUE, row, &mut chunk.values)? {
@@ -264,14 +264,14 @@ impl<'a> FastColumns<'a> {
         })
     }
 
-    /// The text of a field that only one column gives.
+    /// The text of a field that has only one column.
     fn name(&self, field: usize, row: usize) -> Option<&'a str> {
         let mut given = self.fields[field].iter().filter(|source| !source.is_null(row));
         let name = given.next()?.name(row)?;
         given.next().is_none().then_some(name)
     }
 
-    /// The integer of a field, if it has any; none if it is something else or comes twice.
+    /// The integer of a field. The outer `None` means that both columns have a value, or one that is not an integer.
     fn integer(&self, field: usize, row: usize) -> Option<Option<i64>> {
         let mut found = None;
         for source in &self.fields[field] {
@@ -284,7 +284,7 @@ impl<'a> FastColumns<'a> {
         Some(found)
     }
 
-    /// The value of a field; [`Local::ABSENT`] where it has none, none where it is for the careful path.
+    /// The value of a field, or [`Local::ABSENT`]. `None` leaves the row to the careful path.
     fn intern(&mut self, field: usize, row: usize, names: &mut Interner<LocalId>) -> Option<LocalId> {
         let mut found = LocalId::ABSENT;
         for source in &mut self.fields[field] {
@@ -297,7 +297,7 @@ impl<'a> FastColumns<'a> {
         Some(found)
     }
 
-    /// The fields that nobody judges, as one JSON object.
+    /// The further fields, as one JSON object.
     fn note(&mut self, row: usize, notes: &mut Interner<LocalId>) -> Option<LocalId> {
         if self.further.as_ref().is_some_and(|further| !further.is_null(row)) {
             return self.further_fields(row, notes);
@@ -329,7 +329,7 @@ impl<'a> FastColumns<'a> {
         Some(notes.intern(&self.note))
     }
 
-    /// Further fields that are an object of a dictionary: the careful path is taken once for each.
+    /// Further fields that are an object of a dictionary. The careful path reads each distinct object once.
     fn further_fields(&mut self, row: usize, notes: &mut Interner<LocalId>) -> Option<LocalId> {
         if self.notes.iter().any(|(_, source)| !source.is_null(row)) {
             return None;

@@ -1,4 +1,4 @@
-//! One cell of a table as the value that it is: the careful path.
+//! The careful path: reads one cell of a table as a value.
 
 use super::super::datum::{DEPTH_MAX, Datum, DatumKind, Flaw, I64_RANGE};
 use super::super::json;
@@ -13,7 +13,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 use std::borrow::Cow;
 
-/// Whether values of a type can be told.
+/// Whether values of a type can be read.
 pub(super) fn is_readable(data_type: &DataType) -> bool {
     match data_type {
         DataType::Null
@@ -50,14 +50,14 @@ pub(super) fn datum<'a>(array: &'a dyn Array, row: usize, place: usize) -> Datum
     Datum::new(place, kind(array, row, place, 0))
 }
 
-/// The value that the JSON of a cell says.
+/// The value in the JSON of a cell.
 pub(super) fn json_datum<'a>(text: &'a str, place: usize) -> Result<Datum<'a>, Flaw> {
     let mut datum = json::parse_json(text, 0).map_err(|flaw| Flaw { at: place, ..flaw })?;
     move_to(&mut datum, place);
     Ok(datum)
 }
 
-/// All of a value is where its row is. Depth is bounded by the reader of JSON.
+/// Gives each part of a value the place of its row. The JSON reader bounds the depth.
 fn move_to(datum: &mut Datum<'_>, place: usize) {
     datum.at = place;
     match &mut datum.kind {
@@ -72,7 +72,7 @@ fn move_to(datum: &mut Datum<'_>, place: usize) {
     }
 }
 
-/// Depth is that of the schema, and bounded all the same.
+/// The depth is that of the schema, and is bounded as well.
 fn kind<'a>(array: &'a dyn Array, row: usize, place: usize, depth: usize) -> DatumKind<'a> {
     if array.is_null(row) || *array.data_type() == DataType::Null {
         return DatumKind::Null;
@@ -170,7 +170,7 @@ fn items<'a>(
     DatumKind::List(range.map(|item| Datum::new(place, kind(values, item, place, depth + 1))).collect())
 }
 
-/// Times are integers of nanoseconds.
+/// Converts times to integers of nanoseconds.
 fn nanoseconds(array: &dyn Array, row: usize) -> DatumKind<'static> {
     let (value, factor) = match array.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => {

@@ -1,4 +1,4 @@
-//! Which column is which field.
+//! Finds the field of each column.
 
 use super::super::datum::write_quoted;
 use super::super::json;
@@ -6,7 +6,7 @@ use super::super::lines::native_header;
 use super::cell::is_readable;
 use arrow_schema::{DataType, Field, Schema};
 
-/// What follows the name of a field in the name of a column of JSON.
+/// The suffix of the name of a column with JSON.
 const JSON_SUFFIX: &str = "_json";
 /// The column of JSON objects with all further fields.
 const FURTHER_FIELDS: &str = "fields_json";
@@ -15,18 +15,18 @@ const JSON_EXTENSION: &str = "arrow.json";
 /// The key under which a schema has the header of the history.
 pub(super) const HEADER: &str = "steadfast";
 
-/// The fields that mean something.
+/// The fields that verdicts depend on.
 pub(super) const FIELDS: [&str; 9] =
     ["type", "process", "f", "value", "key", "session", "time", "index", "version"];
 
-/// A column: where it is in a batch, and whether it has JSON.
+/// The position of a column in a batch, and whether it has JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
     pub(super) column: usize,
     pub(super) json: bool,
 }
 
-/// The columns of a field that is kept and shown, never judged.
+/// The columns of a field that is kept and shown, but never used for a verdict.
 pub(super) struct NotePlace {
     pub(super) name: String,
     /// As JSON.
@@ -34,7 +34,7 @@ pub(super) struct NotePlace {
     pub(super) place: Place,
 }
 
-/// Where the fields of events are.
+/// The columns of all fields.
 pub(super) struct Layout {
     /// By the place of a field in [`FIELDS`]: its columns, one or two.
     pub(super) fields: [Vec<Place>; 9],
@@ -45,7 +45,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The columns of a schema; or everything that is wrong with it, each a sentence whose subject is the table.
+    /// Finds the columns of a schema, or returns all errors. Each error is a sentence whose subject is the table.
     pub(super) fn of(schema: &Schema) -> Result<Self, Vec<String>> {
         let mut layout =
             Layout { fields: Default::default(), notes: Vec::new(), further: None, header: None };

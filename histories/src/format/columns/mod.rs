@@ -37,14 +37,14 @@ use rayon::prelude::*;
 use selection::Selection;
 use std::sync::Arc;
 
-/// Rows of a chunk. A batch that is longer is cut, which copies nothing.
+/// The number of rows of a chunk. A longer batch is cut without copying.
 const CHUNK_ROWS: usize = 1 << 15;
 
-/// Reads a history from record batches, in the order of its events. O(rows); memory is that of the history and of some
-/// dozen batches. Problems are told by row, counted from 0 over all batches ([`Problem::row`]).
+/// Reads a history from record batches, in the order of its events. Cost: O(n) for n rows, and the memory of the history and of
+/// some dozen batches. Errors name the row, counted from 0 over all batches ([`Problem::row`]).
 ///
 /// # Errors
-/// Everything that is wrong with the schema or the rows, to [`ReadOptions::problems_max`].
+/// All errors in the schema or the rows, up to [`ReadOptions::problems_max`].
 pub fn read_batches(
     name: &str,
     schema: &Schema,
@@ -132,7 +132,7 @@ impl<I: Iterator<Item = Result<RecordBatch, ArrowError>>> Pieces<I> {
     }
 }
 
-/// A history in the making.
+/// A history that is being read.
 struct Merging {
     merge: ChunkMerger,
     order: Order,
@@ -147,13 +147,13 @@ impl Merging {
         if let Some(selection) = &mut self.selection {
             selection.apply(&mut chunk);
         }
-        // A row is to the merge what a line is: rows that are nothing but their ends number themselves.
+        // The merge treats a row like a line.
         self.merge.add_chunk(&vec![b'\n'; rows], chunk);
     }
 }
 
-/// Whether rows are in the order of their indexes, or else of their times. A table has no order of its own once an engine
-/// has shuffled it, and a history in another order is another history.
+/// Checks that rows are in the order of their indexes, or else of their times. An engine may have shuffled the table, and the
+/// events in another order are a different history.
 #[derive(Default)]
 struct Order {
     index: Option<i64>,

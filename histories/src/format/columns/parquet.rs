@@ -24,12 +24,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Rows that are decoded at a time.
+/// The number of rows that are decoded at a time.
 const DECODED_ROWS: usize = 1 << 15;
-/// Rows of a group: the smallest part of a file that can be left out.
+/// The number of rows of a group, the smallest part of a file that a reader can skip.
 const GROUP_ROWS: usize = 1 << 18;
 
-/// Where the bytes of a file are: their ends are read first, so they cannot stream by.
+/// The bytes of a file. The end is read first, so a file cannot be read as a stream.
 pub(in super::super) enum ParquetSource {
     File(PathBuf),
     Memory(Vec<u8>),
@@ -42,7 +42,7 @@ pub(in super::super) fn read_parquet(
     options: &ReadOptions,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Loaded, Problems> {
-    // The decoder panics on some damaged files, where it takes what they say of themselves for true.
+    // The decoder trusts the metadata of a file, and panics on some damaged files.
     let read = catch_unwind(AssertUnwindSafe(|| match source {
         ParquetSource::File(path) => match File::open(path) {
             Ok(file) => read_chunks(name, SharedFile(Arc::new(file)), options, progress),
@@ -53,7 +53,7 @@ pub(in super::super) fn read_parquet(
     read.unwrap_or_else(|_| Err(unreadable(name, "the file is damaged")))
 }
 
-/// A file that is read more than once.
+/// A file that several readers share.
 #[derive(Clone)]
 struct SharedFile(Arc<File>);
 
@@ -81,8 +81,8 @@ fn unreadable(name: &str, why: &str) -> Problems {
     Problems { list: vec![problem], more: 0 }
 }
 
-/// With a selection, rows of other objects are left out before their other columns are decoded. If anything is wrong then,
-/// the file is read again as a whole, for only so are rows counted right.
+/// If keys are selected, rows of other objects are skipped before their other columns are decoded. If that finds an error, the
+/// whole file is read again, because otherwise the error would name a wrong row.
 fn read_chunks(
     name: &str,
     chunks: impl ChunkReader + Clone + 'static,
@@ -128,8 +128,8 @@ fn read_rows(
     read
 }
 
-/// Keeps rows whose key is wanted, and those without a key, of which [`super::selection`] knows more. None where it would
-/// keep every row.
+/// A filter that keeps rows with a selected key, and rows without a key: [`super::selection`] decides about those. `None` if no
+/// keys are selected, or if the table has no column for keys.
 fn key_filter<T: ChunkReader>(
     builder: &ParquetRecordBatchReaderBuilder<T>,
     options: &ReadOptions,
@@ -155,7 +155,7 @@ fn key_filter<T: ChunkReader>(
     (!columns.is_empty()).then(|| RowFilter::new(vec![Box::new(predicate)]))
 }
 
-/// Whether the key in a row is wanted, or is none that can be told here.
+/// Whether the key of a row is selected, or cannot be read here.
 fn is_wanted(column: &dyn Array, row: usize, json: bool, wanted: &HashSet<String>) -> bool {
     if column.is_null(row) {
         return false;
@@ -194,7 +194,7 @@ pub(in super::super) fn write_parquet(history: &History, mut to: impl Write) -> 
     to.flush()
 }
 
-/// Bytes that the writer of Parquet, which wants to own where it writes, has written so far.
+/// A writer that counts its bytes and can be shared with the Parquet writer, which takes ownership of its target.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

@@ -1,11 +1,11 @@
-//! Only the events of some objects: what an audit of a few keys needs of a table of billions of rows.
+//! Selects the events of some objects, for an audit of a few keys in a table of billions of rows.
 //!
-//! The naive way keeps the rows whose key is one of those wanted. But a completion may leave its key to its invocation, and
-//! without it an operation that succeeded would be one of unknown outcome: a violation could be missed. So a row without a
-//! key is kept where it completes an operation that was kept.
+//! It is not enough to keep the rows with a selected key. A completion may omit its key, because its invocation has one. Without
+//! its completion, a successful operation would become indeterminate, and a violation could be missed. So a row without a key is
+//! kept if it completes an operation that was kept.
 //!
-//! There is no selection of sessions. What others wrote to the same objects would be missing, and each read of it would look
-//! like a violation.
+//! Sessions cannot be selected. The writes of other sessions to the same objects would be missing, and each read of them would
+//! look like a violation.
 
 use super::super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, ProcessName};
 use super::super::datum::Flaw;
@@ -14,11 +14,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Which events are wanted, and which operations of those are open.
+/// The selected keys, and the open operations.
 pub(super) struct Selection {
     /// As canonical JSON.
     keys: FxHashSet<String>,
-    /// Of each process with an operation open, whether that was kept.
+    /// For each process with an open operation, whether its invocation was kept.
     open: FxHashMap<ProcessKey, bool>,
 }
 
@@ -33,7 +33,7 @@ impl Selection {
         Self { keys: keys.iter().cloned().collect(), open: FxHashMap::default() }
     }
 
-    /// Leaves the wanted events in a chunk. Chunks come in order.
+    /// Removes the events of other objects from a chunk. Chunks must come in order.
     pub(super) fn apply(&mut self, chunk: &mut Chunk) {
         let mut events = std::mem::take(&mut chunk.events);
         events.retain(|event| match self.keeps(chunk, event) {
@@ -44,7 +44,7 @@ impl Selection {
             }
         });
         chunk.events = events;
-        // Events are missing now, and that is as it should be.
+        // The header must not promise that no event is missing, because this selection removes some.
         chunk.header = chunk.header.take().map(|header| without_gapless(&header));
     }
 
@@ -63,7 +63,8 @@ impl Selection {
             return Ok(wanted.unwrap_or(open));
         }
         if matches!(event.value, EventValue::Micros { .. }) {
-            let expected = "operations that have a key: of transactions no single object can be selected";
+            let expected =
+                "an operation with a key: transactions use several objects, so none can be selected";
             return Err(Flaw::new(event.at as usize, "a transaction", expected));
         }
         let kept = wanted.unwrap_or(false);
@@ -72,7 +73,7 @@ impl Selection {
     }
 }
 
-/// A header that does not promise that every event is there.
+/// The header without the promise that no event is missing. A header that is not a JSON object makes no promise.
 fn without_gapless(header: &str) -> String {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(header).unwrap_or_default();
     match fields.remove("gapless") {

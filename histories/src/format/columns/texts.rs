@@ -1,4 +1,4 @@
-//! Columns as the fast path reads them: of integers or of texts, whatever their width.
+//! Columns of integers or texts of any width, for the fast path.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrowPrimitiveType, LargeStringArray, StringArray, Stri
 use arrow_schema::DataType;
 use std::borrow::Cow;
 
-/// Integers that all fit in 64 bits with a sign.
+/// A column of integers that fit into signed 64 bits.
 pub(super) struct IntegerColumn<'a> {
     values: Cow<'a, [i64]>,
     array: &'a dyn Array,
@@ -36,7 +36,7 @@ impl<'a> IntegerColumn<'a> {
         self.array.is_valid(row).then(|| self.values[row])
     }
 
-    /// One integer of a column that is read once; none of a column of anything else. The row is not null.
+    /// One integer of a column that is read only once; `None` if the column has another type. The row is not null.
     pub(super) fn of_one(array: &dyn Array, row: usize) -> Option<i64> {
         Some(match array.data_type() {
             DataType::Int64 => array.as_primitive::<Int64Type>().value(row),
@@ -51,7 +51,7 @@ impl<'a> IntegerColumn<'a> {
     }
 }
 
-/// Texts, each by itself or as a number into a dictionary.
+/// A column of texts, plain or as indexes into a dictionary.
 pub(super) enum TextColumn<'a> {
     Plain(PlainTexts<'a>),
     Dictionary { rows: &'a dyn Array, numbers: Vec<usize>, texts: PlainTexts<'a> },
@@ -115,7 +115,7 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// The text of one row of a column that is read once.
+    /// The text of one row of a column that is read only once.
     pub(super) fn of_row(array: &'a dyn Array, row: usize) -> Option<&'a str> {
         if array.is_null(row) {
             return None;
@@ -129,7 +129,7 @@ impl<'a> TextColumn<'a> {
         }
     }
 
-    /// How many texts the dictionary has.
+    /// The number of texts in the dictionary.
     pub(super) fn dictionary_len(&self) -> usize {
         match self {
             Self::Plain(_) => 0,
@@ -138,7 +138,7 @@ impl<'a> TextColumn<'a> {
     }
 }
 
-/// The place in its dictionary of a row that is not null.
+/// The index into the dictionary of a row that is not null.
 fn dictionary_number(numbers: &dyn Array, row: usize) -> Option<usize> {
     match numbers.data_type() {
         DataType::UInt64 => usize::try_from(numbers.as_primitive::<UInt64Type>().value(row)).ok(),

@@ -1,4 +1,4 @@
-//! A history as record batches: always the same columns, so that the tables of many runs are one table.
+//! Writes a history as record batches. The columns are always the same, so that the tables of many runs can be one table.
 
 use super::super::datum::write_quoted;
 use super::super::write::{EventField, each_event_fields, header_if_needed};
@@ -12,10 +12,10 @@ use arrow_schema::{DataType, Field, Schema};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The version of the schema, which its metadata has as `steadfast_events`.
+/// The version of the schema, `steadfast_events` in its metadata.
 pub const EVENTS_SCHEMA_VERSION: u32 = 1;
 
-/// Rows of a batch that is written.
+/// The number of rows of a written batch.
 const BATCH_ROWS: usize = 1 << 16;
 
 /// The schema of events as they are written. Readers accept more.
@@ -41,7 +41,8 @@ pub fn events_schema(history: &History) -> Schema {
     Schema::new_with_metadata(fields, HashMap::from_iter([version].into_iter().chain(header)))
 }
 
-/// The events of a history as record batches, in order. O(events); memory is that of one batch and 8 bytes an event.
+/// The events of a history as record batches, in order. Cost: O(n) for n events, and the memory of one batch and 8 bytes per
+/// event.
 pub struct EventBatches<'a> {
     history: &'a History,
     schema: Arc<Schema>,
@@ -75,7 +76,7 @@ impl Iterator for EventBatches<'_> {
 
 type Names = StringDictionaryBuilder<Int32Type>;
 
-/// The columns of a batch in the making.
+/// The columns of a batch that is being built.
 #[derive(Default)]
 struct Rows {
     len: usize,
@@ -87,7 +88,7 @@ struct Rows {
     key: [Names; 2],
     value: StringBuilder,
     further: Names,
-    /// Room to put a text together in.
+    /// A buffer for building texts.
     scratch: String,
 }
 
@@ -143,7 +144,7 @@ impl Rows {
         self.scratch.push_str(json);
     }
 
-    /// Nulls where the event has nothing.
+    /// Adds nulls for the fields that the event lacks.
     fn fill(&mut self) {
         use arrow_array::builder::ArrayBuilder;
         let short = self.len - 1;
@@ -188,7 +189,7 @@ impl Rows {
     }
 }
 
-/// A string in the first column, anything else as JSON in the second.
+/// Puts a string into the first column and anything else, as JSON, into the second.
 fn append_name([texts, others]: &mut [Names; 2], json: &str) {
     match serde_json::from_str::<String>(json) {
         Ok(text) => texts.append_value(text),

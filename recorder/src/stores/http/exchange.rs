@@ -94,8 +94,19 @@ pub(super) struct HttpReply {
     body: Option<Incoming>,
 }
 
+/// The place of a step for which the user has no value. An empty value could mean something else to the application, such as all
+/// sessions instead of one.
+fn find_missing_value(step: &RequestStep, id: Option<&str>, jar: &CookieJar) -> Option<String> {
+    if id.is_none() && step.templates().any(|template| template.has_place(TemplatePlace::Id)) {
+        return Some("{id}".to_owned());
+    }
+    let mut cookies = step.templates().flat_map(|template| template.names(NamedPlace::Cookie));
+    let missing = cookies.find(|name| jar.cookie_value(name).is_none())?;
+    Some(format!("{{cookie.{missing}}}"))
+}
+
 impl HttpClient {
-    /// Sends one step.
+    /// Sends one step. Nothing is sent if a place of the step has no value.
     pub(super) async fn send_step(
         &mut self,
         step: &RequestStep,
@@ -104,6 +115,12 @@ impl HttpClient {
         jar: &CookieJar,
     ) -> Result<HttpReply, Failure> {
         let id = self.inner.id_in_jar(jar);
+        if let Some(missing) = find_missing_value(step, id.as_deref(), jar) {
+            return Err(Failure::definite(format!(
+                "[{}] needs {missing}, which the user does not have",
+                step.name
+            )));
+        }
         let get = |place| filling.place_value(place, id.as_deref());
         let named = |of: NamedPlace, name: &str| match of {
             NamedPlace::Taken => filling.taken.get(name).cloned().unwrap_or_default(),
