@@ -3,7 +3,7 @@
 //! The engine of its kind decides each property. Then [`verifier`], which shares no code with any engine, checks every
 //! answer again. An answer that the verifier refutes is an internal error of this program and never becomes a verdict.
 
-use crate::{causality, continuity, invariants, linearizability, sessions, transactions};
+use crate::{causality, continuity, invariants, linearizability, memory, sessions, transactions};
 use claims::{
     AnomalyName, Answer, Evidence, FindingKind, Level, Limits, ObjectQuestion, Property, Question,
     QuestionError, Report, Verdict, Violation, Witness,
@@ -91,6 +91,10 @@ fn decide_properties(
     let mut answers: Vec<Answer> = Vec::new();
     for group in group_properties(asked) {
         observer.phase_begins(&CheckPhase::Check(group.clone()));
+        if let Some(why) = memory::explain_lack_of_memory(history, question.model, &group, limits) {
+            answers.extend(group.iter().map(|&property| answer_without_verdict(property, &why)));
+            continue;
+        }
         match group[0] {
             Property::Level(_) => answers.extend(decide_levels(history, &group, &objects, limits)),
             Property::Isolation(_) => {
@@ -119,6 +123,11 @@ fn decide_properties(
         }
     }
     report
+}
+
+/// The answer about a property that no engine was asked about.
+fn answer_without_verdict(property: Property, why: &str) -> Answer {
+    Answer { property, method: "none".to_owned(), verdict: Verdict::unknown(why), counts: Vec::new() }
 }
 
 /// The verdict of one property, without verification. The shrinker uses it: it decides many parts of a history and

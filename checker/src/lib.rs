@@ -11,6 +11,7 @@ pub mod graph;
 pub mod invariants;
 pub mod linearizability;
 pub mod measurements;
+mod memory;
 mod monitor;
 pub mod sessions;
 pub mod shrink;

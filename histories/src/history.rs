@@ -104,11 +104,13 @@ impl std::fmt::Debug for History {
 
 impl History {
     /// The number of operations.
+    #[inline]
     pub fn len(&self) -> usize {
         self.process.len()
     }
 
     /// Whether the history has no operation.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.process.is_empty()
     }
@@ -119,6 +121,7 @@ impl History {
     }
 
     /// The ids of all operations, in order of invocation.
+    #[inline]
     pub fn ids(&self) -> impl ExactSizeIterator<Item = OpId> + use<> {
         (0..self.len()).map(OpId::new)
     }
@@ -129,6 +132,7 @@ impl History {
     }
 
     /// One operation as a row. O(1).
+    #[inline]
     pub fn operation(&self, id: OpId) -> Operation {
         let i = id.index();
         Operation {
@@ -146,6 +150,7 @@ impl History {
     }
 
     /// The argument of an operation.
+    #[inline]
     pub fn argument(&self, id: OpId) -> Argument {
         let [a, b] = self.argument[id.index()];
         match self.function[id.index()] {
@@ -156,31 +161,37 @@ impl History {
     }
 
     /// The key of the object of an operation.
+    #[inline]
     pub fn key(&self, id: OpId) -> KeyId {
         self.key[id.index()]
     }
 
     /// The session that an operation belongs to.
+    #[inline]
     pub fn session(&self, id: OpId) -> SessionId {
         self.session[id.index()]
     }
 
     /// The client that did an operation.
+    #[inline]
     pub fn process(&self, id: OpId) -> ProcessId {
         self.process[id.index()]
     }
 
     /// The function of an operation.
+    #[inline]
     pub fn function(&self, id: OpId) -> Function {
         self.function[id.index()]
     }
 
     /// How an operation ended.
+    #[inline]
     pub fn outcome(&self, id: OpId) -> Outcome {
         self.outcome[id.index()]
     }
 
     /// All micro-operations; the argument of a transaction is a range into them.
+    #[inline]
     pub fn micros(&self) -> &[Micro] {
         &self.micros
     }
@@ -266,6 +277,7 @@ impl History {
 
     /// The number by which users refer to an operation: the index of its invocation as the history numbers it, or else
     /// its position.
+    #[inline]
     pub fn operation_index(&self, id: OpId) -> u64 {
         self.numbering.index_at(self.invoked[id.index()])
     }
@@ -293,6 +305,7 @@ impl History {
 
     /// The version of the object that the store returned with an operation: a number that grows with each write to the
     /// object.
+    #[inline]
     pub fn version(&self, id: OpId) -> Option<i64> {
         self.versions.as_ref().map(|versions| versions[id.index()]).filter(|&version| version != NOT_GIVEN)
     }

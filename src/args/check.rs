@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The default of `--memory`.
-const BYTES_DEFAULT: &str = "2GiB";
+const BYTES_DEFAULT: &str = "4GiB";
 
 /// The histories, the question and the limits; shared by `check`, `explain` and `compare`.
 #[derive(clap::Args, Debug)]

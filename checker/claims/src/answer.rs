@@ -1,11 +1,14 @@
 //! The answer about one property: the verdict and the evidence for it.
 
+mod verdict;
+
 use crate::{
     BreachEvidence, CausalOrders, CausalRefutation, Core, Finding, Linearization, Phenomenon, Property,
-    TransactionWitness, Verdict, VersionOrder, VersionRefutation,
+    TransactionWitness, VersionOrder, VersionRefutation,
 };
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
+pub use verdict::{Reason, Verdict};
 
 /// The answer about one property.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

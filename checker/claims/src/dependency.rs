@@ -3,7 +3,7 @@
 //! This module contains no prose. All of it can be checked against the history alone.
 
 use crate::{
-    CaseStep, IsolationLevel, IsolationSet, Phenomenon, Proviso, levels_ruled_out_by,
+    Axiom, CaseStep, IsolationLevel, IsolationSet, Phenomenon, Proviso, levels_ruled_out_by,
     weakest_levels_forbidding,
 };
 use histories::{KeyId, OpId, ValueId};
@@ -361,29 +361,6 @@ pub enum SeenThrough {
     /// A chain of reads and session steps leads from the other transaction to it. These are the transactions in
     /// between, in order.
     Causally(Vec<OpId>),
-}
-
-/// The axioms of Biswas & Enea (2019) for levels from monotonic atomic view to causal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub enum Axiom {
-    /// A transaction that has read from another one afterwards reads nothing older than what that one wrote.
-    MonotonicAtomicView,
-    /// A transaction that has seen anything of another one, or follows it in its session, reads nothing older than what
-    /// that one wrote.
-    ReadAtomic,
-    /// A transaction that comes causally after another one reads nothing older than what that one wrote.
-    Causal,
-}
-
-impl Axiom {
-    /// The name of the level that the axiom defines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Axiom::MonotonicAtomicView => "monotonic-atomic-view",
-            Axiom::ReadAtomic => "read-atomic",
-            Axiom::Causal => "causal",
-        }
-    }
 }
 
 /// How the order of two versions of an object is known.

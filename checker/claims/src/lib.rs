@@ -11,6 +11,7 @@ mod commit_order;
 mod dependency;
 mod error;
 mod finding;
+mod forbidden;
 mod invariant;
 mod isolation;
 mod level;
@@ -26,10 +27,9 @@ mod recognise;
 mod report;
 mod session_rules;
 pub mod specification;
-mod verdict;
 mod version_order;
 
-pub use answer::{AnomalyName, Answer, Evidence, Violation, Witness};
+pub use answer::{AnomalyName, Answer, Evidence, Reason, Verdict, Violation, Witness};
 pub use breach::{Breach, BreachEvidence};
 pub use cases::{CaseChoice, CaseEdge, CaseReason, CaseStep, ReadChoice};
 pub use causal_order::{
@@ -38,16 +38,14 @@ pub use causal_order::{
 };
 pub use commit_order::{TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness};
 pub use dependency::{
-    Axiom, CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
+    CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
     SeenThrough, TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,
 };
 pub use error::QuestionError;
 pub use finding::{Finding, FindingKind, FindingProof};
+pub use forbidden::{levels_ruled_out_by, weakest_levels_forbidding};
 pub use invariant::{BankRules, Invariant};
-pub use isolation::{
-    IMPLICATIONS, Implication, IsolationLevel, IsolationSet, Proviso, levels_ruled_out_by,
-    weakest_levels_forbidding,
-};
+pub use isolation::{IMPLICATIONS, Implication, IsolationLevel, IsolationSet, Proviso};
 pub use level::Level;
 pub use levels::{
     FORMULA_SYMBOLS, LevelDefinition, LevelFamily, LevelImplication, define_level, level_definitions,
@@ -58,12 +56,11 @@ pub use limits::looks;
 pub use limits::{Limits, is_stop_flag_set};
 pub use linearization::{Core, Linearization};
 pub use model::Model;
-pub use phenomenon::{CycleFamily, CycleKind, OrderExtent, Phenomenon};
+pub use phenomenon::{Axiom, CycleFamily, CycleKind, OrderExtent, Phenomenon};
 pub use property::Property;
 pub use question::{Assume, FailedCas, InitialValueIds, InitialValues, ObjectQuestion, Question};
 pub use report::Report;
 pub use session_rules::{RenewingOperations, SessionRules, TOLERANCE_NS};
-pub use verdict::{Reason, Verdict};
 pub use version_order::{
     ConstraintReason, ReturnedWrite, VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation,
 };

@@ -186,6 +186,15 @@ impl Model {
     }
 }
 
+impl Property {
+    /// The property that has the same name and is defined for this model; `None` if there is none.
+    pub fn resolve_for_model(self, model: Model) -> Option<Property> {
+        let own = model.properties();
+        let meant = |known: &&Property| known.name() == self.name();
+        own.iter().find(|&&known| known == self).or_else(|| own.iter().find(meant)).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,8 +12,31 @@
 //! in the data with real time. [`CycleKind::implies`] is this relation. It prevents reports from naming the same
 //! problem five times.
 
-use crate::{Axiom, IsolationLevel};
+use crate::isolation::IsolationLevel;
 use serde::{Deserialize, Serialize};
+
+/// The axioms of Biswas & Enea (2019) for levels from monotonic atomic view to causal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Axiom {
+    /// A transaction that has read from another one afterwards reads nothing older than what that one wrote.
+    MonotonicAtomicView,
+    /// A transaction that has seen anything of another one, or follows it in its session, reads nothing older than what
+    /// that one wrote.
+    ReadAtomic,
+    /// A transaction that comes causally after another one reads nothing older than what that one wrote.
+    Causal,
+}
+
+impl Axiom {
+    /// The name of the level that the axiom defines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axiom::MonotonicAtomicView => "monotonic-atomic-view",
+            Axiom::ReadAtomic => "read-atomic",
+            Axiom::Causal => "causal",
+        }
+    }
+}
 
 /// The kinds of edges of a cycle, classified by its anti-dependencies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The properties that can be asked of a history, under one common type.
 
-use crate::{FindingKind, Invariant, IsolationLevel, Level, Model};
+use crate::{FindingKind, Invariant, IsolationLevel, Level};
 use serde::{Deserialize, Serialize};
 
 /// A property that a history has or does not have.
@@ -62,18 +62,12 @@ impl Property {
     pub fn by_name(name: &str) -> Option<Property> {
         Property::all().find(|known| known.name() == name || known.aliases().contains(&name))
     }
-
-    /// The property that has the same name and is defined for this model; `None` if there is none.
-    pub fn resolve_for_model(self, model: Model) -> Option<Property> {
-        let own = model.properties();
-        let meant = |known: &&Property| known.name() == self.name();
-        own.iter().find(|&&known| known == self).or_else(|| own.iter().find(meant)).copied()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Model;
 
     #[test]
     fn no_name_means_two_properties_or_two_models() {

@@ -76,7 +76,8 @@ pub(crate) fn check_causal_level(
     limits: &Limits<'_>,
 ) -> CausalLevelVerdict {
     let unknown = |reason: String| ("none".to_owned(), Verdict::Unknown(Reason { reason }));
-    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
+    let derived = if level == Level::CausalConvergence { BYTES_PER_DERIVED_ORDER } else { 0 };
+    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION + derived);
     if bytes > limits.bytes {
         return unknown(memory_limit_reason(bytes, limits));
     }
@@ -104,8 +105,10 @@ pub(crate) fn check_causal_level(
     (method.to_owned(), verdict)
 }
 
-/// The approximate memory for an operation, without the clocks.
-const BYTES_PER_OPERATION: usize = 160;
+/// The approximate memory for an operation, without the clocks. A third of it is taken only if the level is violated.
+const BYTES_PER_OPERATION: usize = 225;
+/// What the orders that follow from reads take in addition, for each operation.
+const BYTES_PER_DERIVED_ORDER: usize = 40;
 
 fn memory_limit_reason(bytes: usize, limits: &Limits<'_>) -> String {
     format!("about {bytes} bytes are needed, beyond the limit of {}", limits.bytes)

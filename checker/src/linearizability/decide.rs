@@ -36,7 +36,10 @@ pub(crate) fn check_linearizability(
     let objects = split_into_objects(history, question.model);
     let decide =
         |(key, operations): &(KeyId, Vec<OpId>)| decide_object(history, *key, operations, question, limits);
-    let parts: Vec<ObjectVerdict> = if history.len() < PARALLEL_FROM || objects.len() < 2 {
+    let one_by_one = history.len() < PARALLEL_FROM
+        || objects.len() < 2
+        || !crate::memory::all_objects_fit(history, question.model, limits);
+    let parts: Vec<ObjectVerdict> = if one_by_one {
         objects.iter().map(decide).collect()
     } else {
         objects.par_iter().map(decide).collect()

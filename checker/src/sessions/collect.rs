@@ -10,11 +10,10 @@
 //! Cost: O(n). Besides the rows, 8 bytes for each distinct value and 8 for each operation.
 
 use super::objects::{
-    BYTES_PER_OPERATION, CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects,
-    VersionClass, VersionRead, VersionToken, is_read_function, is_write_function, value_expected, value_read,
-    value_written,
+    CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects, VersionClass, VersionRead,
+    VersionToken, is_read_function, is_write_function, value_expected, value_read, value_written,
 };
-use claims::{Limits, Model, ObjectQuestion, Reason};
+use claims::{Limits, Model, ObjectQuestion, Reason, VersionOrder};
 use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -24,6 +23,7 @@ impl SessionObjects {
         history: &History,
         question: &ObjectQuestion,
         limits: &Limits<'_>,
+        level_count: usize,
     ) -> Result<Self, Reason> {
         let unknown = |reason: String| Err(Reason { reason });
         if !matches!(question.model, Model::Register | Model::CasRegister | Model::Kv) {
@@ -32,11 +32,13 @@ impl SessionObjects {
                 question.model
             ));
         }
-        let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
-        if bytes > limits.bytes {
+        let needed = SessionMemory::estimate(history, level_count);
+        if needed.one_by_one() > limits.bytes {
             return unknown(format!(
-                "{} operations need about {bytes} bytes, beyond the limit",
-                history.len()
+                "{} operations on {} objects need about {} bytes, beyond the limit",
+                history.len(),
+                history.keys.len(),
+                needed.one_by_one()
             ));
         }
         let transaction =
@@ -44,28 +46,84 @@ impl SessionObjects {
         if let Some(op) = history.ids().find(transaction) {
             return Err(super::foreign_operation_reason(history, op));
         }
-        Ok(collect_objects(history, question))
+        let all_at_once = needed.all_at_once() <= limits.bytes;
+        collect_objects(history, question, limits)
+            .map(|objects| Self { all_at_once, ..objects })
+            .ok_or_else(|| Reason { reason: Limits::STOPPED.to_owned() })
     }
 }
 
-/// The objects of a history.
-fn collect_objects(history: &History, question: &ObjectQuestion) -> SessionObjects {
-    let order = sort_by_key_and_session(history);
+/// The memory that the session levels take.
+struct SessionMemory {
+    /// Rows, tables and witnesses.
+    shared: usize,
+    /// The graph of the largest object, or what its second check takes.
+    largest: usize,
+    /// The graphs of all objects, or those of the largest object for all levels.
+    graphs: usize,
+}
+
+impl SessionMemory {
+    /// For each operation: its row, its place in the order by session and by key, and its place in each witness.
+    const PER_OPERATION: usize = size_of::<ObjectRow>() + 8;
+    const PER_OPERATION_AND_LEVEL: usize = size_of::<OpId>();
+    const PER_OBJECT_AND_LEVEL: usize = size_of::<VersionOrder>();
+    /// For each operation of an object whose graph is in memory: two helper vertices and four edges, in a list and in rows.
+    const PER_OPERATION_OF_GRAPH: usize = 90;
+
+    fn estimate(history: &History, level_count: usize) -> Self {
+        let mut sizes = vec![0u32; history.keys.len()];
+        history.ids().for_each(|op| sizes[history.key(op).index()] += 1);
+        let largest = sizes.iter().copied().max().unwrap_or(0) as usize;
+        // The common order of each object is kept beside that of each level.
+        let orders = level_count + 1;
+        let per_operation = Self::PER_OPERATION + orders * Self::PER_OPERATION_AND_LEVEL;
+        Self {
+            shared: history.len() * per_operation
+                + history.values.len() * size_of::<ValueHead>()
+                + history.keys.len() * orders * Self::PER_OBJECT_AND_LEVEL,
+            largest: largest * Self::PER_OPERATION_OF_GRAPH,
+            graphs: history.len().max(largest * level_count) * Self::PER_OPERATION_OF_GRAPH,
+        }
+    }
+
+    fn one_by_one(&self) -> usize {
+        self.shared + self.largest
+    }
+
+    fn all_at_once(&self) -> usize {
+        self.shared + self.graphs
+    }
+}
+
+/// The objects of a history; none if the caller asks to stop.
+fn collect_objects(
+    history: &History,
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+) -> Option<SessionObjects> {
+    let order = sort_by_key_and_session(history, limits)?;
     let mut collector = ObjectCollector::new(history, question);
     for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
+        if limits.stop_requested() {
+            return None;
+        }
         collector.add_object(operations);
     }
-    collector.objects
+    Some(collector.objects)
 }
 
-/// All operations, sorted by key, then by session, then by invocation. O(n).
-fn sort_by_key_and_session(history: &History) -> Vec<OpId> {
+/// All operations, sorted by key, then by session, then by invocation; none if the caller asks to stop. O(n).
+fn sort_by_key_and_session(history: &History, limits: &Limits<'_>) -> Option<Vec<OpId>> {
     let ids: Vec<OpId> = history.ids().collect();
     let by_session = counting_sort(&ids, history.sessions.len(), |op| history.session(op).index());
     if history.keys.len() == 1 {
-        return by_session;
+        return Some(by_session);
     }
-    counting_sort(&by_session, history.keys.len(), |op| history.key(op).index())
+    if limits.stop_requested() {
+        return None;
+    }
+    Some(counting_sort(&by_session, history.keys.len(), |op| history.key(op).index()))
 }
 
 fn counting_sort(ids: &[OpId], class_count: usize, class: impl Fn(OpId) -> usize) -> Vec<OpId> {
@@ -113,7 +171,7 @@ impl<'a> ObjectCollector<'a> {
             objects: SessionObjects {
                 keys: Vec::new(),
                 starts: vec![ObjectStarts::default()],
-                rows: Vec::new(),
+                rows: Vec::with_capacity(history.len()),
                 writers: Vec::new(),
                 took_effect: Vec::new(),
                 choices: Vec::new(),
@@ -121,6 +179,7 @@ impl<'a> ObjectCollector<'a> {
                 tokens: Vec::new(),
                 unwritten: Vec::new(),
                 foreign: None,
+                all_at_once: false,
             },
         }
     }

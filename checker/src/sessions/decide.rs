@@ -41,8 +41,15 @@ impl<'a> ObjectDecider<'a> {
         if self.limits.stop_requested() {
             return ObjectDecision::Unknown(Limits::STOPPED.to_owned());
         }
+        let stopped = || ObjectDecision::Unknown(Limits::STOPPED.to_owned());
         let graph = VersionGraph::new(self.history, object, self.guarantees);
+        if self.limits.stop_requested() {
+            return stopped();
+        }
         let csr = Csr::new(graph.vertex_count(), &graph.edges);
+        if self.limits.stop_requested() {
+            return stopped();
+        }
         let components = Components::new(&csr);
         let bad = contradictory_components(&graph, &graph.edges, &components);
         if !bad.is_empty() {
@@ -91,6 +98,23 @@ impl<'a> ObjectDecider<'a> {
             shortest: found.shortest,
         }
     }
+}
+
+/// An order that the graph alone gives, if no choice is open and no constraints contradict each other.
+pub(super) fn find_order_without_search(
+    history: &History,
+    guarantees: Guarantees,
+    limits: &Limits<'_>,
+    object: &SessionObject<'_>,
+) -> Option<VersionOrder> {
+    if !object.choices.is_empty() || limits.stop_requested() {
+        return None;
+    }
+    let graph = VersionGraph::new(history, object, guarantees);
+    let components = Components::new(&Csr::new(graph.vertex_count(), &graph.edges));
+    contradictory_components(&graph, &graph.edges, &components)
+        .is_empty()
+        .then(|| version_order(object, &graph, &components, &[]))
 }
 
 /// The components with two versions or with a strict edge. No order allows them.

@@ -37,6 +37,20 @@ impl Guarantees {
         }
     }
 
+    /// The constraints of all these levels together.
+    pub(super) fn union_of(levels: &[Level], assume: Assume) -> Self {
+        let all: Vec<Self> = levels.iter().map(|&level| Self::new(level, assume)).collect();
+        let any = |demands: fn(&Self) -> bool| all.iter().any(demands);
+        Self {
+            read_your_writes: any(|one| one.read_your_writes),
+            monotonic_reads: any(|one| one.monotonic_reads),
+            monotonic_writes: any(|one| one.monotonic_writes),
+            writes_follow_reads: any(|one| one.writes_follow_reads),
+            session_writes: assume.sequential_keys,
+            real_time_writes: assume.linearizable_keys,
+        }
+    }
+
     /// Whether what a session read constrains its later operations.
     pub(super) fn reads_constrain_later(&self) -> bool {
         self.monotonic_reads || self.writes_follow_reads

@@ -63,14 +63,15 @@ mod unwritten;
 mod version_graph;
 
 use claims::{
-    AnomalyName, Core, Evidence, Level, Limits, ObjectQuestion, Reason, Verdict, VersionRefutation,
-    Violation, Witness,
+    AnomalyName, Core, Evidence, Level, Limits, ObjectQuestion, Reason, Verdict, VersionOrder,
+    VersionRefutation, Violation, Witness,
 };
 use decide::ObjectDecision;
 use guarantees::Guarantees;
 use histories::{History, OpId};
 use objects::SessionObjects;
 pub(crate) use objects::value_read;
+use rayon::prelude::*;
 use unwritten::DidNotHappen;
 
 /// How many anomalies of one level are reported. More would not change the verdict.
@@ -88,7 +89,7 @@ pub fn check_session_levels(
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> Vec<SessionLevelVerdict> {
-    let objects = match SessionObjects::new(history, question, limits) {
+    let objects = match SessionObjects::new(history, question, limits, levels.len()) {
         Ok(objects) => objects,
         Err(unknown) => {
             let answer = ("version-graph".to_owned(), Verdict::Unknown(unknown));
@@ -96,8 +97,35 @@ pub fn check_session_levels(
         }
     };
     let unwritten = unwritten_violations_of_objects(history, &objects);
-    let one = |&level: &Level| check_session_level(history, level, question, limits, &objects, &unwritten);
-    levels.iter().map(one).collect()
+    let common = find_common_orders(history, levels, question, limits, &objects);
+    let one = |&level: &Level| {
+        check_session_level(history, level, question, limits, (&objects, &common), &unwritten)
+    };
+    match objects.all_at_once {
+        true => levels.par_iter().map(one).collect(),
+        false => levels.iter().map(one).collect(),
+    }
+}
+
+/// For each object, an order that meets the constraints of all these levels at once, where the graph alone gives one.
+/// Most objects of most histories have one, and then each level needs no graph of its own. Objects are tried in
+/// parallel.
+fn find_common_orders(
+    history: &History,
+    levels: &[Level],
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+    objects: &SessionObjects,
+) -> Vec<Option<VersionOrder>> {
+    if levels.len() == 1 && objects.keys.len() == 1 {
+        return vec![None];
+    }
+    let guarantees = Guarantees::union_of(levels, question.assume);
+    let one = |at| decide::find_order_without_search(history, guarantees, limits, &objects.object(at));
+    match objects.all_at_once {
+        true => (0..objects.keys.len()).into_par_iter().map(one).collect(),
+        false => (0..objects.keys.len()).map(one).collect(),
+    }
 }
 
 fn check_session_level(
@@ -105,7 +133,7 @@ fn check_session_level(
     level: Level,
     question: &ObjectQuestion,
     limits: &Limits<'_>,
-    objects: &SessionObjects,
+    (objects, common): (&SessionObjects, &[Option<VersionOrder>]),
     unwritten: &[Violation],
 ) -> SessionLevelVerdict {
     let guarantees = Guarantees::new(level, question.assume);
@@ -113,11 +141,15 @@ fn check_session_level(
     let mut orders = Vec::new();
     let mut anomalies = unwritten.to_vec();
     let mut unknown: Option<Reason> = objects.foreign.map(|op| foreign_operation_reason(history, op));
-    for object in objects.iter() {
+    for (at, common) in common.iter().enumerate() {
         if anomalies.len() >= ANOMALIES_MAX {
             break;
         }
-        match decider.decide_object(&object) {
+        if let Some(order) = common {
+            orders.push(order.clone());
+            continue;
+        }
+        match decider.decide_object(&objects.object(at)) {
             ObjectDecision::Holds(order) => orders.push(order),
             ObjectDecision::Violated(cycles) => anomalies.extend(cycles.into_iter().map(cycle_violation)),
             ObjectDecision::Unknown(reason) => unknown = unknown.or(Some(Reason { reason })),

@@ -9,9 +9,6 @@
 
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, SessionId, ValueId};
 
-/// The approximate memory of a level for each operation: 24 bytes for the row, and 2 vertices and 4 edges.
-pub(super) const BYTES_PER_OPERATION: usize = 200;
-
 /// The version of the initial value.
 pub(super) const INITIAL: u32 = 0;
 pub(super) const NOTHING: u32 = u32::MAX;
@@ -101,6 +98,8 @@ pub(super) struct SessionObjects {
     pub(super) unwritten: Vec<OpId>,
     /// An operation other than a read, a write or a compare-and-set. Its key is left out.
     pub(super) foreign: Option<OpId>,
+    /// Whether there is memory for the graphs of all objects at once. If not, objects are decided one after the other.
+    pub(super) all_at_once: bool,
 }
 
 /// The parts of [`Objects`] that belong to one object.
@@ -141,20 +140,18 @@ impl<'a> SessionObject<'a> {
 }
 
 impl SessionObjects {
-    /// Every object that an operation read or wrote.
-    pub(super) fn iter(&self) -> impl Iterator<Item = SessionObject<'_>> {
-        self.keys.iter().zip(self.starts.windows(2)).map(|(&key, pair)| {
-            let (from, to) = (pair[0], pair[1]);
-            SessionObject {
-                key,
-                rows: &self.rows[from.rows..to.rows],
-                writers: &self.writers[from.writers..to.writers],
-                took_effect: &self.took_effect[from.writers..to.writers],
-                choices: &self.choices[from.choices..to.choices],
-                classes: &self.classes[from.classes..to.classes],
-                tokens: &self.tokens[from.tokens..to.tokens],
-            }
-        })
+    /// The object at a place in `keys`.
+    pub(super) fn object(&self, at: usize) -> SessionObject<'_> {
+        let (from, to) = (self.starts[at], self.starts[at + 1]);
+        SessionObject {
+            key: self.keys[at],
+            rows: &self.rows[from.rows..to.rows],
+            writers: &self.writers[from.writers..to.writers],
+            took_effect: &self.took_effect[from.writers..to.writers],
+            choices: &self.choices[from.choices..to.choices],
+            classes: &self.classes[from.classes..to.classes],
+            tokens: &self.tokens[from.tokens..to.tokens],
+        }
     }
 }
 

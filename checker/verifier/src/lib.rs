@@ -106,11 +106,12 @@ struct ClaimChecker<'a> {
     watch: &'a Watch<'a>,
     transactions: Option<transactions::TransactionClaims<'a>>,
     findings: Option<findings::FindingClaims>,
+    sessions: Option<sessions::SessionClaims>,
 }
 
 impl<'a> ClaimChecker<'a> {
     fn new(history: &'a History, question: &'a Question, report: &'a Report, watch: &'a Watch<'a>) -> Self {
-        Self { history, question, report, watch, transactions: None, findings: None }
+        Self { history, question, report, watch, transactions: None, findings: None, sessions: None }
     }
 
     fn standing_of_answer(&mut self, answer: &'a Answer) -> Standing {
@@ -169,7 +170,7 @@ impl<'a> ClaimChecker<'a> {
         }
     }
 
-    fn standing_of_level(&self, level: Level, verdict: &Verdict) -> Standing {
+    fn standing_of_level(&mut self, level: Level, verdict: &Verdict) -> Standing {
         let question = &self.question.about_objects(self.history);
         if level.needs_real_time() && !self.history.has_real_time() {
             return Standing::Refuted("the history does not tell real time".to_owned());
@@ -183,8 +184,11 @@ impl<'a> ClaimChecker<'a> {
             | Level::MonotonicWrites
             | Level::WritesFollowReads
             | Level::Session => {
-                sessions::verify_session_level(self.history, level, question, verdict, self.watch)
-                    .map(|()| Confirmation::Confirmed)
+                let sessions = self.sessions.get_or_insert_with(|| {
+                    let answers = self.report.answers.iter().chain(&self.report.beside);
+                    sessions::SessionClaims::new(self.history, question, answers, self.watch)
+                });
+                sessions.result_of_level(level).map(|()| Confirmation::Confirmed)
             }
             Level::Sequential
             | Level::CausalConvergence

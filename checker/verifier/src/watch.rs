@@ -9,7 +9,7 @@ use claims::{Limits, is_stop_flag_set};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The number of steps that may still be done after the caller has asked to stop.
-const GRACE: u64 = 1 << 24;
+const GRACE: u64 = 1 << 22;
 
 /// The number of steps between two reads of the stop flag.
 const BETWEEN: u64 = 1 << 15;

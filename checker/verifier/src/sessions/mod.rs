@@ -14,47 +14,100 @@ mod records;
 
 use crate::Mismatch;
 use crate::watch::Watch;
-use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
+use claims::{
+    Answer, Core, Evidence, Level, ObjectQuestion, Property, Verdict, VersionOrder, Violation, Witness,
+};
 use histories::{History, KeyId, OpId, Outcome};
+use order::CheckedGuarantees;
 pub(crate) use records::{Records, value_read_by, value_written_by};
 
-/// Verifies the evidence of a verdict on a session level. The error names the part that does not follow.
+/// The verdicts of a report on session levels, verified together.
 ///
-/// An *unknown* or *untested* verdict has no evidence and is confirmed.
-pub(crate) fn verify_session_level(
-    history: &History,
-    level: Level,
-    question: &ObjectQuestion,
-    verdict: &Verdict,
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    match verdict {
-        Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
-        Verdict::Holds(Witness::Versions(found)) => {
-            Ok(order::check_all_version_orders(&Records::new(history, question, watch), level, found)?)
-        }
-        Verdict::Holds(_) => Err(Mismatch("a session level is witnessed by orders of versions".to_owned())),
-        Verdict::Violated(violations) => {
-            if violations.is_empty() {
-                return Err(Mismatch("violated, but by nothing".to_owned()));
-            }
-            let records = Records::with_writes(history, question, watch);
-            violations.iter().try_for_each(|violation| match &violation.evidence {
-                Evidence::Cycle(found) => {
-                    check_violation_matches_evidence(
-                        violation,
-                        found.anomaly_name(),
-                        found.key,
-                        &found.involved_operations(),
-                    )?;
-                    cycle::verify_version_refutation(&records, level, found)
+/// Levels are often witnessed by the same orders. Such orders are checked once, for the guarantees of all these levels.
+pub(crate) struct SessionClaims {
+    results: Vec<(Level, Result<(), Mismatch>)>,
+}
+
+impl SessionClaims {
+    /// Verifies all verdicts on session levels. At most one verdict of each level is expected.
+    pub(crate) fn new<'a>(
+        history: &History,
+        question: &ObjectQuestion,
+        answers: impl Iterator<Item = &'a Answer>,
+        watch: &Watch<'_>,
+    ) -> Self {
+        let claims: Vec<(Level, &Verdict)> = answers
+            .filter_map(|answer| match answer.property {
+                Property::Level(level) if level.is_session_guarantee() => Some((level, &answer.verdict)),
+                _ => None,
+            })
+            .collect();
+        let is_violated = |&(_, verdict): &(Level, &Verdict)| matches!(verdict, Verdict::Violated(_));
+        let records = match claims.iter().any(is_violated) {
+            true => Records::with_writes(history, question, watch),
+            false => Records::new(history, question, watch),
+        };
+        let mut results = Vec::new();
+        let mut by_orders: Vec<(&[VersionOrder], Vec<Level>)> = Vec::new();
+        for (level, verdict) in claims {
+            match verdict {
+                Verdict::Unknown(_) | Verdict::Untested(_) => results.push((level, Ok(()))),
+                Verdict::Holds(Witness::Versions(orders)) => {
+                    match by_orders.iter_mut().find(|group| group.0 == orders.as_slice()) {
+                        Some(group) => group.1.push(level),
+                        None => by_orders.push((orders, vec![level])),
+                    }
                 }
-                Evidence::Core(core) => check_unwritten_violation(&records, violation, core),
-                _ => Err("evidence of another kind of property".to_owned()),
-            })?;
-            Ok(())
+                Verdict::Holds(_) => {
+                    let why = "a session level is witnessed by orders of versions".to_owned();
+                    results.push((level, Err(Mismatch(why))));
+                }
+                Verdict::Violated(violations) => {
+                    results.push((level, check_session_violations(&records, level, violations)));
+                }
+            }
         }
+        for (orders, levels) in by_orders {
+            let check = |levels: &[Level]| {
+                order::check_all_version_orders(&records, CheckedGuarantees::of_levels(levels), orders)
+            };
+            let all_hold = check(&levels).is_ok();
+            // Where the orders break one level, the others may still hold.
+            let one = |level| (level, if all_hold { Ok(()) } else { check(&[level]).map_err(Mismatch) });
+            results.extend(levels.into_iter().map(one));
+        }
+        Self { results }
     }
+
+    /// The result for one level. The error names the part that does not follow.
+    pub(crate) fn result_of_level(&self, level: Level) -> Result<(), Mismatch> {
+        let found = self.results.iter().find(|result| result.0 == level);
+        found.map_or_else(|| Err(Mismatch("it was not verified".to_owned())), |result| result.1.clone())
+    }
+}
+
+fn check_session_violations(
+    records: &Records<'_>,
+    level: Level,
+    violations: &[Violation],
+) -> Result<(), Mismatch> {
+    if violations.is_empty() {
+        return Err(Mismatch("violated, but by nothing".to_owned()));
+    }
+    violations.iter().try_for_each(|violation| match &violation.evidence {
+        Evidence::Cycle(found) => {
+            check_violation_matches_evidence(
+                violation,
+                found.anomaly_name(),
+                found.key,
+                &found.involved_operations(),
+            )?;
+            cycle::verify_version_refutation(records, level, found)
+        }
+        Evidence::Core(core) => check_unwritten_violation(records, violation, core),
+        _ => Err("evidence of another kind of property".to_owned()),
+    })?;
+    Ok(())
 }
 
 /// Checks that the first operation of a violation returned a value that no operation wrote. The violation must list the

@@ -3,89 +3,143 @@
 //! With the place of each version known, one pass over the events of a session suffices. It maintains the newest
 //! versions that completed operations of the session have written and read, and compares each invocation with them.
 //! This maximum implements the definition's "for all a before b".
+//!
+//! The operations of one object are gathered into rows once, and everything else walks the rows. Objects do not depend
+//! on each other, so they are checked in parallel.
 
 use super::records::{Records, value_read_by, value_written_by};
 use crate::watch::StepCost;
 use claims::{Level, VersionOrder};
-use histories::{Function, History, Id, OpId, Outcome, ValueId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use histories::{Function, Id, KeyId, OpId, Outcome, SessionId, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
-/// The place of operations that wrote or read no version.
-const NONE: u32 = u32::MAX;
+/// The guarantees that an order is checked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct CheckedGuarantees {
+    read_your_writes: bool,
+    monotonic_reads: bool,
+    monotonic_writes: bool,
+    writes_follow_reads: bool,
+}
 
-/// Checks that each object has exactly one order, and checks each order.
+impl CheckedGuarantees {
+    /// All guarantees that any of these levels demands.
+    pub(super) fn of_levels(levels: &[Level]) -> Self {
+        let demanded = |guarantee| levels.iter().any(|&level| level == guarantee || level == Level::Session);
+        Self {
+            read_your_writes: demanded(Level::ReadYourWrites),
+            monotonic_reads: demanded(Level::MonotonicReads),
+            monotonic_writes: demanded(Level::MonotonicWrites),
+            writes_follow_reads: demanded(Level::WritesFollowReads),
+        }
+    }
+}
+
+/// Checks that each object has exactly one order, and checks each order. If several are wrong, the error is about the
+/// first.
 pub(super) fn check_all_version_orders(
     records: &Records<'_>,
-    level: Level,
+    guarantees: CheckedGuarantees,
     orders: &[VersionOrder],
 ) -> Result<(), String> {
-    let keys: FxHashSet<_> = orders.iter().map(|order| order.key).collect();
-    if keys.len() != orders.len() {
-        return Err("an object has two version orders".to_owned());
-    }
     let history = records.history;
-    if let Some(&op) = records.operations.iter().find(|&&op| !keys.contains(&history.key(op))) {
-        return Err(format!("object {:?} has no version order", history.key_text(history.key(op))));
+    let mut is_ordered = vec![false; history.keys.len()];
+    for order in orders {
+        let Some(seen) = is_ordered.get_mut(order.key.index()) else {
+            return Err("an order is of an object that the history does not have".to_owned());
+        };
+        if std::mem::replace(seen, true) {
+            return Err("an object has two version orders".to_owned());
+        }
     }
-    let none = || vec![NONE; history.len()];
-    let mut places = VersionPlaces { records, operations: &[], place: none(), read: none() };
-    records
-        .watch
-        .take_while_in_time(StepCost::Follow, orders.iter())
-        .try_for_each(|order| places.check_version_order(order, level))
+    let without = |key: &KeyId| !is_ordered[key.index()] && !records.operations_on(*key).is_empty();
+    if let Some(key) = (0..history.keys.len()).map(KeyId::new).find(without) {
+        return Err(format!("object {:?} has no version order", history.key_text(key)));
+    }
+    let wrong = orders.par_iter().find_map_first(|order| {
+        let mut in_time = records.watch.take_while_in_time(StepCost::Follow, std::iter::once(order));
+        in_time.next().and_then(|order| check_version_order(records, order, guarantees).err())
+    });
+    wrong.map_or(Ok(()), Err)
 }
 
-/// The place of every version: 0 is the initial value of its object, 1 the oldest write.
-struct VersionPlaces<'a> {
+fn check_version_order(
+    records: &Records<'_>,
+    order: &VersionOrder,
+    guarantees: CheckedGuarantees,
+) -> Result<(), String> {
+    let mut object = OrderedObject::new(records, order);
+    object.place_writes()?;
+    object.place_reads()?;
+    object.check_constraints(guarantees)
+}
+
+/// An operation on the object, and the places of the versions that it wrote and read: 0 is the initial value, 1 the
+/// oldest write.
+#[derive(Clone, Copy)]
+struct PlacedOperation {
+    op: OpId,
+    session: SessionId,
+    invoked: u32,
+    completed: u32,
+    outcome: Outcome,
+    written: Option<ValueId>,
+    returned: Option<ValueId>,
+    wrote: Option<u32>,
+    read: Option<u32>,
+}
+
+/// The operations of one object, in the order of invocation.
+struct OrderedObject<'a> {
     records: &'a Records<'a>,
-    /// The operations of the current object.
-    operations: &'a [OpId],
-    /// By write that took effect: its place.
-    place: Vec<u32>,
-    /// By operation that read: the place of the version that it returned.
-    read: Vec<u32>,
+    order: &'a VersionOrder,
+    rows: Vec<PlacedOperation>,
 }
 
-impl VersionPlaces<'_> {
-    fn check_version_order(&mut self, order: &VersionOrder, level: Level) -> Result<(), String> {
-        self.operations = self.records.operations_on(order.key);
-        self.check_writes(order)?;
-        self.check_reads(order)?;
-        self.check_constraints(level)
-    }
-
-    fn place_of_write(&self, op: OpId) -> Option<u32> {
-        Some(self.place[op.index()]).filter(|&place| place != NONE)
-    }
-
-    fn place_of_read(&self, op: OpId) -> Option<u32> {
-        Some(self.read[op.index()]).filter(|&place| place != NONE)
+impl<'a> OrderedObject<'a> {
+    fn new(records: &'a Records<'a>, order: &'a VersionOrder) -> Self {
+        let operations = records.operations_on(order.key).iter();
+        let place = |&op: &OpId| {
+            let operation = records.operation(op);
+            PlacedOperation {
+                op,
+                session: operation.session,
+                invoked: operation.invoked,
+                completed: operation.completed,
+                outcome: operation.outcome,
+                written: value_written_by(&operation),
+                returned: value_read_by(&operation),
+                wrote: None,
+                read: None,
+            }
+        };
+        let rows = records.watch.take_while_in_time(StepCost::Look, operations).map(place).collect();
+        Self { records, order, rows }
     }
 
     fn error_about<T>(&self, op: OpId, what: &str) -> Result<T, String> {
         Err(format!("operation {} {what}", self.records.history.operation_index(op)))
     }
 
-    /// Checks that every completed write is in the order, that no write is in it twice, and that each may have taken
-    /// effect.
-    fn check_writes(&mut self, order: &VersionOrder) -> Result<(), String> {
-        for (&op, at) in self.records.watch.take_while_in_time(StepCost::Look, order.writes.iter()).zip(1..) {
-            let operation = self.records.operation(op);
-            if operation.key != order.key
-                || operation.outcome == Outcome::Fail
-                || value_written_by(&operation).is_none()
-            {
+    /// Gives each write its place. Checks that every completed write is in the order, that no write is in it twice, and
+    /// that each may have taken effect.
+    fn place_writes(&mut self) -> Result<(), String> {
+        let writes = self.records.watch.take_while_in_time(StepCost::Look, self.order.writes.iter());
+        for (&op, place) in writes.zip(1..) {
+            let row = self.records.place_among_operations_on(self.order.key, op);
+            let Some(row) = row.and_then(|at| self.rows.get_mut(at)).filter(|row| row.written.is_some())
+            else {
                 return self.error_about(op, "is no write of this object that may have happened");
-            }
-            if self.place_of_write(op).is_some() {
+            };
+            if row.wrote.replace(place).is_some() {
                 return self.error_about(op, "is in the order twice");
             }
-            self.place[op.index()] = at;
         }
-        for &op in self.records.watch.take_while_in_time(StepCost::Look, self.operations.iter()) {
-            let operation = self.records.operation(op);
+        let history = self.records.history;
+        for row in self.records.watch.take_while_in_time(StepCost::Look, self.rows.iter()) {
             let known = matches!(
-                operation.function,
+                history.function(row.op),
                 Function::READ
                     | Function::GET
                     | Function::WRITE
@@ -94,134 +148,138 @@ impl VersionPlaces<'_> {
                     | Function::CONTAINS
             );
             if !known {
-                return self.error_about(op, "is neither a read nor a write nor a compare-and-set");
+                return self.error_about(row.op, "is neither a read nor a write nor a compare-and-set");
             }
-            let must = operation.outcome == Outcome::Ok && value_written_by(&operation).is_some();
-            if must && self.place_of_write(op).is_none() {
-                return self.error_about(op, "is a completed write that is not in the order");
+            if row.outcome == Outcome::Ok && row.written.is_some() && row.wrote.is_none() {
+                return self.error_about(row.op, "is a completed write that is not in the order");
             }
         }
         Ok(())
     }
 
-    /// Checks that every read returned a version in the order: the one that the witness names, or the only possible
+    /// Gives each read the place of the version that it returned: the one that the witness names, or the only possible
     /// one.
-    fn check_reads(&mut self, order: &VersionOrder) -> Result<(), String> {
+    fn place_reads(&mut self) -> Result<(), String> {
         let mut named = FxHashMap::default();
-        for returned in &order.returned {
-            if named.insert(returned.read, returned.write).is_some() {
+        for returned in &self.order.returned {
+            let place = match returned.write {
+                None => Some(0),
+                Some(write) => self
+                    .records
+                    .place_among_operations_on(self.order.key, write)
+                    .and_then(|at| self.rows.get(at)?.wrote),
+            };
+            if named.insert(returned.read, place).is_some() {
                 return self.error_about(returned.read, "returned two versions");
             }
         }
-        let mut written = vec![self.records.question.initial.value_of_key(order.key)];
-        written.extend(order.writes.iter().filter_map(|&op| value_written_by(&self.records.operation(op))));
-        let mut by_value: Vec<(ValueId, u32)> = written.iter().copied().zip(0..).collect();
+        let history = self.records.history;
+        let mut values = vec![self.records.question.initial.value_of_key(self.order.key)];
+        values.extend(self.order.writes.iter().filter_map(|&op| value_written_by(&history.operation(op))));
+        let mut by_value: Vec<(ValueId, u32)> = values.iter().copied().zip(0..).collect();
         by_value.sort_unstable();
-        for &op in self.records.watch.take_while_in_time(StepCost::Follow, self.operations.iter()) {
-            let operation = self.records.operation(op);
-            let Some(value) = value_read_by(&operation) else { continue };
-            if operation.outcome == Outcome::Info && self.place_of_write(op).is_none() {
+        for at in self.records.watch.take_while_in_time(StepCost::Follow, 0..self.rows.len()) {
+            let row = self.rows[at];
+            let Some(value) = row.returned else { continue };
+            if row.outcome == Outcome::Info && row.wrote.is_none() {
                 continue;
             }
-            let own = self.place[op.index()];
-            let named = named.remove(&op).map(|write| write.map_or(0, |write| self.place[write.index()]));
-            self.read[op.index()] = match named {
-                Some(place) if place != own && written.get(place as usize) == Some(&value) => place,
-                Some(_) => return self.error_about(op, "cannot have returned what is said"),
+            let place = match named.remove(&row.op) {
+                Some(Some(place)) if row.wrote != Some(place) && values[place as usize] == value => place,
+                Some(_) => return self.error_about(row.op, "cannot have returned what is said"),
                 None => {
                     let first = by_value.partition_point(|&(other, _)| other < value);
                     let places = by_value[first..].iter().take_while(|&&(other, _)| other == value);
-                    let mut others = places.map(|&(_, place)| place).filter(|&place| place != own);
+                    let mut others =
+                        places.map(|&(_, place)| place).filter(|&place| row.wrote != Some(place));
                     match (others.next(), others.next()) {
                         (Some(only), None) => only,
-                        (None, _) => return self.error_about(op, "read what nobody wrote"),
+                        (None, _) => return self.error_about(row.op, "read what nobody wrote"),
                         (Some(_), Some(_)) => {
-                            return self.error_about(op, "may have returned several versions");
+                            return self.error_about(row.op, "may have returned several versions");
                         }
                     }
                 }
             };
+            self.rows[at].read = Some(place);
         }
-        named
-            .keys()
-            .next()
-            .map_or(Ok(()), |&op| self.error_about(op, "returned a version, but read nothing here"))
+        match named.keys().min() {
+            Some(&op) => self.error_about(op, "returned a version, but read nothing here"),
+            None => Ok(()),
+        }
     }
 
-    fn check_constraints(&self, level: Level) -> Result<(), String> {
+    fn check_constraints(&mut self, mut guarantees: CheckedGuarantees) -> Result<(), String> {
         self.check_compare_and_sets()?;
         self.check_tokens()?;
         let assume = self.records.question.assume;
-        let asked = |guarantee| level == guarantee || level == Level::Session;
-        let constraints = [
-            asked(Level::ReadYourWrites),
-            asked(Level::MonotonicReads),
-            asked(Level::MonotonicWrites) || assume.sequential_keys,
-            asked(Level::WritesFollowReads),
-        ];
-        let session = |op: OpId| self.records.history.session(op);
-        let mut by_session = self.operations.to_vec();
-        by_session.sort_by_key(|&op| session(op));
-        for operations in by_session.chunk_by(|&a, &b| session(a) == session(b)) {
-            self.check_in_event_order(operations, constraints)?;
-        }
         if assume.linearizable_keys {
-            self.check_in_event_order(self.operations, [false, false, true, false])?;
+            let writes = CheckedGuarantees { monotonic_writes: true, ..CheckedGuarantees::default() };
+            self.check_in_event_order(&self.rows, writes)?;
         }
-        Ok(())
+        guarantees.monotonic_writes |= assume.sequential_keys;
+        self.rows.sort_by_key(|row| row.session);
+        self.rows
+            .chunk_by(|a, b| a.session == b.session)
+            .try_for_each(|session| self.check_in_event_order(session, guarantees))
     }
 
     /// One pass over operations by event. It checks read your writes, monotonic reads, monotonic writes, and writes
     /// follow reads.
-    fn check_in_event_order(&self, operations: &[OpId], [ryw, mr, mw, wfr]: [bool; 4]) -> Result<(), String> {
-        let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(operations.len() * 2);
-        for operation in operations.iter().map(|&op| self.records.operation(op)) {
-            events.push((operation.invoked, false, operation.id));
-            if operation.outcome == Outcome::Ok {
-                events.push((operation.completed, true, operation.id));
+    fn check_in_event_order(
+        &self,
+        rows: &[PlacedOperation],
+        guarantees: CheckedGuarantees,
+    ) -> Result<(), String> {
+        // Position, whether it is the completion, and the row.
+        let mut events: Vec<(u32, bool, u32)> = Vec::with_capacity(rows.len() * 2);
+        for (row, at) in rows.iter().zip(0..) {
+            events.push((row.invoked, false, at));
+            if row.outcome == Outcome::Ok {
+                events.push((row.completed, true, at));
             }
         }
         events.sort_unstable_by_key(|&(position, ..)| position);
         let (mut newest_written, mut newest_read) = (None::<u32>, None::<u32>);
-        for (_, completed, op) in self.records.watch.take_while_in_time(StepCost::Look, events.into_iter()) {
-            let wrote = self.place_of_write(op);
-            let read = self.place_of_read(op).filter(|_| self.records.history.outcome(op) == Outcome::Ok);
+        for (_, completed, at) in self.records.watch.take_while_in_time(StepCost::Look, events.into_iter()) {
+            let row = &rows[at as usize];
+            let read = row.read.filter(|_| row.outcome == Outcome::Ok);
             if completed {
-                (newest_written, newest_read) = (newest_written.max(wrote), newest_read.max(read));
+                (newest_written, newest_read) = (newest_written.max(row.wrote), newest_read.max(read));
                 continue;
             }
             if let Some(read) = read
-                && (ryw && newest_written.is_some_and(|newest| newest > read)
-                    || mr && newest_read.is_some_and(|newest| newest > read))
+                && (guarantees.read_your_writes && newest_written.is_some_and(|newest| newest > read)
+                    || guarantees.monotonic_reads && newest_read.is_some_and(|newest| newest > read))
             {
-                return self.error_about(op, "reads an older version than its session knows");
+                return self.error_about(row.op, "reads an older version than its session knows");
             }
-            if let Some(wrote) = wrote
-                && (mw && newest_written.is_some_and(|newest| newest >= wrote)
-                    || wfr && newest_read.is_some_and(|newest| newest >= wrote))
+            if let Some(wrote) = row.wrote
+                && (guarantees.monotonic_writes && newest_written.is_some_and(|newest| newest >= wrote)
+                    || guarantees.writes_follow_reads && newest_read.is_some_and(|newest| newest >= wrote))
             {
-                return self.error_about(op, "writes a version that is not newer than what it follows");
+                return self.error_about(row.op, "writes a version that is not newer than what it follows");
             }
         }
         Ok(())
     }
 
     fn check_compare_and_sets(&self) -> Result<(), String> {
-        let inverted = |&&op: &&OpId| matches!((self.place_of_read(op), self.place_of_write(op)), (Some(old), Some(new)) if old >= new);
-        match self.operations.iter().find(inverted) {
-            Some(&op) => self.error_about(op, "found a version that is not older than the one it wrote"),
+        let inverted =
+            |row: &&PlacedOperation| matches!((row.read, row.wrote), (Some(old), Some(new)) if old >= new);
+        match self.rows.iter().find(inverted) {
+            Some(row) => self.error_about(row.op, "found a version that is not older than the one it wrote"),
             None => Ok(()),
         }
     }
 
     /// Checks that versions and their tokens have the same order, and that each version has one token.
     fn check_tokens(&self) -> Result<(), String> {
-        let history: &History = self.records.history;
         let mut tokens: Vec<(i64, u32, OpId)> = Vec::new();
-        for &op in self.operations.iter().filter(|&&op| history.outcome(op) == Outcome::Ok) {
-            let place = self.place_of_write(op).or(self.place_of_read(op));
-            if let (Some(token), Some(place)) = (history.version(op), place) {
-                tokens.push((token, place, op));
+        for row in self.rows.iter().filter(|row| row.outcome == Outcome::Ok) {
+            if let (Some(token), Some(place)) = (self.records.history.version(row.op), row.wrote.or(row.read))
+            {
+                tokens.push((token, place, row.op));
             }
         }
         tokens.sort_unstable_by_key(|&(token, place, op)| (token, place, op));

@@ -2,7 +2,7 @@
 
 use crate::watch::{StepCost, Watch};
 use claims::ObjectQuestion;
-use histories::{Argument, Function, History, KeyId, OpId, Operation, Outcome, ValueId};
+use histories::{Argument, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The operations of each object and their values.
@@ -11,7 +11,9 @@ pub(crate) struct Records<'a> {
     pub(crate) question: &'a ObjectQuestion,
     pub(crate) watch: &'a Watch<'a>,
     /// The operations that did not fail, by object and then in the order of invocation.
-    pub(crate) operations: Vec<OpId>,
+    operations: Vec<OpId>,
+    /// By object: where its operations begin, and where the last ones end.
+    starts: Vec<u32>,
     /// By object and value: the writes that may have taken effect. Empty unless built by [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
 }
@@ -35,18 +37,35 @@ pub(crate) fn value_read_by(operation: &Operation) -> Option<ValueId> {
 }
 
 impl<'a> Records<'a> {
+    /// Sorts the operations by object. O(n). What is left out when the time ends is never missed, because the caller then
+    /// discards all results.
     pub(crate) fn new(history: &'a History, question: &'a ObjectQuestion, watch: &'a Watch<'a>) -> Self {
-        let mut operations: Vec<OpId> = history.ids().collect();
-        operations.retain(|&op| history.outcome(op) != Outcome::Fail);
-        operations.sort_by_key(|&op| history.key(op));
-        Self { history, question, watch, operations, writes: FxHashMap::default() }
+        let happened = || {
+            let ids = watch.take_while_in_time(StepCost::Look, history.ids());
+            ids.filter(|&op| history.outcome(op) != Outcome::Fail)
+        };
+        let mut starts = vec![0u32; history.keys.len() + 1];
+        happened().for_each(|op| starts[history.key(op).index() + 1] += 1);
+        (0..history.keys.len()).for_each(|key| starts[key + 1] += starts[key]);
+        let mut next = starts.clone();
+        let mut operations = vec![OpId::from_raw(0); starts[history.keys.len()] as usize];
+        for op in happened() {
+            let at = &mut next[history.key(op).index()];
+            operations[*at as usize] = op;
+            *at += 1;
+        }
+        Self { history, question, watch, operations, starts, writes: FxHashMap::default() }
     }
 
     /// The operations on one object that did not fail.
     pub(crate) fn operations_on(&self, key: KeyId) -> &[OpId] {
-        let start = self.operations.partition_point(|&op| self.history.key(op) < key);
-        let end = self.operations.partition_point(|&op| self.history.key(op) <= key);
-        &self.operations[start..end]
+        &self.operations[self.starts[key.index()] as usize..self.starts[key.index() + 1] as usize]
+    }
+
+    /// The place of an operation in [`Records::operations_on`] its object. None if it is of another object or failed.
+    /// O(log n) for n operations on the object.
+    pub(crate) fn place_among_operations_on(&self, key: KeyId, op: OpId) -> Option<usize> {
+        self.operations_on(key).binary_search(&op).ok()
     }
 
     /// Also builds the table of possible writers of each value, which cycles are checked against.

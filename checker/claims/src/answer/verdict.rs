@@ -1,6 +1,6 @@
 //! The four verdicts. Each has its evidence or its reason.
 
-use crate::{Violation, Witness};
+use super::{Violation, Witness};
 use serde::{Deserialize, Serialize};
 
 /// The result of a check.
