@@ -105,7 +105,8 @@ impl ChunkEvent {
     }
 }
 
-/// A micro-operation. For a read of a list, `value` and `len` are a range of [`Chunk::elements`].
+/// A micro-operation. For a read of a list, `value` is a list of the chunk and `len` the number of its first elements
+/// that were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LocalMicro {
     pub(super) kind: MicroKind,
@@ -114,12 +115,58 @@ pub(super) struct LocalMicro {
     pub(super) len: u32,
 }
 
+/// A list that was read: a range of [`ChunkLists::elements`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalList {
+    pub(super) start: u32,
+    pub(super) len: u32,
+}
+
+/// The lists that transactions of a chunk read. A store of append-only lists shows most readers of a key a prefix of
+/// what the next reader sees, so many reads share one list, each with its own length.
+#[derive(Default)]
+pub(super) struct ChunkLists {
+    pub(super) elements: Vec<LocalId>,
+    lists: Vec<LocalList>,
+}
+
+impl ChunkLists {
+    /// Adds an empty list.
+    pub(super) fn start_list(&mut self) -> LocalId {
+        self.lists.push(LocalList { start: self.elements.len() as u32, len: 0 });
+        LocalId::new(self.lists.len() - 1)
+    }
+
+    /// Appends an element to a list. O(1) if no element was appended to another list since the last one, else O(length):
+    /// the list is moved to the end of the elements. The reads that share it keep their elements.
+    pub(super) fn push_element(&mut self, list: LocalId, element: LocalId) {
+        let LocalList { start, len } = &mut self.lists[list.index()];
+        let range = *start as usize..(*start + *len) as usize;
+        if range.end != self.elements.len() {
+            *start = self.elements.len() as u32;
+            self.elements.extend_from_within(range);
+        }
+        self.elements.push(element);
+        *len += 1;
+    }
+
+    /// The place of a list.
+    pub(super) fn list(&self, list: LocalId) -> LocalList {
+        self.lists[list.index()]
+    }
+
+    /// The number of lists.
+    pub(super) fn len(&self) -> usize {
+        self.lists.len()
+    }
+}
+
 /// The content of one block.
 #[derive(Default)]
 pub(super) struct Chunk {
     pub(super) events: Vec<ChunkEvent>,
     pub(super) micros: Vec<LocalMicro>,
-    pub(super) elements: Vec<LocalId>,
+    pub(super) lists: ChunkLists,
     pub(super) processes: Vec<ProcessName>,
     process_ids: ProcessIds,
     pub(super) functions: Interner<LocalId>,

@@ -11,6 +11,12 @@ pub(super) struct NameTranslation {
     keys: Vec<u32>,
     values: Vec<u32>,
     notes: Vec<u32>,
+    /// The elements of the chunk's lists, at the same places, once they are known.
+    elements: Vec<ValueId>,
+    /// For each list, the number of its first elements that are known.
+    known: Vec<u32>,
+    /// A reusable buffer: the keys and values of the micro-operations of one event.
+    pub(super) micros: Vec<(KeyId, ValueId)>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -24,6 +30,9 @@ impl NameTranslation {
             keys: vec![UNKNOWN; chunk.keys.len()],
             values: vec![UNKNOWN; chunk.values.len()],
             notes: vec![UNKNOWN; chunk.notes.len()],
+            elements: vec![ValueId::NULL; chunk.lists.elements.len()],
+            known: vec![0; chunk.lists.len()],
+            micros: Vec::new(),
         }
     }
 
@@ -107,5 +116,29 @@ impl NameTranslation {
             *slot = builder.intern_note(chunk.notes.text(local));
         }
         *slot
+    }
+
+    /// Translates the first elements of a list, for [`NameTranslation::list`]. O(elements that no earlier read of the
+    /// list had).
+    pub(super) fn translate_list(
+        &mut self,
+        list: LocalId,
+        len: u32,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) {
+        let start = chunk.lists.list(list).start;
+        for at in start + self.known[list.index()]..start + len {
+            let element = chunk.lists.elements[at as usize];
+            self.elements[at as usize] = self.translate_value(element, chunk, builder);
+        }
+        let known = &mut self.known[list.index()];
+        *known = len.max(*known);
+    }
+
+    /// The first elements of a list, which were translated before.
+    pub(super) fn list(&self, list: LocalId, len: u32, chunk: &Chunk) -> &[ValueId] {
+        let start = chunk.lists.list(list).start as usize;
+        &self.elements[start..start + len as usize]
     }
 }
