@@ -7,8 +7,10 @@
 
 use super::datum::Flaw;
 use crate::history::NOT_GIVEN;
+use crate::intern::HashedNames;
 use crate::{ActorEvent, Id, Interner, MicroKind};
 use rustc_hash::FxHashMap;
+use std::sync::Mutex;
 
 /// The number of a name within one chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -170,10 +172,10 @@ pub(super) struct Chunk {
     pub(super) processes: Vec<ProcessName>,
     process_ids: ProcessIds,
     pub(super) functions: Interner<LocalId>,
-    pub(super) sessions: Interner<LocalId>,
-    pub(super) keys: Interner<LocalId>,
-    pub(super) values: Interner<LocalId>,
-    pub(super) notes: Interner<LocalId>,
+    pub(super) sessions: HashedNames<LocalId>,
+    pub(super) keys: HashedNames<LocalId>,
+    pub(super) values: HashedNames<LocalId>,
+    pub(super) notes: HashedNames<LocalId>,
     pub(super) actors: Vec<ActorEvent>,
     pub(super) header: Option<String>,
     /// The flaws, in order of their places; at most [`FLAWS_MAX`].
@@ -185,6 +187,34 @@ pub(super) struct Chunk {
     pub(super) brackets: Vec<(u32, bool)>,
     /// A reusable buffer for texts.
     pub(super) scratch: String,
+}
+
+/// Chunks that were merged. Their tables of names are used again, so that each block does not grow its own.
+#[derive(Default)]
+pub(super) struct SpareChunks(Mutex<Vec<Chunk>>);
+
+/// The number of events, or of names of a kind, above which the memory of a chunk is given back.
+const SPARE_LEN_MAX: usize = 1 << 16;
+
+impl SpareChunks {
+    /// An empty chunk.
+    pub(super) fn take_chunk(&self) -> Chunk {
+        self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    /// Keeps the memory of a chunk whose content is no longer used.
+    pub(super) fn keep_chunk(&self, used: Chunk) {
+        let Chunk { mut events, mut sessions, mut keys, mut values, mut notes, .. } = used;
+        events.clear();
+        let names = [&mut sessions, &mut keys, &mut values, &mut notes];
+        if events.capacity().max(names.iter().map(|names| names.len()).max().unwrap_or(0)) > SPARE_LEN_MAX {
+            return;
+        }
+        names.into_iter().for_each(HashedNames::clear);
+        if let Ok(mut spare) = self.0.lock() {
+            spare.push(Chunk { events, sessions, keys, values, notes, ..Chunk::default() });
+        }
+    }
 }
 
 /// The number of flaws of one chunk that are kept.

@@ -13,7 +13,7 @@ fn rules(independent: bool) -> EventRules {
 
 /// The events of a chunk as texts, with names instead of ids.
 fn said(chunk: &Chunk) -> Vec<String> {
-    let name = |local: LocalId, names: &crate::Interner<LocalId>| match local.if_given() {
+    let name = |local: LocalId, names: &crate::intern::HashedNames<LocalId>| match local.if_given() {
         Some(local) => names.text(local).to_owned(),
         None => "absent".to_owned(),
     };
@@ -42,7 +42,7 @@ fn said(chunk: &Chunk) -> Vec<String> {
             "{} {:?} process {process:?} f {} session {} key {} value {} note {} {:?}",
             event.at,
             event.kind,
-            name(event.function, &chunk.functions),
+            event.function.if_given().map_or("absent", |function| chunk.functions.text(function)),
             name(event.session, &chunk.sessions),
             name(event.key, &chunk.keys),
             value(event.value),
