@@ -289,8 +289,8 @@ impl HistoryBuilder {
 
     /// Adds further fields to the event that was added last, as a JSON object.
     pub fn add_note(&mut self, fields: &str) {
-        let text = self.intern_note(fields);
-        self.add_note_id(text);
+        let text = self.history.note_texts.intern(fields);
+        self.add_note_id(text.index() as u32);
     }
 
     /// Sets the header: what was run, as a JSON object. `"real_time":false` in it takes effect: see
@@ -412,12 +412,12 @@ impl HistoryBuilder {
         })
     }
 
-    /// Interns a text of further fields, for [`HistoryBuilder::note_id`].
-    pub(crate) fn intern_note(&mut self, fields: &str) -> u32 {
-        self.history.note_texts.intern(fields).index() as u32
+    /// Interns a text of further fields whose hash is known, for [`HistoryBuilder::add_note_id`].
+    pub(crate) fn intern_hashed_note(&mut self, fields: &str, hash: u32) -> u32 {
+        self.history.note_texts.intern_hashed(fields, hash).index() as u32
     }
 
-    /// Like [`HistoryBuilder::note`], with a text that was interned before.
+    /// Like [`HistoryBuilder::add_note`], with a text that was interned before.
     pub(crate) fn add_note_id(&mut self, text: u32) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
         self.history.notes.push((position, text));

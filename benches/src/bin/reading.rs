@@ -1,5 +1,8 @@
-//! Times the reader: `reading generate EVENTS FILE` writes native lines, `reading read FILE` reads them and says
+//! Times the reader: `reading generate SHAPE EVENTS FILE` writes native lines, `reading read FILE` reads them and says
 //! how fast, and how much memory it took at most.
+//!
+//! Shapes: `registers` (100 keys), `keys` (100,000 keys at random), `sessions` (payloads of a session store) and `lists`
+//! (transactions on append-only lists of up to 256 elements).
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use histories::format::{self, Input, ReadOptions};
@@ -9,18 +12,26 @@ use std::time::Instant;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["generate", events, file] => {
+        ["generate", shape, events, file] => {
             let file = std::fs::File::create(file).expect("a file that can be written");
-            generate(events.parse().expect("a number of events"), &mut std::io::BufWriter::new(file));
+            let to = &mut std::io::BufWriter::new(file);
+            let events = events.parse().expect("a number of events");
+            match shape {
+                "registers" => generate_registers(events, to),
+                "keys" => generate_keys(events, to),
+                "sessions" => generate_sessions(events, to),
+                "lists" => generate_lists(events, to),
+                _ => panic!("a shape: registers, keys, sessions or lists"),
+            }
         }
         ["read", file] => read(file),
-        _ => panic!("generate EVENTS FILE, or read FILE"),
+        _ => panic!("generate SHAPE EVENTS FILE, or read FILE"),
     }
 }
 
 /// Events of 100 processes in 1,000 sessions on 100 keys: each writes a value of its own, then reads it. What
 /// is read is of no interest here; lines are as long as the contract's example.
-fn generate(events: u64, to: &mut impl Write) {
+fn generate_registers(events: u64, to: &mut impl Write) {
     const PROCESSES: u64 = 100;
     for index in 0..events {
         let (round, process) = (index / PROCESSES, index % PROCESSES);
@@ -34,6 +45,135 @@ fn generate(events: u64, to: &mut impl Write) {
             to,
             "{{\"index\":{index},\"time\":{time},\"process\":{process},\"session\":\"s-{session}\",\
              \"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"cart-{key}\",\"value\":{value}}}"
+        )
+        .expect("a file that can be written");
+    }
+}
+
+/// The next number of a sequence that looks random, below a bound (splitmix64).
+fn draw(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % below
+}
+
+/// Events of 100 processes in 1,000 sessions; each operation is on one of 100,000 keys, drawn at random.
+fn generate_keys(events: u64, to: &mut impl Write) {
+    let (mut state, mut open) = (1, vec![None; 100]);
+    for index in 0..events {
+        let (process, time) = (index % 100, index * 1_250);
+        let slot: &mut Option<(u64, u64)> = &mut open[process as usize];
+        let (kind, (key, session)) = match slot.take() {
+            Some(opened) => ("ok", opened),
+            None => {
+                let opened = (draw(&mut state, 100_000), process + 100 * draw(&mut state, 10));
+                *slot = Some(opened);
+                ("invoke", opened)
+            }
+        };
+        let is_write = (index / 200 + process) % 2 == 0;
+        let (function, written) =
+            if is_write { ("write", index / 200 * 100 + process) } else { ("read", key) };
+        let value = if kind == "invoke" && !is_write { "null".to_owned() } else { written.to_string() };
+        writeln!(
+            to,
+            "{{\"index\":{index},\"time\":{time},\"process\":{process},\"session\":\"s-{session}\",\
+             \"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"cart-{key}\",\"value\":{value}}}"
+        )
+        .expect("a file that can be written");
+    }
+}
+
+/// Events of 100 processes for 1,000 users, as the recorder writes them of a session store: payloads with their fields
+/// in the recorder's order, a third of them in parts, intended times at invocations and nodes at completions.
+fn generate_sessions(events: u64, to: &mut impl Write) {
+    let (mut state, mut versions) = (1, vec![0_u64; 1_000]);
+    let mut open: Vec<Option<(u64, &str, String)>> = vec![None; 100];
+    for index in 0..events {
+        let (process, time) = (index % 100, index * 12_500);
+        let slot = &mut open[process as usize];
+        let (kind, (user, function, value)) = match slot.take() {
+            Some(opened) => ("ok", opened),
+            None => {
+                let user = draw(&mut state, 1_000);
+                let function = if draw(&mut state, 2) == 0 { "write" } else { "read" };
+                versions[user as usize] += u64::from(function == "write");
+                let version = versions[user as usize];
+                let payload = if user % 3 == 0 {
+                    format!(
+                        "{{\"fields\":{{\"cart\":{{\"session\":\"s-{user}\",\"field\":\"cart\",\
+                         \"version\":{version},\"bytes\":64}},\"lang\":null}}}}"
+                    )
+                } else {
+                    format!("{{\"session\":\"s-{user}\",\"version\":{version},\"bytes\":64}}")
+                };
+                let opened = (user, function, payload);
+                *slot = Some(opened.clone());
+                ("invoke", opened)
+            }
+        };
+        let value = if kind == "invoke" && function == "read" { "null".to_owned() } else { value };
+        let note = match kind {
+            "invoke" => format!("\"intended\":{}", time - time % 7_919),
+            _ => format!("\"node\":\"n{}\"", user % 3 + 1),
+        };
+        writeln!(
+            to,
+            "{{\"index\":{index},\"time\":{time},\"process\":{process},\"session\":\"s-{user}\",\
+             \"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"s-{user}\",\"value\":{value},{note}}}"
+        )
+        .expect("a file that can be written");
+    }
+}
+
+/// Transactions of 20 clients, of two reads and two appends each, on ten keys at a time. A key is replaced after 256
+/// appends. A transaction takes effect when it completes.
+fn generate_lists(events: u64, to: &mut impl Write) {
+    const APPENDS: usize = 256;
+    let (mut state, mut next_key, mut next_value) = (1, 10_u64, 0_u64);
+    let mut keys: Vec<(u64, Vec<u64>)> = (0..10).map(|key| (key, Vec::new())).collect();
+    let mut open: Vec<Option<Vec<(bool, u64, u64)>>> = vec![None; 20];
+    for index in 0..events {
+        let process = draw(&mut state, 20) as usize;
+        let (kind, steps) = match open[process].take() {
+            Some(steps) => ("ok", steps),
+            None => {
+                let mut step = |at| {
+                    next_value += 1;
+                    (at % 2 == 0, keys[draw(&mut state, 10) as usize].0, next_value)
+                };
+                let steps: Vec<(bool, u64, u64)> = (0..4).map(&mut step).collect();
+                open[process] = Some(steps.clone());
+                ("invoke", steps)
+            }
+        };
+        let mut micros = Vec::new();
+        for (is_read, key, value) in steps {
+            let current = keys.iter_mut().find(|(known, _)| *known == key);
+            match (is_read, kind, current) {
+                (true, "ok", Some((_, list))) => {
+                    let list: Vec<String> = list.iter().map(u64::to_string).collect();
+                    micros.push(format!("[\"r\",{key},[{}]]", list.join(",")));
+                }
+                (true, ..) => micros.push(format!("[\"r\",{key},null]")),
+                (false, _, current) => {
+                    micros.push(format!("[\"append\",{key},{value}]"));
+                    if let Some((known, list)) = current.filter(|_| kind == "ok") {
+                        list.push(value);
+                        if list.len() == APPENDS {
+                            (*known, *list) = (next_key, Vec::new());
+                            next_key += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let (time, micros) = (index * 1_250, micros.join(","));
+        writeln!(
+            to,
+            "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\"f\":\"txn\",\
+             \"value\":[{micros}]}}"
         )
         .expect("a file that can be written");
     }

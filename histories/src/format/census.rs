@@ -74,12 +74,13 @@ impl FieldCensus {
 
     /// Counts an event of a client.
     pub(super) fn count_event(&mut self, chunk: &Chunk, event: &ChunkEvent) {
-        let says = match event.value {
-            EventValue::One(value) => {
-                value.if_given().is_some_and(|value| chunk.values.text(value) != "null")
-            }
-            EventValue::Pair(..) | EventValue::Micros { .. } => true,
-        };
+        let says = self.given[3]
+            || match event.value {
+                EventValue::One(value) => {
+                    value.if_given().is_some_and(|value| chunk.values.text(value) != "null")
+                }
+                EventValue::Pair(..) | EventValue::Micros { .. } => true,
+            };
         let given = [event.process, event.key, event.session].map(|local| local != LocalId::ABSENT);
         for (known, given) in self.given.iter_mut().zip(given.into_iter().chain([says])) {
             *known |= given;
@@ -131,8 +132,10 @@ impl FieldCensus {
         }
         let EventValue::One(value) = event.value else { return false };
         let text = value.if_given().map_or("null", |value| chunk.values.text(value));
-        // The text is canonical JSON, without spaces.
-        text.starts_with('{')
+        // The text is canonical JSON, without spaces. Most maps hold no collection, and need not be parsed to see that.
+        let bytes = text.as_bytes();
+        bytes.first() == Some(&b'{')
+            && memchr::memchr2_iter(b'[', b'{', bytes).any(|at| at > 0 && bytes[at - 1] == b':')
             && serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text)
                 .is_ok_and(|map| map.values().any(|value| value.is_array() || value.is_object()))
     }

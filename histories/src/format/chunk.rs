@@ -7,8 +7,10 @@
 
 use super::datum::Flaw;
 use crate::history::NOT_GIVEN;
+use crate::intern::HashedNames;
 use crate::{ActorEvent, Id, Interner, MicroKind};
 use rustc_hash::FxHashMap;
+use std::sync::Mutex;
 
 /// The number of a name within one chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -105,7 +107,8 @@ impl ChunkEvent {
     }
 }
 
-/// A micro-operation. For a read of a list, `value` and `len` are a range of [`Chunk::elements`].
+/// A micro-operation. For a read of a list, `value` is a list of the chunk and `len` the number of its first elements
+/// that were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LocalMicro {
     pub(super) kind: MicroKind,
@@ -114,19 +117,65 @@ pub(super) struct LocalMicro {
     pub(super) len: u32,
 }
 
+/// A list that was read: a range of [`ChunkLists::elements`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalList {
+    pub(super) start: u32,
+    pub(super) len: u32,
+}
+
+/// The lists that transactions of a chunk read. A store of append-only lists shows most readers of a key a prefix of
+/// what the next reader sees, so many reads share one list, each with its own length.
+#[derive(Default)]
+pub(super) struct ChunkLists {
+    pub(super) elements: Vec<LocalId>,
+    lists: Vec<LocalList>,
+}
+
+impl ChunkLists {
+    /// Adds an empty list.
+    pub(super) fn start_list(&mut self) -> LocalId {
+        self.lists.push(LocalList { start: self.elements.len() as u32, len: 0 });
+        LocalId::new(self.lists.len() - 1)
+    }
+
+    /// Appends an element to a list. O(1) if no element was appended to another list since the last one, else O(length):
+    /// the list is moved to the end of the elements. The reads that share it keep their elements.
+    pub(super) fn push_element(&mut self, list: LocalId, element: LocalId) {
+        let LocalList { start, len } = &mut self.lists[list.index()];
+        let range = *start as usize..(*start + *len) as usize;
+        if range.end != self.elements.len() {
+            *start = self.elements.len() as u32;
+            self.elements.extend_from_within(range);
+        }
+        self.elements.push(element);
+        *len += 1;
+    }
+
+    /// The place of a list.
+    pub(super) fn list(&self, list: LocalId) -> LocalList {
+        self.lists[list.index()]
+    }
+
+    /// The number of lists.
+    pub(super) fn len(&self) -> usize {
+        self.lists.len()
+    }
+}
+
 /// The content of one block.
 #[derive(Default)]
 pub(super) struct Chunk {
     pub(super) events: Vec<ChunkEvent>,
     pub(super) micros: Vec<LocalMicro>,
-    pub(super) elements: Vec<LocalId>,
+    pub(super) lists: ChunkLists,
     pub(super) processes: Vec<ProcessName>,
     process_ids: ProcessIds,
     pub(super) functions: Interner<LocalId>,
-    pub(super) sessions: Interner<LocalId>,
-    pub(super) keys: Interner<LocalId>,
-    pub(super) values: Interner<LocalId>,
-    pub(super) notes: Interner<LocalId>,
+    pub(super) sessions: HashedNames<LocalId>,
+    pub(super) keys: HashedNames<LocalId>,
+    pub(super) values: HashedNames<LocalId>,
+    pub(super) notes: HashedNames<LocalId>,
     pub(super) actors: Vec<ActorEvent>,
     pub(super) header: Option<String>,
     /// The flaws, in order of their places; at most [`FLAWS_MAX`].
@@ -138,6 +187,34 @@ pub(super) struct Chunk {
     pub(super) brackets: Vec<(u32, bool)>,
     /// A reusable buffer for texts.
     pub(super) scratch: String,
+}
+
+/// Chunks that were merged. Their tables of names are used again, so that each block does not grow its own.
+#[derive(Default)]
+pub(super) struct SpareChunks(Mutex<Vec<Chunk>>);
+
+/// The number of events, or of names of a kind, above which the memory of a chunk is given back.
+const SPARE_LEN_MAX: usize = 1 << 16;
+
+impl SpareChunks {
+    /// An empty chunk.
+    pub(super) fn take_chunk(&self) -> Chunk {
+        self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    /// Keeps the memory of a chunk whose content is no longer used.
+    pub(super) fn keep_chunk(&self, used: Chunk) {
+        let Chunk { mut events, mut sessions, mut keys, mut values, mut notes, .. } = used;
+        events.clear();
+        let names = [&mut sessions, &mut keys, &mut values, &mut notes];
+        if events.capacity().max(names.iter().map(|names| names.len()).max().unwrap_or(0)) > SPARE_LEN_MAX {
+            return;
+        }
+        names.into_iter().for_each(HashedNames::clear);
+        if let Ok(mut spare) = self.0.lock() {
+            spare.push(Chunk { events, sessions, keys, values, notes, ..Chunk::default() });
+        }
+    }
 }
 
 /// The number of flaws of one chunk that are kept.

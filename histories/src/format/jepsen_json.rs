@@ -6,10 +6,11 @@ use super::datum::Flaw;
 use super::edn::next_event_line;
 use super::event::EventRules;
 use super::lines::read_json_event;
-use super::scan;
+use super::scan::{self, LineScanner};
 
 /// Reads every event of a block.
 pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: EventRules) {
+    let mut scanner = std::str::from_utf8(bytes).ok().map(|text| LineScanner::new(text, 0, rules));
     let mut at = 0;
     while at < bytes.len() && !chunk.has_too_many_flaws() {
         match bytes[at] {
@@ -18,15 +19,25 @@ pub(super) fn read_block(chunk: &mut Chunk, bytes: &[u8], rules: EventRules) {
                 chunk.brackets.push((at as u32, byte == b'['));
                 at += 1;
             }
-            _ => at = read_event(chunk, bytes, at, rules),
+            _ => at = read_event(chunk, bytes, at, rules, &mut scanner),
         }
     }
 }
 
 /// Reads the event at `at`. Returns the place where the next may begin.
-fn read_event(chunk: &mut Chunk, bytes: &[u8], at: usize, rules: EventRules) -> usize {
+fn read_event(
+    chunk: &mut Chunk,
+    bytes: &[u8],
+    at: usize,
+    rules: EventRules,
+    scanner: &mut Option<LineScanner<'_>>,
+) -> usize {
     if let Some(end) = find_object_end(bytes, at) {
-        if !scan::scan_event(chunk, &bytes[at..end], at, rules) {
+        let scanned = match scanner {
+            Some(scanner) => scanner.scan_line(chunk, at, end),
+            None => scan::scan_event(chunk, &bytes[at..end], at, rules),
+        };
+        if !scanned {
             read_json_event(chunk, &bytes[at..end], at, rules, false, false);
         }
         return end;

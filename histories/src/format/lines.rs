@@ -5,7 +5,8 @@ use super::chunk::{Chunk, LocalId};
 use super::datum::{Datum, DatumKind, Flaw, Strictness, clip_text, write_canonical};
 use super::edn::{EdnParser, utf8_flaw};
 use super::event::{self, EventRules};
-use super::{json, scan};
+use super::json;
+use super::scan::{self, LineScanner};
 
 /// Calls `read` for each line that is not blank, with its place, its text without the newline, and whether it is the
 /// last line of the file and has no newline.
@@ -31,9 +32,15 @@ pub(super) fn for_each_line(
 /// Reads native lines.
 pub(super) fn read_native_lines(chunk: &mut Chunk, block: &TextBlock, rules: EventRules) {
     let mut may_be_header = block.first;
+    let mut scanner = std::str::from_utf8(&block.bytes).ok().map(|text| LineScanner::new(text, 0, rules));
     for_each_line(block, chunk, |chunk, at, line, unfinished| {
         let header = std::mem::take(&mut may_be_header);
-        if header || !scan::scan_event(chunk, line, at, rules) {
+        let scanned = !header
+            && match &mut scanner {
+                Some(scanner) => scanner.scan_line(chunk, at, at + line.len()),
+                None => scan::scan_event(chunk, line, at, rules),
+            };
+        if !scanned {
             read_json_event(chunk, line, at, rules, header, unfinished);
         }
     });

@@ -166,7 +166,7 @@ impl ChunkMerger {
     }
 
     /// Adds the chunk of the next block. `bytes` are those of the block.
-    pub(super) fn add_chunk(&mut self, bytes: &[u8], mut chunk: Chunk) {
+    pub(super) fn add_chunk(&mut self, bytes: &[u8], chunk: &mut Chunk) {
         let mut flaws = BlockFlaws {
             list: std::mem::take(&mut chunk.flaws),
             more: chunk.more_flaws,
@@ -184,12 +184,13 @@ impl ChunkMerger {
                 self.builder.set_header(&header);
             }
         }
-        self.match_brackets(bytes, &chunk, &mut flaws);
-        let mut names = NameTranslation::for_chunk(&chunk);
-        self.census.begin_chunk(&chunk);
+        let chunk = &*chunk;
+        self.match_brackets(bytes, chunk, &mut flaws);
+        let mut names = NameTranslation::for_chunk(chunk, self.builder.history());
+        self.census.begin_chunk(chunk);
         self.left_out += chunk.left_out;
         for event in &chunk.events {
-            self.add_event(&chunk, &mut names, event, &mut flaws);
+            self.add_event(chunk, &mut names, event, &mut flaws);
         }
         self.more += flaws.more;
         let max = self.settings.problems_max.max(1);

@@ -75,17 +75,12 @@ fn parse_micro(chunk: &mut Chunk, item: &Datum<'_>, flaws: &mut Vec<Flaw>) -> Op
     }
     let key = chunk.keys.intern(&text);
     if let (MicroKind::Read, Some(DatumKind::List(elements))) = (kind, parts.get(2).map(|part| &part.kind)) {
-        let start = chunk.elements.len() as u32;
+        let list = chunk.lists.start_list();
         for element in elements {
             let element = intern_value(chunk, element, flaws)?;
-            chunk.elements.push(element);
+            chunk.lists.push_element(list, element);
         }
-        return Some(LocalMicro {
-            kind: MicroKind::ReadList,
-            key,
-            value: LocalId(start),
-            len: elements.len() as u32,
-        });
+        return Some(LocalMicro { kind: MicroKind::ReadList, key, value: list, len: elements.len() as u32 });
     }
     if let (MicroKind::Read, Some(set @ Datum { kind: DatumKind::Set(_), .. })) = (kind, parts.get(2)) {
         // Read as a list, a set would claim an order of elements that nobody observed.

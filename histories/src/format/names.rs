@@ -1,7 +1,11 @@
-//! Translates the names of a chunk to ids of the history, when they are first used.
+//! Translates the names of a chunk to ids of the history.
+//!
+//! Names that the history has already are looked up at once, so that the processor waits for the memory of many at a
+//! time. A new name is added when it is first used, because ids follow the order of events.
 
 use super::chunk::{Chunk, LocalId, ProcessName};
-use crate::{Function, HistoryBuilder, Id, KeyId, ProcessId, SessionId, ValueId};
+use crate::intern::HashedNames;
+use crate::{Function, History, HistoryBuilder, Id, Interner, KeyId, ProcessId, SessionId, ValueId};
 
 /// For each name of a chunk, its id in the history once it is known.
 pub(super) struct NameTranslation {
@@ -11,19 +15,35 @@ pub(super) struct NameTranslation {
     keys: Vec<u32>,
     values: Vec<u32>,
     notes: Vec<u32>,
+    /// The elements of the chunk's lists, at the same places, once they are known.
+    elements: Vec<ValueId>,
+    /// For each list, the number of its first elements that are known.
+    known: Vec<u32>,
+    /// A reusable buffer: the keys and values of the micro-operations of one event.
+    pub(super) micros: Vec<(KeyId, ValueId)>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
 
+/// For each name of a chunk, its id in the history if it has one already.
+fn find_known<I: Id>(names: &HashedNames<LocalId>, known: &Interner<I>) -> Vec<u32> {
+    let mut ids = vec![UNKNOWN; names.len()];
+    known.find_all(names, |name, id| ids[name.index()] = id.index() as u32);
+    ids
+}
+
 impl NameTranslation {
-    pub(super) fn for_chunk(chunk: &Chunk) -> Self {
+    pub(super) fn for_chunk(chunk: &Chunk, history: &History) -> Self {
         Self {
             processes: vec![UNKNOWN; chunk.processes.len()],
             functions: vec![UNKNOWN; chunk.functions.len()],
-            sessions: vec![UNKNOWN; chunk.sessions.len()],
-            keys: vec![UNKNOWN; chunk.keys.len()],
-            values: vec![UNKNOWN; chunk.values.len()],
-            notes: vec![UNKNOWN; chunk.notes.len()],
+            sessions: find_known(&chunk.sessions, &history.sessions),
+            keys: find_known(&chunk.keys, &history.keys),
+            values: find_known(&chunk.values, &history.values),
+            notes: find_known(&chunk.notes, &history.note_texts),
+            elements: vec![ValueId::NULL; chunk.lists.elements.len()],
+            known: vec![0; chunk.lists.len()],
+            micros: Vec::new(),
         }
     }
 
@@ -65,7 +85,8 @@ impl NameTranslation {
     ) -> SessionId {
         let slot = &mut self.sessions[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.history().sessions.intern(chunk.sessions.text(local)).raw();
+            let (text, hash) = (chunk.sessions.text(local), chunk.sessions.hash(local));
+            *slot = builder.history().sessions.intern_hashed(text, hash).raw();
         }
         SessionId::from_raw(*slot)
     }
@@ -78,7 +99,8 @@ impl NameTranslation {
     ) -> KeyId {
         let slot = &mut self.keys[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.history().keys.intern(chunk.keys.text(local)).raw();
+            let (text, hash) = (chunk.keys.text(local), chunk.keys.hash(local));
+            *slot = builder.history().keys.intern_hashed(text, hash).raw();
         }
         KeyId::from_raw(*slot)
     }
@@ -91,7 +113,8 @@ impl NameTranslation {
     ) -> ValueId {
         let slot = &mut self.values[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.history().values.intern(chunk.values.text(local)).raw();
+            let (text, hash) = (chunk.values.text(local), chunk.values.hash(local));
+            *slot = builder.history().values.intern_hashed(text, hash).raw();
         }
         ValueId::from_raw(*slot)
     }
@@ -104,8 +127,32 @@ impl NameTranslation {
     ) -> u32 {
         let slot = &mut self.notes[local.index()];
         if *slot == UNKNOWN {
-            *slot = builder.intern_note(chunk.notes.text(local));
+            *slot = builder.intern_hashed_note(chunk.notes.text(local), chunk.notes.hash(local));
         }
         *slot
+    }
+
+    /// Translates the first elements of a list, for [`NameTranslation::list`]. O(elements that no earlier read of the
+    /// list had).
+    pub(super) fn translate_list(
+        &mut self,
+        list: LocalId,
+        len: u32,
+        chunk: &Chunk,
+        builder: &mut HistoryBuilder,
+    ) {
+        let start = chunk.lists.list(list).start;
+        for at in start + self.known[list.index()]..start + len {
+            let element = chunk.lists.elements[at as usize];
+            self.elements[at as usize] = self.translate_value(element, chunk, builder);
+        }
+        let known = &mut self.known[list.index()];
+        *known = len.max(*known);
+    }
+
+    /// The first elements of a list, which were translated before.
+    pub(super) fn list(&self, list: LocalId, len: u32, chunk: &Chunk) -> &[ValueId] {
+        let start = chunk.lists.list(list).start as usize;
+        &self.elements[start..start + len as usize]
     }
 }

@@ -5,7 +5,7 @@ use super::datum::{Flaw, clip_text};
 use super::merge::ChunkMerger;
 use super::names::NameTranslation;
 use super::write::{micro_input, micros_json};
-use crate::{Function, Id, MicroInput, MicroKind, OpId, Outcome, PairingError, Payload, ProcessId, ValueId};
+use crate::{Function, MicroInput, MicroKind, OpId, Outcome, PairingError, Payload, ProcessId, ValueId};
 use serde_json::value::RawValue;
 
 impl ChunkMerger {
@@ -142,32 +142,32 @@ impl ChunkMerger {
             }
             EventValue::Micros { start, len } => {
                 let micros = &chunk.micros[start as usize..(start + len) as usize];
-                let mut elements: Vec<ValueId> = Vec::new();
                 for micro in micros.iter().filter(|micro| micro.kind == MicroKind::ReadList) {
-                    let range = micro.value.index()..micro.value.index() + micro.len as usize;
-                    let list = chunk.elements[range].iter();
-                    elements.extend(
-                        list.map(|&element| names.translate_value(element, chunk, &mut self.builder)),
-                    );
+                    names.translate_list(micro.value, micro.len, chunk, &mut self.builder);
                 }
-                let mut rest = elements.as_slice();
-                let inputs: Vec<MicroInput<'_>> = (micros.iter())
-                    .map(|micro| {
-                        let key = names.translate_key(micro.key, chunk, &mut self.builder);
-                        if micro.kind == MicroKind::ReadList {
-                            let (list, others) = rest.split_at(micro.len as usize);
-                            rest = others;
-                            return MicroInput::ReadList(key, list);
+                let mut translated = std::mem::take(&mut names.micros);
+                translated.clear();
+                translated.extend(micros.iter().map(|micro| {
+                    let key = names.translate_key(micro.key, chunk, &mut self.builder);
+                    let value = match micro.kind {
+                        MicroKind::ReadList => ValueId::NULL,
+                        _ => names.translate_value(micro.value, chunk, &mut self.builder),
+                    };
+                    (key, value)
+                }));
+                let inputs: Vec<MicroInput<'_>> = (micros.iter().zip(&translated))
+                    .map(|(micro, &(key, value))| match micro.kind {
+                        MicroKind::ReadList => {
+                            MicroInput::ReadList(key, names.list(micro.value, micro.len, chunk))
                         }
-                        let value = names.translate_value(micro.value, chunk, &mut self.builder);
-                        match micro.kind {
-                            MicroKind::Write => MicroInput::Write(key, value),
-                            MicroKind::Append => MicroInput::Append(key, value),
-                            MicroKind::Read | MicroKind::ReadList => MicroInput::Read(key, value),
-                        }
+                        MicroKind::Write => MicroInput::Write(key, value),
+                        MicroKind::Append => MicroInput::Append(key, value),
+                        MicroKind::Read => MicroInput::Read(key, value),
                     })
                     .collect();
-                with(self, Payload::Micros(&inputs))
+                let done = with(self, Payload::Micros(&inputs));
+                names.micros = translated;
+                done
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The entry points that read a history: finds the file, recognises its format and calls the reader of the format.
 
 use super::blocks::{BlockCut, BlockReader, TextBlock};
-use super::chunk::{Chunk, LocalId};
+use super::chunk::{Chunk, LocalId, SpareChunks};
 #[cfg(feature = "parquet")]
 use super::columns;
 use super::event::{EventRules, StringProcesses};
@@ -155,8 +155,13 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     }
     let parser = BlockParser { format, independent: options.independent };
     let blocks = BlockReader::new(reader, parser.block_cut(), options.block_bytes, head);
-    let add = |(block, chunk): (TextBlock, Chunk)| merge.add_chunk(&block.bytes, chunk);
-    if let Err(error) = stream_blocks(blocks, |block| parser.parse_block(block), add, &progress) {
+    let spare = SpareChunks::default();
+    let parse = |block| parser.parse_block(block, spare.take_chunk());
+    let add = |(block, mut chunk): (TextBlock, Chunk)| {
+        merge.add_chunk(&block.bytes, &mut chunk);
+        spare.keep_chunk(chunk);
+    };
+    if let Err(error) = stream_blocks(blocks, parse, add, &progress) {
         return Err(unreadable(merge, error));
     }
     load_merged(merge, format, options)
@@ -252,14 +257,14 @@ impl BlockParser {
         }
     }
 
-    fn parse_block(self, block: TextBlock) -> (TextBlock, Chunk) {
+    /// Parses a block into an empty chunk.
+    fn parse_block(self, block: TextBlock, mut chunk: Chunk) -> (TextBlock, Chunk) {
         let process_required = !matches!(self.format, Format::Edn | Format::JepsenJson);
         let rules = EventRules {
             independent: self.independent,
             process_required,
             strings: StringProcesses::Recognised,
         };
-        let mut chunk = Chunk::default();
         if block.oversize {
             chunk.add_broken_event(0, LocalId::ABSENT, [block.oversize_flaw()]);
             return (block, chunk);

@@ -1,178 +1,206 @@
 //! Scans native lines of the usual shape in one pass, without a tree.
 //!
-//! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings without
-//! escapes, and for transactions a list of micro-operations of the same. Such a line is its own canonical text: the
-//! text between two quotes can be interned unchanged, without an allocation. With the careful path (text, tree, event),
-//! reading a line of 120 bytes costs 1.4 µs of CPU in all; with this one 0.4 µs (`reading` in benches, on 2 million
-//! lines).
+//! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings, the payload
+//! of a session store, and for transactions a list of micro-operations. The text of an integer or a string is canonical
+//! as it stands and can be interned unchanged, without an allocation; the text of a payload is after its fields were
+//! sorted (`nested`). A list that a transaction read is compared with the one that it extends (`steps`).
 //!
-//! The scanner reports no problems. At anything unusual (an escape, a letter beyond ASCII, a float, a number of 19
-//! digits, a repeated field, a nested value, a missing field) it gives up and leaves no trace, and the careful path
-//! reads the line. So it may reject any line, but an accepted line must mean the same on both paths; a property test
-//! below compares them.
+//! The scanner reports no problems. At anything unusual (a float, a number of 19 digits, an escape that could be spelt
+//! in another way, a repeated field, a missing field) it gives up and leaves no event, and the careful path reads the
+//! line. So it may reject any line, but an accepted line must mean the same on both paths; a property test below
+//! compares them.
 
-use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalMicro};
+mod cursor;
+mod nested;
+mod steps;
+
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use super::event::EventRules;
 use crate::history::NOT_GIVEN;
-use crate::{Id, MicroKind};
+use cursor::{LineCursor, ScannedValue};
+use steps::{ListTrunks, scan_micros};
 
-/// Scans the event of a line. Returns false if the line is not of the usual shape.
+/// Scans the event of a text that stands alone. Returns false if the event is not of the usual shape.
 pub(super) fn scan_event(chunk: &mut Chunk, line: &[u8], at: usize, rules: EventRules) -> bool {
-    let (micros, elements) = (chunk.micros.len(), chunk.elements.len());
-    let mut cursor = LineCursor { bytes: line, at: 0, start: 0 };
-    let read = scan_fields(&mut cursor).and_then(|fields| assemble_event(chunk, &fields, rules));
-    match read {
-        Some(event) => {
-            chunk.events.push(ChunkEvent { at: (at + cursor.start) as u32, ..event });
-            true
-        }
-        None => {
-            chunk.micros.truncate(micros);
-            chunk.elements.truncate(elements);
-            false
-        }
+    std::str::from_utf8(line)
+        .is_ok_and(|text| LineScanner::new(text, at, rules).scan_line(chunk, 0, text.len()))
+}
+
+/// Scans the events of a text, such as a block.
+pub(super) struct LineScanner<'a> {
+    text: &'a str,
+    /// The place of the text in its block.
+    base: usize,
+    rules: EventRules,
+    trunks: ListTrunks,
+}
+
+impl<'a> LineScanner<'a> {
+    pub(super) fn new(text: &'a str, base: usize, rules: EventRules) -> Self {
+        Self { text, base, rules, trunks: ListTrunks::default() }
     }
-}
 
-/// A value as raw text of the line.
-#[derive(Clone, Copy)]
-enum ScannedValue<'a> {
-    Null,
-    Int {
-        text: &'a [u8],
-        value: i64,
-    },
-    /// With its quotes.
-    Text(&'a [u8]),
-    Bool(&'a [u8]),
-    /// With its brackets.
-    List(&'a [u8]),
-}
+    /// Scans the event between two places of the text. Returns false if it is not of the usual shape.
+    pub(super) fn scan_line(&mut self, chunk: &mut Chunk, start: usize, end: usize) -> bool {
+        let Some(text) = self.text.get(..end) else { return false };
+        let micros = chunk.micros.len();
+        let mut cursor = LineCursor { text, at: start };
+        cursor.skip_spaces();
+        let at = self.base + cursor.at;
+        let event =
+            self.scan_fields(chunk, &mut cursor).and_then(|fields| self.assemble_event(chunk, &fields, at));
+        match event {
+            Some(event) => chunk.events.push(event),
+            None => chunk.micros.truncate(micros),
+        }
+        event.is_some()
+    }
 
-impl<'a> ScannedValue<'a> {
-    /// Its text, which is canonical; none for a list, which may contain anything.
-    fn canonical_text(self) -> Option<&'a str> {
-        let bytes = match self {
-            ScannedValue::Null => b"null",
-            ScannedValue::Int { text, .. } | ScannedValue::Text(text) | ScannedValue::Bool(text) => text,
-            ScannedValue::List(_) => return None,
+    /// Scans `{"name":value,…}` to the end of the text.
+    fn scan_fields(&mut self, chunk: &mut Chunk, cursor: &mut LineCursor<'a>) -> Option<ScannedFields<'a>> {
+        let mut fields = ScannedFields::default();
+        let mut more = cursor.open_bracket(b'{', b'}')?;
+        while more {
+            let name = cursor.scan_field_name()?;
+            let is_micros = name == "value" && fields.function == Some("txn") && !self.rules.independent;
+            let value = match is_micros && cursor.peek()? == b'[' {
+                // Scanned at once, because finding the end of long lists takes as long as scanning them.
+                true => scan_micros(chunk, cursor, &mut self.trunks)?,
+                false => cursor.scan_value()?,
+            };
+            fields.set_field(name, value)?;
+            more = cursor.has_another(b'}')?;
+        }
+        cursor.text.as_bytes()[cursor.at..].trim_ascii().is_empty().then_some(fields)
+    }
+
+    fn assemble_event(
+        &mut self,
+        chunk: &mut Chunk,
+        fields: &ScannedFields<'_>,
+        at: usize,
+    ) -> Option<ChunkEvent> {
+        let kind = fields.kind?;
+        let (key, value) = match (self.rules.independent, fields.value) {
+            (false, value) => (fields.key, value.unwrap_or(ScannedValue::Null)),
+            (true, Some(ScannedValue::Nested(pair))) if fields.key.is_none() => {
+                let [key, value] = scan_pair(pair)?;
+                (Some(key), value)
+            }
+            (true, _) => return None,
         };
-        std::str::from_utf8(bytes).ok()
+        let function = fields.function?;
+        let value = match (function, value) {
+            (_, ScannedValue::Micros { start, len }) => EventValue::Micros { start, len },
+            ("txn", ScannedValue::Nested(list)) => {
+                let micros = scan_micros(chunk, &mut self.enter(list), &mut self.trunks)?;
+                let ScannedValue::Micros { start, len } = micros else { return None };
+                EventValue::Micros { start, len }
+            }
+            ("txn", _) => return None,
+            ("cas", ScannedValue::Nested(list)) if list.starts_with('[') && !may_be_micros(list) => {
+                let [old, new] = scan_pair(list)?;
+                EventValue::Pair(intern_value(chunk, old)?, intern_value(chunk, new)?)
+            }
+            ("cas", _) if kind == EventKind::Invoke => return None,
+            (_, value) => EventValue::One(intern_value(chunk, value)?),
+        };
+        let version = match (fields.version, kind) {
+            (None, _) => NOT_GIVEN,
+            (Some(version), EventKind::Ok) => version,
+            (Some(_), _) => return None,
+        };
+        let key = match key {
+            None | Some(ScannedValue::Null) => LocalId::ABSENT,
+            Some(key) => chunk.keys.intern(key.canonical_text()?),
+        };
+        let session = match fields.session {
+            None | Some(ScannedValue::Null) => LocalId::ABSENT,
+            Some(session) => chunk.sessions.intern(session.canonical_text()?),
+        };
+        Some(ChunkEvent {
+            at: at as u32,
+            kind,
+            process: chunk.intern_process(fields.process?),
+            function: chunk.functions.intern(function),
+            typed: LocalId::ABSENT,
+            actor: LocalId::ABSENT,
+            is_flat: false,
+            session,
+            key,
+            value,
+            note: intern_note(chunk, fields)?,
+            time: fields.time.unwrap_or(NOT_GIVEN),
+            index: fields.index.unwrap_or(NOT_GIVEN),
+            version,
+        })
     }
 
-    /// The text between its quotes, without one leading colon; none if there are several.
-    fn as_name(self) -> Option<&'a [u8]> {
-        let ScannedValue::Text(text) = self else { return None };
-        let name = &text[1..text.len() - 1];
-        Some(name.strip_prefix(b":").unwrap_or(name)).filter(|name| !name.starts_with(b":"))
-    }
-
-    fn as_integer(self) -> Option<i64> {
-        match self {
-            ScannedValue::Null => Some(NOT_GIVEN),
-            ScannedValue::Int { value, .. } => Some(value),
-            ScannedValue::Text(_) | ScannedValue::Bool(_) | ScannedValue::List(_) => None,
-        }
+    /// A cursor at a part of the text, to its end.
+    fn enter(&self, part: &str) -> LineCursor<'a> {
+        let at = part.as_ptr() as usize - self.text.as_ptr() as usize;
+        LineCursor { text: &self.text[..at + part.len()], at }
     }
 }
 
 const NOTES_MAX: usize = 8;
 
 /// The fields of a line.
+#[derive(Default)]
 struct ScannedFields<'a> {
     kind: Option<EventKind>,
     process: Option<i64>,
-    function: Option<&'a [u8]>,
+    function: Option<&'a str>,
     value: Option<ScannedValue<'a>>,
     key: Option<ScannedValue<'a>>,
     session: Option<ScannedValue<'a>>,
     version: Option<i64>,
     time: Option<i64>,
     index: Option<i64>,
-    notes: [(&'a [u8], ScannedValue<'a>); NOTES_MAX],
+    notes: [(&'a str, ScannedValue<'a>); NOTES_MAX],
     note_count: usize,
-}
-
-/// Scans `{"name":value,…}` to the end of the line.
-fn scan_fields<'a>(cursor: &mut LineCursor<'a>) -> Option<ScannedFields<'a>> {
-    let mut fields = ScannedFields {
-        kind: None,
-        process: None,
-        function: None,
-        value: None,
-        key: None,
-        session: None,
-        version: None,
-        time: None,
-        index: None,
-        notes: [(b"", ScannedValue::Null); NOTES_MAX],
-        note_count: 0,
-    };
-    cursor.skip_spaces();
-    cursor.start = cursor.at;
-    cursor.expect_byte(b'{')?;
-    loop {
-        cursor.skip_spaces();
-        let name = cursor.scan_string()?;
-        cursor.skip_spaces();
-        cursor.expect_byte(b':')?;
-        cursor.skip_spaces();
-        let raw = cursor.scan_value()?;
-        fields.set_field(&name[1..name.len() - 1], raw)?;
-        cursor.skip_spaces();
-        match cursor.next_byte()? {
-            b',' => {}
-            b'}' => break,
-            _ => return None,
-        }
-    }
-    cursor.bytes[cursor.at..].trim_ascii().is_empty().then_some(fields)
 }
 
 impl<'a> ScannedFields<'a> {
     /// Stores a field; none if the field is repeated or unusual.
-    fn set_field(&mut self, name: &'a [u8], raw: ScannedValue<'a>) -> Option<()> {
+    fn set_field(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
         fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
             slot.replace(value).is_none().then_some(())
         }
         match name {
-            b"type" => {
+            "type" => {
                 let kind = match raw.as_name()? {
-                    b"invoke" => EventKind::Invoke,
-                    b"ok" => EventKind::Ok,
-                    b"fail" => EventKind::Fail,
-                    b"info" => EventKind::Info,
+                    "invoke" => EventKind::Invoke,
+                    "ok" => EventKind::Ok,
+                    "fail" => EventKind::Fail,
+                    "info" => EventKind::Info,
                     _ => return None,
                 };
                 set_once(&mut self.kind, kind)
             }
-            b"process" => match raw {
+            "process" => match raw {
                 ScannedValue::Int { value, .. } => set_once(&mut self.process, value),
                 _ => None,
             },
-            b"f" => set_once(&mut self.function, raw.as_name().filter(|name| !name.is_empty())?),
-            b"value" => set_once(&mut self.value, raw),
-            b"key" => set_once(&mut self.key, raw),
-            b"session" => set_once(&mut self.session, raw),
-            b"version" => match raw {
+            "f" => set_once(&mut self.function, raw.as_name().filter(|name| !name.is_empty())?),
+            "value" => set_once(&mut self.value, raw),
+            "key" => set_once(&mut self.key, raw),
+            "session" => set_once(&mut self.session, raw),
+            "version" => match raw {
                 ScannedValue::Int { value, .. } => set_once(&mut self.version, value),
                 _ => None,
             },
-            b"time" => set_once(&mut self.time, raw.as_integer()?),
-            b"index" => {
+            "time" => set_once(&mut self.time, raw.as_integer()?),
+            "index" => {
                 set_once(&mut self.index, raw.as_integer().filter(|&index| index >= 0 || index == NOT_GIVEN)?)
             }
             _ => self.add_note(name, raw),
         }
     }
 
-    fn add_note(&mut self, name: &'a [u8], raw: ScannedValue<'a>) -> Option<()> {
+    fn add_note(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
         let is_new = self.notes[..self.note_count].iter().all(|&(other, _)| other != name);
-        if !is_new
-            || self.note_count == NOTES_MAX
-            || name.starts_with(b":")
-            || matches!(raw, ScannedValue::List(_))
-        {
+        if !is_new || self.note_count == NOTES_MAX || name.starts_with(':') {
             return None;
         }
         self.notes[self.note_count] = (name, raw);
@@ -181,60 +209,23 @@ impl<'a> ScannedFields<'a> {
     }
 }
 
-fn assemble_event(chunk: &mut Chunk, fields: &ScannedFields<'_>, rules: EventRules) -> Option<ChunkEvent> {
-    let kind = fields.kind?;
-    let (key, value) = match (rules.independent, fields.value) {
-        (false, value) => (fields.key, value.unwrap_or(ScannedValue::Null)),
-        (true, Some(ScannedValue::List(pair))) if fields.key.is_none() => {
-            let [key, value] = scan_pair(pair)?;
-            (Some(key), value)
-        }
-        (true, _) => return None,
-    };
-    let function = fields.function?;
-    let value = match (function, value) {
-        (b"txn", ScannedValue::List(list)) => scan_micros(chunk, list)?,
-        (b"txn", _) => return None,
-        (b"cas", ScannedValue::List(list)) => {
-            let [old, new] = scan_pair(list)?;
-            EventValue::Pair(
-                chunk.values.intern(old.canonical_text()?),
-                chunk.values.intern(new.canonical_text()?),
-            )
-        }
-        (b"cas", _) if kind == EventKind::Invoke => return None,
-        (_, value) => EventValue::One(chunk.values.intern(value.canonical_text()?)),
-    };
-    let version = match (fields.version, kind) {
-        (None, _) => NOT_GIVEN,
-        (Some(version), EventKind::Ok) => version,
-        (Some(_), _) => return None,
-    };
-    let key = match key {
-        None | Some(ScannedValue::Null) => LocalId::ABSENT,
-        Some(key) => chunk.keys.intern(key.canonical_text()?),
-    };
-    let session = match fields.session {
-        None | Some(ScannedValue::Null) => LocalId::ABSENT,
-        Some(session) => chunk.sessions.intern(session.canonical_text()?),
-    };
-    let function = std::str::from_utf8(function).ok()?;
-    Some(ChunkEvent {
-        at: 0,
-        kind,
-        process: chunk.intern_process(fields.process?),
-        function: chunk.functions.intern(function),
-        typed: LocalId::ABSENT,
-        actor: LocalId::ABSENT,
-        is_flat: false,
-        session,
-        key,
-        value,
-        note: intern_note(chunk, fields)?,
-        time: fields.time.unwrap_or(NOT_GIVEN),
-        index: fields.index.unwrap_or(NOT_GIVEN),
-        version,
-    })
+/// Interns a value; none if its canonical text is not simply had, or if it could be a list of micro-operations.
+fn intern_value(chunk: &mut Chunk, value: ScannedValue<'_>) -> Option<LocalId> {
+    let ScannedValue::Nested(text) = value else { return Some(chunk.values.intern(value.canonical_text()?)) };
+    if may_be_micros(text) {
+        return None;
+    }
+    let mut canonical = std::mem::take(&mut chunk.scratch);
+    canonical.clear();
+    let written = nested::write_scanned_value(value, &mut canonical);
+    let id = written.map(|()| chunk.values.intern(&canonical));
+    chunk.scratch = canonical;
+    id
+}
+
+/// Whether a nested value could be a list of micro-operations, which is a transaction whatever its function is called.
+fn may_be_micros(nested: &str) -> bool {
+    nested.strip_prefix('[').is_some_and(|items| items.trim_start().starts_with('['))
 }
 
 /// Interns the further fields as one object with sorted names.
@@ -247,11 +238,11 @@ fn intern_note(chunk: &mut Chunk, fields: &ScannedFields<'_>) -> Option<LocalId>
     notes.sort_unstable_by_key(|&(name, _)| name);
     let mut text = std::mem::take(&mut chunk.scratch);
     text.clear();
-    for (at, (name, raw)) in notes.iter().enumerate() {
+    for (at, &(name, raw)) in notes.iter().enumerate() {
         text.push_str(if at == 0 { "{\"" } else { ",\"" });
-        text.push_str(std::str::from_utf8(name).ok()?);
+        text.push_str(name);
         text.push_str("\":");
-        text.push_str(raw.canonical_text()?);
+        nested::write_scanned_value(raw, &mut text)?;
     }
     text.push('}');
     let id = chunk.notes.intern(&text);
@@ -259,209 +250,15 @@ fn intern_note(chunk: &mut Chunk, fields: &ScannedFields<'_>) -> Option<LocalId>
     Some(id)
 }
 
-fn scan_pair(list: &[u8]) -> Option<[ScannedValue<'_>; 2]> {
-    let mut cursor = LineCursor { bytes: list, at: 0, start: 0 };
-    cursor.expect_byte(b'[')?;
-    cursor.skip_spaces();
+fn scan_pair(list: &str) -> Option<[ScannedValue<'_>; 2]> {
+    let mut cursor = LineCursor::new(list);
+    if !cursor.open_bracket(b'[', b']')? {
+        return None;
+    }
     let first = cursor.scan_value()?;
-    cursor.expect_comma()?;
+    cursor.expect_separator(b',')?;
     let second = cursor.scan_value()?;
-    cursor.skip_spaces();
-    cursor.expect_byte(b']')?;
-    Some([first, second])
-}
-
-/// Scans a list of micro-operations: `[["r","x",null],["append","x",1]]`.
-fn scan_micros(chunk: &mut Chunk, list: &[u8]) -> Option<EventValue> {
-    let mut cursor = LineCursor { bytes: list, at: 0, start: 0 };
-    let start = chunk.micros.len();
-    cursor.expect_byte(b'[')?;
-    cursor.skip_spaces();
-    if cursor.peek()? != b']' {
-        loop {
-            let micro = scan_micro(chunk, &mut cursor)?;
-            chunk.micros.push(micro);
-            if !cursor.has_another(b']')? {
-                break;
-            }
-        }
-    }
-    Some(EventValue::Micros { start: start as u32, len: (chunk.micros.len() - start) as u32 })
-}
-
-fn scan_micro(chunk: &mut Chunk, cursor: &mut LineCursor<'_>) -> Option<LocalMicro> {
-    cursor.expect_byte(b'[')?;
-    cursor.skip_spaces();
-    let kind = match ScannedValue::Text(cursor.scan_string()?).as_name()? {
-        b"r" | b"read" => MicroKind::Read,
-        b"w" | b"write" => MicroKind::Write,
-        b"append" => MicroKind::Append,
-        _ => return None,
-    };
-    cursor.expect_comma()?;
-    let key = chunk.keys.intern(cursor.scan_scalar()?.canonical_text()?);
-    cursor.expect_comma()?;
-    let micro = if kind == MicroKind::Read && cursor.peek()? == b'[' {
-        let start = chunk.elements.len();
-        cursor.at += 1;
-        cursor.skip_spaces();
-        if cursor.peek()? == b']' {
-            cursor.at += 1;
-        } else {
-            loop {
-                let element = chunk.values.intern(cursor.scan_scalar()?.canonical_text()?);
-                chunk.elements.push(element);
-                if !cursor.has_another(b']')? {
-                    break;
-                }
-            }
-        }
-        let len = (chunk.elements.len() - start) as u32;
-        LocalMicro { kind: MicroKind::ReadList, key, value: LocalId::new(start), len }
-    } else {
-        LocalMicro { kind, key, value: chunk.values.intern(cursor.scan_scalar()?.canonical_text()?), len: 0 }
-    };
-    cursor.skip_spaces();
-    cursor.expect_byte(b']')?;
-    Some(micro)
-}
-
-/// A position in a line.
-struct LineCursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// The place where the event begins.
-    start: usize,
-}
-
-/// Bytes that need no escape inside a string: printable ASCII apart from `"` and `\`.
-static PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x80 {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
-
-impl<'a> LineCursor<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn next_byte(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn expect_byte(&mut self, expected: u8) -> Option<()> {
-        (self.next_byte()? == expected).then_some(())
-    }
-
-    fn skip_spaces(&mut self) {
-        while self.peek() == Some(b' ') {
-            self.at += 1;
-        }
-    }
-
-    fn expect_comma(&mut self) -> Option<()> {
-        self.skip_spaces();
-        self.expect_byte(b',')?;
-        self.skip_spaces();
-        Some(())
-    }
-
-    /// After an item of a list: true if another item follows, false if the list is closed.
-    fn has_another(&mut self, close: u8) -> Option<bool> {
-        self.skip_spaces();
-        match self.next_byte()? {
-            b',' => {
-                self.skip_spaces();
-                Some(true)
-            }
-            byte => (byte == close).then_some(false),
-        }
-    }
-
-    /// A string with its quotes.
-    fn scan_string(&mut self) -> Option<&'a [u8]> {
-        let start = self.at;
-        self.expect_byte(b'"')?;
-        while PLAIN[usize::from(self.peek()?)] {
-            self.at += 1;
-        }
-        self.expect_byte(b'"')?;
-        Some(&self.bytes[start..self.at])
-    }
-
-    fn scan_value(&mut self) -> Option<ScannedValue<'a>> {
-        if self.peek()? == b'[' { self.scan_list() } else { self.scan_scalar() }
-    }
-
-    fn scan_scalar(&mut self) -> Option<ScannedValue<'a>> {
-        match self.peek()? {
-            b'"' => self.scan_string().map(ScannedValue::Text),
-            b'-' | b'0'..=b'9' => self.scan_integer(),
-            b'n' => self.expect_word(b"null").map(|_| ScannedValue::Null),
-            b't' => self.expect_word(b"true").map(ScannedValue::Bool),
-            b'f' => self.expect_word(b"false").map(ScannedValue::Bool),
-            _ => None,
-        }
-    }
-
-    fn expect_word(&mut self, word: &[u8]) -> Option<&'a [u8]> {
-        let found = self.bytes.get(self.at..self.at + word.len())?;
-        self.at += word.len();
-        (found == word).then_some(found)
-    }
-
-    /// Scans an integer of at most 18 digits in canonical form: no leading zeros, and no `-0`.
-    fn scan_integer(&mut self) -> Option<ScannedValue<'a>> {
-        let start = self.at;
-        let negative = self.peek()? == b'-';
-        self.at += usize::from(negative);
-        let digits = self.at;
-        let mut value = 0_i64;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            // Overflow is harmless, because numbers with too many digits are rejected below.
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
-            self.at += 1;
-        }
-        let len = self.at - digits;
-        if !(1..=18).contains(&len) || (self.bytes[digits] == b'0' && (len > 1 || negative)) {
-            return None;
-        }
-        // The number is a float.
-        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
-            return None;
-        }
-        let value = if negative { -value } else { value };
-        Some(ScannedValue::Int { text: &self.bytes[start..self.at], value })
-    }
-
-    /// Scans a list with its brackets; its strings must be plain. The content is parsed once the function is known.
-    fn scan_list(&mut self) -> Option<ScannedValue<'a>> {
-        let start = self.at;
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.scan_string()?;
-                    continue;
-                }
-                b'[' => depth += 1,
-                b']' => depth -= 1,
-                b'{' | b'}' => return None,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Some(ScannedValue::List(&self.bytes[start..self.at]));
-            }
-        }
-    }
+    (!cursor.has_another(b']')?).then_some([first, second])
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) fn read_whole_file(
     mut merge: ChunkMerger,
 ) -> Result<Loaded, Problems> {
     let rules = whole_file_rules(options);
-    let (chunk, remarks) = match format {
+    let (mut chunk, remarks) = match format {
         Format::Otlp => {
             let otlp::SpanFile { chunk, remarks } = otlp::read_requests(bytes, rules);
             (chunk, remarks)
@@ -41,7 +41,7 @@ pub(super) fn read_whole_file(
             (chunk, remarks)
         }
     };
-    merge.add_chunk(bytes, chunk);
+    merge.add_chunk(bytes, &mut chunk);
     remarks.into_iter().for_each(|remark| merge.add_remark(remark));
     load_merged(merge, format, options)
 }
@@ -116,7 +116,7 @@ pub(super) fn read_cobra(
         for flaw in std::mem::take(&mut chunk.flaws) {
             merge.add_problem(problem(format!("{} at byte {}", flaw.found, flaw.at), flaw.expected));
         }
-        merge.add_chunk(&[], chunk);
+        merge.add_chunk(&[], &mut chunk);
     }
     load_merged(merge, Format::Cobra, options)
 }

@@ -13,8 +13,8 @@ use super::super::event::{self, EventRules, StringProcesses};
 use super::cell::{datum, json_datum};
 use super::layout::{FIELDS, Layout, Place};
 use super::texts::{IntegerColumn, TextColumn};
-use crate::Interner;
 use crate::history::NOT_GIVEN;
+use crate::intern::HashedNames;
 use arrow_array::{Array, RecordBatch};
 use std::borrow::Cow;
 
@@ -138,7 +138,7 @@ impl<'a> Source<'a> {
     }
 
     /// The canonical JSON of a row, interned.
-    fn intern(&mut self, row: usize, names: &mut Interner<LocalId>, scratch: &mut String) -> Cell {
+    fn intern(&mut self, row: usize, names: &mut HashedNames<LocalId>, scratch: &mut String) -> Cell {
         match self {
             Self::Other(_) if self.is_null(row) => Cell::Absent,
             Self::Other(_) => Cell::Unusual,
@@ -285,7 +285,7 @@ impl<'a> FastColumns<'a> {
     }
 
     /// The value of a field, or [`Local::ABSENT`]. `None` leaves the row to the careful path.
-    fn intern(&mut self, field: usize, row: usize, names: &mut Interner<LocalId>) -> Option<LocalId> {
+    fn intern(&mut self, field: usize, row: usize, names: &mut HashedNames<LocalId>) -> Option<LocalId> {
         let mut found = LocalId::ABSENT;
         for source in &mut self.fields[field] {
             match source.intern(row, names, &mut self.scratch) {
@@ -298,7 +298,7 @@ impl<'a> FastColumns<'a> {
     }
 
     /// The further fields, as one JSON object.
-    fn note(&mut self, row: usize, notes: &mut Interner<LocalId>) -> Option<LocalId> {
+    fn note(&mut self, row: usize, notes: &mut HashedNames<LocalId>) -> Option<LocalId> {
         if self.further.as_ref().is_some_and(|further| !further.is_null(row)) {
             return self.further_fields(row, notes);
         }
@@ -330,7 +330,7 @@ impl<'a> FastColumns<'a> {
     }
 
     /// Further fields that are an object of a dictionary. The careful path reads each distinct object once.
-    fn further_fields(&mut self, row: usize, notes: &mut Interner<LocalId>) -> Option<LocalId> {
+    fn further_fields(&mut self, row: usize, notes: &mut HashedNames<LocalId>) -> Option<LocalId> {
         if self.notes.iter().any(|(_, source)| !source.is_null(row)) {
             return None;
         }

@@ -148,7 +148,7 @@ impl Merging {
             selection.apply(&mut chunk);
         }
         // The merge treats a row like a line.
-        self.merge.add_chunk(&vec![b'\n'; rows], chunk);
+        self.merge.add_chunk(&vec![b'\n'; rows], &mut chunk);
     }
 }
 
