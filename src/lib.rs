@@ -26,7 +26,7 @@ mod stream_lines;
 mod timer;
 mod times;
 
-use args::{Cli, CliCommand};
+use args::{Cli, CliCommand, StackCommand};
 use exit::Exit;
 use std::process::ExitCode;
 
@@ -76,6 +76,8 @@ pub fn run_command_line() -> ExitCode {
         CliCommand::Objectives => commands::objectives::list_objectives(),
         CliCommand::Stores => commands::stores::list_stores(),
         CliCommand::Faults { stack } => commands::faults::list_faults(stack.as_deref()),
+        CliCommand::Stack(StackCommand::Test(args)) => commands::stack_test::test_stack(&args),
+        CliCommand::Stack(StackCommand::Init(args)) => commands::stack_init::init_stack(&args),
         CliCommand::Scenarios { name } => commands::scenarios::run_scenarios(name.as_deref()),
         CliCommand::Clean { stack } => commands::clean::run_clean(stack.as_deref()),
         CliCommand::Completions { shell } => commands::completions::print_completions(shell),

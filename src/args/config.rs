@@ -29,8 +29,13 @@ pub(super) fn option_words(
     command: &Command,
     typed: &ArgMatches,
 ) -> Result<Vec<OsString>, String> {
-    let (name, typed) = typed.subcommand().expect("clap asks for a command");
-    let command = command.find_subcommand(name).expect("clap found it");
+    let (name, mut typed) = typed.subcommand().expect("clap asks for a command");
+    let (mut name, mut command) = (name.to_owned(), command.find_subcommand(name).expect("clap found it"));
+    // `stack test` is a command of a command, and the options are those of the last one.
+    while let Some((inner, matches)) = typed.subcommand() {
+        command = command.find_subcommand(inner).expect("clap found it");
+        (name, typed) = (format!("{name} {inner}"), matches);
+    }
     let mut words = Vec::new();
     for (key, value) in table {
         let is_named = |arg: &&clap::Arg| {

@@ -191,3 +191,47 @@ Examples:
       Write the history of a database with snapshot isolation
   steadfast generate - --defect write-skew --model rw-register --seed 7
       Write a history of registers to standard output; the database permits write skew";
+
+pub(crate) const STACK: &str = "\
+Describes a web application of your own, and tries the description.
+
+A stack file names the requests that create, read, write, renew and end a session. `steadfast run http --stack FILE` \
+drives the application with it. docs/stacks.md describes the file.";
+
+pub(crate) const STACK_TEST: &str = "\
+Takes one session through its life, and shows each request and answer.
+
+The session is created, read, written, read at every other entry, renewed, ended, and read after its end. Operations \
+that the file does not describe are left out. For each step the command prints what the description promises and what \
+the application did. Ids, tokens, cookies and taken values are shown as digests; equal digests mean equal secrets.
+
+A broken promise, such as a session that survives its logout, may be a bug of the application. It is shown as `bug?` \
+and does not change the exit code, because a run reports it as a finding.
+
+Exit codes: 0 if the description fits the application; 2 if it does not, or for bad usage or bad input.";
+
+pub(crate) const STACK_TEST_AFTER: &str = "\
+Examples:
+  steadfast stack test app.toml
+  steadfast stack test app.toml --session s-2 --timeout 10s
+      Log in as the second user of the table of users, and end after ten seconds in any case";
+
+pub(crate) const STACK_INIT: &str = "\
+Writes a description of an application, by trying it, and then tests the description.
+
+The command finds the login form with its hidden fields, logs in, and sees which cookie or token the session has. It \
+writes a value to the session, finds it in the answer to a read, and looks for a logout. On a terminal it asks for \
+what it cannot find. Without a terminal, it names the option that is missing. Each guess is a comment in the file.
+
+Requests that change something are sent only to the login, to the requests that you name, and to the logout that a \
+page offers. Use a test account.
+
+Exit codes: 0 if the file was written and fits the application; 2 if not, or for bad usage or bad input.";
+
+pub(crate) const STACK_INIT_AFTER: &str = "\
+Examples:
+  steadfast stack init http://127.0.0.1:8080
+      Ask for what cannot be found
+  steadfast stack init http://127.0.0.1:8080 --login-field username=alice --login-field password=secret \\
+      --write \"POST /cart\" --read /cart
+      Describe an application with a login form without asking";

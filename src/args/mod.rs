@@ -28,6 +28,7 @@ mod run;
 mod scenario;
 mod sessions;
 mod spans;
+mod stack;
 mod stores;
 pub(crate) mod suggest;
 mod workload;
@@ -45,6 +46,7 @@ pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
 pub(crate) use scenario::find_scenario;
 pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
+pub(crate) use stack::{StackCommand, StackInitArgs, StackTestArgs};
 pub(crate) use stores::read_description;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -126,6 +128,9 @@ pub(crate) enum CliCommand {
         #[arg(long, value_name = "FILE")]
         stack: Option<PathBuf>,
     },
+    /// Describe a web application of your own, and try the description
+    #[command(subcommand, long_about = help::STACK)]
+    Stack(StackCommand),
     /// List the scenarios, or describe one of them
     Scenarios {
         /// Scenario to describe

@@ -35,11 +35,21 @@ fn manual_pages() -> Vec<(String, clap::Command)> {
     let mut program = full_command();
     program.build();
     let mut pages = vec![("steadfast".to_owned(), program.clone())];
-    pages.extend(program.get_subcommands().filter(|sub| sub.get_name() != "help").map(|sub| {
-        let name = format!("steadfast-{}", sub.get_name());
-        (name.clone(), sub.clone().display_name(name))
-    }));
+    for command in list_commands(&program) {
+        let name = format!("steadfast-{}", command.get_name());
+        pages.push((name.clone(), command.clone().display_name(name.clone())));
+        // `steadfast stack test` has a page of its own.
+        pages.extend(list_commands(command).map(|inner| {
+            let name = format!("{name}-{}", inner.get_name());
+            (name.clone(), inner.clone().display_name(name))
+        }));
+    }
     pages
+}
+
+/// The commands of a command, without that for help.
+fn list_commands(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|sub| sub.get_name() != "help")
 }
 
 /// Writes each page to a file such as `steadfast-check.1`.

@@ -18,6 +18,8 @@ pub(crate) mod objectives;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod scenarios;
+pub(crate) mod stack_init;
+pub(crate) mod stack_test;
 pub(crate) mod stores;
 pub(crate) mod verify;
 

@@ -1,6 +1,6 @@
 //! A web application that is already running, as a [`Backend`].
 
-use super::{HttpFronts, HttpStore};
+use super::{Description, HttpFronts, HttpStore, LifeStep, WalkSettings};
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers, is_of_processes};
 use crate::stores::yours::StackNemesis;
 use crate::system::{Capabilities, Means, run_in_machine_network};
@@ -136,22 +136,7 @@ impl Backend for GivenApplication {
             let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
             let plan = recording.settings.plan.clone();
             // The application may connect through the links, so their proxies are opened before its first request.
-            let mut yours = match description.yours().is_empty() {
-                true => None,
-                false => {
-                    let entries: Vec<(String, String)> = description
-                        .entries_mut()
-                        .map(|entry| (entry.name.to_string(), entry.address.clone()))
-                        .collect();
-                    let stack = description.yours().clone();
-                    let (nemesis, fronts) = StackNemesis::open_proxies(stack, &entries, &plan).await?;
-                    description
-                        .entries_mut()
-                        .zip(fronts)
-                        .for_each(|(entry, front)| entry.front = Some(front));
-                    Some(nemesis)
-                }
-            };
+            let mut yours = open_stack_proxies(&mut description, &plan).await?;
             let direct = store(description.clone());
             if !choices.skip_probe {
                 let probed = recording.unless_stopped(direct.probe_application()).await?;
@@ -169,4 +154,40 @@ impl Backend for GivenApplication {
             recording.record_in_real_time(store(description), &mut fronts).await
         })
     }
+}
+
+/// Opens the proxies of the links of the file, and those that the plan needs in front of the entries. Returns `None` if the file
+/// names nothing that can be struck.
+async fn open_stack_proxies(
+    description: &mut Description,
+    plan: &Plan,
+) -> Result<Option<StackNemesis>, String> {
+    if description.yours().is_empty() {
+        return Ok(None);
+    }
+    let entries: Vec<(String, String)> =
+        description.entries_mut().map(|entry| (entry.name.to_string(), entry.address.clone())).collect();
+    let stack = description.yours().clone();
+    let (nemesis, fronts) = StackNemesis::open_proxies(stack, &entries, plan).await?;
+    description.entries_mut().zip(fronts).for_each(|(entry, front)| entry.front = Some(front));
+    Ok(Some(nemesis))
+}
+
+/// Takes one session of a described application through its life and tells each step. Returns whether the description fits.
+///
+/// The application may connect through the links of the file, so their proxies are open meanwhile.
+///
+/// # Errors
+/// A proxy cannot be opened.
+pub fn walk_application(
+    mut description: Description,
+    keep_secrets: bool,
+    settings: &WalkSettings,
+    tell: &mut (dyn FnMut(&LifeStep) + Send),
+) -> Result<bool, String> {
+    run_in_machine_network(async {
+        let _links = open_stack_proxies(&mut description, &Plan { episodes: Vec::new() }).await?;
+        let store = if keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
+        Ok(store(description).walk_session_life(settings, tell).await)
+    })
 }

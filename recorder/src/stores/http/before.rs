@@ -5,7 +5,7 @@
 //! sent, so the operation had no effect.
 
 use super::cookies::CookieJar;
-use super::description::{Description, RequestStep};
+use super::description::{Description, IdPlace, RequestStep};
 use super::exchange::{Filling, HttpReply};
 use super::take::TakeFrom;
 use super::template::NamedPlace;
@@ -95,7 +95,7 @@ impl HttpClient {
             }
             let (status, what) = (reply.status, format!("{} {}", first.method, first.path));
             if !first.is_success_status(status) {
-                reply.abandon_body();
+                reply.dismiss_body().await;
                 self.forget_connection(entry);
                 return Err(match first.absent.contains(&status) {
                     true => Failure::no_such_session(),
@@ -105,10 +105,17 @@ impl HttpClient {
                 });
             }
             let body = reply.read_body().await.map_err(unsent)?;
+            // The token of a login that comes before the first write of the session.
+            if let (None, IdPlace::Token(pointer, _)) = (key, &self.inner.description.id)
+                && let Some(token) = find_taken(&TakeFrom::Json(pointer.clone()), &reply, &body, &held.jar)
+            {
+                held.jar.token = Some(token);
+            }
             for (name, from) in &first.take {
                 let found = find_taken(from, &reply, &body, &held.jar).ok_or_else(|| {
                     Failure::definite(format!("the answer to the request before it, {what}, has no value to take as {name} ({from:?})"))
                 })?;
+                reply.note_taken(name, from, &found, &self.inner.secrets);
                 filling.taken.insert(name.clone(), found);
             }
         }

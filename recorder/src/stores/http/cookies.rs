@@ -29,6 +29,11 @@ impl CookieJar {
         self.cookies.get(name).map(String::as_str)
     }
 
+    /// All cookies, by name.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Applies a `Set-Cookie` header.
     pub(super) fn apply_set_cookie(&mut self, line: &str) {
         let mut parts = line.split(';');

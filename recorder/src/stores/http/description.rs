@@ -429,7 +429,7 @@ impl RequestStep {
     }
 }
 
-fn parse_entry(name: &str, url: &str) -> Result<EntryPoint, String> {
+pub(super) fn parse_entry(name: &str, url: &str) -> Result<EntryPoint, String> {
     let wrong = |why: &str| format!("[entries] {name} = {url:?}: {why}");
     let rest = url.strip_prefix("http://").ok_or_else(|| {
         wrong("begin with http:// (there is no TLS here: ask the application behind its TLS proxy)")

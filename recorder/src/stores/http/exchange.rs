@@ -3,8 +3,10 @@
 use super::cookies::CookieJar;
 use super::description::{Acknowledged, ClockUnit, Description, IdPlace, RequestStep};
 use super::secrets::Secrets;
+use super::take::TakeFrom;
 use super::template::{Escape, NamedPlace, TemplatePlace};
 use super::wire::{self, ExchangeError, HttpConnection};
+use super::witness::{Witness, describe_body, show_secret};
 use super::{CONNECT_PATIENCE, HttpClient};
 use crate::stores::document;
 use crate::{Failure, Notes, StoreRequest};
@@ -65,7 +67,7 @@ impl Filling {
         filling
     }
 
-    fn place_value(&self, place: TemplatePlace, id: Option<&str>) -> String {
+    pub(super) fn place_value(&self, place: TemplatePlace, id: Option<&str>) -> String {
         match place {
             TemplatePlace::User => self.user.clone(),
             TemplatePlace::Key => self.key.clone(),
@@ -88,10 +90,12 @@ pub(super) struct HttpReply {
     pub(super) clock_ns: Option<i64>,
     pub(super) location: Option<String>,
     pub(super) headers: HeaderMap,
-    set_cookies: Vec<String>,
+    pub(super) set_cookies: Vec<String>,
     /// The session id, if it is in a header.
     header_id: Option<String>,
     body: Option<Incoming>,
+    /// Where the shape of the body is to be noted, if somebody watches.
+    pub(super) seen: Option<(Witness, usize)>,
 }
 
 /// The place of a step for which the user has no value. An empty value could mean something else to the application, such as all
@@ -121,6 +125,7 @@ impl HttpClient {
                 step.name
             )));
         }
+        let seen = self.begin_seen_exchange(step, entry, filling, jar, id.as_deref());
         let get = |place| filling.place_value(place, id.as_deref());
         let named = |of: NamedPlace, name: &str| match of {
             NamedPlace::Taken => filling.taken.get(name).cloned().unwrap_or_default(),
@@ -140,7 +145,8 @@ impl HttpClient {
         let request = self.build_request(&step.method, entry, &path, jar, &filling.parent)?;
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = request.body(Full::new(Bytes::from(body)));
-        self.send_request(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await
+        let request = request.map_err(|why| Failure::definite(why.to_string()))?;
+        self.send_seen_request(entry, request, seen).await
     }
 
     /// Fetches a page.
@@ -151,8 +157,9 @@ impl HttpClient {
         jar: &CookieJar,
     ) -> Result<HttpReply, Failure> {
         let request = self.build_request("GET", entry, path, jar, &None)?.body(Full::default());
-        let mut reply =
-            self.send_request(entry, request.map_err(|why| Failure::definite(why.to_string()))?).await?;
+        let request = request.map_err(|why| Failure::definite(why.to_string()))?;
+        let seen = self.begin_seen_page(entry, path, jar);
+        let mut reply = self.send_seen_request(entry, request, seen).await?;
         reply.read_body().await?;
         Ok(reply)
     }
@@ -188,7 +195,7 @@ impl HttpClient {
 
     /// Sends a request on the connection to an entry. If that connection is closed, a new one is opened first;
     /// nothing of the request was sent on the old one.
-    async fn send_request(
+    pub(super) async fn send_request(
         &mut self,
         entry: usize,
         request: hyper::Request<Full<Bytes>>,
@@ -237,6 +244,7 @@ impl HttpReply {
                 IdPlace::Cookie(_) | IdPlace::Token(..) => None,
             },
             body: Some(body),
+            seen: None,
         }
     }
 
@@ -266,22 +274,36 @@ impl HttpReply {
 
     /// Reads the complete body.
     pub(super) async fn read_body(&mut self) -> Result<Bytes, Failure> {
-        match self.body.take() {
-            Some(body) => wire::read_body(body).await.map_err(|broken| match broken {
-                ExchangeError::Sent(why) | ExchangeError::Unsent(why) => {
-                    Failure::indefinite(format!("the body: {why}"))
-                }
-            }),
-            None => Ok(Bytes::new()),
+        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let body = wire::read_body(body)
+            .await
+            .map_err(|broken| Failure::indefinite(format!("the body: {}", broken.reason())))?;
+        if let Some((witness, number)) = &self.seen {
+            let kind =
+                self.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            witness.complete_exchange(*number, |exchange| exchange.body = describe_body(kind, &body));
+        }
+        Ok(body)
+    }
+
+    /// Reads the body of an answer that was not expected, if somebody watches; otherwise nobody waits for it.
+    pub(super) async fn dismiss_body(&mut self) {
+        match self.seen {
+            Some(_) => drop(self.read_body().await),
+            None => self.abandon_body(),
+        }
+    }
+
+    /// Notes for whoever watches that a value was taken from the answer.
+    pub(super) fn note_taken(&self, name: &str, from: &TakeFrom, found: &str, secrets: &Secrets) {
+        if let Some((witness, number)) = &self.seen {
+            let taken = format!("{name} = {} ({from})", show_secret(secrets, found));
+            witness.complete_exchange(*number, |exchange| exchange.taken.push(taken));
         }
     }
 
     async fn read_json(&mut self) -> Result<serde_json::Value, Failure> {
-        let body = self.read_body().await?;
-        serde_json::from_slice(&body).map_err(|why| {
-            let begins = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-            Failure::indefinite(format!("the body is no JSON ({why}): {begins:?}"))
-        })
+        parse_json_body(&self.read_body().await?)
     }
 
     /// Reads the elements of the list in the answer.
@@ -316,9 +338,14 @@ impl HttpReply {
                 return Ok(Value::List(elements.iter().map(parse_scalar).collect()));
             }
             (Function::CREATE | Function::RENEW, IdPlace::Token(place, _)) => {
-                let json = self.read_json().await?;
+                let json = parse_json_body(&self.read_body().await?);
+                // A login before this request may have returned the token already.
+                let has_token = operation.function == Function::CREATE && jar.token.is_some();
+                let json = if has_token { json.unwrap_or_default() } else { json? };
                 let token = json.pointer(place).and_then(serde_json::Value::as_str);
-                jar.token = token.map(str::to_owned);
+                if token.is_some() || !has_token {
+                    jar.token = token.map(str::to_owned);
+                }
             }
             (Function::CREATE | Function::RENEW, IdPlace::Header(..)) if self.header_id.is_some() => {
                 jar.token.clone_from(&self.header_id);
@@ -334,6 +361,13 @@ impl HttpReply {
             _ => operation.value.clone(),
         })
     }
+}
+
+fn parse_json_body(body: &[u8]) -> Result<serde_json::Value, Failure> {
+    serde_json::from_slice(body).map_err(|why| {
+        let begins = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        Failure::indefinite(format!("the body is no JSON ({why}): {begins:?}"))
+    })
 }
 
 /// Reads what a session holds from the answer to a read. If there is nothing at the described places, the session

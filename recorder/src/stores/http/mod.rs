@@ -15,23 +15,31 @@
 //! | a status of `refused` | definite |
 //! | any other status, a broken connection, a timeout, no JSON where it was promised | indeterminate |
 
+mod advice;
 mod backend;
 mod before;
 pub(crate) mod cookies;
 mod description;
+mod draft;
 mod exchange;
 mod fronts;
+mod life;
 mod probe;
 mod secrets;
+mod seen;
 mod take;
 mod template;
 mod undoing;
 mod users;
 pub(crate) mod wire;
+mod witness;
 
-pub use backend::GivenApplication;
+pub use backend::{GivenApplication, walk_application};
 pub use description::{Acknowledged, Description};
+pub use draft::{AskPerson, DraftOptions, DraftQuestion, draft_description};
 pub use fronts::HttpFronts;
+pub use life::{LifeStep, StepOutcome, WalkSettings};
+pub use witness::SeenExchange;
 
 use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};
 use cookies::{Browsers, CookieJar, RequestJar};
@@ -43,6 +51,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wire::HttpConnection;
+use witness::Witness;
 use workloads::{ClientOperation, Value};
 
 /// How long to wait for a connection.
@@ -70,6 +79,8 @@ pub struct HttpClient {
     inner: Arc<HttpStoreState>,
     seat: usize,
     connections: Vec<Option<HttpConnection>>,
+    /// Collects the exchanges of this client, if somebody watches.
+    witness: Option<Witness>,
 }
 
 impl HttpStore {
@@ -93,6 +104,16 @@ impl HttpStore {
         self.0.id_in_jar(&self.0.browsers.jar_for_session(session)?.jar)
     }
 
+    /// Goes through the life of one session at every entry and tells each step with its requests and answers. Returns whether
+    /// the description fits the application.
+    pub(crate) async fn walk_session_life(
+        &self,
+        settings: &WalkSettings,
+        tell: &mut (dyn FnMut(&LifeStep) + Send),
+    ) -> bool {
+        life::walk_session_life(self, settings, tell).await
+    }
+
     /// Goes through the life of one session and says what does not fit the description. Before the run, so that
     /// a wrong description is not taken for a broken application. What may be a bug of the application is returned as
     /// remarks, because finding bugs is up to the run.
@@ -107,7 +128,7 @@ impl Store for HttpStore {
 
     async fn connect(&self, seat: usize) -> Result<HttpClient, Failure> {
         let count = self.0.description.entries.len();
-        let mut client = HttpClient { inner: self.0.clone(), seat, connections: Vec::new() };
+        let mut client = HttpClient { inner: self.0.clone(), seat, connections: Vec::new(), witness: None };
         client.connections.resize_with(count, || None);
         Ok(client)
     }
@@ -213,7 +234,7 @@ impl Client for HttpClient {
         if !step.is_success_status(status) {
             let absent = step.absent.contains(&status);
             let (node, notes) = (reply.node.clone(), reply.history_notes(&inner.secrets));
-            reply.abandon_body();
+            reply.dismiss_body().await;
             self.connections[entry] = None;
             if absent && operation.function == Function::READ {
                 return Ok(StoreAnswer { node, clock_ns: reply.clock_ns, notes, ..StoreAnswer::default() });
@@ -347,6 +368,15 @@ impl HttpClient {
 }
 
 impl IdPlace {
+    /// The place as the file states it.
+    fn describe_place(&self) -> String {
+        match self {
+            IdPlace::Cookie(name) => format!("cookie {name}"),
+            IdPlace::Header(name, _) => format!("header {name}"),
+            IdPlace::Token(place, _) => format!("token {place:?}"),
+        }
+    }
+
     /// The message for an answer without an id.
     fn describe_missing_id(&self) -> String {
         match self {

@@ -43,6 +43,18 @@ impl TakeTable {
     }
 }
 
+impl std::fmt::Display for TakeFrom {
+    /// Writes the place as a stack file states it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TakeFrom::Json(pointer) => write!(f, "json {pointer:?}"),
+            TakeFrom::Header(name) => write!(f, "header {name}"),
+            TakeFrom::Cookie(name) => write!(f, "cookie {name}"),
+            TakeFrom::Between(before, after) => write!(f, "between {before:?} and {after:?}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

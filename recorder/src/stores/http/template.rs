@@ -141,6 +141,18 @@ impl Template {
         })
     }
 
+    /// The text as it was before parsing, with everything but its places escaped.
+    pub(super) fn to_escaped_source(&self, escape: Escape) -> String {
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                TemplatePart::Text(text) => push_escaped(text, escape, &mut out),
+                place => out.push_str(&Template(vec![place.clone()]).to_string()),
+            }
+        }
+        out
+    }
+
     /// Returns the text with its places filled in.
     pub(super) fn fill_places(
         &self,
