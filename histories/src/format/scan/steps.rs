@@ -149,7 +149,8 @@ impl ListTrunk {
             return None;
         }
         let bytes = cursor.text.as_bytes();
-        let len = memchr::memchr(b']', &bytes[cursor.at..])?;
+        // In a line that breaks off, no other bracket may come for long.
+        let len = memchr::memchr2(b']', b'\n', &bytes[cursor.at..])?;
         let mut prefix = &bytes[cursor.at..cursor.at + len];
         while let Some(shorter) = prefix.strip_suffix(b" ") {
             prefix = shorter;
