@@ -81,13 +81,13 @@ impl<'a> LineScanner<'a> {
         let mut position = 0;
         while more {
             let (field, name) = self.names.scan_name(position, cursor)?;
-            let value = match field {
-                LineField::Value => self.scan_event_value(chunk, cursor, fields.function)?,
-                _ => cursor.scan_value()?,
-            };
             match field {
-                LineField::Note => self.add_note(name, value)?,
-                _ => fields.set_field(field, value)?,
+                LineField::Value => {
+                    let value = self.scan_event_value(chunk, cursor, fields.function)?;
+                    set_once(&mut fields.value, value)?;
+                }
+                LineField::Note => self.add_note(name, cursor.scan_value()?)?,
+                _ => fields.scan_field(field, cursor)?,
             }
             position += 1;
             more = cursor.has_another(b'}')?;
@@ -242,15 +242,17 @@ struct ScannedFields<'a> {
     index: Option<i64>,
 }
 
+/// Sets a field; none if it is set already.
+fn set_once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
 impl<'a> ScannedFields<'a> {
-    /// Stores a field; none if the field is repeated or unusual.
-    fn set_field(&mut self, field: LineField, raw: ScannedValue<'a>) -> Option<()> {
-        fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
-            slot.replace(value).is_none().then_some(())
-        }
+    /// Scans a field that is neither the value nor a note; none if it is repeated or unusual.
+    fn scan_field(&mut self, field: LineField, cursor: &mut LineCursor<'a>) -> Option<()> {
         match field {
             LineField::Kind => {
-                let kind = match raw.as_name()? {
+                let kind = match cursor.scan_name()? {
                     "invoke" => EventKind::Invoke,
                     "ok" => EventKind::Ok,
                     "fail" => EventKind::Fail,
@@ -259,25 +261,19 @@ impl<'a> ScannedFields<'a> {
                 };
                 set_once(&mut self.kind, kind)
             }
-            LineField::Process => match raw {
-                ScannedValue::Int { value, .. } => set_once(&mut self.process, value),
-                _ => None,
-            },
+            LineField::Process => set_once(&mut self.process, cursor.scan_number()?),
             LineField::Function => {
-                set_once(&mut self.function, raw.as_name().filter(|name| !name.is_empty())?)
+                set_once(&mut self.function, cursor.scan_name().filter(|name| !name.is_empty())?)
             }
-            LineField::Value => set_once(&mut self.value, raw),
-            LineField::Key => set_once(&mut self.key, raw),
-            LineField::Session => set_once(&mut self.session, raw),
-            LineField::Version => match raw {
-                ScannedValue::Int { value, .. } => set_once(&mut self.version, value),
-                _ => None,
-            },
-            LineField::Time => set_once(&mut self.time, raw.as_integer()?),
+            LineField::Key => set_once(&mut self.key, cursor.scan_value()?),
+            LineField::Session => set_once(&mut self.session, cursor.scan_value()?),
+            LineField::Version => set_once(&mut self.version, cursor.scan_number()?),
+            LineField::Time => set_once(&mut self.time, cursor.scan_number_or_null()?),
             LineField::Index => {
-                set_once(&mut self.index, raw.as_integer().filter(|&index| index >= 0 || index == NOT_GIVEN)?)
+                let index = cursor.scan_number_or_null()?;
+                set_once(&mut self.index, index).filter(|()| index >= 0 || index == NOT_GIVEN)
             }
-            LineField::Note => None,
+            LineField::Value | LineField::Note => None,
         }
     }
 }

@@ -11,22 +11,14 @@ use crate::history::NOT_GIVEN;
 pub(super) enum ScannedValue<'a> {
     #[default]
     Null,
-    Int {
-        text: &'a str,
-        value: i64,
-    },
-    /// With its quotes.
-    Text(&'a str),
-    Bool(&'a str),
+    /// A string with its quotes, a number or a word. The text is canonical.
+    Scalar(&'a str),
     /// A list or an object with its brackets. Its content was not scanned yet.
     Nested(&'a str),
     /// A list or an object that was scanned and interned.
     Interned(LocalId),
     /// The value of a transaction: a range of the chunk's micro-operations.
-    Micros {
-        start: u32,
-        len: u32,
-    },
+    Micros { start: u32, len: u32 },
 }
 
 impl<'a> ScannedValue<'a> {
@@ -34,27 +26,8 @@ impl<'a> ScannedValue<'a> {
     pub(super) fn canonical_text(self) -> Option<&'a str> {
         match self {
             ScannedValue::Null => Some("null"),
-            ScannedValue::Int { text, .. } | ScannedValue::Text(text) | ScannedValue::Bool(text) => {
-                Some(text)
-            }
+            ScannedValue::Scalar(text) => Some(text),
             ScannedValue::Nested(_) | ScannedValue::Interned(_) | ScannedValue::Micros { .. } => None,
-        }
-    }
-
-    /// The text between its quotes, without one leading colon; none if there are several, or an escape.
-    pub(super) fn as_name(self) -> Option<&'a str> {
-        let ScannedValue::Text(text) = self else { return None };
-        let name = &text[1..text.len() - 1];
-        let name = name.strip_prefix(':').unwrap_or(name);
-        (!name.starts_with(':') && !name.contains('\\')).then_some(name)
-    }
-
-    /// The integer; [`NOT_GIVEN`] for null.
-    pub(super) fn as_integer(self) -> Option<i64> {
-        match self {
-            ScannedValue::Null => Some(NOT_GIVEN),
-            ScannedValue::Int { value, .. } => Some(value),
-            _ => None,
         }
     }
 }
@@ -115,20 +88,24 @@ impl<'a> LineCursor<'a> {
         Self { text, at: 0 }
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     pub(super) fn next_byte(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
+    #[inline]
     pub(super) fn expect_byte(&mut self, expected: u8) -> Option<()> {
         (self.next_byte()? == expected).then_some(())
     }
 
+    #[inline]
     pub(super) fn skip_spaces(&mut self) {
         while self.peek() == Some(b' ') {
             self.at += 1;
@@ -153,6 +130,7 @@ impl<'a> LineCursor<'a> {
     }
 
     /// After an item of a list or an object: true if another item follows, false if it is closed.
+    #[inline]
     pub(super) fn has_another(&mut self, close: u8) -> Option<bool> {
         self.skip_spaces();
         match self.next_byte()? {
@@ -165,16 +143,19 @@ impl<'a> LineCursor<'a> {
     }
 
     /// The next eight bytes, the first of them lowest; none near the end of the text.
+    #[inline]
     fn peek_word(&self) -> Option<u64> {
         self.text.as_bytes().get(self.at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The next sixteen bytes, the first of them lowest; none near the end of the text.
+    #[inline]
     pub(super) fn peek_two_words(&self) -> Option<u128> {
         self.text.as_bytes().get(self.at..)?.first_chunk().map(|bytes| u128::from_le_bytes(*bytes))
     }
 
     /// Moves to the first byte that is not plain.
+    #[inline]
     fn skip_plain(&mut self) {
         while let Some(word) = self.peek_word() {
             let special = mark_special_bytes(word);
@@ -189,6 +170,7 @@ impl<'a> LineCursor<'a> {
     }
 
     /// The text from `start` to the position.
+    #[inline]
     fn text_from(&self, start: usize) -> Option<&'a str> {
         self.text.get(start..self.at)
     }
@@ -205,6 +187,7 @@ impl<'a> LineCursor<'a> {
     }
 
     /// A string with its quotes. Its escapes have no other spelling, so equal strings have equal texts.
+    #[inline]
     pub(super) fn scan_string(&mut self) -> Option<&'a str> {
         let start = self.at;
         self.expect_byte(b'"')?;
@@ -230,11 +213,11 @@ impl<'a> LineCursor<'a> {
 
     pub(super) fn scan_scalar(&mut self) -> Option<ScannedValue<'a>> {
         match self.peek()? {
-            b'"' => self.scan_string().map(ScannedValue::Text),
+            b'"' => self.scan_string().map(ScannedValue::Scalar),
             b'-' | b'0'..=b'9' => self.scan_integer(),
             b'n' => self.expect_word("null").map(|_| ScannedValue::Null),
-            b't' => self.expect_word("true").map(ScannedValue::Bool),
-            b'f' => self.expect_word("false").map(ScannedValue::Bool),
+            b't' => self.expect_word("true").map(ScannedValue::Scalar),
+            b'f' => self.expect_word("false").map(ScannedValue::Scalar),
             _ => None,
         }
     }
@@ -245,22 +228,21 @@ impl<'a> LineCursor<'a> {
         (found == word).then_some(found)
     }
 
-    /// Scans an integer of at most 18 digits in canonical form: no leading zeros, and no `-0`.
     fn scan_integer(&mut self) -> Option<ScannedValue<'a>> {
         let start = self.at;
+        self.scan_number()?;
+        Some(ScannedValue::Scalar(self.text_from(start)?))
+    }
+
+    /// Scans an integer of at most 18 digits in canonical form: no leading zeros, and no `-0`.
+    #[inline]
+    pub(super) fn scan_number(&mut self) -> Option<i64> {
         let negative = self.peek()? == b'-';
         self.at += usize::from(negative);
-        let digits = self.at;
+        let (digits, is_zero) = (self.at, self.peek()? == b'0');
         let mut value = 0_u64;
         // Overflow is harmless, because numbers with too many digits are rejected below.
-        loop {
-            let Some(word) = self.peek_word() else {
-                while let Some(digit @ b'0'..=b'9') = self.peek() {
-                    value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-                    self.at += 1;
-                }
-                break;
-            };
+        while let Some(word) = self.peek_word() {
             let count = (mark_other_than_digits(word).trailing_zeros() / 8) as usize;
             value = value.wrapping_mul(POWERS[count]).wrapping_add(first_digits(word, count));
             self.at += count;
@@ -268,16 +250,36 @@ impl<'a> LineCursor<'a> {
                 break;
             }
         }
+        // Near the end of the text there is no word.
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.at += 1;
+        }
         let len = self.at - digits;
-        if !(1..=18).contains(&len) || (self.text.as_bytes()[digits] == b'0' && (len > 1 || negative)) {
+        if !(1..=18).contains(&len) || (is_zero && (len > 1 || negative)) {
             return None;
         }
-        // The number is a float.
-        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
-            return None;
+        // A float is left to the careful path.
+        let is_float = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        (!is_float).then_some(if negative { -(value as i64) } else { value as i64 })
+    }
+
+    /// An integer, or [`NOT_GIVEN`] for null.
+    pub(super) fn scan_number_or_null(&mut self) -> Option<i64> {
+        match self.peek()? {
+            b'n' => self.expect_word("null").map(|_| NOT_GIVEN),
+            _ => self.scan_number(),
         }
-        let value = if negative { -(value as i64) } else { value as i64 };
-        Some(ScannedValue::Int { text: self.text_from(start)?, value })
+    }
+
+    /// The text of a string without escapes, between its quotes and without one leading colon; none if there are several.
+    pub(super) fn scan_name(&mut self) -> Option<&'a str> {
+        self.expect_byte(b'"')?;
+        let start = self.at + usize::from(self.text.as_bytes().get(self.at) == Some(&b':'));
+        self.skip_plain();
+        let name = self.text.get(start..self.at)?;
+        self.expect_byte(b'"')?;
+        (!name.starts_with(':')).then_some(name)
     }
 
     /// Scans to the bracket that closes a list or an object. What is between them is scanned once it is known what it
@@ -319,11 +321,11 @@ mod tests {
             for after in ["", ",", "}", "/1234567", ":1234567", "]\u{e9}\u{e9}\u{e9}\u{e9}"] {
                 let text = format!("{number}{after}");
                 let mut cursor = LineCursor::new(&text);
-                let scanned = cursor.scan_scalar();
                 let digits = number.to_string();
-                let is_same = matches!(scanned, Some(ScannedValue::Int { text, value })
-                    if text == digits && value == number);
-                assert!(is_same && cursor.at == digits.len(), "{text}");
+                assert_eq!(cursor.scan_number(), Some(number), "{text}");
+                assert_eq!(cursor.at, digits.len(), "{text}");
+                let scanned = LineCursor::new(&text).scan_scalar().and_then(ScannedValue::canonical_text);
+                assert_eq!(scanned, Some(digits.as_str()));
             }
         }
         for text in ["-", "01", "-0", "1.", "1e", "1234567890123456789", "-x", "00000000000", "12345678.5"] {
