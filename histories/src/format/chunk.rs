@@ -183,10 +183,10 @@ pub(super) struct Chunk {
     pub(super) more_flaws: u64,
     /// The number of lines of a log that are no events.
     pub(super) left_out: u64,
+    /// The number of newlines in the block, if it was counted.
+    pub(super) newlines: Option<u64>,
     /// The brackets around events: the place of each, and whether it opens.
     pub(super) brackets: Vec<(u32, bool)>,
-    /// A reusable buffer for texts.
-    pub(super) scratch: String,
 }
 
 /// Chunks that were merged. Their tables of names are used again, so that each block does not grow its own.

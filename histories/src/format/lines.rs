@@ -16,7 +16,7 @@ pub(super) fn for_each_line(
     mut read: impl FnMut(&mut Chunk, usize, &[u8], bool),
 ) {
     let bytes = &block.bytes;
-    let mut start = 0;
+    let (mut start, mut newlines) = (0, 0);
     while start < bytes.len() {
         let rest = &bytes[start..];
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -25,8 +25,10 @@ pub(super) fn for_each_line(
         if !line.trim_ascii().is_empty() {
             read(chunk, start, line, unfinished);
         }
+        newlines += u64::from(len < rest.len());
         start += len + 1;
     }
+    chunk.newlines = Some(newlines);
 }
 
 /// Reads native lines.

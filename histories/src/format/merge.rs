@@ -219,7 +219,7 @@ impl ChunkMerger {
             let flaw = Flaw::new(at as usize, "a read that returned a map of collections", expected);
             self.census.map_read_problem.get_or_insert(self.places.problem_in_block(bytes, flaw));
         }
-        self.places.advance_past(bytes);
+        self.places.advance_past(bytes, chunk.newlines);
     }
 
     /// Adds a problem that concerns the file as a whole.

@@ -41,11 +41,11 @@ impl FilePosition {
         Problem { file: Arc::clone(&self.file), line, column, found, expected }
     }
 
-    /// Moves past the block.
-    pub(super) fn advance_past(&mut self, block: &[u8]) {
+    /// Moves past the block. `newlines` is their number, if it was counted before.
+    pub(super) fn advance_past(&mut self, block: &[u8], newlines: Option<u64>) {
         (self.lines, self.columns) = match memchr::memrchr(b'\n', block) {
             Some(newline) => {
-                let count = memchr::memchr_iter(b'\n', block).count() as u64;
+                let count = newlines.unwrap_or_else(|| memchr::memchr_iter(b'\n', block).count() as u64);
                 (self.lines + count, count_characters(&block[newline + 1..]))
             }
             None => (self.lines, self.columns + count_characters(block)),

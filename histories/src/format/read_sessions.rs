@@ -123,7 +123,7 @@ impl FileProblems {
                 self.more += 1;
             }
         }
-        self.places.advance_past(bytes);
+        self.places.advance_past(bytes, None);
     }
 
     fn into_result(self, loaded: impl FnOnce() -> Loaded) -> Result<Loaded, Problems> {

@@ -11,6 +11,7 @@
 //! compares them.
 
 mod cursor;
+mod fields;
 mod nested;
 mod steps;
 
@@ -18,6 +19,8 @@ use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use super::event::EventRules;
 use crate::history::NOT_GIVEN;
 use cursor::{LineCursor, ScannedValue};
+use fields::{ExpectedNames, LineField};
+use nested::CanonicalText;
 use steps::{ListTrunks, scan_micros};
 
 /// Scans the event of a text that stands alone. Returns false if the event is not of the usual shape.
@@ -32,23 +35,34 @@ pub(super) struct LineScanner<'a> {
     /// The place of the text in its block.
     base: usize,
     rules: EventRules,
+    names: ExpectedNames,
     trunks: ListTrunks,
+    canonical: CanonicalText,
+    /// The further fields of the current event.
+    notes: Vec<(&'a str, ScannedValue<'a>)>,
 }
 
 impl<'a> LineScanner<'a> {
     pub(super) fn new(text: &'a str, base: usize, rules: EventRules) -> Self {
-        Self { text, base, rules, trunks: ListTrunks::default() }
+        let (names, trunks, canonical) =
+            (ExpectedNames::default(), ListTrunks::default(), CanonicalText::default());
+        Self { text, base, rules, names, trunks, canonical, notes: Vec::new() }
     }
 
     /// Scans the event between two places of the text. Returns false if it is not of the usual shape.
     pub(super) fn scan_line(&mut self, chunk: &mut Chunk, start: usize, end: usize) -> bool {
-        let Some(text) = self.text.get(..end) else { return false };
         let micros = chunk.micros.len();
-        let mut cursor = LineCursor { text, at: start };
+        let mut cursor = LineCursor { text: self.text, at: start };
         cursor.skip_spaces();
         let at = self.base + cursor.at;
-        let event =
-            self.scan_fields(chunk, &mut cursor).and_then(|fields| self.assemble_event(chunk, &fields, at));
+        let mut fields = ScannedFields::default();
+        self.notes.clear();
+        let event = self
+            .scan_fields(chunk, &mut cursor, &mut fields)
+            .filter(|()| {
+                self.text.as_bytes().get(cursor.at..end).is_some_and(|rest| rest.trim_ascii().is_empty())
+            })
+            .and_then(|()| self.assemble_event(chunk, &fields, at));
         match event {
             Some(event) => chunk.events.push(event),
             None => chunk.micros.truncate(micros),
@@ -56,28 +70,60 @@ impl<'a> LineScanner<'a> {
         event.is_some()
     }
 
-    /// Scans `{"name":value,…}` to the end of the text.
-    fn scan_fields(&mut self, chunk: &mut Chunk, cursor: &mut LineCursor<'a>) -> Option<ScannedFields<'a>> {
-        let mut fields = ScannedFields::default();
+    /// Scans `{"name":value,…}`. Nothing in it is scanned over the end of a line.
+    fn scan_fields(
+        &mut self,
+        chunk: &mut Chunk,
+        cursor: &mut LineCursor<'a>,
+        fields: &mut ScannedFields<'a>,
+    ) -> Option<()> {
         let mut more = cursor.open_bracket(b'{', b'}')?;
+        let mut position = 0;
         while more {
-            let name = cursor.scan_field_name()?;
-            let is_micros = name == "value" && fields.function == Some("txn") && !self.rules.independent;
-            let value = match is_micros && cursor.peek()? == b'[' {
-                // Scanned at once, because finding the end of long lists takes as long as scanning them.
-                true => scan_micros(chunk, cursor, &mut self.trunks)?,
-                false => cursor.scan_value()?,
-            };
-            fields.set_field(name, value)?;
+            let (field, name) = self.names.scan_name(position, cursor)?;
+            match field {
+                LineField::Value => {
+                    let value = self.scan_event_value(chunk, cursor, fields.function)?;
+                    set_once(&mut fields.value, value)?;
+                }
+                LineField::Note => self.add_note(name, cursor.scan_value()?)?,
+                _ => fields.scan_field(field, cursor)?,
+            }
+            position += 1;
             more = cursor.has_another(b'}')?;
         }
-        cursor.text.as_bytes()[cursor.at..].trim_ascii().is_empty().then_some(fields)
+        Some(())
+    }
+
+    /// Scans the value of an event. If its function is known, a list of micro-operations or a payload is scanned at once,
+    /// because finding its end first takes as long as scanning it.
+    fn scan_event_value(
+        &mut self,
+        chunk: &mut Chunk,
+        cursor: &mut LineCursor<'a>,
+        function: Option<&str>,
+    ) -> Option<ScannedValue<'a>> {
+        match (function.filter(|_| !self.rules.independent), cursor.peek()?) {
+            (Some("txn"), b'[') => scan_micros(chunk, cursor, &mut self.trunks),
+            (Some("txn" | "cas"), _) => cursor.scan_value(),
+            (Some(_), b'{') => self.intern_nested(chunk, cursor).map(ScannedValue::Interned),
+            _ => cursor.scan_value(),
+        }
+    }
+
+    fn add_note(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
+        let is_new = self.notes.iter().all(|&(other, _)| other != name);
+        if !is_new || self.notes.len() == NOTES_MAX || name.starts_with(':') {
+            return None;
+        }
+        self.notes.push((name, raw));
+        Some(())
     }
 
     fn assemble_event(
         &mut self,
         chunk: &mut Chunk,
-        fields: &ScannedFields<'_>,
+        fields: &ScannedFields<'a>,
         at: usize,
     ) -> Option<ChunkEvent> {
         let kind = fields.kind?;
@@ -100,10 +146,10 @@ impl<'a> LineScanner<'a> {
             ("txn", _) => return None,
             ("cas", ScannedValue::Nested(list)) if list.starts_with('[') && !may_be_micros(list) => {
                 let [old, new] = scan_pair(list)?;
-                EventValue::Pair(intern_value(chunk, old)?, intern_value(chunk, new)?)
+                EventValue::Pair(self.intern_value(chunk, old)?, self.intern_value(chunk, new)?)
             }
             ("cas", _) if kind == EventKind::Invoke => return None,
-            (_, value) => EventValue::One(intern_value(chunk, value)?),
+            (_, value) => EventValue::One(self.intern_value(chunk, value)?),
         };
         let version = match (fields.version, kind) {
             (None, _) => NOT_GIVEN,
@@ -129,23 +175,60 @@ impl<'a> LineScanner<'a> {
             session,
             key,
             value,
-            note: intern_note(chunk, fields)?,
+            note: self.intern_note(chunk)?,
             time: fields.time.unwrap_or(NOT_GIVEN),
             index: fields.index.unwrap_or(NOT_GIVEN),
             version,
         })
     }
 
-    /// A cursor at a part of the text, to its end.
+    /// A cursor at a part of the text.
     fn enter(&self, part: &str) -> LineCursor<'a> {
-        let at = part.as_ptr() as usize - self.text.as_ptr() as usize;
-        LineCursor { text: &self.text[..at + part.len()], at }
+        LineCursor { text: self.text, at: part.as_ptr() as usize - self.text.as_ptr() as usize }
+    }
+
+    /// Interns a value; none if its canonical text is not simply had, or if it could be a list of micro-operations.
+    fn intern_value(&mut self, chunk: &mut Chunk, value: ScannedValue<'a>) -> Option<LocalId> {
+        match value {
+            ScannedValue::Interned(id) => Some(id),
+            ScannedValue::Nested(text) if may_be_micros(text) => None,
+            ScannedValue::Nested(text) => self.intern_nested(chunk, &mut self.enter(text)),
+            scalar => Some(chunk.values.intern(scalar.canonical_text()?)),
+        }
+    }
+
+    /// Interns the list or object at the cursor.
+    fn intern_nested(&mut self, chunk: &mut Chunk, cursor: &mut LineCursor<'a>) -> Option<LocalId> {
+        self.canonical.text.clear();
+        self.canonical.push_value(cursor)?;
+        Some(chunk.values.intern(&self.canonical.text))
+    }
+
+    /// Interns the further fields as one object with sorted names.
+    fn intern_note(&mut self, chunk: &mut Chunk) -> Option<LocalId> {
+        if self.notes.is_empty() {
+            return Some(LocalId::ABSENT);
+        }
+        self.notes.sort_unstable_by_key(|&(name, _)| name);
+        self.canonical.text.clear();
+        for at in 0..self.notes.len() {
+            let (name, raw) = self.notes[at];
+            self.canonical.text.push_str(if at == 0 { "{\"" } else { ",\"" });
+            self.canonical.text.push_str(name);
+            self.canonical.text.push_str("\":");
+            match raw {
+                ScannedValue::Nested(text) => self.canonical.push_value(&mut self.enter(text))?,
+                scalar => self.canonical.text.push_str(scalar.canonical_text()?),
+            }
+        }
+        self.canonical.text.push('}');
+        Some(chunk.notes.intern(&self.canonical.text))
     }
 }
 
 const NOTES_MAX: usize = 8;
 
-/// The fields of a line.
+/// The fields of a line with a meaning.
 #[derive(Default)]
 struct ScannedFields<'a> {
     kind: Option<EventKind>,
@@ -157,19 +240,19 @@ struct ScannedFields<'a> {
     version: Option<i64>,
     time: Option<i64>,
     index: Option<i64>,
-    notes: [(&'a str, ScannedValue<'a>); NOTES_MAX],
-    note_count: usize,
+}
+
+/// Sets a field; none if it is set already.
+fn set_once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
 }
 
 impl<'a> ScannedFields<'a> {
-    /// Stores a field; none if the field is repeated or unusual.
-    fn set_field(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
-        fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
-            slot.replace(value).is_none().then_some(())
-        }
-        match name {
-            "type" => {
-                let kind = match raw.as_name()? {
+    /// Scans a field that is neither the value nor a note; none if it is repeated or unusual.
+    fn scan_field(&mut self, field: LineField, cursor: &mut LineCursor<'a>) -> Option<()> {
+        match field {
+            LineField::Kind => {
+                let kind = match cursor.scan_name()? {
                     "invoke" => EventKind::Invoke,
                     "ok" => EventKind::Ok,
                     "fail" => EventKind::Fail,
@@ -178,76 +261,26 @@ impl<'a> ScannedFields<'a> {
                 };
                 set_once(&mut self.kind, kind)
             }
-            "process" => match raw {
-                ScannedValue::Int { value, .. } => set_once(&mut self.process, value),
-                _ => None,
-            },
-            "f" => set_once(&mut self.function, raw.as_name().filter(|name| !name.is_empty())?),
-            "value" => set_once(&mut self.value, raw),
-            "key" => set_once(&mut self.key, raw),
-            "session" => set_once(&mut self.session, raw),
-            "version" => match raw {
-                ScannedValue::Int { value, .. } => set_once(&mut self.version, value),
-                _ => None,
-            },
-            "time" => set_once(&mut self.time, raw.as_integer()?),
-            "index" => {
-                set_once(&mut self.index, raw.as_integer().filter(|&index| index >= 0 || index == NOT_GIVEN)?)
+            LineField::Process => set_once(&mut self.process, cursor.scan_number()?),
+            LineField::Function => {
+                set_once(&mut self.function, cursor.scan_name().filter(|name| !name.is_empty())?)
             }
-            _ => self.add_note(name, raw),
+            LineField::Key => set_once(&mut self.key, cursor.scan_value()?),
+            LineField::Session => set_once(&mut self.session, cursor.scan_value()?),
+            LineField::Version => set_once(&mut self.version, cursor.scan_number()?),
+            LineField::Time => set_once(&mut self.time, cursor.scan_number_or_null()?),
+            LineField::Index => {
+                let index = cursor.scan_number_or_null()?;
+                set_once(&mut self.index, index).filter(|()| index >= 0 || index == NOT_GIVEN)
+            }
+            LineField::Value | LineField::Note => None,
         }
     }
-
-    fn add_note(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
-        let is_new = self.notes[..self.note_count].iter().all(|&(other, _)| other != name);
-        if !is_new || self.note_count == NOTES_MAX || name.starts_with(':') {
-            return None;
-        }
-        self.notes[self.note_count] = (name, raw);
-        self.note_count += 1;
-        Some(())
-    }
-}
-
-/// Interns a value; none if its canonical text is not simply had, or if it could be a list of micro-operations.
-fn intern_value(chunk: &mut Chunk, value: ScannedValue<'_>) -> Option<LocalId> {
-    let ScannedValue::Nested(text) = value else { return Some(chunk.values.intern(value.canonical_text()?)) };
-    if may_be_micros(text) {
-        return None;
-    }
-    let mut canonical = std::mem::take(&mut chunk.scratch);
-    canonical.clear();
-    let written = nested::write_scanned_value(value, &mut canonical);
-    let id = written.map(|()| chunk.values.intern(&canonical));
-    chunk.scratch = canonical;
-    id
 }
 
 /// Whether a nested value could be a list of micro-operations, which is a transaction whatever its function is called.
 fn may_be_micros(nested: &str) -> bool {
     nested.strip_prefix('[').is_some_and(|items| items.trim_start().starts_with('['))
-}
-
-/// Interns the further fields as one object with sorted names.
-fn intern_note(chunk: &mut Chunk, fields: &ScannedFields<'_>) -> Option<LocalId> {
-    if fields.note_count == 0 {
-        return Some(LocalId::ABSENT);
-    }
-    let mut notes = fields.notes;
-    let notes = &mut notes[..fields.note_count];
-    notes.sort_unstable_by_key(|&(name, _)| name);
-    let mut text = std::mem::take(&mut chunk.scratch);
-    text.clear();
-    for (at, &(name, raw)) in notes.iter().enumerate() {
-        text.push_str(if at == 0 { "{\"" } else { ",\"" });
-        text.push_str(name);
-        text.push_str("\":");
-        nested::write_scanned_value(raw, &mut text)?;
-    }
-    text.push('}');
-    let id = chunk.notes.intern(&text);
-    chunk.scratch = text;
-    Some(id)
 }
 
 fn scan_pair(list: &str) -> Option<[ScannedValue<'_>; 2]> {

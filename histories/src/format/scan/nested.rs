@@ -1,83 +1,107 @@
-//! Writes the canonical text of lists and objects without a tree.
+//! Writes the canonical text of lists and objects in one pass, without a tree.
 //!
 //! The payloads of session stores are objects of a few fields: `{"session":"s-1","version":7,"bytes":64}`. Two payloads
 //! are equal if their fields are, in whatever order; so the canonical text has the fields sorted by name
-//! ([`super::super::datum`]). The careful path builds a tree of such a value, level by level; this module copies its
-//! pieces. A value that has more fields or levels than usual, or a field twice, is left to the careful path.
+//! ([`super::super::datum`]). The careful path builds a tree of such a value, level by level; this module copies the
+//! pieces, and moves those that are not in order. A value that has more fields or levels than usual, or a field twice, is
+//! left to the careful path.
 
-use super::cursor::{LineCursor, ScannedValue};
+use super::cursor::LineCursor;
 
 /// The number of lists and objects inside one another.
 const DEPTH_MAX: usize = 8;
 /// The number of fields of an object.
 const FIELDS_MAX: usize = 16;
 
-/// Appends the canonical text of a value; none if the value is not of the usual shape.
-pub(super) fn write_scanned_value(value: ScannedValue<'_>, out: &mut String) -> Option<()> {
-    write_at_depth(value, DEPTH_MAX, out)
+/// A text that canonical values are appended to.
+#[derive(Default)]
+pub(super) struct CanonicalText {
+    pub(super) text: String,
+    /// A reusable buffer for the fields of an object that are not in order.
+    unsorted: String,
 }
 
-fn write_at_depth(value: ScannedValue<'_>, depth: usize, out: &mut String) -> Option<()> {
-    match value {
-        ScannedValue::Nested(text) => {
-            let depth = depth.checked_sub(1)?;
-            let mut cursor = LineCursor::new(text);
-            match cursor.peek()? {
-                b'[' => write_list(&mut cursor, depth, out)?,
-                _ => write_object(&mut cursor, depth, out)?,
+/// Where the text of a field was written: its name and its value, without the comma before them.
+#[derive(Clone, Copy, Default)]
+struct WrittenField<'a> {
+    name: &'a str,
+    start: usize,
+    end: usize,
+}
+
+impl CanonicalText {
+    /// Appends the value at the cursor; none if the value is not of the usual shape.
+    pub(super) fn push_value(&mut self, cursor: &mut LineCursor<'_>) -> Option<()> {
+        self.push_at_depth(cursor, DEPTH_MAX)
+    }
+
+    fn push_at_depth(&mut self, cursor: &mut LineCursor<'_>, depth: usize) -> Option<()> {
+        match cursor.peek()? {
+            b'[' => self.push_list(cursor, depth.checked_sub(1)?),
+            b'{' => self.push_object(cursor, depth.checked_sub(1)?),
+            _ => {
+                self.text.push_str(cursor.scan_scalar()?.canonical_text()?);
+                Some(())
             }
-            (cursor.at == text.len()).then_some(())
-        }
-        scalar => {
-            out.push_str(scalar.canonical_text()?);
-            Some(())
         }
     }
-}
 
-fn write_list(cursor: &mut LineCursor<'_>, depth: usize, out: &mut String) -> Option<()> {
-    out.push('[');
-    let mut more = cursor.open_bracket(b'[', b']')?;
-    while more {
-        write_at_depth(cursor.scan_value()?, depth, out)?;
-        more = cursor.has_another(b']')?;
-        if more {
-            out.push(',');
+    fn push_list(&mut self, cursor: &mut LineCursor<'_>, depth: usize) -> Option<()> {
+        self.text.push('[');
+        let mut more = cursor.open_bracket(b'[', b']')?;
+        while more {
+            self.push_at_depth(cursor, depth)?;
+            more = cursor.has_another(b']')?;
+            if more {
+                self.text.push(',');
+            }
         }
+        self.text.push(']');
+        Some(())
     }
-    out.push(']');
-    Some(())
-}
 
-fn write_object(cursor: &mut LineCursor<'_>, depth: usize, out: &mut String) -> Option<()> {
-    let mut fields = [("", ScannedValue::Null); FIELDS_MAX];
-    let mut count = 0;
-    let mut more = cursor.open_bracket(b'{', b'}')?;
-    while more {
-        let name = cursor.scan_field_name()?;
-        let value = cursor.scan_value()?;
-        // Sorted by insertion: there are few, and often they are sorted.
-        let mut at = count;
-        while at > 0 && fields[at - 1].0 >= name {
-            if fields[at - 1].0 == name {
+    fn push_object(&mut self, cursor: &mut LineCursor<'_>, depth: usize) -> Option<()> {
+        let mut fields = [WrittenField::default(); FIELDS_MAX];
+        let (mut count, mut is_sorted) = (0, true);
+        self.text.push('{');
+        let begin = self.text.len();
+        let mut more = cursor.open_bracket(b'{', b'}')?;
+        while more {
+            if count == FIELDS_MAX {
                 return None;
             }
-            at -= 1;
+            let name = cursor.scan_field_name()?;
+            is_sorted &= count == 0 || fields[count - 1].name < name;
+            self.text.push_str(if count == 0 { "" } else { "," });
+            let start = self.text.len();
+            self.text.push('"');
+            self.text.push_str(name);
+            self.text.push_str("\":");
+            self.push_at_depth(cursor, depth)?;
+            fields[count] = WrittenField { name, start, end: self.text.len() };
+            count += 1;
+            more = cursor.has_another(b'}')?;
         }
-        if count == FIELDS_MAX {
+        if !is_sorted {
+            self.sort_fields(&mut fields[..count], begin)?;
+        }
+        self.text.push('}');
+        Some(())
+    }
+
+    /// Sorts the fields that were written from `begin` on; none if a field is there twice.
+    fn sort_fields(&mut self, fields: &mut [WrittenField<'_>], begin: usize) -> Option<()> {
+        fields.sort_unstable_by_key(|field| field.name);
+        if fields.windows(2).any(|pair| pair[0].name == pair[1].name) {
             return None;
         }
-        fields.copy_within(at..count, at + 1);
-        fields[at] = (name, value);
-        count += 1;
-        more = cursor.has_another(b'}')?;
+        self.unsorted.clear();
+        self.unsorted.push_str(&self.text[begin..]);
+        self.text.truncate(begin);
+        for (at, field) in fields.iter().enumerate() {
+            self.text.push_str(if at == 0 { "" } else { "," });
+            self.text.push_str(&self.unsorted[field.start - begin..field.end - begin]);
+        }
+        Some(())
     }
-    for (at, &(name, value)) in fields[..count].iter().enumerate() {
-        out.push_str(if at == 0 { "{\"" } else { ",\"" });
-        out.push_str(name);
-        out.push_str("\":");
-        write_at_depth(value, depth, out)?;
-    }
-    out.push_str(if count == 0 { "{}" } else { "}" });
-    Some(())
 }

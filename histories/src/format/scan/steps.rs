@@ -47,7 +47,7 @@ pub(super) fn scan_micros<'a>(
 fn scan_micro(chunk: &mut Chunk, cursor: &mut LineCursor<'_>, trunks: &mut ListTrunks) -> Option<LocalMicro> {
     cursor.expect_byte(b'[')?;
     cursor.skip_spaces();
-    let kind = match ScannedValue::Text(cursor.scan_string()?).as_name()? {
+    let kind = match cursor.scan_name()? {
         "r" | "read" => MicroKind::Read,
         "w" | "write" => MicroKind::Write,
         "append" => MicroKind::Append,
@@ -120,9 +120,9 @@ impl ListTrunk {
     }
 
     fn scan_element(&mut self, chunk: &mut Chunk, cursor: &mut LineCursor<'_>) -> Option<()> {
-        let element = cursor.scan_scalar()?;
-        self.has_strings |= matches!(element, ScannedValue::Text(_));
-        let element = chunk.values.intern(element.canonical_text()?);
+        let element = cursor.scan_scalar()?.canonical_text()?;
+        self.has_strings |= element.starts_with('"');
+        let element = chunk.values.intern(element);
         chunk.lists.push_element(self.list, element);
         (self.len, self.end) = (self.len + 1, cursor.at);
         Some(())
@@ -149,7 +149,8 @@ impl ListTrunk {
             return None;
         }
         let bytes = cursor.text.as_bytes();
-        let len = memchr::memchr(b']', &bytes[cursor.at..])?;
+        // In a line that breaks off, no other bracket may come for long.
+        let len = memchr::memchr2(b']', b'\n', &bytes[cursor.at..])?;
         let mut prefix = &bytes[cursor.at..cursor.at + len];
         while let Some(shorter) = prefix.strip_suffix(b" ") {
             prefix = shorter;
