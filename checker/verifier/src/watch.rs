@@ -21,6 +21,8 @@ pub(crate) enum StepCost {
     Look = 1,
     /// Follows the reads or writes of an operation to other operations.
     Follow = 8,
+    /// Parses what an operation wrote or returned.
+    Parse = 64,
 }
 
 /// A stop flag and the rest of the grace period. Several threads may use it.
@@ -73,6 +75,11 @@ impl<'a> Watch<'a> {
         }
         self.since.store(0, Ordering::Relaxed);
         self.has_time()
+    }
+
+    /// Whether there is time for this number of steps, which cannot be interrupted.
+    pub(crate) fn has_time_for(&self, steps: u64) -> bool {
+        (0..=steps / BETWEEN).all(|_| self.has_time())
     }
 
     /// Whether there is time for [`BETWEEN`] more steps.

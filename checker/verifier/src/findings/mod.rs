@@ -39,6 +39,9 @@ impl FindingClaims {
     /// Checks all findings of a report, and examines the history for others. O(n log n), plus for each finding the
     /// number of operations on its ids.
     pub(crate) fn new(history: &History, rules: &SessionRules, report: &Report, watch: &Watch<'_>) -> Self {
+        if !watch.has_time_for(history.len() as u64) {
+            return Self { found: HashMap::new(), against: Vec::new(), denied: HashSet::new() };
+        }
         let record = SessionRecord::new(history, rules);
         let answers = || report.answers.iter().chain(&report.beside);
         let (mut found, mut wrong) = (HashMap::new(), HashSet::new());
@@ -58,7 +61,7 @@ impl FindingClaims {
         let denied: HashSet<FindingKind> = holds.collect();
         let against = match denied.is_empty() || watch.is_over() {
             true => Vec::new(),
-            false => nothing::collect_counter_evidence(history, rules, &wrong),
+            false => nothing::collect_counter_evidence(history, rules, &wrong, watch),
         };
         Self { found, against, denied }
     }
@@ -66,9 +69,10 @@ impl FindingClaims {
     /// The standing of the claim about a kind.
     pub(crate) fn standing_of_kind(&self, kind: FindingKind, verdict: &Verdict) -> Standing {
         match verdict {
-            Verdict::Violated(_) => match &self.found[&kind] {
-                Ok(()) => Standing::Confirmed,
-                Err(why) => Standing::Refuted(why.0.clone()),
+            Verdict::Violated(_) => match self.found.get(&kind) {
+                Some(Ok(())) => Standing::Confirmed,
+                Some(Err(why)) => Standing::Refuted(why.0.clone()),
+                None => Standing::Unchecked,
             },
             Verdict::Holds(Witness::NothingFound) => self.standing_of_absence(kind),
             Verdict::Holds(_) => Standing::Refuted("that nothing was found has no such witness".to_owned()),
@@ -270,10 +274,18 @@ fn ends_session(op: &Operation) -> bool {
     matches!(op.function, Function::DESTROY | Function::RENEW)
 }
 
+/// The clock among the notes of an event. The other fields are skipped, not parsed: every answer may have such notes.
+fn clock_in_notes(fields: &str) -> Option<i64> {
+    #[derive(serde::Deserialize)]
+    struct ClockNote {
+        clock: Option<i64>,
+    }
+    serde_json::from_str::<ClockNote>(fields).ok()?.clock
+}
+
 /// The time that an answer reports.
 fn reported_clock(record: &SessionRecord<'_>, op: &Operation) -> Option<i64> {
-    let fields: serde_json::Value = serde_json::from_str(record.history.note(op.completed)?.fields).ok()?;
-    fields.get("clock")?.as_i64()
+    clock_in_notes(record.history.note(op.completed)?.fields)
 }
 
 /// The position by which an operation had certainly taken effect.

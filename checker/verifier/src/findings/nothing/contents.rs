@@ -9,10 +9,20 @@ use super::{Examination, JoinedSessions, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Id, NEVER, OpId, Operation, Outcome, ValueId};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 const OLD: &[FindingKind] = &[FindingKind::StaleSession, FindingKind::LostWrite];
 const STRANGE: &[FindingKind] = &[FindingKind::TornSession, FindingKind::SessionLeak];
+
+/// A part of what a read returned.
+pub(super) struct ReadPart {
+    name: String,
+    /// The value of the part, if any operation mentions it.
+    value: Option<ValueId>,
+    /// Whether the part claims to be a single field.
+    is_field: bool,
+}
 
 /// The zone of one value of one field.
 #[derive(Clone, Copy)]
@@ -30,7 +40,7 @@ impl Examination<'_> {
     pub(super) fn examine_values(&self, sessions: &JoinedSessions, members: &[Operation]) {
         for read in members.iter().filter(|op| self.returned_contents(op)) {
             let parts = self.parse_parts(read);
-            let fits = parts.iter().all(|(_, text, _)| match self.writers_of_text(text)[..] {
+            let fits = parts.iter().all(|part| match self.writers_of_part(part)[..] {
                 // If a value was written twice, it is unknown which of the writes was read.
                 [_, _, ..] => true,
                 [writer] => {
@@ -42,7 +52,7 @@ impl Examination<'_> {
                 [] => false,
             });
             // A single field is not a session.
-            let partial = matches!(&parts[..], [(name, _, true)] if name.is_empty());
+            let partial = matches!(&parts[..], [part] if part.is_field && part.name.is_empty());
             if !fits || partial {
                 self.report_contradiction(
                     STRANGE,
@@ -55,25 +65,27 @@ impl Examination<'_> {
 
     /// Checks each field by itself, and the session as a whole.
     pub(super) fn examine_contents(&self, members: &[Operation], creations: usize) {
-        let mut fields: BTreeSet<Option<String>> = BTreeSet::from([None]);
+        let mut patched: HashMap<OpId, String> = HashMap::new();
         for patch in members.iter().filter(|op| op.function == Function::PATCH) {
             let payload: Option<Value> = serde_json::from_str(self.history.value_text(patch.value())).ok();
-            fields.extend(payload.and_then(|payload| Some(Some(payload.get("field")?.as_str()?.to_owned()))));
+            let field = payload.and_then(|payload| Some(payload.get("field")?.as_str()?.to_owned()));
+            patched.extend(field.map(|field| (patch.id, field)));
         }
+        let mut fields: BTreeSet<Option<&str>> = BTreeSet::from([None]);
+        fields.extend(patched.values().map(|field| Some(field.as_str())));
         let several = fields.len() > 1;
         for field in fields {
-            self.examine_field(members, creations, field.as_deref());
+            self.examine_field(members, creations, field, &patched);
         }
         for read in members.iter().filter(|op| several && self.returned_contents(op)) {
             let parts = self.parse_parts(read);
-            let sole = |text: &str| match self.writers_of_text(text)[..] {
+            let sole = |part: &ReadPart| match self.writers_of_part(part)[..] {
                 [writer] => Some(self.history.operation(writer)),
                 _ => None,
             };
-            let whole = parts.iter().find(|(.., is_field)| !is_field).and_then(|(_, text, _)| sole(text));
-            let Some(whole) = whole else { continue };
-            let kept = parts.iter().filter(|(.., is_field)| *is_field).filter_map(|(_, text, _)| sole(text));
-            if kept.into_iter().any(|patch| took_effect_by(&patch) < whole.invoked) {
+            let Some(whole) = parts.iter().find(|part| !part.is_field).and_then(sole) else { continue };
+            let mut kept = parts.iter().filter(|part| part.is_field).filter_map(sole);
+            if kept.any(|patch| took_effect_by(&patch) < whole.invoked) {
                 self.report_contradiction(
                     OLD,
                     Some(read.id),
@@ -83,12 +95,19 @@ impl Examination<'_> {
         }
     }
 
-    fn examine_field(&self, members: &[Operation], creations: usize, field: Option<&str>) {
+    fn examine_field(
+        &self,
+        members: &[Operation],
+        creations: usize,
+        field: Option<&str>,
+        patched: &HashMap<OpId, String>,
+    ) {
         let mut zones: BTreeMap<ValueId, ValueZone> = BTreeMap::new();
         for op in members.iter().filter(|op| !self.is_wrong(op)) {
             let writes = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
             let value = if writes && op.outcome != Outcome::Fail {
-                self.written_value(op, field)
+                let own = patched.get(&op.id).map(String::as_str);
+                (op.function != Function::PATCH || field.is_some() && own == field).then(|| op.value())
             } else {
                 self.read_value(op, field)
             };
@@ -128,52 +147,49 @@ impl Examination<'_> {
         }
     }
 
-    fn written_value(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
-        let own = || {
-            let payload: Option<Value> = serde_json::from_str(self.history.value_text(op.value())).ok();
-            payload.is_some_and(|payload| payload.get("field").and_then(Value::as_str) == field)
-        };
-        (op.function != Function::PATCH || field.is_some() && own()).then(|| op.value())
-    }
-
     /// The value of a field that a read returned: the field's own value, or else the whole session.
     fn read_value(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
         if !self.returned_contents(op) {
             return None;
         }
         let parts = self.parse_parts(op);
-        let own = parts.iter().find(|(name, _, is_field)| *is_field && Some(name.as_str()) == field);
-        let whole = parts.iter().find(|(.., is_field)| !is_field);
-        own.or(whole).and_then(|(_, text, _)| self.history.values.get(text))
+        let own = parts.iter().find(|part| part.is_field && Some(part.name.as_str()) == field);
+        let whole = parts.iter().find(|part| !part.is_field);
+        own.or(whole).and_then(|part| part.value)
     }
 
     fn returned_contents(&self, op: &Operation) -> bool {
         op.function == Function::READ && super::found_session(op) && !self.is_wrong(op)
     }
 
-    fn writers_of_text(&self, text: &str) -> &[OpId] {
-        let known = self.history.values.get(text).and_then(|value| self.writers.get(&value));
-        known.map_or(&[], Vec::as_slice)
+    fn writers_of_part(&self, part: &ReadPart) -> &[OpId] {
+        part.value.and_then(|value| self.writers.get(&value)).map_or(&[], Vec::as_slice)
     }
 
-    /// The parts that a read returned: the name, the JSON text, and whether the part claims to be a single field.
-    fn parse_parts(&self, read: &Operation) -> Vec<(String, String, bool)> {
-        let text = self.history.value_text(read.result);
+    /// The parts that a read returned. They are parsed once while a session is examined.
+    fn parse_parts(&self, read: &Operation) -> Rc<[ReadPart]> {
+        let mut known = self.parts.borrow_mut();
+        Rc::clone(known.entry(read.result).or_insert_with(|| self.parse_value(read.result)))
+    }
+
+    fn parse_value(&self, value: ValueId) -> Rc<[ReadPart]> {
+        let text = self.history.value_text(value);
         let is_field = |part: &str| part.contains("\"field\":");
+        let whole =
+            || Rc::from([ReadPart { name: String::new(), value: Some(value), is_field: is_field(text) }]);
         if !text.starts_with("{\"fields\":") {
-            return vec![(String::new(), text.to_owned(), is_field(text))];
+            return whole();
         }
         let told: Option<Value> = serde_json::from_str(text).ok();
         let Some(fields) = told.and_then(|told| told.get("fields")?.as_object().cloned()) else {
             // The text resembles a map of fields but is not one. It is treated as one value, which an operation must
             // have written.
-            return vec![(String::new(), text.to_owned(), is_field(text))];
+            return whole();
         };
         let set = fields.into_iter().filter(|(_, part)| !part.is_null());
         set.map(|(name, part)| {
             let text = part.to_string();
-            let is_field = is_field(&text);
-            (name, text, is_field)
+            ReadPart { name, value: self.history.values.get(&text), is_field: is_field(&text) }
         })
         .collect()
     }

@@ -18,10 +18,12 @@ mod recorded;
 mod trails;
 mod updates;
 
+use crate::watch::{StepCost, Watch};
 use ::claims::{FindingKind, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// Counter-evidence to the claim that there are no findings of some kinds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,11 +37,12 @@ pub(super) struct CounterEvidence {
 }
 
 /// Examines a history except for the operations that were shown to be wrong. Returns the first counter-evidence for
-/// each combination of kinds.
+/// each combination of kinds. When the time is over, the result is meaningless.
 pub(super) fn collect_counter_evidence(
     history: &History,
     question: &SessionRules,
     wrong: &HashSet<OpId>,
+    watch: &Watch<'_>,
 ) -> Vec<CounterEvidence> {
     let mut look = Examination {
         history,
@@ -49,8 +52,9 @@ pub(super) fn collect_counter_evidence(
         writers: HashMap::new(),
         creators: HashSet::new(),
         can_show: possible_kinds(history, question),
+        parts: RefCell::default(),
     };
-    for op in history.operations() {
+    for op in watch.take_while_in_time(StepCost::Look, history.operations()) {
         if op.function == Function::CREATE {
             look.creators.insert(op.session);
         }
@@ -60,13 +64,24 @@ pub(super) fn collect_counter_evidence(
             look.writers.entry(op.value()).or_default().push(op.id);
         }
     }
+    if !watch.has_time_for(history.len() as u64) {
+        return Vec::new();
+    }
     let sessions = JoinedSessions::from_history(history);
     for members in &sessions.components {
+        if !watch.has_time_after(members.len() as u64 * StepCost::Parse as u64) {
+            break;
+        }
         look.examine_session(&sessions, members);
+        look.parts.borrow_mut().clear();
     }
-    look.examine_trails();
-    look.examine_updates();
-    look.report_unrecorded_kinds();
+    let rest =
+        [Examination::examine_trails, Examination::examine_updates, Examination::report_unrecorded_kinds];
+    for examine in rest {
+        if watch.has_time_for(history.len() as u64) {
+            examine(&look);
+        }
+    }
     look.against.into_inner()
 }
 
@@ -100,6 +115,8 @@ struct Examination<'a> {
     creators: HashSet<SessionId>,
     /// The kinds that this history can show at all.
     can_show: Vec<FindingKind>,
+    /// By value: the parts of what reads of the present session returned.
+    parts: RefCell<HashMap<ValueId, Rc<[contents::ReadPart]>>>,
 }
 
 impl Examination<'_> {

@@ -3,7 +3,6 @@
 use super::Examination;
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
-use serde_json::Value;
 
 /// The kinds that depend on knowing which operation wrote a value.
 const OF_VALUES: &[FindingKind] = &[
@@ -55,8 +54,7 @@ impl Examination<'_> {
     /// The time that an answer reports.
     pub(super) fn reported_clock(&self, op: &histories::Operation) -> Option<i64> {
         let completed = (op.outcome == histories::Outcome::Ok).then_some(op.completed)?;
-        let fields: Value = serde_json::from_str(self.history.note(completed)?.fields).ok()?;
-        fields.get("clock")?.as_i64()
+        crate::findings::clock_in_notes(self.history.note(completed)?.fields)
     }
 }
 
