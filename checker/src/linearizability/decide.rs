@@ -260,16 +260,19 @@ fn decide_container<M: Specification>(
     calls: Vec<TimedCall>,
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
-    let verdict = match monitors::decide_by_monitor(discipline, &calls) {
+    let verdict = match monitors::decide_by_monitor(discipline, &calls, limits) {
         MonitorResult::Undecided => return decide_specification(model, key, calls, limits),
         MonitorResult::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
             Verdict::Holds(Linearization { key, operations })
         }
         MonitorResult::Conflict(few) => {
-            let core = monitors::shrink_container_core(model, discipline, key, &calls, &few);
-            Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
+            match monitors::shrink_container_core(model, discipline, key, &calls, &few, limits) {
+                Some(core) => Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core)),
+                None => Verdict::unknown(Limits::STOPPED),
+            }
         }
+        MonitorResult::Stopped => Verdict::unknown(Limits::STOPPED),
     };
     ObjectVerdict { method: discipline.method(), verdict }
 }

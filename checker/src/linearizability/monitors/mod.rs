@@ -35,6 +35,7 @@ mod unanswered_pops;
 pub(super) use shrink::shrink_container_core;
 
 use super::search::TimedCall;
+use claims::Limits;
 use histories::Function;
 
 /// The order in which a container returns its elements.
@@ -56,6 +57,50 @@ pub(super) enum MonitorResult {
     Conflict(Vec<u32>),
     /// The history is not of the kind that the monitor decides.
     Undecided,
+    /// The caller asked to stop.
+    Stopped,
+}
+
+/// Why a monitor found no order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum NoOrder {
+    /// These calls have none.
+    Conflict(Vec<u32>),
+    /// The caller asked to stop.
+    Stopped,
+}
+
+impl NoOrder {
+    /// An error if the caller asks to stop.
+    fn if_stopped(limits: &Limits<'_>) -> Result<(), Self> {
+        if limits.stop_requested() { Err(Self::Stopped) } else { Ok(()) }
+    }
+
+    /// The conflict without one call.
+    fn without_call(self, call: Option<u32>) -> Self {
+        match self {
+            Self::Conflict(mut conflict) => {
+                conflict.retain(|&other| Some(other) != call);
+                Self::Conflict(conflict)
+            }
+            Self::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<Vec<u32>> for NoOrder {
+    fn from(conflict: Vec<u32>) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl From<NoOrder> for MonitorResult {
+    fn from(why: NoOrder) -> Self {
+        match why {
+            NoOrder::Conflict(conflict) => Self::Conflict(conflict),
+            NoOrder::Stopped => Self::Stopped,
+        }
+    }
 }
 
 impl Discipline {
@@ -83,9 +128,13 @@ impl Discipline {
 }
 
 /// Decides whether the calls of a queue or stack have a legal order, if each value is inserted once. O(n log n).
-pub(super) fn decide_by_monitor(discipline: Discipline, calls: &[TimedCall]) -> MonitorResult {
+pub(super) fn decide_by_monitor(
+    discipline: Discipline,
+    calls: &[TimedCall],
+    limits: &Limits<'_>,
+) -> MonitorResult {
     match discipline {
-        Discipline::Queue => queue::decide_queue(calls),
-        Discipline::Stack => stack::decide_stack(calls),
+        Discipline::Queue => queue::decide_queue(calls, limits),
+        Discipline::Stack => stack::decide_stack(calls, limits),
     }
 }

@@ -23,11 +23,12 @@
 use super::MonitorResult;
 use super::lives::{CollectedLives, ElementLife, ElementLives, Moment, collect_lives, moment_at};
 use super::presence::{EmptyMoment, find_covering_chain, place_empty_removals, unite_presences};
-use super::{Discipline, unanswered};
+use super::{Discipline, NoOrder, unanswered};
 use crate::linearizability::search::TimedCall;
+use claims::Limits;
 
 /// Decides whether the calls of a queue have a legal order.
-pub(super) fn decide_queue(calls: &[TimedCall]) -> MonitorResult {
+pub(super) fn decide_queue(calls: &[TimedCall], limits: &Limits<'_>) -> MonitorResult {
     let mut found = match collect_lives(Discipline::Queue, calls) {
         CollectedLives::Distinct(found) => found,
         CollectedLives::Conflict(few) => return MonitorResult::Conflict(few),
@@ -36,25 +37,26 @@ pub(super) fn decide_queue(calls: &[TimedCall]) -> MonitorResult {
     let stay = found.lives.iter().any(|life| life.removal.is_none());
     if !stay || found.unanswered.is_empty() {
         return match place_empty_dequeues(calls, &found)
-            .and_then(|moments| order_queue(calls, &found, moments))
+            .map_err(NoOrder::from)
+            .and_then(|moments| order_queue(calls, &found, moments, limits))
         {
             Ok(order) => MonitorResult::Order(order),
-            Err(conflict) => MonitorResult::Conflict(conflict),
+            Err(why) => why.into(),
         };
     }
     let mut assigned = found.clone();
     let moments = unanswered::assign_unanswered_removals(calls, &mut assigned);
-    match moments.map(|moments| order_queue(calls, &assigned, moments)) {
+    match moments.map(|moments| order_queue(calls, &assigned, moments, limits)) {
         Some(Ok(order)) => return MonitorResult::Order(order),
-        Some(Err(conflict)) => return MonitorResult::Conflict(conflict),
+        Some(Err(why)) => return why.into(),
         None => {}
     }
     let earliest = found.remove_all_by_earliest(calls);
-    match place_empty_dequeues(calls, &found).and_then(|moments| order_queue(calls, &found, moments)) {
-        Err(mut conflict) => {
-            conflict.retain(|&call| Some(call) != earliest);
-            MonitorResult::Conflict(conflict)
-        }
+    let order = place_empty_dequeues(calls, &found)
+        .map_err(NoOrder::from)
+        .and_then(|moments| order_queue(calls, &found, moments, limits));
+    match order {
+        Err(why) => why.without_call(earliest).into(),
         // There are too few removals without an answer. The caller shrinks the conflict.
         Ok(_) => MonitorResult::Conflict((0..calls.len() as u32).collect()),
     }
@@ -77,8 +79,11 @@ fn order_queue(
     calls: &[TimedCall],
     found: &ElementLives,
     moments: Vec<EmptyMoment>,
-) -> Result<Vec<u32>, Vec<u32>> {
-    let order = order_elements(found, &moments)?;
+    limits: &Limits<'_>,
+) -> Result<Vec<u32>, NoOrder> {
+    NoOrder::if_stopped(limits)?;
+    let order = order_elements(found, &moments, limits)?;
+    NoOrder::if_stopped(limits)?;
     Ok(order_calls(calls, &order, moments))
 }
 
@@ -87,7 +92,8 @@ fn order_queue(
 fn order_elements<'a>(
     found: &'a ElementLives,
     moments: &[EmptyMoment],
-) -> Result<Vec<(Moment, &'a ElementLife)>, Vec<u32>> {
+    limits: &Limits<'_>,
+) -> Result<Vec<(Moment, &'a ElementLife)>, NoOrder> {
     let mut breaks: Vec<Moment> = moments.iter().map(|&(moment, _)| moment).collect();
     breaks.sort_unstable();
     let lives = &found.lives;
@@ -96,8 +102,10 @@ fn order_elements<'a>(
         lives.iter().map(|life| breaks.partition_point(|&moment| moment < life.inserted.until)).collect();
     let mut by_insertion: Vec<usize> = (0..lives.len()).collect();
     by_insertion.sort_unstable_by_key(|&at| lives[at].inserted.until);
+    NoOrder::if_stopped(limits)?;
     let mut by_removal: Vec<usize> = (0..lives.len()).collect();
     by_removal.sort_unstable_by_key(|&at| (segments[at], lives[at].removed.until));
+    NoOrder::if_stopped(limits)?;
     let mut taken = vec![false; lives.len()];
     let (mut first, mut second) = (by_insertion.iter().peekable(), by_removal.iter().peekable());
     let mut order = Vec::with_capacity(lives.len());
@@ -110,7 +118,7 @@ fn order_elements<'a>(
         } else if lives[y].inserted.from < lives[x].inserted.until {
             y
         } else {
-            return Err(lives[x].calls().chain(lives[y].calls()).collect());
+            return Err(NoOrder::Conflict(lives[x].calls().chain(lives[y].calls()).collect()));
         };
         taken[next] = true;
         let earliest = segments[next].checked_sub(1).map_or(0, |last| breaks[last]);

@@ -7,21 +7,22 @@ use claims::specification::Specification;
 use claims::{Core, Limits};
 use histories::{KeyId, NEVER, ValueId};
 use rustc_hash::FxHashMap;
-use std::sync::atomic::AtomicBool;
 
 /// How many calls the attempts to leave something out may look at: about a second.
 const EFFORT: u64 = 3_000_000;
 /// How many steps of search one attempt may take, where the monitor does not decide.
 const SEARCH_EFFORT: u64 = 20_000;
 
-/// Shrinks calls that no order explains, together with the removals without an answer, to a core.
+/// Shrinks calls that no order explains, together with the removals without an answer, to a core. None if the caller asks
+/// to stop before it is known that no order explains them.
 pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
     model: &M,
     discipline: Discipline,
     key: KeyId,
     calls: &[TimedCall],
     conflict: &[u32],
-) -> Core {
+    limits: &Limits<'_>,
+) -> Option<Core> {
     let mut shrinking = ContainerShrinking {
         model,
         discipline,
@@ -30,9 +31,13 @@ pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
             .filter(|&call| discipline.is_unanswered_removal(&calls[call as usize]))
             .collect(),
         effort: EFFORT,
+        limits,
     };
     let mut groups = shrinking.group_by_value(conflict);
     if !shrinking.is_impossible(&groups) {
+        if limits.stop_requested() {
+            return None;
+        }
         debug_assert!(false, "a monitor reported a conflict that can be explained");
         let all: Vec<u32> = (0..calls.len() as u32).collect();
         groups = shrinking.group_by_value(&all);
@@ -43,14 +48,14 @@ pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
     if can_be_cut {
         (core, until) = shrinking.cut_end(core, until);
     }
-    Core {
+    Some(Core {
         key,
         operations: core.iter().map(|call| call.id).collect(),
         writes_only: Vec::new(),
         from: None,
         until,
-        minimal: can_be_cut && shrinking.effort > 0,
-    }
+        minimal: can_be_cut && shrinking.effort > 0 && !limits.stop_requested(),
+    })
 }
 
 impl Discipline {
@@ -60,6 +65,7 @@ impl Discipline {
 }
 
 struct ContainerShrinking<'a, M> {
+    limits: &'a Limits<'a>,
     model: &'a M,
     discipline: Discipline,
     calls: &'a [TimedCall],
@@ -151,16 +157,16 @@ impl<M: Specification> ContainerShrinking<'_, M> {
 
     /// Whether no order explains these calls. Also false if the effort runs out before that is known.
     fn are_impossible(&mut self, calls: &[TimedCall]) -> bool {
-        if self.effort == 0 {
+        if self.effort == 0 || self.limits.stop_requested() {
+            self.effort = 0;
             return false;
         }
         self.effort = self.effort.saturating_sub(1 + calls.len() as u64);
-        match decide_by_monitor(self.discipline, calls) {
+        match decide_by_monitor(self.discipline, calls, self.limits) {
             MonitorResult::Conflict(_) => true,
-            MonitorResult::Order(_) => false,
+            MonitorResult::Order(_) | MonitorResult::Stopped => false,
             MonitorResult::Undecided => {
-                let stop = AtomicBool::new(false);
-                let limits = Limits { steps: SEARCH_EFFORT, bytes: 64 << 20, stop: &stop };
+                let limits = Limits { steps: SEARCH_EFFORT, bytes: 64 << 20, stop: self.limits.stop };
                 let (found, spent) = decide_by_search(self.model, calls, &limits);
                 self.effort = self.effort.saturating_sub(spent * 10);
                 matches!(found, CallSearchResult::Dead(_))

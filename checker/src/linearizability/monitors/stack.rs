@@ -25,33 +25,31 @@ use super::lives::{CollectedLives, ElementLife, ElementLives, FOREVER, Moment, c
 use super::presence::{find_covering_chain, place_empty_removals, unite_presences};
 use super::range_min::RangeMinimum;
 use super::unanswered_pops::assign_unanswered_pops;
-use super::{Discipline, MonitorResult};
+use super::{Discipline, MonitorResult, NoOrder};
 use crate::linearizability::search::TimedCall;
+use claims::Limits;
 
 /// Decides whether the calls of a stack have a legal order.
-pub(super) fn decide_stack(calls: &[TimedCall]) -> MonitorResult {
+pub(super) fn decide_stack(calls: &[TimedCall], limits: &Limits<'_>) -> MonitorResult {
     let mut found = match collect_lives(Discipline::Stack, calls) {
         CollectedLives::Distinct(found) => found,
         CollectedLives::Conflict(few) => return MonitorResult::Conflict(few),
         CollectedLives::Undecided => return MonitorResult::Undecided,
     };
     if found.unanswered.is_empty() {
-        return match order_stack(calls, &found) {
+        return match order_stack(calls, &found, limits) {
             Ok(order) => MonitorResult::Order(order),
-            Err(conflict) => MonitorResult::Conflict(conflict),
+            Err(why) => why.into(),
         };
     }
     let mut assigned = found.clone();
     let is_possible = assign_unanswered_pops(calls, &mut assigned);
-    if let (true, Ok(order)) = (is_possible, order_stack(calls, &assigned)) {
+    if let (true, Ok(order)) = (is_possible, order_stack(calls, &assigned, limits)) {
         return MonitorResult::Order(order);
     }
     let earliest = found.remove_all_by_earliest(calls);
-    match order_stack(calls, &found) {
-        Err(mut conflict) => {
-            conflict.retain(|&call| Some(call) != earliest);
-            MonitorResult::Conflict(conflict)
-        }
+    match order_stack(calls, &found, limits) {
+        Err(why) => why.without_call(earliest).into(),
         // Another assignment may do.
         Ok(_) if is_possible => MonitorResult::Undecided,
         // The conflict is somewhere. The caller shrinks it.
@@ -61,7 +59,8 @@ pub(super) fn decide_stack(calls: &[TimedCall]) -> MonitorResult {
 
 /// An order of the calls on the elements, and of the pops that found the stack empty. An error has the calls of a part
 /// without a lowest element, or of an empty pop and the elements that are inside during all of it.
-fn order_stack(calls: &[TimedCall], found: &ElementLives) -> Result<Vec<u32>, Vec<u32>> {
+fn order_stack(calls: &[TimedCall], found: &ElementLives, limits: &Limits<'_>) -> Result<Vec<u32>, NoOrder> {
+    NoOrder::if_stopped(limits)?;
     let united = unite_presences(found.lives.iter());
     let mut timed = place_empty_removals(calls, &found.empty_removals, &united).map_err(|removal| {
         let call = &calls[removal as usize];
@@ -69,7 +68,8 @@ fn order_stack(calls: &[TimedCall], found: &ElementLives) -> Result<Vec<u32>, Ve
         let chain = find_covering_chain(found.lives.iter(), from, until);
         chain.into_iter().flat_map(ElementLife::calls).chain([removal]).collect::<Vec<u32>>()
     })?;
-    timed.extend(Nesting::from_lives(&found.lives).order_calls()?);
+    NoOrder::if_stopped(limits)?;
+    timed.extend(Nesting::from_lives(&found.lives).order_calls(limits)?);
     for life in found.lives.iter().filter(|life| !life.must_be_present()) {
         let moment = life.inserted.from.max(life.removed.from);
         timed.extend(life.calls().map(|call| (moment, call)));
@@ -154,11 +154,16 @@ impl<'a> Nesting<'a> {
 
     /// The pushes and pops in a legal order, each with the moment at which it takes effect. An error has the calls of
     /// elements that have no order.
-    fn order_calls(mut self) -> Result<Vec<(Moment, u32)>, Vec<u32>> {
+    fn order_calls(mut self, limits: &Limits<'_>) -> Result<Vec<(Moment, u32)>, NoOrder> {
         let mut order = Vec::with_capacity(self.ends.len());
         let mut now = 0;
         let mut tasks = vec![NestingTask::Range(0, self.ends.len())];
+        let mut looked_at = 0u32;
         while let Some(task) = tasks.pop() {
+            looked_at = looked_at.wrapping_add(1);
+            if looked_at.is_multiple_of(1 << 14) {
+                NoOrder::if_stopped(limits)?;
+            }
             match task {
                 NestingTask::Range(from, until) => self.split_range(from, until, &mut tasks),
                 NestingTask::Part(first, last) => {
@@ -166,7 +171,7 @@ impl<'a> Nesting<'a> {
                     now = now.max(self.ends[first].0 - 1);
                     let lowest = self.take_lowest_elements(first, last);
                     if lowest.is_empty() {
-                        return Err(self.find_conflict(first, last));
+                        return Err(NoOrder::Conflict(self.find_conflict(first, last)));
                     }
                     for &place in &lowest {
                         now = now.max(self.lives[place].inserted.from);
