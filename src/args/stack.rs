@@ -3,7 +3,7 @@
 use super::help;
 use super::quantity::parse_duration;
 use clap::Subcommand;
-use recorder::stores::http::DraftOptions;
+use recorder::stores::http::{DraftOptions, TlsTable};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +78,15 @@ pub(crate) struct StackInitArgs {
     /// Request that ends the session, such as "POST /logout" [default: found on the page after the login]
     #[arg(long, value_name = "METHOD PATH")]
     logout: Option<String>,
+    /// CA certificates in PEM, for an https address [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<String>,
+    /// Certificate of the client in PEM, for an https address
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<String>,
+    /// Key of the client's certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<String>,
     /// Path that shows whether the application is up [default: found by trying]
     #[arg(long, value_name = "PATH")]
     health: Option<String>,
@@ -118,6 +127,12 @@ impl StackInitArgs {
             renew: self.renew.clone(),
             logout: self.logout.clone(),
             health: self.health.clone(),
+            tls: TlsTable {
+                ca: self.ca.clone(),
+                certificate: self.client_certificate.clone(),
+                key: self.client_key.clone(),
+                name: None,
+            },
             patience: self.operation_timeout,
             limit: self.timeout,
         })

@@ -155,18 +155,7 @@ impl State {
                 );
                 (200, format!("content-type: text/html\r\nset-cookie: csrftoken={token}; Path=/\r\n"), page)
             }
-            ("POST", "/login") => {
-                let fields: HashMap<&str, &str> =
-                    body.split('&').filter_map(|pair| pair.split_once('=')).collect();
-                let field = |name: &str| fields.get(name).copied().unwrap_or_default();
-                let is_known = field("password") == "secret-password" && !field("user").is_empty();
-                if token.is_empty() || field("csrf") != token || !is_known || field("next") != "%2Fcart" {
-                    return (403, "content-type: text/html\r\n".to_owned(), "<title>No</title>".to_owned());
-                }
-                self.users.push(field("user").to_owned());
-                let sid = self.begin(String::new());
-                (302, format!("set-cookie: sid={sid}; HttpOnly\r\nset-cookie: lang=en\r\nlocation: /cart\r\n"), String::new())
-            }
+            ("POST", "/login") => self.answer_login(body, &token),
             ("POST", "/api/login") => {
                 let sent: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
                 if sent["user"] != "ann" || sent["password"] != "secret-password" {
@@ -204,6 +193,23 @@ impl State {
             }
             _ => empty(404),
         }
+    }
+
+    /// Checks the form of the login.
+    fn answer_login(&mut self, body: &str, token: &str) -> (u16, String, String) {
+        let fields: HashMap<&str, &str> = body.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+        let is_known = field("password") == "secret-password" && !field("user").is_empty();
+        if token.is_empty() || field("csrf") != token || !is_known || field("next") != "%2Fcart" {
+            return (403, "content-type: text/html\r\n".to_owned(), "<title>No</title>".to_owned());
+        }
+        self.users.push(field("user").to_owned());
+        let sid = self.begin(String::new());
+        (
+            302,
+            format!("set-cookie: sid={sid}; HttpOnly\r\nset-cookie: lang=en\r\nlocation: /cart\r\n"),
+            String::new(),
+        )
     }
 
     fn begin(&mut self, cart: String) -> String {

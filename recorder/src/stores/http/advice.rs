@@ -20,9 +20,22 @@ pub(super) fn advise_on_failure(
     let Some(last) = exchanges.last() else { return usual.to_owned() };
     let Some(status) = last.status else {
         let entry = &description.entries[entry];
-        return match last.failure {
+        return match &last.failure {
+            Some(why) if why.contains("certificate") => format!(
+                "The certificate of {} or that of the client is not accepted. [tls] ca names the file of the CA, certificate and \
+                 key those of the client, and name the name in the certificate of the server.",
+                entry.address
+            ),
             Some(_) => {
-                format!("Start the application, or correct {} in [entries] ({}).", entry.name, entry.address)
+                // A server that misses the client's certificate closes the connection, usually without a reason.
+                let secure = match entry.secure_host {
+                    Some(_) => {
+                        " If it wants a certificate of its clients, name certificate and key in [tls]."
+                    }
+                    None => "",
+                };
+                let (name, address) = (&entry.name, &entry.address);
+                format!("Start the application, or correct {name} in [entries] ({address}).{secure}")
             }
             None => "The application accepted the request and did not answer. Look into its log.".to_owned(),
         };

@@ -5,6 +5,7 @@
 
 use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
+use super::tls::{TlsClient, TlsTable};
 use super::users::Users;
 use crate::stores::yours::{LinkTable, NodeTable, RoleTable, YourStack};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub struct Description {
     pub(super) audit: Option<RequestStep>,
     /// Users that exist before the run.
     pub(super) users: Users,
+    /// How connections are secured, if an address begins with `https`.
+    pub(super) tls: Option<TlsClient>,
     /// The nodes, links and roles that a run may strike.
     yours: YourStack,
 }
@@ -48,6 +51,8 @@ pub(crate) struct EntryPoint {
     pub(crate) front: Option<String>,
     /// What all paths begin with.
     pub(super) base: String,
+    /// The host of an address that begins with `https`.
+    pub(super) secure_host: Option<String>,
 }
 
 /// Which entry a request uses.
@@ -158,6 +163,7 @@ struct DescriptionFile {
     actions: Option<StepTable>,
     audit: Option<StepTable>,
     users: Option<String>,
+    tls: Option<TlsTable>,
     #[serde(default)]
     nodes: BTreeMap<String, NodeTable>,
     #[serde(default)]
@@ -242,6 +248,14 @@ impl Description {
         };
         let names: Vec<String> = file.entries.keys().cloned().collect();
         let yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
+        let is_secure = file.entries.values().any(|url| url.starts_with("https://"));
+        let tls = match (file.tls, is_secure) {
+            (Some(_), false) => {
+                return Err("[tls] has no effect: no address in [entries] begins with https://".into());
+            }
+            (_, false) => None,
+            (table, true) => Some(table.unwrap_or_default().load().map_err(|why| format!("[tls]: {why}"))?),
+        };
         let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
             entries: file
@@ -266,6 +280,7 @@ impl Description {
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
             users: file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?,
+            tls,
             yours,
         };
         description.check_consistency()?;
@@ -370,6 +385,13 @@ impl Description {
                 "[entries] is empty: name at least one, as in main = \"http://127.0.0.1:8080\"".into()
             );
         }
+        for entry in &self.entries {
+            match (&entry.secure_host, &self.tls) {
+                (Some(host), Some(tls)) => drop(tls.name_for_host(host)?),
+                (Some(_), None) => return Err(format!("[entries] {}: https needs [tls]", entry.name)),
+                (None, _) => {}
+            }
+        }
         let renews = ["create", "read", "write", "patch", "touch", "renew"];
         if let Some(odd) = self.renewed_by.iter().find(|name| !renews.contains(&name.as_str())) {
             return Err(format!("renewed_by has {odd:?}; it may have {}", renews.join(", ")));
@@ -417,6 +439,14 @@ impl Description {
     }
 }
 
+impl EntryPoint {
+    /// The address as a person writes it, without the base.
+    pub(super) fn origin(&self) -> String {
+        let scheme = if self.secure_host.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+}
+
 impl RequestStep {
     /// All texts with places.
     pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
@@ -431,21 +461,25 @@ impl RequestStep {
 
 pub(super) fn parse_entry(name: &str, url: &str) -> Result<EntryPoint, String> {
     let wrong = |why: &str| format!("[entries] {name} = {url:?}: {why}");
-    let rest = url.strip_prefix("http://").ok_or_else(|| {
-        wrong("begin with http:// (there is no TLS here: ask the application behind its TLS proxy)")
-    })?;
+    let secure = url.strip_prefix("https://");
+    let rest = secure
+        .or_else(|| url.strip_prefix("http://"))
+        .ok_or_else(|| wrong("begin with http:// or https://"))?;
     let (authority, base) = rest.split_once('/').map_or((rest, ""), |(authority, base)| (authority, base));
     if authority.is_empty() || authority.contains('@') {
-        return Err(wrong("expected http://HOST[:PORT][/PATH]"));
+        return Err(wrong("expected http://HOST[:PORT][/PATH] or https://…"));
     }
     let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
     if port.is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
         return Err(wrong("the port is a number up to 65535"));
     }
-    let address = if port.is_some() { authority.to_owned() } else { format!("{authority}:80") };
+    let usual = if secure.is_some() { 443 } else { 80 };
+    let address = if port.is_some() { authority.to_owned() } else { format!("{authority}:{usual}") };
+    let host = port.map_or(authority, |(host, _)| host).to_owned();
     let base = base.trim_end_matches('/');
     let base = if base.is_empty() { String::new() } else { format!("/{base}") };
-    Ok(EntryPoint { name: name.into(), address, front: None, base })
+    let secure_host = secure.map(|_| host);
+    Ok(EntryPoint { name: name.into(), address, front: None, base, secure_host })
 }
 
 fn parse_id_place(table: &SessionTable) -> Result<IdPlace, String> {
@@ -558,7 +592,8 @@ mod tests {
                 name: "main".into(),
                 address: "127.0.0.1:8080".into(),
                 front: None,
-                base: "/app".into()
+                base: "/app".into(),
+                secure_host: None
             }]
         );
         assert_eq!(description.read.absent, [401]);
@@ -569,7 +604,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (from, to, expected) in [
-            ("http://127.0.0.1:8080/app/", "https://x", "no TLS here"),
+            ("http://127.0.0.1:8080/app/", "ftp://x", "begin with http:// or https://"),
             ("http://127.0.0.1:8080/app/", "http://x:99999", "port"),
             ("{value}", "{velue}", "{velue}"),
             ("{value}", "nothing", "[create] has no {value}"),

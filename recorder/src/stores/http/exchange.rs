@@ -7,7 +7,7 @@ use super::take::TakeFrom;
 use super::template::{Escape, NamedPlace, TemplatePlace};
 use super::wire::{self, ExchangeError, HttpConnection};
 use super::witness::{Witness, describe_body, show_secret};
-use super::{CONNECT_PATIENCE, HttpClient};
+use super::{CONNECT_PATIENCE, HANDSHAKE_PATIENCE, HttpClient};
 use crate::stores::document;
 use crate::{Failure, Notes, StoreRequest};
 use bytes::Bytes;
@@ -201,19 +201,26 @@ impl HttpClient {
         request: hyper::Request<Full<Bytes>>,
     ) -> Result<HttpReply, Failure> {
         let inner = self.inner.clone();
-        let (name, address) = {
-            let entry = &inner.description.entries[entry];
-            (entry.name.clone(), entry.front.as_ref().unwrap_or(&entry.address))
-        };
+        let point = &inner.description.entries[entry];
+        let (name, address) = (point.name.clone(), point.front.as_ref().unwrap_or(&point.address));
         let unreachable =
             |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).with_node(&name);
         let open = match self.connections[entry].take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
-            None => match tokio::time::timeout(CONNECT_PATIENCE, HttpConnection::open(address)).await {
-                Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => return Err(unreachable(&error)),
-                Err(_) => return Err(unreachable(&"no connection in time")),
-            },
+            None => {
+                let opened = match (&inner.description.tls, &point.secure_host) {
+                    (Some(tls), Some(host)) => {
+                        let open = HttpConnection::open_secure(address, tls, host);
+                        tokio::time::timeout(HANDSHAKE_PATIENCE, open).await
+                    }
+                    _ => tokio::time::timeout(CONNECT_PATIENCE, HttpConnection::open(address)).await,
+                };
+                match opened {
+                    Ok(Ok(connection)) => connection,
+                    Ok(Err(error)) => return Err(unreachable(&error)),
+                    Err(_) => return Err(unreachable(&"no connection in time")),
+                }
+            }
         };
         let connection = self.connections[entry].insert(open);
         match connection.send_request(request).await {

@@ -29,6 +29,7 @@ mod secrets;
 mod seen;
 mod take;
 mod template;
+mod tls;
 mod undoing;
 mod users;
 pub(crate) mod wire;
@@ -39,6 +40,7 @@ pub use description::{Acknowledged, Description};
 pub use draft::{AskPerson, DraftOptions, DraftQuestion, draft_description};
 pub use fronts::HttpFronts;
 pub use life::{LifeStep, StepOutcome, WalkSettings};
+pub use tls::TlsTable;
 pub use witness::SeenExchange;
 
 use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};
@@ -56,6 +58,9 @@ use workloads::{ClientOperation, Value};
 
 /// How long to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long to wait for a connection with TLS, which takes more round trips and work.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the audit trail may take.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
@@ -344,6 +349,7 @@ impl HttpClient {
         let base = &self.inner.description.entries[entry];
         let path = location
             .strip_prefix("http://")
+            .or_else(|| location.strip_prefix("https://"))
             .map_or(location, |rest| rest.find('/').map_or("/", |slash| &rest[slash..]));
         let path = path.strip_prefix(base.base.as_str()).unwrap_or(path).to_owned();
         match self.fetch_page(entry, &path, jar).await {

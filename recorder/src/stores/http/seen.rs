@@ -105,7 +105,7 @@ impl HttpClient {
 
     fn show_url(&self, entry: usize, path: &str) -> String {
         let entry = &self.inner.description.entries[entry];
-        format!("http://{}{}{path}", entry.address, entry.base)
+        format!("{}{}{path}", entry.origin(), entry.base)
     }
 
     /// The cookies that a request sends, and the header with the session's id.

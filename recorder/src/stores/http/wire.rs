@@ -5,6 +5,7 @@
 //! only parses the protocol. This module decides when to connect, sends each request once, and distinguishes two
 //! moments of an answer: the end of its headers and the end of its body.
 
+use super::tls::TlsClient;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -12,6 +13,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// The largest body that is read.
@@ -49,6 +51,20 @@ impl HttpConnection {
     pub(crate) async fn open(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::begin_http(stream).await
+    }
+
+    /// Connects and checks the certificate of a host. No request is sent.
+    pub(crate) async fn open_secure(address: &str, tls: &TlsClient, host: &str) -> std::io::Result<Self> {
+        let name = tls.name_for_host(host).map_err(std::io::Error::other)?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Self::begin_http(tls.connector.connect(name, stream).await?).await
+    }
+
+    async fn begin_http(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(std::io::Error::other)?;

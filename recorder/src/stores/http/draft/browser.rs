@@ -4,6 +4,7 @@ use super::step::StepDraft;
 use crate::stores::http::cookies::CookieJar;
 use crate::stores::http::description::EntryPoint;
 use crate::stores::http::template::{Escape, NamedPlace, Template, TemplatePlace};
+use crate::stores::http::tls::TlsClient;
 use crate::stores::http::wire::{HttpConnection, read_body};
 use crate::stores::http::witness::{describe_body, show_location};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ const REDIRECTS_MAX: usize = 5;
 #[derive(Debug)]
 pub(super) struct DraftBrowser {
     pub(super) entry: EntryPoint,
+    pub(super) tls: Option<TlsClient>,
     /// How long one request may take.
     pub(super) patience: Duration,
     /// When the last request must be over.
@@ -104,8 +106,7 @@ impl DraftBrowser {
         headers: &[(String, String)],
         body: String,
     ) -> Result<FetchedPage, String> {
-        let what =
-            format!("{method} http://{}{}{}", self.entry.address, self.entry.base, show_location(path));
+        let what = format!("{method} {}{}{}", self.entry.origin(), self.entry.base, show_location(path));
         let mut request = hyper::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.entry.base))
@@ -122,8 +123,11 @@ impl DraftBrowser {
             return Err(format!("{what}: not sent, because the time is over. Raise --timeout"));
         }
         let exchange = async {
-            let mut connection =
-                HttpConnection::open(&self.entry.address).await.map_err(|why| format!("{what}: {why}"))?;
+            let opened = match (&self.tls, &self.entry.secure_host) {
+                (Some(tls), Some(host)) => HttpConnection::open_secure(&self.entry.address, tls, host).await,
+                _ => HttpConnection::open(&self.entry.address).await,
+            };
+            let mut connection = opened.map_err(|why| format!("{what}: {why}"))?;
             let response =
                 connection.send_request(request).await.map_err(|why| format!("{what}: {}", why.reason()))?;
             let (head, body) = response.into_parts();
@@ -146,7 +150,7 @@ impl DraftBrowser {
     /// The path that a link or a redirect leads to; `None` if it leads out of the application.
     pub(super) fn resolve_path(&self, from: &str, target: &str) -> Option<String> {
         let target = target.split('#').next().unwrap_or_default();
-        let own = [format!("http://{}", self.entry.address), format!("//{}", self.entry.address)];
+        let own = [self.entry.origin(), format!("//{}", self.entry.address)];
         let target = own.iter().find_map(|own| target.strip_prefix(own.as_str())).unwrap_or(target);
         let from = from.split('?').next().unwrap_or_default();
         if target.is_empty() {
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn links_are_resolved_within_the_application_only() {
         let entry = parse_entry("main", "http://h:81/shop").expect("an entry");
-        let browser = DraftBrowser { entry, patience: Duration::ZERO, ends: Instant::now() };
+        let browser = DraftBrowser { entry, tls: None, patience: Duration::ZERO, ends: Instant::now() };
         for (from, target, path) in [
             ("/a/b?x=1", "", Some("/a/b")),
             ("/a/b", "c?d=e:f#g", Some("/a/c?d=e:f")),

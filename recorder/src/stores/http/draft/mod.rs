@@ -16,6 +16,7 @@ mod step;
 use super::cookies::CookieJar;
 use super::description::parse_entry;
 use super::template::{Escape, Template};
+use super::tls::TlsTable;
 use super::users::Users;
 use super::witness::describe_body;
 use browser::{DraftBrowser, DraftUser};
@@ -62,6 +63,8 @@ pub struct DraftOptions {
     pub logout: Option<String>,
     /// The path that shows whether the application is up.
     pub health: Option<String>,
+    /// The certificates for addresses that begin with `https`.
+    pub tls: TlsTable,
     /// How long one request may take.
     pub patience: Duration,
     /// How long everything may take.
@@ -89,7 +92,9 @@ pub type AskPerson<'a> = dyn FnMut(&DraftQuestion) -> Option<String> + Send + 'a
 pub fn draft_description(options: &DraftOptions, ask: &mut AskPerson<'_>) -> Result<String, String> {
     let (name, url) = options.entries.first().ok_or("there is no address to try")?;
     let entry = parse_entry(name, url)?;
-    let browser = DraftBrowser { entry, patience: options.patience, ends: Instant::now() + options.limit };
+    let tls = entry.secure_host.as_ref().map(|_| options.tls.load()).transpose()?;
+    let browser =
+        DraftBrowser { entry, tls, patience: options.patience, ends: Instant::now() + options.limit };
     let users = options.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?;
     crate::system::run_in_machine_network(async {
         let drafter = Drafter { options, browser, users, ask };
@@ -114,6 +119,7 @@ impl Drafter<'_> {
             ],
             entries: self.options.entries.clone(),
             users: self.options.users.clone(),
+            tls: self.options.tls.clone(),
             health: self.find_health().await?,
             ..StackDraft::default()
         };

@@ -1,5 +1,6 @@
 //! The parts of a stack file that is being written, and its text.
 
+use crate::stores::http::tls::TlsTable;
 use std::fmt::Write as _;
 
 /// One request of the file.
@@ -25,6 +26,7 @@ pub(super) struct StackDraft {
     pub(super) notes: Vec<String>,
     pub(super) entries: Vec<(String, String)>,
     pub(super) users: Option<String>,
+    pub(super) tls: TlsTable,
     /// The lines of `[session]`.
     pub(super) session: Vec<String>,
     pub(super) absent: Option<u16>,
@@ -99,6 +101,15 @@ impl StackDraft {
         out.push_str("\n[entries]\n");
         for (name, url) in &self.entries {
             let _ = writeln!(out, "{name} = {}", quote(url));
+        }
+        if self.tls != TlsTable::default() {
+            out.push_str("\n[tls]\n");
+            let TlsTable { ca, certificate, key, name } = &self.tls;
+            for (option, file) in [("ca", ca), ("certificate", certificate), ("key", key), ("name", name)] {
+                file.iter().for_each(|file| {
+                    let _ = writeln!(out, "{option} = {}", quote(file));
+                });
+            }
         }
         out.push_str("\n[session]\n");
         self.session.iter().for_each(|line| {

@@ -1,0 +1,183 @@
+//! An application behind TLS: HAProxy with a certificate of its own CA, which also wants a certificate of its clients. OpenSSL
+//! makes the certificates, so that no code of ours agrees with itself.
+//!
+//! What went wrong before: an address with https was refused, so that most staging systems could only be driven from behind
+//! their proxy. What may go wrong: a certificate that does not fit is accepted, or its refusal is taken for an application that
+//! is not there.
+
+use super::shop::{Bugs, Shop};
+use super::{DESCRIPTION, LOGIN, steadfast};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Sections for `openssl req`: what a CA, a server and a client are.
+const OPENSSL: &str = "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = steadfast test\n\
+    [ca]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n\
+    [server]\nbasicConstraints = CA:FALSE\nsubjectAltName = IP:127.0.0.1\n\
+    [client]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\n";
+
+/// A shop behind a proxy with TLS. The proxy ends when this is dropped.
+struct SecureShop {
+    folder: tempfile::TempDir,
+    port: u16,
+    proxy: Child,
+    shop: Shop,
+}
+
+/// Makes a certificate and its key, signed by `signer` or by itself.
+fn make_certificate(folder: &Path, name: &str, section: &str, signer: Option<&str>) -> bool {
+    let mut command = Command::new("openssl");
+    command.current_dir(folder).args(["req", "-x509", "-config", "openssl.cnf", "-days", "2", "-nodes"]);
+    command.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-extensions", section]);
+    command.args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")]);
+    if let Some(signer) = signer {
+        command.args(["-CA", &format!("{signer}.pem"), "-CAkey", &format!("{signer}.key")]);
+    }
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+impl SecureShop {
+    fn open() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path();
+        std::fs::write(at.join("openssl.cnf"), OPENSSL).expect("a file");
+        let made = make_certificate(at, "ca", "ca", None)
+            && make_certificate(at, "other-ca", "ca", None)
+            && make_certificate(at, "server", "server", Some("ca"))
+            && make_certificate(at, "client", "client", Some("ca"));
+        if !made || Command::new("haproxy").arg("-v").output().is_err() {
+            eprintln!("skipped: the programs openssl (3.0 or later) and haproxy are not there");
+            return None;
+        }
+        let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("a file");
+        std::fs::write(at.join("both.pem"), read("server.pem") + &read("server.key")).expect("a file");
+        let shop = Shop::open(Bugs::default());
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        let config = format!(
+            "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n\
+             listen users\n bind 127.0.0.1:{port} ssl crt {at}/both.pem ca-file {at}/ca.pem verify required\n \
+             server shop {}\n",
+            shop.addresses[0],
+            at = at.display(),
+        );
+        std::fs::write(at.join("haproxy.cfg"), config).expect("a file");
+        let proxy = Command::new("haproxy")
+            .args(["-db", "-q", "-f", "haproxy.cfg"])
+            .current_dir(at)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("haproxy starts");
+        let secure = Self { folder, port, proxy, shop };
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "haproxy does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(secure)
+    }
+
+    /// Writes the description with this table `[tls]`.
+    fn describe(&self, host: &str, tls: &str) {
+        let url = format!("https://{host}:{}", self.port);
+        let entries = format!("entries = {{ blue = \"{url}\" }}");
+        let text =
+            DESCRIPTION.replace("entries = { blue = \"http://BLUE\", green = \"http://GREEN\" }", &entries);
+        std::fs::write(self.folder.path().join("app.toml"), format!("{text}\n[tls]\n{tls}\n"))
+            .expect("a file");
+        let users = "name,password\nann,secret-password\n";
+        std::fs::write(self.folder.path().join("users.csv"), users).expect("a file");
+    }
+
+    fn test(&self) -> (i32, String, String) {
+        steadfast(self.folder.path(), &["stack", "test", "app.toml"])
+    }
+}
+
+impl Drop for SecureShop {
+    fn drop(&mut self) {
+        let _ = self.proxy.kill();
+        let _ = self.proxy.wait();
+    }
+}
+
+const FITTING: &str = "ca = 'ca.pem'\ncertificate = 'client.pem'\nkey = 'client.key'";
+
+#[test]
+fn an_application_behind_tls_is_tried_driven_and_struck() {
+    let Some(secure) = SecureShop::open() else { return };
+    secure.describe("127.0.0.1", FITTING);
+    let (code, printed, errors) = secure.test();
+    assert_eq!(code, 0, "{printed}{errors}");
+    assert!(printed.contains(&format!("POST https://127.0.0.1:{}/cart", secure.port)), "{printed}");
+    let words = "record http --stack app.toml --duration 2s --load 50/s --settle 0s --quiet --output h.jsonl \
+                 --faults delay=20ms:client-blue@500ms+500ms";
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (code, printed, errors) = steadfast(secure.folder.path(), &words);
+    assert_eq!(code, 0, "{printed}{errors}");
+    let history = std::fs::read_to_string(secure.folder.path().join("h.jsonl")).expect("a history");
+    let answered = history.lines().filter(|line| line.contains("\"type\":\"ok\"")).count();
+    assert!(answered > 50, "{answered} answers: {errors}");
+    let url = format!("https://127.0.0.1:{}", secure.port);
+    let files = ["--ca", "ca.pem", "--client-certificate", "client.pem", "--client-key", "client.key"];
+    let words = [&["stack", "init", &url, "--write", "POST /cart"][..], &LOGIN, &files].concat();
+    let (code, printed, errors) = steadfast(secure.folder.path(), &words);
+    assert_eq!(code, 0, "{printed}{errors}");
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_is_refused_and_said() {
+    let Some(secure) = SecureShop::open() else { return };
+    let client = "certificate = 'client.pem'\nkey = 'client.key'";
+    for (host, tls, says) in [
+        // Signed by another CA; by none of the system's; made for another name; for that name, which is then given.
+        ("127.0.0.1", format!("ca = 'other-ca.pem'\n{client}"), "invalid peer certificate"),
+        ("127.0.0.1", client.to_owned(), "[tls]"),
+        ("localhost", FITTING.to_owned(), "invalid peer certificate"),
+        // The server wants a certificate of the client.
+        (
+            "127.0.0.1",
+            "ca = 'ca.pem'".to_owned(),
+            "If it wants a certificate of its clients, name certificate and key",
+        ),
+    ] {
+        secure.describe(host, &tls);
+        let (code, printed, errors) = secure.test();
+        assert!(code == 2 && errors.contains(says), "{tls}: {code} {printed}{errors}");
+    }
+    assert_eq!(secure.shop.requests(), 0, "nothing was sent to a server that was not who it should be");
+    secure.describe("localhost", &format!("{FITTING}\nname = '127.0.0.1'"));
+    let (code, printed, errors) = secure.test();
+    assert_eq!(code, 0, "{printed}{errors}");
+}
+
+#[test]
+fn files_that_do_not_fit_are_named_before_anything_is_sent() {
+    let Some(secure) = SecureShop::open() else { return };
+    for (tls, says) in [
+        ("ca = 'none.pem'", "failed to read certificates from none.pem"),
+        ("ca = 'openssl.cnf'", "openssl.cnf has no certificate in PEM"),
+        ("ca = 'ca.pem'\ncertificate = 'client.pem'", "needs certificate = FILE and key = FILE"),
+        (
+            "ca = 'ca.pem'\ncertificate = 'client.pem'\nkey = 'server.key'",
+            "does not belong to the certificate",
+        ),
+        ("ca = 'ca.pem'\ncertificate = 'client.pem'\nkey = 'client.pem'", "has no private key in PEM"),
+        ("verify = false", "unknown field `verify`"),
+        ("name = 'a b'", "is not a name that a certificate can have"),
+    ] {
+        secure.describe("127.0.0.1", tls);
+        let (code, printed, errors) = secure.test();
+        assert!(
+            code == 2 && errors.contains("app.toml") && errors.contains(says),
+            "{tls}: {code} {printed}{errors}"
+        );
+    }
+    let text = DESCRIPTION.replace("BLUE", "127.0.0.1:1").replace("GREEN", "127.0.0.1:2");
+    std::fs::write(secure.folder.path().join("app.toml"), format!("{text}\n[tls]\nca = 'ca.pem'\n"))
+        .expect("a file");
+    let (code, _, errors) = secure.test();
+    assert!(code == 2 && errors.contains("[tls] has no effect"), "{errors}");
+    assert_eq!(secure.shop.requests(), 0);
+}
