@@ -37,7 +37,6 @@ def read_scenarios(stack):
 
 
 def run_once(arguments, stack, name, has_faults, side, seed):
-    """Runs one side of a scenario once, and appends a line to the results."""
     history = arguments.results / f"{stack}-{name}-{side.replace(' ', '-')}-{seed}.jsonl"
     objectives = ",".join(OBJECTIVES + OBJECTIVES_OF_FAULTS * has_faults)
     # A late run gets a signal first: it undoes its faults and ends its servers within two seconds.
@@ -75,7 +74,6 @@ def read_results(arguments, stack):
 
 
 def describe_settings(options):
-    """The faults and switches, without the size of the load."""
     shown, left_out = [], ("workload", "duration", "after-heal", "load", "clients", "operation-timeout")
     for option, value in options.items():
         text = ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
@@ -99,8 +97,8 @@ def join_seeds(results, describe):
 
 def describe_gap(run):
     """Why the figures of a run cannot be shown, or None. With code 3, the run did not test the store as asked."""
-    if run is None or run["exit"] in LATE or run["report"] is None:
-        return "not run" if run is None else "late" if run["exit"] in LATE else "no report"
+    if run["exit"] in LATE or run["report"] is None:
+        return "late" if run["exit"] in LATE else "no report"
     is_open = any(one["verdict"] in ("unknown", "untested") for one in run["report"]["levels"] + run["report"]["objectives"])
     return "proves nothing" if run["exit"] == 3 and not is_open else None
 
@@ -112,19 +110,21 @@ def count_findings(report):
 
 
 def describe_findings(results):
-    kinds = {kind: None for run in results if not describe_gap(run) for kind in count_findings(run["report"])}
+    kinds = dict.fromkeys(kind for run in results if not describe_gap(run) for kind in count_findings(run["report"]))
     cells = [f"`{kind}` {join_seeds(results, lambda report: count_findings(report).get(kind, '0'))}" for kind in kinds]
-    return "<br>".join(cells) or join_seeds(results, lambda report: "nothing")
+    return ", ".join(cells) or join_seeds(results, lambda report: "nothing")
 
 
-def describe_objectives(report):
-    return ", ".join(f"{one['verdict']} {one['name']}" for one in report["objectives"] if one["verdict"] != "met") or "met"
-
-
-def describe_side(results):
+def describe_side(runs):
+    """The cells of one side. A line that lacks a seed says which seeds it has."""
+    results = [run for run in runs if run]
+    if not results:
+        return " | not run | | | |"
+    seeds = "" if len(results) == len(SEEDS) else f" (seed {', '.join(str(run['seed']) for run in results)})"
     recovery = join_seeds(results, lambda report: describe_amount(report["measurements"]["run"]["recovery_max_seconds"], " s"))
+    objectives = lambda report: ", ".join(f"{one['verdict']} {one['name']}" for one in report["objectives"] if one["verdict"] != "met") or "met"
     writes = join_seeds(results, lambda report: describe_amount(report["measurements"]["run"]["lost_writes"]))
-    return f"{describe_findings(results)} | {recovery} | {writes} | {join_seeds(results, describe_objectives)}"
+    return f"{seeds} | {describe_findings(results)} | {recovery} | {writes} | {join_seeds(results, objectives)} |"
 
 
 def print_table(arguments, stack):
@@ -132,8 +132,8 @@ def print_table(arguments, stack):
     print(f"\n## {stack}\n\n| scenario and settings | sessions (findings) | recovery max | lost writes | objectives |\n|" + " --- |" * 5)
     for name, options, cure in read_scenarios(stack):
         as_it_is, fixed = ([results.get((name, side, seed)) for seed in SEEDS] for side in SIDES)
-        print(f"| `{name}`: {describe_settings(options)} | {describe_side(as_it_is)} |")
-        print(f"| … cured: {describe_settings(cure)} | {describe_side(fixed)} |" if cure else "| … no cure | | | | |")
+        print(f"| `{name}`: {describe_settings(options)}{describe_side(as_it_is)}")
+        print(f"| … cured: {describe_settings(cure)}{describe_side(fixed)}" if cure else "| … no cure | | | | |")
 
 
 if __name__ == "__main__":
