@@ -379,6 +379,24 @@ fn a_limit_makes_unknown_and_never_a_guess() {
     assert!(!object["levels"][0]["reason"].as_str().expect("a reason").is_empty());
 }
 
+/// A history of ten million events was read to its end, whatever the time limit said.
+#[test]
+fn reading_ends_with_the_time_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let history = folder.path().join("long.jsonl");
+    let event = |at: usize| {
+        let kind = if at.is_multiple_of(2) { "invoke" } else { "ok" };
+        format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":{}}}\n", at / 2)
+    };
+    std::fs::write(&history, (0..400_000).map(event).collect::<String>()).expect("a file that can be written");
+    let history = history.to_str().expect("text");
+    let output = steadfast().args(["check", "--timeout=1ms", history]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3));
+    let told = text(&output.stderr);
+    assert!(told.contains("the time limit ended while the history was being read"), "{told}");
+    assert!(told.contains("--timeout"), "{told}");
+}
+
 /// The default of `--init` was read by the reader, which started the pool of threads before `--threads` could size it:
 /// every use of the option was refused.
 #[test]
