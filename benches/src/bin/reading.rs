@@ -100,7 +100,7 @@ fn generate_sessions(events: u64, to: &mut impl Write) {
                 let function = if draw(&mut state, 2) == 0 { "write" } else { "read" };
                 versions[user as usize] += u64::from(function == "write");
                 let version = versions[user as usize];
-                let payload = if user % 3 == 0 {
+                let payload = if user.is_multiple_of(3) {
                     format!(
                         "{{\"fields\":{{\"cart\":{{\"session\":\"s-{user}\",\"field\":\"cart\",\
                          \"version\":{version},\"bytes\":64}},\"lang\":null}}}}"
