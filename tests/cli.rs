@@ -388,7 +388,8 @@ fn reading_ends_with_the_time_limit() {
         let kind = if at.is_multiple_of(2) { "invoke" } else { "ok" };
         format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":{}}}\n", at / 2)
     };
-    std::fs::write(&history, (0..400_000).map(event).collect::<String>()).expect("a file that can be written");
+    std::fs::write(&history, (0..400_000).map(event).collect::<String>())
+        .expect("a file that can be written");
     let history = history.to_str().expect("text");
     let output = steadfast().args(["check", "--timeout=1ms", history]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(3));

@@ -169,10 +169,14 @@ pub fn measure_history_within(
     let recovery = |fault| recovery::measure_recovery(&samples, state.as_ref(), fault, stop);
     let recoveries: Vec<Recovery> = faults.iter().map(recovery).collect();
     let looks = convergence::ReplicaLooks::from_history(history, stop)?;
+    let sessions = MeasuredSessions {
+        recorded: state.is_some(),
+        some_lost: losses.sessions.is_ok_and(|lost| lost.least > 0.0),
+    };
     let mut told: Vec<FaultMeasurements> = Vec::new();
     for (at, recovery) in recoveries.iter().enumerate() {
         in_time(stop)?;
-        let mut one = measure_fault(&samples, &faults, at, recovery, state.is_some(), &spans);
+        let mut one = measure_fault(&samples, &faults, at, recovery, sessions, &spans);
         set_convergence(
             &mut one.values,
             looks.convergence_after(&faults[at], faults.get(at + 1).map(|next| next.positions.0)),
@@ -185,7 +189,7 @@ pub fn measure_history_within(
     }
     let mut run = MetricValues::default();
     set_availability(&mut run, &samples, &spans);
-    set_run_recovery(&mut run, &faults, &recoveries, state.is_some());
+    set_run_recovery(&mut run, &faults, &recoveries, sessions);
     set_worst_fault(&mut run, &told);
     set_worst_convergence(&mut run, &told);
     set_losses(&mut run, losses);
@@ -244,12 +248,21 @@ fn set_availability(values: &mut MetricValues, samples: &Samples, spans: &[(i64,
     values.set_figure("throughput_per_second", long.map(|long| ok as f64 / to_seconds(long)));
 }
 
+/// What is known of the sessions of a history before its faults are measured.
+#[derive(Clone, Copy)]
+struct MeasuredSessions {
+    /// Whether the operations are about sessions.
+    recorded: bool,
+    /// Whether some session is certainly lost.
+    some_lost: bool,
+}
+
 /// Sets the figures of recovery over all faults that were in force.
 fn set_run_recovery(
     values: &mut MetricValues,
     faults: &[MeasuredFault],
     recoveries: &[Recovery],
-    are_sessions: bool,
+    sessions: MeasuredSessions,
 ) {
     let mut all = Recovery::default();
     for (_, one) in faults.iter().zip(recoveries).filter(|(fault, _)| fault.in_force != Some(false)) {
@@ -262,7 +275,7 @@ fn set_run_recovery(
         false if faults.is_empty() => Err(NO_FAULT),
         false => Err(faults::NOT_IN_FORCE),
     };
-    set_recovery(values, struck, &all, are_sessions);
+    set_recovery(values, struck, &all, sessions);
 }
 
 /// Sets the percentiles of recovery. They are zero if requests were made and no session was affected, because then no
@@ -271,7 +284,7 @@ fn set_recovery(
     values: &mut MetricValues,
     struck: Result<(), &'static str>,
     found: &Recovery,
-    are_sessions: bool,
+    sessions: MeasuredSessions,
 ) {
     let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
     let of = |waits: &[SessionWait], share| match waits {
@@ -280,13 +293,16 @@ fn set_recovery(
     };
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
         values.set_figure(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
-        let state = asked.and(if are_sessions { Ok(()) } else { Err(NO_SESSIONS) });
+        let state = asked.and(if sessions.recorded { Ok(()) } else { Err(NO_SESSIONS) });
         let state = state.map(|()| of(&found.state_waits, share));
         values.set_figure(&format!("recovery_with_state_{name}_seconds"), state);
     }
-    let share = match (asked, are_sessions, found.with_state) {
+    let share = match (asked, sessions.recorded, found.with_state) {
         (Err(why), ..) => Err(why),
         (_, false, _) => Err(NO_SESSIONS),
+        (_, _, 0) if found.state_waits.is_empty() && sessions.some_lost => {
+            Err("sessions were lost, and no request failed that would show which of them the fault affected")
+        }
         (_, _, 0) if found.state_waits.is_empty() => Ok(1.0),
         (_, _, 0) => Err("no affected session was asked for again"),
         (_, _, all) => Ok(found.recovered_with_state as f64 / all as f64),
@@ -303,7 +319,7 @@ fn measure_fault(
     faults: &[MeasuredFault],
     at: usize,
     recovery: &Recovery,
-    are_sessions: bool,
+    sessions: MeasuredSessions,
     spans: &[(i64, i64)],
 ) -> FaultMeasurements {
     let fault = &faults[at];
@@ -320,7 +336,7 @@ fn measure_fault(
         all => Ok(part as f64 / all as f64),
     };
     let mut values = MetricValues::default();
-    set_recovery(&mut values, Ok(()), recovery, are_sessions);
+    set_recovery(&mut values, Ok(()), recovery, sessions);
     let first = survival::first_wait(&recovery.waits).unwrap_or(Figure::exactly(0.0));
     values.set_figure("recovery_first_seconds", if recovery.asked { Ok(first) } else { Err(NOTHING_ASKED) });
     values.set_figure("availability_share", share(asked - failed));

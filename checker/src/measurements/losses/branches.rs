@@ -31,7 +31,7 @@
 use super::super::nodes::Nodes;
 use super::super::recorder_events::settled_position;
 use histories::faults::{FaultEpisode, fault_episodes};
-use histories::{History, Id, OpId, Outcome};
+use histories::{Function, History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A server that is silent for this long, while others acknowledge, may have lost its role and regained it.
@@ -264,6 +264,10 @@ impl<'a> Ledger<'a> {
         let (acknowledged, began) =
             (self.history.operation(entry).completed, self.history.operation(read).invoked);
         let other = self.reign_of[entry.index()] as usize;
+        // A server that renewed an id and goes on answering for the old one did not end it. It has the renewal.
+        if other == at && self.history.function(entry) == Function::RENEW {
+            return;
+        }
         let reign = &self.reigns[at];
         let next = reign.entries.partition_point(|&(invoked, _)| invoked <= acknowledged);
         // Some entry of the reign survived and came between the missing entry and the answer.

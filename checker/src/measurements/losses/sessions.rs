@@ -55,6 +55,13 @@ pub(super) fn collect_evidence(
     }
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
     evidence.lost.extend(collect_lost_writes(history, lost_writes.copied()));
+    let last_shown = last_answers_showing_renewals(history, &evidence.seen);
+    // Where the new id of a renewal works later, an old id that works too is a mistake of the store and no loss.
+    evidence.missing.retain(|&(entry, answer)| {
+        let began = history.operation(answer).invoked;
+        history.function(entry) != Function::RENEW
+            || last_shown.get(&entry).is_none_or(|&shown| shown < began)
+    });
     in_time(stop)?;
     Ok(evidence)
 }
@@ -174,12 +181,36 @@ impl EntryIndex {
     }
 }
 
-/// The acknowledged writes that findings show to be lost, including those that are lost with them.
+/// For each renewal, the last invocation of an answer that shows its new id.
+fn last_answers_showing_renewals(history: &History, seen: &[(OpId, OpId)]) -> FxHashMap<OpId, u32> {
+    let mut last: FxHashMap<OpId, u32> = FxHashMap::default();
+    for &(entry, answer) in seen.iter().filter(|&&(entry, _)| history.function(entry) == Function::RENEW) {
+        let shown = last.entry(entry).or_default();
+        *shown = (*shown).max(history.operation(answer).invoked);
+    }
+    last
+}
+
+/// By id: the first id of its session. Renewals give a session further ids.
+fn first_ids_of_sessions(history: &History) -> Vec<KeyId> {
+    let mut first: Vec<KeyId> = (0..history.keys.len()).map(KeyId::new).collect();
+    for op in history.operations().filter(|op| op.function == Function::RENEW && op.outcome != Outcome::Fail)
+    {
+        if let Some(new) = history.keys.get(history.value_text(op.value())) {
+            first[new.index()] = first[op.key.index()];
+        }
+    }
+    first
+}
+
+/// The acknowledged writes that findings show to be lost, including those that are lost with them. A session keeps its
+/// content when it is renewed, so writes under an earlier id are lost as those under the last.
 fn collect_lost_writes<'a>(
     history: &History,
     findings: impl Iterator<Item = &'a Finding>,
 ) -> FxHashSet<OpId> {
-    // For each object, the spans that survived: since when a version was observed, and until when no newer one was
+    let session = first_ids_of_sessions(history);
+    // For each session, the spans that survived: since when a version was observed, and until when no newer one was
     // there.
     let mut survived: FxHashMap<KeyId, Vec<(u32, u32)>> = FxHashMap::default();
     let mut lost: FxHashSet<OpId> = FxHashSet::default();
@@ -188,7 +219,7 @@ fn collect_lost_writes<'a>(
             &Proof::Replaced { read, field: None, older, .. }
             | &Proof::BackToBirth { read, birth: older, .. } => {
                 let (older, read) = (history.operation(older), history.operation(read));
-                survived.entry(read.key).or_default().push((older.completed, read.invoked));
+                survived.entry(session[read.key.index()]).or_default().push((older.completed, read.invoked));
             }
             Proof::Replaced { newer: one, .. } | Proof::Uncleared { write: one, .. } => {
                 lost.insert(*one);
@@ -197,7 +228,7 @@ fn collect_lost_writes<'a>(
         }
     }
     for op in history.operations().filter(|op| op.function == Function::WRITE && op.outcome == Outcome::Ok) {
-        let spans = survived.get(&op.key).map_or(&[][..], Vec::as_slice);
+        let spans = survived.get(&session[op.key.index()]).map_or(&[][..], Vec::as_slice);
         if spans.iter().any(|&(from, to)| op.invoked > from && op.completed < to) {
             lost.insert(op.id);
         }

@@ -49,6 +49,47 @@ fn with_a_lost_write_all_are_lost_that_came_after_what_survived() {
     assert!(open.writes.is_err(), "what is not seen may come yet");
 }
 
+/// A session is renewed after the write that is lost, so the final read is of another id than the write. A run reported
+/// `lost-write`, and zero lost writes: the objective was met.
+#[test]
+fn a_write_under_an_earlier_id_of_the_session_is_lost_too() {
+    let (history, losses) = lost(&format!(
+        "1-2 alice create s {} ok
+         3-4 alice write s {} ok
+         5-6 alice renew s \"t\" ok
+         20 recorder settled null
+         30-31 final read t {} ok",
+        payload(1),
+        payload(2),
+        payload(1)
+    ));
+    let writes = losses.writes.expect("the store had settled");
+    let values: Vec<&str> =
+        writes.certain.iter().map(|&id| history.value_text(history.operation(id).value())).collect();
+    assert_eq!(values, [payload(2)]);
+}
+
+/// The old id works after the renewal, and so does the new one. That is a mistake, and nothing is lost by it.
+#[test]
+fn a_renewal_whose_old_id_stays_alive_is_not_lost() {
+    let (_, losses) = lost(&format!(
+        "1-2 alice create s {} ok @n1
+         3-4 alice renew s \"t\" ok @n1
+         5-6 alice write t {} ok @n1
+         7-8 alice read s {} ok @n1
+         9-10 alice read t {} ok @n1
+         20 recorder settled null
+         30-31 final read t {} ok @n1",
+        payload(1),
+        payload(2),
+        payload(2),
+        payload(2),
+        payload(2)
+    ));
+    assert_eq!(losses.renewals.map(|renewals| renewals.count()), Ok(0.0.into()));
+    assert_eq!(losses.writes.map(|writes| writes.count()), Ok(0.0.into()));
+}
+
 /// 1 is overwritten by 2, which a reader sees in the end: nothing is lost.
 #[test]
 fn what_was_overwritten_is_not_lost() {
