@@ -127,7 +127,9 @@ impl DraftBrowser {
                 (Some(tls), Some(host)) => HttpConnection::open_secure(&self.entry.address, tls, host).await,
                 _ => HttpConnection::open(&self.entry.address).await,
             };
-            let mut connection = opened.map_err(|why| format!("{what}: {why}"))?;
+            let mut connection = opened.map_err(|why| {
+                format!("{what}: cannot connect: {why}. Start the application, or correct the address.")
+            })?;
             let response =
                 connection.send_request(request).await.map_err(|why| format!("{what}: {}", why.reason()))?;
             let (head, body) = response.into_parts();
