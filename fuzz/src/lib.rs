@@ -17,7 +17,8 @@ pub fn read(format: Format, bytes: &[u8]) {
                 format::write_native(&whole.history, &mut text).expect("memory can be written");
                 let text = String::from_utf8(text).expect("native lines are UTF-8");
                 let again = format::from_text(Format::Native, &text).expect("what is written can be read");
-                assert!(whole.history.same_events(&again));
+                // That a format has no real time is written beside its events; a history without events has none.
+                assert!(whole.history.same_events(&again) || whole.history.event_count() == 0);
                 if whole.history.header().is_none() {
                     let mut text = Vec::new();
                     format::write_edn(&whole.history, &mut text).expect("memory can be written");
