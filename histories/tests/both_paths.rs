@@ -62,8 +62,8 @@ fn lines_of(text: &str) -> Vec<Vec<u8>> {
     text.lines().map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// A payload whose fields are in another order is the same payload, and so is one with another spelling of a letter:
-/// a read that returned it is no read of garbage.
+/// A payload whose fields are in another order is the same payload, and so is one with another spelling of a letter. If they
+/// were two values, a read that returned the payload would seem to return what nobody wrote.
 #[test]
 fn equal_payloads_are_one_value_however_they_are_spelt() {
     let spellings = [

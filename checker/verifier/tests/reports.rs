@@ -365,3 +365,39 @@ fn real_time_cannot_be_claimed_of_a_history_without_it() {
     let why = assert_refuted(&without, &question_about(Model::Register, &[property]), property, verdict);
     assert!(why.contains("real time"), "{why}");
 }
+
+/// Levels that are witnessed by the same orders are checked together. Orders that break one of them must not take the others
+/// along, and must not be confirmed for it because they are right for the others.
+#[test]
+fn orders_shared_by_levels_are_judged_for_each_level() {
+    // The session reads 2, and then 1 again. If 1 came first, monotonic reads is broken and read your writes is not.
+    let history = drawn("a: [w1]\nb:      [w2]\nc:           [r2] [r1]");
+    let levels = [Level::ReadYourWrites, Level::MonotonicReads, Level::MonotonicWrites];
+    let question = question_about(Model::Register, &levels.map(Property::Level));
+    let order = |writes: [u32; 2]| {
+        let writes = writes.map(OpId::from_raw).to_vec();
+        Verdict::Holds(Witness::Versions(vec![VersionOrder {
+            key: KeyId::NONE,
+            writes,
+            returned: Vec::new(),
+        }]))
+    };
+    let report = |verdicts: [Verdict; 3]| {
+        let answers = levels.into_iter().zip(verdicts).map(|(level, verdict)| Answer {
+            property: Property::Level(level),
+            method: "version-graph".to_owned(),
+            verdict,
+            counts: Vec::new(),
+        });
+        Report { model: Model::Register, answers: answers.collect(), ..Report::default() }
+    };
+    let refuted = |verdicts| {
+        let found = standings(&history, &question, &report(verdicts));
+        found.iter().map(is_refuted).collect::<Vec<bool>>()
+    };
+    let (first_is_1, first_is_2) = (|| order([0, 1]), || order([1, 0]));
+    assert_eq!(refuted([first_is_1(), first_is_1(), first_is_1()]), [false, true, false]);
+    // The other order fits all three, and each may have an order of its own.
+    assert_eq!(refuted([first_is_2(), first_is_2(), first_is_2()]), [false, false, false]);
+    assert_eq!(refuted([first_is_1(), first_is_2(), first_is_1()]), [false, false, false]);
+}

@@ -149,8 +149,11 @@ impl ListTrunk {
             return None;
         }
         let bytes = cursor.text.as_bytes();
-        // In a line that breaks off, no other bracket may come for long.
+        // The search ends with the line, because a line that breaks off has no bracket.
         let len = memchr::memchr2(b']', b'\n', &bytes[cursor.at..])?;
+        if bytes[cursor.at + len] != b']' {
+            return None;
+        }
         let mut prefix = &bytes[cursor.at..cursor.at + len];
         while let Some(shorter) = prefix.strip_suffix(b" ") {
             prefix = shorter;

@@ -76,7 +76,7 @@ fn reads_the_usual_lines_itself() {
         r#"{"type":"ok","process":0,"f":"read","value":{"torn":"00ff","bytes":64,"begins":"1 64 \"é\n"}}"#,
         r#"{"type":"ok","process":0,"f":"read","value":{"fields":{"lang":null,"cart":{"version":1,"a":[ ]}, "b" : { } }}}"#,
         r#"{"type":"ok","process":0,"f":"read","value":[1, {"b":2,"a":[1, [2]]}, []]}"#,
-        // A quote sorts between a space and a letter, but it is no part of a name.
+        // Fields are sorted by name alone. Sorted together with the quote after it, "a" would come after "a b".
         r#"{"type":"ok","process":0,"f":"read","value":{"a":1,"a b":2,"":3,"é":4,"a!":5}}"#,
         r#"{"type":"fail","process":0,"f":"read","error":"no \"session\"","seen":{"b":1,"a":[2]},"é":"é"}"#,
         r#"{"type":"fail","process":0,"f":"cas","value":{"b":1,"a":2}}"#,
@@ -224,7 +224,7 @@ const VALUES: &[&str] = &[
     r#"[1,{"b":[[[[[[[[[1]]]]]]]]]}]"#,
 ];
 
-/// Lists of a few elements, most of which begin as others do.
+/// Lists of a few elements. Many of these lists are a beginning of another one.
 fn list_text() -> impl Strategy<Value = String> {
     const ELEMENTS: [&str; 8] = ["1", "2", "12", "-3", "null", r#""a""#, r#""a],b""#, "4"];
     let odd = prop::sample::select(vec!["1.5", "\"", "", "]", "1 2", r#""é""#]);
