@@ -293,7 +293,7 @@ impl HttpReply {
         Ok(body)
     }
 
-    /// Reads the body of an answer that was not expected, if somebody watches; otherwise nobody waits for it.
+    /// Reads the body of an answer that was not expected if the exchange is shown, and otherwise does not wait for it.
     pub(super) async fn dismiss_body(&mut self) {
         match self.seen {
             Some(_) => drop(self.read_body().await),
@@ -301,7 +301,7 @@ impl HttpReply {
         }
     }
 
-    /// Notes for whoever watches that a value was taken from the answer.
+    /// Adds a value that was taken from the answer to what is shown of the exchange.
     pub(super) fn note_taken(&self, name: &str, from: &TakeFrom, found: &str, secrets: &Secrets) {
         if let Some((witness, number)) = &self.seen {
             let taken = format!("{name} = {} ({from})", show_secret(secrets, found));

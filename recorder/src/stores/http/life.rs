@@ -206,7 +206,8 @@ impl<'a> LifeWalker<'a> {
     }
 
     fn tell_untried(&mut self, operation: &'static str, why: String) {
-        self.tell_step(operation, 0, String::new(), StepOutcome::NotTried, why, None);
+        let step = self.seen_step(operation, 0, String::new());
+        (self.tell)(&LifeStep { did: why, outcome: StepOutcome::NotTried, ..step });
     }
 
     /// Reads at each other entry. Sessions that are not shared, or late, are bugs that a run reports.
@@ -253,14 +254,7 @@ impl<'a> LifeWalker<'a> {
                              stale-session. If a user always returns to one entry, set spread = \"user\".",
                         ),
                     };
-                    self.tell_step(
-                        step.name,
-                        entry,
-                        promised,
-                        StepOutcome::PossibleBug,
-                        did,
-                        Some(advice.to_owned()),
-                    );
+                    self.tell_bug(step.name, entry, promised, did, advice.to_owned());
                 }
             }
         }
@@ -307,17 +301,16 @@ impl<'a> LifeWalker<'a> {
             Value::List(all) => all.iter().filter(|one| **one == action).count(),
             _ => 0,
         };
-        let (outcome, advice) = match listed {
-            1 => (StepOutcome::Kept, None),
-            0 => (
-                StepOutcome::PossibleBug,
-                Some("If list = \"…\" names the right place, a run reports lost-action."),
-            ),
-            _ => (StepOutcome::PossibleBug, Some("A run reports duplicated-action.")),
+        let advice = match listed {
+            1 => {
+                self.tell_kept(step.name, 0, promised, "it does".to_owned());
+                return Ok(());
+            }
+            0 => "If list = \"…\" names the right place, a run reports lost-action.",
+            _ => "A run reports duplicated-action.",
         };
-        let did = format!("it has it {listed} times");
-        let did = if listed == 1 { "it does".to_owned() } else { did };
-        self.tell_step(step.name, 0, promised, outcome, did, advice.map(str::to_owned));
+        let did = format!("it has the action {listed} times");
+        self.tell_bug(step.name, 0, promised, did, advice.to_owned());
         Ok(())
     }
 
@@ -413,10 +406,9 @@ impl<'a> LifeWalker<'a> {
                     describe_value(&answer.value),
                     describe_value(expected),
                 );
-                let exchanges = self.take_exchanges();
-                let advice = advise_on_value(read, expected, &answer.value, &exchanges);
-                self.tell_seen(read.name, 0, promised, StepOutcome::Misfit, did, Some(advice), exchanges);
-                Err(WalkEnded)
+                let seen = self.seen_step(read.name, 0, promised);
+                let advice = advise_on_value(read, expected, &answer.value, &seen.exchanges);
+                Err(self.tell_misfit(seen, did, advice))
             }
             Err(failure) => self.tell_failure(read, 0, promised, &failure),
         }
@@ -444,7 +436,7 @@ impl<'a> LifeWalker<'a> {
                     "If the description is right, this is a bug of the application: a run reports {finding}. If the read \
                      needs no session, choose a path that does."
                 );
-                self.tell_step(read.name, entry, promised, StepOutcome::PossibleBug, did, Some(advice));
+                self.tell_bug(read.name, entry, promised, did, advice);
                 Ok(())
             }
             Err(failure) => self.tell_failure(read, entry, promised, &failure),
@@ -458,7 +450,7 @@ impl<'a> LifeWalker<'a> {
         promised: String,
         failure: &Failure,
     ) -> Result<(), WalkEnded> {
-        let exchanges = self.take_exchanges();
+        let seen = self.seen_step(step.name, entry, promised);
         let did = format!(
             "[{}] {} does not do what the description says: {}; expected a status of {}",
             step.name,
@@ -466,45 +458,44 @@ impl<'a> LifeWalker<'a> {
             failure.error,
             describe_expected_statuses(step),
         );
-        let advice = advise_on_failure(step, &self.store.0.description, entry, failure, &exchanges);
-        self.tell_seen(step.name, entry, promised, StepOutcome::Misfit, did, Some(advice), exchanges);
-        Err(WalkEnded)
+        let advice = advise_on_failure(step, &self.store.0.description, entry, failure, &seen.exchanges);
+        Err(self.tell_misfit(seen, did, advice))
+    }
+
+    fn tell_misfit(&mut self, seen: LifeStep, did: String, advice: String) -> WalkEnded {
+        (self.tell)(&LifeStep { did, outcome: StepOutcome::Misfit, advice: Some(advice), ..seen });
+        WalkEnded
     }
 
     fn tell_kept(&mut self, operation: &'static str, entry: usize, promised: String, did: String) {
-        self.tell_step(operation, entry, promised, StepOutcome::Kept, did, None);
+        let step = self.seen_step(operation, entry, promised);
+        (self.tell)(&LifeStep { did, ..step });
     }
 
-    fn tell_step(
+    fn tell_bug(
         &mut self,
         operation: &'static str,
         entry: usize,
         promised: String,
-        outcome: StepOutcome,
         did: String,
-        advice: Option<String>,
+        advice: String,
     ) {
-        let exchanges = self.take_exchanges();
-        self.tell_seen(operation, entry, promised, outcome, did, advice, exchanges);
+        let step = self.seen_step(operation, entry, promised);
+        (self.tell)(&LifeStep { did, outcome: StepOutcome::PossibleBug, advice: Some(advice), ..step });
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of one step, in the order in which they are shown"
-    )]
-    fn tell_seen(
-        &mut self,
-        operation: &'static str,
-        entry: usize,
-        promised: String,
-        outcome: StepOutcome,
-        did: String,
-        advice: Option<String>,
-        exchanges: Vec<SeenExchange>,
-    ) {
-        let entry = self.store.0.description.entries[entry].name.to_string();
-        let after_end = self.ended;
-        (self.tell)(&LifeStep { operation, entry, promised, did, outcome, advice, exchanges, after_end });
+    /// A step that did what was promised, with the exchanges since the last step.
+    fn seen_step(&self, operation: &'static str, entry: usize, promised: String) -> LifeStep {
+        LifeStep {
+            operation,
+            entry: self.store.0.description.entries[entry].name.to_string(),
+            promised,
+            did: String::new(),
+            outcome: StepOutcome::Kept,
+            advice: None,
+            exchanges: self.take_exchanges(),
+            after_end: self.ended,
+        }
     }
 
     fn take_exchanges(&self) -> Vec<SeenExchange> {

@@ -21,6 +21,7 @@ mod before;
 pub(crate) mod cookies;
 mod description;
 mod draft;
+mod entry;
 mod exchange;
 mod fronts;
 mod life;

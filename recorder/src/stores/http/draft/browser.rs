@@ -2,7 +2,7 @@
 
 use super::step::StepDraft;
 use crate::stores::http::cookies::CookieJar;
-use crate::stores::http::description::EntryPoint;
+use crate::stores::http::entry::EntryPoint;
 use crate::stores::http::template::{Escape, NamedPlace, Template, TemplatePlace};
 use crate::stores::http::tls::TlsClient;
 use crate::stores::http::wire::{HttpConnection, read_body};
@@ -10,6 +10,7 @@ use crate::stores::http::witness::{describe_body, show_location};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::HeaderMap;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -174,25 +175,70 @@ impl DraftBrowser {
 
 impl DraftUser {
     /// Fills in the places of a text.
+    ///
+    /// # Errors
+    /// Names a place that has no value: a request with an empty place would say nothing of the application.
     fn fill(&self, text: &str, escape: Escape) -> Result<String, String> {
+        let missing = RefCell::new(None);
+        let miss = |what: String| {
+            missing.borrow_mut().get_or_insert(what);
+            String::new()
+        };
         let place = |place| match place {
             TemplatePlace::Value => self.value.clone(),
             TemplatePlace::User | TemplatePlace::Key => self.name.clone(),
-            _ => String::new(),
+            TemplatePlace::Trace => format!("init-{}", self.name),
+            _ => miss(
+                "a place that only a run fills in. Use {value}, {user}, {user.COLUMN} or {cookie.NAME}"
+                    .to_owned(),
+            ),
         };
         let named = |of, name: &str| match of {
-            NamedPlace::Taken => self.taken.get(name).cloned().unwrap_or_default(),
-            NamedPlace::Cookie => self.jar.cookie_value(name).unwrap_or_default().to_owned(),
-            NamedPlace::Column => self.columns.get(name).cloned().unwrap_or_default(),
+            NamedPlace::Taken => self
+                .taken
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| miss(format!("{{take.{name}}}, which no page gave"))),
+            NamedPlace::Cookie => match self.jar.cookie_value(name) {
+                Some(value) => value.to_owned(),
+                None => miss(format!("{{cookie.{name}}}, and the application set no cookie of this name")),
+            },
+            NamedPlace::Column => self.columns.get(name).cloned().unwrap_or_else(|| {
+                miss(format!(
+                    "{{user.{name}}}, and there is no table of users with this column (--users FILE)"
+                ))
+            }),
         };
-        Ok(Template::parse(text)?.fill_places(escape, place, named))
+        let filled = Template::parse(text)?.fill_places(escape, place, named);
+        match missing.into_inner() {
+            Some(what) => Err(format!("{text:?} has {what}")),
+            None => Ok(filled),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::http::description::parse_entry;
+    use crate::stores::http::entry::parse_entry;
+
+    /// A login with an empty user was sent, refused by the application, and blamed on the password.
+    #[test]
+    fn a_place_without_a_value_is_named_and_not_sent_empty() {
+        let mut user = DraftUser { value: "v".to_owned(), name: "s-1".to_owned(), ..DraftUser::default() };
+        user.columns.insert("name".to_owned(), "ann".to_owned());
+        let filled = user.fill("{user.name}={value}", Escape::Nothing);
+        assert_eq!(filled.as_deref(), Ok("ann=v"));
+        for (text, told) in [
+            ("{user.mail}", "--users FILE"),
+            ("{cookie.csrf}", "set no cookie of this name"),
+            ("{take.token}", "which no page gave"),
+            ("{new}", "only a run fills in"),
+        ] {
+            let why = user.fill(text, Escape::Nothing).expect_err("it has no value");
+            assert!(why.contains(text) && why.contains(told), "{why}");
+        }
+    }
 
     #[test]
     fn links_are_resolved_within_the_application_only() {

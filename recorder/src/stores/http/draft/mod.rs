@@ -14,7 +14,7 @@ mod page;
 mod step;
 
 use super::cookies::CookieJar;
-use super::description::parse_entry;
+use super::entry::parse_entry;
 use super::template::{Escape, Template};
 use super::tls::TlsTable;
 use super::users::Users;
