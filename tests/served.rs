@@ -8,11 +8,12 @@
 
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use testkit::WebRequest;
 
 const USUAL: Duration = Duration::from_millis(30);
 const SLOW: Duration = Duration::from_millis(250);
@@ -52,27 +53,9 @@ fn serve() -> (String, Arc<Mutex<Server>>) {
 fn converse(stream: TcpStream, server: &Mutex<Server>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
     let mut writer = stream;
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
+    while let Some(request) = WebRequest::read_from(&mut reader) {
         let came = Instant::now();
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).is_err() {
-                return;
-            }
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
-        let method = first.split(' ').next().unwrap_or_default().to_owned();
+        let WebRequest { method, headers, body, .. } = request;
         let (status, answer, delay) = decide(&method, &headers, body, server);
         std::thread::sleep(delay);
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());

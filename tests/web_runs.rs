@@ -7,11 +7,12 @@
 
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use testkit::WebRequest;
 
 const DESCRIPTION: &str = r#"
     entries = { main = "http://ADDRESS" }
@@ -55,25 +56,10 @@ fn serve(forgets_at: Option<usize>) -> (String, Arc<Mutex<Kept>>) {
 fn converse(stream: TcpStream, kept: &Mutex<Kept>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
     let mut writer = stream;
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).expect("a header");
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let words: Vec<&str> = first.split(' ').collect();
-        let body = String::from_utf8(body).expect("text");
+    while let Some(request) = WebRequest::read_from(&mut reader) {
+        let body = String::from_utf8(request.body).expect("text");
         let (status, more, answer) =
-            kept.lock().expect("no panic").answer(words[0], words[1], &headers, &body);
+            kept.lock().expect("no panic").answer(&request.method, &request.target, &request.headers, &body);
         let answer = answer.to_string();
         let head = format!("HTTP/1.1 {status} X\r\n{more}content-length: {}\r\n\r\n", answer.len());
         if writer.write_all((head + &answer).as_bytes()).is_err() {

@@ -273,7 +273,7 @@ fn sessions_in_the_cache_of_a_node_are_lost_with_it() {
     let (one, two) = (of_node("web1"), of_node("web2"));
     assert!(one.len() >= 3 && two.len() >= 3, "{one:?} {two:?}");
     assert!(!lost.is_empty() && lost.is_disjoint(&two), "{lost:?} {two:?}");
-    // Whoever asked for a session of web1 that had not ended, and got none, was told of the loss.
+    // Each session of web1 that had not ended, and of which a read returned nothing, is a finding.
     let ended: BTreeSet<&str> = (events.iter())
         .filter(|event| event["type"] == "invoke" && event["f"] == "destroy")
         .filter_map(|event| event["key"].as_str())
@@ -289,7 +289,7 @@ fn sessions_in_the_cache_of_a_node_are_lost_with_it() {
 }
 
 /// Sessions in signed cookies: Django's documentation warns that a logout does not invalidate them, because the server keeps nothing.
-/// Whoever kept the cookie is still logged in.
+/// A browser that kept the cookie is still logged in.
 #[test]
 fn a_logout_of_signed_cookies_ends_nothing() {
     let Some(django) = Django::start("signed_cookies", false) else { return };

@@ -6,7 +6,8 @@
 //!   a history as text, for failure messages. [`corpus`]: the histories of `histories/corpus`.
 //! - [`check_all`], [`assert_confirmed`], [`forge_report`] and [`assert_refuted`]: run the checker, and verify its claims with
 //!   the verifier. A test of tampered evidence changes one answer and expects the verifier to refute it.
-//! - [`steadfast_command`]: the program itself, for tests of the command line.
+//! - [`steadfast_command`]: the program itself, for tests of the command line. [`WebRequest`]: a request to a web application that a
+//!   test brings itself.
 
 mod checking;
 pub mod corpus;
@@ -16,6 +17,7 @@ mod random;
 mod recording;
 pub mod registers;
 pub mod transactions;
+mod web;
 
 pub use checking::{
     assert_confirmed, assert_refuted, check_all, check_confirmed, claim_standing, forge_report,
@@ -25,3 +27,4 @@ pub use drawing::draw_history;
 pub use program::steadfast_command;
 pub use random::TestRandom;
 pub use recording::record_operation;
+pub use web::WebRequest;

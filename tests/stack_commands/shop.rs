@@ -3,10 +3,11 @@
 //! Everything that nobody may see begins with `secret-`, so that a test can look for it in what is printed.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use testkit::WebRequest;
 
 /// What is wrong with a shop.
 #[derive(Clone, Copy, Default, Debug)]
@@ -72,33 +73,14 @@ fn serve(state: &Arc<Mutex<State>>, node: &'static str) -> String {
 fn converse(stream: TcpStream, state: &Mutex<State>, node: &str) {
     let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
     let mut writer = stream;
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).is_err() {
-                return;
-            }
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
+    while let Some(request) = WebRequest::read_from(&mut reader) {
         if state.lock().expect("no panic").bugs.hangs {
             std::thread::sleep(Duration::from_secs(30));
             return;
         }
-        let body = String::from_utf8(body).expect("text");
-        let words: Vec<&str> = first.split(' ').collect();
+        let body = String::from_utf8(request.body).expect("text");
         let (status, more, answer) =
-            state.lock().expect("no panic").answer(words[0], words[1], &headers, &body);
+            state.lock().expect("no panic").answer(&request.method, &request.target, &request.headers, &body);
         let head = format!(
             "HTTP/1.1 {status} X\r\nx-node: {node}\r\n{more}content-length: {}\r\n\r\n",
             answer.len()
