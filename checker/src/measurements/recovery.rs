@@ -9,7 +9,9 @@
 //! - was answered, but was in progress during at least half of the fault: its user waited for the fault to end.
 //!
 //! Its **recovery** is the time from the strike to its first answer. That is the first completion without an error
-//! among the operations invoked no earlier than the first affected one. *No such session* is an answer. Only requests
+//! among the operations invoked no earlier than the first affected one. A session that was still served after the
+//! strike waits only from its first affected operation on, from when that was due: otherwise a fault that lasts for a
+//! minute, or a failover after an hour of slowness, would count as a wait of its whole length. *No such session* is an answer. Only requests
 //! count. A session that was silent for more than two seconds, and for longer than it had waited until then, was not
 //! waiting for the store. What is known of its wait then ends with its last request ([`Wait`], censored), whether it
 //! asked again later or not. A session that asked until the end and was never answered is **unrecovered**.
@@ -93,15 +95,16 @@ pub(super) fn measure_recovery(
     let mut recovery = Recovery { asked: !rows.is_empty(), ..Recovery::default() };
     let end = samples.span().map_or(fault.until, |(_, end)| end);
     for (session, first) in hit.into_iter().until_stopped(stop) {
-        recovery.waits.push(match find_end_of_wait(samples, session, first, fault.struck, end) {
-            WaitEnd::Answered(at) => SessionWait::answered_after(at - fault.struck),
+        let began = find_start_of_wait(samples, session, first, fault.struck);
+        recovery.waits.push(match find_end_of_wait(samples, session, first, began, end) {
+            WaitEnd::Answered(at) => SessionWait::answered_after(at - began),
             WaitEnd::Silent(at) => {
                 recovery.silent += 1;
-                SessionWait::longer_than(at - fault.struck)
+                SessionWait::longer_than(at - began)
             }
             WaitEnd::InVain(at) => {
                 recovery.unrecovered += 1;
-                SessionWait::longer_than(at - fault.struck)
+                SessionWait::longer_than(at - began)
             }
         });
         let after = state.and_then(|state| state.state_after(samples.rows_of_session(session), first));
@@ -112,12 +115,12 @@ pub(super) fn measure_recovery(
         recovery.state_waits.push(match after {
             StateAfter::Back(at) => {
                 recovery.recovered_with_state += 1;
-                SessionWait::answered_after(at - fault.struck)
+                SessionWait::answered_after(at - began)
             }
             // The session is gone, or was never answered: it waits for ever, and so counts as waiting until the end.
-            StateAfter::Missing => SessionWait::longer_than(end - fault.struck),
+            StateAfter::Missing => SessionWait::longer_than(end - began),
             StateAfter::Unasked => {
-                SessionWait::longer_than(last_activity(rows_since(samples, session, first)) - fault.struck)
+                SessionWait::longer_than(last_activity(rows_since(samples, session, first)) - began)
             }
         });
     }
@@ -134,8 +137,20 @@ fn is_hit_by(row: &Sample, fault: &MeasuredFault) -> bool {
         || (fault.end_time() > fault.struck && 2 * waited >= fault.end_time() - fault.struck)
 }
 
-/// How the wait of a session ended that began with the operation `first`.
-fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64, end: i64) -> WaitEnd {
+/// When a session began to wait whose first affected operation is `first`: at the strike, or if it was served since,
+/// when that operation was due.
+fn find_start_of_wait(samples: &Samples, session: SessionId, first: &Sample, struck: i64) -> i64 {
+    let is_served = |row: &Sample| {
+        row.invoked >= struck
+            && row.end != UserOutcome::Error
+            && row.ended.is_some_and(|ended| ended <= first.invoked)
+    };
+    let mut before = samples.rows_of_session(session).take_while(|row| row.invoked < first.invoked);
+    if before.any(is_served) { first.wanted.max(struck) } else { struck }
+}
+
+/// How the wait of a session ended that began at `began`, with the operation `first`.
+fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, began: i64, end: i64) -> WaitEnd {
     let mut answered: Option<i64> = None;
     // The latest time at which one of the requests that were visited was in progress.
     let mut last = first.ended.unwrap_or(first.invoked);
@@ -144,7 +159,7 @@ fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struc
         if answered.is_some_and(|answered| row.invoked > answered) {
             break;
         }
-        if is_own_silence(struck, last, row.wanted) {
+        if is_own_silence(began, last, row.wanted) {
             return WaitEnd::Silent(last);
         }
         // A refusal is an answer: the session is served.
@@ -156,14 +171,14 @@ fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, struc
     }
     match answered {
         Some(at) => WaitEnd::Answered(at),
-        None if again && !is_own_silence(struck, last, end) => WaitEnd::InVain(last),
+        None if again && !is_own_silence(began, last, end) => WaitEnd::InVain(last),
         None => WaitEnd::Silent(last),
     }
 }
 
 /// Whether a session was silent by its own choice between a time until which it waited and its next request.
-fn is_own_silence(struck: i64, last: i64, next: i64) -> bool {
-    next - last > SILENCE_NS.max(last - struck)
+fn is_own_silence(began: i64, last: i64, next: i64) -> bool {
+    next - last > SILENCE_NS.max(last - began)
 }
 
 fn last_activity<'a>(rows: impl Iterator<Item = &'a Sample>) -> i64 {
@@ -333,6 +348,37 @@ mod tests {
         ));
         is(&found.run, "recovery_max_seconds", 0.100);
         is(&found.run, "recovery_with_state_max_seconds", 0.500);
+    }
+
+    /// The network is slow for twenty seconds. Session a is served all the time, but for one request that times out after
+    /// nineteen seconds and is tried again half a second later. Its user waited for one second; the measurement used to
+    /// say twenty, the time since the strike. The request was due 0.1 s before it could be sent, which counts as well.
+    /// Session b is served by nobody from the strike on.
+    #[test]
+    fn who_is_still_served_after_the_strike_waits_from_the_first_failure() {
+        let found = measured(&format!(
+            "{}
+             1000 nemesis delay=50ms \"n1\"
+             1100-1200 b read b null info timeout
+             1500-1600 b read b null info timeout
+             1800-1900 b read b {} ok
+             2000-2060 a read a {} ok
+             10000-10060 a read a {} ok
+             19900<20000-20500 a read a null info timeout
+             20840-20900 a read a {} ok
+             21000 nemesis heal-delay \"n1\"",
+            two_sessions(),
+            payload("b", 2),
+            payload("a", 1),
+            payload("a", 1),
+            payload("a", 1)
+        ));
+        for values in [&found.run, &found.faults[0].values] {
+            is(values, "affected_sessions", 2.0);
+            is(values, "recovery_max_seconds", 1.0);
+            is(values, "recovery_p50_seconds", 0.9);
+            is(values, "recovery_with_state_max_seconds", 1.0);
+        }
     }
 
     /// A session that its user ends is not lost, and neither is one whose creation failed.

@@ -49,6 +49,8 @@ pub(super) struct LossEvidence {
     pub(super) missing: Vec<(OpId, OpId)>,
     /// Entries that are certainly lost, whatever the logs of the servers were.
     pub(super) lost: FxHashSet<OpId>,
+    /// Entries that every server held in the end.
+    pub(super) held: FxHashSet<OpId>,
 }
 
 /// What became of the entries. Each list is in order of invocation.
@@ -228,7 +230,7 @@ impl<'a> Ledger<'a> {
         let is_final = |read: OpId| self.history.operation(read).invoked > self.settled;
         let kept: Vec<OpId> =
             evidence.seen.iter().filter(|pair| is_final(pair.1)).map(|pair| pair.0).collect();
-        kept.into_iter().for_each(|entry| self.keep_entry(entry));
+        kept.into_iter().chain(evidence.held.iter().copied()).for_each(|entry| self.keep_entry(entry));
         // A server that answers in the end has everything that it acknowledged in that reign.
         for op in self.history.operations().filter(|op| op.invoked > self.settled) {
             if let Some(reign) = self.reigns.get_mut(self.reign_of[op.id.index()] as usize) {

@@ -10,10 +10,14 @@
 //! - **The point at which the logs of two servers diverge**: one server acknowledged an operation that its successor
 //!   did not have, even if it was overwritten long before the end ([`branches`]).
 //!
+//! What every server still held when the servers were read one by one in the end was not lost, whatever an answer lacked
+//! ([`held`]).
+//!
 //! An operation that none of these decides is *open*, so the number of losses is known between two bounds. If nothing
 //! was read back, and nothing is known to be lost, no figure is given.
 
 mod branches;
+mod held;
 mod registers;
 mod sessions;
 

@@ -7,6 +7,7 @@
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::branches::LossEvidence;
+use super::held::HeldSessions;
 use super::registers::NewerWrites;
 use crate::continuity::{Finding, Kind, Proof};
 use histories::faults::{FaultEpisode, fault_episodes};
@@ -41,7 +42,12 @@ pub(super) fn collect_evidence(
     let whole: Vec<OpId> =
         entries.iter().copied().filter(|&id| history.function(id) == Function::WRITE).collect();
     let newer = NewerWrites::from_entries(history, &whole);
-    let mut evidence = LossEvidence { seen: index.collect_seen(history, stop), ..LossEvidence::default() };
+    let sessions_held = HeldSessions::from_history(history);
+    let mut evidence = LossEvidence {
+        seen: index.collect_seen(history, stop),
+        held: index.collect_held(history, &sessions_held),
+        ..LossEvidence::default()
+    };
     in_time(stop)?;
     for finding in findings.iter().until_stopped(stop) {
         if let Some(pair) = find_first_lacked_write(history, &newer, finding)
@@ -50,7 +56,10 @@ pub(super) fn collect_evidence(
             evidence.missing.push(pair);
         }
         if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
-            evidence.lost.extend(index.entries_gone_with(history, *gone));
+            // If every server has the session, the store hid it and lost nothing.
+            if !sessions_held.has_session(history.key(*gone)) {
+                evidence.lost.extend(index.entries_gone_with(history, *gone));
+            }
         }
     }
     let lost_writes = findings.iter().filter(|finding| finding.kind == Kind::LostWrite);
@@ -59,8 +68,9 @@ pub(super) fn collect_evidence(
     // Where the new id of a renewal works later, an old id that works too is a mistake of the store and no loss.
     evidence.missing.retain(|&(entry, answer)| {
         let began = history.operation(answer).invoked;
-        history.function(entry) != Function::RENEW
-            || last_shown.get(&entry).is_none_or(|&shown| shown < began)
+        let works_later = history.function(entry) == Function::RENEW
+            && last_shown.get(&entry).is_some_and(|&shown| shown >= began);
+        !works_later && !evidence.held.contains(&entry)
     });
     in_time(stop)?;
     Ok(evidence)
@@ -141,6 +151,16 @@ impl EntryIndex {
             seen.extend(self.births[op.key.index()].map(|birth| (birth, op.id)));
         }
         seen
+    }
+
+    /// The entries that every server held in the end: the births of the sessions, and the writes of what they held.
+    fn collect_held(&self, history: &History, sessions: &HeldSessions) -> FxHashSet<OpId> {
+        let mut entries = FxHashSet::default();
+        for (key, values) in sessions.iter() {
+            entries.extend(self.births[key.index()]);
+            entries.extend(values.iter().flat_map(|&value| self.part_writers(history, value)));
+        }
+        entries
     }
 
     /// The writes of the parts of a value.
