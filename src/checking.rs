@@ -131,6 +131,9 @@ pub(crate) fn check_loaded(
         let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
         report.remarks.extend(oddities::find_transaction_oddities(&history, open));
     }
+    if question.model == Model::Mutex {
+        report.remarks.extend(oddities::find_values_of_locks(&history));
+    }
     if question.model == Model::Session {
         report.remarks.push(describe_session_rules(&question));
     }

@@ -4,7 +4,7 @@
 //! store. None of them changes a verdict. The reader already refuses what is not a history at all, such as a
 //! micro-operation of an unknown kind.
 
-use histories::{History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use histories::{History, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -63,6 +63,18 @@ pub(crate) fn find_unwritten_initial_values(history: &History) -> Vec<String> {
         )
     });
     first_few(all, told.len())
+}
+
+/// Finds values of the operations of a lock, such as fencing tokens. A lock is judged by who holds it, so nobody compares
+/// them. O(n).
+pub(crate) fn find_values_of_locks(history: &History) -> Option<String> {
+    let shown = |op: &Operation| [op.value(), op.result].into_iter().find(|&value| value != ValueId::NULL);
+    let op = history.operations().find(|op| shown(op).is_some())?;
+    Some(format!(
+        "operations of the lock have values, such as {} in operation {}. They were not judged: a mutex is only about who holds it",
+        crate::report::describe::shorten_text(history.value_text(shown(&op)?)),
+        history.operation_index(op.id)
+    ))
 }
 
 /// Finds values of one object that differ only in type. A mistake of the client is more likely than one of the store.

@@ -327,3 +327,51 @@ fn the_columns_of_a_table_can_be_named() {
     let told = checked(&["--columns", "call=t0,return=t1,f=verb,output=seen"]);
     assert_eq!(told.status.code(), Some(1), "{told:?}");
 }
+
+/// What the text report says of a history.
+fn told(path: &Path) -> String {
+    let output = steadfast().arg("check").arg(path).output().expect("it runs");
+    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Completions alone: a transaction wrote x, one of another process had read nothing, and a third read the write. The
+/// default level needs real time, so it is unknown. The report used to recommend more time and memory, with which it would
+/// stay unknown.
+#[test]
+fn without_real_time_a_level_is_recommended_that_needs_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = file(
+        &folder,
+        "completions.edn",
+        "{:process 0, :type :ok, :f :txn, :value [[:w :x 1]]}\n{:process 1, :type :ok, :f :txn, :value [[:r :x nil]]}\n\
+         {:process 2, :type :ok, :f :txn, :value [[:r :x 1]]}\n",
+    );
+    let text = told(&path);
+    assert!(text.contains("UNKNOWN: strict-serializable"), "{text}");
+    assert!(text.contains("such as --consistency strong-session-serializable"), "{text}");
+    assert!(!text.contains("--memory"), "{text}");
+    assert_eq!(verdicts(&path)["strong-session-serializable"].0, "holds");
+}
+
+/// The token of a fenced lock goes from 5 back to 3. Who holds the lock is right, so the mutex holds; the tokens were
+/// ignored without a word.
+#[test]
+fn the_values_of_a_lock_are_not_judged_and_that_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let event = |process: u8, kind: &str, f: &str, value: &str| {
+        format!("{{:process {process}, :type :{kind}, :f :{f}, :value {value}}}\n")
+    };
+    let lock = |token: [&str; 2]| {
+        [
+            event(0, "invoke", "acquire", "nil") + &event(0, "ok", "acquire", token[0]),
+            event(0, "invoke", "release", "nil") + &event(0, "ok", "release", "nil"),
+            event(1, "invoke", "acquire", "nil") + &event(1, "ok", "acquire", token[1]),
+        ]
+        .concat()
+    };
+    let fenced = told(&file(&folder, "fenced.edn", &lock(["5", "3"])));
+    assert!(fenced.starts_with("HOLDS"), "{fenced}");
+    assert!(fenced.contains("such as 5 in operation 0. They were not judged"), "{fenced}");
+    let plain = told(&file(&folder, "plain.edn", &lock(["nil", "nil"])));
+    assert!(!plain.contains("not judged"), "{plain}");
+}

@@ -8,7 +8,7 @@ use super::faults::{ShownFault, shown_faults};
 use super::layout::{count_noun, format_elapsed};
 use super::sentence::{anomaly_meaning, suggest_next_step};
 use super::{CheckFindings, HistoryCounts, describe, isolation, violations_of};
-use checker::{Answer, Evidence, Finding, Property};
+use checker::{Answer, Evidence, Finding, IsolationLevel, Level, Property};
 use histories::{Function, History, Micro, MicroKind, OpId, Outcome, SessionId};
 use std::collections::{BTreeSet, HashSet};
 
@@ -228,12 +228,33 @@ pub(crate) fn next_step(findings: &CheckFindings<'_>, summary: &FindingSummary) 
     match findings.verdict() {
         "violated" => summary.next_step(),
         "missed" => Some("compare the objectives below with the effect of each fault".to_owned()),
-        "unknown" => Some("read the reason below, and pass a longer --timeout or more --memory if a limit ended the search".to_owned()),
+        "unknown" => Some(match suggest_level_without_real_time(findings) {
+            Some(level) => format!(
+                "ask for a level that needs no real time, such as --consistency {level}, or record when each operation began and ended"
+            ),
+            None => "read the reason below, and pass a longer --timeout or more --memory if a limit ended the search".to_owned(),
+        }),
         "untested" => Some(
             "record a history in which the level could fail, or pass --accept-untested to count it as holding".to_owned(),
         ),
         _ => None,
     }
+}
+
+/// If a level is unknown for want of real time, the strongest level of its family that only needs the order of sessions.
+fn suggest_level_without_real_time(findings: &CheckFindings<'_>) -> Option<&'static str> {
+    if findings.history.has_real_time() {
+        return None;
+    }
+    let mut unknown = findings.answers().iter().filter(|answer| answer.verdict.name() == "unknown");
+    unknown.find_map(|answer| match answer.property {
+        Property::Isolation(IsolationLevel::StrictSerializable) => Some("strong-session-serializable"),
+        Property::Isolation(IsolationLevel::StrongSnapshotIsolation) => {
+            Some("strong-session-snapshot-isolation")
+        }
+        Property::Level(Level::Linearizable) => Some("sequential"),
+        _ => None,
+    })
 }
 
 /// Collects the anomalies of all levels.
