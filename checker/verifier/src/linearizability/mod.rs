@@ -113,6 +113,9 @@ fn check_all_orders(
 ) -> Result<(), String> {
     check_all_are_ordered(history, question, orders, watch)?;
     orders.par_iter().try_for_each(|found| {
+        if watch.is_over() {
+            return Ok(());
+        }
         run_with_specification(
             history,
             question,
