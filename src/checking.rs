@@ -119,7 +119,9 @@ pub(crate) fn check_loaded(
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop };
     let mut report = run_checker(&history, name, &question, &limits, (progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
-    if report.verdict() == "violated" {
+    // Oddities explain a verdict. Once the time limit was reached, nobody waits for them.
+    let has_time = !limits.stop_requested();
+    if report.verdict() == "violated" && has_time {
         // First the remarks that explain more than a broken store would.
         let begins_with_a_value = question.model.has_initial_values() && question.model != Model::Counter;
         if begins_with_a_value && question.initial.are_all_absent() {
@@ -127,7 +129,7 @@ pub(crate) fn check_loaded(
         }
         report.remarks.extend(oddities::find_lookalike_values(&history));
     }
-    if question.model.has_transactions() {
+    if question.model.has_transactions() && has_time {
         let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
         report.remarks.extend(oddities::find_transaction_oddities(&history, open));
     }

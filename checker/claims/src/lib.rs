@@ -53,7 +53,7 @@ pub use levels::{
 };
 #[cfg(feature = "watched-stops")]
 pub use limits::looks;
-pub use limits::{Limits, is_stop_flag_set};
+pub use limits::{Limits, UntilStopped, is_stop_flag_set};
 pub use linearization::{Core, Linearization};
 pub use model::Model;
 pub use phenomenon::{Axiom, CycleFamily, CycleKind, OrderExtent, Phenomenon};

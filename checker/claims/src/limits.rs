@@ -35,6 +35,24 @@ impl Limits<'_> {
     }
 }
 
+/// How many items pass between two looks at the flag: a millisecond of work at most.
+const ITEMS_BETWEEN_LOOKS: u32 = 4096;
+
+/// Iterators over a whole history that end early once a stop flag is set. What was computed from the items is then worth
+/// nothing, so the caller asks the flag before it uses the result.
+pub trait UntilStopped: Iterator + Sized {
+    /// Ends within some thousand items after the flag was set.
+    fn until_stopped(self, stop: &AtomicBool) -> impl Iterator<Item = Self::Item> {
+        let mut count = 0u32;
+        self.take_while(move |_| {
+            count = count.wrapping_add(1);
+            !count.is_multiple_of(ITEMS_BETWEEN_LOOKS) || !is_stop_flag_set(stop)
+        })
+    }
+}
+
+impl<I: Iterator> UntilStopped for I {}
+
 /// Reads a stop flag. All code that reads the flag calls this function, so that tests can count the reads by file and
 /// set the flag at a chosen one.
 #[cfg_attr(feature = "watched-stops", track_caller)]

@@ -25,6 +25,9 @@ pub(super) fn decide_causal_level(
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely_assignment(facts) };
     let problem = CausalProblem::new(facts, &assigned);
+    if limits.stop_requested() {
+        return ("none", CausalOutcome::Unknown(Limits::STOPPED.to_owned()));
+    }
     if let Some(order) = guess::guess_order(&problem) {
         return (
             "serial-order",

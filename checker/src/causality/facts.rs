@@ -9,7 +9,7 @@
 //!
 //! Cost: O(n), 40 bytes an operation.
 
-use claims::ObjectQuestion;
+use claims::{Limits, ObjectQuestion, UntilStopped};
 use histories::{Effect, Function, History, KeyId, NEVER, OpId, Outcome, SessionId, ValueId};
 use rustc_hash::FxHashMap;
 
@@ -81,11 +81,13 @@ impl WritersByValue {
 }
 
 impl<'a> RegisterFacts<'a> {
-    pub(super) fn new(history: &'a History, question: &ObjectQuestion) -> Self {
+    /// Reads the whole history. Meaningless once the stop flag is set.
+    pub(super) fn new(history: &'a History, question: &ObjectQuestion, limits: &Limits<'_>) -> Self {
         let mut facts =
             Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
         let mut doubtful = Vec::new();
-        for operation in history.operations().filter(|operation| operation.outcome != Outcome::Fail) {
+        let operations = history.operations().until_stopped(limits.stop);
+        for operation in operations.filter(|operation| operation.outcome != Outcome::Fail) {
             let Some(effect) = operation.effect() else {
                 if operation.function != Function::CONTAINS {
                     facts.foreign.get_or_insert(operation.id);
@@ -110,8 +112,8 @@ impl<'a> RegisterFacts<'a> {
                 read: RowRead::Nothing,
             });
         }
-        let writers = facts.find_writers(question, &doubtful);
-        facts.assign_reads(question, &writers);
+        let writers = facts.find_writers(question, &doubtful, limits);
+        facts.assign_reads(question, &writers, limits);
         facts
     }
 
@@ -119,12 +121,17 @@ impl<'a> RegisterFacts<'a> {
         self.history.effect(self.rows[row as usize].op).expect("a row has an effect")
     }
 
-    fn find_writers(&self, question: &ObjectQuestion, doubtful: &[u32]) -> WritersByValue {
+    fn find_writers(
+        &self,
+        question: &ObjectQuestion,
+        doubtful: &[u32],
+        limits: &Limits<'_>,
+    ) -> WritersByValue {
         let mut writers = WritersByValue {
             first: FxHashMap::with_capacity_and_hasher(self.rows.len() / 2, Default::default()),
             next: vec![NO_ROW; self.rows.len()],
         };
-        for (row, is) in (0u32..).zip(&self.rows) {
+        for (row, is) in (0u32..).zip(&self.rows).until_stopped(limits.stop) {
             if is.writes && doubtful.binary_search(&row).is_err() {
                 let value = self.effect_of_row(row).writes.expect("it writes");
                 writers.add_writer(is.key, value, row);
@@ -152,9 +159,9 @@ impl<'a> RegisterFacts<'a> {
         writers
     }
 
-    fn assign_reads(&mut self, question: &ObjectQuestion, writers: &WritersByValue) {
+    fn assign_reads(&mut self, question: &ObjectQuestion, writers: &WritersByValue, limits: &Limits<'_>) {
         let mut unwritten: FxHashMap<(KeyId, ValueId), OpId> = FxHashMap::default();
-        for at in 0..self.rows.len() {
+        for at in (0..self.rows.len()).until_stopped(limits.stop) {
             let row = self.rows[at];
             let Some(value) = self.history.effect(row.op).and_then(|effect| effect.reads) else { continue };
             let mut others = writers.writers_of(row.key, value).filter(|&other| other != at as u32);

@@ -81,7 +81,10 @@ pub(crate) fn check_causal_level(
     if bytes > limits.bytes {
         return unknown(memory_limit_reason(bytes, limits));
     }
-    let facts = RegisterFacts::new(history, question);
+    let facts = RegisterFacts::new(history, question, limits);
+    if limits.stop_requested() {
+        return unknown(Limits::STOPPED.to_owned());
+    }
     if !facts.unwritten.is_empty() {
         let anomalies = crate::sessions::unwritten_read_violations(history, &facts.unwritten);
         return ("reads-from".to_owned(), Verdict::Violated(anomalies));

@@ -17,6 +17,7 @@ use super::problem::{CausalProblem, INFERRED, ReadSource};
 use crate::graph::Edge;
 use claims::{
     CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
+    UntilStopped,
 };
 
 /// How many edges may be examined for further evidence, once some was found.
@@ -31,6 +32,7 @@ pub(super) fn check_causal_order(
     let mut edges = problem.session_edges.clone();
     edges.extend(problem.read_edges(|_| true));
     let bytes = LaneClocks::bytes_needed(problem);
+    let stopped = || CausalOutcome::Unknown(Limits::STOPPED.to_owned());
     let causal = match order_topologically(problem.vertex_count(), &edges) {
         Ok(causal) => causal,
         Err(cyclic) => {
@@ -42,12 +44,18 @@ pub(super) fn check_causal_order(
     if bytes > limits.bytes {
         return CausalOutcome::Unknown(memory_limit_reason(bytes, limits));
     }
+    if limits.stop_requested() {
+        return stopped();
+    }
     let clocks = LaneClocks::new(problem, &causal);
     let room = match level {
         Level::Causal => 0,
         _ => (limits.bytes - bytes) / DerivedEdge::bytes_needed(1),
     };
-    let (overwritten, demands) = collect_demands(problem, &clocks, room);
+    let (overwritten, demands) = collect_demands(problem, &clocks, room, limits);
+    if limits.stop_requested() {
+        return stopped();
+    }
     if !overwritten.is_empty() {
         return refutation_from(prove_overwritten_reads(problem, &causal, &clocks, &overwritten).into_iter());
     }
@@ -83,9 +91,11 @@ fn collect_demands(
     problem: &CausalProblem<'_>,
     clocks: &LaneClocks,
     room: usize,
+    limits: &Limits<'_>,
 ) -> (Vec<DerivedEdge>, Vec<DerivedEdge>) {
     let (mut overwritten, mut demands) = (Vec::new(), Vec::new());
-    for read in (0..problem.vertex_count() as u32).filter(|&vertex| problem.is_known_read(vertex)) {
+    let vertices = (0..problem.vertex_count() as u32).until_stopped(limits.stop);
+    for read in vertices.filter(|&vertex| problem.is_known_read(vertex)) {
         let mut bad = None;
         for (lane, writes) in problem.writes.writes_by_lane(problem.key(read)) {
             let Some(other) = clocks.last_write_before(problem, writes, lane, read) else { continue };

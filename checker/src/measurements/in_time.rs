@@ -3,11 +3,9 @@
 //! A loop over a whole history ends early once the stop flag is set ([`UntilStopped`]). What it counted until then is worth
 //! nothing, so each stage asks [`in_time`] before anybody uses its result.
 
+pub(super) use claims::UntilStopped;
 use claims::is_stop_flag_set;
 use std::sync::atomic::AtomicBool;
-
-/// How many items pass between two looks at the flag: a power of two, a millisecond of work at most.
-const ITEMS_BETWEEN_LOOKS: u32 = 4096;
 
 /// The time limit was reached before everything had been measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,17 +28,3 @@ impl std::error::Error for TimeOver {}
 pub(super) fn in_time(stop: &AtomicBool) -> Result<(), TimeOver> {
     if is_stop_flag_set(stop) { Err(TimeOver) } else { Ok(()) }
 }
-
-/// Iterators over a whole history.
-pub(super) trait UntilStopped: Iterator + Sized {
-    /// Ends within some thousand items after the flag was set.
-    fn until_stopped(self, stop: &AtomicBool) -> impl Iterator<Item = Self::Item> {
-        let mut count = 0u32;
-        self.take_while(move |_| {
-            count = count.wrapping_add(1);
-            !count.is_multiple_of(ITEMS_BETWEEN_LOOKS) || !is_stop_flag_set(stop)
-        })
-    }
-}
-
-impl<I: Iterator> UntilStopped for I {}

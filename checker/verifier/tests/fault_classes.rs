@@ -7,6 +7,7 @@ use checker::{
     AnomalyName, CausalRefutation, Evidence, IsolationLevel, Level, Limits, Model, OrderExtent, Property,
     TransactionWitness, Verdict, VersionOrder, Violation, Witness,
 };
+use claims::looks::stopping_after;
 use histories::{Function, History, KeyId, OpId, notation};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -193,7 +194,9 @@ fn each_limit_ends_the_search_of_a_queue() {
     assert!(steps.contains("100 steps"), "{steps}");
     let bytes = reason(&Limits { bytes: 100, ..usual_limits() });
     assert!(bytes.contains("bytes"), "{bytes}");
+    // Set from the beginning, the flag is seen before the search. Later, the search sees it.
     let stop = AtomicBool::new(true);
-    let time = reason(&Limits { stop: &stop, ..usual_limits() });
+    assert_eq!(reason(&Limits { stop: &stop, ..usual_limits() }), Limits::STOPPED);
+    let (time, _) = stopping_after(1, |stop| reason(&Limits { stop, ..usual_limits() }));
     assert!(time.contains("stopped"), "{time}");
 }

@@ -20,7 +20,8 @@ pub(super) fn verify_absence_of_breaches(
     watch: &Watch<'_>,
 ) -> Result<(), String> {
     let mut objects: BTreeMap<u32, Vec<Operation>> = BTreeMap::new();
-    for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+    let operations = watch.take_while_in_time(StepCost::Follow, history.operations());
+    for op in operations.filter(|op| op.outcome != Outcome::Fail) {
         objects.entry(op.key.raw()).or_default().push(op);
     }
     objects.values().try_for_each(|ops| {
@@ -51,10 +52,14 @@ struct InvariantObject<'a> {
 type HoldsResult = Result<(), String>;
 
 impl<'a> InvariantObject<'a> {
+    /// The items, for as long as there is time. Then nothing that follows from them counts.
+    fn in_time<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> + use<'a, I> {
+        self.watch.take_while_in_time(StepCost::Follow, items)
+    }
+
     /// The operations with this function that ended `ok`.
     fn acknowledged_operations(&self, function: Function) -> impl Iterator<Item = &'a Operation> + use<'a> {
-        let all = self.watch.take_while_in_time(StepCost::Follow, self.ops.iter());
-        all.filter(move |op| op.function == function && op.outcome == Outcome::Ok)
+        self.in_time(self.ops.iter()).filter(move |op| op.function == function && op.outcome == Outcome::Ok)
     }
 
     fn value_text(&self, value: ValueId) -> &'a str {
@@ -80,7 +85,7 @@ impl<'a> InvariantObject<'a> {
     /// in the set, and from the second on it must be known.
     fn addition_times(&self, functions: &[Function]) -> HashMap<&'a str, (u32, u32)> {
         let mut added: HashMap<&str, (u32, u32)> = HashMap::new();
-        for op in self.ops.iter().filter(|op| functions.contains(&op.function)) {
+        for op in self.in_time(self.ops.iter()).filter(|op| functions.contains(&op.function)) {
             let (may, known) = added.entry(self.value_text(op.value())).or_insert((NEVER, NEVER));
             *may = (*may).min(op.invoked);
             *known = (*known).min(took_effect_by(op));
@@ -182,7 +187,7 @@ impl<'a> InvariantObject<'a> {
     /// The events in order: the position, whether it is a completion, and the operation.
     fn events_in_order(&self) -> Vec<(u32, bool, &'a Operation)> {
         let mut events: Vec<(u32, bool, &Operation)> = Vec::with_capacity(2 * self.ops.len());
-        for op in self.ops {
+        for op in self.in_time(self.ops.iter()) {
             events.push((op.invoked, false, op));
             events.extend((op.outcome == Outcome::Ok).then_some((op.completed, true, op)));
         }
@@ -194,7 +199,7 @@ impl<'a> InvariantObject<'a> {
     fn check_counter(&self) -> HoldsResult {
         let (mut sure, mut may) = ([0_i128; 2], [0_i128; 2]);
         let mut begun: HashMap<OpId, [i128; 2]> = HashMap::new();
-        for (_, completes, op) in self.events_in_order() {
+        for (_, completes, op) in self.in_time(self.events_in_order().into_iter()) {
             if op.function == Function::READ {
                 if !completes {
                     begun.insert(op.id, sure);
@@ -229,7 +234,7 @@ impl<'a> InvariantObject<'a> {
         }
         let mut elements: HashMap<&str, QueuedElement> = HashMap::new();
         let (mut empty, mut unanswered, mut drained) = (Vec::new(), Vec::new(), NEVER);
-        for op in self.ops {
+        for op in self.in_time(self.ops.iter()) {
             match (op.function, op.outcome) {
                 (Function::ENQUEUE, outcome) => {
                     let element = elements.entry(self.value_text(op.value())).or_default();
@@ -250,8 +255,15 @@ impl<'a> InvariantObject<'a> {
                 _ => {}
             }
         }
+        // By when each was asked, the earliest answer among this one and those that were asked later.
+        empty.sort_unstable();
+        let mut earliest = NEVER;
+        for (_, answered) in empty.iter_mut().rev() {
+            earliest = earliest.min(*answered);
+            *answered = earliest;
+        }
         let mut due = Vec::new();
-        for (name, element) in &mut elements {
+        for (name, element) in self.in_time(elements.iter_mut()) {
             element.put.sort_unstable();
             element.out.sort_unstable();
             element.acknowledged.sort_unstable();
@@ -262,7 +274,8 @@ impl<'a> InvariantObject<'a> {
                 }
             }
             let left = element.acknowledged.iter().skip(element.out.len());
-            let shown = |&at: &u32| empty.iter().filter(|empty| empty.0 >= at).map(|empty| empty.1).min();
+            let shown =
+                |&at: &u32| empty.get(empty.partition_point(|empty| empty.0 < at)).map(|empty| empty.1);
             due.extend(left.filter_map(shown));
         }
         due.sort_unstable();
@@ -341,8 +354,9 @@ impl<'a> InvariantObject<'a> {
     fn check_monotonic(&self) -> HoldsResult {
         let mut greatest: HashMap<(u32, String), i64> = HashMap::new();
         let mut begun: HashMap<OpId, Vec<(String, i64, i64)>> = HashMap::new();
-        for (_, completes, op) in
-            self.events_in_order().into_iter().filter(|event| event.2.function == Function::READ)
+        for (_, completes, op) in self
+            .in_time(self.events_in_order().into_iter())
+            .filter(|event| event.2.function == Function::READ)
         {
             let key = |name: &String| (op.session.raw(), name.clone());
             if !completes {
@@ -381,9 +395,10 @@ impl<'a> InvariantObject<'a> {
             matches!(op.function, Function::WRITE | Function::ADD)
                 || self.history.function_name(op.function) == "insert"
         };
+        let all_writes = || self.in_time(self.ops.iter()).filter(writes);
         let began: HashMap<&str, u32> =
-            self.ops.iter().filter(writes).map(|op| (self.value_text(op.value()), op.invoked)).collect();
-        let mut acknowledged: Vec<(u32, &str)> = (self.ops.iter().filter(writes))
+            all_writes().map(|op| (self.value_text(op.value()), op.invoked)).collect();
+        let mut acknowledged: Vec<(u32, &str)> = all_writes()
             .filter(|op| op.outcome == Outcome::Ok)
             .map(|op| (op.completed, self.value_text(op.value())))
             .collect();
@@ -393,7 +408,7 @@ impl<'a> InvariantObject<'a> {
             shown.sort_unstable();
             let last = shown.iter().filter_map(|element| began.get(element)).max();
             let first_missing =
-                acknowledged.iter().find(|(_, element)| shown.binary_search(element).is_err());
+                self.in_time(acknowledged.iter()).find(|(_, element)| shown.binary_search(element).is_err());
             if let (Some(&last), Some(&(first, _))) = (last, first_missing)
                 && first < last
             {
