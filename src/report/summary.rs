@@ -188,7 +188,7 @@ impl FindingSummary {
         }
         if changes.len() > WRITER_CHANGES_MAX {
             let all: Vec<String> = nodes.iter().map(|node| describe::shorten_text(node)).collect();
-            return Some(format!("{} acknowledged writes in turn", all.join(", ")));
+            return Some(format!("the nodes {} acknowledged writes in turn", all.join(", ")));
         }
         let since = |(node, at): &(String, Option<i64>)| match at {
             Some(at) => format!("{} from {}", describe::shorten_text(node), describe::format_seconds(*at)),
@@ -213,14 +213,23 @@ fn changes_state(history: &History, id: OpId) -> bool {
 
 /// The extent of a history: `3 operations over 7.9 ms`.
 pub(crate) fn describe_extent(history: &History, counts: &HistoryCounts) -> String {
+    let over = time_range_ns(history)
+        .map(|(from, to)| format!(" over {}", format_elapsed(to.saturating_sub(from) as f64 / 1e9)));
+    format!("{}{}", count_noun(counts.operations, "operation"), over.unwrap_or_default())
+}
+
+/// The time that a history covers, on its own clock, if it records times.
+pub(crate) fn describe_time_range(history: &History) -> Option<String> {
+    let (from, to) = time_range_ns(history)?;
+    Some(format!("{} to {} of its clock", describe::format_seconds(from), describe::format_seconds(to)))
+}
+
+fn time_range_ns(history: &History) -> Option<(i64, i64)> {
     let times = history.ids().flat_map(|id| [history.invoked_at(id), history.completed_at(id)]).flatten();
-    let range = times.fold(None, |range: Option<(i64, i64)>, time| {
+    times.fold(None, |range: Option<(i64, i64)>, time| {
         let (from, to) = range.unwrap_or((time, time));
         Some((from.min(time), to.max(time)))
-    });
-    let over =
-        range.map(|(from, to)| format!(" over {}", format_elapsed(to.saturating_sub(from) as f64 / 1e9)));
-    format!("{}{}", count_noun(counts.operations, "operation"), over.unwrap_or_default())
+    })
 }
 
 /// What the reader can do about the verdict. Nothing if all levels hold.

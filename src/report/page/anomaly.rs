@@ -202,7 +202,7 @@ pub(super) fn write_anomaly(
     let operations: Vec<OpId> = shown.operations.iter().copied().take(OPERATIONS_MAX).collect();
     if !operations.is_empty() {
         html.add_leaf("h4", &[], "The operations");
-        write_operation_table(history, &operations, html);
+        write_operation_table(history, &in_order(&operations), html);
         if let Some(more) = shown.operations.len().checked_sub(OPERATIONS_MAX).filter(|&more| more > 0) {
             html.add_leaf("p", &[("class", &"quiet")], format!("and {}", count_noun(more, "more operation")));
         }
@@ -363,8 +363,16 @@ fn write_legend(html: &mut Html) {
         "p",
         &[("class", &"legend")],
         "Each lane is a session; each bar leads from an invocation to its completion, in the order of events. Blue: the \
-         operations above. Grey: others on the same object. Fading: indeterminate. Struck through: failed. Orange: a fault.",
+         operations above. Grey: others on the same object. Fading: indeterminate. Struck through: failed. Orange: a fault. In a \
+         bar, w is a write and r a read with its result: _ is nothing, ? is unknown. @ names the node that answered.",
     );
+}
+
+/// The operations in the order of the history, as a reader follows them.
+fn in_order(operations: &[OpId]) -> Vec<OpId> {
+    let mut operations = operations.to_vec();
+    operations.sort_unstable();
+    operations
 }
 
 /// Writes a table of operations.

@@ -19,7 +19,7 @@ pub(crate) fn write_diff_page(found: &DiffReport, out: &mut dyn Write) -> io::Re
     let (verdict, sentence) = describe_outcome(found);
     html.add_leaf("h2", &[], "Two groups of runs compared");
     html.open_tag("p", &[("class", &format!("verdict {verdict}"))]);
-    html.add_leaf("b", &[], sentence);
+    html.add_text(sentence);
     html.close_tag("p");
     html.open_tag("dl", &[("class", &"facts")]);
     write_side("A", &found.a, &mut html);
@@ -64,7 +64,22 @@ fn describe_outcome(found: &DiffReport) -> (&'static str, String) {
         (0, _) => "unknown",
         _ => "violated",
     };
-    let sentence = format!("B is worse than A in {}, and better in {}.", count_noun(worse, "figure"), better);
+    let open = count(MetricChange::NoiseUnknown);
+    // "Worse in 0 figures" would read as good news where nothing could be told.
+    let sentence = match (worse + better, open) {
+        (0, 1..) => format!(
+            "No conclusion: {} of A and {} of B are too few to tell a change from chance. {} between them. Record five runs on \
+             each side.",
+            count_noun(found.a.len(), "run"),
+            count_noun(found.b.len(), "run"),
+            if open == 1 { "1 figure differs".to_owned() } else { format!("{open} figures differ") },
+        ),
+        (_, 0) => format!("B is worse than A in {}, and better in {better}.", count_noun(worse, "figure")),
+        (_, _) => format!(
+            "B is worse than A in {}, and better in {better}; {open} more differ, but the runs are too few to decide.",
+            count_noun(worse, "figure")
+        ),
+    };
     (verdict, sentence)
 }
 

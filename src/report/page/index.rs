@@ -59,7 +59,7 @@ pub(super) fn write_index(lines: &[SummaryLine], html: &mut Html) {
     write_counts(lines, html);
     write_trends(lines, html);
     html.open_scroll();
-    html.open_tag("table", &[("class", &"levels")]);
+    html.open_tag("table", &[("class", &"levels index")]);
     html.open_tag("tr", &[]);
     ["verdict", "history", "anomalies", "summary"].iter().for_each(|name| html.add_leaf("th", &[], name));
     html.close_tag("tr");

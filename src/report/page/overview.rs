@@ -16,7 +16,8 @@ const OPERATIONS_MIN: usize = 40;
 const LEFT: f64 = 64.0;
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 150.0;
-const TOP: f64 = 22.0;
+/// Room for the labels of faults, and the marks of anomalies below them.
+const TOP: f64 = 34.0;
 /// The most anomalies that are marked.
 const MARKS_MAX: usize = 12;
 
@@ -138,7 +139,7 @@ fn fill_buckets(history: &History, axis: &TimeAxis) -> Vec<TimeBucket> {
     buckets
 }
 
-fn open_chart(html: &mut Html, label: &'static str) {
+fn open_chart(html: &mut Html, axis: &TimeAxis, label: &'static str) {
     let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + 24.0);
     html.open_scroll();
     html.open_tag(
@@ -150,6 +151,11 @@ fn open_chart(html: &mut Html, label: &'static str) {
             ("height", &format!("{height:.0}")),
             ("role", &"group"),
             ("aria-label", &label),
+            // For the script: which time in microseconds lies where.
+            ("data-from", &(axis.from / 1_000)),
+            ("data-span", &(axis.step.saturating_mul(axis.count as i64) / 1_000)),
+            ("data-left", &LEFT),
+            ("data-wide", &WIDTH),
         ],
     );
 }
@@ -161,7 +167,7 @@ fn draw_rates(
     marks: &[AnomalyMark],
     html: &mut Html,
 ) {
-    open_chart(html, "Operations per second by outcome over the run");
+    open_chart(html, axis, "Operations per second by outcome over the run");
     draw_faults(axis, episodes, html);
     let most = buckets.iter().map(|bucket| bucket.counts.iter().sum::<usize>()).max().unwrap_or(1).max(1);
     let a_second = |count: usize| count as f64 / (axis.step as f64 / 1e9);
@@ -222,7 +228,7 @@ fn draw_rates(
 }
 
 fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
-    open_chart(html, "Latency percentiles over the run");
+    open_chart(html, axis, "Latency percentiles over the run");
     draw_faults(axis, episodes, html);
     let all = buckets.iter().flat_map(|bucket| [bucket.latencies.first(), bucket.latencies.last()]);
     let (least, most) = all.flatten().fold((i64::MAX, 1), |(least, most), &ns| (least.min(ns), most.max(ns)));

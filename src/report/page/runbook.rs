@@ -8,6 +8,9 @@ use super::html::Html;
 /// The runbook: what each finding usually means, and what to do.
 const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 
+/// What begins the list item that says what to look at.
+const LOOK_AT: &str = "- **Look at**: ";
+
 /// Whether the runbook has an entry for a finding.
 pub(super) fn has_entry(kind: &str) -> bool {
     find_entry(RUNBOOK, kind).is_some()
@@ -33,6 +36,15 @@ pub(super) fn write_entry(kind: &str, html: &mut Html) {
         html.close_tag("ul");
     }
     html.close_tag("div");
+}
+
+/// Writes what to look at first, without its label. Nothing if the runbook does not say it.
+pub(super) fn write_look_at(kind: &str, html: &mut Html) {
+    let blocks = find_entry(RUNBOOK, kind).map(split_blocks).unwrap_or_default();
+    if let Some(text) = blocks.iter().find_map(|block| block.strip_prefix(LOOK_AT)) {
+        html.add_text("Look at ");
+        write_inline(text, html);
+    }
 }
 
 /// The text below a heading, up to the next heading.
@@ -112,7 +124,9 @@ mod tests {
     #[test]
     fn every_finding_has_an_entry() {
         for kind in checker::continuity::Kind::ALL {
-            assert!(has_entry(kind.name()), "{}", kind.name());
+            let entry = find_entry(RUNBOOK, kind.name()).unwrap_or_else(|| panic!("{}", kind.name()));
+            // The first screen of the page says it.
+            assert!(entry.contains(LOOK_AT), "{}", kind.name());
         }
     }
 

@@ -2,10 +2,11 @@
 //! verdict.
 
 use super::anomaly::{self, ShownAnomaly};
+use super::explorer::{self, ExplorerMarks};
 use super::html::Html;
 use super::measured;
 use super::overview::{self, AnomalyMark};
-use super::{answers, explorer, terms};
+use super::{answers, terms};
 use crate::report::faults::shown_faults;
 use crate::report::layout::{as_sentence, count_noun, format_elapsed};
 use crate::report::summary::FindingSummary;
@@ -126,7 +127,8 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
         html.close_tag("p");
     }
     let summary = FindingSummary::from_findings(findings);
-    answers::write_answers(findings, &summary, html);
+    let first = (!shown.is_empty()).then(|| format!("history-{number}-anomaly-1"));
+    answers::write_answers(findings, &summary, first.as_deref(), html);
     write_anomaly_links(&shown, number, html);
     write_notes(findings.report.remarks.iter().map(String::as_str), html);
     write_levels(findings, html);
@@ -140,7 +142,7 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     }
     if left_out > 0 {
         let more = count_noun(left_out, "more violation");
-        html.add_leaf("p", &[], format!("And {more} like these. steadfast check --format json lists them."));
+        html.add_leaf("p", &[], format!("And {more}; steadfast check --format json lists them."));
     }
     if findings.question.model.has_transactions() {
         let (not, also_not) = findings.report.ruled_out_levels();
@@ -154,7 +156,8 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     let marks: Vec<AnomalyMark> = marks.collect();
     overview::draw_overview(findings.history, &episodes, &marks, html);
     let places: Vec<(i64, &str)> = marks.iter().map(|mark| (mark.time, mark.label.as_str())).collect();
-    explorer::write_explorer(findings.history, &places, number == 1, html);
+    let marks = ExplorerMarks { anomalies: &places, faults: &episodes };
+    explorer::write_explorer(findings.history, &marks, number == 1, html);
     write_facts(findings, html);
     write_silence(findings.verdict(), html);
 }
@@ -201,7 +204,17 @@ fn write_levels(findings: &CheckFindings<'_>, html: &mut Html) {
     html.close_tag("tr");
     for answer in findings.answers() {
         html.open_tag("tr", &[]);
-        html.add_leaf("td", &[("class", &answer.verdict.name())], answer.verdict.name());
+        let verdict = answer.verdict.name();
+        html.open_tag("td", &[("class", &verdict)]);
+        html.add_text(verdict);
+        // "holds" beside "lost-session" could be read as "sessions were lost".
+        let seen = match (findings.question.model, verdict) {
+            (Model::Session, "violated") => " (seen)",
+            (Model::Session, "holds") => " (not seen)",
+            _ => "",
+        };
+        html.add_leaf("span", &[("class", &"quiet")], seen);
+        html.close_tag("td");
         html.add_leaf("td", &[("class", &"number")], answer.property.name());
         html.add_leaf("td", &[], answer.property.line());
         html.add_leaf("td", &[("class", &"quiet")], &answer.method);

@@ -7,7 +7,7 @@ use crate::report::describe;
 use crate::report::faults::ShownFault;
 use histories::{History, OpId, Outcome};
 
-const ROW: f64 = 38.0;
+const ROW: f64 = 44.0;
 const BAR: f64 = 22.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 26.0;
