@@ -210,6 +210,8 @@ fn the_limit_of_memory_is_what_is_taken() {
     let (queue, stack) = (elements("enqueue", "dequeue", false), elements("push", "pop", true));
     cases.push(("queue", &queue, Model::Queue, level(Level::Linearizable)));
     cases.push(("stack", &stack, Model::Stack, level(Level::Linearizable)));
+    let priority_queue = elements("insert", "delete-min", false);
+    cases.push(("priority queue", &priority_queue, Model::PriorityQueue, level(Level::Linearizable)));
     cases.push(("queue", &queue, Model::TotalQueue, vec![Property::Invariant(Invariant::TotalQueue)]));
     let (mut table, mut wrong) = (String::new(), 0);
     for (shape, history, model, asked) in cases {

@@ -87,6 +87,7 @@ pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: Fa
         | Function::DELETE
         | Function::ENQUEUE
         | Function::PUSH
+        | Function::INSERT
         | Function::INC
         | Function::CREATE
         | Function::TRANSFER => false,

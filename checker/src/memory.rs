@@ -23,6 +23,7 @@ impl ObjectMemory {
                 Self { everywhere: 18, deciding: 65 }
             }
             Model::Stack => Self { everywhere: 20, deciding: 290 },
+            Model::PriorityQueue => Self { everywhere: 20, deciding: 190 },
             _ => Self { everywhere: 20, deciding: 125 },
         }
     }

@@ -50,6 +50,7 @@ functions! {
     CREATE = "create", TOUCH = "touch", RENEW = "renew", DESTROY = "destroy",
     TRANSFER = "transfer", GENERATE = "generate",
     PATCH = "patch", ACT = "act", ACTIONS = "actions",
+    INSERT = "insert", DELETE_MIN = "delete-min",
 }
 
 impl Function {

@@ -31,7 +31,7 @@ LOCAL_LEVELS = frozenset(
     ["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
 )
 #: Models whose objects are keys.
-LOCAL_MODELS = frozenset(["register", "cas-register", "kv", "counter", "set", "queue", "stack", "mutex"])
+LOCAL_MODELS = frozenset(["register", "cas-register", "kv", "counter", "set", "queue", "stack", "priority-queue", "mutex"])
 #: Processes that are no clients.
 ACTORS = ("nemesis", "recorder", "replica", "audit")
 #: The columns of events that a check reads; all others stay where they are.

@@ -1,12 +1,13 @@
-//! Writes histories of a simulated queue, stack or set, and times the check of such a file:
-//! `containers generate queue|stack|set OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`, `containers check FILE`.
+//! Writes histories of a simulated queue, stack, priority queue or set, and times the check of such a file:
+//! `containers generate queue|stack|priority-queue|set OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`, `containers check FILE`.
 //!
-//! All clients are busy all the time. Each operation takes effect at a random moment while it is open. Of a queue or
-//! stack, each value is inserted once. `INDETERMINATE` operations get no answer, and half of these take effect. If `BAD` is
-//! 1, one answer near the end is wrong: a queue returns its newest element, a stack its oldest, a set the opposite.
+//! All clients are busy all the time. Each operation takes effect at a random moment while it is open. Each value is
+//! inserted once, but for sets. `INDETERMINATE` operations get no answer, and half of these take effect. If `BAD` is 1,
+//! one answer near the end is wrong: a queue returns its newest element, a stack its oldest, a priority queue the one of
+//! greatest priority, a set the opposite.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
-use benches::phases::check_timed;
+use benches::phases::{busy_seconds, check_timed};
 use checker::{Level, Limits, Property, Question, Verdict};
 use histories::format::{self, Input, ReadOptions};
 use std::collections::{BTreeSet, VecDeque};
@@ -15,8 +16,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use workloads::databases::Random;
 
-/// A queue or stack holds about this many elements.
+/// A queue, stack or priority queue holds about this many elements.
 const DEPTH: usize = 50;
+/// An element of a priority queue is one of this many numbers times this number, plus the number of the operation.
+const PRIORITIES: usize = 100_000_000;
 /// A set has operations on this many elements.
 const ELEMENTS: usize = 1_000;
 
@@ -55,7 +58,7 @@ fn time_check(file: &str) {
         Ok(loaded) => loaded,
         Err(problems) => panic!("{problems}"),
     };
-    let read = start.elapsed().as_secs_f64();
+    let (read, read_cpu) = (start.elapsed().as_secs_f64(), busy_seconds());
     let question = Question::recognised(&loaded.history).expect("a known model");
     let question = Question { asked: Some(vec![Property::Level(Level::Linearizable)]), ..question };
     let stop = AtomicBool::new(false);
@@ -68,11 +71,13 @@ fn time_check(file: &str) {
         Verdict::Holds(_) => String::new(),
     };
     println!(
-        "{file}: {}{detail}, {}; read {read:.3} s, check {:.3} s, evidence {:.3} s",
+        "{file}: {}{detail}, {}; read {read:.3} s, check {:.3} s, evidence {:.3} s; {:.2} s of CPU, {:.2} s of it reading",
         answer.verdict.name(),
         answer.method,
         timed.check,
-        timed.verify
+        timed.verify,
+        busy_seconds(),
+        read_cpu
     );
 }
 
@@ -80,6 +85,7 @@ fn time_check(file: &str) {
 enum SimulatedObject {
     Queue(VecDeque<usize>),
     Stack(VecDeque<usize>),
+    PriorityQueue(BTreeSet<usize>),
     Set(BTreeSet<usize>),
 }
 
@@ -109,19 +115,21 @@ impl SimulatedObject {
             "queue" => SimulatedObject::Queue(VecDeque::new()),
             "stack" => SimulatedObject::Stack(VecDeque::new()),
             "set" => SimulatedObject::Set(BTreeSet::new()),
-            other => panic!("{other}: pass queue, stack or set"),
+            "priority-queue" => SimulatedObject::PriorityQueue(BTreeSet::new()),
+            other => panic!("{other}: pass queue, stack, priority-queue or set"),
         }
     }
 
     fn choose_function(&self, random: &mut Random) -> &'static str {
-        let inserts = |inside: &VecDeque<usize>, random: &mut Random| {
-            random.draw_chance(if inside.len() < DEPTH { 60 } else { 40 })
-        };
+        let inserts =
+            |inside: usize, random: &mut Random| random.draw_chance(if inside < DEPTH { 60 } else { 40 });
         match self {
-            SimulatedObject::Queue(inside) if inserts(inside, random) => "enqueue",
+            SimulatedObject::Queue(inside) if inserts(inside.len(), random) => "enqueue",
             SimulatedObject::Queue(_) => "dequeue",
-            SimulatedObject::Stack(inside) if inserts(inside, random) => "push",
+            SimulatedObject::Stack(inside) if inserts(inside.len(), random) => "push",
             SimulatedObject::Stack(_) => "pop",
+            SimulatedObject::PriorityQueue(inside) if inserts(inside.len(), random) => "insert",
+            SimulatedObject::PriorityQueue(_) => "delete-min",
             SimulatedObject::Set(_) => ["add", "remove", "contains"][random.draw_below(3)],
         }
     }
@@ -140,6 +148,14 @@ impl SimulatedObject {
             (SimulatedObject::Stack(inside), _) => {
                 let is_wrong = may_be_wrong && inside.len() >= DEPTH;
                 (if is_wrong { inside.pop_front() } else { inside.pop_back() }, is_wrong)
+            }
+            (SimulatedObject::PriorityQueue(inside), "insert") => {
+                inside.insert(value);
+                return (value.to_string(), false);
+            }
+            (SimulatedObject::PriorityQueue(inside), _) => {
+                let is_wrong = may_be_wrong && inside.len() >= DEPTH;
+                (if is_wrong { inside.pop_last() } else { inside.pop_first() }, is_wrong)
             }
             (SimulatedObject::Set(inside), "add") => return (inside.insert(value).to_string(), false),
             (SimulatedObject::Set(inside), "remove") => return (inside.remove(&value).to_string(), false),
@@ -192,6 +208,9 @@ impl<W: Write> Simulation<W> {
         let function = self.object.choose_function(&mut self.random);
         let value = match self.object {
             SimulatedObject::Set(_) => self.random.draw_below(ELEMENTS),
+            SimulatedObject::PriorityQueue(_) => {
+                self.random.draw_below(PRIORITIES) * PRIORITIES + self.started
+            }
             _ => self.started,
         };
         let client = SimulatedClient { process, function, value, answer: None };
@@ -202,7 +221,7 @@ impl<W: Write> Simulation<W> {
 
     fn argument(&self, client: &SimulatedClient) -> String {
         match client.function {
-            "dequeue" | "pop" => "null".to_owned(),
+            "dequeue" | "pop" | "delete-min" => "null".to_owned(),
             _ => client.value.to_string(),
         }
     }

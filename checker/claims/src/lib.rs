@@ -21,6 +21,7 @@ mod linearization;
 mod model;
 mod names;
 mod phenomenon;
+mod priority;
 mod property;
 mod question;
 mod recognise;

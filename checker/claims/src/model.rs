@@ -2,6 +2,7 @@
 //! invariant.
 
 use crate::names::named;
+use crate::priority;
 use crate::{FindingKind, Invariant, IsolationLevel, Level, Property};
 use histories::{Function, History, MicroKind, OpId, Outcome};
 
@@ -16,6 +17,8 @@ named! {
     Set "set" "add, remove, contains, read: distinct elements",
     Queue "queue" "enqueue, dequeue: first in, first out; a dequeue of null found the queue empty",
     Stack "stack" "push, pop: last in, first out; a pop of null found the stack empty",
+    PriorityQueue "priority-queue"
+        "insert, delete-min: least priority first; elements are integers or [priority, value]",
     Mutex "mutex" "acquire, release: a lock with at most one holder",
     ListAppend "list-append" "txn of append and r: transactions over lists; each element is appended once",
     RwRegister "rw-register" "txn of w and r: transactions over registers; each value is written once",
@@ -154,13 +157,14 @@ impl Model {
             Model::Set => &["add", "remove", "contains", "read"],
             Model::Queue => &["enqueue", "dequeue"],
             Model::Stack => &["push", "pop"],
+            Model::PriorityQueue => &["insert", "delete-min"],
             Model::Mutex => &["acquire", "release"],
             _ => &[],
         }
     }
 
-    /// Names an operation that the sequential specification of the model does not have. Failed operations are allowed, because
-    /// they did nothing.
+    /// Names an operation that the sequential specification of the model does not have, or one whose values it cannot
+    /// interpret. Failed operations are allowed, because they did nothing.
     pub(crate) fn explain_foreign_operation(self, history: &History) -> Option<String> {
         let known = self.known_functions();
         if known.is_empty() {
@@ -168,7 +172,10 @@ impl Model {
         }
         let function = |id| history.function_name(history.function(id));
         let foreign = |id: &OpId| history.outcome(*id) != Outcome::Fail && !known.contains(&function(*id));
-        let id = history.ids().find(foreign)?;
+        let Some(id) = history.ids().find(foreign) else {
+            let has_priorities = self == Model::PriorityQueue;
+            return if has_priorities { priority::explain_foreign_element(history) } else { None };
+        };
         let (index, name) = (history.operation_index(id), self.name());
         let function = function(id);
         Some(format!("operation {index} is {function:?}: {name} has the operations {}", known.join(", ")))

@@ -31,6 +31,7 @@ pub(crate) fn recognise_model(history: &History) -> Result<Model, QuestionError>
         (&[Function::ADD, Function::INC, Function::REMOVE, Function::CONTAINS], OperationFamily::Elements),
         (&[Function::ENQUEUE, Function::DEQUEUE], OperationFamily::Queue),
         (&[Function::PUSH, Function::POP], OperationFamily::Stack),
+        (&[Function::INSERT, Function::DELETE_MIN], OperationFamily::PriorityQueue),
         (&[Function::ACQUIRE, Function::RELEASE], OperationFamily::Mutex),
         (SESSION, OperationFamily::Session),
         (&[Function::TRANSFER, Function::GENERATE, Function::DRAIN], OperationFamily::Invariant),
@@ -47,6 +48,10 @@ pub(crate) fn recognise_model(history: &History) -> Result<Model, QuestionError>
         }
         [OperationFamily::Queue] => Ok(Model::Queue),
         [OperationFamily::Stack] => Ok(Model::Stack),
+        [OperationFamily::PriorityQueue] if does(&[Function::READ]) => Err(unrecognised_error(
+            "insert and read are of no model that is recognised; say --model causal-reverse if reads return all elements",
+        )),
+        [OperationFamily::PriorityQueue] => Ok(Model::PriorityQueue),
         [OperationFamily::Mutex] => Ok(Model::Mutex),
         [OperationFamily::Transactions] => Ok(recognise_transaction_model(history)),
         families
@@ -80,6 +85,7 @@ enum OperationFamily {
     Elements,
     Queue,
     Stack,
+    PriorityQueue,
     Mutex,
     Session,
     /// Operations that only models with an invariant have. Combined with operations of any other family, no model fits.
@@ -168,6 +174,7 @@ mod tests {
         assert_eq!(recognised("a: [put:1] [get:1]"), Ok(Model::Kv));
         assert_eq!(recognised("a: [enqueue:1] [dequeue:1]"), Ok(Model::Queue));
         assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Model::Stack));
+        assert_eq!(recognised("a: [insert:1] [delete-min:1]"), Ok(Model::PriorityQueue));
         assert_eq!(recognised("a: [acquire] [release]"), Ok(Model::Mutex));
     }
 
@@ -210,5 +217,6 @@ mod tests {
     fn what_is_no_model_is_said() {
         assert!(recognised("a: [frobnicate:1]").unwrap_err().contains("frobnicate"));
         assert!(recognised("a: [push:1] [enqueue:1]").unwrap_err().contains("mixes"));
+        assert!(recognised("a: [insert:1] [r1]").unwrap_err().contains("--model causal-reverse"));
     }
 }

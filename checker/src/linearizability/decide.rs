@@ -132,6 +132,12 @@ fn decide_object(
             let calls = collect_calls(&mut values, history, operations);
             decide_container(&models::Lifo, Discipline::Stack, key, calls, limits)
         }
+        Model::PriorityQueue => {
+            let calls = collect_calls(&mut values, history, operations);
+            let inserted = calls.iter().filter(|call| call.call.function == Function::INSERT);
+            let model = models::PriorityQueue::new(&values, inserted.map(|call| call.call.value()));
+            decide_container(&model, Discipline::PriorityQueue(&model), key, calls, limits)
+        }
         Model::Mutex => decide_register(history, key, operations, question, limits),
         other => unreachable!("{} has no sequential specification", other.name()),
     }
@@ -255,10 +261,10 @@ pub(super) fn decide_specification<M: Specification>(
     ObjectVerdict { method: "search", verdict }
 }
 
-/// Decides a queue or stack: by its monitor if each value is inserted once, and by the search otherwise.
+/// Decides a queue, stack or priority queue: by its monitor if each value is inserted once, and by the search otherwise.
 fn decide_container<M: Specification>(
     model: &M,
-    discipline: Discipline,
+    discipline: Discipline<'_>,
     key: KeyId,
     calls: Vec<TimedCall>,
     limits: &Limits<'_>,

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `unique-writes` (`zones`) | registers in which each value has one writer | O(n log n) |
 //! | `frontier` (`frontier`) | registers with repeated values | n times the configurations of the open operations |
-//! | `queue-order`, `stack-nesting` (`monitors`) | queues and stacks into which each value is inserted once | O(n log n) |
+//! | `queue-order`, `stack-nesting`, `priority-order` (`monitors`) | queues, stacks and priority queues into which each value is inserted once | O(n log n) |
 //! | `set-elements` (`set_elements`) | sets that no operation reads as a whole, each element as a register | as registers |
 //! | `search` (`search`) | any sequential specification | exponential in the open operations at worst |
 

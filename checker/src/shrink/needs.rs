@@ -151,7 +151,7 @@ fn add_object_tokens(history: &History, question: &Question, op: &Operation, tok
     match question.model {
         Model::Register | Model::CasRegister => add_register_tokens(question, op, tokens),
         Model::MultiRegister => add_transaction_tokens(history, op, tokens),
-        Model::Queue | Model::Stack => add_element_tokens(op, tokens),
+        Model::Queue | Model::Stack | Model::PriorityQueue => add_element_tokens(op, tokens),
         Model::Set => match op.function {
             Function::CONTAINS => tokens.need_value(key, op.value()),
             Function::READ if known => tokens.needs.push(NeedToken::Object(key)),
@@ -192,11 +192,11 @@ fn add_register_tokens(question: &Question, op: &Operation, tokens: &mut Tokens)
     }
 }
 
-/// The operations on one element of a queue or a stack belong together. It is not known which element an indeterminate
+/// The operations on one element of a queue, stack or priority queue belong together. It is not known which element an indeterminate
 /// removal took, so it stays as long as any element does.
 fn add_element_tokens(op: &Operation, tokens: &mut Tokens) {
     let key = op.key;
-    let takes = matches!(op.function, Function::DEQUEUE | Function::POP);
+    let takes = matches!(op.function, Function::DEQUEUE | Function::POP | Function::DELETE_MIN);
     match (takes, op.outcome) {
         (true, Outcome::Ok) if op.result == ValueId::NULL => {}
         (true, Outcome::Ok) => {

@@ -1,6 +1,6 @@
-//! Random small histories of queues and stacks into which each value is inserted once.
+//! Random small histories of queues, stacks and priority queues into which each value is inserted once.
 //!
-//! A sequential queue or stack answers, each operation at a random moment while it is open, so that the history is
+//! A sequential object answers, each operation at a random moment while it is open, so that the history is
 //! linearizable. Then up to four answers are changed.
 
 use checker::Model;
@@ -19,6 +19,22 @@ pub(crate) struct ContainerPlan {
     pub(crate) indeterminate: usize,
     /// Of 100 insertions, how many insert an earlier value again.
     pub(crate) repeated: usize,
+    /// How many priorities the elements of a priority queue have; 0 if each has one of its own.
+    pub(crate) priorities: usize,
+}
+
+impl ContainerPlan {
+    /// The text of the element with a number.
+    fn element(&self, model: Model, number: usize, seed: u64) -> String {
+        if model != Model::PriorityQueue {
+            return (number + 1).to_string();
+        }
+        let scattered = (number * 7_919 + seed as usize * 31) % 101;
+        match self.priorities {
+            0 => (scattered * 10_000 + number).to_string(),
+            priorities => format!("[{},\"{number}\"]", scattered % priorities),
+        }
+    }
 }
 
 struct PlannedOperation {
@@ -38,12 +54,13 @@ type PlannedEvent = (usize, bool);
 pub(crate) fn container_history(model: Model, plan: ContainerPlan, seed: u64) -> History {
     let mut random = TestRandom::new(seed);
     let mut builder = HistoryBuilder::new();
-    let (mut planned, events) = plan_operations(model, &mut builder, plan, &mut random);
+    let (mut planned, events) = plan_operations(model, &mut builder, plan, seed, &mut random);
     for _ in 0..random.below(5) {
         change_answer(&mut planned, &mut random);
     }
     let [insertion, removal] = match model {
         Model::Queue => [Function::ENQUEUE, Function::DEQUEUE],
+        Model::PriorityQueue => [Function::INSERT, Function::DELETE_MIN],
         _ => [Function::PUSH, Function::POP],
     };
     for (at, completes) in events {
@@ -104,6 +121,7 @@ fn plan_operations(
     model: Model,
     builder: &mut HistoryBuilder,
     plan: ContainerPlan,
+    seed: u64,
     random: &mut TestRandom,
 ) -> (Vec<PlannedOperation>, Vec<PlannedEvent>) {
     let (mut planned, mut events): (Vec<PlannedOperation>, Vec<PlannedEvent>) = Default::default();
@@ -122,7 +140,7 @@ fn plan_operations(
             };
             planned.push(PlannedOperation {
                 inserts: random.below(100) < inserting,
-                value: builder.history().values.intern(&(number + 1).to_string()),
+                value: builder.history().values.intern(&plan.element(model, number, seed)),
                 answer: None,
                 happened: false,
                 outcome,
@@ -144,8 +162,12 @@ fn plan_operations(
             } else if inside.is_empty() {
                 operation.answer = Some(ValueId::NULL);
             } else {
-                let next = if model == Model::Queue { 0 } else { inside.len() - 1 };
-                operation.answer = Some(inside.remove(next));
+                let next = match model {
+                    Model::Queue => 0,
+                    Model::PriorityQueue => find_least(builder.history(), &inside),
+                    _ => inside.len() - 1,
+                };
+                planned[at].answer = Some(inside.remove(next));
             }
         } else if !late {
             open.retain(|&other| other != at);
@@ -160,6 +182,16 @@ fn plan_operations(
         events.insert(place, (at, true));
     }
     (planned, events)
+}
+
+/// The place of an element of least priority.
+fn find_least(history: &History, inside: &[ValueId]) -> usize {
+    let priority = |&at: &usize| -> i64 {
+        let text = history.value_text(inside[at]);
+        let priority = text.trim_start_matches('[').split(',').next();
+        priority.and_then(|text| text.parse().ok()).expect("an integer")
+    };
+    (0..inside.len()).min_by_key(priority).expect("an element")
 }
 
 /// Swaps the answers of two removals, or makes one return another value or find the object empty.

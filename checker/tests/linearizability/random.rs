@@ -149,10 +149,20 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut TestRandom, num
             planned.input[0] = few(names, random);
             planned.output = maybe(names, random);
         }
+        Model::PriorityQueue => {
+            planned.function = random.one_of(&[Function::INSERT, Function::DELETE_MIN]);
+            let elements = ["[1,\"a\"]", "[1,\"b\"]", "[2,\"a\"]", "[1,\"c\"]"];
+            planned.input[0] = names.values.intern(random.one_of(&elements));
+            planned.output = match random.below(4) {
+                0 => ValueId::NULL,
+                _ => names.values.intern(random.one_of(&elements)),
+            };
+        }
         Model::Mutex => planned.function = random.one_of(&[Function::ACQUIRE, Function::RELEASE]),
         other => panic!("{} has no sequential specification", other.name()),
     }
-    if matches!(planned.function, Function::READ | Function::GET | Function::DEQUEUE | Function::POP) {
+    let reads = [Function::READ, Function::GET, Function::DEQUEUE, Function::POP, Function::DELETE_MIN];
+    if reads.contains(&planned.function) {
         planned.input[0] = ValueId::NULL;
     }
     planned

@@ -56,9 +56,45 @@ fn extend(model: Model, calls: &[Call], taken: u32, state: &Value) -> bool {
     (0..calls.len()).filter(left).any(|next| {
         let earlier = |other: usize| calls[other].returned.is_some_and(|at| at < calls[next].invoked);
         !(0..calls.len()).filter(left).any(earlier)
-            && apply(model, state, &calls[next])
-                .is_some_and(|state| extend(model, calls, taken | 1 << next, &state))
+            && possible_states(model, state, &calls[next])
+                .iter()
+                .any(|state| extend(model, calls, taken | 1 << next, state))
     })
+}
+
+/// All states in which the object may be after the call. There are several if a removal without an answer took one of
+/// several elements of the least priority.
+fn possible_states(model: Model, all: &Value, call: &Call) -> Vec<Value> {
+    if model != Model::PriorityQueue {
+        return apply(model, all, call).into_iter().collect();
+    }
+    let elements = all[&call.key].as_array().cloned().unwrap_or_default();
+    let with = |elements: Vec<Value>| {
+        let mut next = all.clone();
+        next[&call.key] = json!(elements);
+        next
+    };
+    match call.function.as_str() {
+        "insert" => vec![with(elements.iter().chain(&call.input).cloned().collect())],
+        "delete-min" if elements.is_empty() => {
+            let found_empty = call.output.as_ref().is_none_or(Value::is_null);
+            if found_empty { vec![all.clone()] } else { vec![] }
+        }
+        "delete-min" => {
+            let priority = |element: &Value| element.as_array().map_or(element, |pair| &pair[0]).as_i64();
+            let least = elements.iter().map(priority).min().expect("an element");
+            (0..elements.len())
+                .filter(|&at| priority(&elements[at]) == least)
+                .filter(|&at| call.output.as_ref().is_none_or(|found| *found == elements[at]))
+                .map(|at| {
+                    let mut rest = elements.clone();
+                    rest.remove(at);
+                    with(rest)
+                })
+                .collect()
+        }
+        other => panic!("a priority queue has no {other}"),
+    }
 }
 
 /// The objects by key, in one JSON object; the state after the call, or nothing if it is not legal.

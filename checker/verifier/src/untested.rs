@@ -50,7 +50,8 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
             history.micros_of(op.id).iter().any(|micro| reads(micro.kind))
         }
         Function::WRITE | Function::PUT | Function::APPEND | Function::DELETE => false,
-        Function::ENQUEUE | Function::PUSH | Function::INC | Function::CREATE | Function::TRANSFER => false,
+        Function::ENQUEUE | Function::PUSH | Function::INSERT => false,
+        Function::INC | Function::CREATE | Function::TRANSFER => false,
         Function::ADD | Function::REMOVE => ["true", "false"].contains(&history.value_text(op.result)),
         Function::DEQUEUE | Function::POP | Function::DRAIN => true,
         // The answer of a lock says whether it was free or held.

@@ -34,6 +34,7 @@ mod kv;
 mod lifo;
 mod multi_register;
 mod mutex;
+mod priority_queue;
 mod register;
 mod set;
 
@@ -44,6 +45,7 @@ pub use kv::Kv;
 pub use lifo::Lifo;
 pub use multi_register::MultiRegister;
 pub use mutex::MutexSpecification;
+pub use priority_queue::{PriorityClass, PriorityQueue, parse_priority};
 pub use register::Register;
 pub use set::Set;
 

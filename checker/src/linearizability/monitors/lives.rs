@@ -23,7 +23,7 @@ pub(super) struct EffectSpan {
     pub(super) until: Moment,
 }
 
-/// One element of a queue or stack.
+/// One element of a container.
 #[derive(Clone, Debug)]
 pub(super) struct ElementLife {
     /// The index of the call that inserted it.
@@ -56,7 +56,7 @@ impl ElementLife {
     }
 }
 
-/// The elements of a queue or stack, and the removals that returned none of them.
+/// The elements of a container, and the removals that returned none of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ElementLives {
     pub(super) lives: Vec<ElementLife>,
@@ -89,7 +89,7 @@ pub(super) enum CollectedLives {
 }
 
 /// Assigns each removal to its insertion. Insertions without an answer whose value was never returned are left out.
-pub(super) fn collect_lives(discipline: Discipline, calls: &[TimedCall]) -> CollectedLives {
+pub(super) fn collect_lives(discipline: Discipline<'_>, calls: &[TimedCall]) -> CollectedLives {
     let mut insertion_of: FxHashMap<ValueId, u32> = FxHashMap::default();
     let mut removal_of: FxHashMap<ValueId, u32> = FxHashMap::default();
     let (mut found, mut conflict) = (ElementLives::default(), None);

@@ -1,4 +1,4 @@
-//! Monitors: near-linear decisions for queues and stacks into which each value is inserted once.
+//! Monitors: near-linear decisions for queues, stacks and priority queues into which each value is inserted once.
 //!
 //! The general search is exponential in the open operations. If each value is inserted once, a removal tells which
 //! insertion it belongs to, as a read of a register with distinct values tells its write. Then a few comparisons of
@@ -7,8 +7,8 @@
 //! decrease-and-conquer linearizability monitoring*, OOPSLA 2025). Each file argues its own condition.
 //!
 //! **Projection.** All operations on some values may be left out: if an order explains the whole, then the same order
-//! without these operations explains the rest. The other elements keep their relative order in the queue or stack. A
-//! removal that found the object empty finds it empty again, or may be left out, because it changes nothing. A removal
+//! without these operations explains the rest. The other elements keep their relative order in the queue or stack, and
+//! an element of least priority remains one. A removal that found the object empty finds it empty again, or may be left out, because it changes nothing. A removal
 //! without an answer removes the same element as before, or nothing. So a violation is shown by few values.
 //!
 //! **Indeterminate operations.**
@@ -21,14 +21,19 @@
 //!   order, the history is linearizable; if the deadlines cannot be met, it is not. Nor is it if no order exists even when
 //!   each element may have the earliest of these removals. Otherwise the search decides.
 //!
+//! Priority queues are treated like stacks ([`priority_credits`]).
+//!
 //! If a value is inserted twice, or the value `null` is inserted (it also stands for an empty object), the search decides.
 
 mod lives;
 mod presence;
+mod priority_credits;
+mod priority_queue;
 mod queue;
 mod range_min;
 mod shrink;
 mod stack;
+mod timeline;
 mod unanswered;
 mod unanswered_pops;
 
@@ -36,15 +41,18 @@ pub(super) use shrink::shrink_container_core;
 
 use super::search::TimedCall;
 use claims::Limits;
+use claims::specification::PriorityQueue;
 use histories::Function;
 
 /// The order in which a container returns its elements.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Discipline {
+#[derive(Clone, Copy)]
+pub(super) enum Discipline<'a> {
     /// First in, first out.
     Queue,
     /// Last in, first out.
     Stack,
+    /// The least priority first.
+    PriorityQueue(&'a PriorityQueue),
 }
 
 /// The result of a monitor.
@@ -103,11 +111,12 @@ impl From<NoOrder> for MonitorResult {
     }
 }
 
-impl Discipline {
+impl Discipline<'_> {
     fn insertion(self) -> Function {
         match self {
             Discipline::Queue => Function::ENQUEUE,
             Discipline::Stack => Function::PUSH,
+            Discipline::PriorityQueue(_) => Function::INSERT,
         }
     }
 
@@ -115,6 +124,7 @@ impl Discipline {
         match self {
             Discipline::Queue => Function::DEQUEUE,
             Discipline::Stack => Function::POP,
+            Discipline::PriorityQueue(_) => Function::DELETE_MIN,
         }
     }
 
@@ -123,18 +133,20 @@ impl Discipline {
         match self {
             Discipline::Queue => "queue-order",
             Discipline::Stack => "stack-nesting",
+            Discipline::PriorityQueue(_) => "priority-order",
         }
     }
 }
 
-/// Decides whether the calls of a queue or stack have a legal order, if each value is inserted once. O(n log n).
+/// Decides whether the calls of a container have a legal order, if each value is inserted once. O(n log n).
 pub(super) fn decide_by_monitor(
-    discipline: Discipline,
+    discipline: Discipline<'_>,
     calls: &[TimedCall],
     limits: &Limits<'_>,
 ) -> MonitorResult {
     match discipline {
         Discipline::Queue => queue::decide_queue(calls, limits),
         Discipline::Stack => stack::decide_stack(calls, limits),
+        Discipline::PriorityQueue(model) => priority_queue::decide_priority_queue(model, calls, limits),
     }
 }

@@ -1,4 +1,4 @@
-//! Shrinks a conflict of a queue or stack to a core. The core has the operations on a few values. Without any one of these
+//! Shrinks a conflict of a queue, stack or priority queue to a core. The core has the operations on a few values. Without any one of these
 //! values, the other operations can be explained.
 
 use super::{Discipline, MonitorResult, decide_by_monitor};
@@ -17,7 +17,7 @@ const SEARCH_EFFORT: u64 = 20_000;
 /// to stop before it is known that no order explains them.
 pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
     model: &M,
-    discipline: Discipline,
+    discipline: Discipline<'_>,
     key: KeyId,
     calls: &[TimedCall],
     conflict: &[u32],
@@ -58,7 +58,7 @@ pub(in crate::linearizability) fn shrink_container_core<M: Specification>(
     })
 }
 
-impl Discipline {
+impl Discipline<'_> {
     fn is_unanswered_removal(self, call: &TimedCall) -> bool {
         call.call.function == self.removal() && call.call.output.is_none()
     }
@@ -67,7 +67,7 @@ impl Discipline {
 struct ContainerShrinking<'a, M> {
     limits: &'a Limits<'a>,
     model: &'a M,
-    discipline: Discipline,
+    discipline: Discipline<'a>,
     calls: &'a [TimedCall],
     /// The removals without an answer.
     unanswered: Vec<u32>,

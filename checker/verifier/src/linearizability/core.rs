@@ -16,8 +16,8 @@ const EFFORT: u64 = 20_000_000;
 /// Checks that the operations that the core leaves out may be left out.
 ///
 /// Reads may be left out. A write may be left out if no operation of the core requires its value; but if a failed
-/// compare-and-set of the core requires any *other* value, no write may be left out. Of a queue, stack or set, all
-/// operations on a value may be left out ([`KeptPart`]). Operations that were invoked after the end of the core, or that returned
+/// compare-and-set of the core requires any *other* value, no write may be left out. Of a queue, stack, priority queue or
+/// set, all operations on a value may be left out ([`KeptPart`]). Operations that were invoked after the end of the core, or that returned
 /// before its beginning, may be left out.
 pub(super) fn check_omitted_operations(
     objects: &OperationsByObject<'_>,

@@ -1,8 +1,9 @@
-//! Which operations a core of a queue, stack or set may leave out.
+//! Which operations a core of a queue, stack, priority queue or set may leave out.
 //!
 //! **Projection of queues and stacks.** Take a legal order of all operations, and leave out all operations on some values. The remaining elements
 //! keep their relative order in the queue or stack, so each remaining removal returns the same element. So the order that
-//! is left is legal.
+//! is left is legal. The same holds for priority queues: an element of least priority among all elements is one of least
+//! priority among fewer elements.
 //!
 //! A removal that found the object empty changed nothing, so it may be left out. This does not hold if `null` was inserted,
 //! because such a removal may have returned the element `null`; then it counts as an operation on that value.
@@ -19,7 +20,7 @@ use claims::{Core, Model};
 use histories::{Argument, Function, History, OpId, Outcome, ValueId};
 use std::collections::HashMap;
 
-/// What a core of a queue, stack or set keeps.
+/// What a core of a queue, stack, priority queue or set keeps.
 pub(super) enum KeptPart {
     Container(KeptElements),
     Set(KeptElement),
@@ -29,7 +30,7 @@ impl KeptPart {
     /// What a core keeps, among all operations on its object. `None` if no rule of this module applies.
     pub(super) fn from_core(history: &History, model: Model, here: &[OpId], core: &Core) -> Option<Self> {
         match model {
-            Model::Queue | Model::Stack => {
+            Model::Queue | Model::Stack | Model::PriorityQueue => {
                 Some(KeptPart::Container(KeptElements::from_core(history, here, core)))
             }
             Model::Set => KeptElement::from_core(history, core).map(KeptPart::Set),
@@ -70,9 +71,15 @@ enum ContainerStep {
 fn container_step(history: &History, id: OpId) -> ContainerStep {
     let operation = history.operation(id);
     match (operation.function, operation.outcome, operation.argument) {
-        (Function::ENQUEUE | Function::PUSH, _, Argument::Value(value)) => ContainerStep::Insert(value),
-        (Function::DEQUEUE | Function::POP, Outcome::Ok, _) => ContainerStep::Remove(operation.result),
-        (Function::DEQUEUE | Function::POP, Outcome::Info, _) => ContainerStep::RemoveUnknown,
+        (Function::ENQUEUE | Function::PUSH | Function::INSERT, _, Argument::Value(value)) => {
+            ContainerStep::Insert(value)
+        }
+        (Function::DEQUEUE | Function::POP | Function::DELETE_MIN, Outcome::Ok, _) => {
+            ContainerStep::Remove(operation.result)
+        }
+        (Function::DEQUEUE | Function::POP | Function::DELETE_MIN, Outcome::Info, _) => {
+            ContainerStep::RemoveUnknown
+        }
         _ => ContainerStep::Other,
     }
 }

@@ -338,6 +338,10 @@ fn run_with_specification(
         }
         Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
         Model::Stack => what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &[]),
+        Model::PriorityQueue => {
+            let model = specification::PriorityQueue::new(&lists, mentioned());
+            what.run_with(&model, &mut |id| values.call_of_operation(id), &[])
+        }
         Model::Mutex => what.run_with(
             &specification::MutexSpecification,
             &mut |id| values.call_of_operation(id),
