@@ -22,6 +22,7 @@ mod report;
 mod separations;
 mod spans;
 mod stream_input;
+mod stream_judge;
 mod stream_lines;
 mod timer;
 mod times;

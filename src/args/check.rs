@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// The default of `--memory`.
 const BYTES_DEFAULT: &str = "4GiB";
+/// The same as a number.
+pub(super) const BYTES_USUAL: usize = 4 << 30;
 
 /// The histories, the question and the limits; shared by `check`, `explain` and `compare`.
 #[derive(clap::Args, Debug)]

@@ -3,6 +3,7 @@
 use super::check::{CheckPlan, ColorArgs, ColorMode, HistorySource};
 use super::given::GivenArgs;
 use super::links::LinkArgs;
+use super::live::{LiveArgs, LivePlan};
 use super::lives::LivesArgs;
 use super::looks::LookArgs;
 use super::measuring::MeasuringArgs;
@@ -176,6 +177,8 @@ pub(crate) struct JudgeArgs {
     /// Levels to check, separated by commas [default: as for `steadfast check`]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property_parser(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Property>,
+    #[command(flatten)]
+    live: LiveArgs,
     #[command(flatten)]
     tolerance: ToleranceArgs,
     #[command(flatten)]
@@ -380,6 +383,11 @@ impl RunArgs {
 }
 
 impl JudgeArgs {
+    /// How to judge the history while it is written, if the user asked for that.
+    pub(crate) fn live_plan(&self, recorded: &RunPlan) -> Result<Option<LivePlan>, String> {
+        self.live.live_plan(recorded.settings.workload.kind, &self.consistency)
+    }
+
     /// The plan to check a recorded history.
     pub(crate) fn into_check_plan(self, recorded: &RunPlan) -> Result<CheckPlan, String> {
         Ok(CheckPlan {
@@ -395,7 +403,7 @@ impl JudgeArgs {
             bank: BankRules::default(),
             accept_untested: false,
             timeout: Some(Duration::from_secs(60)),
-            bytes: 2 << 30,
+            bytes: super::check::BYTES_USUAL,
             threads: None,
             measuring: self
                 .measuring

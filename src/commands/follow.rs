@@ -1,18 +1,16 @@
 //! `steadfast check --follow`: judges a history while it is being written.
 //!
-//! This file reads, waits and prints; [`checker::Monitor`] judges. A judgement costs as much as what the monitor keeps,
-//! so a busy stream is judged in blocks. A quiet one is judged after [`QUIET`], so that a violation is printed within a
-//! second of the event that makes it certain.
+//! This file reads, waits and prints; [`StreamJudge`] has the stream judged.
 
 use crate::args::CheckPlan;
 use crate::exit::Exit;
 use crate::output;
 use crate::report::{self, CheckFindings, ReportFormat, ReportWriter};
 use crate::stream_input::{self, StreamInput};
-use crate::stream_lines::{StreamFlaw, StreamLines};
+use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::times::PhaseTimes;
 use checker::{
-    Basis, Model, Monitor, MonitorAnswer, MonitorError, MonitorLimits, MonitorVerdict, Question,
+    Basis, Model, Monitor, MonitorAnswer, MonitorLimits, MonitorVerdict, OnlineViolation, Question,
     SESSION_ASSUMPTION,
 };
 use serde::Serialize;
@@ -22,10 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-/// How long to wait for the next bytes before what came is judged.
-const QUIET: Duration = Duration::from_millis(100);
-/// Events are judged at the latest after this time, or after four times as long as the last judgement took.
-const JUDGE_EVERY: Duration = Duration::from_millis(500);
 /// The time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -69,7 +63,7 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         if !goes_on {
             break;
         }
-        if follower.lines.has_ended {
+        if follower.judge.lines.has_ended {
             reading_ends.store(true, Ordering::SeqCst);
         }
         follower.print_progress();
@@ -100,15 +94,12 @@ fn build_question(plan: &CheckPlan) -> Result<Question, String> {
 struct StreamFollower<'a> {
     plan: &'a CheckPlan,
     name: String,
-    monitor: Monitor,
-    lines: StreamLines,
+    judge: StreamJudge,
     report: Box<dyn ReportWriter>,
     out: output::ResultWriter,
     /// The worst exit code that does not follow from the verdicts.
     exit: Exit,
     began: Instant,
-    judged_at: Instant,
-    judgement_took: Duration,
     progress_at: Instant,
     progress_events: u64,
     told_about_clock: bool,
@@ -120,14 +111,11 @@ impl<'a> StreamFollower<'a> {
         Self {
             plan,
             name,
-            monitor,
-            lines: StreamLines::default(),
+            judge: StreamJudge::new(monitor),
             report: report::report_writer(plan.format, plan.quiet, output::terminal_width()),
             out: output::ResultWriter::new(plan.color),
             exit: Exit::Holds,
             began: now,
-            judged_at: now,
-            judgement_took: Duration::ZERO,
             progress_at: now,
             progress_events: 0,
             told_about_clock: false,
@@ -138,30 +126,20 @@ impl<'a> StreamFollower<'a> {
     fn take_input(&mut self, input: StreamInput) -> bool {
         match input {
             StreamInput::Bytes(bytes) => {
-                let monitor = &mut self.monitor;
-                let mut internal = false;
-                let taken = self.lines.add_bytes(&bytes, &mut |event| {
-                    monitor.push(event).map_err(|why| {
-                        internal |= matches!(why, MonitorError::Internal(_));
-                        why.to_string()
-                    })
-                });
+                let taken = self.judge.take_bytes(&bytes);
                 self.print_violations();
                 self.tell_about_clock();
                 match taken {
-                    Ok(()) => self.judge_if_due(),
-                    Err(StreamFlaw::Line(line, why)) => self.end_with(&format!("line {line}: {why}")),
-                    Err(StreamFlaw::Refused(why)) => {
-                        if internal {
-                            self.exit = Exit::Internal;
-                        }
-                        self.end_with(&why)
+                    Ok(()) => {
+                        let judged = self.judge.judge_if_due();
+                        self.print_judged(judged)
                     }
+                    Err(trouble) => self.end_with_trouble(trouble),
                 }
             }
-            StreamInput::Replaced if self.lines.unfinished_bytes() > 0 => self.end_with(&format!(
+            StreamInput::Replaced if self.judge.lines.unfinished_bytes() > 0 => self.end_with(&format!(
                 "line {}: the file was replaced in the middle of this line",
-                self.lines.unfinished_line()
+                self.judge.lines.unfinished_line()
             )),
             StreamInput::Replaced => {
                 output::print_note(&format!(
@@ -181,13 +159,23 @@ impl<'a> StreamFollower<'a> {
     /// Reports that the stream cannot be judged any further.
     fn end_with(&mut self, why: &str) -> bool {
         output::print_error(&format!("{}: {why}. Nothing after this is judged", self.name));
-        self.monitor.end_judgement(self.lines.event_count(), why);
+        self.judge.monitor.end_judgement(self.judge.lines.event_count(), why);
         self.exit = self.exit.max(Exit::BadInput);
         false
     }
 
+    fn end_with_trouble(&mut self, trouble: StreamTrouble) -> bool {
+        match trouble {
+            StreamTrouble::Input(why) => self.end_with(&why),
+            StreamTrouble::Internal(why) => {
+                self.exit = Exit::Internal;
+                self.end_with(&why)
+            }
+        }
+    }
+
     fn tell_about_clock(&mut self) {
-        if let Some((event, ns)) = self.lines.clock_went_back
+        if let Some((event, ns)) = self.judge.lines.clock_went_back
             && !std::mem::replace(&mut self.told_about_clock, true)
         {
             let back = report::layout::format_elapsed(ns as f64 / 1e9);
@@ -198,46 +186,25 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
-    fn judge_if_due(&mut self) -> bool {
-        if self.judged_at.elapsed() < JUDGE_EVERY.max(self.judgement_took * 4) {
-            return true;
-        }
-        self.judge_now()
-    }
-
     /// Judges everything so far. Returns whether to go on.
     fn judge_now(&mut self) -> bool {
-        let began = Instant::now();
-        let judged = self.monitor.judge();
-        self.judged_at = Instant::now();
-        self.judgement_took = began.elapsed();
+        let judged = self.judge.judge_now();
+        self.print_judged(judged)
+    }
+
+    /// Prints what a judgement found. Returns whether to go on.
+    fn print_judged(&mut self, judged: Result<(), StreamTrouble>) -> bool {
         self.print_violations();
         match judged {
             Ok(()) => true,
-            Err(why) => {
-                self.exit = Exit::Internal;
-                self.end_with(&why.to_string())
-            }
+            Err(trouble) => self.end_with_trouble(trouble),
         }
     }
 
     /// Prints the violations that are new, each as `check` prints it.
     fn print_violations(&mut self) {
-        for violation in self.monitor.take_violations() {
-            let name = format!("{} at event {}", self.name, violation.event);
-            let findings = CheckFindings {
-                name: &name,
-                history: &violation.history,
-                question: &violation.question,
-                report: &violation.report,
-                basis: Basis::from_history(&violation.history, violation.question.failed_cas),
-                measured: None,
-                times: &PhaseTimes::unmeasured(),
-                explains: None,
-            };
-            // A failed write is remembered by the writer.
-            let _ = self.report.write_checked(&findings, &mut self.out);
-            let _ = self.out.flush();
+        for violation in self.judge.monitor.take_violations() {
+            write_violation(&mut *self.report, &mut self.out, &self.name, violation);
         }
     }
 
@@ -246,10 +213,11 @@ impl<'a> StreamFollower<'a> {
         if self.plan.quiet || elapsed < PROGRESS_EVERY {
             return;
         }
-        let events = self.monitor.event_count();
+        let events = self.judge.monitor.event_count();
         let rate = (events - self.progress_events) as f64 / elapsed.as_secs_f64();
         (self.progress_at, self.progress_events) = (Instant::now(), events);
         let levels: Vec<String> = self
+            .judge
             .monitor
             .answers()
             .map(|answer| format!("{} {}", answer.property.name(), name_so_far(&answer.verdict)))
@@ -257,16 +225,16 @@ impl<'a> StreamFollower<'a> {
         output::print_status(&format!(
             "{:>4} s  {rate:>7.0} events/s  {events} events  judged up to {}  {} operations kept  {}",
             self.began.elapsed().as_secs(),
-            self.monitor.watermark(),
-            self.monitor.kept_operations(),
+            self.judge.monitor.watermark(),
+            self.judge.monitor.kept_operations(),
             levels.join("; ")
         ));
     }
 
     /// Judges the rest, and prints the verdicts.
     fn finish(mut self) -> Exit {
-        if self.lines.unfinished_bytes() > 0 && self.exit == Exit::Holds {
-            let line = self.lines.unfinished_line();
+        if self.judge.lines.unfinished_bytes() > 0 && self.exit == Exit::Holds {
+            let line = self.judge.lines.unfinished_line();
             let why = format!("line {line}: the stream ends in the middle of this line");
             match self.plan.reading.lenient {
                 true => output::print_note(&format!("{}: {why}; it was dropped (--lenient)", self.name)),
@@ -275,7 +243,7 @@ impl<'a> StreamFollower<'a> {
         }
         self.judge_now();
         let answers: Vec<FollowedLevel> =
-            self.monitor.answers().map(|answer| describe_answer(&answer)).collect();
+            self.judge.monitor.answers().map(|answer| describe_answer(&answer)).collect();
         let has = |verdict: &str| answers.iter().any(|answer| answer.verdict == verdict);
         let verdict =
             ["violated", "unknown", "untested"].into_iter().find(|&name| has(name)).unwrap_or("holds");
@@ -287,10 +255,10 @@ impl<'a> StreamFollower<'a> {
         let told = FollowedStream {
             history: &self.name,
             followed: true,
-            model: self.monitor.question().model.name(),
+            model: self.judge.monitor.question().model.name(),
             verdict,
-            events: self.monitor.event_count(),
-            judged: self.monitor.watermark(),
+            events: self.judge.monitor.event_count(),
+            judged: self.judge.monitor.watermark(),
             levels: answers,
         };
         let _ = match self.plan.format {
@@ -299,6 +267,28 @@ impl<'a> StreamFollower<'a> {
         };
         self.out.finish(exit.max(self.exit))
     }
+}
+
+/// Writes a violation that was found in a stream, as `check` writes it. A failed write is remembered by the writer.
+pub(crate) fn write_violation(
+    report: &mut dyn ReportWriter,
+    out: &mut dyn Write,
+    stream: &str,
+    violation: &OnlineViolation,
+) {
+    let name = format!("{stream} at event {}", violation.event);
+    let findings = CheckFindings {
+        name: &name,
+        history: &violation.history,
+        question: &violation.question,
+        report: &violation.report,
+        basis: Basis::from_history(&violation.history, violation.question.failed_cas),
+        measured: None,
+        times: &PhaseTimes::unmeasured(),
+        explains: None,
+    };
+    let _ = report.write_checked(&findings, out);
+    let _ = out.flush();
 }
 
 fn name_so_far(verdict: &MonitorVerdict<'_>) -> &'static str {

@@ -27,11 +27,12 @@ fn record_all(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit
         .into_iter()
         .map(RunArgs::into_plan)
         .collect::<Result<_, _>>()?;
+    let live = judge.live_plan(&plans[0])?;
     let mut judge = judge.into_check_plan(&plans[0])?;
     judge.sources.clear();
     let mut exported = Exit::Holds;
     for plan in &plans {
-        let Some(recorded) = record::record_run(plan)? else { return Ok(None) };
+        let Some(recorded) = record::record_run(plan, live.as_ref())? else { return Ok(None) };
         exported = exported.max(record::export_spans(plan, &recorded.file)).max(recorded.exit_code());
         judge.sources.push(HistorySource::from_argument(recorded.file));
         if recorded.outcome.stopped {

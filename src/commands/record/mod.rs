@@ -1,15 +1,17 @@
 //! `steadfast record`: drives a store under faults and writes the history. What is specific to a store is in `recorder`.
 
 mod exercised;
+mod live_judge;
 mod replay;
 
-use crate::args::{HistoryFile, RunPlan, SpanTarget};
+use crate::args::{HistoryFile, LivePlan, RunPlan, SpanTarget};
 use crate::exit::Exit;
 use crate::live::LiveStatus;
 use crate::output;
 use crate::output_file::refuse_existing;
 use crate::report::rehearsal::describe_plan;
 use crate::spans;
+use live_judge::LiveJudge;
 use recorder::journal::FileSink;
 use recorder::stores::backend::Recording;
 use recorder::system::enter_user_namespace;
@@ -23,7 +25,7 @@ use workloads::WorkloadKind;
 const NAMES_MAX: u32 = 1000;
 
 pub(crate) fn run_record(plan: &RunPlan) -> Exit {
-    match record_run(plan) {
+    match record_run(plan, None) {
         Ok(Some(recorded)) => export_spans(plan, &recorded.file).max(recorded.exit_code()),
         Ok(None) => Exit::Holds,
         Err(why) => {
@@ -64,8 +66,9 @@ impl RecordedRun {
     }
 }
 
-/// Records a run and reports it on standard error. Returns none if the user asked only for the plan.
-pub(crate) fn record_run(plan: &RunPlan) -> Result<Option<RecordedRun>, String> {
+/// Records a run and reports it on standard error. Returns none if the user asked only for the plan. `live` has the history
+/// judged while it is written.
+pub(crate) fn record_run(plan: &RunPlan, live: Option<&LivePlan>) -> Result<Option<RecordedRun>, String> {
     if plan.only_plan {
         super::print_result(&describe_plan(plan, output::terminal_width()));
         if plan.store.is_described() {
@@ -82,7 +85,8 @@ pub(crate) fn record_run(plan: &RunPlan) -> Result<Option<RecordedRun>, String> 
     let (sink, file) = create_journal(plan)?;
     let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     let undoing = stop.request_on_signals();
-    let live = LiveStatus::start(counts.clone(), plan.quiet);
+    let judging = live.map(|live| LiveJudge::start(live, &file, stop.clone())).transpose()?;
+    let status = LiveStatus::start(counts.clone(), plan.quiet);
     let recording = Recording {
         settings: plan.settings.clone(),
         sink,
@@ -92,9 +96,10 @@ pub(crate) fn record_run(plan: &RunPlan) -> Result<Option<RecordedRun>, String> 
         remark: output::print_note,
     };
     let result = plan.store.record_run(&plan.choices, recording);
-    drop(live);
+    drop(status);
     // All changes to the machine are undone: from here on a signal may end the program at once.
     drop(undoing);
+    drop(judging);
     match result {
         Ok(outcome) => {
             summarize_run(plan, &outcome, &file);

@@ -1,0 +1,67 @@
+//! Options of `run` that judge the history while it is written.
+
+use checker::{Level, Model, Property, Question};
+use clap::ValueEnum;
+use workloads::WorkloadKind;
+
+/// The memory of the monitor.
+const BYTES: usize = 512 << 20;
+
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct LiveArgs {
+    /// Print each violation on standard error as soon as it is certain, while the run goes on
+    #[arg(long, help_heading = "Question")]
+    live: bool,
+    /// End the run early: `violated` at the first violation (includes --live)
+    #[arg(long, value_name = "WHEN", value_enum, help_heading = "Question")]
+    until: Option<RunUntil>,
+}
+
+/// What ends a run early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum RunUntil {
+    Violated,
+}
+
+/// How a history is judged while it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct LivePlan {
+    pub(crate) question: Question,
+    pub(crate) bytes: usize,
+    /// Whether the first violation ends the run.
+    pub(crate) until_violated: bool,
+}
+
+impl LiveArgs {
+    /// The plan, if the user asked for one. `asked` are the levels that are checked after the run. Those that only a whole
+    /// history decides are left to that check.
+    pub(super) fn live_plan(
+        &self,
+        workload: WorkloadKind,
+        asked: &[Property],
+    ) -> Result<Option<LivePlan>, String> {
+        if !self.live && self.until.is_none() {
+            return Ok(None);
+        }
+        let option = if self.live { "--live" } else { "--until violated" };
+        if workload != WorkloadKind::Register {
+            return Err(format!(
+                "{option} judges the workload register only. The workload {} is judged when the run has ended: leave {option} \
+                 out, or pass --workload register.",
+                workload.name()
+            ));
+        }
+        let mut question = Question::about(Model::Register);
+        let mut online = if asked.is_empty() { question.asked_properties() } else { asked.to_vec() };
+        online.retain(|property| {
+            matches!(property, Property::Level(level) if *level == Level::Linearizable || level.is_session_guarantee())
+        });
+        if online.is_empty() {
+            return Err(format!(
+                "{option} judges linearizable and the session guarantees, and none of them is among the levels of --consistency."
+            ));
+        }
+        question.asked = Some(online);
+        Ok(Some(LivePlan { question, bytes: BYTES, until_violated: self.until.is_some() }))
+    }
+}

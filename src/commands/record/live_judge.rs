@@ -1,0 +1,101 @@
+//! `steadfast run --live`: judges a recording while it is being written.
+//!
+//! A thread follows the file of the history, as `check --follow` does, and prints each violation on standard error when it
+//! is certain. When the run has ended, the whole file is checked, so nothing here changes a verdict.
+
+use super::super::follow::write_violation;
+use crate::args::{HistorySource, LivePlan};
+use crate::output;
+use crate::report::{self, ReportFormat};
+use crate::stream_input::{self, StreamInput};
+use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
+use checker::{Monitor, MonitorLimits};
+use recorder::Stop;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+
+/// The thread that judges. When this is dropped, the thread judges what was written by then, and ends.
+pub(super) struct LiveJudge {
+    writing_ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LiveJudge {
+    /// Starts the thread. With `--until violated`, the first violation requests the end of the run.
+    pub(super) fn start(plan: &LivePlan, file: &Path, stop: Stop) -> Result<Self, String> {
+        let monitor = Monitor::new(plan.question.clone(), MonitorLimits::within(plan.bytes));
+        let monitor = monitor.map_err(|why| format!("--live: {why}"))?;
+        let writing_ends = Arc::new(AtomicBool::new(false));
+        let input =
+            stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends))?;
+        let run = JudgedRun {
+            judge: StreamJudge::new(monitor),
+            name: file.display().to_string(),
+            stop: plan.until_violated.then_some(stop),
+        };
+        let thread = std::thread::spawn(move || run.follow(&input));
+        Ok(Self { writing_ends, thread: Some(thread) })
+    }
+}
+
+impl Drop for LiveJudge {
+    fn drop(&mut self) {
+        self.writing_ends.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A run whose history is judged while it is written.
+struct JudgedRun {
+    judge: StreamJudge,
+    name: String,
+    /// The run that a violation ends.
+    stop: Option<Stop>,
+}
+
+impl JudgedRun {
+    fn follow(mut self, input: &Receiver<StreamInput>) {
+        loop {
+            let (judged, goes_on) = match input.recv_timeout(QUIET) {
+                Ok(StreamInput::Bytes(bytes)) => {
+                    let judged = self.judge.take_bytes(&bytes).and_then(|()| self.judge.judge_if_due());
+                    (judged, true)
+                }
+                Err(RecvTimeoutError::Timeout) => (self.judge.judge_now(), true),
+                Ok(StreamInput::Failed(why)) => (Err(StreamTrouble::Input(why)), false),
+                Ok(StreamInput::Replaced | StreamInput::End) | Err(RecvTimeoutError::Disconnected) => {
+                    (self.judge.judge_now(), false)
+                }
+            };
+            self.tell_violations();
+            if let Err(StreamTrouble::Input(why) | StreamTrouble::Internal(why)) = judged {
+                output::print_warning(&format!(
+                    "--live: {}: {why}. The rest is judged when the run has ended",
+                    self.name
+                ));
+                return;
+            }
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn tell_violations(&mut self) {
+        let mut report = report::report_writer(ReportFormat::Text, false, output::terminal_width());
+        let violations = self.judge.monitor.take_violations();
+        let found = !violations.is_empty();
+        for violation in violations {
+            write_violation(&mut *report, &mut anstream::stderr().lock(), &self.name, violation);
+        }
+        if let Some(stop) = self.stop.take_if(|_| found) {
+            output::print_status("the first violation ends the run (--until violated)");
+            stop.request_stop();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Passes a stream to the monitor, and decides when it judges.
+//!
+//! A judgement costs as much as what the monitor keeps, so a busy stream is judged in blocks. A quiet one is judged after
+//! [`QUIET`], so that a violation is known within a second of the event that makes it certain.
+
+use crate::stream_lines::{StreamFlaw, StreamLines};
+use checker::{Monitor, MonitorError};
+use std::time::{Duration, Instant};
+
+/// How long to wait for the next bytes before what came is judged.
+pub(crate) const QUIET: Duration = Duration::from_millis(100);
+/// Events are judged at the latest after this time, or after four times as long as the last judgement took.
+const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a stream cannot be judged any further.
+#[derive(Debug)]
+pub(crate) enum StreamTrouble {
+    /// Something is wrong with the stream.
+    Input(String),
+    /// Something is wrong with this program.
+    Internal(String),
+}
+
+/// A monitor, and the lines of the stream that it judges.
+pub(crate) struct StreamJudge {
+    pub(crate) monitor: Monitor,
+    pub(crate) lines: StreamLines,
+    judged_at: Instant,
+    judgement_took: Duration,
+}
+
+impl StreamJudge {
+    pub(crate) fn new(monitor: Monitor) -> Self {
+        Self {
+            monitor,
+            lines: StreamLines::default(),
+            judged_at: Instant::now(),
+            judgement_took: Duration::ZERO,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamTrouble> {
+        let monitor = &mut self.monitor;
+        let mut internal = false;
+        let taken = self.lines.add_bytes(bytes, &mut |event| {
+            monitor.push(event).map_err(|why| {
+                internal |= matches!(why, MonitorError::Internal(_));
+                why.to_string()
+            })
+        });
+        taken.map_err(|flaw| match flaw {
+            StreamFlaw::Line(line, why) => StreamTrouble::Input(format!("line {line}: {why}")),
+            StreamFlaw::Refused(why) if internal => StreamTrouble::Internal(why),
+            StreamFlaw::Refused(why) => StreamTrouble::Input(why),
+        })
+    }
+
+    /// Judges everything so far if the last judgement is long enough ago.
+    pub(crate) fn judge_if_due(&mut self) -> Result<(), StreamTrouble> {
+        if self.judged_at.elapsed() < JUDGE_EVERY.max(self.judgement_took * 4) {
+            return Ok(());
+        }
+        self.judge_now()
+    }
+
+    /// Judges everything so far.
+    pub(crate) fn judge_now(&mut self) -> Result<(), StreamTrouble> {
+        let began = Instant::now();
+        let judged = self.monitor.judge();
+        self.judged_at = Instant::now();
+        self.judgement_took = began.elapsed();
+        judged.map_err(|why| StreamTrouble::Internal(why.to_string()))
+    }
+}
