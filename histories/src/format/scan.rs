@@ -5,7 +5,7 @@
 //! as it stands and can be interned unchanged, without an allocation; the text of a payload is after its fields were
 //! sorted (`nested`). A list that a transaction read is compared with the one that it extends (`steps`).
 //!
-//! The scanner reports no problems. At anything unusual (a float, a number of 19 digits, an escape that could be spelt
+//! The scanner reports no problems. At anything unusual (a float, a number beyond 64 bits, an escape that could be spelt
 //! in another way, a repeated field, a missing field) it gives up and leaves no event, and the careful path reads the
 //! line. So it may reject any line, but an accepted line must mean the same on both paths; a property test below
 //! compares them.

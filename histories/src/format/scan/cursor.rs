@@ -234,7 +234,8 @@ impl<'a> LineCursor<'a> {
         Some(ScannedValue::Scalar(self.text_from(start)?))
     }
 
-    /// Scans an integer of at most 18 digits in canonical form: no leading zeros, and no `-0`.
+    /// Scans an integer in canonical form: no leading zeros, and no `-0`. Its absolute value is at most [`i64::MAX`], which
+    /// has 19 digits, as the time since 1970 in nanoseconds has.
     #[inline]
     pub(super) fn scan_number(&mut self) -> Option<i64> {
         let negative = self.peek()? == b'-';
@@ -256,7 +257,8 @@ impl<'a> LineCursor<'a> {
             self.at += 1;
         }
         let len = self.at - digits;
-        if !(1..=18).contains(&len) || (is_zero && (len > 1 || negative)) {
+        // Nineteen digits fit into 64 bits without a sign.
+        if !(1..=19).contains(&len) || value > i64::MAX as u64 || (is_zero && (len > 1 || negative)) {
             return None;
         }
         // A float is left to the careful path.
@@ -315,9 +317,18 @@ mod tests {
     /// The standard library parses the same digits, whatever comes after them and however near the end is.
     #[test]
     fn integers_of_every_length_are_exact() {
-        for number in
-            [0, 7, -7, 12_345_678, 123_456_789, -10_000_000_000_000_000, 999_999_999_999_999_999_i64]
-        {
+        for number in [
+            0,
+            7,
+            -7,
+            12_345_678,
+            123_456_789,
+            -10_000_000_000_000_000,
+            999_999_999_999_999_999,
+            1_700_000_005_007_741_425,
+            i64::MAX,
+            -i64::MAX,
+        ] {
             for after in ["", ",", "}", "/1234567", ":1234567", "]\u{e9}\u{e9}\u{e9}\u{e9}"] {
                 let text = format!("{number}{after}");
                 let mut cursor = LineCursor::new(&text);
@@ -328,7 +339,18 @@ mod tests {
                 assert_eq!(scanned, Some(digits.as_str()));
             }
         }
-        for text in ["-", "01", "-0", "1.", "1e", "1234567890123456789", "-x", "00000000000", "12345678.5"] {
+        for text in [
+            "-",
+            "01",
+            "-0",
+            "1.",
+            "1e",
+            "9223372036854775808",
+            "12345678901234567890",
+            "-x",
+            "00000000000",
+            "12345678.5",
+        ] {
             assert!(LineCursor::new(text).scan_scalar().is_none(), "{text}");
         }
     }
