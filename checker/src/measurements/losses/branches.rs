@@ -51,6 +51,8 @@ pub(super) struct LossEvidence {
     pub(super) lost: FxHashSet<OpId>,
     /// Entries that every server held in the end.
     pub(super) held: FxHashSet<OpId>,
+    /// Whether some answer was meant for another session. Then no answer proves that anything is missing.
+    pub(super) mixes_answers: bool,
 }
 
 /// What became of the entries. Each list is in order of invocation.
@@ -114,6 +116,10 @@ pub(super) fn decide_fates(
     };
     let (seen, missing) = (by_reign(&evidence.seen), by_reign(&evidence.missing));
     for at in order {
+        if evidence.mixes_answers {
+            missing[at].iter().for_each(|&(entry, _)| ledger.doubt_entry(entry));
+            continue;
+        }
         seen[at].iter().for_each(|&(entry, read)| ledger.apply_seen(at, entry, read));
         missing[at].iter().for_each(|&(entry, read)| ledger.apply_missing(at, entry, read));
     }
@@ -258,6 +264,13 @@ impl<'a> Ledger<'a> {
         let survives = self.history.operation(read).completed < self.reigns[at].kept_to;
         if survives && self.reign_of[entry.index()] != at as u32 {
             self.keep_entry(entry);
+        }
+    }
+
+    /// Notes that an answer lacks an entry, without a conclusion for others.
+    fn doubt_entry(&mut self, entry: OpId) {
+        if let Some(reign) = self.reigns.get_mut(self.reign_of[entry.index()] as usize) {
+            reign.doubted = true;
         }
     }
 

@@ -167,7 +167,8 @@ pub fn measure_session_losses_within(
     });
     let entries = sessions::acknowledged_changes(history);
     let telling: Vec<&Finding> = judged.iter().filter_map(telling_findings).flatten().collect();
-    let evidence = sessions::collect_evidence(history, &entries, &telling, stop)?;
+    let mixes_answers = found(Kind::SessionLeak).is_ok_and(|leaks| !leaks.is_empty());
+    let evidence = sessions::collect_evidence(history, &entries, &telling, mixes_answers, stop)?;
     let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
     let fates = match undecided {
         None => decide_fates(history, &Nodes::from_history(history, stop)?, &entries, &evidence),

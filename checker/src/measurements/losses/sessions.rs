@@ -28,7 +28,8 @@ pub(super) fn acknowledged_changes(history: &History) -> Vec<OpId> {
     history.ids().filter(|&id| history.outcome(id) == Outcome::Ok && changes(history.function(id))).collect()
 }
 
-/// What is known of the entries. O(n) beside the parsing of sessions with several fields.
+/// What is known of the entries. If answers are mixed up, as a cache does that confuses users, an answer that lacks an
+/// entry proves nothing. O(n) beside the parsing of sessions with several fields.
 ///
 /// # Errors
 /// The time limit was reached.
@@ -36,6 +37,7 @@ pub(super) fn collect_evidence(
     history: &History,
     entries: &[OpId],
     findings: &[&Finding],
+    mixes_answers: bool,
     stop: &AtomicBool,
 ) -> Result<LossEvidence, TimeOver> {
     let index = EntryIndex::from_history(history, stop)?;
@@ -46,6 +48,7 @@ pub(super) fn collect_evidence(
     let mut evidence = LossEvidence {
         seen: index.collect_seen(history, stop),
         held: index.collect_held(history, &sessions_held),
+        mixes_answers,
         ..LossEvidence::default()
     };
     in_time(stop)?;
@@ -57,7 +60,7 @@ pub(super) fn collect_evidence(
         }
         if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
             // If every server has the session, the store hid it and lost nothing.
-            if !sessions_held.has_session(history.key(*gone)) {
+            if !mixes_answers && !sessions_held.has_session(history.key(*gone)) {
                 evidence.lost.extend(index.entries_gone_with(history, *gone));
             }
         }

@@ -378,3 +378,29 @@ fn what_every_server_holds_in_the_end_was_hidden_and_not_lost() {
         assert_eq!(count(&doubted), 1.0.into());
     }
 }
+
+/// A cache confuses its users: alice is told once that she has no session, and bob is shown hers. Both answers belong to
+/// others, so they do not show that anything was lost. Her session is destroyed before the end, so nothing else tells.
+/// The figures used to count her write as certainly lost.
+#[test]
+fn where_answers_are_mixed_up_they_prove_no_loss() {
+    let text = format!(
+        "1-2 alice create s {} ok @n1
+         1-2 bob create t {} ok @n1
+         3-4 alice write s {} ok @n1
+         20-21 alice read s null ok @n1
+         22-23 bob read t {} ok @n1
+         24-25 alice read s {} ok @n1
+         26-27 alice destroy s null ok @n1
+         30 recorder settled null
+         31-32 final read t {} ok @n1",
+        payload(1),
+        payload(7).replace("alice", "bob"),
+        payload(2),
+        payload(2),
+        payload(2),
+        payload(7).replace("alice", "bob"),
+    );
+    let (_, losses) = lost(&text);
+    assert_eq!(losses.writes.expect("it was read back").certain, []);
+}
