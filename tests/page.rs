@@ -169,7 +169,7 @@ fn every_verdict_answers_the_ten_questions() {
             0,
             &[
                 ("When", "The history covers 0."),
-                ("During which fault", "No violation was seen during any of them"),
+                ("During which fault", "No violation was seen during it"),
                 ("Why it holds", "An execution that each level permits explains every answer"),
                 ("What to do next", "Nothing for this history"),
             ],
