@@ -134,7 +134,8 @@ fn describe_survived_faults(findings: &CheckFindings<'_>) -> String {
     if let Some(more) = faults.len().checked_sub(FAULTS_MAX).filter(|&more| more > 0) {
         text += &format!("; and {}", count_noun(more, "more fault"));
     }
-    format!("{text}. No violation was seen during any of them")
+    let during = if faults.len() == 1 { "it" } else { "any of them" };
+    format!("{text}. No violation was seen during {during}")
 }
 
 /// The reason of the verdict, with the question that it answers.

@@ -6,7 +6,7 @@
 //! taken forwards and backwards; without script all of them are shown.
 
 use super::html::Html;
-use super::stretch::{OperationBar, StretchLayout};
+use super::stretch::{self, OperationBar, StretchLayout};
 use crate::report::CheckFindings;
 use crate::report::describe;
 use crate::report::sentence::value_written;
@@ -76,8 +76,15 @@ impl LaneArgument {
             html.add_empty("circle", &[("class", &"point"), ("cx", &x), ("cy", &y), ("r", &"4.5")]);
             if let Some(state) = value_written(&history.operation(id)) {
                 let text = format!("= {}", describe::format_value(history.value_text(state)));
-                let (x, y) = (format!("{:.1}", point.0 + 7.0), format!("{:.1}", point.1 + 20.0));
-                html.add_leaf("text", &[("class", &"state"), ("x", &x), ("y", &y)], text);
+                // The next arrow leads to the right, so the state is at the left where there is room.
+                let is_left = point.0 - 7.0 * text.chars().count() as f64 > stretch::LEFT;
+                let (x, anchor) = if is_left { (point.0 - 7.0, "end") } else { (point.0 + 7.0, "start") };
+                let (x, y) = (format!("{x:.1}"), format!("{:.1}", point.1 + 20.0));
+                html.add_leaf(
+                    "text",
+                    &[("class", &"state"), ("x", &x), ("y", &y), ("text-anchor", &anchor)],
+                    text,
+                );
             }
             html.close_tag("g");
             before = Some((point.0, point.1 + 7.0));

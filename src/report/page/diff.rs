@@ -93,7 +93,7 @@ fn write_side(side: &'static str, names: &[String], html: &mut Html) {
 
 fn write_figures(figures: &[&MetricComparison], html: &mut Html) {
     html.open_scroll();
-    html.open_tag("table", &[]);
+    html.open_tag("table", &[("class", &"figures")]);
     html.open_tag("tr", &[]);
     let header = ["figure", "A", "B", "change", "p", "A above B, on one scale"];
     header.iter().for_each(|name| html.add_leaf("th", &[], name));

@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn a_short_history_is_held_whole_and_a_late_anomaly_has_its_window() {
         let history = long_history(300);
-        assert_eq!(choose_excerpt(&history, &[5], &[], 300), [0..300]);
+        let whole = choose_excerpt(&history, &[5], &[], 300);
+        assert!(whole.len() == 1 && whole[0] == (0..300), "{whole:?}");
         let found = choose_excerpt(&history, &[i64::MAX], &[i64::MIN], 120);
         assert!(found.first().is_some_and(|range| range.start == 0), "{found:?}");
         assert!(found.last().is_some_and(|range| range.end == 300 && range.len() > 40), "{found:?}");

@@ -53,10 +53,15 @@ fn write_fault_columns(faults: &[FaultMeasurements], html: &mut Html) {
         html.open_tag("tr", &[]);
         html.add_leaf("th", &[("scope", &"row")], name);
         let tag = if at == 0 { "th" } else { "td" };
-        rows.iter().for_each(|row| html.add_leaf(tag, &[("class", &"time")], &row[at]));
+        rows.iter().for_each(|row| html.add_leaf(tag, &[("class", &"time")], spell_cell(&row[at])));
         html.close_tag("tr");
         html.break_line();
     }
+}
+
+/// A figure that could not be measured is a question mark where columns are narrow; here is room for the word.
+fn spell_cell(cell: &str) -> &str {
+    if cell == "?" { "unknown" } else { cell }
 }
 
 /// A line per fault.

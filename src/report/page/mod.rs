@@ -21,6 +21,7 @@ mod html;
 mod index;
 mod measured;
 mod overview;
+mod recovery;
 mod runbook;
 mod section;
 mod stack;

@@ -1,4 +1,4 @@
-//! The whole run in two charts: operations per second by outcome, and latencies, with the faults behind them.
+//! The whole run in charts: operations per second by outcome, the sessions, and latencies, with the faults behind them.
 //!
 //! The charts use buckets of time, so that a run of a million operations takes no more room than one of a hundred. An
 //! operation counts at its completion, or at its invocation if it never completed. O(n log n).
@@ -13,11 +13,11 @@ use histories::{History, Outcome};
 const BUCKETS_MAX: usize = 120;
 /// A history with fewer operations has no charts: the drawings of the anomalies show all of them.
 const OPERATIONS_MIN: usize = 40;
-const LEFT: f64 = 64.0;
-const WIDTH: f64 = 900.0;
+pub(super) const LEFT: f64 = 64.0;
+pub(super) const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 150.0;
 /// Room for the labels of faults, and the marks of anomalies below them.
-const TOP: f64 = 34.0;
+pub(super) const TOP: f64 = 34.0;
 /// The most anomalies that are marked.
 const MARKS_MAX: usize = 12;
 
@@ -37,11 +37,12 @@ struct TimeBucket {
     latencies: Vec<i64>,
 }
 
-struct TimeAxis {
-    from: i64,
+/// The buckets of time of the charts.
+pub(super) struct TimeAxis {
+    pub(super) from: i64,
     /// The length of a bucket in nanoseconds.
-    step: i64,
-    count: usize,
+    pub(super) step: i64,
+    pub(super) count: usize,
 }
 
 /// Draws both charts if the history has times and enough operations.
@@ -51,9 +52,7 @@ pub(super) fn draw_overview(
     marks: &[AnomalyMark],
     html: &mut Html,
 ) {
-    let Some(axis) = TimeAxis::from_history(history).filter(|_| history.len() >= OPERATIONS_MIN) else {
-        return;
-    };
+    let Some(axis) = TimeAxis::from_history(history) else { return };
     let buckets = fill_buckets(history, &axis);
     html.add_leaf("h3", &[], "The whole run");
     html.open_tag("p", &[("class", &"legend")]);
@@ -80,7 +79,11 @@ pub(super) fn draw_overview(
 }
 
 impl TimeAxis {
-    fn from_history(history: &History) -> Option<TimeAxis> {
+    /// The axis of a history that has times and enough operations for charts.
+    pub(super) fn from_history(history: &History) -> Option<TimeAxis> {
+        if history.len() < OPERATIONS_MIN {
+            return None;
+        }
         let mut range: Option<(i64, i64)> = None;
         for id in history.ids() {
             for time in [history.invoked_at(id), history.completed_at(id)].into_iter().flatten() {
@@ -97,7 +100,7 @@ impl TimeAxis {
         TimeAxis { count: usize::try_from(span / self.step).map_or(1, |count| count + 1), ..self }
     }
 
-    fn bucket_index(&self, time: i64) -> usize {
+    pub(super) fn bucket_index(&self, time: i64) -> usize {
         usize::try_from((time - self.from) / self.step).unwrap_or(0).min(self.count - 1)
     }
 
@@ -139,8 +142,9 @@ fn fill_buckets(history: &History, axis: &TimeAxis) -> Vec<TimeBucket> {
     buckets
 }
 
-fn open_chart(html: &mut Html, axis: &TimeAxis, label: &'static str) {
-    let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + 24.0);
+/// Opens a chart with room for `height` between its top and its times.
+pub(super) fn open_chart(html: &mut Html, axis: &TimeAxis, label: &'static str, height: f64) {
+    let (width, height) = (LEFT + WIDTH + 16.0, TOP + height + 24.0);
     html.open_scroll();
     html.open_tag(
         "svg",
@@ -167,8 +171,8 @@ fn draw_rates(
     marks: &[AnomalyMark],
     html: &mut Html,
 ) {
-    open_chart(html, axis, "Operations per second by outcome over the run");
-    draw_faults(axis, episodes, html);
+    open_chart(html, axis, "Operations per second by outcome over the run", HEIGHT);
+    draw_faults(axis, episodes, HEIGHT, html);
     let most = buckets.iter().map(|bucket| bucket.counts.iter().sum::<usize>()).max().unwrap_or(1).max(1);
     let a_second = |count: usize| count as f64 / (axis.step as f64 / 1e9);
     let wide = WIDTH / axis.count as f64;
@@ -222,14 +226,14 @@ fn draw_rates(
         html.close_tag("a");
     }
     draw_stack_changes(axis, changes, html);
-    draw_time_axis(axis, html);
+    draw_time_axis(axis, HEIGHT, html);
     html.close_tag("svg");
     html.close_tag("div");
 }
 
 fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
-    open_chart(html, axis, "Latency percentiles over the run");
-    draw_faults(axis, episodes, html);
+    open_chart(html, axis, "Latency percentiles over the run", HEIGHT);
+    draw_faults(axis, episodes, HEIGHT, html);
     let all = buckets.iter().flat_map(|bucket| [bucket.latencies.first(), bucket.latencies.last()]);
     let (least, most) = all.flatten().fold((i64::MAX, 1), |(least, most), &ns| (least.min(ns), most.max(ns)));
     let low = (least.max(1000) as f64).log10().floor();
@@ -262,7 +266,7 @@ fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFaul
         }
         html.add_empty("path", &[("class", &format!("line {class}")), ("d", &path)]);
     }
-    draw_time_axis(axis, html);
+    draw_time_axis(axis, HEIGHT, html);
     html.close_tag("svg");
     html.close_tag("div");
 }
@@ -273,7 +277,7 @@ fn latency_percentile(sorted: &[i64], share: f64) -> Option<i64> {
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied()
 }
 
-fn draw_faults(axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
+pub(super) fn draw_faults(axis: &TimeAxis, episodes: &[ShownFault], height: f64, html: &mut Html) {
     let mut labelled = f64::MIN;
     for episode in episodes {
         let Some(from) = episode.from_ns else { continue };
@@ -290,7 +294,7 @@ fn draw_faults(axis: &TimeAxis, episodes: &[ShownFault], html: &mut Html) {
                 ("x", &format!("{x:.1}")),
                 ("y", &"4"),
                 ("width", &format!("{:.1}", (end - x).max(1.5))),
-                ("height", &format!("{:.0}", TOP + HEIGHT - 4.0)),
+                ("height", &format!("{:.0}", TOP + height - 4.0)),
             ],
         );
         if x > labelled {
@@ -333,7 +337,7 @@ fn draw_grid_line(y: f64, text: String, html: &mut Html) {
 }
 
 /// Draws the times below the chart.
-fn draw_time_axis(axis: &TimeAxis, html: &mut Html) {
+pub(super) fn draw_time_axis(axis: &TimeAxis, height: f64, html: &mut Html) {
     let span = axis.step * axis.count as i64;
     let step = round_up_step(span / 10 + 1);
     let digits = if step < 1_000_000 { 6 } else { usize::from(step < 1_000_000_000) * 3 };
@@ -341,7 +345,7 @@ fn draw_time_axis(axis: &TimeAxis, html: &mut Html) {
     while at <= axis.from + span {
         if at >= axis.from {
             let text = format!("{:.digits$} s", at as f64 / 1e9);
-            let (x, y) = (format!("{:.1}", axis.x_of(at)), format!("{:.0}", TOP + HEIGHT + 18.0));
+            let (x, y) = (format!("{:.1}", axis.x_of(at)), format!("{:.0}", TOP + height + 18.0));
             html.add_leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], text);
         }
         at += step;

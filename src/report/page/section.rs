@@ -6,7 +6,7 @@ use super::explorer::{self, ExplorerMarks};
 use super::html::Html;
 use super::measured;
 use super::overview::{self, AnomalyMark};
-use super::{answers, terms};
+use super::{answers, recovery, terms};
 use crate::report::faults::shown_faults;
 use crate::report::layout::{as_sentence, count_noun, format_elapsed};
 use crate::report::summary::FindingSummary;
@@ -142,7 +142,11 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     }
     if left_out > 0 {
         let more = count_noun(left_out, "more violation");
-        html.add_leaf("p", &[], format!("And {more}; steadfast check --format json lists them."));
+        html.open_tag("p", &[]);
+        html.add_text(format!("And {more}. All are listed by "));
+        html.add_leaf("code", &[], "steadfast check --format json");
+        html.add_text(".");
+        html.close_tag("p");
     }
     if findings.question.model.has_transactions() {
         let (not, also_not) = findings.report.ruled_out_levels();
@@ -155,6 +159,7 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     }
     let marks: Vec<AnomalyMark> = marks.collect();
     overview::draw_overview(findings.history, &episodes, &marks, html);
+    recovery::draw_recovery(findings.history, &episodes, html);
     let places: Vec<(i64, &str)> = marks.iter().map(|mark| (mark.time, mark.label.as_str())).collect();
     let marks = ExplorerMarks { anomalies: &places, faults: &episodes };
     explorer::write_explorer(findings.history, &marks, number == 1, html);
