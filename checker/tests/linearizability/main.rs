@@ -191,3 +191,27 @@ fn long_sets_are_decided() {
     }
     assert!(names.contains(&"violated") && !names.contains(&"unknown"), "{names:?}");
 }
+
+/// The verdicts of the corpus were written by hand. The reference and the engines must both agree with them.
+#[test]
+fn containers_of_the_corpus_agree_with_the_reference() {
+    let mut models: Vec<Model> = Vec::new();
+    for case in testkit::corpus::corpus_cases() {
+        let model = case.question.model;
+        if ![Model::Queue, Model::Stack, Model::PriorityQueue].contains(&model) {
+            continue;
+        }
+        models.push(model);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../histories/corpus");
+        let expect = std::fs::read_to_string(format!("{folder}/{}/expect.toml", case.name)).expect("a file");
+        let expected =
+            expect.lines().find_map(|line| line.strip_prefix("linearizable = ")).expect("a verdict");
+        let expected = expected.trim_matches('"');
+        let reference = reference::is_linearizable(&case.history, model, FailedCas::SaysNothing);
+        assert_eq!(if reference { "holds" } else { "violated" }, expected, "{}, by the reference", case.name);
+        let found = verdict(&case.history, &question(model, FailedCas::SaysNothing), &case.name);
+        assert_eq!(found, expected, "{}", case.name);
+    }
+    let count = |model| models.iter().filter(|&&other| other == model).count();
+    assert!(count(Model::PriorityQueue) >= 5 && count(Model::Stack) >= 3, "{models:?}");
+}

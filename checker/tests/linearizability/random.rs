@@ -149,15 +149,7 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut TestRandom, num
             planned.input[0] = few(names, random);
             planned.output = maybe(names, random);
         }
-        Model::PriorityQueue => {
-            planned.function = random.one_of(&[Function::INSERT, Function::DELETE_MIN]);
-            let elements = ["[1,\"a\"]", "[1,\"b\"]", "[2,\"a\"]", "[1,\"c\"]"];
-            planned.input[0] = names.values.intern(random.one_of(&elements));
-            planned.output = match random.below(4) {
-                0 => ValueId::NULL,
-                _ => names.values.intern(random.one_of(&elements)),
-            };
-        }
+        Model::PriorityQueue => plan_priority_queue(names, random, &mut planned),
         Model::Mutex => planned.function = random.one_of(&[Function::ACQUIRE, Function::RELEASE]),
         other => panic!("{} has no sequential specification", other.name()),
     }
@@ -166,4 +158,15 @@ fn plan(model: Model, builder: &mut HistoryBuilder, random: &mut TestRandom, num
         planned.input[0] = ValueId::NULL;
     }
     planned
+}
+
+/// Three elements of one priority, and one of another.
+fn plan_priority_queue(names: &mut History, random: &mut TestRandom, planned: &mut Planned) {
+    planned.function = random.one_of(&[Function::INSERT, Function::DELETE_MIN]);
+    let elements = ["[1,\"a\"]", "[1,\"b\"]", "[2,\"a\"]", "[1,\"c\"]"];
+    planned.input[0] = names.values.intern(random.one_of(&elements));
+    planned.output = match random.below(4) {
+        0 => ValueId::NULL,
+        _ => names.values.intern(random.one_of(&elements)),
+    };
 }

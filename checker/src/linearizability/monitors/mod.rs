@@ -29,6 +29,7 @@ mod lives;
 mod presence;
 mod priority_credits;
 mod priority_queue;
+mod priority_ranks;
 mod queue;
 mod range_min;
 mod shrink;

@@ -16,7 +16,7 @@
 
 use super::NoOrder;
 use super::lives::ElementLife;
-use super::priority_queue::{Placement, RankedElements};
+use super::priority_ranks::{Placement, RankedElements};
 use super::range_min::RangeMinimum;
 use super::timeline::Gap;
 use claims::Limits;

@@ -23,9 +23,10 @@
 //! Lee & Mathur (OOPSLA 2025) and Abdulla et al. (PLDI 2025) decide histories of answered operations; the argument above is
 //! our own.
 
-use super::lives::{CollectedLives, ElementLife, ElementLives, collect_lives};
+use super::lives::{CollectedLives, collect_lives};
 use super::priority_credits::place_with_credits;
-use super::timeline::{Gap, Timeline};
+use super::priority_ranks::{Placement, RankedElements};
+use super::timeline::Gap;
 use super::{Discipline, MonitorResult, NoOrder};
 use crate::linearizability::search::TimedCall;
 use claims::Limits;
@@ -53,133 +54,57 @@ pub(super) fn decide_priority_queue(
             Ok(None) => {}
         }
         let earliest = ranked.found.remove_all_by_earliest(calls);
-        return match ranked.place_greedily(limits) {
+        return match place_greedily(&ranked, limits) {
             Err(why) => why.without_call(earliest).into(),
             // Another assignment of the removals without an answer may do.
             Ok(_) => MonitorResult::Undecided,
         };
     }
-    match ranked.place_greedily(limits) {
+    match place_greedily(&ranked, limits) {
         Ok(placement) => MonitorResult::Order(ranked.order_calls(&placement)),
         Err(why) => why.into(),
     }
 }
 
-/// The elements of a priority queue in ascending order of priority.
-pub(super) struct RankedElements<'a> {
-    pub(super) calls: &'a [TimedCall],
-    pub(super) timeline: Timeline,
-    pub(super) found: ElementLives,
-    /// Priorities with the places of their elements, in ascending order.
-    ranked: Vec<(i128, u32)>,
-}
-
-/// Where removals take effect.
-#[derive(Clone, Debug)]
-pub(super) struct Placement {
-    /// The gap in which each element is removed; `None` if it stays.
-    pub(super) removed_in: Vec<Option<Gap>>,
-    /// The call that removes each element.
-    pub(super) removals: Vec<Option<u32>>,
-    /// The gap of each removal that found the object empty.
-    pub(super) empty_in: Vec<Gap>,
-}
-
-impl<'a> RankedElements<'a> {
-    /// `None` if an element has no priority.
-    fn from_lives(model: &PriorityQueue, calls: &'a [TimedCall], found: ElementLives) -> Option<Self> {
-        let priority = |(place, life): (u32, &ElementLife)| {
-            Some((model.priority_of(calls[life.insertion as usize].call.value())?, place))
-        };
-        let mut ranked: Vec<(i128, u32)> = (0u32..).zip(&found.lives).map(priority).collect::<Option<_>>()?;
-        ranked.sort_unstable();
-        Some(Self { calls, timeline: Timeline::of_calls(calls), found, ranked })
-    }
-
-    /// The elements of each priority, in ascending order.
-    pub(super) fn classes(&self) -> impl Iterator<Item = &[(i128, u32)]> {
-        self.ranked.chunk_by(|(one, _), (other, _)| one == other)
-    }
-
-    /// The gaps in which the element may be removed: from the first one to the last one, without that.
-    pub(super) fn removal_window(&self, life: &ElementLife) -> (Gap, Gap) {
-        (self.timeline.gap_after(life.removed.from), self.timeline.gap_after(life.removed.until))
-    }
-
-    /// The gaps in which a removal that found the object empty may take effect.
-    pub(super) fn empty_window(&self, removal: u32) -> (Gap, Gap) {
-        let call = &self.calls[removal as usize];
-        (self.timeline.gap_after_position(call.invoked), self.timeline.gap_after_position(call.returned))
-    }
-
-    /// The first gap after the return of the element's insertion.
-    pub(super) fn first_covered(&self, life: &ElementLife) -> Gap {
-        self.timeline.gap_after(life.inserted.until)
-    }
-
-    /// Places all removals. An error has calls that no order explains.
-    fn place_greedily(&self, limits: &Limits<'_>) -> Result<Placement, NoOrder> {
-        let lives = &self.found.lives;
-        let mut covered = CoveredGaps::new(self.timeline.gap_count());
-        let mut removed_in = vec![None; lives.len()];
-        for (number, class) in self.classes().enumerate() {
-            if number.is_multiple_of(1 << 14) {
-                NoOrder::if_stopped(limits)?;
-            }
-            for &(_, place) in class {
-                let life = &lives[place as usize];
-                if life.removal.is_none() {
-                    continue;
-                }
-                let (from, until) = self.removal_window(life);
-                let gap = covered.find_uncovered(from);
-                if gap >= until {
-                    let removed = Conflict { ranked: self, removed_in: &removed_in };
-                    return Err(removed.collect_calls(Some(place), life.removal, (from, until)).into());
-                }
-                removed_in[place as usize] = Some(gap);
-            }
-            for &(_, place) in class {
-                let until = removed_in[place as usize].unwrap_or(self.timeline.gap_count());
-                covered.cover(self.first_covered(&lives[place as usize]), until);
-            }
+/// Places all removals. An error has calls that no order explains.
+fn place_greedily(ranked: &RankedElements<'_>, limits: &Limits<'_>) -> Result<Placement, NoOrder> {
+    let lives = &ranked.found.lives;
+    let mut covered = CoveredGaps::new(ranked.timeline.gap_count());
+    let mut removed_in = vec![None; lives.len()];
+    for (number, class) in ranked.classes().enumerate() {
+        if number.is_multiple_of(1 << 14) {
+            NoOrder::if_stopped(limits)?;
         }
-        let place_empty = |&removal: &u32| {
-            let (from, until) = self.empty_window(removal);
+        for &(_, place) in class {
+            let life = &lives[place as usize];
+            if life.removal.is_none() {
+                continue;
+            }
+            let (from, until) = ranked.removal_window(life);
             let gap = covered.find_uncovered(from);
-            if gap < until {
-                return Ok(gap);
+            if gap >= until {
+                let removed = Conflict { ranked, removed_in: &removed_in };
+                return Err(removed.collect_calls(Some(place), life.removal, (from, until)).into());
             }
-            let removed = Conflict { ranked: self, removed_in: &removed_in };
-            Err(NoOrder::from(removed.collect_calls(None, Some(removal), (from, until))))
-        };
-        let empty_in = self.found.empty_removals.iter().map(place_empty).collect::<Result<_, _>>()?;
-        let removals = lives.iter().map(|life| life.removal).collect();
-        Ok(Placement { removed_in, removals, empty_in })
-    }
-
-    /// The calls in the order in which they take effect.
-    fn order_calls(&self, placement: &Placement) -> Vec<u32> {
-        let lives = &self.found.lives;
-        let mut timed: Vec<(Gap, u32)> = Vec::with_capacity(self.calls.len());
-        let mut late: Vec<(Gap, u32)> = Vec::new();
-        for &(_, place) in &self.ranked {
-            let (life, removed_in) = (&lives[place as usize], placement.removed_in[place as usize]);
-            let returned = self.first_covered(life);
-            match removed_in {
-                Some(gap) if gap < returned => timed.push((gap, life.insertion)),
-                _ => late.push((returned - 1, life.insertion)),
-            }
-            if let (Some(gap), Some(removal)) = (removed_in, placement.removals[place as usize]) {
-                timed.push((gap, removal));
-            }
+            removed_in[place as usize] = Some(gap);
         }
-        timed.extend(placement.empty_in.iter().copied().zip(self.found.empty_removals.iter().copied()));
-        timed.append(&mut late);
-        // Stable: within a gap, removals in ascending order of priority, empty removals, then late insertions.
-        timed.sort_by_key(|&(gap, _)| gap);
-        timed.into_iter().map(|(_, call)| call).collect()
+        for &(_, place) in class {
+            let until = removed_in[place as usize].unwrap_or(ranked.timeline.gap_count());
+            covered.cover(ranked.first_covered(&lives[place as usize]), until);
+        }
     }
+    let place_empty = |&removal: &u32| {
+        let (from, until) = ranked.empty_window(removal);
+        let gap = covered.find_uncovered(from);
+        if gap < until {
+            return Ok(gap);
+        }
+        let removed = Conflict { ranked, removed_in: &removed_in };
+        Err(NoOrder::from(removed.collect_calls(None, Some(removal), (from, until))))
+    };
+    let empty_in = ranked.found.empty_removals.iter().map(place_empty).collect::<Result<_, _>>()?;
+    let removals = lives.iter().map(|life| life.removal).collect();
+    Ok(Placement { removed_in, removals, empty_in })
 }
 
 /// The gaps that are covered: each points to a later one that may be uncovered.
