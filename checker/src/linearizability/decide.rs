@@ -8,8 +8,8 @@ use super::search::{self, CallSearchResult, TimedCall};
 use super::set_elements::{ABSENT, SetDecision, decide_set_by_element};
 use claims::specification::{self as models, CallValues, Specification};
 use claims::{
-    AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, Verdict, Violation,
-    Witness,
+    AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, UntilStopped, Verdict,
+    Violation, Witness,
 };
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rayon::prelude::*;
@@ -33,7 +33,10 @@ pub(crate) fn check_linearizability(
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> (String, Verdict<Witness, Vec<Violation>>) {
-    let objects = split_into_objects(history, question.model);
+    let objects = split_into_objects(history, question.model, limits);
+    if limits.stop_requested() {
+        return ("none".to_owned(), Verdict::unknown(Limits::STOPPED));
+    }
     // Engines that take linear time look at the clock rarely, and there may be a hundred thousand objects.
     let decide = |(key, operations): &(KeyId, Vec<OpId>)| match limits.stop_requested() {
         true => ObjectVerdict { method: "none", verdict: Verdict::unknown(Limits::STOPPED) },
@@ -73,17 +76,18 @@ pub(super) fn combine_objects(parts: Vec<ObjectVerdict>) -> Verdict<Witness, Vec
 
 /// The operations of each object in order of invocation. An object is a key, or the whole history if the model is not
 /// local to keys.
-fn split_into_objects(history: &History, model: Model) -> Vec<(KeyId, Vec<OpId>)> {
+/// Incomplete once the stop flag is set.
+fn split_into_objects(history: &History, model: Model, limits: &Limits<'_>) -> Vec<(KeyId, Vec<OpId>)> {
     if model == Model::MultiRegister {
         return vec![(KeyId::NONE, history.ids().collect())];
     }
-    group_operations_by_key(history)
+    group_operations_by_key(history, limits)
 }
 
-/// The operations of each key in order of invocation.
-pub(super) fn group_operations_by_key(history: &History) -> Vec<(KeyId, Vec<OpId>)> {
+/// The operations of each key in order of invocation. Incomplete once the stop flag is set.
+pub(super) fn group_operations_by_key(history: &History, limits: &Limits<'_>) -> Vec<(KeyId, Vec<OpId>)> {
     let mut by_key: Vec<Vec<OpId>> = vec![Vec::new(); history.keys.len()];
-    for id in history.ids() {
+    for id in history.ids().until_stopped(limits.stop) {
         by_key[history.key(id).index()].push(id);
     }
     let keyed = by_key.into_iter().enumerate().map(|(key, operations)| (KeyId::new(key), operations));

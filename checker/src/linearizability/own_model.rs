@@ -51,7 +51,11 @@ pub fn check_model<S: Specification>(
     limits: &Limits<'_>,
 ) -> Result<Verdict, String> {
     let mut values = CallValues::new(history);
-    let parts = group_operations_by_key(history)
+    let objects = group_operations_by_key(history, limits);
+    if limits.stop_requested() {
+        return Ok(Verdict::unknown(Limits::STOPPED));
+    }
+    let parts = objects
         .into_iter()
         .map(|(key, operations)| {
             let calls = collect_calls(&mut values, history, &operations);

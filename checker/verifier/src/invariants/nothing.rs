@@ -9,6 +9,7 @@
 use crate::watch::{StepCost, Watch};
 use claims::{BankRules, Invariant};
 use histories::{Argument, Function, History, MicroKind, NEVER, OpId, Operation, Outcome, ValueId};
+use rayon::prelude::*;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 
@@ -226,28 +227,27 @@ impl<'a> InvariantObject<'a> {
     /// Every element that came out must have been put in. The elements that did not come out, sorted by when they were
     /// due, are matched with the indeterminate dequeues, sorted by invocation.
     fn check_queue(&self, once: bool) -> HoldsResult {
-        #[derive(Default)]
-        struct QueuedElement {
-            put: Vec<u32>,
-            acknowledged: Vec<u32>,
-            out: Vec<u32>,
-        }
-        let mut elements: HashMap<&str, QueuedElement> = HashMap::new();
+        // For each element: when enqueues of it began and when they were acknowledged, and when it had come out.
+        let mut rows: Vec<(ValueId, QueueEvent, u32)> = Vec::with_capacity(self.ops.len() * 3 / 2);
         let (mut empty, mut unanswered, mut drained) = (Vec::new(), Vec::new(), NEVER);
         for op in self.in_time(self.ops.iter()) {
             match (op.function, op.outcome) {
                 (Function::ENQUEUE, outcome) => {
-                    let element = elements.entry(self.value_text(op.value())).or_default();
-                    element.put.push(op.invoked);
-                    element.acknowledged.extend((outcome == Outcome::Ok).then_some(op.completed));
+                    rows.push((op.value(), QueueEvent::Began, op.invoked));
+                    if outcome == Outcome::Ok {
+                        rows.push((op.value(), QueueEvent::Acknowledged, op.completed));
+                    }
                 }
                 (Function::DEQUEUE, Outcome::Ok) if op.result != ValueId::NULL => {
-                    elements.entry(self.value_text(op.result)).or_default().out.push(op.completed);
+                    rows.push((op.result, QueueEvent::CameOut, op.completed));
                 }
                 (Function::DEQUEUE | Function::DRAIN, Outcome::Ok) => {
                     empty.push((op.invoked, op.completed));
                     for element in self.returned_elements(op)? {
-                        elements.entry(element).or_default().out.push(op.completed);
+                        // What is no value of the history was enqueued by nobody.
+                        let value =
+                            self.history.values.get(element).ok_or_else(|| came_out_too_often(element))?;
+                        rows.push((value, QueueEvent::CameOut, op.completed));
                     }
                 }
                 (Function::DEQUEUE, _) => unanswered.push(op.invoked),
@@ -255,6 +255,10 @@ impl<'a> InvariantObject<'a> {
                 _ => {}
             }
         }
+        if !self.watch.has_time_for(rows.len() as u64) {
+            return Ok(());
+        }
+        rows.par_sort_unstable();
         // By when each was asked, the earliest answer among this one and those that were asked later.
         empty.sort_unstable();
         let mut earliest = NEVER;
@@ -263,19 +267,21 @@ impl<'a> InvariantObject<'a> {
             *answered = earliest;
         }
         let mut due = Vec::new();
-        for (name, element) in self.in_time(elements.iter_mut()) {
-            element.put.sort_unstable();
-            element.out.sort_unstable();
-            element.acknowledged.sort_unstable();
-            for (before, &at) in element.out.iter().enumerate() {
+        for element in self.in_time(rows.chunk_by(|one, other| one.0 == other.0)) {
+            let times = |event: QueueEvent| {
+                let from = element.partition_point(|row| row.1 < event);
+                &element[from..element.partition_point(|row| row.1 <= event)]
+            };
+            let [began, acknowledged, out] =
+                [QueueEvent::Began, QueueEvent::Acknowledged, QueueEvent::CameOut].map(times);
+            for (before, &(value, _, at)) in out.iter().enumerate() {
                 let needed = if once { before } else { 0 };
-                if element.put.get(needed).is_none_or(|&put| put >= at) {
-                    return Err(format!("{name} came out more often than it can have been put in"));
+                if began.get(needed).is_none_or(|&(_, _, put)| put >= at) {
+                    return Err(came_out_too_often(self.value_text(value)));
                 }
             }
-            let left = element.acknowledged.iter().skip(element.out.len());
-            let shown =
-                |&at: &u32| empty.get(empty.partition_point(|empty| empty.0 < at)).map(|empty| empty.1);
+            let left = acknowledged.iter().skip(out.len()).map(|row| row.2);
+            let shown = |at: u32| empty.get(empty.partition_point(|empty| empty.0 < at)).map(|empty| empty.1);
             due.extend(left.filter_map(shown));
         }
         due.sort_unstable();
@@ -420,6 +426,19 @@ impl<'a> InvariantObject<'a> {
         }
         Ok(())
     }
+}
+
+/// What happens to an element of a queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum QueueEvent {
+    /// An enqueue of it began.
+    Began,
+    Acknowledged,
+    CameOut,
+}
+
+fn came_out_too_often(element: &str) -> String {
+    format!("{element} came out more often than it can have been put in")
 }
 
 /// The position by which an operation had certainly taken effect.
