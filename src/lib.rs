@@ -79,6 +79,10 @@ pub fn run_command_line() -> ExitCode {
         CliCommand::Faults { stack } => commands::faults::list_faults(stack.as_deref()),
         CliCommand::Stack(StackCommand::Test(args)) => commands::stack_test::test_stack(&args),
         CliCommand::Stack(StackCommand::Init(args)) => commands::stack_init::init_stack(&args),
+        CliCommand::Tap(args) => match args.into_plan() {
+            Ok(plan) => commands::tap::run_tap(&plan),
+            Err(why) => reject_arguments(&why),
+        },
         CliCommand::Scenarios { name } => commands::scenarios::run_scenarios(name.as_deref()),
         CliCommand::Clean { stack } => commands::clean::run_clean(stack.as_deref()),
         CliCommand::Completions { shell } => commands::completions::print_completions(shell),

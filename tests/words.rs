@@ -110,6 +110,7 @@ fn help_and_lists_are_plain() {
         "stack",
         "stack test",
         "stack init",
+        "tap",
         "clean",
         "completions",
         "man",

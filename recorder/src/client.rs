@@ -116,7 +116,7 @@ impl RunCounts {
         self.shortage.get().cloned()
     }
 
-    fn note_error(&self, error: &str) {
+    pub(crate) fn note_error(&self, error: &str) {
         self.first_error.get_or_init(|| error.to_owned());
         if SHORTAGES.iter().any(|sign| error.contains(sign)) {
             self.shortage.get_or_init(|| error.to_owned());
@@ -153,12 +153,12 @@ impl RunCounts {
         }
     }
 
-    fn note_invocation(&self) {
+    pub(crate) fn note_invocation(&self) {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_in_flight.fetch_max(now, Ordering::Relaxed);
     }
 
-    fn note_completion(&self, outcome: Outcome) {
+    pub(crate) fn note_completion(&self, outcome: Outcome) {
         let count = match outcome {
             Outcome::Ok => &self.ok,
             Outcome::Fail => &self.fail,

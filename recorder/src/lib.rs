@@ -19,6 +19,7 @@ mod stop;
 mod store;
 pub mod stores;
 pub mod system;
+pub mod tap;
 mod warm_up;
 mod watch;
 

@@ -216,6 +216,26 @@ Examples:
   steadfast stack test app.toml --session s-2 --timeout 10s
       Log in as the second user of the table of users, and end after ten seconds in any case";
 
+pub(crate) const TAP: &str = "\
+Records what other clients do to a web application, as a proxy in front of it.
+
+The clients can be scripts of a load generator, tests in a browser, or people. Point them at --listen. The tap passes \
+each request on to --to, and recognises the requests that the stack file describes. It records which of them create, \
+read, write, renew and end which session. SIGINT or SIGTERM ends the recording; then check it with `steadfast check`.
+
+Requests that the file does not describe are passed on unchanged and counted. If such a request may change a session \
+(POST, PUT, PATCH, DELETE), the session is not recorded any further. Sessions that began before the tap are not \
+recorded. Values should be unique: if a session writes the same value twice, reads of that value are indeterminate.
+
+Exit codes: 0 if operations were recorded; 2 for bad usage or bad input; 3 if no operation succeeded.";
+
+pub(crate) const TAP_AFTER: &str = "\
+Examples:
+  steadfast tap --stack app.toml --listen 127.0.0.1:9000 --to 127.0.0.1:8080 --output run.jsonl
+      Record until Ctrl-C what clients of 127.0.0.1:9000 do
+  steadfast tap --stack app.toml --listen 127.0.0.1:9000 --to 127.0.0.1:8080 --output run.jsonl --harmless \"POST /metrics/*\"
+      Record sessions although their pages send figures to /metrics";
+
 pub(crate) const STACK_INIT: &str = "\
 Writes a description of an application, by trying it, and then tests the description.
 

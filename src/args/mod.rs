@@ -32,6 +32,7 @@ mod spans;
 mod stack;
 mod stores;
 pub(crate) mod suggest;
+mod tap;
 mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, ColorMode, HistorySource};
@@ -50,6 +51,7 @@ pub(crate) use sessions::SessionArgs;
 pub(crate) use spans::SpanTarget;
 pub(crate) use stack::{StackCommand, StackInitArgs, StackTestArgs};
 pub(crate) use stores::read_description;
+pub(crate) use tap::{TapArgs, TapPlan};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -133,6 +135,9 @@ pub(crate) enum CliCommand {
     /// Describe a web application of your own, and try the description
     #[command(subcommand, long_about = help::STACK)]
     Stack(StackCommand),
+    /// Record what other clients do to a web application, as a proxy in front of it
+    #[command(long_about = help::TAP, after_long_help = help::TAP_AFTER)]
+    Tap(Box<TapArgs>),
     /// List the scenarios, or describe one of them
     Scenarios {
         /// Scenario to describe

@@ -21,6 +21,7 @@ pub(crate) mod scenarios;
 pub(crate) mod stack_init;
 pub(crate) mod stack_test;
 pub(crate) mod stores;
+pub(crate) mod tap;
 pub(crate) mod verify;
 
 use crate::args::ColorMode;

@@ -122,7 +122,6 @@ pub(crate) fn record_run(plan: &RunPlan, live: Option<&LivePlan>) -> Result<Opti
 /// is added to it.
 fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
     let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
-    let failed = |path: &Path, why: io::Error| format!("failed to write {}: {why}", path.display());
     let path = plan.output.path();
     if let Some(SpanTarget::File(spans)) = &plan.spans {
         // Checked before the run, which would otherwise be wasted.
@@ -130,11 +129,7 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
     }
     match &plan.output {
         HistoryFile::Usual(_) if !plan.force => {}
-        _ => {
-            refuse_existing(path, plan.force, &inputs)?;
-            let create = if plan.force { FileSink::replace } else { FileSink::create };
-            return create(path).map(|sink| (sink, path.to_owned())).map_err(|why| failed(path, why));
-        }
+        _ => return create_typed_journal(path, plan.force, &inputs).map(|sink| (sink, path.to_owned())),
     }
     for number in 1..=NAMES_MAX {
         let fresh =
@@ -148,10 +143,21 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
                 return Ok((sink, fresh));
             }
             Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(why) => return Err(failed(&fresh, why)),
+            Err(why) => return Err(describe_create_error(&fresh, &why)),
         }
     }
     Err(format!("{} and {NAMES_MAX} files with similar names exist. Pass --output FILE.", path.display()))
+}
+
+/// Creates the journal under the name that the user typed.
+pub(crate) fn create_typed_journal(path: &Path, force: bool, inputs: &[&Path]) -> Result<FileSink, String> {
+    refuse_existing(path, force, inputs)?;
+    let create = if force { FileSink::replace } else { FileSink::create };
+    create(path).map_err(|why| describe_create_error(path, &why))
+}
+
+fn describe_create_error(path: &Path, why: &io::Error) -> String {
+    format!("failed to write {}: {why}", path.display())
 }
 
 fn is_empty_file(path: &Path) -> bool {

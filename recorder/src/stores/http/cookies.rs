@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Cookies by name, and the session's id if the application does not use a cookie for it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct CookieJar {
+pub(crate) struct CookieJar {
     cookies: BTreeMap<String, String>,
-    pub(super) token: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 impl CookieJar {
@@ -25,7 +25,7 @@ impl CookieJar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    pub(super) fn cookie_value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn cookie_value(&self, name: &str) -> Option<&str> {
         self.cookies.get(name).map(String::as_str)
     }
 
@@ -35,7 +35,7 @@ impl CookieJar {
     }
 
     /// Applies a `Set-Cookie` header.
-    pub(super) fn apply_set_cookie(&mut self, line: &str) {
+    pub(crate) fn apply_set_cookie(&mut self, line: &str) {
         let mut parts = line.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         let removes = parts.any(|attribute| {

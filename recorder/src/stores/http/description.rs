@@ -8,6 +8,7 @@ use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
 use super::tls::{TlsClient, TlsTable};
 use super::users::Users;
+use crate::Failure;
 use crate::stores::yours::{LinkTable, NodeTable, RoleTable, YourStack};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -19,20 +20,20 @@ pub struct Description {
     pub(super) entries: Vec<EntryPoint>,
     pub(super) spread: Spread,
     renewed_by: Vec<String>,
-    pub(super) id: IdPlace,
-    pub(super) node: Option<String>,
+    pub(crate) id: IdPlace,
+    pub(crate) node: Option<String>,
     pub(super) clock: Option<(String, ClockUnit)>,
-    pub(super) visit: Option<RequestStep>,
-    pub(super) create: RequestStep,
-    pub(super) read: RequestStep,
-    pub(super) write: Option<RequestStep>,
-    pub(super) patch: Option<RequestStep>,
-    pub(super) touch: Option<RequestStep>,
-    pub(super) renew: Option<RequestStep>,
-    pub(super) destroy: Option<RequestStep>,
-    pub(super) act: Option<RequestStep>,
-    pub(super) actions: Option<RequestStep>,
-    pub(super) audit: Option<RequestStep>,
+    pub(crate) visit: Option<RequestStep>,
+    pub(crate) create: RequestStep,
+    pub(crate) read: RequestStep,
+    pub(crate) write: Option<RequestStep>,
+    pub(crate) patch: Option<RequestStep>,
+    pub(crate) touch: Option<RequestStep>,
+    pub(crate) renew: Option<RequestStep>,
+    pub(crate) destroy: Option<RequestStep>,
+    pub(crate) act: Option<RequestStep>,
+    pub(crate) actions: Option<RequestStep>,
+    pub(crate) audit: Option<RequestStep>,
     /// Users that exist before the run.
     pub(super) users: Users,
     /// How connections are secured, if an address begins with `https`.
@@ -54,7 +55,7 @@ pub(super) enum Spread {
 
 /// Where the id of a session is found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum IdPlace {
+pub(crate) enum IdPlace {
     /// In the cookie of this name.
     Cookie(String),
     /// In this header of the answer. Requests send it as `send` describes.
@@ -64,7 +65,7 @@ pub(super) enum IdPlace {
 }
 
 /// A header that sends an id.
-pub(super) type SendHeader = (String, Template);
+pub(crate) type SendHeader = (String, Template);
 
 /// When an operation counts as acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -92,34 +93,34 @@ pub(super) enum ClockUnit {
 
 /// One request, and the meaning of its possible answers.
 #[derive(Clone, Debug)]
-pub(super) struct RequestStep {
-    pub(super) name: &'static str,
+pub(crate) struct RequestStep {
+    pub(crate) name: &'static str,
     /// What is requested before it.
-    pub(super) before: Vec<RequestStep>,
+    pub(crate) before: Vec<RequestStep>,
     /// What is taken from its answer, by name, if it comes before another one.
-    pub(super) take: Vec<(String, TakeFrom)>,
-    pub(super) method: String,
-    pub(super) path: Template,
-    pub(super) headers: Vec<(String, Template)>,
-    pub(super) body: Option<Template>,
+    pub(crate) take: Vec<(String, TakeFrom)>,
+    pub(crate) method: String,
+    pub(crate) path: Template,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Option<Template>,
     /// Statuses that mean that the operation was done. If none is listed, these are 200 to 299.
-    pub(super) ok: Vec<u16>,
+    pub(crate) ok: Vec<u16>,
     /// Statuses that mean that there is no such session.
-    pub(super) absent: Vec<u16>,
+    pub(crate) absent: Vec<u16>,
     /// Statuses that mean that the operation was not done.
-    pub(super) refused: Vec<u16>,
-    pub(super) acknowledged: Acknowledged,
-    pub(super) follow: bool,
+    pub(crate) refused: Vec<u16>,
+    pub(crate) acknowledged: Acknowledged,
+    pub(crate) follow: bool,
     /// The following are JSON pointers into the answer.
-    pub(super) value: Option<String>,
-    pub(super) fields: Option<String>,
-    pub(super) list: Option<String>,
-    pub(super) entry: AuditPointers,
+    pub(crate) value: Option<String>,
+    pub(crate) fields: Option<String>,
+    pub(crate) list: Option<String>,
+    pub(crate) entry: AuditPointers,
 }
 
 /// JSON pointers into an entry of the audit trail.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct AuditPointers {
+pub(crate) struct AuditPointers {
     pub(super) event: String,
     pub(super) id: Option<String>,
     pub(super) trace: Option<String>,
@@ -288,6 +289,11 @@ impl Description {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
     }
 
+    /// What all paths of the application begin with, at its first entry.
+    pub(crate) fn entry_base(&self) -> &str {
+        self.entries.first().map_or("", |entry| entry.base.as_str())
+    }
+
     /// The nodes, links and roles that a run may strike.
     pub(crate) fn yours(&self) -> &YourStack {
         &self.yours
@@ -427,13 +433,24 @@ impl Description {
 
 impl RequestStep {
     /// All texts with places.
-    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         self.headers.iter().map(|(_, template)| template).chain(&self.body).chain([&self.path])
     }
 
     /// Whether a status means that the operation was done.
-    pub(super) fn is_success_status(&self, status: u16) -> bool {
+    pub(crate) fn is_success_status(&self, status: u16) -> bool {
         if self.ok.is_empty() { (200..300).contains(&status) } else { self.ok.contains(&status) }
+    }
+
+    /// The failure that a status stands for that does not mean success.
+    pub(crate) fn failure_for_status(&self, status: u16) -> Failure {
+        if self.absent.contains(&status) {
+            Failure::no_such_session()
+        } else if self.refused.contains(&status) {
+            Failure::definite(format!("status {status}"))
+        } else {
+            Failure::indefinite(format!("status {status}"))
+        }
     }
 }
 

@@ -84,15 +84,15 @@ impl Filling {
 
 /// An answer whose headers have arrived.
 #[derive(Debug)]
-pub(super) struct HttpReply {
-    pub(super) status: u16,
-    pub(super) node: Option<Arc<str>>,
-    pub(super) clock_ns: Option<i64>,
+pub(crate) struct HttpReply {
+    pub(crate) status: u16,
+    pub(crate) node: Option<Arc<str>>,
+    pub(crate) clock_ns: Option<i64>,
     pub(super) location: Option<String>,
     pub(super) headers: HeaderMap,
-    pub(super) set_cookies: Vec<String>,
+    pub(crate) set_cookies: Vec<String>,
     /// The session id, if it is in a header.
-    header_id: Option<String>,
+    pub(crate) header_id: Option<String>,
     body: Option<Incoming>,
     /// Where the shape of the body is to be noted, if somebody watches.
     pub(super) seen: Option<(Witness, usize)>,
@@ -226,7 +226,7 @@ impl HttpClient {
         match connection.send_request(request).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                Ok(HttpReply::new(head.status.as_u16(), &head.headers, body, &inner.description))
+                Ok(HttpReply::new(head.status.as_u16(), &head.headers, Some(body), &inner.description))
             }
             Err(ExchangeError::Unsent(why)) => Err(unreachable(&why)),
             Err(ExchangeError::Sent(why)) => Err(Failure::indefinite(why)),
@@ -235,7 +235,13 @@ impl HttpClient {
 }
 
 impl HttpReply {
-    fn new(status: u16, headers: &HeaderMap, body: Incoming, description: &Description) -> Self {
+    /// An answer whose headers have arrived. Without a body, nothing but the headers is looked at.
+    pub(crate) fn new(
+        status: u16,
+        headers: &HeaderMap,
+        body: Option<Incoming>,
+        description: &Description,
+    ) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let lines = headers.get_all("set-cookie").iter();
         let clock = description.clock.as_ref().and_then(|(name, unit)| parse_clock_ns(&text(name)?, *unit));
@@ -250,7 +256,7 @@ impl HttpReply {
                 IdPlace::Header(name, _) => text(name),
                 IdPlace::Cookie(_) | IdPlace::Token(..) => None,
             },
-            body: Some(body),
+            body,
             seen: None,
         }
     }
@@ -264,7 +270,7 @@ impl HttpReply {
     }
 
     /// The fields that the history holds beside the result.
-    pub(super) fn history_notes(&self, secrets: &Secrets) -> Notes {
+    pub(crate) fn history_notes(&self, secrets: &Secrets) -> Notes {
         let mut notes = vec![("status", Value::Int(i64::from(self.status)))];
         if !self.set_cookies.is_empty() {
             let lines =
@@ -338,7 +344,9 @@ impl HttpReply {
                     let begins: String = json.to_string().chars().take(60).collect();
                     return Err(Failure::indefinite(format!("the body is no JSON object: {begins}")));
                 }
-                return Ok(read_session_value(step, &json));
+                return Ok(read_session_value(step, &json, |_, text| {
+                    SessionPayload::from_bytes(text.as_bytes())
+                }));
             }
             (Function::ACTIONS, _) => {
                 let elements = self.read_list(step).await?;
@@ -379,23 +387,28 @@ fn parse_json_body(body: &[u8]) -> Result<serde_json::Value, Failure> {
 
 /// Reads what a session holds from the answer to a read. If there is nothing at the described places, the session
 /// does not exist: applications give a visitor without a session an empty one.
-fn read_session_value(step: &RequestStep, json: &serde_json::Value) -> Value {
-    let whole = step.value.as_ref().and_then(|place| json.pointer(place)).map_or(Value::Null, parse_payload);
+///
+/// `parse` turns the text of the whole content, or of the named field, into a value.
+pub(crate) fn read_session_value(
+    step: &RequestStep,
+    json: &serde_json::Value,
+    mut parse: impl FnMut(Option<&str>, &str) -> Value,
+) -> Value {
+    let mut parse_held = |field: Option<&str>, held: &serde_json::Value| match held {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::String(text) => parse(field, text),
+        // A value that is not a text, as it stands in the answer.
+        other => parse(field, &other.to_string()),
+    };
+    let whole = step.value.as_ref().and_then(|place| json.pointer(place));
+    let whole = whole.map_or(Value::Null, |held| parse_held(None, held));
     let fields = step.fields.as_ref().and_then(|place| json.pointer(place)?.as_object());
-    let fields = fields.into_iter().flatten().map(|(name, held)| (name.as_str(), parse_payload(held)));
+    let fields =
+        fields.into_iter().flatten().map(|(name, held)| (name.as_str(), parse_held(Some(name), held)));
     document::combine_fields(whole, fields)
 }
 
-fn parse_payload(held: &serde_json::Value) -> Value {
-    match held {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::String(text) => SessionPayload::from_bytes(text.as_bytes()),
-        // The value is not from this recorder. It is kept unchanged, to be shown.
-        other => SessionPayload::from_bytes(other.to_string().as_bytes()),
-    }
-}
-
-fn parse_scalar(element: &serde_json::Value) -> Value {
+pub(crate) fn parse_scalar(element: &serde_json::Value) -> Value {
     match element {
         serde_json::Value::String(text) => {
             text.parse().map_or_else(|_| Value::from(text.as_str()), Value::Int)

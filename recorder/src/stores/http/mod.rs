@@ -19,17 +19,17 @@ mod advice;
 mod backend;
 mod before;
 pub(crate) mod cookies;
-mod description;
+pub(crate) mod description;
 mod draft;
 mod entry;
-mod exchange;
+pub(crate) mod exchange;
 mod fronts;
 mod life;
 mod probe;
-mod secrets;
+pub(crate) mod secrets;
 mod seen;
 mod take;
-mod template;
+pub(crate) mod template;
 mod tls;
 mod undoing;
 mod users;
@@ -246,11 +246,7 @@ impl Client for HttpClient {
                 return Ok(StoreAnswer { node, clock_ns: reply.clock_ns, notes, ..StoreAnswer::default() });
             }
             let said = |failure: Failure| Failure { node: node.clone(), notes: notes.clone(), ..failure };
-            return Err(said(match absent {
-                true => Failure::no_such_session(),
-                false if step.refused.contains(&status) => Failure::definite(format!("status {status}")),
-                false => Failure::indefinite(format!("status {status}")),
-            }));
+            return Err(said(step.failure_for_status(status)));
         }
         self.finish_acknowledged(step, request, key, held, jar, reply).await
     }
@@ -385,7 +381,7 @@ impl IdPlace {
     }
 
     /// The message for an answer without an id.
-    fn describe_missing_id(&self) -> String {
+    pub(crate) fn describe_missing_id(&self) -> String {
         match self {
             IdPlace::Cookie(name) => format!("no cookie {name:?} in the answer to the login"),
             IdPlace::Header(name, _) => format!("no header {name:?} in the answer to the login"),
@@ -395,7 +391,7 @@ impl IdPlace {
 }
 
 impl Description {
-    fn step_for_function(&self, function: Function) -> Result<&RequestStep, Failure> {
+    pub(crate) fn step_for_function(&self, function: Function) -> Result<&RequestStep, Failure> {
         let step = match function {
             Function::CREATE => Some(&self.create),
             Function::READ => Some(&self.read),

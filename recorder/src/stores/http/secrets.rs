@@ -7,16 +7,16 @@
 use std::hash::{BuildHasher, RandomState};
 
 /// The secret key of the digests of one run; `None` if secrets are kept.
-pub(super) struct Secrets(Option<[RandomState; 2]>);
+pub(crate) struct Secrets(Option<[RandomState; 2]>);
 
 impl Secrets {
     /// Replaces secrets by digests.
-    pub(super) fn with_digests() -> Self {
+    pub(crate) fn with_digests() -> Self {
         Self(Some([RandomState::new(), RandomState::new()]))
     }
 
     /// Keeps secrets unchanged.
-    pub(super) fn without_digests() -> Self {
+    pub(crate) fn without_digests() -> Self {
         Self(None)
     }
 

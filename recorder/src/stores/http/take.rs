@@ -14,7 +14,7 @@ pub(super) struct TakeTable {
 
 /// A place in an answer from which a value is taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum TakeFrom {
+pub(crate) enum TakeFrom {
     /// A JSON pointer into the body.
     Json(String),
     Header(String),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// The places that can be filled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TemplatePlace {
+pub(crate) enum TemplatePlace {
     /// The user of the session.
     User,
     /// The name of the session in the history.
@@ -44,7 +44,7 @@ const PLACES: [(&str, TemplatePlace); 9] = [
 
 /// The origin of a value whose name the file defines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum NamedPlace {
+pub(crate) enum NamedPlace {
     /// Taken from an earlier answer.
     Taken,
     /// A cookie of the user.
@@ -58,7 +58,7 @@ const NAMED: [(&str, NamedPlace); 3] =
 
 /// How filled-in values are escaped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Escape {
+pub(crate) enum Escape {
     /// Unchanged.
     Nothing,
     /// As the inside of a JSON string.
@@ -82,18 +82,22 @@ impl Escape {
 
 /// A text with places.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Template(Vec<TemplatePart>);
+pub(crate) struct Template(Vec<TemplatePart>);
 
+/// A piece of a template.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum TemplatePart {
+pub(crate) enum TemplatePart {
+    /// Text that stays as it is.
     Text(String),
+    /// A known place.
     Place(TemplatePlace),
+    /// A place whose name the file defines.
     Named(NamedPlace, String),
 }
 
 impl Template {
     /// Parses a text and finds its places.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(open) = rest.find('{') {
@@ -128,8 +132,13 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// The pieces of the text, in order.
+    pub(crate) fn parts(&self) -> &[TemplatePart] {
+        &self.0
+    }
+
     /// Whether the text has this place.
-    pub(super) fn has_place(&self, place: TemplatePlace) -> bool {
+    pub(crate) fn has_place(&self, place: TemplatePlace) -> bool {
         self.0.contains(&TemplatePart::Place(place))
     }
 

@@ -107,7 +107,7 @@ pub(crate) fn drain_body(body: Incoming) {
 }
 
 /// Describes an error together with its causes.
-fn describe_error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe_error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
