@@ -73,7 +73,7 @@ fn remove_empty_file(path: &Path) -> bool {
 fn history_header(plan: &TapPlan) -> String {
     let mut header = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "store": "http",
+        "store": "tap",
         "workload": "session",
         "recorded_by": "tap",
         "start": "warm",
