@@ -8,6 +8,11 @@
 
 #![allow(clippy::print_stderr, reason = "says what was skipped")]
 
+#[path = "../recorder/tests/tap/compare.rs"]
+mod compare;
+#[path = "tap/process.rs"]
+mod process;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -304,6 +309,29 @@ fn a_logout_of_signed_cookies_ends_nothing() {
     let ended: BTreeSet<&str> = done(&events, "destroy").filter_map(|event| event["key"].as_str()).collect();
     let revived: BTreeSet<&str> = findings(&answer, "resurrected-session").into_iter().collect();
     assert!(!revived.is_empty() && revived.is_subset(&ended), "{revived:?} {ended:?}");
+}
+
+/// A tap before the proxy records what the driver records: logins with a form, a token and a redirect, of which only the last request
+/// is an operation.
+#[test]
+fn a_tap_records_on_django_what_the_driver_records() {
+    let Some(django) = Django::start("db", false) else { return };
+    let to = format!("127.0.0.1:{}", django.ports[0]);
+    let tap = process::RunningTap::start(django.folder.path(), &to, "tapped.jsonl", &[]);
+    let text = std::fs::read_to_string(django.path("stack.toml")).expect("a description");
+    std::fs::write(django.path("driver.toml"), text.replace(&to, &tap.address)).expect("a file");
+    let words = "run http --stack driver.toml --skip-probe --quiet --output driven.jsonl --settle 500ms --duration 6s \
+                 --after-heal 0s --operation-timeout 20s --load 30/s --sessions 10 --churn 8";
+    let (code, printed, errors) = django.steadfast(&words.split_whitespace().collect::<Vec<_>>());
+    assert!(code == 0 || code == 1, "{code}: {printed}{errors}");
+    let (code, said) = tap.stop("-TERM");
+    assert_eq!(code, 0, "{said}");
+    let history = |name: &str| std::fs::read_to_string(django.path(name)).expect("a history");
+    let counts = compare::compare_recordings(&history("driven.jsonl"), &history("tapped.jsonl"));
+    for f in ["create", "read", "write", "destroy"] {
+        assert!(counts.get(f).is_some_and(|count| *count >= 3), "{counts:?}");
+    }
+    assert!(said.contains("further requests of logins"), "{said}");
 }
 
 /// The recovery time against a client that only polls. The proxy is killed, so that the outage strikes everybody alike.
