@@ -14,7 +14,8 @@ use super::recognise::{Recogniser, StepMatch, StepRole};
 use super::values::{TextDigest, ValueBook, WrittenValue, parse_driven_payload, version_before_first};
 use crate::stores::http::template::TemplatePlace;
 use histories::Function;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use workloads::{ClientOperation, SessionPayload, Value};
 
@@ -122,6 +123,14 @@ pub(super) enum AnswerStanding {
     Unclear,
 }
 
+/// An action that a client requested.
+#[derive(Debug)]
+struct RequestedAction {
+    user: Arc<str>,
+    /// Whether it was requested again.
+    is_repeated: bool,
+}
+
 /// The sessions, users, values and actions of a recording.
 #[derive(Debug)]
 pub(super) struct SessionBook {
@@ -133,7 +142,7 @@ pub(super) struct SessionBook {
     users: HashMap<Arc<str>, KnownUser>,
     accounts: HashMap<u128, AccountUser>,
     values: ValueBook,
-    actions: HashMap<u128, Arc<str>>,
+    actions: HashMap<u128, RequestedAction>,
     begun: u64,
     unchanged_renewals: u64,
 }
@@ -400,10 +409,16 @@ impl SessionBook {
             return Err(Unrecorded::Incomplete);
         }
         let digest = self.digest.of_text(action);
-        if self.actions.insert(digest, user.clone()).is_some() {
-            return Err(Unrecorded::Incomplete);
+        match self.actions.entry(digest) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().is_repeated = true;
+                Err(Unrecorded::Incomplete)
+            }
+            Entry::Vacant(place) => {
+                place.insert(RequestedAction { user: user.clone(), is_repeated: false });
+                Ok(parse_action(action))
+            }
         }
-        Ok(parse_action(action))
     }
 
     /// Plans a list of the actions of a user: of the account that the request names, or of the session's own user.
@@ -434,15 +449,19 @@ impl SessionBook {
     }
 
     /// The actions in a list that the user had asked for. Others may be from before the recording, or from another browser.
+    /// An action that a client requested twice may be done twice, so it stands in the list once.
     pub(super) fn keep_known_actions(&self, user: &Arc<str>, listed: Vec<Value>) -> Value {
-        let is_known = |action: &Value| {
+        let mut shown = HashSet::new();
+        let is_kept = |action: &Value| {
             let text = match action {
                 Value::Text(text) => text.to_string(),
                 other => other.to_json(),
             };
-            self.actions.get(&self.digest.of_text(&text)).is_some_and(|of| of == user)
+            let digest = self.digest.of_text(&text);
+            let known = self.actions.get(&digest).filter(|known| known.user == *user);
+            known.is_some_and(|known| shown.insert(digest) || !known.is_repeated)
         };
-        Value::List(listed.into_iter().filter(is_known).collect())
+        Value::List(listed.into_iter().filter(is_kept).collect())
     }
 
     /// The value that a read of this text shows.
@@ -745,6 +764,10 @@ mod tests {
         let listed = vec![Value::Int(17), Value::Int(3), "x-1".into()];
         let known = desk.book.keep_known_actions(&"s-1".into(), listed.clone());
         assert_eq!(known, Value::List(vec![Value::Int(17), "x-1".into()]));
+        // The client asked for 17 twice, so the application may do it twice. It was asked for x-1 once.
+        let twice = vec![Value::Int(17), Value::Int(17), "x-1".into(), "x-1".into()];
+        let known = desk.book.keep_known_actions(&"s-1".into(), twice);
+        assert_eq!(known, Value::List(vec![Value::Int(17), "x-1".into(), "x-1".into()]));
         assert_eq!(desk.book.keep_known_actions(&"s-2".into(), listed), Value::List(vec![]));
     }
 }
