@@ -23,6 +23,7 @@ mod machine;
 mod namespace;
 mod network;
 mod packets;
+mod ports;
 mod preload;
 mod process;
 mod proxy;
@@ -38,6 +39,7 @@ pub use leave::kill_descendants_and_clean;
 pub use machine::{Machine, MachineNeeds, Machines};
 pub use namespace::{NetworkIsolation, enter_user_namespace, run_in_machine_network, run_isolated};
 pub use network::{FaultyNetwork, Means};
+pub(crate) use ports::find_free_port;
 pub use preload::{Control, Preload};
 pub use process::{Launch, Server, ServerError, find_program};
 pub use proxy::{

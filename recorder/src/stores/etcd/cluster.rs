@@ -6,8 +6,7 @@
 use super::gateway::Gateway;
 use super::{EtcdOptions, EtcdStore};
 use crate::stores::hosts::{Hosts, assign_users, wait_until_serves};
-use crate::stores::redis_sentinel::free_port;
-use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
+use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_free_port, find_program};
 use crate::{FaultEvidence, Nemesis};
 use serde_json::json;
 use std::net::Ipv4Addr;
@@ -41,8 +40,8 @@ impl EtcdCluster {
         let (names, mut clients_at, mut peers_at) = (Self::node_names(), Vec::new(), Vec::new());
         for address in &addresses {
             let address = address.to_string();
-            clients_at.push(format!("{address}:{}", free_port(&address)?));
-            peers_at.push(format!("http://{address}:{}", free_port(&address)?));
+            clients_at.push(format!("{address}:{}", find_free_port(&address)?));
+            peers_at.push(format!("http://{address}:{}", find_free_port(&address)?));
         }
         let members: Vec<_> = names.iter().zip(&peers_at).map(|(name, at)| format!("{name}={at}")).collect();
         let mut servers = Vec::new();

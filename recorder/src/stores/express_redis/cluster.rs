@@ -2,11 +2,11 @@
 
 use super::files;
 use crate::shapes::StruckTargets;
-use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, free_port, host_address};
+use crate::stores::redis_sentinel::{HOSTS, SentinelCluster, SentinelOptions, host_address};
 use crate::stores::switches::Switches;
 use crate::system::{
     Capabilities, FaultyNetwork, Launch, MachineNeeds, Means, NetworkIsolation, RunFolder, Server,
-    ServerError, find_program,
+    ServerError, find_free_port, find_program,
 };
 use crate::{FaultEvidence, Nemesis};
 use nix::sys::signal::Signal;
@@ -89,7 +89,7 @@ impl ExpressCluster {
         for ((name, host), version) in
             APPS.into_iter().zip(parse_versions(&switches).map_err(ServerError::System)?)
         {
-            let port = free_port(host)?;
+            let port = find_free_port(host)?;
             let own = [
                 ("NAME", name.to_owned()),
                 ("HOST", host.to_owned()),
@@ -113,7 +113,7 @@ impl ExpressCluster {
             apps.push(Server::launch(launch, folder.path().join(format!("{name}.log")))?);
             ports.push(port);
         }
-        let proxy_port = free_port(PROXY)?;
+        let proxy_port = find_free_port(PROXY)?;
         let file = folder.path().join("haproxy.cfg");
         let text = render_proxy_config(&switches, proxy_port, &ports, &folder.path().join(PROXY_SOCKET))
             .map_err(ServerError::System)?;

@@ -2,9 +2,8 @@
 
 use super::{MemcachedOptions, MemcachedStore};
 use crate::stores::hosts::{Hosts, wait_until_serves};
-use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
-use crate::system::{NetworkIsolation, RunFolder, Server, ServerError, find_program};
+use crate::system::{NetworkIsolation, RunFolder, Server, ServerError, find_free_port, find_program};
 use crate::{FaultEvidence, Nemesis};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -37,7 +36,7 @@ impl MemcachedCluster {
         let (mut servers, mut addresses) = (Vec::new(), Vec::new());
         for (name, address) in names.iter().zip(&at) {
             let address = address.to_string();
-            let port = free_port(&address)?;
+            let port = find_free_port(&address)?;
             let port_text = port.to_string();
             let mut arguments = vec!["-l", &address, "-p", &port_text, "-U", "0", "-m", &memory, "-t", "1"];
             if nix::unistd::geteuid().is_root() {

@@ -8,9 +8,8 @@ use super::protocol::PostgresConnection;
 use super::statements::TABLES;
 use super::{PostgresOptions, PostgresStore, ServerRoles};
 use crate::stores::hosts::{Hosts, assign_users, wait_until_serves};
-use crate::stores::redis_sentinel::free_port;
 use crate::stores::switches::{Switch, Switches};
-use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_program};
+use crate::system::{Launch, NetworkIsolation, RunFolder, Server, ServerError, find_free_port, find_program};
 use crate::{FaultEvidence, Nemesis};
 use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
@@ -56,7 +55,7 @@ impl PostgresCluster {
         initialize_database(&initdb, &words, &homes[0], user_of(0))?;
         let allowed = "host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n";
         append_to_file(&homes[0].join("pg_hba.conf"), allowed)?;
-        let ports = [free_port(&ADDRESSES[0].to_string())?, free_port(&ADDRESSES[1].to_string())?];
+        let ports = [find_free_port(&ADDRESSES[0].to_string())?, find_free_port(&ADDRESSES[1].to_string())?];
         let start = |server: usize| {
             let launch = Launch {
                 program: postgres.clone(),

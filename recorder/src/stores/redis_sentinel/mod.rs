@@ -23,11 +23,11 @@ use super::redis::{GROUP, RedisOptions, RedisStore, ask_sentinel_for_primary};
 use crate::shapes::StruckTargets;
 use crate::system::{
     Capabilities, FaultyNetwork, Launch, Machine, MachineNeeds, Machines, Means, NetworkIsolation, RunFolder,
-    Server, ServerError, find_program,
+    Server, ServerError, find_free_port, find_program,
 };
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -112,7 +112,7 @@ impl SentinelCluster {
             let home = folder.path().join(format!("n{}", number + 1));
             std::fs::create_dir(&home).map_err(|why| ServerError::System(why.to_string()))?;
             let machine = machines.machine_for(&home).map_err(ServerError::System)?;
-            let ports = Ports { server: free_port(&address)?, sentinel: free_port(&address)? };
+            let ports = Ports { server: find_free_port(&address)?, sentinel: find_free_port(&address)? };
             let announced = announce_ports(&mut network, number, ports).await?;
             let seat = HostLayout { address: &address, ports, announced, home: &home };
             let own = (address.clone(), announced.server);
@@ -432,12 +432,6 @@ async fn announce_ports(
     }
     let [server, sentinel] = fronts;
     Ok(Ports { server, sentinel })
-}
-
-/// Finds a free port at this address.
-pub(crate) fn free_port(address: &str) -> Result<u16, ServerError> {
-    let listener = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|why| ServerError::System(format!("{address}: {why}")))
 }
 
 /// A server that runs and has no Sentinel yet.
