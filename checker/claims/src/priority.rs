@@ -68,32 +68,51 @@ fn form_of_element(text: &str) -> Option<ElementForm> {
 #[cfg(test)]
 mod tests {
     use super::explain_foreign_element;
-    use histories::notation::parse;
+    use histories::format::{Format, from_text};
 
-    fn explained(drawing: &str) -> Option<String> {
-        explain_foreign_element(&parse(drawing).expect("a drawing"))
+    /// What is wrong with operations that follow one another: the function, the value that it was asked with, how it
+    /// ended, and what it returned. The n-th of them is operation 2n.
+    fn explained(operations: &[(&str, &str, &str, &str)]) -> Option<String> {
+        let events = operations.iter().map(|(f, asked, end, returned)| {
+            format!(
+                "{{\"process\":0,\"type\":\"invoke\",\"f\":\"{f}\",\"value\":{asked}}}\n\
+                 {{\"process\":0,\"type\":\"{end}\",\"f\":\"{f}\",\"value\":{returned}}}\n"
+            )
+        });
+        let text: String = events.collect();
+        explain_foreign_element(&from_text(Format::Native, &text).expect("a history"))
+    }
+
+    fn insert(element: &'static str) -> (&'static str, &'static str, &'static str, &'static str) {
+        ("insert", element, "ok", element)
+    }
+
+    fn delete_min(element: &'static str) -> (&'static str, &'static str, &'static str, &'static str) {
+        ("delete-min", "null", "ok", element)
     }
 
     #[test]
     fn an_element_without_an_integer_priority_is_named_with_its_operation() {
-        let why = explained("a: [insert:1] [insert:\"high\"] [delete-min:1]").expect("a reason");
+        let why = explained(&[insert("1"), insert("\"high\""), delete_min("1")]).expect("a reason");
         assert!(why.contains("operation 2 has the element \"high\""), "{why}");
-        let why = explained("a: [insert:[1.5,\"a\"]]").expect("a reason");
+        let why = explained(&[insert("[1.5,\"a\"]")]).expect("a reason");
         assert!(why.contains("operation 0 has the element [1.5,\"a\"]"), "{why}");
-        assert!(explained("a: [insert:[1]]").is_some() && explained("a: [insert:_]").is_some());
-        assert_eq!(explained("a: [insert:\"high\" !"), None, "it took no effect");
-        assert_eq!(explained("a: [insert:1] [delete-min:1] [delete-min:_]"), None);
+        assert!(explained(&[insert("[1]")]).is_some() && explained(&[insert("null")]).is_some());
+        let failed = ("insert", "\"high\"", "fail", "\"high\"");
+        assert_eq!(explained(&[failed]), None, "it took no effect");
+        assert_eq!(explained(&[insert("1"), delete_min("1"), delete_min("null")]), None);
     }
 
     #[test]
     fn elements_of_two_forms_are_a_mistake_in_the_recording() {
-        let drawing = "a: [insert:[1,\"a\"]] [delete-min:\"a\"]";
-        assert!(explained(drawing).expect("a reason").contains("operation 2 has the element \"a\""));
-        let why = explained("a: [insert:[1,\"a\"]] [delete-min:1]").expect("a reason");
+        let why = explained(&[insert("[1,\"a\"]"), delete_min("\"a\"")]).expect("a reason");
+        assert!(why.contains("operation 2 has the element \"a\""), "{why}");
+        let why = explained(&[insert("[1,\"a\"]"), delete_min("1")]).expect("a reason");
         assert!(
             why.starts_with("operation 2 has an integer as its element, but operation 0 has a list"),
             "{why}"
         );
-        assert_eq!(explained("a: [insert:[1,\"a\"]] [insert:[1,\"b\"]] [delete-min:[1,\"b\"]]"), None);
+        let pairs = [insert("[1,\"a\"]"), insert("[1,\"b\"]"), delete_min("[1,\"b\"]")];
+        assert_eq!(explained(&pairs), None);
     }
 }
