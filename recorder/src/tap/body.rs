@@ -190,8 +190,9 @@ impl AnswerWatch {
                 operation.end_with_body(self.unread.map_or(SeenBody::Whole(kept), SeenBody::Unread));
             }
             (AnswerReader::Login { place, sent_id }, Some(seen)) if self.unread.is_none() => {
-                let json = serde_json::from_slice::<serde_json::Value>(seen.kept()).unwrap_or_default();
-                let token = json.pointer(&place).and_then(serde_json::Value::as_str);
+                // An answer that is no JSON gives out no token.
+                let json = serde_json::from_slice::<serde_json::Value>(seen.kept()).ok();
+                let token = json.as_ref().and_then(|json| json.pointer(&place)?.as_str());
                 seen.tap.book().note_login(sent_id.as_deref(), token);
             }
             (AnswerReader::Login { .. }, _) => {}

@@ -9,18 +9,18 @@
 //! a request with an unsafe method (RFC 9110, §9.2.1), or an answer that removes the id. Reads would otherwise be compared with a
 //! content that the session no longer has to have. Such a session is *left*.
 
+use super::actions::ActionBook;
 use super::pattern::Captured;
 use super::recognise::{Recogniser, StepMatch, StepRole};
 use super::values::{TextDigest, ValueBook, WrittenValue, parse_driven_payload, version_before_first};
 use crate::stores::http::template::TemplatePlace;
 use histories::Function;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use workloads::{ClientOperation, SessionPayload, Value};
 
-/// The most ids, and the most actions, that are remembered. Sessions with later ids are not recorded.
-const IDS_MAX: usize = 2_000_000;
+/// The most ids, and the most actions, that are remembered. Later sessions and actions are not recorded.
+pub(super) const IDS_MAX: usize = 2_000_000;
 
 /// The number of a session in the book.
 pub(super) type SessionNumber = usize;
@@ -123,14 +123,6 @@ pub(super) enum AnswerStanding {
     Unclear,
 }
 
-/// An action that a client requested.
-#[derive(Debug)]
-struct RequestedAction {
-    user: Arc<str>,
-    /// Whether it was requested again.
-    is_repeated: bool,
-}
-
 /// The sessions, users, values and actions of a recording.
 #[derive(Debug)]
 pub(super) struct SessionBook {
@@ -142,7 +134,7 @@ pub(super) struct SessionBook {
     users: HashMap<Arc<str>, KnownUser>,
     accounts: HashMap<u128, AccountUser>,
     values: ValueBook,
-    actions: HashMap<u128, RequestedAction>,
+    actions: ActionBook,
     begun: u64,
     unchanged_renewals: u64,
 }
@@ -157,7 +149,7 @@ impl SessionBook {
             users: HashMap::new(),
             accounts: HashMap::new(),
             values: ValueBook::default(),
-            actions: HashMap::new(),
+            actions: ActionBook::default(),
             begun: 0,
             unchanged_renewals: 0,
         }
@@ -234,7 +226,14 @@ impl SessionBook {
                         ..planned
                     }));
                 }
-                Err(why) => refused = Some(why),
+                Err(why) => {
+                    refused = Some(why);
+                    if let (Function::ACT, Some(id)) =
+                        (function, found.captured.text_at(TemplatePlace::Action))
+                    {
+                        self.actions.note_unrecorded_request(&self.digest, id);
+                    }
+                }
             }
         }
         RequestMeaning::Unrecorded(refused.unwrap_or(Unrecorded::Incomplete))
@@ -381,7 +380,7 @@ impl SessionBook {
             }
             Function::ACT => {
                 let action = captured.text_at(TemplatePlace::Action).ok_or(Unrecorded::Incomplete)?;
-                planned.operation.value = self.note_action(&user, action)?;
+                planned.operation.value = self.actions.note_request(&self.digest, &user, action)?;
             }
             _ => {}
         }
@@ -401,24 +400,6 @@ impl SessionBook {
     fn find_base(&self, user: &Arc<str>, captured: &Captured) -> Option<SessionPayload> {
         let base = captured.text_at(TemplatePlace::Base).filter(|base| !base.is_empty())?;
         self.values.find_write(user, None, base).ok()
-    }
-
-    /// Notes an action. Its id must be unique in the history.
-    fn note_action(&mut self, user: &Arc<str>, action: &str) -> Result<Value, Unrecorded> {
-        if action.is_empty() || self.actions.len() >= IDS_MAX {
-            return Err(Unrecorded::Incomplete);
-        }
-        let digest = self.digest.of_text(action);
-        match self.actions.entry(digest) {
-            Entry::Occupied(mut known) => {
-                known.get_mut().is_repeated = true;
-                Err(Unrecorded::Incomplete)
-            }
-            Entry::Vacant(place) => {
-                place.insert(RequestedAction { user: user.clone(), is_repeated: false });
-                Ok(parse_action(action))
-            }
-        }
     }
 
     /// Plans a list of the actions of a user: of the account that the request names, or of the session's own user.
@@ -448,20 +429,9 @@ impl SessionBook {
         })
     }
 
-    /// The actions in a list that the user had asked for. Others may be from before the recording, or from another browser.
-    /// An action that a client requested twice may be done twice, so it stands in the list once.
+    /// The actions of a list that the user had requested.
     pub(super) fn keep_known_actions(&self, user: &Arc<str>, listed: Vec<Value>) -> Value {
-        let mut shown = HashSet::new();
-        let is_kept = |action: &Value| {
-            let text = match action {
-                Value::Text(text) => text.to_string(),
-                other => other.to_json(),
-            };
-            let digest = self.digest.of_text(&text);
-            let known = self.actions.get(&digest).filter(|known| known.user == *user);
-            known.is_some_and(|known| shown.insert(digest) || !known.is_repeated)
-        };
-        Value::List(listed.into_iter().filter(is_kept).collect())
+        self.actions.keep_known_actions(&self.digest, user, listed)
     }
 
     /// The value that a read of this text shows.
@@ -502,9 +472,10 @@ impl SessionBook {
         let changed = id_after.filter(|id| Some(*id) != planned.sent_id());
         match function {
             Function::CREATE if failed => {
-                if self.owner_of(planned.sent_id()) == Some(IdOwner::Session(number)) {
-                    let digest = self.digest.of_text(planned.sent_id().unwrap_or_default());
-                    self.ids.insert(digest, IdOwner::LoggedIn);
+                if let Some(sent) = planned.sent_id()
+                    && self.owner_of(Some(sent)) == Some(IdOwner::Session(number))
+                {
+                    self.ids.insert(self.digest.of_text(sent), IdOwner::LoggedIn);
                 }
             }
             Function::CREATE => self.give_out(id_after, number),
@@ -525,6 +496,9 @@ impl SessionBook {
     pub(super) fn note_end(&mut self, planned: &PlannedOperation, standing: AnswerStanding) {
         if let (AnswerStanding::Failed, Some(written)) = (standing, &planned.written) {
             self.values.forget_write(written);
+        }
+        if (standing, planned.operation.function) == (AnswerStanding::Done, Function::ACT) {
+            self.actions.note_acknowledged(&self.digest, &planned.operation.value);
         }
         if let (AnswerStanding::Done, Some(number)) = (standing, planned.session)
             && planned.operation.function == Function::DESTROY
@@ -589,11 +563,6 @@ impl SessionBook {
 
 fn has_patched(user: &KnownUser, field: &str) -> bool {
     user.patched.iter().any(|known| &**known == field)
-}
-
-/// An action as lists of actions have it: a number, if it is one.
-fn parse_action(action: &str) -> Value {
-    action.parse().map_or_else(|_| Value::from(action), Value::Int)
 }
 
 #[cfg(test)]

@@ -92,8 +92,9 @@ fn show_part(part: &str) -> String {
     let plain = |sign: char| sign.is_ascii_alphabetic() || "-_.".contains(sign);
     let is_name = part.len() <= PART_CHARS_MAX && part.chars().all(plain);
     // A version, such as v1 in /api/v1/cart, is a name.
-    let digits = part.strip_prefix('v').unwrap_or_default();
-    let is_version = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_version = part.strip_prefix('v').is_some_and(|digits| {
+        (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
     if is_name || is_version { part.to_owned() } else { "*".to_owned() }
 }
 

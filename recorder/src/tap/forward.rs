@@ -18,7 +18,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
@@ -202,8 +202,7 @@ fn build_request(
     head.version = Version::HTTP_11;
     // A client that takes the tap for a proxy sends the whole address.
     if head.uri.authority().is_some() {
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        head.uri = path.parse().unwrap_or_default();
+        head.uri = head.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
     remove_connection_headers(&mut head.headers, upgrades);
     if !head.headers.contains_key(header::HOST)

@@ -24,6 +24,7 @@
 //! **Limits.** Connections, headers, kept bytes, waiting times, remembered ids and values: each has a constant or a setting beside its
 //! use. Both sides speak HTTP/1 without TLS.
 
+mod actions;
 mod body;
 mod book;
 mod census;

@@ -158,10 +158,10 @@ impl OpenOperation {
                 let IdPlace::Token(place, _) = &self.tap.description.id else {
                     return Ok(self.echoed_value());
                 };
-                let json = json.unwrap_or_default();
-                let token = json.pointer(place).and_then(Json::as_str).map(str::to_owned);
+                let json = json.ok();
+                let token = json.as_ref().and_then(|json| json.pointer(place)?.as_str());
                 let why = self.tap.description.id.describe_missing_id();
-                self.end_token(token.as_deref(), &why)
+                self.end_token(token, &why)
             }
         }
     }
