@@ -17,50 +17,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const DESCRIPTION: &str = r#"
-users = "users.csv"
-entries = { blue = "http://BLUE", green = "http://GREEN" }
-session = { cookie = "sid" }
-answer = { absent = [401], node = "x-node" }
-
-[create]
-method = "POST"
-path = "/cart"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-body = "{value}"
-
-[[create.before]]
-path = "/login"
-take = { csrf = { between = ['name="csrf" value="', '"'] } }
-
-[[create.before]]
-method = "POST"
-path = "/login"
-headers = { content-type = "application/x-www-form-urlencoded" }
-body = "user={user.name}&password={user.password}&csrf={take.csrf}&next=%2Fcart"
-ok = [302]
-
-[read]
-path = "/cart"
-value = "/cart"
-
-[write]
-method = "POST"
-path = "/cart"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-body = "{value}"
-
-[renew]
-method = "POST"
-path = "/renew"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-
-[destroy]
-method = "POST"
-path = "/logout"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-"#;
-
 fn steadfast(folder: &Path, words: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_steadfast"))
         .args(words)
@@ -71,10 +27,15 @@ fn steadfast(folder: &Path, words: &[&str]) -> (i32, String, String) {
     (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
 }
 
+/// The description of a shop at the entries BLUE and GREEN.
+fn describe_two_entries() -> String {
+    shop::describe_shop(r#"{ blue = "http://BLUE", green = "http://GREEN" }"#)
+}
+
 /// A folder with the description of a shop, changed by some replacements.
 fn describe(shop: &Shop, changes: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut text = DESCRIPTION.to_owned();
+    let mut text = describe_two_entries();
     for (from, to) in changes {
         assert!(text.contains(from), "{from}");
         text = text.replace(from, to);

@@ -132,59 +132,16 @@ fn a_tap_records_what_the_driver_records() {
     }
 }
 
-const SHOP: &str = r#"
-users = "users.csv"
-entries = { blue = "http://ADDRESS" }
-session = { cookie = "sid" }
-answer = { absent = [401], node = "x-node" }
-
-[create]
-method = "POST"
-path = "/cart"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-body = "{value}"
-
-[[create.before]]
-path = "/login"
-take = { csrf = { between = ['name="csrf" value="', '"'] } }
-
-[[create.before]]
-method = "POST"
-path = "/login"
-headers = { content-type = "application/x-www-form-urlencoded" }
-body = "user={user.name}&password={user.password}&csrf={take.csrf}&next=%2Fcart"
-ok = [302]
-
-[read]
-path = "/cart"
-value = "/cart"
-
-[write]
-method = "POST"
-path = "/cart"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-body = "{value}"
-
-[renew]
-method = "POST"
-path = "/renew"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-
-[destroy]
-method = "POST"
-path = "/logout"
-headers = { x-csrftoken = "{cookie.csrftoken}" }
-"#;
-
 /// A login of three requests whose last one looks like any write. What tells them apart is the session.
 #[test]
 fn a_login_of_several_requests_is_one_operation() {
     let shop = shop::Shop::open(shop::Bugs::default());
-    let folder = describe(SHOP, &shop.addresses[0]);
+    let description = shop::describe_shop(r#"{ blue = "http://ADDRESS" }"#);
+    let folder = describe(&description, &shop.addresses[0]);
     std::fs::write(folder.path().join("users.csv"), "name,password\nann,secret-password\n").expect("a file");
     let tap = RunningTap::start(folder.path(), &shop.addresses[0], "tapped.jsonl", &[]);
     let more = "--churn 8 --logins 0.5 --load 150/s --sessions 6";
-    drive(folder.path(), SHOP, &tap.address, &more.split_whitespace().collect::<Vec<_>>());
+    drive(folder.path(), &description, &tap.address, &more.split_whitespace().collect::<Vec<_>>());
     let (code, said) = tap.stop("-TERM");
     assert_eq!(code, 0, "{said}");
     let (driven, tapped) = (read(folder.path(), "driven.jsonl"), read(folder.path(), "tapped.jsonl"));
@@ -221,7 +178,7 @@ fn clients_of_any_kind_are_recorded() {
     ann.ask("POST", "/beacon", "figures");
     ann.ask("POST", "/token", "");
     ann.ask("GET", "/cart", "");
-    // Whoever kept the old id has nothing.
+    // The id before the renewal opens no session any more.
     let mut thief = SmallBrowser::connect(&tap.address);
     thief.cookie = Some(first_id);
     assert_eq!(thief.ask("GET", "/cart", "").status, 401);

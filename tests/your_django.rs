@@ -278,7 +278,7 @@ fn sessions_in_the_cache_of_a_node_are_lost_with_it() {
     let (one, two) = (of_node("web1"), of_node("web2"));
     assert!(one.len() >= 3 && two.len() >= 3, "{one:?} {two:?}");
     assert!(!lost.is_empty() && lost.is_disjoint(&two), "{lost:?} {two:?}");
-    // Each session of web1 that had not ended, and of which a read returned nothing, is a finding.
+    // A finding is each session of web1 that had not ended and that a read did not find.
     let ended: BTreeSet<&str> = (events.iter())
         .filter(|event| event["type"] == "invoke" && event["f"] == "destroy")
         .filter_map(|event| event["key"].as_str())
@@ -311,8 +311,8 @@ fn a_logout_of_signed_cookies_ends_nothing() {
     assert!(!revived.is_empty() && revived.is_subset(&ended), "{revived:?} {ended:?}");
 }
 
-/// A tap before the proxy records what the driver records: logins with a form, a token and a redirect, of which only the last request
-/// is an operation.
+/// A tap before the proxy records what the driver records. A login has a form, a token and a redirect, and only its last request is an
+/// operation.
 #[test]
 fn a_tap_records_on_django_what_the_driver_records() {
     let Some(django) = Django::start("db", false) else { return };

@@ -250,7 +250,8 @@ pub(crate) fn next_step(findings: &CheckFindings<'_>, summary: &FindingSummary) 
     }
 }
 
-/// If a level is unknown for want of real time, the strongest level of its family that only needs the order of sessions.
+/// If a level is unknown because the history has no real time: the strongest level of the same family that needs only the
+/// order of operations in each session.
 fn suggest_level_without_real_time(findings: &CheckFindings<'_>) -> Option<&'static str> {
     if findings.history.has_real_time() {
         return None;

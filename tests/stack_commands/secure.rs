@@ -6,7 +6,7 @@
 //! is not there.
 
 use super::shop::{Bugs, Shop};
-use super::{DESCRIPTION, LOGIN, steadfast};
+use super::{LOGIN, describe_two_entries, steadfast};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -82,8 +82,8 @@ impl SecureShop {
     fn describe(&self, host: &str, tls: &str) {
         let url = format!("https://{host}:{}", self.port);
         let entries = format!("entries = {{ blue = \"{url}\" }}");
-        let text =
-            DESCRIPTION.replace("entries = { blue = \"http://BLUE\", green = \"http://GREEN\" }", &entries);
+        let text = describe_two_entries()
+            .replace("entries = { blue = \"http://BLUE\", green = \"http://GREEN\" }", &entries);
         std::fs::write(self.folder.path().join("app.toml"), format!("{text}\n[tls]\n{tls}\n"))
             .expect("a file");
         let users = "name,password\nann,secret-password\n";
@@ -174,7 +174,7 @@ fn files_that_do_not_fit_are_named_before_anything_is_sent() {
             "{tls}: {code} {printed}{errors}"
         );
     }
-    let text = DESCRIPTION.replace("BLUE", "127.0.0.1:1").replace("GREEN", "127.0.0.1:2");
+    let text = describe_two_entries().replace("BLUE", "127.0.0.1:1").replace("GREEN", "127.0.0.1:2");
     std::fs::write(secure.folder.path().join("app.toml"), format!("{text}\n[tls]\nca = 'ca.pem'\n"))
         .expect("a file");
     let (code, _, errors) = secure.test();

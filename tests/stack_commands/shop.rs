@@ -9,6 +9,53 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::WebRequest;
 
+/// The description of the shop behind these entries, a TOML table of addresses by name.
+pub(crate) fn describe_shop(entries: &str) -> String {
+    format!("users = \"users.csv\"\nentries = {entries}\n{STEPS}")
+}
+
+const STEPS: &str = r#"
+session = { cookie = "sid" }
+answer = { absent = [401], node = "x-node" }
+
+[create]
+method = "POST"
+path = "/cart"
+headers = { x-csrftoken = "{cookie.csrftoken}" }
+body = "{value}"
+
+[[create.before]]
+path = "/login"
+take = { csrf = { between = ['name="csrf" value="', '"'] } }
+
+[[create.before]]
+method = "POST"
+path = "/login"
+headers = { content-type = "application/x-www-form-urlencoded" }
+body = "user={user.name}&password={user.password}&csrf={take.csrf}&next=%2Fcart"
+ok = [302]
+
+[read]
+path = "/cart"
+value = "/cart"
+
+[write]
+method = "POST"
+path = "/cart"
+headers = { x-csrftoken = "{cookie.csrftoken}" }
+body = "{value}"
+
+[renew]
+method = "POST"
+path = "/renew"
+headers = { x-csrftoken = "{cookie.csrftoken}" }
+
+[destroy]
+method = "POST"
+path = "/logout"
+headers = { x-csrftoken = "{cookie.csrftoken}" }
+"#;
+
 /// What is wrong with a shop.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Bugs {

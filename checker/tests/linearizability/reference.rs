@@ -68,6 +68,7 @@ fn possible_states(model: Model, all: &Value, call: &Call) -> Vec<Value> {
     if model != Model::PriorityQueue {
         return apply(model, all, call).into_iter().collect();
     }
+    // Before the first insertion the object has no state.
     let elements = all[&call.key].as_array().cloned().unwrap_or_default();
     let with = |elements: Vec<Value>| {
         let mut next = all.clone();

@@ -1,7 +1,7 @@
 //! Free ports for servers.
 //!
-//! A port that is free now may be taken when the server starts. The kernel gives ports of one range to outgoing connections,
-//! of which a run makes many. So ports are taken from below that range, and no port is given out twice.
+//! A port that is free now may be taken when the server starts. A run opens many connections, and the kernel gives them ports
+//! of one range. So servers get ports below that range, and each port is given out once.
 
 use super::ServerError;
 use std::net::TcpListener;

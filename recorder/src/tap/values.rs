@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(found(&book, &ann, "ten pears"), Ok(again.payload.version));
     }
 
-    /// An application that shows `[]` to visitors once made every empty cart the cart of whoever had emptied his.
+    /// An application shows `[]` to all visitors. Once one user had written `[]`, every empty cart was read as that user's write.
     #[test]
     fn short_texts_are_nobody_elses() {
         let (mut book, ann, bob) = (ValueBook::default(), Arc::from("s-1"), Arc::from("s-2"));

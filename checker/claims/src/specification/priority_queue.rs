@@ -130,7 +130,7 @@ impl PriorityClass {
         self.settle_removals();
     }
 
-    /// Carries out the removals of which it is known what they took.
+    /// Carries out the removals whose elements are known.
     fn settle_removals(&mut self) {
         // As many elements as removals that must have taken one of them.
         let (mut elements, mut gone) = (0, 0);

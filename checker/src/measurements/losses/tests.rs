@@ -350,9 +350,9 @@ fn a_session_that_nobody_asked_for_again_may_be_lost() {
     assert_eq!(losses.sessions, Ok(Figure::between(0.0, 1.0)));
 }
 
-/// Three servers, of which every one had the session in the end, told its user twice that there was no such session. A
-/// deployment could not read the new form of its content. The figures counted 1,800 writes as lost; the store had them
-/// all. A session that one server did not have, or did not answer for, may be lost.
+/// All servers have the session in the end, and yet its user was told that there is no such session: a deployed version
+/// could not read the new form of its content. The figures counted 1,800 writes of such sessions as lost, although the
+/// store had them all. A session that one server lacks, or did not answer for, may be lost.
 #[test]
 fn what_every_server_holds_in_the_end_was_hidden_and_not_lost() {
     let text = format!(

@@ -193,7 +193,8 @@ impl DraftUser {
                     .to_owned(),
             ),
         };
-        let named = |of, name: &str| match of {
+        let named = |of, name: &str| {
+            match of {
             NamedPlace::Taken => self
                 .taken
                 .get(name)
@@ -205,9 +206,10 @@ impl DraftUser {
             },
             NamedPlace::Column => self.columns.get(name).cloned().unwrap_or_else(|| {
                 miss(format!(
-                    "{{user.{name}}}, and there is no table of users with this column (--users FILE)"
+                    "{{user.{name}}}, and no column of this name was given: pass --users FILE with a column {name}"
                 ))
             }),
+        }
         };
         let filled = Template::parse(text)?.fill_places(escape, place, named);
         match missing.into_inner() {
