@@ -212,3 +212,45 @@ fn runs_are_repeated_and_held_against_each_other() {
     let (_, problem) = steadfast(folder, &["diff", &calm[0], "no-such-file"], 2);
     assert!(problem.contains("no-such-file"), "{problem}");
 }
+
+/// The objectives of every scenario can be measured with the settings of the scenario, on each store.
+#[test]
+fn the_objectives_of_scenarios_can_be_measured_where_they_run() {
+    let folder = folder();
+    let mut planned = 0;
+    for scenario in workloads::Scenario::all() {
+        // An application of one's own needs a description, and the others are asked for their programs only when they run.
+        for store in scenario.stores().filter(|store| *store != "http") {
+            let words = ["run", store, "--scenario", &scenario.name, "--dry-run"];
+            let (_, told) = steadfast(folder.path(), &words, 0);
+            assert!(!told.contains("left out"), "{} on {store}: {told}", scenario.name);
+            planned += usize::from(!scenario.objectives.is_empty());
+        }
+    }
+    assert!(planned >= 30, "only {planned} plans had objectives");
+}
+
+/// A scenario promises that maintenance is hardly noticed: no session waits for more than five seconds. The run says whether
+/// that was so. A typed objective replaces the scenario's. A workload without sessions leaves nothing to measure; the run
+/// used to be refused then, because of an objective that nobody had typed.
+#[test]
+fn a_scenario_has_the_objectives_of_its_promise() {
+    let folder = folder();
+    let run = |more: &[&str], code| {
+        let scenario = ["run", "--scenario", "rolling-restart", "--fixed"];
+        let output = ["--format", "json", "--force", "--output", "h.jsonl"];
+        let (printed, told) = steadfast(folder.path(), &[&scenario[..], &output, more].concat(), code);
+        let report: serde_json::Value = serde_json::from_str(&printed).expect("one object");
+        let objectives = report["objectives"].as_array().expect("objectives");
+        let text = |one: &serde_json::Value| format!("{} {}", one["verdict"], one["name"]).replace('"', "");
+        (objectives.iter().map(text).collect::<Vec<_>>().join(", "), told)
+    };
+    assert_eq!(run(&[], 0).0, "met lost-sessions, met session-unavailable.max");
+    assert_eq!(run(&["--objective", "session-unavailable.max=1ms"], 1).0, "missed session-unavailable.max");
+    let (judged, told) = run(&["--workload", "register"], 0);
+    assert_eq!(judged, "met session-unavailable.max");
+    assert!(
+        told.contains("the objective lost-sessions of the scenario rolling-restart is left out"),
+        "{told}"
+    );
+}

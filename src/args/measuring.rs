@@ -3,9 +3,10 @@
 use super::names;
 use super::stores::StoreChoice;
 use crate::objectives::Objective;
+use crate::output;
 use recorder::RunSettings;
 use std::path::PathBuf;
-use workloads::WorkloadKind;
+use workloads::{Scenario, WorkloadKind};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct MeasuringArgs {
@@ -59,6 +60,32 @@ impl MeasuringPlan {
             let name = objective.metric.objective;
             if let Some(cure) = missing_for_objective(name, settings, store) {
                 return Err(format!("this run cannot measure the objective {name}: {cure}"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds the objectives of a scenario, unless others were typed. Options of the user may have taken away what an objective
+    /// needs, such as the faults; it is then left out, and a note says so.
+    pub(crate) fn with_objectives_of_scenario(
+        mut self,
+        scenario: Option<&Scenario>,
+        settings: &RunSettings,
+        store: StoreChoice,
+    ) -> Result<Self, String> {
+        let Some(scenario) = scenario.filter(|_| self.objectives.is_empty()) else { return Ok(self) };
+        for text in &scenario.objectives {
+            let objective = Objective::parse_objective(text)
+                .map_err(|why| format!("the scenario {}: objectives: {text:?}: {why}", scenario.name))?;
+            match missing_for_objective(objective.metric.objective, settings, store) {
+                Some(cure) => {
+                    let name = objective.metric.objective;
+                    output::print_note(&format!(
+                        "the objective {name} of the scenario {} is left out: {cure}",
+                        scenario.name
+                    ));
+                }
+                None => self.objectives.push(objective),
             }
         }
         Ok(self)

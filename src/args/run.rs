@@ -408,7 +408,12 @@ impl JudgeArgs {
             measuring: self
                 .measuring
                 .into_plan()?
-                .refuse_impossible_objectives(&recorded.settings, recorded.store)?,
+                .refuse_impossible_objectives(&recorded.settings, recorded.store)?
+                .with_objectives_of_scenario(
+                    recorded.scenario.as_ref(),
+                    &recorded.settings,
+                    recorded.store,
+                )?,
             format: self.format,
             certificate: None,
             pictures: self.pictures,

@@ -34,21 +34,13 @@ impl ScenarioArgs {
     ) -> Result<Vec<OsString>, String> {
         let Some(name) = self.chosen_name() else { return Ok(Vec::new()) };
         let scenario = find_scenario(name)?;
-        let (name_of_command, run) = typed.subcommand().expect("only commands have scenarios");
+        let (_, run) = typed.subcommand().expect("only commands have scenarios");
         let store =
             run.get_raw("store").and_then(|mut words| words.next()).map(|word| word.to_string_lossy());
-        let mut options = scenario
+        let options = scenario
             .options_on_store(store.as_deref().unwrap_or(super::stores::default_store_name()), self.sound)?;
-        // `record` measures nothing.
-        if command.find_subcommand(name_of_command).is_some_and(has_no_objectives) {
-            options.remove("objective");
-        }
         config::option_words(&options, &format!("the scenario {name}"), command, typed)
     }
-}
-
-fn has_no_objectives(command: &clap::Command) -> bool {
-    command.get_arguments().all(|arg| arg.get_long() != Some("objective"))
 }
 
 /// Finds a scenario by name, or reads it from a file.

@@ -33,6 +33,9 @@ fn describe_scenario(scenario: &Scenario) -> String {
     for paragraph in scenario.story.lines() {
         text += &(layout::wrap_text(paragraph, output::terminal_width()).join("\n") + "\n");
     }
+    if !scenario.objectives.is_empty() {
+        text += &format!("\nobjectives: {}\n", scenario.objectives.join(", "));
+    }
     for store in scenario.stores() {
         let finds = scenario.expected_findings(store);
         let finds = if finds.is_empty() {

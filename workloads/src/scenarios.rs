@@ -76,6 +76,8 @@ pub struct Scenario {
     pub promise: String,
     /// What happens, why it happens in practice, and what a team should discuss.
     pub story: String,
+    /// The limits on figures that belong to the promise, as users type them.
+    pub objectives: Vec<String>,
     options: Table,
     on: BTreeMap<String, ScenarioOnStore>,
 }
@@ -109,6 +111,8 @@ struct ScenarioFile {
     promise: String,
     story: String,
     #[serde(default)]
+    objectives: Vec<String>,
+    #[serde(default)]
     options: Table,
     on: BTreeMap<String, ScenarioOnStore>,
 }
@@ -139,8 +143,8 @@ impl Scenario {
             return Err(format!("on {store} it is both sound and incurable"));
         }
         let (name, story) = (name.to_owned(), file.story.trim().to_owned());
-        let ScenarioFile { title, promise, options, on, .. } = file;
-        Ok(Scenario { name, title, promise, story, options, on })
+        let ScenarioFile { title, promise, objectives, options, on, .. } = file;
+        Ok(Scenario { name, title, promise, story, objectives, options, on })
     }
 
     /// The stores that the scenario can be run on.
