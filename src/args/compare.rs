@@ -1,6 +1,7 @@
 //! `steadfast compare`: its options, and the plan that they describe.
 
-use super::check::{AskArgs, CheckPlan, ColorArgs};
+use super::check::{AskArgs, CheckPlan};
+use super::color::ColorArgs;
 use std::path::PathBuf;
 
 #[derive(clap::Args, Debug)]

@@ -1,6 +1,7 @@
 //! `steadfast diff`: its options, and the plan that they describe.
 
-use super::check::{ColorArgs, ColorMode, HistorySource};
+use super::check::HistorySource;
+use super::color::{ColorArgs, ColorMode};
 use super::names::ReadingArgs;
 use crate::report::difference::DiffFormat;
 use checker::measurements::Noise;

@@ -1,6 +1,7 @@
 //! `steadfast explain`: its options, and the plan that they describe.
 
-use super::check::{AskArgs, CheckPlan, ColorArgs};
+use super::check::{AskArgs, CheckPlan};
+use super::color::ColorArgs;
 use super::pictures::PictureArgs;
 use crate::report::ReportFormat;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 //! effect.
 
 mod check;
+mod color;
 mod compare;
 mod config;
 mod convert;
@@ -35,7 +36,8 @@ pub(crate) mod suggest;
 mod tap;
 mod workload;
 
-pub(crate) use check::{CheckArgs, CheckPlan, ColorMode, HistorySource};
+pub(crate) use check::{CheckArgs, CheckPlan, HistorySource};
+pub(crate) use color::ColorMode;
 pub(crate) use compare::{CompareArgs, CompareFormat, ComparePlan};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use diff::{DiffArgs, DiffPlan};

@@ -1,6 +1,7 @@
 //! `steadfast run` and `steadfast record`: their options, and the plan that they describe.
 
-use super::check::{CheckPlan, ColorArgs, ColorMode, HistorySource};
+use super::check::{CheckPlan, HistorySource};
+use super::color::{ColorArgs, ColorMode};
 use super::given::GivenArgs;
 use super::links::LinkArgs;
 use super::live::{LiveArgs, LivePlan};

@@ -5,7 +5,7 @@
 //! was acknowledged, and not at all otherwise: a list with an action that failed would be a finding, although the second request
 //! explains it.
 
-use super::book::{IDS_MAX, Unrecorded};
+use super::unrecorded::{IDS_MAX, Unrecorded};
 use super::values::TextDigest;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

@@ -12,15 +12,13 @@
 use super::actions::ActionBook;
 use super::pattern::Captured;
 use super::recognise::{Recogniser, StepMatch, StepRole};
+use super::unrecorded::{IDS_MAX, Unrecorded};
 use super::values::{TextDigest, ValueBook, WrittenValue, parse_driven_payload, version_before_first};
 use crate::stores::http::template::TemplatePlace;
 use histories::Function;
 use std::collections::HashMap;
 use std::sync::Arc;
 use workloads::{ClientOperation, SessionPayload, Value};
-
-/// The most ids, and the most actions, that are remembered. Later sessions and actions are not recorded.
-pub(super) const IDS_MAX: usize = 2_000_000;
 
 /// The number of a session in the book.
 pub(super) type SessionNumber = usize;
@@ -88,19 +86,6 @@ impl PlannedOperation {
     pub(super) fn sent_id(&self) -> Option<&str> {
         self.sent_id.as_deref()
     }
-}
-
-/// Why a request that fits a step is not recorded.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Unrecorded {
-    /// It has no session id, or an id that no recorded answer gave out.
-    UnknownSession,
-    /// Something unrecognised may have changed the session.
-    LeftSession,
-    /// It lacks what the history needs, such as an action, or repeats an action.
-    Incomplete,
-    /// The tap remembers no more sessions.
-    Full,
 }
 
 /// What a request means.

@@ -3,7 +3,7 @@
 //! Nobody can trust a recording without knowing what it left out. A path with a number or a long name in it would be a line for each
 //! visitor, and may be a secret, so such parts of a path are shown as `*`.
 
-use super::book::Unrecorded;
+use super::unrecorded::Unrecorded;
 use std::collections::{BTreeMap, HashMap};
 
 /// The most shapes that are told apart. Requests of later shapes are counted together.

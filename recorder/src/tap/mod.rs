@@ -34,12 +34,13 @@ mod pattern;
 mod recognise;
 mod serve;
 mod tunnel;
+mod unrecorded;
 mod upstream;
 mod values;
 
-pub use book::Unrecorded;
 pub use census::PassedShape;
 pub use serve::{TapError, record_tap};
+pub use unrecorded::Unrecorded;
 
 use crate::client::lock_unpoisoned;
 use crate::journal::JournalLost;
