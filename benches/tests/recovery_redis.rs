@@ -5,6 +5,8 @@
 //! not installed or no network of its own is to be had.
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
+mod sentinel_questions;
+
 use checker::measurements::{find_metric, measure_history, measure_register_losses};
 use histories::ValueId;
 use histories::format::{Format, from_text};
@@ -12,9 +14,8 @@ use recorder::journal::MemorySink;
 use recorder::stores::redis_sentinel::{SentinelCluster, SentinelOptions};
 use recorder::system::{NetworkIsolation, find_program, run_isolated};
 use recorder::{Clock, Journal, RunCounts, RunSettings, Stop, run};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use sentinel_questions::{ask, find_primary, find_sentinels};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,36 +24,9 @@ use workloads::{FaultSchedule, Plan, WorkloadSettings};
 /// How often it polls, and for how long it waits for each answer.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// One question and the lines of its answer, as many as were asked for.
-fn ask(address: SocketAddr, words: &[&str], lines: usize) -> std::io::Result<Vec<String>> {
-    let mut socket = TcpStream::connect_timeout(&address, INTERVAL / 2)?;
-    socket.set_read_timeout(Some(INTERVAL / 2))?;
-    let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-    let count = words.matches("\r\n$").count() + 1;
-    socket.write_all(format!("*{count}\r\n{words}").as_bytes())?;
-    BufReader::new(socket).lines().take(lines).collect()
-}
-
-/// Where the Sentinels listen, from the files that they were started with.
-fn sentinels(folder: &Path) -> Vec<SocketAddr> {
-    let address = |host: &str| {
-        let file = std::fs::read_to_string(folder.join(host).join("sentinel.conf")).expect("its file");
-        let word = |name: &str| {
-            let line = file.lines().find_map(|line| line.strip_prefix(name)).expect("a line of its file");
-            line.split_whitespace().next().expect("a word").to_owned()
-        };
-        format!("{}:{}", word("bind "), word("port ")).parse().expect("an address")
-    };
-    ["n1", "n2", "n3"].map(address).to_vec()
-}
-
 /// Whether a write succeeds at whom the first Sentinel that answers takes for the primary.
 fn poll(sentinels: &[SocketAddr]) -> bool {
-    let question = ["SENTINEL", "get-master-addr-by-name", "steadfast"];
-    // An array of two: `*2`, and a length before each of the host and the port.
-    let found = sentinels.iter().find_map(|&sentinel| ask(sentinel, &question, 5).ok());
-    let Some([_, _, host, _, port]) = found.as_deref() else { return false };
-    let Ok(primary) = format!("{host}:{port}").parse() else { return false };
+    let Some(primary) = find_primary(sentinels) else { return false };
     ask(primary, &["SET", "polled", "1"], 1).is_ok_and(|lines| lines == ["+OK"])
 }
 
@@ -90,7 +64,7 @@ fn record() -> Option<(String, Vec<(Duration, bool)>)> {
         let mut cluster =
             SentinelCluster::start(SentinelOptions::default(), isolation).await.expect("it starts");
         let store = cluster.open_store(settings.workload.kind, false, None, Duration::from_secs(60));
-        let sentinels = sentinels(cluster.folder());
+        let sentinels = find_sentinels(cluster.folder());
         let (clock, zero) = (Clock::start_real(), Instant::now());
         let enough = Arc::new(AtomicBool::new(false));
         let stop_polling = enough.clone();

@@ -43,6 +43,7 @@ pub use losses::{
 pub use replication::{
     FinalReplicas, NodeReads, ObservedReplication, RESOLUTION_NS, ReplicationBasis, ReplicationMeasurements,
 };
+pub use staleness::StaleRead;
 pub use timeline::{RunTimeline, TimelineBucket};
 
 use claims::Limits;
@@ -75,6 +76,8 @@ pub struct Measurements {
     pub replication: ReplicationMeasurements,
     /// The run in buckets of time; `None` if the history has no times.
     pub timeline: Option<RunTimeline>,
+    /// The stale reads, in order of invocation.
+    pub stale_reads: Vec<StaleRead>,
     /// The number of reads whose version is not known, so that their staleness is not known either.
     pub untraced_reads: usize,
     /// The number of ids that no client was told, so that no replica could be asked for them. Convergence is measured
@@ -111,6 +114,7 @@ impl Measurements {
             latency: Latency::default(),
             replication: ReplicationMeasurements::unknown(),
             timeline: None,
+            stale_reads: Vec::new(),
             untraced_reads: 0,
             ids_out_of_reach: 0,
         }
@@ -219,6 +223,7 @@ pub fn measure_history_within(
         replication,
         timeline,
         untraced_reads: staleness.untraced,
+        stale_reads: staleness.stale,
         ids_out_of_reach: looks.out_of_reach,
     })
 }

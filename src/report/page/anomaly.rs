@@ -362,7 +362,7 @@ fn write_legend(html: &mut Html) {
     html.add_leaf(
         "p",
         &[("class", &"legend")],
-        "Each lane is a session; each bar leads from an invocation to its completion, in the order of events. Blue: the \
+        "Rows above the lanes, if any: the nodes that said they were the primary. Each lane is a session; each bar leads from an invocation to its completion, in the order of events. Blue: the \
          operations above. Grey: others on the same object. Fading: indeterminate. Struck through: failed. Orange: a fault. In a \
          bar, w is a write and r a read with its result: _ is nothing, ? is unknown. @ names the node that answered.",
     );

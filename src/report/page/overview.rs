@@ -15,7 +15,7 @@ const BUCKETS_MAX: usize = 120;
 const OPERATIONS_MIN: usize = 40;
 pub(super) const LEFT: f64 = 64.0;
 pub(super) const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 150.0;
+pub(super) const HEIGHT: f64 = 150.0;
 /// Room for the labels of faults, and the marks of anomalies below them.
 pub(super) const TOP: f64 = 34.0;
 /// The most anomalies that are marked.
@@ -104,7 +104,7 @@ impl TimeAxis {
         usize::try_from((time - self.from) / self.step).unwrap_or(0).min(self.count - 1)
     }
 
-    fn x_of(&self, time: i64) -> f64 {
+    pub(super) fn x_of(&self, time: i64) -> f64 {
         let span = self.step as f64 * self.count as f64;
         LEFT + (WIDTH * (time as f64 - self.from as f64) / span).clamp(0.0, WIDTH)
     }
@@ -235,17 +235,8 @@ fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFaul
     open_chart(html, axis, "Latency percentiles over the run", HEIGHT);
     draw_faults(axis, episodes, HEIGHT, html);
     let all = buckets.iter().flat_map(|bucket| [bucket.latencies.first(), bucket.latencies.last()]);
-    let (least, most) = all.flatten().fold((i64::MAX, 1), |(least, most), &ns| (least.min(ns), most.max(ns)));
-    let low = (least.max(1000) as f64).log10().floor();
-    let high = (most.max(10_000) as f64).log10().ceil().max(low + 1.0);
-    let y = |ns: i64| {
-        let part = ((ns.max(1) as f64).log10() - low) / (high - low);
-        TOP + HEIGHT * (1.0 - part.clamp(0.0, 1.0))
-    };
-    for power in low as i32..=high as i32 {
-        let ns = 10_i64.pow(power.clamp(0, 18) as u32);
-        draw_grid_line(y(ns), format_axis_time(ns), html);
-    }
+    let scale = LogarithmicScale::of_durations(all.flatten().copied());
+    scale.draw_grid(html);
     let wide = WIDTH / axis.count as f64;
     for (class, share) in [("most", 1.0), ("p99", 0.99), ("p95", 0.95), ("p50", 0.5)] {
         let mut path = String::new();
@@ -256,7 +247,7 @@ fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFaul
                 before = false;
                 continue;
             };
-            let (x, y) = (LEFT + (at as f64 + 0.5) * wide, y(ns));
+            let (x, y) = (LEFT + (at as f64 + 0.5) * wide, scale.y_of(ns));
             // A bucket between two empty ones still gets a short line.
             path += &match before {
                 true => format!("L{x:.1} {y:.1}"),
@@ -269,6 +260,36 @@ fn draw_latencies(buckets: &[TimeBucket], axis: &TimeAxis, episodes: &[ShownFaul
     draw_time_axis(axis, HEIGHT, html);
     html.close_tag("svg");
     html.close_tag("div");
+}
+
+/// A vertical axis for durations from microseconds to hours.
+pub(super) struct LogarithmicScale {
+    /// The powers of ten, in ns, at the bottom and at the top.
+    low: f64,
+    high: f64,
+}
+
+impl LogarithmicScale {
+    /// The scale on which all of these durations, in ns, have a place.
+    pub(super) fn of_durations(all: impl Iterator<Item = i64>) -> LogarithmicScale {
+        let (least, most) = all.fold((i64::MAX, 1), |(least, most), ns| (least.min(ns), most.max(ns)));
+        let low = (least.max(1000) as f64).log10().floor();
+        LogarithmicScale { low, high: (most.max(10_000) as f64).log10().ceil().max(low + 1.0) }
+    }
+
+    /// The place of a duration in ns.
+    pub(super) fn y_of(&self, ns: i64) -> f64 {
+        let part = ((ns.max(1) as f64).log10() - self.low) / (self.high - self.low);
+        TOP + HEIGHT * (1.0 - part.clamp(0.0, 1.0))
+    }
+
+    /// Draws a line for each power of ten.
+    pub(super) fn draw_grid(&self, html: &mut Html) {
+        for power in self.low as i32..=self.high as i32 {
+            let ns = 10_i64.pow(power.clamp(0, 18) as u32);
+            draw_grid_line(self.y_of(ns), format_axis_time(ns), html);
+        }
+    }
 }
 
 /// The smallest latency that this share of the operations did not exceed.

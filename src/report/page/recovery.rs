@@ -129,10 +129,19 @@ fn draw_row(
             html.add_empty("path", &[("class", &class), ("d", &path)]);
         }
     }
-    let short: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let short = keep_end(&name);
     let (x, y) = (format!("{:.0}", overview::LEFT - 6.0), format!("{:.1}", top + ROW - 3.0));
     html.add_leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"end")], short);
     html.close_tag("g");
+}
+
+/// The end of a name that is too long: sessions of one run differ there, and begin alike.
+fn keep_end(name: &str) -> String {
+    let count = name.chars().count();
+    match count > NAME_CHARS_MAX {
+        true => std::iter::once('…').chain(name.chars().skip(count - NAME_CHARS_MAX + 1)).collect(),
+        false => name.to_owned(),
+    }
 }
 
 /// The runs of equal steps of one kind: the first step of each, and its length.
@@ -151,6 +160,11 @@ fn find_runs(row: &[SessionStep], kind: SessionStep) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
     use histories::format::{Format, from_text};
+
+    #[test]
+    fn of_a_long_name_the_end_is_kept() {
+        assert_eq!(["s-3few5xd5-17", "s-1", "123456789"].map(keep_end), ["…w5xd5-17", "s-1", "123456789"]);
+    }
 
     #[test]
     fn a_session_that_waits_is_shown_until_an_operation_succeeds() {

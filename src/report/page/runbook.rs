@@ -92,6 +92,13 @@ fn write_inline(text: &str, html: &mut Html) {
             None
         };
         match tagged {
+            // Bold text contains no other bold text, so this calls itself once at most.
+            Some(("b", inside, after)) => {
+                html.open_tag("b", &[]);
+                write_inline(inside, html);
+                html.close_tag("b");
+                rest = after;
+            }
             Some((tag, inside, after)) => {
                 html.add_leaf(tag, &[], inside);
                 rest = after;

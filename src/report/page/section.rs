@@ -6,7 +6,7 @@ use super::explorer::{self, ExplorerMarks};
 use super::html::Html;
 use super::measured;
 use super::overview::{self, AnomalyMark};
-use super::{answers, recovery, terms};
+use super::{answers, recovery, staleness, terms};
 use crate::report::faults::shown_faults;
 use crate::report::layout::{as_sentence, count_noun, format_elapsed};
 use crate::report::summary::FindingSummary;
@@ -159,6 +159,9 @@ pub(super) fn write_section(findings: &CheckFindings<'_>, number: usize, html: &
     }
     let marks: Vec<AnomalyMark> = marks.collect();
     overview::draw_overview(findings.history, &episodes, &marks, html);
+    if let Some(measured) = findings.measured {
+        staleness::draw_staleness(findings.history, &measured.found.stale_reads, &episodes, html);
+    }
     recovery::draw_recovery(findings.history, &episodes, html);
     let places: Vec<(i64, &str)> = marks.iter().map(|mark| (mark.time, mark.label.as_str())).collect();
     let marks = ExplorerMarks { anomalies: &places, faults: &episodes };

@@ -8,6 +8,7 @@
 //! The axis is the order of events, because a verdict rests on nothing else. A gap in time makes a step wider by its
 //! logarithm, so that a microsecond and a minute fit into one picture.
 
+use super::primaries::PrimaryClaim;
 use crate::report::describe;
 use crate::report::faults::ShownFault;
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome};
@@ -23,6 +24,8 @@ const CONTEXT_MAX: usize = 40;
 const TEXT_CHARS_MAX: usize = 18;
 /// The most characters of the name of a node in a bar.
 const NODE_CHARS_MAX: usize = 10;
+/// The most nodes that are drawn as primaries at the same time.
+const PRIMARY_ROWS_MAX: usize = 3;
 const CHAR_WIDTH: f64 = 7.2;
 const STEP: f64 = 13.0;
 const BREAK: f64 = 46.0;
@@ -36,6 +39,8 @@ pub(super) struct StretchLayout {
     pub(super) bars: Vec<OperationBar>,
     pub(super) breaks: Vec<OmittedOperations>,
     pub(super) bands: Vec<FaultBand>,
+    /// Who was the primary.
+    pub(super) primaries: Vec<PrimaryBand>,
     /// The times below the lanes, with their places.
     pub(super) ticks: Vec<(f64, i64)>,
     pub(super) width: f64,
@@ -76,15 +81,29 @@ pub(super) struct FaultBand {
     pub(super) to: f64,
 }
 
+/// The part of the stretch in which a node said that it was the primary.
+pub(super) struct PrimaryBand {
+    pub(super) node: String,
+    pub(super) from: f64,
+    pub(super) to: f64,
+    /// Claims that overlap are on different rows.
+    pub(super) row: usize,
+}
+
 /// Lays out the stretch around the operations of an anomaly. O(n) for the choice.
-pub(super) fn layout_around(history: &History, telling: &[OpId], episodes: &[ShownFault]) -> StretchLayout {
+pub(super) fn layout_around(
+    history: &History,
+    telling: &[OpId],
+    episodes: &[ShownFault],
+    claims: &[PrimaryClaim],
+) -> StretchLayout {
     let tells: BTreeSet<OpId> = telling.iter().copied().collect();
     let mut near = NearbyOperations::on_same_objects(history, &tells);
     let mut sizes = AROUND.into_iter().peekable();
     loop {
         let (before, after) = sizes.next().expect("it ends at the last");
         near.choose_near(&tells, before, after);
-        let stretch = layout_stretch(history, &near, telling, episodes);
+        let stretch = layout_stretch(history, &near, telling, episodes, claims);
         if stretch.width <= WIDTH || sizes.peek().is_none() {
             return stretch;
         }
@@ -96,6 +115,7 @@ fn layout_stretch(
     near: &NearbyOperations,
     telling: &[OpId],
     episodes: &[ShownFault],
+    claims: &[PrimaryClaim],
 ) -> StretchLayout {
     let tells: BTreeSet<OpId> = telling.iter().copied().collect();
     let shown: Vec<OpId> = near.shown_operations(&tells);
@@ -120,6 +140,7 @@ fn layout_stretch(
         bars,
         breaks: std::mem::take(&mut columns.breaks),
         bands: columns.fault_bands(episodes),
+        primaries: columns.primary_bands(claims),
         ticks: columns.time_ticks(),
         width: columns.end + RIGHT,
         rows,
@@ -308,6 +329,30 @@ impl EventColumns {
         episodes.iter().filter(touches).map(band).collect()
     }
 
+    fn primary_bands(&self, claims: &[PrimaryClaim]) -> Vec<PrimaryBand> {
+        let (Some(first), Some(last)) = (self.events.first(), self.events.last()) else { return Vec::new() };
+        let touches = |claim: &&PrimaryClaim| claim.from <= last.0 && claim.to.is_none_or(|to| to >= first.0);
+        let mut ends: Vec<f64> = Vec::new();
+        let mut bands = Vec::new();
+        for claim in claims.iter().filter(touches) {
+            let from = if claim.from < first.0 { LEFT } else { self.x_at(claim.from) };
+            let to = claim.to.filter(|&to| to <= last.0).map_or(self.end, |to| self.x_at(to));
+            if to <= from {
+                continue;
+            }
+            let row = ends.iter().position(|&end| end <= from).unwrap_or(ends.len());
+            if row == PRIMARY_ROWS_MAX {
+                continue;
+            }
+            match ends.get_mut(row) {
+                Some(end) => *end = to,
+                None => ends.push(to),
+            }
+            bands.push(PrimaryBand { node: claim.node.clone(), from, to, row });
+        }
+        bands
+    }
+
     /// The times that fit below the lanes without overlap.
     fn time_ticks(&self) -> Vec<(f64, i64)> {
         let mut ticks: Vec<(f64, i64)> = Vec::new();
@@ -367,7 +412,7 @@ mod tests {
     fn what_is_drawn_does_not_overlap_and_keeps_its_order() {
         let history = parse("a: [w1      ] [r2]\nb:   [w2  ?\nb:      [r1 ]\nc: [w3]").expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
-        let stretch = layout_around(&history, &ids, &[]);
+        let stretch = layout_around(&history, &ids, &[], &[]);
         assert_eq!(stretch.bars.len(), 5);
         for (at, bar) in stretch.bars.iter().enumerate() {
             assert!(bar.to > bar.from && bar.from >= LEFT && bar.to <= stretch.width);
@@ -384,11 +429,29 @@ mod tests {
         let drawing: String = "a: ".to_owned() + &"[w1] [r1] ".repeat(500);
         let history = parse(&drawing).expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
-        let stretch = layout_around(&history, &[ids[100], ids[900]], &[]);
+        let stretch = layout_around(&history, &[ids[100], ids[900]], &[], &[]);
         let (before, after) = AROUND[0];
         assert_eq!(stretch.bars.len(), 2 * (before + after + 1));
         let left_out: usize = stretch.breaks.iter().map(|gap| gap.count).sum();
         assert_eq!(left_out, 900 - 100 - 1 - before - after);
         assert!(stretch.width <= WIDTH);
+    }
+
+    /// During a failover two nodes may say that they are the primary. Neither may hide the other.
+    #[test]
+    fn claims_of_two_primaries_do_not_lie_on_each_other() {
+        let history = parse("a: [w1] [r1] [r1] [r1]").expect("a drawing");
+        let ids: Vec<OpId> = history.ids().collect();
+        let claim = |node: &str, from, to| PrimaryClaim { node: node.to_owned(), from, to };
+        let claims =
+            [claim("n1", 0, Some(5)), claim("n2", 3, None), claim("n1", 6, None), claim("n3", 90, None)];
+        let stretch = layout_around(&history, &ids, &[], &claims);
+        let rows: Vec<(&str, usize)> =
+            stretch.primaries.iter().map(|band| (band.node.as_str(), band.row)).collect();
+        assert_eq!(rows, [("n1", 0), ("n2", 1), ("n1", 0)], "n3 comes after the stretch");
+        assert!(
+            stretch.primaries[0].to > stretch.primaries[1].from
+                && stretch.primaries[0].to <= stretch.primaries[2].from
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::argument::LaneArgument;
 use super::html::Html;
+use super::primaries::{PrimaryClaim, find_claims, primaries_at};
 use super::stretch::{self, OperationBar, StretchLayout};
 use crate::report::describe;
 use crate::report::faults::ShownFault;
@@ -9,7 +10,10 @@ use histories::{History, OpId, Outcome};
 
 const ROW: f64 = 44.0;
 const BAR: f64 = 22.0;
-const TOP: f64 = 46.0;
+/// Room for the labels of faults and for what was omitted.
+const MARGIN: f64 = 46.0;
+/// The height of a row that names a primary.
+const PRIMARY_ROW: f64 = 20.0;
 const BOTTOM: f64 = 26.0;
 /// The width of a time below the lanes.
 const TICK_WIDTH: f64 = 82.0;
@@ -22,8 +26,10 @@ pub(super) fn draw_timeline(
     argument: &LaneArgument,
     html: &mut Html,
 ) {
-    let stretch = stretch::layout_around(history, telling, episodes);
-    let (width, height) = (stretch.width, TOP + stretch.rows as f64 * ROW + BOTTOM);
+    let claims = find_claims(history);
+    let stretch = stretch::layout_around(history, telling, episodes, &claims);
+    let top = first_lane(&stretch);
+    let (width, height) = (stretch.width, top + stretch.rows as f64 * ROW + BOTTOM);
     html.open_tag("figure", &[("class", &"timeline")]);
     html.open_scroll();
     html.open_tag(
@@ -37,8 +43,9 @@ pub(super) fn draw_timeline(
         ],
     );
     draw_bands(&stretch, height, html);
+    draw_primaries(&stretch, html);
     for lane in &stretch.lanes {
-        let y = TOP + lane.row as f64 * ROW;
+        let y = top + lane.row as f64 * ROW;
         let (from, to) = (format!("{:.1}", stretch::LEFT), format!("{width:.1}"));
         let line = format!("{y:.1}");
         html.add_empty(
@@ -49,9 +56,13 @@ pub(super) fn draw_timeline(
     draw_breaks(&stretch, height, html);
     // The operations of the anomaly come last, so that they lie on top.
     for tells in [false, true] {
-        stretch.bars.iter().filter(|bar| bar.tells == tells).for_each(|bar| draw_bar(history, bar, html));
+        stretch
+            .bars
+            .iter()
+            .filter(|bar| bar.tells == tells)
+            .for_each(|bar| draw_bar(history, bar, top, &claims, html));
     }
-    let middle = |bar: &OperationBar| TOP + bar.row as f64 * ROW + ROW / 2.0;
+    let middle = |bar: &OperationBar| top + bar.row as f64 * ROW + ROW / 2.0;
     argument.draw_steps(history, &stretch, middle, html);
     draw_ticks(&stretch, height, html);
     draw_lane_names(&stretch, height, html);
@@ -64,6 +75,37 @@ pub(super) fn draw_timeline(
         "Point at an operation, tap it, or move to it with Tab to see its details here.",
     );
     html.close_tag("figure");
+}
+
+/// Where the first lane begins.
+fn first_lane(stretch: &StretchLayout) -> f64 {
+    let rows = stretch.primaries.iter().map(|band| band.row + 1).max().unwrap_or(0);
+    MARGIN + rows as f64 * PRIMARY_ROW
+}
+
+/// Draws above the lanes which node said that it was the primary.
+fn draw_primaries(stretch: &StretchLayout, html: &mut Html) {
+    for band in &stretch.primaries {
+        let y = 24.0 + band.row as f64 * PRIMARY_ROW;
+        html.open_tag("g", &[("class", &"primary")]);
+        html.add_leaf("title", &[], format!("{} said that it was the primary", band.node));
+        html.add_empty(
+            "rect",
+            &[
+                ("x", &format!("{:.1}", band.from)),
+                ("y", &format!("{y:.1}")),
+                ("width", &format!("{:.1}", (band.to - band.from).max(2.0))),
+                ("height", &format!("{:.1}", PRIMARY_ROW - 4.0)),
+                ("rx", &"3"),
+            ],
+        );
+        let label: String = describe::shorten_text(&band.node);
+        if band.to - band.from > label.chars().count() as f64 * 7.2 + 8.0 {
+            let (x, y) = (format!("{:.1}", band.from + 5.0), format!("{:.1}", y + 8.0));
+            html.add_leaf("text", &[("x", &x), ("y", &y), ("dominant-baseline", &"central")], label);
+        }
+        html.close_tag("g");
+    }
 }
 
 fn draw_bands(stretch: &StretchLayout, height: f64, html: &mut Html) {
@@ -83,12 +125,13 @@ fn draw_bands(stretch: &StretchLayout, height: f64, html: &mut Html) {
 }
 
 fn draw_breaks(stretch: &StretchLayout, height: f64, html: &mut Html) {
+    let lanes = first_lane(stretch);
     for gap in &stretch.breaks {
-        let (x, middle) = (format!("{:.1}", gap.at), format!("{:.1}", TOP - 12.0));
+        let (x, middle) = (format!("{:.1}", gap.at), format!("{:.1}", lanes - 12.0));
         html.open_tag("g", &[("class", &"break")]);
         let more = crate::report::layout::count_noun(gap.count, "operation");
         html.add_leaf("title", &[], format!("{more} on the same object omitted"));
-        let (top, bottom) = (format!("{:.1}", TOP - 2.0), format!("{:.1}", height - BOTTOM));
+        let (top, bottom) = (format!("{:.1}", lanes - 2.0), format!("{:.1}", height - BOTTOM));
         html.add_empty("line", &[("x1", &x), ("x2", &x), ("y1", &top), ("y2", &bottom)]);
         let text = format!("+{}", gap.count);
         let half = text.len() as f64 * 3.6 + 4.0;
@@ -96,7 +139,7 @@ fn draw_breaks(stretch: &StretchLayout, height: f64, html: &mut Html) {
             "rect",
             &[
                 ("x", &format!("{:.1}", gap.at - half)),
-                ("y", &format!("{:.1}", TOP - 21.0)),
+                ("y", &format!("{:.1}", lanes - 21.0)),
                 ("width", &format!("{:.1}", half * 2.0)),
                 ("height", &"18"),
             ],
@@ -110,14 +153,14 @@ fn draw_breaks(stretch: &StretchLayout, height: f64, html: &mut Html) {
     }
 }
 
-fn draw_bar(history: &History, bar: &OperationBar, html: &mut Html) {
+fn draw_bar(history: &History, bar: &OperationBar, top: f64, claims: &[PrimaryClaim], html: &mut Html) {
     let outcome = match bar.outcome {
         Outcome::Ok => "ok",
         Outcome::Fail => "fail",
         Outcome::Info => "info",
     };
     let role = if bar.tells { "tells" } else { "context" };
-    let y = TOP + bar.row as f64 * ROW + (ROW - BAR) / 2.0;
+    let y = top + bar.row as f64 * ROW + (ROW - BAR) / 2.0;
     let index = history.operation_index(bar.id);
     html.open_tag(
         "g",
@@ -128,7 +171,7 @@ fn draw_bar(history: &History, bar: &OperationBar, html: &mut Html) {
             ("role", &"img"),
         ],
     );
-    html.add_leaf("title", &[], operation_details(history, bar.id));
+    html.add_leaf("title", &[], operation_details(history, bar.id, claims));
     let width = format!("{:.1}", bar.to - bar.from);
     let (x, y_text) = (format!("{:.1}", bar.from), format!("{y:.1}"));
     let high = format!("{BAR:.0}");
@@ -139,7 +182,7 @@ fn draw_bar(history: &History, bar: &OperationBar, html: &mut Html) {
 }
 
 /// Describes an operation in a line.
-fn operation_details(history: &History, id: OpId) -> String {
+fn operation_details(history: &History, id: OpId, claims: &[PrimaryClaim]) -> String {
     let op = history.operation(id);
     let mut parts = vec![format!(
         "operation {}: {}",
@@ -149,10 +192,9 @@ fn operation_details(history: &History, id: OpId) -> String {
     let process = format!("process {}", history.process_number(op.process));
     let session = describe::shorten_text(history.session_text(op.session));
     parts.push(if session == process { process } else { format!("session {session} ({process})") });
-    parts.extend(
-        describe::note_field(history, id, "node")
-            .map(|node| format!("node {}", describe::shorten_text(&node))),
-    );
+    parts.extend(describe::note_field(history, id, "node").map(|node| {
+        format!("node {}{}", describe::shorten_text(&node), node_role(&node, op.completed, claims))
+    }));
     parts.push(
         match op.outcome {
             Outcome::Ok => "ok",
@@ -174,6 +216,17 @@ fn operation_details(history: &History, id: OpId) -> String {
             .map(|error| format!("error: {}", super::clip_text(&error))),
     );
     parts.join("; ")
+}
+
+/// Whether a node was the primary when it answered, as far as the nodes said so.
+fn node_role(node: &str, answered: u32, claims: &[PrimaryClaim]) -> String {
+    let primaries = primaries_at(claims, answered);
+    match (primaries.as_slice(), primaries.contains(&node)) {
+        ([], _) => String::new(),
+        ([_], true) => " (the primary)".to_owned(),
+        (_, true) => " (one of two or more that said they were the primary)".to_owned(),
+        (others, false) => format!(" (not the primary; {} was)", describe::shorten_text(others[0])),
+    }
 }
 
 fn draw_ticks(stretch: &StretchLayout, height: f64, html: &mut Html) {
@@ -200,8 +253,13 @@ fn draw_lane_names(stretch: &StretchLayout, height: f64, html: &mut Html) {
     html.open_tag("g", &[("class", &"names")]);
     let (wide, high) = (format!("{:.1}", stretch::LEFT - 4.0), format!("{height:.0}"));
     html.add_empty("rect", &[("x", &"0"), ("y", &"0"), ("width", &wide), ("height", &high)]);
+    let lanes = first_lane(stretch);
+    if !stretch.primaries.is_empty() {
+        let y = format!("{:.1}", 24.0 + PRIMARY_ROW / 2.0 - 2.0);
+        html.add_leaf("text", &[("x", &"4"), ("y", &y), ("dominant-baseline", &"central")], "primary");
+    }
     for lane in &stretch.lanes {
-        let y = TOP + (lane.row as f64 + lane.rows as f64 / 2.0) * ROW;
+        let y = lanes + (lane.row as f64 + lane.rows as f64 / 2.0) * ROW;
         let y = format!("{y:.1}");
         let name: String = match lane.name.chars().count() > 15 {
             true => lane.name.chars().take(13).chain("..".chars()).collect(),

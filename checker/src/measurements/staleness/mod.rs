@@ -52,12 +52,13 @@ pub(super) struct Staleness {
 
 /// A read of something older than what was there before it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct StaleRead {
-    pub(super) id: OpId,
+pub struct StaleRead {
+    /// The read.
+    pub id: OpId,
     /// By how many versions it is behind, at least.
-    pub(super) versions: u32,
+    pub versions: u32,
     /// How long a newer version had been there, in ns.
-    pub(super) age: i64,
+    pub age: i64,
 }
 
 /// The staleness of all reads of single objects. O(n log n).
