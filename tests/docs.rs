@@ -56,7 +56,15 @@ fn folder_of_examples() -> tempfile::TempDir {
         place(&format!("before-{number}.jsonl"), "cas-chain");
         place(&format!("after-{number}.jsonl"), "cas-chain");
     }
-    std::fs::create_dir(folder.path().join("runs")).expect("a folder");
+    for name in ["runs", "real"] {
+        std::fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    for case in std::fs::read_dir(root().join("histories/corpus")).expect("the corpus") {
+        let case = case.expect("a case").file_name().into_string().expect("a name");
+        if let Some(name) = case.strip_prefix("real-") {
+            place(&format!("real/{name}.jsonl"), &case);
+        }
+    }
     place("runs/1.jsonl", "cas-chain");
     let slo = "\"recovery.p99\" = \"3s\"\nlost-writes = 0\navailability = \"99.5%\"\n";
     std::fs::write(folder.path().join("slo.toml"), slo).expect("a file");
@@ -111,6 +119,28 @@ fn every_command_of_the_documents_works() {
     }
     assert!(run >= 30, "only {run} commands were run");
     assert!(skipped.len() <= 12, "{} commands were skipped: {skipped:#?}", skipped.len());
+}
+
+/// What a page shows of a real system is what the program prints, and nothing that somebody made prettier.
+#[test]
+fn the_gallery_shows_what_the_program_prints() {
+    let folder = folder_of_examples();
+    let text = std::fs::read_to_string(root().join("docs/anomalies.md")).expect("the page");
+    let mut shown = 0;
+    for section in text.split("\n## ").skip(1) {
+        let title = section.lines().next().expect("a title");
+        let command = commands(section).into_iter().find(|line| line.starts_with("steadfast check "));
+        let command = command.unwrap_or_else(|| panic!("{title}: no command"));
+        let printed = section.split("```text\n").nth(1).and_then(|rest| rest.split("\n```").next());
+        let printed = printed.unwrap_or_else(|| panic!("{title}: no text"));
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let output = steadfast(folder.path()).args(arguments).assert().code(1).get_output().clone();
+        let output = String::from_utf8(output.stdout).expect("text");
+        assert!(output.contains(printed), "{title}: the program prints\n{output}\nand not\n{printed}");
+        shown += 1;
+    }
+    let real = std::fs::read_dir(folder.path().join("real")).expect("a folder").count();
+    assert_eq!(shown, real, "each history has a section");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Recognises the model of a history from its operations.
 
-use crate::{Model, QuestionError};
+use crate::{Model, QuestionError, SessionRules};
 use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
 
 /// Recognises the model of a history.
@@ -40,6 +40,7 @@ pub(crate) fn recognise_model(history: &History) -> Result<Model, QuestionError>
         families.iter().filter(|(functions, _)| does(functions)).map(|&(_, family)| family).collect();
     match found.as_slice() {
         [] | [OperationFamily::Register] if does(&[Function::CAS]) => Ok(Model::CasRegister),
+        [] | [OperationFamily::Register] if SessionRules::are_in_header(history) => Ok(Model::Session),
         [] | [OperationFamily::Register] => Ok(Model::Register),
         [OperationFamily::Kv] => Ok(Model::Kv),
         [OperationFamily::Elements] => {
@@ -176,6 +177,19 @@ mod tests {
         assert_eq!(recognised("a: [push:1] [pop:1]"), Ok(Model::Stack));
         assert_eq!(recognised("a: [insert:1] [delete-min:1]"), Ok(Model::PriorityQueue));
         assert_eq!(recognised("a: [acquire] [release]"), Ok(Model::Mutex));
+    }
+
+    /// A small part of a recording may have writes alone. It was taken for a register, and its findings could not be asked for.
+    #[test]
+    fn rules_of_sessions_in_the_header_make_it_a_session_store() {
+        let write = r#"{"process":0,"type":"invoke","f":"write","key":"s","value":1}"#;
+        let model = |header: &str| {
+            let text = format!("{header}\n{write}");
+            let history = histories::format::from_text(histories::format::Format::Native, &text);
+            recognise_model(&history.expect("a history")).expect("it is recognised")
+        };
+        assert_eq!(model(r#"{"steadfast":1,"time_to_live_ms":4000}"#), Model::Session);
+        assert_eq!(model(r#"{"steadfast":1}"#), Model::Register);
     }
 
     #[test]

@@ -80,6 +80,15 @@ impl Default for SessionRules {
 }
 
 impl SessionRules {
+    /// Whether the header tells a rule of a session store. Then the history is one, even if it has only operations that
+    /// registers have too, such as a small part of a recording.
+    pub(crate) fn are_in_header(history: &History) -> bool {
+        let header = history.header().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        header.is_some_and(|header| {
+            ["time_to_live_ms", "renewed_by"].iter().any(|name| header.get(name).is_some())
+        })
+    }
+
     /// Reads the parameters from the header of a history, with the default tolerance. The error says what the header
     /// contains instead.
     pub fn from_header(history: &History) -> Result<Self, String> {

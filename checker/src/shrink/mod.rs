@@ -15,6 +15,11 @@
 //! step *sound*: if the whole could be explained, so could the part. So a violation of the part is a part of the
 //! violation of the whole.
 //!
+//! Findings about sessions are about one operation: the answer that should have been another. A part has to show the
+//! same finding of the same operation, which the whole shows too, and keeps all operations of its evidence. So other
+//! operations need not stay together, except a read and the writes of its value. Only `unexplained`, which is about
+//! everything at once, depends on all operations on the session.
+//!
 //! The search starts from the evidence and all that it needs. If that does not show the same anomaly (because the
 //! evidence weakens what it names), it starts from all operations on the same objects, and at last from the whole. Then
 //! it leaves out halves of the rest, quarters, … single operations, until no single one can be left out.
@@ -63,7 +68,7 @@ pub struct ShrunkPart {
     /// The operations of the part, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
     /// Whether the part is known to be minimal: no operation can be left out, even together with those that depend on
-    /// it.
+    /// it. The evidence of a finding stays in any case.
     pub minimal: bool,
     /// How many parts were checked.
     pub checks: u64,
@@ -100,8 +105,11 @@ pub fn shrink_violation(
     if concerns_whole_history(target.property) {
         return Some(ShrunkPart { operations: history.ids().collect(), minimal: false, checks: 0 });
     }
-    let mut shrinker = Shrinker { question, target, limits, effort, checks: 0, sure: true };
-    let needs = OperationNeeds::from_history(history, question);
+    let is_finding = matches!(target.property, Property::Finding(_));
+    let telling = target.operations.iter().filter(|_| is_finding).map(|&id| history.operation_index(id));
+    let telling = telling.collect();
+    let mut shrinker = Shrinker { question, target, telling, limits, effort, checks: 0, sure: true };
+    let needs = OperationNeeds::from_history(history, question, target.property);
     let evidence: BTreeSet<OpId> = target.operations.iter().copied().collect();
     let bases = [
         needs.close_over_needs(evidence.clone()),
@@ -142,6 +150,9 @@ fn operations_on_same_objects(history: &History, some: &BTreeSet<OpId>, until_la
 struct Shrinker<'a> {
     question: &'a Question,
     target: &'a ShrinkTarget,
+    /// The operations that show a finding, by their numbers in the whole; empty for other properties. They all stay, and the
+    /// part has to show the finding of the last one.
+    telling: BTreeSet<u64>,
     limits: &'a Limits<'a>,
     effort: u64,
     checks: u64,
@@ -160,7 +171,12 @@ impl Shrinker<'_> {
         self.effort -= cost;
         self.checks += 1;
         match crate::door::decide_property(&part, self.question, self.target.property, self.limits) {
-            Verdict::Violated(found) => found.iter().any(|violation| violation.kind == self.target.kind),
+            Verdict::Violated(found) => found.iter().any(|violation| {
+                violation.kind == self.target.kind
+                    && self.telling.last().is_none_or(|&last| {
+                        violation.operations.iter().any(|&id| part.operation_index(id) == last)
+                    })
+            }),
             Verdict::Holds(_) | Verdict::Untested(_) => false,
             Verdict::Unknown(_) => {
                 self.sure = self.sure
@@ -172,7 +188,7 @@ impl Shrinker<'_> {
 
     /// Leaves out all that can be left out. The returned ids are those of `part`.
     fn reduce_part(&mut self, part: &History) -> BTreeSet<OpId> {
-        let needs = OperationNeeds::from_history(part, self.question);
+        let needs = OperationNeeds::from_history(part, self.question, self.target.property);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
         if self.is_cumulative() {
             self.cut_quiet_end(part, &mut kept);
@@ -210,11 +226,17 @@ impl Shrinker<'_> {
                 }
             };
             if fewer.len() < kept.len()
+                && self.keeps_telling(part, &fewer)
                 && self.shows_violation(part.restrict_to(&fewer.iter().copied().collect::<Vec<_>>()))
             {
                 *kept = fewer;
             }
         }
+    }
+
+    fn keeps_telling(&self, part: &History, kept: &BTreeSet<OpId>) -> bool {
+        let numbers = kept.iter().map(|&id| part.operation_index(id));
+        numbers.filter(|number| self.telling.contains(number)).count() == self.telling.len()
     }
 
     /// Whether the objects accumulate all operations, so that hardly any can be left out from the middle.

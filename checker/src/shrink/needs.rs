@@ -9,7 +9,7 @@
 //! stay only if every provider of what it needs stays. Failed writes provide too: a read of their value is an
 //! `aborted-read` only beside them.
 
-use claims::{FailedCas, Model, Question, SessionRules};
+use claims::{FailedCas, FindingKind, Model, Property, Question, SessionRules};
 use histories::{
     Argument, Function, History, Id, KeyId, MicroKind, OpId, Operation, Outcome, SessionId, ValueId,
 };
@@ -39,7 +39,8 @@ pub(super) struct OperationNeeds {
 
 impl OperationNeeds {
     /// Derives the tokens of all operations of a history. O(n + elements of lists that were read).
-    pub(super) fn from_history(history: &History, question: &Question) -> OperationNeeds {
+    pub(super) fn from_history(history: &History, question: &Question, property: Property) -> OperationNeeds {
+        let whole_sessions = concerns_whole_sessions(property);
         let mut all = OperationNeeds {
             provides: Vec::with_capacity(history.len()),
             needs: Vec::with_capacity(history.len()),
@@ -50,7 +51,9 @@ impl OperationNeeds {
             let mut tokens = Tokens::default();
             match question.model {
                 Model::ListAppend | Model::RwRegister => add_transaction_tokens(history, &op, &mut tokens),
-                Model::Session => add_session_tokens(history, &question.sessions, &op, &mut tokens),
+                Model::Session => {
+                    add_session_tokens(history, &question.sessions, &op, whole_sessions, &mut tokens);
+                }
                 _ => add_object_tokens(history, question, &op, &mut tokens),
             }
             for &token in &tokens.provides {
@@ -213,10 +216,21 @@ fn add_element_tokens(op: &Operation, tokens: &mut Tokens) {
     }
 }
 
+/// Whether a property depends on all operations on a session, so that these stay together.
+fn concerns_whole_sessions(property: Property) -> bool {
+    !matches!(property, Property::Finding(kind) if kind != FindingKind::Unexplained)
+}
+
 /// In a session store, all operations on an id belong together, and so do all operations of one user. A renewal joins
 /// two ids. A read that renews nothing only observes. A failed operation only observes too: it shows that there was no
-/// such session.
-fn add_session_tokens(history: &History, question: &SessionRules, op: &Operation, tokens: &mut Tokens) {
+/// such session. If sessions need not stay whole, only reads and the writes of their values belong together.
+fn add_session_tokens(
+    history: &History,
+    question: &SessionRules,
+    op: &Operation,
+    whole_sessions: bool,
+    tokens: &mut Tokens,
+) {
     let read = matches!(op.function, Function::READ | Function::ACTIONS);
     let looks = op.outcome == Outcome::Fail || (read && !question.renewed_by.includes_function(op.function));
     let mut tied = vec![NeedToken::Object(op.key), NeedToken::User(op.session)];
@@ -225,6 +239,9 @@ fn add_session_tokens(history: &History, question: &SessionRules, op: &Operation
     tied.extend(history.sessions.get(texts[0]).map(NeedToken::User));
     if op.function == Function::RENEW {
         tied.extend(history.keys.get(texts[1]).map(NeedToken::Object));
+    }
+    if !whole_sessions {
+        tied.clear();
     }
     if looks {
         tokens.needs.extend(tied);
@@ -249,7 +266,8 @@ mod tests {
 
     fn needed(model: Model, drawing: &str, some: usize) -> Vec<usize> {
         let history = parse(drawing).expect("a drawing");
-        let needs = OperationNeeds::from_history(&history, &Question::about(model));
+        let property = Property::Level(claims::Level::Linearizable);
+        let needs = OperationNeeds::from_history(&history, &Question::about(model), property);
         let some = BTreeSet::from([OpId::new(some)]);
         needs.close_over_needs(some).into_iter().map(Id::index).collect()
     }
@@ -273,7 +291,8 @@ mod tests {
         ];
         let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
             .expect("a history");
-        let needs = OperationNeeds::from_history(&history, &Question::about(Model::Session));
+        let property = Property::Finding(FindingKind::Unexplained);
+        let needs = OperationNeeds::from_history(&history, &Question::about(Model::Session), property);
         let tied = needs.close_over_needs(BTreeSet::from([OpId::new(0)]));
         assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }
