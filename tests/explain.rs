@@ -143,3 +143,15 @@ fn where_nothing_is_violated_nothing_is_written() {
     let both = [case("cas-chain"), case("stale-read")];
     steadfast().arg("explain").args(&both).arg("--output").arg(&part).assert().code(2);
 }
+
+/// A file that is called .edn and has JSON Lines in it sends its reader astray.
+#[test]
+fn a_name_of_another_format_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("small.edn");
+    let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("histories/corpus/stale-read/history.jsonl");
+    let call = steadfast().arg("explain").arg(history).arg("--output").arg(&output).assert().code(2);
+    let said = String::from_utf8_lossy(&call.get_output().stderr).into_owned();
+    assert!(said.contains("steadfast convert"), "{said}");
+    assert!(!output.exists());
+}

@@ -139,7 +139,7 @@ async fn statuses_are_classified_and_stand_in_the_history() {
 /// The complete example of the documentation.
 #[test]
 fn the_example_in_the_documentation_is_understood() {
-    let page = include_str!("../../docs/stacks.md");
+    let page = include_str!("../../docs/web-application.md");
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let description = Description::from_toml(example).unwrap();
     assert_eq!(

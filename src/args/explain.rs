@@ -4,7 +4,7 @@ use super::check::{AskArgs, CheckPlan};
 use super::color::ColorArgs;
 use super::pictures::PictureArgs;
 use crate::report::ReportFormat;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct ExplainArgs {
@@ -44,6 +44,22 @@ impl ExplainArgs {
         if self.output.is_some() && check.sources.len() > 1 {
             return Err("--output writes the part of one history. Explain one history at a time.".to_owned());
         }
+        if let Some(output) = &self.output {
+            refuse_other_formats(output)?;
+        }
         Ok(ExplainPlan { check, output: self.output })
+    }
+}
+
+/// Refuses a name that promises another format than JSON Lines.
+fn refuse_other_formats(output: &Path) -> Result<(), String> {
+    let name = output.to_string_lossy().to_ascii_lowercase();
+    match [".edn", ".parquet", ".bincode", ".otlp.json"].iter().any(|end| name.ends_with(end)) {
+        true => Err(format!(
+            "--output writes JSON Lines, and the name {} promises another format. Write a .jsonl file, and rewrite it with \
+             `steadfast convert`.",
+            output.display()
+        )),
+        false => Ok(()),
     }
 }

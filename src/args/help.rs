@@ -196,7 +196,7 @@ pub(crate) const STACK: &str = "\
 Describes a web application of your own, and tries the description.
 
 A stack file names the requests that create, read, write, renew and end a session. `steadfast run http --stack FILE` \
-drives the application with it. docs/stacks.md describes the file.";
+drives the application with it. docs/web-application.md describes the file.";
 
 pub(crate) const STACK_TEST: &str = "\
 Takes one session through its life, and shows each request and answer.

@@ -33,7 +33,7 @@ fn parse_store(typed: &str) -> Result<StoreChoice, String> {
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct StackArgs {
-    /// http: TOML file that describes the application (docs/stacks.md)
+    /// http: TOML file that describes the application (docs/web-application.md)
     #[arg(long = "application", alias = "stack", value_name = "FILE", help_heading = "Store")]
     stack: Option<PathBuf>,
     /// http: start without trying the description on one session first
@@ -100,7 +100,7 @@ impl StackArgs {
     pub(super) fn require_description(&self, store: StoreChoice) -> Result<(), String> {
         match store.is_described() && self.stack.is_none() {
             true => Err(format!(
-                "{} needs a description of the application. Pass --application FILE; docs/stacks.md has an example.",
+                "{} needs a description of the application. Pass --application FILE; docs/web-application.md has an example.",
                 store.name()
             )),
             false => Ok(()),

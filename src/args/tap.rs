@@ -9,7 +9,7 @@ use std::time::Duration;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct TapArgs {
-    /// TOML file that describes the application (docs/stacks.md)
+    /// TOML file that describes the application (docs/web-application.md)
     #[arg(long, alias = "application", value_name = "FILE")]
     stack: PathBuf,
     /// Address for the clients; port 0 is any free port

@@ -56,7 +56,7 @@ pub(super) fn advise_on_failure(
         }
         401 | 403 => format!(
             "Status {status}: a cookie, a token or a CSRF token is missing. `before` and `take` get one from an earlier page \
-             (docs/stacks.md, Logins of several requests)."
+             (docs/web-application.md, Logins of several requests)."
         ),
         404 | 405 => format!("Correct path or method: status {status} means that there is no such request."),
         400 | 415 | 422 => {

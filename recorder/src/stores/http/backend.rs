@@ -92,7 +92,7 @@ impl Backend for GivenApplication {
         }
         Err(format!(
             "{fault}: on http a run can only strike the links between clients and entries, unless the stack file \
-             names nodes, as in [nodes.web1] (docs/stacks.md). express-redis starts servers of its own"
+             names nodes, as in [nodes.web1] (docs/web-application.md). express-redis starts servers of its own"
         ))
     }
 

@@ -138,7 +138,7 @@ impl Drafter<'_> {
                 .ok_or_else(|| {
                     format!(
                         "the hidden field {} of {} cannot be taken by the texts around it. Write [[create.before]] by hand \
-                         (docs/stacks.md, Logins of several requests)",
+                         (docs/web-application.md, Logins of several requests)",
                         field.name, page.path
                     )
                 })?;

@@ -138,7 +138,7 @@ impl StackDraft {
 
     /// Writes, as comments, the nodes that a run could strike.
     fn write_nodes(&self, out: &mut String) {
-        out.push_str("\n# To strike a node, say how it is killed and started (docs/stacks.md, Nodes, links and roles):\n");
+        out.push_str("\n# To strike a node, say how it is killed and started (docs/web-application.md, Nodes, links and roles):\n");
         for (name, url) in &self.entries {
             let _ = writeln!(out, "# [nodes.node-{name}]\n# unit = \"docker:NAME\"\n# url = {}", quote(url));
             if let Some((path, status)) = &self.health {
