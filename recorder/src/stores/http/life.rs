@@ -19,6 +19,8 @@ use workloads::{ClientOperation, SessionPayload, Value};
 const ENTRIES_MAX: usize = 8;
 /// How long another entry may take to show what was written, and how often it is asked.
 const LAG_PATIENCE: Duration = Duration::from_secs(1);
+/// How many nodes behind one entry are tried by repeating a request.
+const NODES_TRIED_MAX: usize = 8;
 const LAG_POLL: Duration = Duration::from_millis(100);
 /// The field that a `patch` sets.
 const FIELD: &str = "cart";
@@ -107,6 +109,8 @@ pub(super) struct LifeWalker<'a> {
     ends: Instant,
     limit: Duration,
     ended: bool,
+    /// Whether some answers showed a value and others did not, so that the nodes behind an entry differ.
+    nodes_differ: bool,
     witness: Option<Witness>,
     tell: &'a mut (dyn FnMut(&LifeStep) + Send),
 }
@@ -129,6 +133,7 @@ impl<'a> LifeWalker<'a> {
             ends: Instant::now() + settings.limit,
             limit: settings.limit,
             ended: false,
+            nodes_differ: false,
             witness,
             tell,
         }
@@ -367,7 +372,14 @@ impl<'a> LifeWalker<'a> {
     ) -> Result<(), WalkEnded> {
         let store = self.store.0.clone();
         let step = store.description.step_for_function(function).map_err(|_| WalkEnded)?;
-        let done = self.execute(key, function, value.clone(), 0).await;
+        let mut done = self.execute(key, function, value.clone(), 0).await;
+        for _ in 0..NODES_TRIED_MAX {
+            if !self.nodes_differ || done.is_ok() {
+                break;
+            }
+            // A node without the session refuses. The next request goes to the next node.
+            done = self.execute(key, function, value.clone(), 0).await;
+        }
         if let Err(failure) = done {
             return self.tell_failure(step, 0, promised.to_owned(), &failure);
         }
@@ -399,6 +411,15 @@ impl<'a> LifeWalker<'a> {
                 self.tell_kept(read.name, 0, promised, "it does".to_owned());
                 Ok(())
             }
+            Ok(answer) if self.is_shown_by_another_node(key, expected).await => {
+                self.nodes_differ = true;
+                let did =
+                    format!("one answer shows {}, and a later one shows it", describe_value(&answer.value));
+                let advice = "The nodes behind this entry do not share their sessions, or share them late: a run reports \
+                              lost-session or stale-session.";
+                self.tell_bug(read.name, 0, promised, did, advice.to_owned());
+                Ok(())
+            }
             Ok(answer) => {
                 let did = format!(
                     "[read] {} returns {} {when}; expected {}",
@@ -412,6 +433,17 @@ impl<'a> LifeWalker<'a> {
             }
             Err(failure) => self.tell_failure(read, 0, promised, &failure),
         }
+    }
+
+    /// Whether one of the next reads shows a value. A balancer sends them to one node after another.
+    async fn is_shown_by_another_node(&mut self, key: &Arc<str>, expected: &Value) -> bool {
+        for _ in 0..NODES_TRIED_MAX {
+            let answer = self.execute(key, Function::READ, Value::Null, 0).await;
+            if answer.is_ok_and(|answer| answer.value == *expected) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Reads with an id that is no longer valid. An answer with a value is a bug that a run reports under this name.
