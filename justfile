@@ -28,6 +28,7 @@ snapshots:
 thorough:
     STEADFAST_SEEDS=200 cargo test --release --test findings -- --nocapture each_bug whole_blob spoilt
     STEADFAST_SEEDS=1000 cargo test --release --test findings -- sound
+    STEADFAST_SEEDS=10 cargo test --release -p benches --test databases -- many_clients
     STEADFAST_HISTORIES=330000 cargo test --release -p steadfast-checker --test continuity -- --nocapture
 
 # A hundred runs of each store that can be started anywhere, killed at any moment: nothing lost, nothing left. About 20 minutes.

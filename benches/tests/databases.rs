@@ -166,10 +166,12 @@ fn serial_orders_of_registers_are_never_left_open() {
     assert!(proofs > 0, "no proof went through cases");
 }
 
-/// The same where many clients are at it at once, so that one transaction has to come after one or another of several.
+/// The same where many clients are at it at once, so that one transaction has to come after one or another of several. Each seed takes
+/// many seconds: STEADFAST_SEEDS says how many there are.
 #[test]
 fn serial_orders_of_many_clients_are_never_left_open() {
-    for seed in 0..10 {
+    let seeds = std::env::var("STEADFAST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4);
+    for seed in 0..seeds {
         for isolation in
             [Isolation::StrictSerializable, Isolation::Serializable, Isolation::SnapshotIsolation]
         {
