@@ -2,9 +2,12 @@
 
 use crate::args::{HistorySource, ReadingArgs};
 use crate::progress::ProgressDisplay;
+use crate::traces::TraceMap;
 use histories::History;
 use histories::events::Event;
 use histories::format::{self, Format, Input, ReadOptions};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -26,6 +29,9 @@ pub(crate) fn load_history(
 ) -> Result<LoadedHistory, String> {
     let name = source.name();
     progress.set_stage(&format!("reading {name}"));
+    if let Some(map) = &reading.map {
+        return load_traces(source, map, reading.from);
+    }
     let input = match source {
         HistorySource::StandardInput => Input::Stdin,
         HistorySource::File(path) => Input::Path(path.clone()),
@@ -43,6 +49,28 @@ pub(crate) fn load_history(
     let read = read.map_err(|problems| problems.to_string())?;
     progress.set_position(0, 0);
     Ok(with_reading_remarks(read))
+}
+
+/// Reads the spans of an application as a history of its sessions.
+fn load_traces(source: &HistorySource, map: &Path, from: Option<Format>) -> Result<LoadedHistory, String> {
+    if let Some(other) = from.filter(|from| *from != Format::Otlp) {
+        return Err(format!(
+            "--map reads spans in OTLP/JSON, and --from names the format {}. Leave one of them out.",
+            other.name()
+        ));
+    }
+    let shown = map.display();
+    let text =
+        std::fs::read_to_string(map).map_err(|why| format!("failed to read the map {shown}: {why}"))?;
+    let map = TraceMap::from_toml(&text).map_err(|why| format!("the map {shown}: {why}"))?;
+    let mut bytes = Vec::new();
+    match source {
+        HistorySource::StandardInput => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ()),
+        HistorySource::File(path) => std::fs::read(path).map(|read| bytes = read),
+    }
+    .map_err(|why| format!("failed to read {}: {why}", source.name()))?;
+    let (history, remarks) = map.read_spans(&bytes).map_err(|why| format!("{}: {why}", source.name()))?;
+    Ok(LoadedHistory { history, remarks })
 }
 
 /// The history, with remarks on what was dropped or is missing.

@@ -26,6 +26,7 @@ mod stream_judge;
 mod stream_lines;
 mod timer;
 mod times;
+mod traces;
 
 use args::{Cli, CliCommand, StackCommand};
 use exit::Exit;

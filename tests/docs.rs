@@ -68,6 +68,18 @@ fn folder_of_examples() -> tempfile::TempDir {
     place("runs/1.jsonl", "cas-chain");
     let slo = "\"recovery.p99\" = \"3s\"\nlost-writes = 0\navailability = \"99.5%\"\n";
     std::fs::write(folder.path().join("slo.toml"), slo).expect("a file");
+    let page = std::fs::read_to_string(root().join("docs/traces.md")).expect("the page about traces");
+    let map = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a map");
+    std::fs::write(folder.path().join("traces.toml"), map).expect("a file");
+    let attributes = [("session.id", "a"), ("http.request.method", "POST"), ("http.route", "/login")];
+    let attributes =
+        attributes.map(|(name, text)| format!(r#"{{"key":"{name}","value":{{"stringValue":"{text}"}}}}"#));
+    let span = format!(
+        r#"{{"name":"login","startTimeUnixNano":"1","endTimeUnixNano":"2","attributes":[{}]}}"#,
+        attributes.join(",")
+    );
+    let spans = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
+    std::fs::write(folder.path().join("spans.json"), spans).expect("a file");
     for (from, to) in [("history.edn.jsonl", "history.edn"), ("txns.jsonl", "txns.edn")] {
         steadfast(folder.path()).args(["convert", from, to]).assert().code(0);
     }

@@ -11,6 +11,7 @@ use clap::error::Error;
 use histories::format::Format;
 use recorder::stores::embedded::Bug;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use workloads::{Fault, WorkloadKind};
 
 /// The options for reading a history.
@@ -28,6 +29,10 @@ pub(crate) struct ReadingArgs {
     /// Columns of a CSV table with unusual names, such as call=t0,f=verb
     #[arg(long, value_name = "NAME=COLUMN,..", help_heading = "Reading")]
     pub(crate) columns: Option<String>,
+    /// TOML file that says which spans of an application are operations on its sessions (docs/traces.md); the histories are
+    /// OTLP/JSON
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["independent", "lenient", "columns", "key"], help_heading = "Reading")]
+    pub(crate) map: Option<PathBuf>,
     /// From a Parquet file, read only the events of objects with these keys (JSON, or plain text for strings)
     #[arg(long, value_name = "KEY,..", value_delimiter = ',', help_heading = "Reading")]
     pub(crate) key: Vec<String>,

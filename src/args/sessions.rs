@@ -41,6 +41,7 @@ impl SessionArgs {
                 _ => RenewingOperations::from_names(names).map_err(|why| format!("--renewed-by: {why}"))?,
             },
             tolerance_ns: self.tolerance.tolerance.map(ns).transpose()?.unwrap_or(told.tolerance_ns),
+            is_sample: told.is_sample,
         })
     }
 }

@@ -45,6 +45,26 @@ named! {
         "no execution explains an answer, and no other finding covers it",
 }
 
+impl FindingKind {
+    /// Whether the finding stands even if requests are missing from the history, as in sampled traces, provided that each
+    /// write has a value of its own and that answers without a session are left out.
+    pub fn is_certain_in_sample(self) -> bool {
+        matches!(
+            self,
+            Self::StaleSession
+                | Self::ResurrectedSession
+                | Self::OldIdAlive
+                | Self::SessionLeak
+                | Self::TornSession
+        )
+    }
+
+    /// The findings that stand even if requests are missing.
+    pub fn certain_in_sample() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|kind| kind.is_certain_in_sample())
+    }
+}
+
 /// One finding.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Finding {

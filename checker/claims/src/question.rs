@@ -1,6 +1,6 @@
 //! The questions that can be asked of a history.
 
-use crate::{BankRules, Level, Model, Property, QuestionError, SessionRules, recognise};
+use crate::{BankRules, FindingKind, Level, Model, Property, QuestionError, SessionRules, recognise};
 use histories::{History, Id, KeyId, ValueId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -269,7 +269,18 @@ impl Question {
 
     /// The properties that are asked.
     pub fn asked_properties(&self) -> Vec<Property> {
-        self.asked.clone().unwrap_or_else(|| self.model.default_properties())
+        self.asked.clone().unwrap_or_else(|| {
+            let mut usual = self.model.default_properties();
+            usual.retain(|property| !self.is_uncertain_in_sample(*property));
+            usual
+        })
+    }
+
+    /// Whether the history is a sample, and a request that is missing may explain a violation of the property.
+    fn is_uncertain_in_sample(&self, property: Property) -> bool {
+        self.model == Model::Session
+            && self.sessions.is_sample
+            && !matches!(property, Property::Finding(kind) if kind.is_certain_in_sample())
     }
 
     /// The model that the report names.
@@ -293,6 +304,14 @@ impl Question {
                 && let Some(why) = invariant.explain_mismatch(history)
             {
                 return Err(QuestionError::Mismatch(why));
+            }
+            if self.is_uncertain_in_sample(property) {
+                let certain: Vec<&str> = FindingKind::certain_in_sample().map(FindingKind::name).collect();
+                return Err(QuestionError::Mismatch(format!(
+                    "{} cannot be judged in a sample of requests: one that is missing may explain it. What can be judged: {}",
+                    property.name(),
+                    certain.join(", ")
+                )));
             }
             // Other levels of objects are unknown of such a history. A specification has no answer to such an operation.
             if property == Property::Level(Level::Linearizable)

@@ -1,5 +1,7 @@
 //! The parameters of a question about sessions: their time to live, what renews it, and the tolerance for clocks.
 
+#[cfg(doc)]
+use crate::FindingKind;
 use histories::{Function, History};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,10 @@ pub struct SessionRules {
     /// How far clocks may be off. A session may end this much too early or too late. An answer may contain a time this
     /// much before a time that the session was told earlier.
     pub tolerance_ns: i64,
+    /// Whether requests may be missing, as in sampled traces. Then only findings are asked that no missing request
+    /// explains: [`FindingKind::is_certain_in_sample`].
+    #[serde(default)]
+    pub is_sample: bool,
 }
 
 /// The operations that renew a session's time to live. A creation always begins it.
@@ -75,7 +81,12 @@ impl RenewingOperations {
 impl Default for SessionRules {
     /// Sessions do not expire.
     fn default() -> Self {
-        Self { time_to_live_ns: None, renewed_by: RenewingOperations::default(), tolerance_ns: TOLERANCE_NS }
+        Self {
+            time_to_live_ns: None,
+            renewed_by: RenewingOperations::default(),
+            tolerance_ns: TOLERANCE_NS,
+            is_sample: false,
+        }
     }
 }
 
@@ -85,7 +96,7 @@ impl SessionRules {
     pub(crate) fn are_in_header(history: &History) -> bool {
         let header = history.header().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
         header.is_some_and(|header| {
-            ["time_to_live_ms", "renewed_by"].iter().any(|name| header.get(name).is_some())
+            ["time_to_live_ms", "renewed_by", "sampled"].iter().any(|name| header.get(name).is_some())
         })
     }
 
@@ -117,6 +128,7 @@ impl SessionRules {
                 return Err(format!("renewed_by in the header is {told}. It must be a list of names"));
             }
         };
-        Ok(Self { time_to_live_ns, renewed_by, tolerance_ns: TOLERANCE_NS })
+        let is_sample = header.get("sampled").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        Ok(Self { time_to_live_ns, renewed_by, tolerance_ns: TOLERANCE_NS, is_sample })
     }
 }

@@ -26,6 +26,7 @@ fn found(history: &History, ops: &[Op], rules: Rules) -> Vec<Finding> {
         time_to_live_ns: rules.live,
         renewed_by: RenewingOperations { read: rules.reads_renew, ..RenewingOperations::default() },
         tolerance_ns: rules.tolerance,
+        is_sample: false,
     };
     let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
     let question = Question { sessions, ..testkit::question_about(Model::Session, &kinds) };

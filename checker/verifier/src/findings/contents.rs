@@ -45,7 +45,8 @@ fn version_text(record: &SessionRecord<'_>, op: &Operation, field: Option<&str>)
     }
     let parts = parse_parts(record, op);
     let own = parts.iter().find(|(name, _)| field.is_some_and(|field| field == name));
-    let whole = parts.iter().find(|(_, part)| part.is_object() && part.get("field").is_none());
+    // Histories of others have plain values, such as 1, in place of payloads.
+    let whole = parts.iter().find(|(_, part)| part.get("field").is_none());
     own.or(whole).map(|(_, part)| part.to_string())
 }
 
