@@ -303,6 +303,12 @@ fn decide_set(
     let mut decision = decide_set_by_element(values, &calls, limits);
     if let SetDecision::NotByElement = decision {
         (method, decision) = ("set-reads", decide_set_with_reads(values, &calls, limits));
+        // Where too many operations overlap for this, the search of any specification may still be lucky.
+        if let SetDecision::Unknown(_) = decision
+            && !limits.stop_requested()
+        {
+            decision = SetDecision::NotByElement;
+        }
     }
     let verdict = match decision {
         SetDecision::NotByElement => {
