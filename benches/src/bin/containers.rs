@@ -1,10 +1,11 @@
 //! Writes histories of a simulated queue, stack, priority queue or set, and times the check of such a file:
-//! `containers generate queue|stack|priority-queue|set OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`, `containers check FILE`.
+//! `containers generate queue|stack|priority-queue|set|set-with-reads OPERATIONS CLIENTS INDETERMINATE BAD SEED FILE`,
+//! `containers check FILE`. In `set-with-reads`, one operation of a hundred reads all elements.
 //!
 //! All clients are busy all the time. Each operation takes effect at a random moment while it is open. Each value is
 //! inserted once, but for sets. `INDETERMINATE` operations get no answer, and half of these take effect. If `BAD` is 1,
 //! one answer near the end is wrong: a queue returns its newest element, a stack its oldest, a priority queue the one of
-//! greatest priority, a set the opposite.
+//! greatest priority, a set the opposite, and a read of all elements lacks the first.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use benches::phases::{busy_seconds, check_timed};
@@ -87,6 +88,7 @@ enum SimulatedObject {
     Stack(VecDeque<usize>),
     PriorityQueue(BTreeSet<usize>),
     Set(BTreeSet<usize>),
+    SetWithReads(BTreeSet<usize>),
 }
 
 struct SimulatedClient {
@@ -115,8 +117,9 @@ impl SimulatedObject {
             "queue" => SimulatedObject::Queue(VecDeque::new()),
             "stack" => SimulatedObject::Stack(VecDeque::new()),
             "set" => SimulatedObject::Set(BTreeSet::new()),
+            "set-with-reads" => SimulatedObject::SetWithReads(BTreeSet::new()),
             "priority-queue" => SimulatedObject::PriorityQueue(BTreeSet::new()),
-            other => panic!("{other}: pass queue, stack, priority-queue or set"),
+            other => panic!("{other}: pass queue, stack, priority-queue, set or set-with-reads"),
         }
     }
 
@@ -130,7 +133,10 @@ impl SimulatedObject {
             SimulatedObject::Stack(_) => "pop",
             SimulatedObject::PriorityQueue(inside) if inserts(inside.len(), random) => "insert",
             SimulatedObject::PriorityQueue(_) => "delete-min",
-            SimulatedObject::Set(_) => ["add", "remove", "contains"][random.draw_below(3)],
+            SimulatedObject::SetWithReads(_) if random.draw_chance(1) => "read",
+            SimulatedObject::Set(_) | SimulatedObject::SetWithReads(_) => {
+                ["add", "remove", "contains"][random.draw_below(3)]
+            }
         }
     }
 
@@ -157,8 +163,20 @@ impl SimulatedObject {
                 let is_wrong = may_be_wrong && inside.len() >= DEPTH;
                 (if is_wrong { inside.pop_last() } else { inside.pop_first() }, is_wrong)
             }
-            (SimulatedObject::Set(inside), "add") => return (inside.insert(value).to_string(), false),
-            (SimulatedObject::Set(inside), "remove") => return (inside.remove(&value).to_string(), false),
+            (SimulatedObject::SetWithReads(inside), "read") => {
+                let is_wrong = may_be_wrong && inside.len() >= DEPTH;
+                let seen = inside.iter().skip(usize::from(is_wrong)).collect::<Vec<_>>();
+                return (format!("{seen:?}").replace(' ', ""), is_wrong);
+            }
+            (SimulatedObject::Set(inside) | SimulatedObject::SetWithReads(inside), "add") => {
+                return (inside.insert(value).to_string(), false);
+            }
+            (SimulatedObject::Set(inside) | SimulatedObject::SetWithReads(inside), "remove") => {
+                return (inside.remove(&value).to_string(), false);
+            }
+            (SimulatedObject::SetWithReads(inside), _) => {
+                return (inside.contains(&value).to_string(), false);
+            }
             (SimulatedObject::Set(inside), _) => {
                 return ((inside.contains(&value) != may_be_wrong).to_string(), may_be_wrong);
             }
@@ -207,7 +225,7 @@ impl<W: Write> Simulation<W> {
         self.started += 1;
         let function = self.object.choose_function(&mut self.random);
         let value = match self.object {
-            SimulatedObject::Set(_) => self.random.draw_below(ELEMENTS),
+            SimulatedObject::Set(_) | SimulatedObject::SetWithReads(_) => self.random.draw_below(ELEMENTS),
             SimulatedObject::PriorityQueue(_) => {
                 self.random.draw_below(PRIORITIES) * PRIORITIES + self.started
             }
@@ -221,7 +239,7 @@ impl<W: Write> Simulation<W> {
 
     fn argument(&self, client: &SimulatedClient) -> String {
         match client.function {
-            "dequeue" | "pop" | "delete-min" => "null".to_owned(),
+            "dequeue" | "pop" | "delete-min" | "read" => "null".to_owned(),
             _ => client.value.to_string(),
         }
     }

@@ -6,6 +6,7 @@ use super::register::{self, Access, RegisterStep};
 use super::register_engines::{RegisterDecision, decide_register_steps};
 use super::search::{self, CallSearchResult, TimedCall};
 use super::set_elements::{ABSENT, SetDecision, decide_set_by_element};
+use super::set_reads::decide_set_with_reads;
 use claims::specification::{self as models, CallValues, Specification};
 use claims::{
     AnomalyName, Core, Evidence, Limits, Linearization, Model, ObjectQuestion, Reason, UntilStopped, Verdict,
@@ -290,14 +291,26 @@ fn decide_container<M: Specification>(
     ObjectVerdict { method: discipline.method(), verdict }
 }
 
-/// Decides a set: element by element if no operation reads all elements, and by the search otherwise.
+/// Decides a set: element by element if no operation reads all elements, and together with these reads otherwise. The search of
+/// any specification decides the rest.
 fn decide_set(
     values: &CallValues<'_>,
     key: KeyId,
     calls: Vec<TimedCall>,
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
-    let verdict = match decide_set_by_element(values, &calls, limits) {
+    let mut method = "set-elements";
+    let mut decision = decide_set_by_element(values, &calls, limits);
+    if let SetDecision::NotByElement = decision {
+        (method, decision) = ("set-reads", decide_set_with_reads(values, &calls, limits));
+        // Where too many operations overlap for this, the search of any specification may still be lucky.
+        if let SetDecision::Unknown(_) = decision
+            && !limits.stop_requested()
+        {
+            decision = SetDecision::NotByElement;
+        }
+    }
+    let verdict = match decision {
         SetDecision::NotByElement => {
             return decide_specification(&models::Set { values }, key, calls, limits);
         }
@@ -306,9 +319,13 @@ fn decide_set(
             let core = core::shrink_register_core(key, Conditions::Stay, &steps, ABSENT, None, dead);
             Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
         }
+        SetDecision::ImpossibleTogether { operations, from, until, minimal } => {
+            let core = Core { key, operations, writes_only: Vec::new(), from, until, minimal };
+            Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
+        }
         SetDecision::Unknown(why) => Verdict::Unknown(why),
     };
-    ObjectVerdict { method: "set-elements", verdict }
+    ObjectVerdict { method, verdict }
 }
 
 fn violation_from_core(kind: &'static str, core: Core) -> Violation {

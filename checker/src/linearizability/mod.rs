@@ -9,6 +9,7 @@
 //! | `frontier` (`frontier`) | registers with repeated values | n times the configurations of the open operations |
 //! | `queue-order`, `stack-nesting`, `priority-order` (`monitors`) | queues, stacks and priority queues into which each value is inserted once | O(n log n) |
 //! | `set-elements` (`set_elements`) | sets that no operation reads as a whole, each element as a register | as registers |
+//! | `set-reads` (`set_reads`) | sets with reads of all elements | n and the size of the answers, times the orders of overlapping reads |
 //! | `search` (`search`) | any sequential specification | exponential in the open operations at worst |
 
 mod bits;
@@ -22,6 +23,7 @@ mod register;
 mod register_engines;
 mod search;
 mod set_elements;
+mod set_reads;
 #[cfg(test)]
 mod tests;
 mod zones;

@@ -6,7 +6,7 @@
 //! compare-and-set from absent to present, one that answered false is a read of present, and one without such an answer is
 //! a write of present; `remove` likewise.
 //!
-//! A read of all elements ties the registers together. If one completed, the search decides.
+//! A read of all elements ties the registers together. If one completed, [`super::set_reads`] decides.
 
 use super::register::{self, Access, RegisterStep};
 use super::register_engines::{RegisterDecision, decide_register_steps};
@@ -29,6 +29,13 @@ pub(super) enum SetDecision {
     Impossible {
         steps: Vec<RegisterStep>,
         dead: Option<u32>,
+    },
+    /// Operations that no order explains, with the moments at which they begin and end as a part of the history.
+    ImpossibleTogether {
+        operations: Vec<OpId>,
+        from: Option<u32>,
+        until: u32,
+        minimal: bool,
     },
     Unknown(Reason),
     /// Some operation reads all elements, or is of another kind.
@@ -113,7 +120,7 @@ fn split_by_element(values: &CallValues<'_>, calls: &[TimedCall]) -> Option<Vec<
 }
 
 /// What a call does to the register of its element. `None` if nothing.
-fn access_of_element(values: &CallValues<'_>, call: &TimedCall) -> Option<Access> {
+pub(super) fn access_of_element(values: &CallValues<'_>, call: &TimedCall) -> Option<Access> {
     let answer = match call.call.output.map(|output| values.text_of_value(output)) {
         Some("true") => Some(true),
         Some("false") => Some(false),

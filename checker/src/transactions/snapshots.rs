@@ -4,7 +4,7 @@ use super::analysis::{LevelJudge, SerialSearchResults};
 use super::candidates::witness_candidates;
 use super::polygraph::{self, CaseOutcome};
 use super::refuted::all_ruled_out_levels;
-use super::serial::{self, SnapshotSearch};
+use super::serial::{self, RegisterUses, SnapshotSearch};
 use super::witness;
 use claims::{
     Assume, CycleFamily, CycleKind, IsolationLevel, IsolationSet, OrderExtent, Phenomenon, Proviso,
@@ -65,8 +65,13 @@ impl LevelJudge<'_, '_> {
         if let Some(points) = by_lists() {
             return SnapshotSearch::Points(points);
         }
-        match witness::graph_of_points(graph, extent, limits) {
-            Some(points) => serial::search_snapshots(index, &points, extent, limits),
+        let uses = RegisterUses::collect(index, true, limits);
+        let implied = serial::implied_order(index, &uses, limits);
+        // If the implied order closes a cycle, the search finds it without that order, with all its reasons.
+        let points = witness::graph_of_points(graph, extent, &implied, limits)
+            .or_else(|| witness::graph_of_points(graph, extent, &[], limits));
+        match points {
+            Some(points) => serial::search_snapshots(index, uses, &points, extent, limits),
             None => SnapshotSearch::Unknown("the known dependencies leave no order of snapshots to look for"),
         }
     }

@@ -7,7 +7,9 @@
 //! read the key come first.
 
 use super::cycles::edge_kinds_for;
-use super::graph::{DependencyComponents, DependencyGraph, DependencyGraphBuilder, EdgeKinds, GraphScope};
+use super::graph::{
+    DependencyComponents, DependencyEdge, DependencyGraph, DependencyGraphBuilder, EdgeKinds, GraphScope,
+};
 use super::index::{KeyShape, TransactionIndex};
 use super::key_facts::{outside_reads, unlisted_appenders};
 use claims::{CycleFamily, Limits, OrderExtent, TransactionPoint};
@@ -92,13 +94,19 @@ fn build_point_graph(
     builder
 }
 
-/// The graph of points for a search; none if it has a cycle, or if it was stopped.
+/// The graph of points for a search, with the implied order of pairs of transactions: the first commits before the
+/// second begins. `None` if the graph has a cycle, or if the check was stopped.
 pub(crate) fn graph_of_points(
     graph: &DependencyGraph,
     extent: OrderExtent,
+    implied: &[DependencyEdge],
     limits: &Limits<'_>,
 ) -> Option<DependencyGraph> {
-    let points = build_point_graph(graph, extent, limits).into_graph(None, limits);
+    let mut builder = build_point_graph(graph, extent, limits);
+    for edge in implied {
+        builder.add_edge(edge.from + graph.operation_count(), edge.to, edge.kind, edge.key);
+    }
+    let points = builder.into_graph(None, limits);
     let scope = GraphScope { kinds: EdgeKinds(u8::MAX), within: None, nonadjacent: false, stop: limits.stop };
     let components = DependencyComponents::find_from_roots(&points, scope, 0..points.operation_count());
     (components.nontrivial.is_empty() && !limits.stop_requested()).then_some(points)

@@ -9,6 +9,7 @@ mod sets;
 use checker::{Evidence, FailedCas, Level, Model, Property, Question, Verdict};
 use containers::ContainerPlan;
 use histories::{Function, History, Outcome};
+use sets::SetPlan;
 use testkit::{check_confirmed, draw_history, test_limits};
 
 const MODELS: [Model; 9] = [
@@ -167,7 +168,8 @@ fn long_containers_are_decided() {
 fn sets_agree_with_the_reference_element_by_element() {
     let (mut holds, mut violated) = (0, 0);
     for seed in 0..24_000 {
-        let history = sets::set_history(2 + seed as usize % 8, 1 + seed as usize / 8 % 4, seed);
+        let (operations, clients) = (2 + seed as usize % 8, 1 + seed as usize / 8 % 4);
+        let history = sets::set_history(SetPlan { operations, clients, elements: 2, reads: 0 }, seed);
         let expected = reference::is_linearizable(&history, Model::Set, FailedCas::SaysNothing);
         let question = question(Model::Set, FailedCas::SaysNothing);
         let report = check_confirmed(&history, &question, &test_limits(100_000_000, 1 << 30));
@@ -184,12 +186,52 @@ fn sets_agree_with_the_reference_element_by_element() {
 fn long_sets_are_decided() {
     let mut names = Vec::new();
     for seed in 0..8 {
-        let history = sets::set_history(2_000, 20, seed);
+        let plan = SetPlan { operations: 2_000, clients: 20, elements: 2, reads: 0 };
+        let history = sets::set_history(plan, seed);
         let question = question(Model::Set, FailedCas::SaysNothing);
         let report = check_confirmed(&history, &question, &test_limits(20_000_000, 1 << 28));
         names.push(report.answers[0].verdict.name());
     }
     assert!(names.contains(&"violated") && !names.contains(&"unknown"), "{names:?}");
+}
+
+/// A read of all elements made the set one object, and the search gave up on most histories of 1,000 operations. Now the elements
+/// are decided apart, and the reads tie them together.
+#[test]
+fn sets_with_reads_of_all_elements_agree_with_the_reference() {
+    let (mut holds, mut violated, mut together) = (0, 0, 0);
+    for seed in 0..sets::seeds() {
+        let (operations, clients) = (2 + seed as usize % 8, 1 + seed as usize / 8 % 4);
+        let elements = 2 + seed as usize / 32 % 2;
+        let history = sets::set_history(SetPlan { operations, clients, elements, reads: 35 }, seed);
+        let expected = reference::is_linearizable(&history, Model::Set, FailedCas::SaysNothing);
+        let question = question(Model::Set, FailedCas::SaysNothing);
+        let report = check_confirmed(&history, &question, &test_limits(100_000_000, 1 << 30));
+        let answer = &report.answers[0];
+        let expected_name = if expected { "holds" } else { "violated" };
+        assert_eq!(answer.verdict.name(), expected_name, "seed {seed}: {}", draw_history(&history));
+        together += u32::from(answer.method == "set-reads");
+        *(if expected { &mut holds } else { &mut violated }) += 1;
+    }
+    assert!(holds > 4_000 && violated > 4_000, "{holds} hold, {violated} do not: too one-sided");
+    assert!(together > 12_000, "only {together} have reads of all elements");
+}
+
+#[test]
+fn long_sets_with_reads_of_all_elements_are_decided() {
+    let mut names = Vec::new();
+    for (elements, reads) in [(3, 30), (100, 5), (1_000, 1)] {
+        for seed in 0..6 {
+            let history =
+                sets::set_history(SetPlan { operations: 2_000, clients: 20, elements, reads }, seed);
+            let question = question(Model::Set, FailedCas::SaysNothing);
+            let report = check_confirmed(&history, &question, &test_limits(20_000_000, 1 << 28));
+            assert_eq!(report.answers[0].method, "set-reads");
+            names.push(report.answers[0].verdict.name());
+        }
+    }
+    assert!(names.contains(&"holds") && names.contains(&"violated"), "{names:?}");
+    assert!(!names.contains(&"unknown"), "{names:?}");
 }
 
 /// The verdicts of the corpus were written by hand. The reference and the engines must both agree with them.

@@ -41,6 +41,8 @@ impl EdgeKinds {
     pub(crate) const RW: EdgeKinds = EdgeKinds(4);
     pub(crate) const SESSION: EdgeKinds = EdgeKinds(8);
     pub(crate) const TIME: EdgeKinds = EdgeKinds(16);
+    /// What other edges and one read imply: see `serial/implied.rs`. Only the graph of a search for snapshots has such edges.
+    pub(crate) const IMPLIED: EdgeKinds = EdgeKinds(32);
     /// An edge that leaves a helper. It continues the kind of the edge that led into the helper.
     pub(crate) const THROUGH: EdgeKinds = EdgeKinds(64);
 

@@ -15,10 +15,11 @@
 //! is ever built: the growing order is the assignment, and a lemma involves only the few transactions around a
 //! conflict.
 
+use super::implied::ImpliedLemmas;
 use super::lemmas::{Bond, LearnedLemma, Lemmas, Literal, PrecedenceEvidence, Tie};
 use super::problem::SerialProblem;
 use super::schedule::SerialSchedule;
-use crate::transactions::graph::{DependencyArc, Predecessors};
+use crate::transactions::graph::{DependencyArc, EdgeKinds, Predecessors};
 use crate::transactions::index::NONE;
 use claims::{Limits, OrderExtent};
 use histories::KeyId;
@@ -38,6 +39,7 @@ pub(super) struct ConflictAnalysis<'p, 'a, 'h> {
     problem: &'p SerialProblem<'a, 'h>,
     predecessors: Predecessors<'a>,
     arcs: Vec<DependencyArc>,
+    implied: ImpliedLemmas,
     /// The number of a lemma that the hypotheses violate.
     broken: Option<u32>,
 }
@@ -52,7 +54,13 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
     /// O(edges). Returns `None` if the check was stopped.
     pub(super) fn new(problem: &'p SerialProblem<'a, 'h>, limits: &Limits<'_>) -> Option<Self> {
         let predecessors = Predecessors::new(problem.graph, limits)?;
-        Some(Self { problem, predecessors, arcs: Vec::new(), broken: None })
+        Some(Self {
+            problem,
+            predecessors,
+            arcs: Vec::new(),
+            implied: ImpliedLemmas::default(),
+            broken: None,
+        })
     }
 
     /// Derives a lemma from a transaction that is on a wait-for cycle, or blocked by one. The lemma uses only
@@ -105,7 +113,7 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         &mut self,
         start: u32,
         schedule: &SerialSchedule<'_, '_, '_>,
-        lemmas: &Lemmas,
+        lemmas: &mut Lemmas,
         steps: &mut u64,
     ) -> Option<LearnedLemma> {
         let walked = self.follow_first_waits(start, schedule, lemmas, steps)?;
@@ -148,7 +156,7 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         &mut self,
         start: u32,
         schedule: &SerialSchedule<'_, '_, '_>,
-        lemmas: &Lemmas,
+        lemmas: &mut Lemmas,
         steps: &mut u64,
     ) -> Option<Vec<(u32, Bond)>> {
         let mut seen: FxHashMap<u32, usize> = FxHashMap::default();
@@ -178,7 +186,7 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         &mut self,
         start: u32,
         schedule: &SerialSchedule<'_, '_, '_>,
-        lemmas: &Lemmas,
+        lemmas: &mut Lemmas,
         steps: &mut u64,
     ) -> Option<Vec<(u32, Bond)>> {
         const GOAL: u32 = NONE;
@@ -223,16 +231,19 @@ impl<'p, 'a, 'h> ConflictAnalysis<'p, 'a, 'h> {
         &mut self,
         vertex: u32,
         schedule: &SerialSchedule<'_, '_, '_>,
-        lemmas: &Lemmas,
+        lemmas: &mut Lemmas,
         found: &mut Vec<WaitEdge>,
     ) {
         found.clear();
         self.arcs.clear();
         self.predecessors.push_arcs_into(vertex, self.problem.kinds, &mut self.arcs);
-        let arcs = self.arcs.iter().filter(|arc| !schedule.is_past(arc.to));
-        found.extend(
-            arcs.map(|&DependencyArc { to, key, kind }| WaitEdge { on: to, bond: Bond::Arc { kind, key } }),
-        );
+        for &DependencyArc { to, key, kind } in self.arcs.iter().filter(|arc| !schedule.is_past(arc.to)) {
+            let bond = match kind {
+                EdgeKinds::IMPLIED => self.implied.bond_of_edge(self.problem, (to, vertex, key), lemmas),
+                _ => Bond::Arc { kind, key },
+            };
+            found.push(WaitEdge { on: to, bond });
+        }
         if !found.is_empty() || !self.problem.is_placeable(vertex) {
             return;
         }

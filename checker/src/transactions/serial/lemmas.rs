@@ -93,6 +93,13 @@ impl Lemmas {
         self.all.push(lemma);
     }
 
+    /// Adds a lemma that edges of the graph enforce. Returns its number.
+    pub(super) fn add_implied(&mut self, lemma: LearnedLemma) -> u32 {
+        self.size += lemma.assumed.len() + lemma.cycle.len();
+        self.all.push(lemma);
+        self.all.len() as u32 - 1
+    }
+
     /// Whether the memory limit for lemmas is exceeded.
     pub(super) fn is_full(&self) -> bool {
         self.size > SIZE_MAX

@@ -16,11 +16,14 @@
 //! log n) with few lemmas.
 
 mod conflict;
+mod implied;
 mod lemmas;
 mod problem;
 mod schedule;
 
+pub(crate) use implied::implied_order;
 pub(crate) use lemmas::{Bond, LearnedLemma, Literal, PrecedenceEvidence, Tie};
+pub(crate) use problem::RegisterUses;
 
 use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
 use super::index::{NONE, TransactionIndex};
@@ -50,7 +53,8 @@ pub(crate) fn search_serial_order(
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> SerialOutcome {
-    let problem = SerialProblem::new(index, graph, extent, false, limits);
+    let uses = RegisterUses::collect(index, false, limits);
+    let problem = SerialProblem::new(index, uses, graph, extent, false);
     match place_all(&problem, limits) {
         Placed::All(order) => SerialOutcome::Order(order.into_iter().map(|op| index.op_id(op)).collect()),
         Placed::Impossible(proof) => SerialOutcome::Impossible(proof),
@@ -71,11 +75,12 @@ pub(crate) enum SnapshotSearch {
 /// Searches for an order of beginnings and commits. The graph is one of both, commits numbered on after beginnings.
 pub(crate) fn search_snapshots(
     index: &TransactionIndex<'_>,
+    uses: RegisterUses,
     points: &DependencyGraph,
     extent: OrderExtent,
     limits: &Limits<'_>,
 ) -> SnapshotSearch {
-    let problem = SerialProblem::new(index, points, extent, true, limits);
+    let problem = SerialProblem::new(index, uses, points, extent, true);
     let count = index.history.len() as u32;
     match place_all(&problem, limits) {
         Placed::All(order) => {

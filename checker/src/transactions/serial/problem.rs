@@ -24,6 +24,41 @@ pub(super) struct RegisterUse {
     pub leaves: u32,
 }
 
+/// What all transactions do to registers.
+pub(crate) struct RegisterUses {
+    uses: Vec<RegisterUse>,
+    /// Where the uses of each transaction begin.
+    starts: Vec<u32>,
+}
+
+impl RegisterUses {
+    /// O(micro-operations). The result is incomplete if the check was stopped.
+    pub(crate) fn collect(index: &TransactionIndex<'_>, in_points: bool, limits: &Limits<'_>) -> Self {
+        let mut starts = vec![0u32; index.history.len() + 1];
+        for_each_use(index, in_points, limits, |op, _| starts[op as usize + 1] += 1);
+        for op in 1..starts.len() {
+            starts[op] += starts[op - 1];
+        }
+        let mut next = starts.clone();
+        let nothing = RegisterUse { key: KeyId::NONE, reads: NONE, leaves: NONE };
+        let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
+        for_each_use(index, in_points, limits, |op, each| {
+            uses[next[op as usize] as usize] = each;
+            next[op as usize] += 1;
+        });
+        Self { uses, starts }
+    }
+
+    /// What one transaction does, in the order of keys.
+    pub(super) fn of_transaction(&self, op: u32) -> &[RegisterUse] {
+        &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
+    }
+
+    pub(super) fn transaction_count(&self) -> u32 {
+        self.starts.len() as u32 - 1
+    }
+}
+
 pub(super) struct SerialProblem<'a, 'h> {
     pub index: &'a TransactionIndex<'h>,
     pub graph: &'a DependencyGraph,
@@ -31,9 +66,7 @@ pub(super) struct SerialProblem<'a, 'h> {
     pub extent: OrderExtent,
     /// How many operations there are, if beginnings and commits are placed: commits are numbered on after beginnings.
     commits_from: Option<u32>,
-    uses: Vec<RegisterUse>,
-    /// Where the uses of each transaction begin.
-    starts: Vec<u32>,
+    uses: RegisterUses,
     /// The number of each key's initial version among all versions. The key's other versions follow.
     first_versions: Vec<u32>,
     /// Where the readers of each version begin.
@@ -42,15 +75,14 @@ pub(super) struct SerialProblem<'a, 'h> {
 }
 
 impl<'a, 'h> SerialProblem<'a, 'h> {
-    /// O(micro-operations). The result is incomplete if the check was stopped.
+    /// O(micro-operations).
     pub(super) fn new(
         index: &'a TransactionIndex<'h>,
+        uses: RegisterUses,
         graph: &'a DependencyGraph,
         extent: OrderExtent,
         in_points: bool,
-        limits: &Limits<'_>,
     ) -> Self {
-        let (uses, starts) = collect_uses(index, in_points, limits);
         let mut first_versions = vec![0u32; index.keys.len() + 1];
         for key in index.key_ids() {
             let after = first_versions[key.index()] + index.versions(key).len() as u32 + 1;
@@ -64,7 +96,6 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
             extent,
             commits_from: in_points.then(|| index.history.len() as u32),
             uses,
-            starts,
             first_versions,
             reader_starts: Vec::new(),
             readers: Vec::new(),
@@ -75,7 +106,7 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
 
     fn index_readers(&mut self) {
         let mut starts = vec![0u32; self.version_count() + 1];
-        for each in self.uses.iter().filter(|each| each.reads != NONE) {
+        for each in self.uses.uses.iter().filter(|each| each.reads != NONE) {
             starts[self.version_number(each.key, each.reads) as usize + 1] += 1;
         }
         for at in 1..starts.len() {
@@ -83,7 +114,7 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
         }
         let mut next = starts.clone();
         let mut readers = vec![NONE; starts[starts.len() - 1] as usize];
-        for op in 0..self.starts.len() as u32 - 1 {
+        for op in 0..self.uses.transaction_count() {
             for each in self.uses_of_transaction(op).iter().filter(|each| each.reads != NONE) {
                 let place = &mut next[self.version_number(each.key, each.reads) as usize];
                 readers[*place as usize] = op;
@@ -110,8 +141,7 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
 
     /// What the transaction of a vertex does.
     pub(super) fn uses_of_transaction(&self, vertex: u32) -> &[RegisterUse] {
-        let op = self.op(vertex);
-        &self.uses[self.starts[op as usize] as usize..self.starts[op as usize + 1] as usize]
+        self.uses.of_transaction(self.op(vertex))
     }
 
     /// Whether a vertex is a transaction, or a point of one, that must be placed. All other vertices are only passed through.
@@ -145,27 +175,6 @@ impl<'a, 'h> SerialProblem<'a, 'h> {
     pub(super) fn commit_of(&self, op: u32) -> u32 {
         op + self.commits_from.unwrap_or(0)
     }
-}
-
-/// What each transaction does to registers, sorted by transaction, and where each transaction's part begins.
-fn collect_uses(
-    index: &TransactionIndex<'_>,
-    in_points: bool,
-    limits: &Limits<'_>,
-) -> (Vec<RegisterUse>, Vec<u32>) {
-    let mut starts = vec![0u32; index.history.len() + 1];
-    for_each_use(index, in_points, limits, |op, _| starts[op as usize + 1] += 1);
-    for op in 1..starts.len() {
-        starts[op] += starts[op - 1];
-    }
-    let mut next = starts.clone();
-    let nothing = RegisterUse { key: KeyId::NONE, reads: NONE, leaves: NONE };
-    let mut uses = vec![nothing; starts[starts.len() - 1] as usize];
-    for_each_use(index, in_points, limits, |op, each| {
-        uses[next[op as usize] as usize] = each;
-        next[op as usize] += 1;
-    });
-    (uses, starts)
 }
 
 /// Calls `found` for each use, key by key. So the uses of one transaction come in the order of keys.

@@ -232,24 +232,20 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         };
     }
 
-    /// Called when the version that a key holds, or the number of its unplaced readers, has changed. Without unplaced
-    /// readers, one of the waiting transactions may overwrite the version. With one unplaced reader, only that reader
-    /// may overwrite it. All others would have to wait again.
+    /// Called when the version that a key holds, the number of its unplaced readers, or the transaction that has taken the
+    /// key has changed. Only transactions that may use the key now are woken; all others would have to wait again.
     fn wake_waiting(&mut self, key: KeyId) {
         if self.waiting[key.index()].is_empty() {
             return;
         }
         if self.problem.in_points() {
-            // The one that has begun waits to commit, the others to begin.
-            let waiting: Vec<(u32, u32)> = self.waiting[key.index()].iter().copied().collect();
-            let taken = self.taken_by(key);
-            let may = |&(_, point): &(u32, u32)| taken.is_none_or(|op| self.problem.op(point) == op);
-            let may: Vec<(u32, u32)> = waiting.into_iter().filter(may).collect();
-            for (_, point) in may {
-                self.requeue_transaction(point, KeyId::NONE);
+            match self.taken_by(key) {
+                Some(op) => self.wake_commit(self.problem.commit_of(op), key),
+                None => self.wake_waiting_after(key, Bound::Unbounded),
             }
             return;
         }
+        // With one unplaced reader, only that reader may overwrite the version. Without any, one of the waiting may.
         let version = self.problem.version_number(key, self.current[key.index()]);
         if self.unread[version as usize] == 1 {
             let readers = self.problem.readers_of_version(version).iter();
@@ -263,18 +259,35 @@ impl<'p, 'a, 'h> SerialSchedule<'p, 'a, 'h> {
         }
     }
 
-    /// Makes the first transaction ready that waits for a key behind the given place, if the key's version may be
-    /// overwritten.
+    /// Makes a commit ready that waits until a key's version may be overwritten, if it may be.
+    fn wake_commit(&mut self, commit: u32, key: KeyId) {
+        let waits = self.standing[commit as usize] == QueueState::Waiting(key);
+        if waits && !self.has_unread_version(key) {
+            self.requeue_transaction(commit, KeyId::NONE);
+        }
+    }
+
+    /// Makes the first transaction ready that waits for a key behind the given place, if it may use the key.
     fn wake_waiting_after(&mut self, key: KeyId, mut place: Bound<(u32, u32)>) {
-        let version = self.problem.version_number(key, self.current[key.index()]);
-        while self.unread[version as usize] == 0 {
-            let next = self.waiting[key.index()].range((place, Bound::Unbounded)).next();
-            let Some(&next) = next else { return };
+        let may_use = match self.problem.in_points() {
+            true => self.taken_by(key).is_none(),
+            false => !self.has_unread_version(key),
+        };
+        if !may_use {
+            return;
+        }
+        while let Some(&next) = self.waiting[key.index()].range((place, Bound::Unbounded)).next() {
             if self.requeue_transaction(next.1, key) {
                 return;
             }
             place = Bound::Excluded(next);
         }
+    }
+
+    /// Whether a transaction that is not placed reads the version that a key holds.
+    fn has_unread_version(&self, key: KeyId) -> bool {
+        let version = self.problem.version_number(key, self.current[key.index()]);
+        self.unread[version as usize] > 0
     }
 
     /// Removes a transaction from the waiting or held ones, and makes it ready if all its predecessors are placed.

@@ -11,19 +11,24 @@
 //! A removal without an answer takes some element, or nothing. If the core has as many answered removals of each of its
 //! values as insertions, nothing is left for it to take. It then changes nothing in the order that is left.
 //!
-//! **Projection of sets.** An operation on one element neither sees nor changes the others. So a core without a read of
-//! all elements whose operations are on one element may leave out those on other elements. Of this element, it may leave
-//! out what changed nothing, and what made the element present (or absent) if no operation of the core found it present
-//! (or absent): until the next change, no operation of the core takes effect.
+//! **Projection of sets.** An operation on one element neither sees nor changes the others. Take a legal order of all operations,
+//! and leave out all operations on some elements, and these elements in the answers of reads. The order that is left is legal. So a
+//! core of a set is about the elements of its operations ([`KeptSetElements`]). Of these elements, it may leave out
+//! what changed nothing, and what made an element present (or absent) if no operation of the core found it present
+//! (or absent): until the next change of the element, no operation of the core finds out.
 
+use claims::specification::{Call, CallValues, Refused, Set, Specification};
 use claims::{Core, Model};
 use histories::{Argument, Function, History, OpId, Outcome, ValueId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Up to so many elements, a core of a set may begin later than the history: all sets of them are tried.
+const ELEMENTS_ANYHOW_MAX: usize = 4;
 
 /// What a core of a queue, stack, priority queue or set keeps.
 pub(super) enum KeptPart {
     Container(KeptElements),
-    Set(KeptElement),
+    Set(KeptSetElements),
 }
 
 impl KeptPart {
@@ -33,7 +38,7 @@ impl KeptPart {
             Model::Queue | Model::Stack | Model::PriorityQueue => {
                 Some(KeptPart::Container(KeptElements::from_core(history, here, core)))
             }
-            Model::Set => KeptElement::from_core(history, core).map(KeptPart::Set),
+            Model::Set => Some(KeptPart::Set(KeptSetElements::from_core(history, here, core))),
             _ => None,
         }
     }
@@ -42,7 +47,7 @@ impl KeptPart {
     pub(super) fn permit_omission(&self, history: &History, id: OpId) -> bool {
         match self {
             KeptPart::Container(elements) => elements.permit_omission(history, id),
-            KeptPart::Set(element) => element.permit_omission(history, id),
+            KeptPart::Set(elements) => elements.permit_omission(history, id),
         }
     }
 }
@@ -119,13 +124,14 @@ impl KeptElements {
     }
 }
 
-/// The element whose operations a core of a set keeps.
-pub(super) struct KeptElement {
-    element: ValueId,
-    /// Whether some operation of the core found the element present.
-    found_present: bool,
-    /// Whether some operation of the core found the element absent.
-    found_absent: bool,
+/// The elements that a core of a set is about.
+pub(super) struct KeptSetElements {
+    /// The elements, in order of id.
+    elements: BTreeSet<ValueId>,
+    /// The elements that some operation of the core found present.
+    found_present: HashSet<ValueId>,
+    /// The elements that some operation of the core found absent.
+    found_absent: HashSet<ValueId>,
 }
 
 /// What an operation found of its element, and what it made of it: whether it is present.
@@ -154,35 +160,129 @@ fn element_step(history: &History, id: OpId) -> Option<ElementStep> {
     })
 }
 
-/// The element that all these operations of a set are on. `None` if there are several, or if one reads all elements.
-pub(super) fn single_element(history: &History, operations: &[OpId]) -> Option<ValueId> {
-    let element_of = |&id: &OpId| match history.argument(id) {
-        Argument::Value(value) => element_step(history, id).map(|_| value),
-        Argument::Pair(..) | Argument::Micros(_) => None,
-    };
-    let first = element_of(operations.first()?)?;
-    operations.iter().all(|id| element_of(id) == Some(first)).then_some(first)
-}
+impl KeptSetElements {
+    /// The elements of the operations of the core. If the core begins at the beginning, also those that its reads returned and that
+    /// no operation can have added by its end.
+    pub(super) fn from_core(history: &History, here: &[OpId], core: &Core) -> Self {
+        let mut elements: BTreeSet<ValueId> =
+            core.operations.iter().filter_map(|&id| element_of_operation(history, id)).collect();
+        // Elements that only answers mention are numbered as they come, so all answers are decoded, as for the check itself.
+        let mut values = CallValues::new(history);
+        let calls: Vec<Call> = core.operations.iter().map(|&id| values.call_of_operation(id)).collect();
+        let answered =
+            core.operations.iter().zip(&calls).filter(|(id, _)| is_answered_read(history, **id, core));
+        let listed = answered.map(|(_, call)| call.output.and_then(|found| values.list_elements(found)));
+        let reads: Vec<Vec<ValueId>> =
+            listed.map(|found| found.map(<[ValueId]>::to_vec).unwrap_or_default()).collect();
+        if core.from.is_none() {
+            let adds = |id: &&OpId| {
+                let operation = history.operation(**id);
+                operation.outcome != Outcome::Fail
+                    && operation.invoked <= core.until
+                    && element_step(history, **id).is_some_and(|step| step.made == Some(true))
+            };
+            let added: HashSet<ValueId> =
+                here.iter().filter(adds).filter_map(|&id| element_of_operation(history, id)).collect();
+            elements.extend(reads.iter().flatten().filter(|element| !added.contains(element)).copied());
+        }
+        let (mut found_present, mut found_absent) = (HashSet::new(), HashSet::new());
+        for &id in &core.operations {
+            let found = element_step(history, id).and_then(|step| step.found);
+            if let (Some(present), Some(element)) = (found, element_of_operation(history, id)) {
+                if present {
+                    found_present.insert(element)
+                } else {
+                    found_absent.insert(element)
+                };
+            }
+        }
+        for read in reads {
+            found_present.extend(read.iter().copied());
+            found_absent.extend(elements.iter().filter(|element| !read.contains(element)));
+        }
+        Self { elements, found_present, found_absent }
+    }
 
-impl KeptElement {
-    fn from_core(history: &History, core: &Core) -> Option<Self> {
-        let element = single_element(history, &core.operations)?;
-        let found = |present: bool| {
-            let mut steps = core.operations.iter().filter_map(|&id| element_step(history, id));
-            steps.any(|step| step.found == Some(present))
-        };
-        Some(Self { element, found_present: found(true), found_absent: found(false) })
+    /// All sets of these elements, if they are few.
+    pub(super) fn all_states(&self) -> Vec<Vec<ValueId>> {
+        if self.elements.len() > ELEMENTS_ANYHOW_MAX {
+            return Vec::new();
+        }
+        let mut states = vec![Vec::new()];
+        for &element in &self.elements {
+            let with = states.iter().map(|state| [&state[..], &[element]].concat());
+            states = states.iter().cloned().chain(with.collect::<Vec<_>>()).collect();
+        }
+        states
     }
 
     fn permit_omission(&self, history: &History, id: OpId) -> bool {
-        if history.function(id) == Function::READ || history.argument(id) != Argument::Value(self.element) {
+        let Some(element) = element_of_operation(history, id) else {
+            return history.function(id) == Function::READ;
+        };
+        if !self.elements.contains(&element) {
             return true;
         }
         match element_step(history, id).map(|step| step.made) {
             Some(None) => true,
-            Some(Some(true)) => !self.found_present,
-            Some(Some(false)) => !self.found_absent,
+            Some(Some(true)) => !self.found_present.contains(&element),
+            Some(Some(false)) => !self.found_absent.contains(&element),
             None => false,
         }
+    }
+}
+
+/// The element that an operation of a set is on. `None` if it reads all elements, or if a set does not know it.
+fn element_of_operation(history: &History, id: OpId) -> Option<ValueId> {
+    match history.argument(id) {
+        Argument::Value(value) => element_step(history, id).map(|_| value),
+        Argument::Pair(..) | Argument::Micros(_) => None,
+    }
+}
+
+/// Whether an operation read all elements and returned by the end of the core.
+fn is_answered_read(history: &History, id: OpId, core: &Core) -> bool {
+    let operation = history.operation(id);
+    operation.function == Function::READ
+        && operation.outcome == Outcome::Ok
+        && operation.completed <= core.until
+}
+
+/// A set of which only some elements are looked at: those that are left out of the operations are left out of the answers too.
+pub(super) struct ProjectedSet<'a> {
+    pub set: Set<'a>,
+    pub kept: &'a KeptSetElements,
+}
+
+impl Specification for ProjectedSet<'_> {
+    type State = Vec<ValueId>;
+
+    fn initial(&self) -> Vec<ValueId> {
+        self.set.initial()
+    }
+
+    fn state_bytes(&self, state: &Vec<ValueId>) -> usize {
+        self.set.state_bytes(state)
+    }
+
+    fn step(&self, state: &Vec<ValueId>, call: &Call) -> Result<Vec<ValueId>, Refused> {
+        let (Function::READ, Some(found)) = (call.function, call.output) else {
+            return self.set.step(state, call);
+        };
+        let elements = match self.set.values.list_elements(found) {
+            Some(elements) => elements,
+            None if found == ValueId::NULL => &[],
+            None => return Err(Refused("a set has no such elements")),
+        };
+        let distinct: BTreeSet<ValueId> = elements.iter().copied().collect();
+        let seen: Vec<ValueId> = distinct.intersection(&self.kept.elements).copied().collect();
+        if distinct.len() == elements.len() && seen == *state {
+            return Ok(state.clone());
+        }
+        Err(Refused("the set has other elements"))
+    }
+
+    fn is_read(&self, call: &Call) -> bool {
+        self.set.is_read(call)
     }
 }

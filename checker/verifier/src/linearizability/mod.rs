@@ -121,6 +121,7 @@ fn check_all_orders(
             question,
             found.key,
             &found.operations,
+            None,
             OrderReplay(found, history, watch),
         )
         .map(|_| ())
@@ -167,17 +168,26 @@ fn check_all_cores(
             return Err("it is told of other operations than its core".to_owned());
         }
         core::check_omitted_operations(&objects, core, watch)?;
+        let kept = kept_set_elements(&objects, core);
         run_with_specification(
             history,
             question,
             core.key,
             &core.operations,
+            kept.as_ref(),
             CoreRefutation(core, history, watch),
         )
     };
     let all: Result<Vec<Confirmation>, String> = violations.par_iter().map(one).collect();
     let too_large = all?.contains(&Confirmation::TooLarge);
     Ok(if too_large { Confirmation::TooLarge } else { Confirmation::Confirmed })
+}
+
+/// The elements that a core is about, if it is one of a set.
+fn kept_set_elements(objects: &OperationsByObject<'_>, core: &Core) -> Option<elements::KeptSetElements> {
+    let here = objects.operations_of(core.key);
+    (objects.question.model == Model::Set)
+        .then(|| elements::KeptSetElements::from_core(objects.history, here, core))
 }
 
 /// The operations of each object.
@@ -278,7 +288,8 @@ impl WithSpecification for CoreRefutation<'_> {
 /// Represents any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
-/// Runs a computation with the specification that the question names, for some operations on one object. For these
+/// Runs a computation with the specification that the question names, for some operations on one object. If it is a set of which
+/// only some elements are kept, these are `kept`. For these
 /// operations, a register may begin with any value that they mention, or with one that they do not mention. Such other
 /// values need not be distinguished.
 fn run_with_specification(
@@ -286,6 +297,7 @@ fn run_with_specification(
     question: &ObjectQuestion,
     key: KeyId,
     operations: &[OpId],
+    kept: Option<&elements::KeptSetElements>,
     what: impl WithSpecification,
 ) -> ConfirmationResult {
     let mut lists = CallValues::new(history);
@@ -329,12 +341,14 @@ fn run_with_specification(
             let calls: Vec<(OpId, Call)> =
                 operations.iter().map(|&id| (id, lists.call_of_operation(id))).collect();
             let calls: rustc_hash::FxHashMap<OpId, Call> = calls.into_iter().collect();
-            // A set that concerns one element is empty, or has this element.
-            let any: Vec<Vec<ValueId>> = match elements::single_element(history, operations) {
-                Some(element) => vec![Vec::new(), vec![element]],
-                None => Vec::new(),
-            };
-            what.run_with(&specification::Set { values: &lists }, &mut |id| calls[&id].clone(), &any)
+            let set = specification::Set { values: &lists };
+            match kept {
+                Some(kept) => {
+                    let projected = elements::ProjectedSet { set, kept };
+                    what.run_with(&projected, &mut |id| calls[&id].clone(), &kept.all_states())
+                }
+                None => what.run_with(&set, &mut |id| calls[&id].clone(), &[]),
+            }
         }
         Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
         Model::Stack => what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &[]),

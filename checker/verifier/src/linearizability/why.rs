@@ -62,7 +62,8 @@ pub fn dead_ends(
     let register = matches!(question.model, ModelName::Register | ModelName::CasRegister);
     let search = DeadEndSearch { history, core, max, register, found: &mut found };
     // An error is impossible here, because nothing is claimed.
-    run_with_specification(history, question, core.key, &core.operations, search).ok()?;
+    let kept = super::kept_set_elements(&super::OperationsByObject::new(history, question), core);
+    run_with_specification(history, question, core.key, &core.operations, kept.as_ref(), search).ok()?;
     found
 }
 
