@@ -2,7 +2,8 @@
 //
 //   node wasm/tests/browser.mjs CHROMIUM PAGE [HISTORY]
 //
-// With a history, it is checked too, and the time is printed.
+// With a history, it is checked too, and the time is printed. With the file of axe-core in STEADFAST_AXE, the page is also
+// searched for what people with disabilities could not use.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -51,10 +52,10 @@ class Browser {
     }
   }
 
-  send(method, params = {}) {
+  send(method, params = {}, session = this.session) {
     const id = (this.#count += 1);
     const answer = new Promise((done, failed) => this.#calls.set(id, { done, failed }));
-    this.process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId: this.session })}\0`);
+    this.process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId: session })}\0`);
     return Promise.race([
       answer,
       pause(PATIENCE_MS).then(() => assert.fail(`the browser did not answer ${method}`)),
@@ -66,14 +67,16 @@ class Browser {
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
     this.session = (await this.send("Target.attachToTarget", { targetId, flatten: true })).sessionId;
     for (const domain of ["Page", "Network", "Runtime", "Log", "DOM"]) await this.send(`${domain}.enable`);
+    await this.send("Target.setAutoAttach", { autoAttach: true, waitForDebuggerOnStart: false, flatten: true });
     // What the policy of the page is held against: without it, a request arrives.
     await this.evaluate(`fetch("${server.url}without-policy").then(() => true)`);
     await this.send("Page.navigate", { url });
     await this.until("document.readyState === 'complete' && document.getElementById('status') !== null");
   }
 
-  async evaluate(expression) {
-    const { result, exceptionDetails } = await this.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+  async evaluate(expression, session) {
+    const asked = { expression, awaitPromise: true, returnByValue: true };
+    const { result, exceptionDetails } = await this.send("Runtime.evaluate", asked, session);
     assert.ok(!exceptionDetails, JSON.stringify(exceptionDetails));
     return result.value;
   }
@@ -84,6 +87,17 @@ class Browser {
       assert.ok(Date.now() - began < patience, `still not: ${expression}; status: ${await this.text("status")} ${await this.text("refused")}`);
       await pause(50);
     }
+  }
+
+  /** The session of the frame that was attached last. */
+  async frame() {
+    const began = Date.now();
+    const isFrame = ({ method, params }) => method === "Target.attachedToTarget" && params.targetInfo.type === "iframe";
+    while (!this.events.some(isFrame)) {
+      assert.ok(Date.now() - began < PATIENCE_MS, "the report has no frame");
+      await pause(50);
+    }
+    return this.events.findLast(isFrame).params.sessionId;
   }
 
   text(id) {
@@ -125,6 +139,17 @@ async function checkHistories(browser) {
   const report = await browser.evaluate("document.getElementById('report').srcdoc");
   assert.match(report, /stale-read/);
   assert.match(report, /<\/html>/);
+  // The report is drawn, and its own script runs: the policy of the page names it by its hash.
+  const frame = await browser.frame();
+  const detail = await browser.evaluate(`new Promise((done) => {
+    const look = () => {
+      if (document.readyState !== "complete" || !document.querySelector("figure.timeline .op")) return setTimeout(look, 50);
+      document.querySelector("figure.timeline .op").dispatchEvent(new MouseEvent("click", { bubbles: true }));
+      done(document.querySelector("figure.timeline .detail").textContent);
+    };
+    look();
+  })`, frame);
+  assert.match(detail, /write|read/);
   assert.equal(await browser.evaluate("document.getElementById('save-page').download"), "history.jsonl.html");
   const saved = await browser.evaluate("document.getElementById('save-page').href.startsWith('blob:')");
   assert.ok(saved);
@@ -241,6 +266,14 @@ function assertQuiet(browser, server) {
   }
 }
 
+/** Serious findings about the page with its answers shown. */
+async function searchBarriers(browser, axe) {
+  await browser.evaluate(`${readFileSync(axe, "utf8")}; true`);
+  const found = await browser.evaluate("axe.run({ iframes: false }).then((found) => found.violations.map(({ id, impact, nodes }) => ({ id, impact, first: nodes[0].html })))");
+  assert.deepEqual(found.filter(({ impact }) => ["serious", "critical"].includes(impact)), []);
+  console.log("page: no serious barriers");
+}
+
 async function measureLarge(browser, path) {
   await browser.chooseFile(resolve(path));
   await browser.until("document.getElementById('status').textContent !== '' || !document.getElementById('refused').hidden", LARGE_PATIENCE_MS);
@@ -253,6 +286,7 @@ try {
   await browser.open(pathToFileURL(resolve(page)).href, server);
   if (large) await measureLarge(browser, large);
   await checkHistories(browser);
+  if (process.env.STEADFAST_AXE) await searchBarriers(browser, process.env.STEADFAST_AXE);
   await dropHistory(browser);
   await refuseWrongInput(browser);
   await cancelCheck(browser);
