@@ -159,6 +159,8 @@ async function compareInstances() {
   await assert.rejects(async () => report.render("morse"), RangeError);
   await assert.rejects(steadfast.check(7), TypeError);
   await assert.rejects(steadfast.check("", { name: "a\0b" }), TypeError);
+  // More than the module can address: said as such, and not as a bug.
+  await assert.rejects(steadfast.check(new Uint8Array(2_200_000_000)), { kind: "out-of-memory", message: /4 GiB/ });
   const more = await steadfast.check(text, { name: "run.jsonl" });
   assert.deepEqual(withoutTimes(more.toObject()), withoutTimes(report.toObject()));
   console.log("instances: they tell their progress and are independent");
