@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, from a clean checkout: a static binary, completions and manual page, a .deb, a wheel, a
+# Makes what a release consists of, from a clean checkout: a static binary, completions and manual pages, a .deb that was tried, a wheel, a
 # software bill of materials, and checksums of all of it. What a tool is missing for is left out, and the end says so.
 #   packaging/release.sh [FOLDER]            default: target/dist
 set -euo pipefail
@@ -26,15 +26,13 @@ cp "$binary" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$out/$name/"
 "$binary" completions bash >"$out/$name/completions/steadfast"
 "$binary" completions zsh >"$out/$name/completions/_steadfast"
 "$binary" completions fish >"$out/$name/completions/steadfast.fish"
-"$binary" man >"$out/$name/man/steadfast.1"
+"$binary" man --directory "$out/$name/man"
 tar -C "$out" --sort=name --owner=0 --group=0 --numeric-owner -czf "$out/$name.tar.gz" "$name"
 
-if cargo deb --version >/dev/null 2>&1; then
-    mkdir -p target/release/packaging
-    cp -r "$out/$name/completions" "$out/$name/man" target/release/packaging/
-    cargo deb --no-build --target "$host" --output "$out/"
+if command -v dpkg-deb >/dev/null; then
+    packaging/deb.sh "$binary" "$out"
 else
-    left_out+=("the .deb: cargo-deb is not installed")
+    left_out+=("the .deb: dpkg-deb is not installed")
 fi
 
 if command -v maturin >/dev/null; then

@@ -9,14 +9,18 @@
 //! certificate contains the whole question.
 
 use crate::args::CheckPlan;
+use crate::exit::Exit;
+#[cfg(feature = "command-line")]
 use crate::output_file::{OutputFile, create_output};
 use crate::report::CheckFindings;
-use checker::{Limits, Question, Report};
+use checker::{Answer, Limits, Model, Question, Report, Verdict};
 use histories::format::write_native;
 use histories::{History, with_names};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::io::{self, Write};
+use verifier::Standing;
 
 /// The version of this format.
 const VERSION: u32 = 2;
@@ -45,41 +49,57 @@ pub(crate) struct CertifiedLimits {
 }
 
 /// The certificate file, if the user asked for one.
+#[cfg(feature = "command-line")]
 pub(crate) struct Certificates {
     file: Option<OutputFile>,
     limits: CertifiedLimits,
 }
 
+#[cfg(feature = "command-line")]
 impl Certificates {
     /// Opens the file. The error is worded for the user.
     pub(crate) fn create(plan: &CheckPlan) -> Result<Self, String> {
         let file =
             plan.certificate.as_deref().map(|path| create_output(path, plan.force, &plan.input_files()));
-        let milliseconds = plan.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
-        let limits =
-            CertifiedLimits { steps: crate::checking::STEPS_MAX, bytes: plan.bytes as u64, milliseconds };
-        Ok(Self { file: file.transpose()?, limits })
+        Ok(Self { file: file.transpose()?, limits: CertifiedLimits::of_plan(plan) })
     }
 
     /// Writes the certificate of one history as a line.
     pub(crate) fn write(&mut self, findings: &CheckFindings<'_>) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let certificate = Certificate {
-            certificate: VERSION,
-            history: findings.name.to_owned(),
-            digest: hash_history(findings.history)?,
-            question: findings.question.clone(),
-            limits: self.limits,
-            report: findings.report.clone(),
-        };
-        with_names(findings.history, || serde_json::to_writer(&mut *file, &certificate))?;
-        writeln!(file)
+        write_certificate(findings, self.limits, file)
     }
 
     /// Gives the file its final name.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.file.take().map_or(Ok(()), OutputFile::publish_file).map_err(io::Error::other)
     }
+}
+
+impl CertifiedLimits {
+    /// The limits of a plan.
+    pub(crate) fn of_plan(plan: &CheckPlan) -> Self {
+        let milliseconds = plan.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        Self { steps: crate::checking::STEPS_MAX, bytes: plan.bytes as u64, milliseconds }
+    }
+}
+
+/// Writes the certificate of one history as a line.
+pub(crate) fn write_certificate(
+    findings: &CheckFindings<'_>,
+    limits: CertifiedLimits,
+    mut out: &mut impl Write,
+) -> io::Result<()> {
+    let certificate = Certificate {
+        certificate: VERSION,
+        history: findings.name.to_owned(),
+        digest: hash_history(findings.history)?,
+        question: findings.question.clone(),
+        limits,
+        report: findings.report.clone(),
+    };
+    with_names(findings.history, || serde_json::to_writer(&mut out, &certificate))?;
+    writeln!(out)
 }
 
 /// The fields that identify a line, read before the rest of it.
@@ -149,6 +169,58 @@ impl Certificate {
     /// The limits for checking a certificate: none.
     pub(crate) fn verification_limits() -> Limits<'static> {
         Limits::unbounded()
+    }
+}
+
+/// Verifies the claims that the text of a certificate makes about a history. Returns a line for each, and the exit code.
+pub(crate) fn verify_text(text: &str, name: &str, history: &History) -> Result<(String, Exit), String> {
+    let claimed = Certificate::find_for_history(text, name, history)?;
+    if claimed.report.answers.is_empty() {
+        return Err("it makes no claim about a level, so there is nothing to verify".to_owned());
+    }
+    claimed.question.check(history).map_err(|why| why.to_string())?;
+    let mut lines = format!("given      {}\n", claimed.describe_question());
+    if claimed.question.model == Model::Session {
+        writeln!(lines, "given      {}", crate::checking::describe_session_rules(&claimed.question))
+            .expect("a string takes everything");
+    }
+    let (report, limits) = (&claimed.report, Certificate::verification_limits());
+    let standings = verifier::verify(history, &claimed.question, report, &limits);
+    let mut worst = Exit::Holds;
+    for (answer, standing) in report.answers.iter().zip(standings.answers) {
+        let (line, exit) = describe_standing(answer, standing);
+        writeln!(lines, "{line}").expect("a string takes everything");
+        worst = worst.max(exit);
+    }
+    // The certificate also claims what was found in addition to the question.
+    let beside = report.beside.iter().zip(standings.beside);
+    let phenomena = report.phenomena.iter().map(|anomaly| anomaly.phenomenon.name()).zip(standings.phenomena);
+    let others = beside.map(|(answer, standing)| (answer.property.name(), standing)).chain(phenomena);
+    for (name, standing) in others {
+        if let Standing::Refuted(why) = standing {
+            writeln!(lines, "refuted    {name}: {why}").expect("a string takes everything");
+            worst = worst.max(Exit::Violated);
+        }
+    }
+    Ok((lines, worst))
+}
+
+/// The result for one claim: its line and its exit code.
+fn describe_standing(answer: &Answer, standing: Standing) -> (String, Exit) {
+    let (name, verdict) = (answer.property.name(), answer.verdict.name());
+    match (standing, &answer.verdict) {
+        (Standing::Refuted(why), _) => (format!("refuted    {name} {verdict}: {why}"), Exit::Violated),
+        (Standing::Partly(why), _) => (format!("unknown    {name} {verdict}: {why}"), Exit::Unknown),
+        (Standing::Unchecked, _) => {
+            (format!("unknown    {name} {verdict}: {}", verifier::UNCHECKED), Exit::Unknown)
+        }
+        (Standing::Confirmed, Verdict::Unknown(why)) => {
+            (format!("unknown    {name}: {}", why.reason), Exit::Unknown)
+        }
+        (Standing::Confirmed, Verdict::Untested(why)) => {
+            (format!("untested   {name}: {}", why.reason), Exit::Unknown)
+        }
+        (Standing::Confirmed, _) => (format!("confirmed  {name} {verdict}"), Exit::Holds),
     }
 }
 

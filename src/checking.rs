@@ -1,6 +1,7 @@
 //! Reads, checks and measures one history, and records the time of each phase.
 
 use crate::args::{CheckPlan, HistorySource};
+use crate::clock::Instant;
 use crate::exit::Exit;
 use crate::input::{self, LoadedHistory};
 use crate::measuring;
@@ -14,7 +15,6 @@ use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionErro
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 /// The most configurations that a search may expand. The memory limit stops a search with a memo far earlier; this bound
 /// ends a search without one.
@@ -94,6 +94,7 @@ impl CheckedHistory {
 }
 
 /// Reads and checks one history, and measures it if asked or if a fault struck.
+#[cfg(feature = "command-line")]
 pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<CheckedHistory, CheckRefusal> {
     let (name, progress) = (source.name(), ProgressDisplay::start(plan.quiet));
     // The time limit covers everything that is done with a history.

@@ -22,6 +22,7 @@
 //! ```
 
 use crate::args::{CheckPlan, Cli, CliCommand, ReadingArgs};
+use crate::certificate::{CertifiedLimits, write_certificate};
 use crate::checking::{self, catch_panic};
 use crate::exit::Exit;
 use crate::input;
@@ -35,7 +36,11 @@ use histories::format::{self, Input, Loaded, ReadOptions};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+
+pub use crate::clock::Instant;
+#[cfg(target_family = "wasm")]
+pub use crate::clock::set_host_clock;
+pub use crate::progress::ProgressListener;
 
 /// Columns of [`Rendering::Text`].
 const TEXT_WIDTH: usize = 100;
@@ -78,6 +83,7 @@ pub enum Rendering {
 pub struct EmbeddedCheck {
     name: String,
     checked: checking::CheckedHistory,
+    limits: CertifiedLimits,
 }
 
 impl CheckRequest {
@@ -90,8 +96,17 @@ impl CheckRequest {
         let words = ["steadfast".into(), "check".into()].into_iter();
         let words = words.chain(options.into_iter().map(Into::into)).chain(["--".into(), "-".into()]);
         let cli = Cli::parse_arguments(words.collect()).map_err(|error| plain_message(&error))?;
+        #[cfg(feature = "command-line")]
         let CliCommand::Check(args) = cli.command else { unreachable!("the first word is check") };
-        Ok(Self { plan: CheckPlan { quiet: true, ..args.into_plan()? } })
+        #[cfg(not(feature = "command-line"))]
+        let CliCommand::Check(args) = cli.command;
+        let plan = CheckPlan { quiet: true, ..args.into_plan()? };
+        if cfg!(target_family = "wasm") && plan.timeout.is_some() {
+            return Err("--timeout cannot be used in WebAssembly, which has no second thread to watch the time. End the \
+                        worker that runs the check instead"
+                .to_owned());
+        }
+        Ok(Self { plan })
     }
 
     /// The options for reading histories.
@@ -110,14 +125,29 @@ impl CheckRequest {
         input: Input,
         stop: &Arc<AtomicBool>,
     ) -> Result<EmbeddedCheck, EmbeddedRefusal> {
+        self.check_input_and_tell(input, stop, None)
+    }
+
+    /// Like [`Self::check_input`], and tells a listener how far it is.
+    ///
+    /// # Errors
+    /// The history cannot be read, the question does not fit it, or there is a bug.
+    pub fn check_input_and_tell(
+        &self,
+        input: Input,
+        stop: &Arc<AtomicBool>,
+        listener: Option<ProgressListener>,
+    ) -> Result<EmbeddedCheck, EmbeddedRefusal> {
         let _timer = StopTimer::start_with(self.plan.timeout, Arc::clone(stop));
         let (name, began) = (input.name(), Instant::now());
+        let progress = ProgressDisplay::tell(listener);
         self.refusing(|| {
             let options = ReadOptions { stop: Some(Arc::clone(stop)), ..self.read_options() };
-            let read = format::read(input, &options, &|_, _| {});
+            progress.set_stage(&format!("reading {name}"));
+            let read = format::read(input, &options, &|done, total| progress.set_position(done, total));
             let read = read
                 .map_err(|problems| checking::CheckRefusal::of_reading(&name, problems.to_string(), stop))?;
-            self.check(name, read, stop, began)
+            self.check(name, read, (&progress, stop), began)
         })
     }
 
@@ -135,7 +165,7 @@ impl CheckRequest {
     ) -> Result<EmbeddedCheck, EmbeddedRefusal> {
         let left = self.plan.timeout.map(|limit| limit.saturating_sub(began.elapsed()));
         let _timer = StopTimer::start_with(left, Arc::clone(stop));
-        self.refusing(|| self.check(name.to_owned(), loaded, stop, began))
+        self.refusing(|| self.check(name.to_owned(), loaded, (&ProgressDisplay::tell(None), stop), began))
     }
 
     /// Checks a history that was read since `began` for linearizability with the caller's own `decide`, for a specification
@@ -176,7 +206,7 @@ impl CheckRequest {
                 times,
                 explains: None,
             };
-            Ok(EmbeddedCheck { name: name.to_owned(), checked })
+            Ok(EmbeddedCheck { name: name.to_owned(), checked, limits: CertifiedLimits::of_plan(&self.plan) })
         })
     }
 
@@ -184,13 +214,12 @@ impl CheckRequest {
         &self,
         name: String,
         loaded: Loaded,
-        stop: &AtomicBool,
+        (progress, stop): (&ProgressDisplay, &AtomicBool),
         began: Instant,
     ) -> Result<EmbeddedCheck, checking::CheckRefusal> {
-        let progress = ProgressDisplay::start(true);
         let loaded = input::with_reading_remarks(loaded);
-        let checked = checking::check_loaded(&self.plan, &name, loaded, (&progress, stop), began)?;
-        Ok(EmbeddedCheck { name, checked })
+        let checked = checking::check_loaded(&self.plan, &name, loaded, (progress, stop), began)?;
+        Ok(EmbeddedCheck { name, checked, limits: CertifiedLimits::of_plan(&self.plan) })
     }
 
     fn refusing(
@@ -209,6 +238,14 @@ impl EmbeddedCheck {
     /// `holds`, `violated`, `untested` or `unknown`; `missed` if an objective was missed.
     pub fn verdict(&self) -> &'static str {
         self.checked.as_findings(&self.name).verdict()
+    }
+
+    /// The evidence for every verdict as one line of JSON, as `--certificate` writes it, for [`verify_certificate`].
+    pub fn certificate(&self) -> String {
+        let mut bytes = Vec::new();
+        let written = write_certificate(&self.checked.as_findings(&self.name), self.limits, &mut bytes);
+        written.expect("memory can be written");
+        String::from_utf8(bytes).expect("JSON is UTF-8")
     }
 
     /// The report in this format, as the command line writes it.
@@ -243,8 +280,7 @@ pub fn verify_certificate(
     certificate: &str,
 ) -> Result<(String, bool), EmbeddedRefusal> {
     let verified = catch_panic(|| {
-        crate::commands::verify::verify_text(certificate, name, history)
-            .map_err(checking::CheckRefusal::Input)
+        crate::certificate::verify_text(certificate, name, history).map_err(checking::CheckRefusal::Input)
     });
     match verified {
         Ok((lines, exit)) => Ok((lines, exit == Exit::Holds)),

@@ -106,14 +106,25 @@ pub(crate) fn canonical_json(json: &str) -> Result<String, String> {
         return Ok("null".to_owned());
     }
     let event = format!("{{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":{json}}}");
-    // In a pool of its own: the reader would start the global pool, whose size --threads must still be able to set.
-    let own = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|why| why.to_string())?;
-    let history = own.install(|| format::from_text(Format::Native, &event)).map_err(|problems| {
+    let history = run_in_own_pool(|| format::from_text(Format::Native, &event))?.map_err(|problems| {
         let first = &problems.list[0];
         format!("{} is not a JSON value: {}", first.found, first.expected)
     })?;
     let written = history.operations().next().ok_or("expected a value")?;
     Ok(history.value_text(written.value()).to_owned())
+}
+
+/// Runs `read` in a pool of its own: the reader would start the global pool, whose size --threads must still be able to set.
+#[cfg(not(target_family = "wasm"))]
+fn run_in_own_pool<T: Send>(read: impl FnOnce() -> T + Send) -> Result<T, String> {
+    let own = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|why| why.to_string())?;
+    Ok(own.install(read))
+}
+
+/// Runs `read` on the one thread that there is.
+#[cfg(target_family = "wasm")]
+fn run_in_own_pool<T: Send>(read: impl FnOnce() -> T + Send) -> Result<T, String> {
+    Ok(read())
 }
 
 #[cfg(test)]

@@ -2,37 +2,56 @@
 //!
 //! This crate is the command line: it takes arguments and returns verdicts and an exit code. `histories` reads a history,
 //! `checker` decides what it means; nothing in this crate judges.
+//!
+//! Without the feature `command-line` only [`embedded`] is left: it needs no recorder, and can be WebAssembly.
+
+// What only commands use is not listed item by item.
+#![cfg_attr(not(feature = "command-line"), allow(dead_code, unused_imports))]
 
 mod args;
 mod certificate;
 mod checking;
+mod clock;
+#[cfg(feature = "command-line")]
 mod commands;
 pub mod embedded;
 mod exit;
 mod input;
+#[cfg(feature = "command-line")]
 mod live;
 mod measuring;
 mod objectives;
 mod oddities;
 mod output;
+#[cfg(feature = "command-line")]
 mod output_file;
+#[cfg(feature = "command-line")]
 mod pictures;
 mod progress;
 mod report;
+#[cfg(feature = "command-line")]
 mod separations;
+#[cfg(feature = "command-line")]
 mod spans;
+#[cfg(feature = "command-line")]
 mod stream_input;
+#[cfg(feature = "command-line")]
 mod stream_judge;
+#[cfg(feature = "command-line")]
 mod stream_lines;
 mod timer;
 mod times;
 mod traces;
 
+#[cfg(feature = "command-line")]
 use args::{Cli, CliCommand, StackCommand};
+#[cfg(feature = "command-line")]
 use exit::Exit;
+#[cfg(feature = "command-line")]
 use std::process::ExitCode;
 
 /// Runs the command that the arguments of this process ask for.
+#[cfg(feature = "command-line")]
 pub fn run_command_line() -> ExitCode {
     let cli = match Cli::parse_arguments(std::env::args_os().collect()) {
         Ok(cli) => cli,
@@ -94,6 +113,7 @@ pub fn run_command_line() -> ExitCode {
     exit.into()
 }
 
+#[cfg(feature = "command-line")]
 fn reject_arguments(why: &str) -> Exit {
     output::print_error(why);
     Exit::BadInput

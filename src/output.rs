@@ -63,6 +63,7 @@ pub(crate) fn open_stdout(color: ColorMode) -> BufWriter<AutoStream<Stdout>> {
 }
 
 /// The width of the terminal in columns.
+#[cfg(feature = "command-line")]
 pub(crate) fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0)).min(WIDTH_MAX)
 }

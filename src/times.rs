@@ -1,8 +1,8 @@
 //! The time that each phase of a check takes.
 
+use crate::clock::Instant;
 use crate::progress::ProgressDisplay;
 use checker::{CheckPhase, Observer, Property};
-use std::time::Instant;
 
 /// Seconds per phase of the work on one history. Together the phases cover all the time since its work began.
 #[derive(Clone, Debug)]

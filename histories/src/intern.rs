@@ -234,7 +234,9 @@ impl TextEnds {
         if self.beyond.is_empty() {
             return low;
         }
-        low + (self.beyond.partition_point(|&first| first <= index) << 32)
+        // In 64 bits, also where addresses have 32 and no string is this long.
+        let beyond = (self.beyond.partition_point(|&first| first <= index) as u64) << 32;
+        low + beyond as usize
     }
 
     fn start_of(&self, index: usize) -> usize {

@@ -14,9 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The default of `--memory`.
+#[cfg(target_pointer_width = "64")]
 const BYTES_DEFAULT: &str = "4GiB";
 /// The same as a number.
+#[cfg(feature = "command-line")]
 pub(super) const BYTES_USUAL: usize = 4 << 30;
+/// The default of `--memory` where the history and everything else share 4 GiB.
+#[cfg(target_pointer_width = "32")]
+const BYTES_DEFAULT: &str = "1GiB";
 
 /// The histories, the question and the limits; shared by `check`, `explain` and `compare`.
 #[derive(clap::Args, Debug)]

@@ -6,54 +6,83 @@
 
 mod check;
 mod color;
-mod compare;
 mod config;
-mod convert;
-mod diff;
-mod enumerate;
-mod explain;
-mod generate;
-mod given;
 pub(crate) mod help;
 mod invariants;
-mod levels;
-mod links;
-mod live;
-mod lives;
-mod looks;
 mod measuring;
 mod names;
 mod pictures;
 pub(crate) mod quantity;
-mod repeat;
-mod run;
-mod scenario;
 mod sessions;
-mod spans;
-mod stack;
-mod stores;
 pub(crate) mod suggest;
+
+// The options of the commands that the library does not need.
+#[cfg(feature = "command-line")]
+mod compare;
+#[cfg(feature = "command-line")]
+mod convert;
+#[cfg(feature = "command-line")]
+mod diff;
+#[cfg(feature = "command-line")]
+mod enumerate;
+#[cfg(feature = "command-line")]
+mod explain;
+#[cfg(feature = "command-line")]
+mod generate;
+#[cfg(feature = "command-line")]
+mod given;
+#[cfg(feature = "command-line")]
+mod levels;
+#[cfg(feature = "command-line")]
+mod links;
+#[cfg(feature = "command-line")]
+mod live;
+#[cfg(feature = "command-line")]
+mod lives;
+#[cfg(feature = "command-line")]
+mod looks;
+#[cfg(feature = "command-line")]
+mod repeat;
+#[cfg(feature = "command-line")]
+mod run;
+#[cfg(feature = "command-line")]
+mod run_names;
+#[cfg(feature = "command-line")]
+mod run_objectives;
+#[cfg(feature = "command-line")]
+mod scenario;
+#[cfg(feature = "command-line")]
+mod spans;
+#[cfg(feature = "command-line")]
+mod stack;
+#[cfg(feature = "command-line")]
+mod stores;
+#[cfg(feature = "command-line")]
 mod tap;
+#[cfg(feature = "command-line")]
 mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, HistorySource};
 pub(crate) use color::ColorMode;
-pub(crate) use compare::{CompareArgs, CompareFormat, ComparePlan};
-pub(crate) use convert::ConvertArgs;
-pub(crate) use diff::{DiffArgs, DiffPlan};
-pub(crate) use enumerate::{EnumerateArgs, EnumeratePlan, mentions_real_time};
-pub(crate) use explain::{ExplainArgs, ExplainPlan};
-pub(crate) use generate::{GenerateArgs, GeneratePlan};
-pub(crate) use levels::LevelsFormat;
-pub(crate) use live::LivePlan;
 pub(crate) use names::ReadingArgs;
-pub(crate) use run::{HistoryFile, JudgeArgs, RunArgs, RunPlan};
-pub(crate) use scenario::find_scenario;
 pub(crate) use sessions::SessionArgs;
-pub(crate) use spans::SpanTarget;
-pub(crate) use stack::{StackCommand, StackInitArgs, StackTestArgs};
-pub(crate) use stores::read_description;
-pub(crate) use tap::{TapArgs, TapPlan};
+#[cfg(feature = "command-line")]
+pub(crate) use {
+    compare::{CompareArgs, CompareFormat, ComparePlan},
+    convert::ConvertArgs,
+    diff::{DiffArgs, DiffPlan},
+    enumerate::{EnumerateArgs, EnumeratePlan, mentions_real_time},
+    explain::{ExplainArgs, ExplainPlan},
+    generate::{GenerateArgs, GeneratePlan},
+    levels::LevelsFormat,
+    live::LivePlan,
+    run::{HistoryFile, JudgeArgs, RunArgs, RunPlan},
+    scenario::find_scenario,
+    spans::SpanTarget,
+    stack::{StackCommand, StackInitArgs, StackTestArgs},
+    stores::read_description,
+    tap::{TapArgs, TapPlan},
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -79,6 +108,16 @@ pub(crate) struct Cli {
     pub(crate) command: CliCommand,
 }
 
+/// The one command whose options the library takes.
+#[cfg(not(feature = "command-line"))]
+#[derive(Subcommand, Debug)]
+pub(crate) enum CliCommand {
+    /// Check recorded histories against consistency levels
+    #[command(long_about = help::CHECK, after_long_help = help::CHECK_AFTER)]
+    Check(Box<CheckArgs>),
+}
+
+#[cfg(feature = "command-line")]
 #[derive(Subcommand, Debug)]
 pub(crate) enum CliCommand {
     /// Drive a store under faults, record the history, and check it
@@ -181,6 +220,9 @@ pub(crate) struct VerifyArgs {
 /// The whole command line, in which the short help (`-h`) of each command shows its usual options only.
 pub(crate) fn full_command() -> clap::Command {
     help::USUAL_OPTIONS.iter().fold(Cli::command(), |command, (name, usual)| {
+        if command.find_subcommand(name).is_none() {
+            return command;
+        }
         command.mut_subcommand(name, |sub| {
             let sub = sub.mut_args(|arg| {
                 let is_usual = usual.contains(&arg.get_id().as_str());
@@ -205,13 +247,35 @@ impl Cli {
                 parse_with_words(&mut command, typed, words, &file.display().to_string())?
             }
         };
-        let scenario = match &cli.command {
+        cli.with_scenario_options(typed, &mut command, &matches)
+    }
+
+    /// Adds the options of the scenario, if the user chose one.
+    #[cfg(feature = "command-line")]
+    fn with_scenario_options(
+        self,
+        typed: Vec<OsString>,
+        command: &mut clap::Command,
+        matches: &clap::ArgMatches,
+    ) -> Result<Cli, clap::Error> {
+        let scenario = match &self.command {
             CliCommand::Run { run, .. } | CliCommand::Record(run) => &run.scenario,
-            _ => return Ok(cli),
+            _ => return Ok(self),
         };
-        let Some(name) = scenario.chosen_name() else { return Ok(cli) };
-        let (words, shown) = (scenario.option_words(&command, &matches), format!("the scenario {name}"));
-        parse_with_words(&mut command, typed, words, &shown).map(|(_, cli, _)| cli)
+        let Some(name) = scenario.chosen_name() else { return Ok(self) };
+        let (words, shown) = (scenario.option_words(command, matches), format!("the scenario {name}"));
+        parse_with_words(command, typed, words, &shown).map(|(_, cli, _)| cli)
+    }
+
+    /// No command of the library has scenarios.
+    #[cfg(not(feature = "command-line"))]
+    fn with_scenario_options(
+        self,
+        _: Vec<OsString>,
+        _: &mut clap::Command,
+        _: &clap::ArgMatches,
+    ) -> Result<Cli, clap::Error> {
+        Ok(self)
     }
 }
 

@@ -12,6 +12,7 @@ use super::names::{self, ReadingArgs};
 use super::pictures::PictureArgs;
 use super::quantity;
 use super::repeat::{RepeatArgs, path_with_seed};
+use super::run_names;
 use super::sessions::{SessionArgs, ToleranceArgs};
 use super::spans::{SpanArgs, SpanTarget};
 use super::stores::{self, StackArgs, StoreChoice};
@@ -39,7 +40,7 @@ pub(crate) struct RunArgs {
     pub(super) scenario: super::scenario::ScenarioArgs,
 
     /// Kind of operations [default: register; session if the stack stores only sessions]
-    #[arg(long, value_name = "NAME", value_parser = names::workload_parser(), help_heading = "Workload")]
+    #[arg(long, value_name = "NAME", value_parser = run_names::workload_parser(), help_heading = "Workload")]
     workload: Option<WorkloadKind>,
     /// Seed of all random choices; in simulated time the same seed gives the same history
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Workload")]
@@ -93,7 +94,7 @@ pub(crate) struct RunArgs {
     /// Faults to inject, or none; `steadfast faults` lists them [default: partition; none on servers that run already]
     ///
     /// Each fault is written `FAULT[=PARAMETER][:TARGET][@START][+LENGTH]`, such as `partition:primary@3s+4s`.
-    #[arg(long, value_name = "FAULT,..", value_delimiter = ',', value_parser = names::fault_parser(), hide_possible_values = true, help_heading = "Faults")]
+    #[arg(long, value_name = "FAULT,..", value_delimiter = ',', value_parser = run_names::fault_parser(), hide_possible_values = true, help_heading = "Faults")]
     faults: Vec<String>,
     /// Timing of faults without a start: once, every:SPAN, random:SPAN, rapid:SPAN or rolling:SPAN
     #[arg(long, value_name = "TIMING", value_parser = Timing::from_str, default_value = "once", help_heading = "Faults")]
@@ -120,7 +121,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(2..=15), help_heading = "Store")]
     nodes: u16,
     /// embedded: bugs to activate; `steadfast stores` lists them
-    #[arg(long, value_name = "BUG,..", value_delimiter = ',', value_parser = names::bug_parser(), hide_possible_values = true, help_heading = "Store")]
+    #[arg(long, value_name = "BUG,..", value_delimiter = ',', value_parser = run_names::bug_parser(), hide_possible_values = true, help_heading = "Store")]
     bug: Vec<Bug>,
     /// redis: addresses of the servers, the primary first
     #[arg(

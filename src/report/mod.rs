@@ -19,6 +19,7 @@ pub(crate) mod layout;
 mod measurements;
 mod operation_table;
 pub(crate) mod page;
+#[cfg(feature = "command-line")]
 pub(crate) mod rehearsal;
 mod sarif;
 pub(crate) mod sentence;

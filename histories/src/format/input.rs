@@ -95,18 +95,18 @@ fn gunzip(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
     Err(not_built("gzip"))
 }
 
-#[cfg(feature = "zstd")]
+#[cfg(all(feature = "zstd", not(target_family = "wasm")))]
 fn decode_zstd(bytes: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(zstd::stream::read::Decoder::new(bytes)?))
 }
 
-#[cfg(not(feature = "zstd"))]
+#[cfg(any(not(feature = "zstd"), target_family = "wasm"))]
 fn decode_zstd(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
     Err(not_built("zstd"))
 }
 
 /// The error for a compression that this build does not include.
-#[cfg(not(all(feature = "gzip", feature = "zstd", feature = "parquet")))]
+#[cfg(any(not(all(feature = "gzip", feature = "zstd", feature = "parquet")), target_family = "wasm"))]
 pub(super) fn not_built(feature: &str) -> io::Error {
     let why = format!("is {feature} data, and this build was made without the feature {feature:?}");
     io::Error::new(io::ErrorKind::InvalidData, why)

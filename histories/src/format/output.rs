@@ -12,7 +12,7 @@ enum OutputEncoder {
     Plain(File),
     #[cfg(feature = "gzip")]
     Gz(flate2::write::GzEncoder<File>),
-    #[cfg(feature = "zstd")]
+    #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
     Zst(zstd::stream::write::Encoder<'static, File>),
 }
 
@@ -31,9 +31,9 @@ impl Output {
             }
             #[cfg(not(feature = "gzip"))]
             Some("gz") => return Err(super::input::not_built("gzip")),
-            #[cfg(feature = "zstd")]
+            #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
             Some("zst") => OutputEncoder::Zst(zstd::stream::write::Encoder::new(file, 0)?),
-            #[cfg(not(feature = "zstd"))]
+            #[cfg(any(not(feature = "zstd"), target_family = "wasm"))]
             Some("zst") => return Err(super::input::not_built("zstd")),
             _ => OutputEncoder::Plain(file),
         }))
@@ -48,7 +48,7 @@ impl Output {
             OutputEncoder::Plain(mut file) => file.flush(),
             #[cfg(feature = "gzip")]
             OutputEncoder::Gz(encoder) => encoder.finish()?.flush(),
-            #[cfg(feature = "zstd")]
+            #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
             OutputEncoder::Zst(encoder) => encoder.finish()?.flush(),
         }
     }
@@ -60,7 +60,7 @@ impl Write for Output {
             OutputEncoder::Plain(file) => file.write(bytes),
             #[cfg(feature = "gzip")]
             OutputEncoder::Gz(encoder) => encoder.write(bytes),
-            #[cfg(feature = "zstd")]
+            #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
             OutputEncoder::Zst(encoder) => encoder.write(bytes),
         }
     }
@@ -70,7 +70,7 @@ impl Write for Output {
             OutputEncoder::Plain(file) => file.flush(),
             #[cfg(feature = "gzip")]
             OutputEncoder::Gz(encoder) => encoder.flush(),
-            #[cfg(feature = "zstd")]
+            #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
             OutputEncoder::Zst(encoder) => encoder.flush(),
         }
     }
