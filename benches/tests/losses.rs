@@ -66,6 +66,7 @@ fn losses(history: &History, kind: WorkloadKind) -> MeasuredLosses {
         time_to_live_ns: None,
         renewed_by: continuity::RenewedBy::default(),
         tolerance_ns: 100_000_000,
+        is_sample: false,
     };
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };

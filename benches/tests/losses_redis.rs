@@ -166,6 +166,7 @@ fn measure(history: &History, kind: WorkloadKind) -> MeasuredLosses {
         time_to_live_ns: Some(LIVES.as_nanos() as i64),
         renewed_by: continuity::RenewedBy::default(),
         tolerance_ns: 100_000_000,
+        is_sample: false,
     };
     let limits = Limits::unbounded();
     measure_session_losses(history, &continuity::judge_session_findings(history, &question, &limits))

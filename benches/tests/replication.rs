@@ -166,6 +166,7 @@ fn looks(journal: &str) -> ReplicationMeasurements {
             time_to_live_ns: Some(LIVES.as_nanos() as i64),
             renewed_by: continuity::RenewedBy::default(),
             tolerance_ns: 100_000_000,
+            is_sample: false,
         };
         let judged = continuity::judge_session_findings(&history, &question, &Limits::unbounded());
         measure_session_losses(&history, &judged)

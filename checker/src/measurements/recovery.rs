@@ -198,7 +198,7 @@ fn rows_since<'a>(
 #[cfg(test)]
 mod tests {
     use crate::Limits;
-    use crate::continuity::{Question, RenewedBy, judge_session_findings};
+    use crate::continuity::{Question, judge_session_findings};
     use crate::measurements::tests::{bounded, history, is, unknown};
     use crate::measurements::{Measurements, measure_history, measure_session_losses};
     use histories::ValueId;
@@ -206,8 +206,7 @@ mod tests {
     /// Measures a history in which sessions never expire.
     fn measured(text: &str) -> Measurements {
         let history = history(text);
-        let question =
-            Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
+        let question = Question::default();
         let limits =
             Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
         measure_history(

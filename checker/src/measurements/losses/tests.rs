@@ -2,14 +2,13 @@
 
 use super::*;
 use crate::Limits;
-use crate::continuity::{Question, RenewedBy, judge_session_findings};
+use crate::continuity::{Question, judge_session_findings};
 use crate::measurements::tests::history;
 
 /// The losses that the findings show of a history in the notation of `tests.rs`.
 fn lost(text: &str) -> (History, MeasuredLosses) {
     let history = history(text);
-    let question =
-        Question { time_to_live_ns: None, renewed_by: RenewedBy::default(), tolerance_ns: 100_000_000 };
+    let question = Question::default();
     let limits = Limits { steps: 1 << 30, bytes: 1 << 30, stop: &std::sync::atomic::AtomicBool::new(false) };
     let losses = measure_session_losses(&history, &judge_session_findings(&history, &question, &limits));
     (history, losses)
