@@ -6,11 +6,14 @@ mod random;
 mod reference;
 mod sets;
 
-use checker::{Evidence, FailedCas, Level, Model, Property, Question, Verdict};
+use checker::{
+    AnomalyName, Core, Evidence, FailedCas, Level, Limits, Model, Property, Question, Verdict, Violation,
+};
 use containers::ContainerPlan;
-use histories::{Function, History, Outcome};
+use histories::{Function, History, KeyId, NEVER, OpId, Outcome};
 use sets::SetPlan;
-use testkit::{check_confirmed, draw_history, test_limits};
+use testkit::{TestRandom, check_confirmed, draw_history, test_limits};
+use verifier::Standing;
 
 const MODELS: [Model; 9] = [
     Model::Register,
@@ -215,6 +218,40 @@ fn sets_with_reads_of_all_elements_agree_with_the_reference() {
     }
     assert!(holds > 4_000 && violated > 4_000, "{holds} hold, {violated} do not: too one-sided");
     assert!(together > 12_000, "only {together} have reads of all elements");
+}
+
+/// A core of a set leaves out elements, in the answers of reads too. If the verifier left out too much, it would confirm a core of a
+/// history that holds.
+#[test]
+fn no_core_of_a_set_that_holds_is_confirmed() {
+    let (mut tried, mut random) = (0, TestRandom::new(1));
+    for seed in 0..sets::seeds() / 4 {
+        let plan = SetPlan { operations: 3 + seed as usize % 7, clients: 3, elements: 3, reads: 35 };
+        let history = sets::set_history(plan, seed);
+        let question = question(Model::Set, FailedCas::SaysNothing);
+        let mut report = check_confirmed(&history, &question, &test_limits(100_000_000, 1 << 30));
+        if report.answers[0].verdict.name() != "holds" {
+            continue;
+        }
+        for _ in 0..8 {
+            tried += 1;
+            let operations: Vec<OpId> = history.ids().filter(|_| random.below(2) == 0).collect();
+            let position = random.below(history.event_count() as usize) as u32;
+            let until = if random.below(2) == 0 { NEVER } else { position };
+            let from = (random.below(3) == 0).then_some(position / 2);
+            let core = Core { from, until, ..Core::minimal_core(KeyId::NONE, operations.clone()) };
+            report.answers[0].verdict = Verdict::Violated(vec![Violation {
+                kind: AnomalyName::new("non-linearizable"),
+                key: KeyId::NONE,
+                operations,
+                evidence: Evidence::Core(core.clone()),
+            }]);
+            let standings = verifier::verify(&history, &question, &report, &Limits::unbounded());
+            let confirmed = standings.answers[0] == Standing::Confirmed;
+            assert!(!confirmed, "seed {seed}: {core:?}\n{}", draw_history(&history));
+        }
+    }
+    assert!(tried > 10_000, "only {tried} cores");
 }
 
 #[test]

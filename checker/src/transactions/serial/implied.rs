@@ -102,3 +102,45 @@ fn implied_lemma(problem: &SerialProblem<'_, '_>, from: u32, to: u32, key: KeyId
         ],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use histories::notation::parse;
+
+    fn pairs(drawing: &str) -> Vec<(u32, u32)> {
+        let history = parse(drawing).unwrap();
+        let limits = Limits::unbounded();
+        let index = TransactionIndex::new(&history, &limits);
+        let uses = RegisterUses::collect(&index, true, &limits);
+        implied_order(&index, &uses, &limits).iter().map(|edge| (edge.from, edge.to)).collect()
+    }
+
+    /// The reader has x from the first transaction and y from the second, which wrote x too.
+    #[test]
+    fn a_reader_orders_the_writers_that_it_read_from() {
+        let drawing = "
+            a: [t wx1     ]
+            b: [t wx2 wy1 ]
+            c:              [t rx1 ry1]
+        ";
+        assert_eq!(pairs(drawing), [(1, 0)]);
+    }
+
+    /// It read nothing from the second transaction, or nothing that the second transaction wrote too.
+    #[test]
+    fn other_writers_stay_unordered() {
+        let unread = "
+            a: [t wx1     ]
+            b: [t wx2 wy1 ]
+            c:              [t rx1 ry_]
+        ";
+        assert_eq!(pairs(unread), []);
+        let unwritten = "
+            a: [t wx1 ]
+            b: [t wy1 ]
+            c:          [t rx1 ry1]
+        ";
+        assert_eq!(pairs(unwritten), []);
+    }
+}
