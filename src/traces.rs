@@ -8,6 +8,8 @@
 //! # Choices
 //! - A span with a status of 500 or more, or with the status *error*, is indeterminate: it may have taken effect.
 //! - A read whose map names no value shows only that the session exists. It is recorded as a `touch`, which has no value.
+//! - Values are those of one session, as a version number is, unless the map says `unique_values = true`. A read of a value that no span
+//!   wrote says only that the session exists: the write was not traced, or came before the traces.
 //! - Traces are sampled unless the map says `complete = true`. What is missing may have ended or created a session, so that nothing
 //!   follows from an absent session: such answers are left out, and only findings that no missing request can explain are judged.
 //! - Ids are secrets. Sessions are named `s-1`, `s-2`, … in the order of their first spans; `trace_id` and `span_id` stay.
@@ -36,6 +38,9 @@ pub(crate) struct TraceMap {
     /// Whether every request of every session is in the traces.
     #[serde(default)]
     complete: bool,
+    /// Whether no two sessions write the same value. Only then the value of another session is a leak.
+    #[serde(default)]
+    unique_values: bool,
     /// How long a session lives after its last renewal, in milliseconds.
     time_to_live_ms: Option<u64>,
     /// The operations that renew a session. Default: all but reads.
@@ -199,6 +204,8 @@ struct SpanCensus {
     absent_left_out: usize,
     /// Sessions whose creation is not in the traces.
     created_before: usize,
+    /// Reads of values that no span wrote.
+    unwritten: usize,
 }
 
 impl TraceMap {
@@ -266,6 +273,12 @@ impl TraceMap {
                 "left out, because they have no {}: {}",
                 self.session.id,
                 spans(census.without_id)
+            ));
+        }
+        if census.unwritten > 0 {
+            remarks.push(format!(
+                "taken for signs that the session exists, because no span wrote the value that was read: {}",
+                count_noun(census.unwritten, "read")
             ));
         }
         if census.created_before > 0 {
@@ -379,6 +392,7 @@ impl TraceMap {
     /// Writes the operations as events in the order of time. An operation gets the lowest process that is free.
     fn write_events(&self, mut operations: Vec<TracedOperation>, census: &mut SpanCensus) -> String {
         operations.sort_by_key(|operation| operation.from_ns);
+        census.unwritten = self.settle_values(&mut operations);
         census.created_before = add_creations(&mut operations);
         operations.sort_by_key(|operation| operation.from_ns);
         let mut names = SessionNames { known: HashMap::new(), keep: self.session.keep };
@@ -406,9 +420,16 @@ impl TraceMap {
                 busy.push(Reverse((end, process)));
             }
             let (key, user) = (names.name_session(&operation.key), names.name_session(&operation.user));
-            let renamed = |names: &mut SessionNames, value: Value| match (operation.function, value.as_str())
-            {
-                (TraceFunction::Renew, Some(id)) => json!(names.name_session(id)),
+            let renamed = |names: &mut SessionNames, value: Value| match &value {
+                Value::String(id) if operation.function == TraceFunction::Renew => {
+                    json!(names.name_session(id))
+                }
+                Value::Array(parts) => match parts.as_slice() {
+                    [Value::String(id), Value::String(text)] => {
+                        json!(format!("{text} of {}", names.name_session(id)))
+                    }
+                    _ => value,
+                },
                 _ => value,
             };
             let asked = renamed(&mut names, operation.asked.clone());
@@ -446,6 +467,45 @@ impl TraceMap {
             text.push('\n');
         }
         text
+    }
+
+    /// Makes values those of their session, unless no two sessions write the same, and turns reads of values that no span wrote into
+    /// touches. Returns how many there were. The operations are in order of time.
+    fn settle_values(&self, operations: &mut [TracedOperation]) -> usize {
+        // The first id of each session that was renewed.
+        let mut roots: HashMap<String, String> = HashMap::new();
+        for operation in operations.iter().filter(|operation| operation.function == TraceFunction::Renew) {
+            if let Some(id) = operation.asked.as_str() {
+                let root = roots.get(&operation.key).unwrap_or(&operation.key).clone();
+                roots.insert(id.to_owned(), root);
+            }
+        }
+        let settled = |key: &String, value: &Value| match value.as_str() {
+            Some(text) if !self.unique_values => json!([roots.get(key).unwrap_or(key), text]),
+            _ => value.clone(),
+        };
+        let is_write = |function| matches!(function, TraceFunction::Create | TraceFunction::Write);
+        let mut written: HashSet<String> = HashSet::new();
+        for operation in operations.iter_mut().filter(|operation| is_write(operation.function)) {
+            operation.asked = settled(&operation.key, &operation.asked);
+            operation.answered = operation.asked.clone();
+            if operation.outcome != "fail" {
+                written.insert(operation.asked.to_string());
+            }
+        }
+        let mut unwritten = 0;
+        let reads = |operation: &&mut TracedOperation| {
+            operation.function == TraceFunction::Read && operation.answered != Value::Null
+        };
+        for operation in operations.iter_mut().filter(reads) {
+            operation.answered = settled(&operation.key, &operation.answered);
+            if !written.contains(&operation.answered.to_string()) {
+                operation.function = TraceFunction::Touch;
+                operation.answered = Value::Null;
+                unwritten += 1;
+            }
+        }
+        unwritten
     }
 
     /// The operations that renew a session. A read without a value is a touch.

@@ -134,6 +134,41 @@ fn what_a_sample_shows_is_found() {
     assert_eq!(code, 0, "{printed}");
 }
 
+/// Every cart has a version 1. Whoever reads it did not see the cart of the only user whose write was traced; and a version that no span
+/// wrote was written before, or by a request that was not sampled.
+#[test]
+fn versions_of_different_sessions_are_different_values() {
+    for complete in ["complete = true", ""] {
+        let map = MAP.replace("complete = true", complete);
+        let spans = [
+            span(0, 5, "POST /cart", "a", 200, &[("cart.version", "1")]),
+            span(10, 15, "GET /cart", "b", 200, &[("cart.version", "1")]),
+            span(20, 25, "GET /cart", "a", 200, &[("cart.version", "7")]),
+        ];
+        let (code, printed, errors) = check(&spans, &map, &[]);
+        assert!(!printed.contains("VIOLATED"), "{code}: {printed}{errors}");
+        assert!(printed.contains("no span wrote the value that was read: 2 reads"), "{printed}");
+        // Contents that only one session can have are a leak.
+        let unique = format!("unique_values = true\n{map}");
+        let (code, printed, errors) = check(&spans, &unique, &["--consistency", "session-leak"]);
+        assert_eq!(code, 1, "{printed}{errors}");
+        assert!(printed.contains("1 session-leak"), "{printed}");
+    }
+}
+
+/// A renewed session keeps its values.
+#[test]
+fn values_go_with_a_session_that_gets_another_id() {
+    let spans = [
+        span(0, 5, "POST /cart", "a", 200, &[("cart.version", "1")]),
+        span(10, 15, "POST /cart", "a", 200, &[("cart.version", "2")]),
+        span(20, 25, "POST /login", "b", 200, &[("session.previous_id", "a")]),
+        span(30, 35, "GET /cart", "b", 200, &[("cart.version", "1")]),
+    ];
+    let (code, printed, errors) = check(&spans, MAP, &["--consistency", "stale-session"]);
+    assert_eq!(code, 1, "{printed}{errors}");
+}
+
 /// A status of 500 does not tell whether the write took effect, so neither answer is wrong.
 #[test]
 fn an_error_of_the_server_leaves_the_write_open() {
@@ -209,7 +244,7 @@ fn a_recording_as_spans_shows_the_same() {
         let done = ", \"steadfast.type\" = \"ok\"";
         // A read of nothing comes first: its value is the text null.
         let map = [
-            "complete = true\n[session]\nid = \"session.id\"\nprevious = \"session.previous_id\"\nuser = \"user.id\"\n".to_owned(),
+            "complete = true\nunique_values = true\n[session]\nid = \"session.id\"\nprevious = \"session.previous_id\"\nuser = \"user.id\"\n".to_owned(),
             rule("read", &format!("{done}, \"steadfast.value\" = \"null\"")),
             "absent = { \"steadfast.type\" = \"ok\" }\n".to_owned(),
             rule("read", done),
