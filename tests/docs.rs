@@ -116,7 +116,7 @@ fn every_command_of_the_documents_works() {
                 ["--output", "--report", "--certificate"].iter().any(|option| script.contains(option));
             let force = if force && !script.contains("--force") { " --force" } else { "" };
             // A file that is followed could always grow, so such a command ends on Ctrl-C. All others end by themselves.
-            let seconds = if command.contains("--follow") { 2 } else { 300 };
+            let seconds = if command.contains("--follow") { 6 } else { 300 };
             let ending = format!("timeout --preserve-status --signal=INT {seconds}");
             let output = std::process::Command::new("bash")
                 .args(["-c", &format!("{ending} {script}{force}")])

@@ -16,9 +16,12 @@
 //!
 //! Times decide the order, as in [`histories::format`] for spans without indices: if two are equal, operations overlap.
 
+mod otlp;
+
 use crate::report::layout::count_noun;
 use histories::History;
 use histories::format::{self, Format};
+use otlp::{OtlpRequest, OtlpSpan, flatten_attributes, parse_time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -124,58 +127,6 @@ impl Wanted {
             value => same(value),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OtlpRequest {
-    resource_spans: Vec<OtlpResource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OtlpResource {
-    #[serde(default)]
-    resource: OtlpAttributes,
-    #[serde(default)]
-    scope_spans: Vec<OtlpScope>,
-}
-
-#[derive(Deserialize, Default)]
-struct OtlpAttributes {
-    #[serde(default)]
-    attributes: Vec<OtlpAttribute>,
-}
-
-#[derive(Deserialize)]
-struct OtlpAttribute {
-    key: String,
-    #[serde(default)]
-    value: BTreeMap<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct OtlpScope {
-    #[serde(default)]
-    spans: Vec<OtlpSpan>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OtlpSpan {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    trace_id: String,
-    #[serde(default)]
-    span_id: String,
-    start_time_unix_nano: Value,
-    #[serde(default)]
-    end_time_unix_nano: Value,
-    #[serde(default)]
-    attributes: Vec<OtlpAttribute>,
-    #[serde(default)]
-    status: BTreeMap<String, Value>,
 }
 
 /// One operation, as its span tells it.
@@ -575,26 +526,5 @@ impl SessionNames {
         }
         let next = self.known.len() + 1;
         self.known.entry(id.to_owned()).or_insert_with(|| format!("s-{next}")).clone()
-    }
-}
-
-/// The attributes by name, as texts. Attributes of other types than text, numbers and booleans are left out.
-fn flatten_attributes(attributes: Vec<OtlpAttribute>) -> HashMap<String, String> {
-    let text = |value: BTreeMap<String, Value>| match value.into_iter().next() {
-        Some((kind, Value::String(text))) if kind == "stringValue" || kind == "intValue" => Some(text),
-        Some((kind, value)) if matches!(kind.as_str(), "intValue" | "doubleValue" | "boolValue") => {
-            Some(value.to_string())
-        }
-        _ => None,
-    };
-    attributes.into_iter().filter_map(|one| Some((one.key, text(one.value)?))).collect()
-}
-
-/// A time in ns, which OTLP/JSON writes as a text.
-fn parse_time(value: &Value) -> Option<i64> {
-    match value {
-        Value::String(digits) => digits.parse().ok(),
-        Value::Number(number) => number.as_i64(),
-        _ => None,
     }
 }
