@@ -96,6 +96,7 @@ const KINDS: &[&str] = &[
     "finding Gone",
     "finding OutOfOrder",
     "finding Overdue",
+    "finding Overwritten",
     "finding Repeated",
     "finding Replaced",
     "finding ToldEarlier",
