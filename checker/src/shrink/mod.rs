@@ -16,9 +16,9 @@
 //! violation of the whole.
 //!
 //! Findings about sessions are about one operation: the answer that should have been another. A part has to show the
-//! same finding of the same operation, which the whole shows too, and keeps all operations of its evidence. So other
-//! operations need not stay together, except a read and the writes of its value. Only `unexplained`, which is about
-//! everything at once, depends on all operations on the session.
+//! same finding of the same operation, keeps all operations of its evidence, and shows no finding that the whole does not
+//! show. With that, other operations need not stay together, except a read and the writes of its value. Only
+//! `unexplained`, which is about everything at once, depends on all operations on the session.
 //!
 //! The search starts from the evidence and all that it needs. If that does not show the same anomaly (because the
 //! evidence weakens what it names), it starts from all operations on the same objects, and at last from the whole. Then
@@ -29,9 +29,10 @@
 
 mod needs;
 
+use crate::continuity;
 use claims::{AnomalyName, FindingKind, Level, Limits, Model, Property, Question, Verdict};
 use histories::{History, Id, NEVER, OpId, Outcome};
-use needs::OperationNeeds;
+use needs::{OperationNeeds, concerns_whole_sessions};
 use std::collections::BTreeSet;
 
 /// Whether a property is about everything that was recorded, so that no operation can be left out. If a request is left
@@ -108,8 +109,9 @@ pub fn shrink_violation(
     let is_finding = matches!(target.property, Property::Finding(_));
     let telling = target.operations.iter().filter(|_| is_finding).map(|&id| history.operation_index(id));
     let telling = telling.collect();
-    let mut shrinker = Shrinker { question, target, telling, limits, effort, checks: 0, sure: true };
-    let needs = OperationNeeds::from_history(history, question, target.property);
+    let shown = if is_finding { shown_findings(history, question, limits) } else { BTreeSet::new() };
+    let mut shrinker = Shrinker { question, target, telling, shown, limits, effort, checks: 0, sure: true };
+    let needs = OperationNeeds::from_history(history, question, true);
     let evidence: BTreeSet<OpId> = target.operations.iter().copied().collect();
     let bases = [
         needs.close_over_needs(evidence.clone()),
@@ -147,12 +149,32 @@ fn operations_on_same_objects(history: &History, some: &BTreeSet<OpId>, until_la
     history.ids().filter(|&id| early(id) && touches(id)).collect()
 }
 
+/// A finding by its kind and the operation that shows it, by its number in the whole.
+type ShownFinding = (FindingKind, u64);
+
+/// The findings of a history that a part of it can be compared by.
+fn shown_findings(history: &History, question: &Question, limits: &Limits<'_>) -> BTreeSet<ShownFinding> {
+    let judged = continuity::judge_session_findings(history, &question.sessions, limits);
+    let mut shown = BTreeSet::new();
+    for one in judged {
+        if let (Verdict::Violated(findings), false) =
+            (one.verdict, concerns_whole_history(Property::Finding(one.kind)))
+        {
+            let telling = findings.iter().filter_map(|finding| finding.operations.first());
+            shown.extend(telling.map(|&id| (one.kind, history.operation_index(id))));
+        }
+    }
+    shown
+}
+
 struct Shrinker<'a> {
     question: &'a Question,
     target: &'a ShrinkTarget,
     /// The operations that show a finding, by their numbers in the whole; empty for other properties. They all stay, and the
     /// part has to show the finding of the last one.
     telling: BTreeSet<u64>,
+    /// The findings of the whole. A part must show no other.
+    shown: BTreeSet<ShownFinding>,
     limits: &'a Limits<'a>,
     effort: u64,
     checks: u64,
@@ -170,6 +192,11 @@ impl Shrinker<'_> {
         }
         self.effort -= cost;
         self.checks += 1;
+        if matches!(self.target.property, Property::Finding(kind) if kind != FindingKind::Unexplained)
+            && !shown_findings(&part, self.question, self.limits).is_subset(&self.shown)
+        {
+            return false;
+        }
         match crate::door::decide_property(&part, self.question, self.target.property, self.limits) {
             Verdict::Violated(found) => found.iter().any(|violation| {
                 violation.kind == self.target.kind
@@ -188,7 +215,8 @@ impl Shrinker<'_> {
 
     /// Leaves out all that can be left out. The returned ids are those of `part`.
     fn reduce_part(&mut self, part: &History) -> BTreeSet<OpId> {
-        let needs = OperationNeeds::from_history(part, self.question, self.target.property);
+        let whole_sessions = concerns_whole_sessions(self.target.property);
+        let needs = OperationNeeds::from_history(part, self.question, whole_sessions);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
         if self.is_cumulative() {
             self.cut_quiet_end(part, &mut kept);

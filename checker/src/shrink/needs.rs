@@ -39,8 +39,12 @@ pub(super) struct OperationNeeds {
 
 impl OperationNeeds {
     /// Derives the tokens of all operations of a history. O(n + elements of lists that were read).
-    pub(super) fn from_history(history: &History, question: &Question, property: Property) -> OperationNeeds {
-        let whole_sessions = concerns_whole_sessions(property);
+    /// Unless sessions stay whole, the operations on a session need not stay together.
+    pub(super) fn from_history(
+        history: &History,
+        question: &Question,
+        whole_sessions: bool,
+    ) -> OperationNeeds {
         let mut all = OperationNeeds {
             provides: Vec::with_capacity(history.len()),
             needs: Vec::with_capacity(history.len()),
@@ -217,7 +221,7 @@ fn add_element_tokens(op: &Operation, tokens: &mut Tokens) {
 }
 
 /// Whether a property depends on all operations on a session, so that these stay together.
-fn concerns_whole_sessions(property: Property) -> bool {
+pub(super) fn concerns_whole_sessions(property: Property) -> bool {
     !matches!(property, Property::Finding(kind) if kind != FindingKind::Unexplained)
 }
 
@@ -266,8 +270,7 @@ mod tests {
 
     fn needed(model: Model, drawing: &str, some: usize) -> Vec<usize> {
         let history = parse(drawing).expect("a drawing");
-        let property = Property::Level(claims::Level::Linearizable);
-        let needs = OperationNeeds::from_history(&history, &Question::about(model), property);
+        let needs = OperationNeeds::from_history(&history, &Question::about(model), true);
         let some = BTreeSet::from([OpId::new(some)]);
         needs.close_over_needs(some).into_iter().map(Id::index).collect()
     }
@@ -291,8 +294,7 @@ mod tests {
         ];
         let history = histories::format::from_text(histories::format::Format::Native, &lines.join("\n"))
             .expect("a history");
-        let property = Property::Finding(FindingKind::Unexplained);
-        let needs = OperationNeeds::from_history(&history, &Question::about(Model::Session), property);
+        let needs = OperationNeeds::from_history(&history, &Question::about(Model::Session), true);
         let tied = needs.close_over_needs(BTreeSet::from([OpId::new(0)]));
         assert_eq!(tied.into_iter().map(Id::index).collect::<Vec<_>>(), [0, 2, 3]);
     }
