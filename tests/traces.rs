@@ -134,8 +134,8 @@ fn what_a_sample_shows_is_found() {
     assert_eq!(code, 0, "{printed}");
 }
 
-/// Every cart has a version 1. Whoever reads it did not see the cart of the only user whose write was traced; and a version that no span
-/// wrote was written before, or by a request that was not sampled.
+/// Every cart has a version 1, so a read of version 1 does not show the cart of another user whose write of version 1 was traced. A version
+/// that no span wrote was written before the traces began, or by a request that was not sampled.
 #[test]
 fn versions_of_different_sessions_are_different_values() {
     for complete in ["complete = true", ""] {

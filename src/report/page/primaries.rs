@@ -1,8 +1,8 @@
 //! Which node was the primary, and when, by what the nodes themselves told the recorder.
 //!
-//! Whoever reads a stale answer asks first who gave it and who should have. A node counts as a primary from when it said so until it
-//! said otherwise or stopped answering. Two may say so at once: that is what a split brain looks like from outside. Times are as
-//! exact as the recorder's looks, so the drawing shows where in the order of events a claim was noticed.
+//! The reader of a stale answer wants to know which node gave it, and which node was the primary then. A node counts as a primary from the
+//! event in which it said so to the event in which it said otherwise, or in which it did not answer. Two nodes may count as primaries at
+//! the same time, as in a split brain. The recorder asks the nodes from time to time, so a claim may be older than its first event.
 
 use histories::History;
 use serde_json::Value;

@@ -244,7 +244,7 @@ impl<'a> InvariantObject<'a> {
                 (Function::DEQUEUE | Function::DRAIN, Outcome::Ok) => {
                     empty.push((op.invoked, op.completed));
                     for element in self.returned_elements(op)? {
-                        // No operation enqueued an element that is no value of the history.
+                        // The history does not have this value at all, so no operation enqueued it.
                         let value =
                             self.history.values.get(element).ok_or_else(|| came_out_too_often(element))?;
                         rows.push((value, QueueEvent::CameOut, op.completed));

@@ -171,6 +171,7 @@ impl KeptSetElements {
         let calls: Vec<Call> = core.operations.iter().map(|&id| values.call_of_operation(id)).collect();
         let answered =
             core.operations.iter().zip(&calls).filter(|(id, _)| is_answered_read(history, **id, core));
+        // An answer that lists nothing, such as null, is the empty set.
         let listed = answered.map(|(_, call)| call.output.and_then(|found| values.list_elements(found)));
         let reads: Vec<Vec<ValueId>> =
             listed.map(|found| found.map(<[ValueId]>::to_vec).unwrap_or_default()).collect();
@@ -197,8 +198,10 @@ impl KeptSetElements {
             }
         }
         for read in reads {
-            found_present.extend(read.iter().copied());
+            // A set, because an answer may list as many elements as the history has.
+            let read: HashSet<ValueId> = read.into_iter().collect();
             found_absent.extend(elements.iter().filter(|element| !read.contains(element)));
+            found_present.extend(read);
         }
         Self { elements, found_present, found_absent }
     }
@@ -248,7 +251,7 @@ fn is_answered_read(history: &History, id: OpId, core: &Core) -> bool {
         && operation.completed <= core.until
 }
 
-/// A set of which only some elements are looked at: those that are left out of the operations are left out of the answers too.
+/// The specification of a set, restricted to some elements. A read may return other elements, which are ignored.
 pub(super) struct ProjectedSet<'a> {
     pub set: Set<'a>,
     pub kept: &'a KeptSetElements,

@@ -288,10 +288,9 @@ impl WithSpecification for CoreRefutation<'_> {
 /// Represents any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
-/// Runs a computation with the specification that the question names, for some operations on one object. If it is a set of which
-/// only some elements are kept, these are `kept`. For these
-/// operations, a register may begin with any value that they mention, or with one that they do not mention. Such other
-/// values need not be distinguished.
+/// Runs a computation with the specification that the question names, for some operations on one object. `kept` restricts a set to
+/// some of its elements. A register may begin with any value that the operations mention, or with one other value. Other values
+/// that the operations do not mention need not be distinguished.
 fn run_with_specification(
     history: &History,
     question: &ObjectQuestion,
