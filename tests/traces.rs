@@ -125,6 +125,7 @@ fn what_a_sample_shows_is_found() {
     ];
     let (code, printed, errors) = check(&spans, &sampled, &[]);
     assert_eq!(code, 1, "{printed}{errors}");
+    assert!(printed.contains("given no new session an id that was ended or replaced"), "{printed}");
     for name in ["1 stale-session", "1 resurrected-session", "1 old-id-alive"] {
         assert!(printed.contains(name), "{name}: {printed}");
     }
@@ -167,6 +168,24 @@ fn values_go_with_a_session_that_gets_another_id() {
     ];
     let (code, printed, errors) = check(&spans, MAP, &["--consistency", "stale-session"]);
     assert_eq!(code, 1, "{printed}{errors}");
+}
+
+/// An application sends whoever is not logged in to its login page. A read that is answered by a redirect does not show a session, and
+/// the map has to say what a redirect after a login means.
+#[test]
+fn a_redirect_that_the_map_does_not_explain_shows_nothing() {
+    let spans = [
+        span(0, 5, "POST /login", "a", 302, &[]),
+        span(10, 15, "POST /logout", "a", 200, &[]),
+        span(20, 25, "GET /cart", "a", 302, &[]),
+    ];
+    let (code, printed, errors) = check(&spans, MAP, &["--consistency", "resurrected-session"]);
+    assert!(code != 1, "{printed}{errors}");
+    assert!(printed.contains("(ok, absent, refused): 2 answers"), "{printed}");
+    let login = "where = { \"http.request.method\" = \"POST\", \"http.route\" = \"/login\" }\n";
+    let map = MAP.replace(login, &format!("{login}ok = {{ \"http.response.status_code\" = [200, 302] }}\n"));
+    let (_, printed, _) = check(&spans, &map, &["--consistency", "resurrected-session"]);
+    assert!(printed.contains("(ok, absent, refused): 1 answer"), "{printed}");
 }
 
 /// A status of 500 does not tell whether the write took effect, so neither answer is wrong.

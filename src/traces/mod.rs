@@ -6,7 +6,8 @@
 //! renew and end sessions.
 //!
 //! # Choices
-//! - A span with a status of 500 or more, or with the status *error*, is indeterminate: it may have taken effect.
+//! - A request was done if its status is one of 200 to 299, or one of those that the map names. A redirect after a read often means that
+//!   nobody is logged in. So any other answer that the map does not explain, and a span with the status *error*, is indeterminate.
 //! - A read whose map names no value shows only that the session exists. It is recorded as a `touch`, which has no value.
 //! - Values are those of one session, as a version number is, unless the map says `unique_values = true`. A read of a value that no span
 //!   wrote says only that the session exists: the write was not traced, or came before the traces.
@@ -27,8 +28,8 @@ use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-/// The status from which on an answer does not tell whether the request took effect.
-const STATUS_INDETERMINATE: i64 = 500;
+/// The statuses that mean that a request was done, unless the map says otherwise.
+const STATUS_OK: std::ops::RangeInclusive<i64> = 200..=299;
 /// The code of an error in OTLP, as a number and as a name.
 const ERROR_CODES: [&str; 2] = ["2", "STATUS_CODE_ERROR"];
 const STATUS: &str = "http.response.status_code";
@@ -103,6 +104,9 @@ struct SpanRule {
     fits: BTreeMap<String, Wanted>,
     /// The attribute with the value that was written or read.
     value: Option<String>,
+    /// Answers that mean that the operation was done. Default: a status of 200 to 299, or none.
+    #[serde(default)]
+    ok: BTreeMap<String, Wanted>,
     /// Answers that mean that there is no such session.
     #[serde(default)]
     absent: BTreeMap<String, Wanted>,
@@ -157,6 +161,8 @@ struct SpanCensus {
     created_before: usize,
     /// Reads of values that no span wrote.
     unwritten: usize,
+    /// Answers that the map does not explain, and errors.
+    unclear: usize,
 }
 
 impl TraceMap {
@@ -226,6 +232,12 @@ impl TraceMap {
                 spans(census.without_id)
             ));
         }
+        if census.unclear > 0 {
+            remarks.push(format!(
+                "indeterminate, because the span is an error or the map does not explain its status (ok, absent, refused): {}",
+                count_noun(census.unclear, "answer")
+            ));
+        }
         if census.unwritten > 0 {
             remarks.push(format!(
                 "taken for signs that the session exists, because no span wrote the value that was read: {}",
@@ -246,6 +258,14 @@ impl TraceMap {
             ));
             if self.operations.iter().any(|rule| rule.value.is_some()) {
                 remarks.push("requests that are missing are assumed to have written other values".to_owned());
+            }
+            let gives_up_ids =
+                |rule: &SpanRule| matches!(rule.function, TraceFunction::Destroy | TraceFunction::Renew);
+            if self.session.previous.is_some() || self.operations.iter().any(gives_up_ids) {
+                remarks.push(
+                    "requests that are missing are assumed to have given no new session an id that was ended or replaced"
+                        .to_owned(),
+                );
             }
         }
         remarks.push(
@@ -295,15 +315,17 @@ impl TraceMap {
             span.status.get("code").map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
         let answers = |wanted: &BTreeMap<String, Wanted>| !wanted.is_empty() && all_told(wanted);
         let (absent, refused) = (answers(&rule.absent), answers(&rule.refused));
-        let broken = status.is_some_and(|status| status >= STATUS_INDETERMINATE)
-            || code.is_some_and(|code| ERROR_CODES.contains(&code.as_str()));
+        let is_usual = rule.ok.is_empty() && status.is_none_or(|status| STATUS_OK.contains(&status));
+        let is_error = code.is_some_and(|code| ERROR_CODES.contains(&code.as_str()));
+        let unclear = is_error || !(is_usual || answers(&rule.ok));
         if absent && !self.complete {
             census.absent_left_out += 1;
             return Ok(None);
         }
         census.used += 1;
+        census.unclear += usize::from(unclear && !absent && !refused);
         let value = rule.value.as_deref().and_then(told).map(|text| json!(text));
-        let (function, outcome) = match (function, absent, refused, broken, to_ns) {
+        let (function, outcome) = match (function, absent, refused, unclear, to_ns) {
             (_, _, _, _, None) => (function, "info"),
             (TraceFunction::Read, true, ..) => (TraceFunction::Read, "ok"),
             (_, true, ..) | (_, _, true, ..) => (function, "fail"),

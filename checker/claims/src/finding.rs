@@ -47,7 +47,8 @@ named! {
 
 impl FindingKind {
     /// Whether the finding stands even if requests are missing from the history, as in sampled traces, provided that each
-    /// write has a value of its own and that answers without a session are left out.
+    /// write has a value of its own, that no new session gets an id that was ended or replaced, and that answers without a
+    /// session are left out.
     pub fn is_certain_in_sample(self) -> bool {
         matches!(
             self,
