@@ -101,6 +101,10 @@ impl CheckRequest {
         #[cfg(not(feature = "command-line"))]
         let CliCommand::Check(args) = cli.command;
         let plan = CheckPlan { quiet: true, ..args.into_plan()? };
+        if plan.reading.map.is_some() {
+            return Err("--map is an option of the program. Write the history with `steadfast convert --map`, and check that"
+                .to_owned());
+        }
         if cfg!(target_family = "wasm") && plan.timeout.is_some() {
             return Err("--timeout cannot be used in WebAssembly, which has no second thread to watch the time. End the \
                         worker that runs the check instead"
@@ -307,6 +311,13 @@ mod tests {
         let said = CheckRequest::from_options(["--consistency", "perfect"]).unwrap_err();
         assert!(said.contains("'perfect'"), "{said}");
         assert!(!said.contains("Usage") && !said.starts_with("error"), "{said}");
+    }
+
+    /// The program reads the map. The library would ignore it, and check the spans as something else.
+    #[test]
+    fn a_map_of_traces_is_refused() {
+        let said = CheckRequest::from_options(["--map", "traces.toml"]).unwrap_err();
+        assert!(said.contains("convert --map"), "{said}");
     }
 
     #[test]

@@ -257,6 +257,7 @@ impl CheckPlan {
         }
         let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
         let given = [
+            (self.reading.map.is_some(), "--map"),
             (self.certificate.is_some(), "--certificate"),
             (self.pictures.report.is_some(), "--report"),
             (self.pictures.dot.is_some(), "--dot"),
