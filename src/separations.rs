@@ -1,7 +1,7 @@
 //! Small histories that separate levels: each satisfies some levels and violates others.
 //!
 //! `steadfast enumerate` found them. `histories/corpus/levels/` has each of them as a file, and
-//! `tests/levels_separations.rs` holds the verdicts.
+//! `tests/commands/levels_separations.rs` holds the verdicts.
 
 use checker::LevelImplication;
 

@@ -8,9 +8,9 @@
 
 #![allow(clippy::print_stderr, reason = "says what was skipped")]
 
-#[path = "../recorder/tests/tap/compare.rs"]
+#[path = "../recorder/tests/stores/tap/compare.rs"]
 mod compare;
-#[path = "tap/process.rs"]
+#[path = "runs/tap/process.rs"]
 mod process;
 
 use serde_json::Value;

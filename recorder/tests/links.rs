@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
+#[path = "stores/truth/mod.rs"]
 mod truth;
 
 use recorder::journal::MemorySink;

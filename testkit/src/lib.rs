@@ -6,13 +6,11 @@
 //!   a history as text, for failure messages. [`corpus`]: the histories of `histories/corpus`.
 //! - [`check_all`], [`assert_confirmed`], [`forge_report`] and [`assert_refuted`]: run the checker, and verify its claims with
 //!   the verifier. A test of tampered evidence changes one answer and expects the verifier to refute it.
-//! - [`steadfast_command`]: the program itself, for tests of the command line. [`WebRequest`]: a request to a web application that a
-//!   test brings itself.
+//! - [`WebRequest`]: a request to a web application that a test brings itself.
 
 mod checking;
 pub mod corpus;
 mod drawing;
-mod program;
 mod random;
 mod recording;
 pub mod registers;
@@ -24,7 +22,6 @@ pub use checking::{
     isolation_properties, level_properties, model_of_transactions, question_about, test_limits, verdict_of,
 };
 pub use drawing::draw_history;
-pub use program::steadfast_command;
 pub use random::TestRandom;
 pub use recording::record_operation;
 pub use web::WebRequest;

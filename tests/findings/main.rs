@@ -1,12 +1,12 @@
 //! The embedded store with each of its bugs shows the findings that belong to it and no others; without any, none.
 //!
-//! The bugs are the ground truth, and the oracles of `recorder/tests/truth/sessions.rs` a second way to the same
+//! The bugs are the ground truth, and the oracles of `recorder/tests/stores/truth/sessions.rs` a second way to the same
 //! answers that shares nothing with the checker. STEADFAST_SEEDS says how many seeds; the usual few take seconds.
 
 #![allow(clippy::print_stderr, reason = "what was shown how often is said")]
 
 mod mutations;
-#[path = "../../recorder/tests/truth/mod.rs"]
+#[path = "../../recorder/tests/stores/truth/mod.rs"]
 mod truth;
 
 use checker::{FindingKind as Kind, Limits, Model, Property, Question, SessionRules, Verdict};

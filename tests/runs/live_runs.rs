@@ -1,0 +1,104 @@
+//! `run --live`: violations are told while the run goes on, and `--until violated` ends it.
+//!
+//! A run of an hour that violates its level in the first second used to tell so after the hour.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn run_in(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+    command.arg("run").args(words).current_dir(folder).stdin(Stdio::null()).output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The verdict after the run, and what it is made of, are the same with and without `--live`.
+#[test]
+fn what_is_told_live_changes_no_verdict() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = |file| ["--seed", "1", "--format", "json", "--quiet", "--output", file];
+    let plain = run_in(folder.path(), &words("plain.jsonl"));
+    let live = run_in(folder.path(), &[&words("live.jsonl")[..], &["--live"]].concat());
+    assert_eq!((plain.status.code(), live.status.code()), (Some(1), Some(1)), "{}", text(&live.stderr));
+    let levels = |output: &Output| {
+        let mut told: Value = serde_json::from_slice(&output.stdout).expect("one object");
+        for level in told["levels"].as_array_mut().expect("levels") {
+            level["seconds"] = Value::Null;
+        }
+        told["levels"].clone()
+    };
+    assert_eq!(levels(&plain), levels(&live));
+    assert!(text(&live.stderr).contains("VIOLATED: 1 stale-read"), "{}", text(&live.stderr));
+    assert!(!text(&plain.stderr).contains("stale-read"), "{}", text(&plain.stderr));
+}
+
+/// What only a whole history decides is refused before anything runs.
+#[test]
+fn what_cannot_be_judged_live_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (words, why) in [
+        (&["--workload", "session", "--live"][..], "judges the workload register only"),
+        (&["--consistency", "sequential", "--until", "violated"], "none of them is among the levels"),
+    ] {
+        let output = run_in(folder.path(), words);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing ran");
+}
+
+/// The time of an event, in ns. The file is read by rules of its own, while it grows.
+fn time_of_event(history: &str, of: impl Fn(&Value) -> bool) -> Option<u64> {
+    let events = history.lines().skip(1).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| of(event)).last().and_then(|event| event["time"].as_u64())
+}
+
+/// Replicas of a real Redis are late by 300 ms, and clients read from them. The first stale read is told within a second
+/// of its answer, and ends a run that would have taken a minute.
+#[test]
+fn the_first_stale_read_of_redis_is_told_within_a_second_and_ends_the_run() {
+    let here = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !here("redis-server") || !here("redis-sentinel") {
+        eprintln!("skipped: redis-server or redis-sentinel is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        .args(["run", "redis-sentinel", "--replica-reads", "--faults", "delay=300ms:primary>all@1s+50s"])
+        .args(["--duration", "55s", "--quiet", "--until", "violated", "--output", "run.jsonl"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let mut before = Vec::new();
+    let told = lines.find_map(|line| {
+        let event = line.split_once("run.jsonl at event ").map(|(_, event)| event.to_owned());
+        before.push(line);
+        event
+    });
+    let so_far = std::fs::read_to_string(folder.path().join("run.jsonl")).expect("a history");
+    let rest: Vec<String> = lines.collect();
+    let output = child.wait_with_output().expect("it ends");
+    let all = [before, rest].concat().join("\n");
+    if all.contains("cannot be had") || output.status.code() == Some(2) {
+        eprintln!("skipped: {all}");
+        return;
+    }
+    let event: u64 = told.expect(&all).trim().parse().expect("a number");
+    let answered =
+        time_of_event(&so_far, |one| one["index"] == event).expect("it was written before it was told");
+    let latest = time_of_event(&so_far, |_| true).expect("events");
+    assert!(latest - answered < 1_000_000_000, "{} ms later", (latest - answered) / 1_000_000);
+    assert!(all.contains("the first violation ends the run"), "{all}");
+    assert_eq!(output.status.code(), Some(1), "{all}");
+    let whole = std::fs::read_to_string(folder.path().join("run.jsonl")).expect("a history");
+    let ended = time_of_event(&whole, |one| one["process"].is_u64()).expect("operations");
+    assert!(ended < 30_000_000_000, "the run ended after {} s", ended / 1_000_000_000);
+}

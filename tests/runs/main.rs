@@ -1,0 +1,32 @@
+//! Runs of the program on stores: what is recorded, judged and left behind, and how each run ends. A store, or a tool, that is not on
+//! the machine is named, and its tests are skipped.
+
+#![allow(clippy::print_stderr, reason = "says what was skipped")]
+
+#[path = "../../recorder/tests/stores/tap/app.rs"]
+mod app;
+#[path = "../../recorder/tests/stores/tap/client.rs"]
+mod client;
+#[path = "../../recorder/tests/stores/tap/compare.rs"]
+mod compare;
+mod web {
+    pub(crate) use testkit::WebRequest;
+}
+
+mod bad_input;
+mod endings;
+mod evidence;
+mod exercised;
+mod given;
+mod live_runs;
+mod outputs;
+mod record;
+mod scenarios;
+mod scenarios_express;
+mod stack_commands;
+mod start;
+mod tap;
+mod tap_express;
+mod turned_away;
+mod web_runs;
+mod your_stack;
