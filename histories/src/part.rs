@@ -6,10 +6,10 @@
 
 use crate::events::Event;
 use crate::{
-    Argument, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Micro, MicroInput,
-    MicroKind, OpId, Outcome, Payload, ProcessId, ValueId,
+    ActorEvent, Argument, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Micro,
+    MicroInput, MicroKind, OpId, Outcome, Payload, ProcessId, ValueId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -27,21 +27,30 @@ impl History {
         mapped
     }
 
-    /// Returns the history of only these operations, with the events of actors and the header. The ids of operations
-    /// are new, in the order of `operations`, which must be in invocation order. O(events of the whole history).
+    /// Returns the history of only these operations, with the header and the events of actors. What a replica held of an
+    /// object that no operation here names is left out, and so are the counts of all objects on which replicas differed.
+    /// The ids of operations are new, in the order of `operations`, which must be in invocation order. O(events of the
+    /// whole history).
     pub fn restrict_to(&self, operations: &[OpId]) -> History {
         debug_assert!(operations.is_sorted(), "operations are in order of invocation");
         let mut part = PartBuilder { whole: self, builder: HistoryBuilder::new(), ids: FxHashMap::default() };
+        let is_whole = operations.len() == self.len();
         if let Some(header) = self.header() {
-            let whole = operations.len() == self.len();
-            part.builder.set_header(&if whole { header.to_owned() } else { remove_gapless_promise(header) });
+            part.builder.set_header(&if is_whole {
+                header.to_owned()
+            } else {
+                remove_gapless_promise(header)
+            });
         }
+        let keys: FxHashSet<KeyId> = operations.iter().map(|&id| self.operation(id).key).collect();
         for (event, position) in self.events().zip(0..) {
             match event {
                 Event::Invoke(id) if operations.binary_search(&id).is_ok() => part.add_invocation(id),
                 Event::Complete(id) if operations.binary_search(&id).is_ok() => part.add_completion(id),
-                Event::Actor(event) => part.builder.add_actor_event(event.clone()),
-                Event::Invoke(_) | Event::Complete(_) => continue,
+                Event::Actor(event) if is_whole || !self.is_look_at_others(event, &keys) => {
+                    part.builder.add_actor_event(event.clone());
+                }
+                Event::Invoke(_) | Event::Complete(_) | Event::Actor(_) => continue,
             }
             part.builder.set_event_index(self.event_index(position));
             if let Some(note) = self.note(position) {
@@ -49,6 +58,19 @@ impl History {
             }
         }
         part.builder.finish()
+    }
+
+    /// Whether the event tells what a replica held of an object that is none of `keys`, or compares replicas over all
+    /// objects: with some objects left out, replicas that differed would seem to agree.
+    fn is_look_at_others(&self, event: &ActorEvent, keys: &FxHashSet<KeyId>) -> bool {
+        match (event.actor.as_str(), event.function.as_str()) {
+            ("recorder", "look" | "apart") => true,
+            ("replica", "read") => match serde_json::from_str::<[&RawValue; 3]>(&event.value) {
+                Ok([_, key, _]) => self.keys.get(key.get()).is_none_or(|key| !keys.contains(&key)),
+                Err(_) => false,
+            },
+            _ => false,
+        }
     }
 }
 
@@ -248,6 +270,30 @@ mod tests {
         assert_eq!((again.header(), again.len()), (Some(r#"{"seed":7,"steadfast":1}"#), 1));
         let all: Vec<OpId> = whole.ids().collect();
         assert_eq!(whole.restrict_to(&all).header(), whole.header());
+    }
+
+    /// A recording of minutes looks at every object of every replica, a thousand lines that have nothing to do with the
+    /// few operations of an explanation.
+    #[test]
+    fn a_part_keeps_what_replicas_held_of_its_own_objects() {
+        let recorded = r#"{"index":0,"process":3,"type":"invoke","f":"write","key":"x","value":5}
+{"index":1,"process":3,"type":"ok","f":"write","key":"x","value":5}
+{"index":2,"process":4,"type":"invoke","f":"write","key":"y","value":6}
+{"index":3,"process":4,"type":"ok","f":"write","key":"y","value":6}
+{"index":4,"process":"recorder","type":"info","f":"apart","value":["y",["n1",6],["n2",null]]}
+{"index":5,"process":"recorder","type":"info","f":"look","value":[2,1,0,0]}
+{"index":6,"process":"replica","type":"info","f":"read","value":["n1","x",5]}
+{"index":7,"process":"replica","type":"info","f":"read","value":["n1","y",6]}
+{"index":8,"process":"replica","type":"info","f":"read","value":["n1","z",null]}
+"#;
+        let whole = from_text(Format::Native, recorded).expect("a history");
+        let first: Vec<OpId> = whole.ids().take(1).collect();
+        let text = written(&whole);
+        let about_x: String =
+            text.lines().filter(|line| line.contains("\"x\"")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(written(&whole.restrict_to(&first)), about_x);
+        let all: Vec<OpId> = whole.ids().collect();
+        assert_eq!(written(&whole.restrict_to(&all)), text);
     }
 
     #[test]
