@@ -138,8 +138,10 @@ pub(super) fn check_total_queue(object: &ObjectOperations<'_>, once: bool, found
         found.looked += u64::from(op.outcome == Outcome::Ok);
     }
     let count = names.texts.len();
-    let (possible, returned) =
-        (ElementOperations::from_pairs(&possible, count), ElementOperations::from_pairs(&returned, count));
+    let group = |pairs: &[(u32, OpId)]| {
+        (!object.limits.stop_requested()).then(|| ElementOperations::from_pairs(pairs, count))
+    };
+    let (Some(possible), Some(returned)) = (group(&possible), group(&returned)) else { return };
     let element = |at: &u32| QueueElement {
         name: names.texts[*at as usize],
         possible: possible.of(*at),
@@ -147,6 +149,9 @@ pub(super) fn check_total_queue(object: &ObjectOperations<'_>, once: bool, found
         returned: returned.of(*at),
     };
     let mut order: Vec<u32> = (0..count as u32).collect();
+    if object.limits.stop_requested() {
+        return;
+    }
     order.sort_by_key(|at| {
         let element = element(at);
         element.possible.first().or(element.returned.first()).copied()
