@@ -92,7 +92,7 @@ fn run(seed: u64, every: Duration) -> (FaultMeasurements, u64) {
 
 #[test]
 fn the_time_until_replicas_agree_is_that_of_somebody_who_looks_all_the_time() {
-    let _alone = crate::wait_for_quiet();
+    let _alone = crate::run_alone();
     let mut late = 0;
     for seed in 0..4 {
         for period_ms in [15, 40, 70] {

@@ -88,7 +88,7 @@ fn acknowledged_by_n1(history: &History, after: Duration) -> BTreeSet<OpId> {
 
 #[test]
 fn what_a_primary_that_is_cut_off_acknowledges_is_lost_write_by_write() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     let mut lost_in_all = 0;
     for kind in [WorkloadKind::Register, WorkloadKind::Session] {
         for seed in 1..=3 {
@@ -114,7 +114,7 @@ fn what_a_primary_that_is_cut_off_acknowledges_is_lost_write_by_write() {
 
 #[test]
 fn a_quorum_loses_nothing_and_that_is_known() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     for kind in [WorkloadKind::Register, WorkloadKind::Session] {
         for seed in 1..=3 {
             let history = record(seed, kind, ReplicationMode::Quorum);

@@ -232,12 +232,12 @@ fn compare_seeds(kind: WorkloadKind) {
 
 #[test]
 fn lost_writes_of_registers_are_those_that_the_promoted_server_never_got() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     compare_seeds(WorkloadKind::Register);
 }
 
 #[test]
 fn lost_writes_of_sessions_are_those_that_the_promoted_server_never_got() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     compare_seeds(WorkloadKind::Session);
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stderr, reason = "says what was measured and what was skipped")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 mod sentinel_questions;
 
@@ -14,8 +14,14 @@ mod recovery;
 mod recovery_redis;
 mod replication;
 
-/// Figures are times. One test at a time measures, whatever the number of threads.
-fn wait_for_quiet() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+static QUIET: RwLock<()> = RwLock::new(());
+
+/// What measures a time measures it while no other test runs.
+fn run_alone() -> RwLockWriteGuard<'static, ()> {
+    QUIET.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What counts losses may run beside others that count.
+fn run_beside_others() -> RwLockReadGuard<'static, ()> {
+    QUIET.read().unwrap_or_else(PoisonError::into_inner)
 }

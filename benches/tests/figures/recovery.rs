@@ -85,7 +85,7 @@ fn run(seed: u64, fault: &str) -> (FaultMeasurements, Vec<(u64, bool)>) {
 
 #[test]
 fn recovery_times_agree_with_a_client_that_only_polls() {
-    let _alone = crate::wait_for_quiet();
+    let _alone = crate::run_alone();
     for seed in 0..10 {
         for fault in ["kill", "pause"] {
             let (measured, polls) = run(seed, fault);

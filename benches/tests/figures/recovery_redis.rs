@@ -87,7 +87,7 @@ fn record() -> Option<(String, Vec<(Duration, bool)>)> {
 
 #[test]
 fn a_failover_takes_as_long_as_somebody_who_polls_says() {
-    let _alone = crate::wait_for_quiet();
+    let _alone = crate::run_alone();
     if let Err(why) = find_program("redis-sentinel", "redis-sentinel") {
         eprintln!("skipped: {why}");
         return;

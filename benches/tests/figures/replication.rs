@@ -224,7 +224,7 @@ fn lacking(journal: &str) -> usize {
 
 #[test]
 fn redis_that_waits_for_nobody_is_never_taken_for_synchronous() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     for seed in seeds() {
         let Some(journal) = redis(seed, None) else { return };
         let (found, lacking) = (looks(&journal), lacking(&journal));
@@ -239,7 +239,7 @@ fn redis_that_waits_for_nobody_is_never_taken_for_synchronous() {
 
 #[test]
 fn redis_that_waits_for_both_replicas_never_looks_asynchronous() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     for seed in seeds() {
         let Some(journal) = redis(seed, Some(2)) else { return };
         let (found, lacking) = (looks(&journal), lacking(&journal));
@@ -252,7 +252,7 @@ fn redis_that_waits_for_both_replicas_never_looks_asynchronous() {
 /// With `on` a commit waits until the standby has stored it, but not until the standby shows it: a read there may be stale.
 #[test]
 fn postgres_looks_as_it_was_told_to_commit() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     for seed in seeds() {
         for commit in ["off", "local", "on", "remote_apply"] {
             let Some(journal) = on_postgres(seed, commit) else { return };
@@ -280,7 +280,7 @@ fn postgres_looks_as_it_was_told_to_commit() {
 /// A key of memcached lives on one node, and no other node ever has it.
 #[test]
 fn memcached_has_no_replication_that_could_be_called_synchronous() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     for (seed, nodes) in seeds().flat_map(|seed| [(seed, 1), (seed, 3)]) {
         let Some(journal) = memcached(seed, nodes) else { return };
         let (found, elsewhere) = (looks(&journal), answered_elsewhere(&journal));
@@ -301,7 +301,7 @@ fn memcached_has_no_replication_that_could_be_called_synchronous() {
 /// application answer in turn, and they are no replicas. Redis itself replicates asynchronously, which only its losses show.
 #[test]
 fn express_on_redis_that_waits_for_nobody_is_never_taken_for_synchronous() {
-    let _alone = crate::wait_for_quiet();
+    let _shared = crate::run_beside_others();
     let struck = seeds().map(|seed| (seed, vec!["partition:n1@2s+3s"]));
     for (seed, strikes) in struck.chain([(1, vec![])]) {
         let Some(journal) = express(seed, &strikes) else { return };
