@@ -7,6 +7,8 @@
 
 #![allow(clippy::print_stderr, reason = "says what was skipped")]
 
+#[path = "stack_commands/authority.rs"]
+mod authority;
 #[path = "stack_commands/secure.rs"]
 mod secure;
 #[path = "stack_commands/shop.rs"]

@@ -234,11 +234,14 @@ impl Description {
                 .transpose()
         };
         let names: Vec<String> = file.entries.keys().cloned().collect();
-        let yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
-        let is_secure = file.entries.values().any(|url| url.starts_with("https://"));
+        let mut yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
+        let is_secure =
+            file.entries.values().any(|url| url.starts_with("https://")) || yours.has_secure_nodes();
         let tls = match (file.tls, is_secure) {
             (Some(_), false) => {
-                return Err("[tls] has no effect: no address in [entries] begins with https://".into());
+                return Err(
+                    "[tls] has no effect: no address in [entries] or [nodes] begins with https://".into()
+                );
             }
             (_, false) => None,
             (table, true) => Some(table.unwrap_or_default().load().map_err(|why| format!("[tls]: {why}"))?),
@@ -247,6 +250,7 @@ impl Description {
         let description = Self {
             entries: file
                 .entries
+        yours.use_tls(tls.as_ref())?;
                 .iter()
                 .map(|(name, url)| parse_entry(name, url))
                 .collect::<Result<_, _>>()?,

@@ -43,6 +43,7 @@ pub use fronts::HttpFronts;
 pub use life::{LifeStep, StepOutcome, WalkSettings};
 pub use tls::TlsTable;
 pub use witness::SeenExchange;
+pub(crate) use tls::{TlsClient, read_certificates};
 
 use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};
 use cookies::{Browsers, CookieJar, RequestJar};
