@@ -2,11 +2,10 @@
 
 use crate::args::{HistorySource, ReadingArgs};
 use crate::progress::ProgressDisplay;
-use crate::traces::TraceMap;
+use crate::traces::{TraceMap, read_span_bytes};
 use histories::History;
 use histories::events::Event;
-use histories::format::{self, Format, Input, ReadOptions};
-use std::io::Read;
+use histories::format::{self, Format, ReadOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,10 +31,7 @@ pub(crate) fn load_history(
     if let Some(map) = &reading.map {
         return load_traces(source, map, reading.from);
     }
-    let input = match source {
-        HistorySource::StandardInput => Input::Stdin,
-        HistorySource::File(path) => Input::Path(path.clone()),
-    };
+    let input = source.input();
     let options = ReadOptions {
         from: reading.from,
         independent: reading.independent,
@@ -55,7 +51,7 @@ pub(crate) fn load_history(
 fn load_traces(source: &HistorySource, map: &Path, from: Option<Format>) -> Result<LoadedHistory, String> {
     if let Some(other) = from.filter(|from| *from != Format::Otlp) {
         return Err(format!(
-            "--map reads spans in OTLP/JSON, and --from names the format {}. Leave one of them out.",
+            "--map reads spans in OTLP, and --from names the format {}. Leave one of them out.",
             other.name()
         ));
     }
@@ -63,12 +59,8 @@ fn load_traces(source: &HistorySource, map: &Path, from: Option<Format>) -> Resu
     let text =
         std::fs::read_to_string(map).map_err(|why| format!("failed to read the map {shown}: {why}"))?;
     let map = TraceMap::from_toml(&text).map_err(|why| format!("the map {shown}: {why}"))?;
-    let mut bytes = Vec::new();
-    match source {
-        HistorySource::StandardInput => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ()),
-        HistorySource::File(path) => std::fs::read(path).map(|read| bytes = read),
-    }
-    .map_err(|why| format!("failed to read {}: {why}", source.name()))?;
+    let bytes =
+        read_span_bytes(source.input()).map_err(|why| format!("failed to read {}: {why}", source.name()))?;
     let (history, remarks) = map.read_spans(&bytes).map_err(|why| format!("{}: {why}", source.name()))?;
     Ok(LoadedHistory { history, remarks })
 }

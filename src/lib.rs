@@ -103,6 +103,7 @@ pub fn run_command_line() -> ExitCode {
             Ok(plan) => commands::tap::run_tap(&plan),
             Err(why) => reject_arguments(&why),
         },
+        CliCommand::Collect(args) => commands::collect::run_collect(&args),
         CliCommand::Scenarios { name } => commands::scenarios::run_scenarios(name.as_deref()),
         CliCommand::Clean { stack } => commands::clean::run_clean(stack.as_deref()),
         CliCommand::Completions { shell } => commands::completions::print_completions(shell),

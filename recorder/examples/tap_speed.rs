@@ -38,7 +38,9 @@ fn main() {
     let sink = FileSink::replace(&file).expect("a file");
     let settings = TapSettings {
         listen: "127.0.0.1:0".to_owned(),
+        listen_tls: None,
         to: application.to_string(),
+        to_tls: false,
         keep_secrets: false,
         answer_patience: Duration::from_secs(60),
         look_bytes_max: 1 << 20,

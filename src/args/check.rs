@@ -9,6 +9,7 @@ use super::quantity;
 use super::sessions::SessionArgs;
 use crate::report::ReportFormat;
 use checker::{Assume, BankRules, FailedCas, InitialValues, Model, Property};
+use histories::format::Input;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -164,6 +165,14 @@ pub(crate) enum HistorySource {
 impl HistorySource {
     pub(crate) fn from_argument(path: PathBuf) -> HistorySource {
         if path.as_os_str() == "-" { HistorySource::StandardInput } else { HistorySource::File(path) }
+    }
+
+    /// The input to read from.
+    pub(crate) fn input(&self) -> Input {
+        match self {
+            HistorySource::StandardInput => Input::Stdin,
+            HistorySource::File(path) => Input::Path(path.clone()),
+        }
     }
 
     /// The name that the user gave.

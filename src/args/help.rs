@@ -236,6 +236,25 @@ Examples:
   steadfast tap --stack app.toml --listen 127.0.0.1:9000 --to 127.0.0.1:8080 --output run.jsonl --harmless \"POST /metrics/*\"
       Record sessions although their pages send figures to /metrics";
 
+pub(crate) const COLLECT: &str = "\
+Receives the spans of a traced application over OTLP, and writes them to a file.
+
+Point the exporter of the application at --listen. One address takes OTLP/gRPC, and OTLP/HTTP in protobuf and JSON, each \
+also with gzip. An exporter gets its success after its spans are in the file. SIGINT or SIGTERM ends the command; then \
+read the file with `steadfast check FILE --map MAP` (docs/traces.md). Metrics and logs are refused.
+
+The file is OTLP/JSON, one request per line, without links and instrumentation scopes. An existing file is never \
+replaced.
+
+Exit codes: 0 if spans were received; 2 for bad usage, or if the file cannot be written; 3 if no spans came.";
+
+pub(crate) const COLLECT_AFTER: &str = "\
+Examples:
+  steadfast collect --listen 127.0.0.1:4318 --output spans.jsonl
+      Receive until Ctrl-C what an application with OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 sends
+  steadfast collect --listen 127.0.0.1:4317 --output spans.jsonl --duration 10m
+      The same over gRPC, for ten minutes";
+
 pub(crate) const STACK_INIT: &str = "\
 Writes a description of an application, by trying it, and then tests the description.
 

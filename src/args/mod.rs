@@ -18,6 +18,8 @@ pub(crate) mod suggest;
 
 // The options of the commands that the library does not need.
 #[cfg(feature = "command-line")]
+mod collect;
+#[cfg(feature = "command-line")]
 mod compare;
 #[cfg(feature = "command-line")]
 mod convert;
@@ -68,6 +70,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use sessions::SessionArgs;
 #[cfg(feature = "command-line")]
 pub(crate) use {
+    collect::CollectArgs,
     compare::{CompareArgs, CompareFormat, ComparePlan},
     convert::ConvertArgs,
     diff::{DiffArgs, DiffPlan},
@@ -179,6 +182,9 @@ pub(crate) enum CliCommand {
     /// Record what other clients do to a web application, as a proxy in front of it
     #[command(long_about = help::TAP, after_long_help = help::TAP_AFTER)]
     Tap(Box<TapArgs>),
+    /// Receive the spans of a traced application over OTLP, and write them to a file
+    #[command(long_about = help::COLLECT, after_long_help = help::COLLECT_AFTER)]
+    Collect(CollectArgs),
     /// List the scenarios, or describe one of them
     Scenarios {
         /// Scenario to describe

@@ -2,6 +2,7 @@
 
 use super::quantity::{parse_duration, parse_size};
 use super::stores::read_description;
+use recorder::ListenTls;
 use recorder::stores::http::Description;
 use recorder::tap::{HarmlessRequest, TapSettings};
 use std::path::PathBuf;
@@ -15,9 +16,15 @@ pub(crate) struct TapArgs {
     /// Address for the clients; port 0 is any free port
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     listen: String,
-    /// Address of the application
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
-    to: String,
+    /// Certificate to listen with, in PEM, with those between it and its CA [default: plain HTTP]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<String>,
+    /// Key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<String>,
+    /// Address of the application; with https:// its certificate must be trusted ([tls] of the stack file)
+    #[arg(long, value_name = "[https://]HOST:PORT", value_parser = parse_upstream)]
+    to: UpstreamAddress,
     /// File for the history
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -67,9 +74,15 @@ impl TapArgs {
     /// Builds the plan. The error says what is wrong with the options or with the stack file.
     pub(crate) fn into_plan(self) -> Result<TapPlan, String> {
         let description = read_description(&self.stack)?;
+        let listen_tls = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Some(ListenTls::load(certificate, key)?),
+            _ => None,
+        };
         let settings = TapSettings {
             listen: self.listen,
-            to: self.to,
+            listen_tls,
+            to: self.to.address,
+            to_tls: self.to.secure,
             keep_secrets: self.keep_secrets,
             answer_patience: self.operation_timeout,
             look_bytes_max: self.look_at as u64,
@@ -89,14 +102,35 @@ impl TapArgs {
     }
 }
 
-/// Checks an address: a host and a port.
-fn parse_address(typed: &str) -> Result<String, String> {
+/// Where the application is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct UpstreamAddress {
+    /// `host:port`.
+    address: String,
+    secure: bool,
+}
+
+/// Checks the address of an application: a host and a port, and for https:// only a host.
+fn parse_upstream(typed: &str) -> Result<UpstreamAddress, String> {
+    let Some(rest) = typed.strip_prefix("https://") else {
+        return parse_address(typed).map(|address| UpstreamAddress { address, secure: false });
+    };
+    let rest = rest.trim_end_matches('/');
+    let address = parse_address(rest).or_else(|why| {
+        let is_host = !rest.is_empty() && !rest.contains(['/', ':', '@']);
+        if is_host { Ok(format!("{rest}:443")) } else { Err(why) }
+    });
+    address.map(|address| UpstreamAddress { address, secure: true })
+}
+
+/// Checks an address in plain text: a host and a port.
+pub(super) fn parse_address(typed: &str) -> Result<String, String> {
+    if typed.starts_with("https:") {
+        return Err("pass HOST:PORT, and --certificate and --key to listen with TLS".to_owned());
+    }
     let typed = typed.strip_prefix("http://").unwrap_or(typed).trim_end_matches('/');
     let parts = typed.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
     let has_port = parts.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if typed.starts_with("https:") {
-        return Err("the tap does not speak TLS; pass HOST:PORT of a plain HTTP address".to_owned());
-    }
     if has_port { Ok(typed.to_owned()) } else { Err("pass HOST:PORT, such as 127.0.0.1:8080".to_owned()) }
 }
 
@@ -117,5 +151,20 @@ mod tests {
             assert!(parse_address(wrong).is_err(), "{wrong}");
         }
         assert!(parse_address("https://host:443").unwrap_err().contains("TLS"));
+    }
+
+    #[test]
+    fn an_application_may_speak_tls() {
+        for (typed, address, secure) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", false),
+            ("https://shop.test", "shop.test:443", true),
+            ("https://shop.test:8443/", "shop.test:8443", true),
+            ("https://[::1]:8443", "[::1]:8443", true),
+        ] {
+            assert_eq!(parse_upstream(typed), Ok(UpstreamAddress { address: address.to_owned(), secure }));
+        }
+        for wrong in ["https://", "https://host/path", "https://host:x", "https://user@host", "shop.test"] {
+            assert!(parse_upstream(wrong).is_err(), "{wrong}");
+        }
     }
 }

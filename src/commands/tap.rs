@@ -48,7 +48,7 @@ fn record_through_tap(plan: &TapPlan) -> Result<TapOutcome, String> {
     }
     let live = LiveStatus::start(counts.clone(), plan.quiet);
     let (header, settings) = (history_header(plan), plan.settings.clone());
-    let to = settings.to.clone();
+    let to = if settings.to_tls { format!("https://{}", settings.to) } else { settings.to.clone() };
     let result = record_tap(plan.description.clone(), settings, (sink, &header), counts, stop, |address| {
         output::print_status(&format!("tap: listening on {address}, passing on to {to}; Ctrl-C ends it"));
     });

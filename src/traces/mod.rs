@@ -17,12 +17,21 @@
 //!
 //! Times decide the order, as in [`histories::format`] for spans without indices: if two are equal, operations overlap.
 
+mod file;
 mod otlp;
+mod protobuf;
+#[cfg(feature = "command-line")]
+mod received;
 
 use crate::report::layout::count_noun;
+#[cfg(feature = "command-line")]
+pub(crate) use file::SPAN_BYTES_MAX;
+pub(crate) use file::read_span_bytes;
 use histories::History;
 use histories::format::{self, Format};
-use otlp::{OtlpRequest, OtlpSpan, flatten_attributes, parse_time};
+use otlp::{OtlpRequest, OtlpSpan, flatten_attributes};
+#[cfg(feature = "command-line")]
+pub(crate) use received::decode_received_spans;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -149,6 +158,34 @@ struct TracedOperation {
     fields: serde_json::Map<String, Value>,
 }
 
+/// The operations of all spans. Exporters send a span again if they miss the answer, so a span may come several times.
+#[derive(Default)]
+struct DistinctOperations {
+    list: Vec<TracedOperation>,
+    /// Where the operation of a span is, by the ids of its trace and of itself.
+    known: HashMap<(String, String), usize>,
+    repeated: usize,
+}
+
+impl DistinctOperations {
+    /// Adds the operation of a span, unless it is there. A span that was sent before its end is replaced by one with an end.
+    fn add(&mut self, operation: Option<TracedOperation>) {
+        let Some(operation) = operation else { return };
+        let field = |name: &str| operation.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        if let (Some(trace), Some(span)) = (field("trace_id"), field("span_id")) {
+            if let Some(&known) = self.known.get(&(trace.clone(), span.clone())) {
+                self.repeated += 1;
+                if self.list[known].to_ns.is_none() {
+                    self.list[known] = operation;
+                }
+                return;
+            }
+            self.known.insert((trace, span), self.list.len());
+        }
+        self.list.push(operation);
+    }
+}
+
 /// How many spans were used, and why others were not.
 #[derive(Default)]
 struct SpanCensus {
@@ -163,6 +200,8 @@ struct SpanCensus {
     unwritten: usize,
     /// Answers that the map does not explain, and errors.
     unclear: usize,
+    /// Spans that are in the traces more than once.
+    repeated: usize,
 }
 
 impl TraceMap {
@@ -181,21 +220,20 @@ impl TraceMap {
         Ok(map)
     }
 
-    /// Reads spans in OTLP/JSON, in one request or one request a line, as a history. Also returns remarks on what was left out.
+    /// Reads a file of spans in OTLP as a history: see `file.rs` for the encodings. Also returns remarks on what was left out.
     /// O(n log n) in spans, which are all in memory.
     pub(crate) fn read_spans(&self, bytes: &[u8]) -> Result<(History, Vec<String>), String> {
         let mut census = SpanCensus::default();
-        let mut operations = Vec::new();
-        let requests = serde_json::Deserializer::from_slice(bytes).into_iter::<OtlpRequest>();
-        for request in requests {
-            let request = request.map_err(|why| format!("this is no request in OTLP/JSON: {why}"))?;
+        let mut operations = DistinctOperations::default();
+        file::for_each_message(bytes, &mut |request: OtlpRequest| {
             for resource in request.resource_spans {
                 let shared = flatten_attributes(resource.resource.attributes);
                 for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    operations.extend(self.read_span(span, &shared, &mut census)?);
+                    operations.add(self.read_span(span, &shared, &mut census)?);
                 }
             }
-        }
+            Ok(())
+        })?;
         if census.used == 0 {
             let seen = census.unmapped + census.without_id;
             return Err(format!(
@@ -211,14 +249,19 @@ impl TraceMap {
                 self.session.id
             ));
         }
-        let text = self.write_events(operations, &mut census);
+        census.repeated = operations.repeated;
+        let text = self.write_events(operations.list, &mut census);
         let history = format::from_text(Format::Native, &text).map_err(|problems| problems.to_string())?;
         Ok((history, self.describe_census(&census)))
     }
 
     fn describe_census(&self, census: &SpanCensus) -> Vec<String> {
         let spans = |count| count_noun(count, "span");
-        let mut remarks = vec![format!("read as operations: {}", spans(census.used))];
+        let mut remarks = vec![format!("read as operations: {}", spans(census.used - census.repeated))];
+        if census.repeated > 0 {
+            remarks
+                .push(format!("left out, because they were sent more than once: {}", spans(census.repeated)));
+        }
         if let Some(name) = &census.first_unmapped {
             remarks.push(format!(
                 "left out, because no [[operation]] fits: {}, {name:?} the first",
@@ -277,11 +320,11 @@ impl TraceMap {
     /// The operation of a span, unless it fits no rule or shows nothing.
     fn read_span(
         &self,
-        span: OtlpSpan,
+        mut span: OtlpSpan,
         shared: &HashMap<String, String>,
         census: &mut SpanCensus,
     ) -> Result<Option<TracedOperation>, String> {
-        let own = flatten_attributes(span.attributes);
+        let own = flatten_attributes(std::mem::take(&mut span.attributes));
         let told = |name: &str| match name {
             "name" => Some(span.name.as_str()),
             _ => own.get(name).or_else(|| shared.get(name)).map(String::as_str),
@@ -304,12 +347,7 @@ impl TraceMap {
             census.without_id += 1;
             return Ok(None);
         }
-        let from_ns = parse_time(&span.start_time_unix_nano)
-            .ok_or_else(|| format!("the span {:?} has no startTimeUnixNano", span.name))?;
-        let to_ns = parse_time(&span.end_time_unix_nano).filter(|to| *to > 0);
-        if to_ns.is_some_and(|to| to < from_ns) {
-            return Err(format!("the span {:?} (spanId {}) ends before it begins", span.name, span.span_id));
-        }
+        let (from_ns, to_ns) = span.read_times()?;
         let status = told(STATUS).and_then(|status| status.parse::<i64>().ok());
         let code =
             span.status.get("code").map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));

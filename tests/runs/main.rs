@@ -14,6 +14,7 @@ mod web {
 }
 
 mod bad_input;
+mod collect;
 mod endings;
 mod evidence;
 mod exercised;
@@ -27,6 +28,9 @@ mod stack_commands;
 mod start;
 mod tap;
 mod tap_express;
+mod tap_secure;
+mod traces_otlp;
 mod turned_away;
 mod web_runs;
+mod wire;
 mod your_stack;

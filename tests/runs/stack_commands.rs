@@ -5,6 +5,7 @@
 //! it prints ids and passwords, it takes a bug of the application for a wrong description or the other way round, or it waits
 //! for ever.
 
+pub(crate) mod authority;
 mod secure;
 pub(crate) mod shop;
 

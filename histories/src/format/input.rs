@@ -65,6 +65,14 @@ pub(super) fn open_input(input: Input, stop: Option<Arc<AtomicBool>>) -> io::Res
     Ok(OpenInput { reader: decompress_reader(&name, counted)?, done, total })
 }
 
+/// Opens an input for another reader than those of histories, and undoes its compression (gzip, Zstandard) while it is read.
+///
+/// # Errors
+/// The input cannot be opened, or its compression is not part of this build.
+pub fn open_decompressed(input: Input) -> io::Result<Box<dyn Read + Send>> {
+    Ok(open_input(input, None)?.reader)
+}
+
 fn decompress_reader(name: &str, mut reader: CountingReader) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = Vec::new();
     (&mut reader).take(4).read_to_end(&mut magic)?;

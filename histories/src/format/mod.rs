@@ -72,7 +72,7 @@ mod whole;
 mod write;
 mod write_sessions;
 
-pub use input::Input;
+pub use input::{Input, open_decompressed};
 pub use loaded::{Loaded, ReadOptions};
 pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;

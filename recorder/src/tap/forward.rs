@@ -6,7 +6,7 @@ use super::book::RequestMeaning;
 use super::operation::{OpenOperation, find_id_after};
 use super::recognise::{StepMatch, StepRole};
 use super::tunnel::start_tunnel;
-use super::upstream::UpstreamSlot;
+use super::upstream::{ConnectionNeeds, UpstreamSlot, send_upstream};
 use crate::Failure;
 use crate::stores::http::description::IdPlace;
 use crate::stores::http::exchange::HttpReply;
@@ -19,9 +19,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a client may take for the next piece of a body that the tap looks at.
 const LOOKED_BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +30,6 @@ const LOOKED_BODY_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct ClientConnection {
     pub(super) tap: Arc<TapState>,
-    /// The client sends one request at a time, so nobody ever waits for the lock.
     pub(super) upstream: Mutex<UpstreamSlot>,
     pub(super) permit: Arc<OwnedSemaphorePermit>,
 }
@@ -72,7 +71,8 @@ pub(super) async fn answer_request(
         );
     }
     let upgrade = wants_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    join_cookie_lines(&mut head.headers);
     let mut matches = tap.recogniser.match_head(&head);
     let looks = matches.iter().any(|found| tap.recogniser.step(found.step).looks_at_body());
     let body = if looks { look_at_body(tap, &head.headers, body).await } else { LookedBody::NotLooked(body) };
@@ -96,12 +96,10 @@ pub(super) async fn answer_request(
             }
         }
     };
+    let needs = ConnectionNeeds { upgrades: upgrade.is_some(), shared: head.version == Version::HTTP_2 };
     let request = build_request(tap, head, sent, &plan, upgrade.is_some());
-    let exchanged = {
-        let mut upstream = client.upstream.lock().await;
-        let exchange = upstream.send_request(&tap.settings.to, request);
-        tokio::time::timeout(tap.settings.answer_patience, exchange).await
-    };
+    let exchange = send_upstream(&client.upstream, &tap.upstream, needs, request);
+    let exchanged = tokio::time::timeout(tap.settings.answer_patience, exchange).await;
     match exchanged {
         Ok(Ok(response)) => pass_answer(client, response, plan, upgrade),
         Ok(Err(error)) => {
@@ -200,13 +198,14 @@ fn build_request(
     upgrades: bool,
 ) -> Request<SentBody> {
     head.version = Version::HTTP_11;
-    // A client that takes the tap for a proxy sends the whole address.
-    if head.uri.authority().is_some() {
+    // In HTTP/2, the address is in the URI. A client that takes the tap for a proxy sends it there in HTTP/1 too.
+    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    if authority.is_some() {
         head.uri = head.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
     }
     remove_connection_headers(&mut head.headers, upgrades);
     if !head.headers.contains_key(header::HOST)
-        && let Ok(host) = HeaderValue::from_str(&tap.settings.to)
+        && let Ok(host) = HeaderValue::from_str(authority.as_deref().unwrap_or(&tap.settings.to))
     {
         head.headers.insert(header::HOST, host);
     }
@@ -322,6 +321,16 @@ fn remove_connection_headers(headers: &mut HeaderMap, upgrades: bool) {
     headers.remove(header::CONNECTION);
     if upgrades {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// In HTTP/2, a client may send its cookies in several lines. HTTP/1 has one (RFC 9113, section 8.2.3).
+fn join_cookie_lines(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
     }
 }
 

@@ -22,7 +22,7 @@
 //! requests whose answers have to be read.
 //!
 //! **Limits.** Connections, headers, kept bytes, waiting times, remembered ids and values: each has a constant or a setting beside its
-//! use. Both sides speak HTTP/1 without TLS.
+//! use. Both sides speak HTTP/1, and with TLS also HTTP/2.
 
 mod actions;
 mod body;
@@ -46,7 +46,7 @@ use crate::client::lock_unpoisoned;
 use crate::journal::JournalLost;
 use crate::stores::http::Description;
 use crate::stores::http::secrets::Secrets;
-use crate::{Journal, RunCounts, Stop, Tally};
+use crate::{Journal, ListenTls, RunCounts, Stop, Tally};
 use body::LookedTotal;
 use book::SessionBook;
 use census::PassedCensus;
@@ -55,14 +55,19 @@ use recognise::Recogniser;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
+use upstream::UpstreamTarget;
 
 /// What to listen to, and how.
 #[derive(Clone, Debug)]
 pub struct TapSettings {
     /// The address for clients, `host:port`.
     pub listen: String,
+    /// The certificate to listen with. Without one, clients connect in plain text.
+    pub listen_tls: Option<ListenTls>,
     /// The address of the application, `host:port`.
     pub to: String,
+    /// Whether the application is reached with TLS: with the table `[tls]` of the description, or with the CAs of the system.
+    pub to_tls: bool,
     /// Whether ids and tokens stand in the history unchanged.
     pub keep_secrets: bool,
     /// How long the application may take until the headers of an answer, and for each further piece of an answer that is recorded.
@@ -141,6 +146,7 @@ pub struct TapOutcome {
 /// What all connections share.
 struct TapState {
     settings: TapSettings,
+    upstream: UpstreamTarget,
     description: Description,
     recogniser: Recogniser,
     secrets: Secrets,
@@ -164,7 +170,7 @@ impl std::fmt::Debug for TapState {
 impl TapState {
     fn new(
         description: Description,
-        settings: TapSettings,
+        (settings, upstream): (TapSettings, UpstreamTarget),
         journal: Arc<Journal>,
         counts: Arc<RunCounts>,
         stop: Stop,
@@ -175,6 +181,7 @@ impl TapState {
             recogniser: Recogniser::new(&description),
             book: Mutex::new(SessionBook::new(!description.create.before.is_empty())),
             settings,
+            upstream,
             description,
             secrets,
             journal,

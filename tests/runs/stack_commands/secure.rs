@@ -5,18 +5,12 @@
 //! their proxy. What may go wrong: a certificate that does not fit is accepted, or its refusal is taken for an application that
 //! is not there.
 
+use super::authority::make_certificates;
 use super::shop::{Bugs, Shop};
 use super::{LOGIN, describe_two_entries, steadfast};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Sections for `openssl req`: what a CA, a server and a client are.
-const OPENSSL: &str = "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = steadfast test\n\
-    [ca]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n\
-    [server]\nbasicConstraints = CA:FALSE\nsubjectAltName = IP:127.0.0.1\n\
-    [client]\nbasicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth\n";
 
 /// A shop behind a proxy with TLS. The proxy ends when this is dropped.
 struct SecureShop {
@@ -26,27 +20,11 @@ struct SecureShop {
     shop: Shop,
 }
 
-/// Makes a certificate and its key, signed by `signer` or by itself.
-fn make_certificate(folder: &Path, name: &str, section: &str, signer: Option<&str>) -> bool {
-    let mut command = Command::new("openssl");
-    command.current_dir(folder).args(["req", "-x509", "-config", "openssl.cnf", "-days", "2", "-nodes"]);
-    command.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-extensions", section]);
-    command.args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.pem")]);
-    if let Some(signer) = signer {
-        command.args(["-CA", &format!("{signer}.pem"), "-CAkey", &format!("{signer}.key")]);
-    }
-    command.output().is_ok_and(|output| output.status.success())
-}
-
 impl SecureShop {
     fn open() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
-        std::fs::write(at.join("openssl.cnf"), OPENSSL).expect("a file");
-        let made = make_certificate(at, "ca", "ca", None)
-            && make_certificate(at, "other-ca", "ca", None)
-            && make_certificate(at, "server", "server", Some("ca"))
-            && make_certificate(at, "client", "client", Some("ca"));
+        let made = make_certificates(at);
         if !made || Command::new("haproxy").arg("-v").output().is_err() {
             eprintln!("skipped: the programs openssl (3.0 or later) and haproxy are not there");
             return None;
@@ -180,4 +158,52 @@ fn files_that_do_not_fit_are_named_before_anything_is_sent() {
     let (code, _, errors) = secure.test();
     assert!(code == 2 && errors.contains("[tls] has no effect"), "{errors}");
     assert_eq!(secure.shop.requests(), 0);
+}
+
+/// A node that answers only with TLS is ready once its answer came. OpenSSL serves it. Before, such a node could only be described
+/// without `ready`, so that a fault was called over while the node was still starting.
+#[test]
+fn a_node_with_tls_is_asked_whether_it_is_ready() {
+    let Some(secure) = SecureShop::open() else { return };
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let at = secure.folder.path();
+    let script = format!(
+        "#!/bin/sh\nopenssl s_server -quiet -www -accept 127.0.0.1:{port} -cert server.pem -key server.key >/dev/null 2>&1 &\n\
+         echo $! >node.pid\n"
+    );
+    std::fs::write(at.join("start.sh"), script).expect("a file");
+    let start = || {
+        let started = Command::new("sh").arg("start.sh").current_dir(at).status().expect("a shell");
+        assert!(started.success());
+    };
+    let stop = || {
+        let id = std::fs::read_to_string(at.join("node.pid")).expect("an id");
+        let _ = Command::new("kill").arg(id.trim()).status();
+    };
+    for (host, ready) in [("127.0.0.1", true), ("localhost", false)] {
+        start();
+        secure.describe("127.0.0.1", FITTING);
+        let text = std::fs::read_to_string(at.join("app.toml")).expect("a file");
+        let node = format!(
+            "[nodes.web]\nunit = 'pidfile:node.pid'\nstart = 'sh start.sh'\nurl = 'https://{host}:{port}'\n\
+             ready = 'GET / 200'\nready_within = '2s'\n"
+        );
+        std::fs::write(at.join("app.toml"), text + &node).expect("a file");
+        let words = "record http --stack app.toml --duration 2s --load 20/s --settle 0s --quiet --force --output h.jsonl \
+                     --faults kill:web@500ms+500ms";
+        let (_, printed, errors) = steadfast(at, &words.split_whitespace().collect::<Vec<_>>());
+        stop();
+        let history = std::fs::read_to_string(at.join("h.jsonl")).expect("a history");
+        let heals = history.lines().filter(|line| line.contains("\"heal-kill\""));
+        let healed =
+            heals.filter(|line| line.contains("\"in_force\":true") && !line.contains("\"error\"")).count()
+                == 1;
+        assert_eq!(healed, ready, "{host}: {printed}{errors}{history}");
+        let said = [history, errors].concat();
+        assert_eq!(
+            said.contains("did not return status 200 within 2s (TLS: invalid peer certificate"),
+            !ready,
+            "{host}: {said}"
+        );
+    }
 }

@@ -234,15 +234,19 @@ impl Description {
                 .transpose()
         };
         let names: Vec<String> = file.entries.keys().cloned().collect();
-        let yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
-        let is_secure = file.entries.values().any(|url| url.starts_with("https://"));
+        let mut yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
+        let is_secure =
+            file.entries.values().any(|url| url.starts_with("https://")) || yours.has_secure_nodes();
         let tls = match (file.tls, is_secure) {
             (Some(_), false) => {
-                return Err("[tls] has no effect: no address in [entries] begins with https://".into());
+                return Err(
+                    "[tls] has no effect: no address in [entries] or [nodes] begins with https://".into()
+                );
             }
             (_, false) => None,
             (table, true) => Some(table.unwrap_or_default().load().map_err(|why| format!("[tls]: {why}"))?),
         };
+        yours.use_tls(tls.as_ref())?;
         let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
             entries: file

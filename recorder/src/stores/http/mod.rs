@@ -42,6 +42,7 @@ pub use draft::{AskPerson, DraftOptions, DraftQuestion, draft_description};
 pub use fronts::HttpFronts;
 pub use life::{LifeStep, StepOutcome, WalkSettings};
 pub use tls::TlsTable;
+pub(crate) use tls::{TlsClient, read_certificates};
 pub use witness::SeenExchange;
 
 use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};

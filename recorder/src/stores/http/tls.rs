@@ -6,6 +6,7 @@
 //!
 //! A handshake that fails is a connection that was not made: nothing of a request was sent.
 
+use super::Description;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct TlsTable {
 /// How connections to entries are secured.
 #[derive(Clone)]
 pub(crate) struct TlsClient {
-    pub(super) connector: TlsConnector,
+    pub(crate) connector: TlsConnector,
     name: Option<ServerName<'static>>,
 }
 
@@ -91,8 +92,15 @@ impl TlsTable {
 
 impl TlsClient {
     /// The name that the certificate of a host must have.
-    pub(super) fn name_for_host(&self, host: &str) -> Result<ServerName<'static>, String> {
+    pub(crate) fn name_for_host(&self, host: &str) -> Result<ServerName<'static>, String> {
         self.name.clone().map_or_else(|| parse_server_name(host), Ok)
+    }
+}
+
+impl Description {
+    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
+    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
+        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
     }
 }
 
@@ -108,7 +116,8 @@ fn parse_server_name(name: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(bare).map_err(|_| format!("{name:?} is not a name that a certificate can have"))
 }
 
-fn read_certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Reads the certificates in a file. The error names the file.
+pub(crate) fn read_certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let all = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let all = all.map_err(|why| format!("failed to read certificates from {file}: {why}"))?;
     if all.is_empty() { Err(format!("{file} has no certificate in PEM")) } else { Ok(all) }

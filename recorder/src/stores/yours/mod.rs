@@ -2,6 +2,7 @@
 //! commands of the file, and links by proxies.
 
 mod nemesis;
+mod ready;
 mod roles;
 mod shell;
 mod tables;

@@ -13,8 +13,6 @@ use crate::system::{FaultyNetwork, ForeignProcess, RunFolder, StruckNotes};
 use crate::{FaultEvidence, Nemesis};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use workloads::{Episode, Fault, Plan, Target, Value};
 
 /// How long a node may take to reach the state that a command or a signal asks for.
@@ -277,11 +275,11 @@ impl StackNemesis {
                 _ => Ok(()),
             };
         };
-        while !is_ready(&ready.address, &ready.path, ready.status).await {
+        while let Err(seen) = ready.ask(self.stack.tls.as_ref()).await {
             if began.elapsed() > node.ready_within {
                 let within = workloads::format_duration(node.ready_within);
                 return Err(format!(
-                    "{}: GET {} at {} did not return status {} within {within}",
+                    "{}: GET {} at {} did not return status {} within {within} ({seen})",
                     node.name, ready.path, ready.address, ready.status
                 ));
             }
@@ -436,17 +434,4 @@ impl Nemesis for StackNemesis {
 
 fn state_evidence(name: &str, state: NodeState, wanted: NodeState) -> FaultEvidence {
     FaultEvidence { in_force: state == wanted, how: format!("{name}: the node is {}", state.name()) }
-}
-
-/// Whether a node answers a request with this status within half a second.
-async fn is_ready(address: &str, path: &str, status: u16) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut begins = [0; 12];
-        stream.read_exact(&mut begins).await.ok()?;
-        Some(begins.ends_with(format!(" {status}").as_bytes()))
-    };
-    matches!(tokio::time::timeout(Duration::from_millis(500), ask).await, Ok(Some(true)))
 }

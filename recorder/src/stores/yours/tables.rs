@@ -23,7 +23,9 @@
 //!
 //! A run strikes only nodes and links that the file names, and causes only faults that it can undo.
 
+use super::ready::ReadyCheck;
 use super::unit::{NodeCommands, NodeUnit, NodeVerb};
+use crate::stores::http::TlsClient;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -84,6 +86,8 @@ pub(crate) struct YourStack {
     pub(super) nodes: Vec<YourNode>,
     pub(super) links: Vec<YourLink>,
     pub(super) roles: BTreeMap<String, RoleSource>,
+    /// How nodes with `https` are asked whether they are ready.
+    pub(super) tls: Option<TlsClient>,
 }
 
 /// A node that a run may strike.
@@ -95,15 +99,6 @@ pub(super) struct YourNode {
     pub(super) ready: Option<ReadyCheck>,
     pub(super) ready_within: Duration,
     pub(super) patience: Duration,
-}
-
-/// A request whose status shows whether a node serves.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct ReadyCheck {
-    /// `host:port`.
-    pub(super) address: String,
-    pub(super) path: String,
-    pub(super) status: u16,
 }
 
 /// A link that leads through a proxy of the run.
@@ -381,8 +376,10 @@ fn parse_node(name: &str, table: NodeTable) -> Result<YourNode, String> {
     };
     let ready = match (&table.ready, &table.url) {
         (None, _) => None,
-        (Some(_), None) => return Err("ready needs url = \"http://HOST:PORT\"".to_owned()),
-        (Some(text), Some(url)) => Some(parse_ready_check(text, url)?),
+        (Some(_), None) => {
+            return Err("ready needs url = \"http://HOST:PORT\" or \"https://HOST:PORT\"".to_owned());
+        }
+        (Some(text), Some(url)) => Some(ReadyCheck::parse(text, url)?),
     };
     Ok(YourNode {
         name: name.to_owned(),
@@ -422,18 +419,6 @@ fn check_command(verb: NodeVerb, command: &str) -> Result<(), String> {
         return Err(format!("{key} = {command:?}: there is no program {first}"));
     }
     Ok(())
-}
-
-/// Parses the request `GET /health 200` to a node.
-fn parse_ready_check(text: &str, url: &str) -> Result<ReadyCheck, String> {
-    let wrong = || format!("ready = {text:?}: expected a request and its status, as in \"GET /health 200\"");
-    let [method, path, status] = text.split_whitespace().collect::<Vec<_>>()[..] else { return Err(wrong()) };
-    let status = status.parse().map_err(|_| wrong())?;
-    if method != "GET" || !path.starts_with('/') {
-        return Err(wrong());
-    }
-    let (address, base) = split_http_url(url)?;
-    Ok(ReadyCheck { address, path: format!("{}{path}", base.trim_end_matches('/')), status })
 }
 
 /// Splits a URL into `host:port` and the path.

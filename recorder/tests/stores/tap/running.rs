@@ -21,7 +21,9 @@ pub(crate) struct RunningTap {
 pub(crate) fn settings(to: &str) -> TapSettings {
     TapSettings {
         listen: "127.0.0.1:0".to_owned(),
+        listen_tls: None,
         to: to.to_owned(),
+        to_tls: false,
         keep_secrets: false,
         answer_patience: Duration::from_secs(20),
         look_bytes_max: 64 << 10,

@@ -6,13 +6,8 @@
 //!
 //! Django comes from the package index once, into an environment in the target folder. Where it cannot be had, the tests say so.
 
-#![allow(clippy::print_stderr, reason = "says what was skipped")]
-
-#[path = "../recorder/tests/stores/tap/compare.rs"]
-mod compare;
-#[path = "runs/tap/process.rs"]
-mod process;
-
+use crate::compare;
+use crate::process;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
