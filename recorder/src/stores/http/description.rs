@@ -306,6 +306,11 @@ impl Description {
     /// Checks that a fault can be caused on the nodes and links of the file.
     ///
     /// # Errors
+    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
+    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
+        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
+    }
+
     /// Says which node or link lacks what.
     pub(crate) fn check_strike(&self, strike: &Strike) -> Result<(), String> {
         let entries = self.entry_names();
