@@ -4,6 +4,7 @@
 //! in, an address that cannot be used. The probe reports what does not fit the application.
 
 use super::entry::{EntryPoint, parse_entry};
+use super::live_source::{LiveSource, LiveTable};
 use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
 use super::tls::{TlsClient, TlsTable};
@@ -34,6 +35,8 @@ pub struct Description {
     pub(crate) act: Option<RequestStep>,
     pub(crate) actions: Option<RequestStep>,
     pub(crate) audit: Option<RequestStep>,
+    /// The connection that each session keeps open.
+    pub(super) live: Option<LiveSource>,
     /// Users that exist before the run.
     pub(super) users: Users,
     /// How connections are secured, if an address begins with `https`.
@@ -149,6 +152,7 @@ struct DescriptionFile {
     act: Option<StepTable>,
     actions: Option<StepTable>,
     audit: Option<StepTable>,
+    live: Option<LiveTable>,
     users: Option<String>,
     tls: Option<TlsTable>,
     #[serde(default)]
@@ -246,11 +250,11 @@ impl Description {
             (_, false) => None,
             (table, true) => Some(table.unwrap_or_default().load().map_err(|why| format!("[tls]: {why}"))?),
         };
+        yours.use_tls(tls.as_ref())?;
         let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
             entries: file
                 .entries
-        yours.use_tls(tls.as_ref())?;
                 .iter()
                 .map(|(name, url)| parse_entry(name, url))
                 .collect::<Result<_, _>>()?,
@@ -270,6 +274,10 @@ impl Description {
             act: step("act", file.act)?,
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
+            live: file
+                .live
+                .map(|live| live.read(&answer.absent).map_err(|why| format!("[live]: {why}")))
+                .transpose()?,
             users: file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?,
             tls,
             yours,
@@ -298,6 +306,11 @@ impl Description {
         self.entries.first().map_or("", |entry| entry.base.as_str())
     }
 
+    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
+    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
+        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
+    }
+
     /// The nodes, links and roles that a run may strike.
     pub(crate) fn yours(&self) -> &YourStack {
         &self.yours
@@ -306,11 +319,6 @@ impl Description {
     /// Checks that a fault can be caused on the nodes and links of the file.
     ///
     /// # Errors
-    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
-    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
-        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
-    }
-
     /// Says which node or link lacks what.
     pub(crate) fn check_strike(&self, strike: &Strike) -> Result<(), String> {
         let entries = self.entry_names();
