@@ -134,6 +134,7 @@ pub async fn run<S: Store, N: Nemesis>(
     let mut ends = start_workers(&shared, workers, &stop);
     let watched = WatchTask::start_replica_watch(&shared, settings.look_every);
     let of_stack = WatchTask::start_stack_watch(&shared);
+    let of_live = shared.store.has_live_connections().then(|| WatchTask::start_live_watch(&shared));
     let faults =
         nemesis::carry_out_plan(nemesis, &settings.plan, zero_ns, &clock, (&journal, &counts), &stop).await;
     if faults.is_ok() {
@@ -160,6 +161,9 @@ pub async fn run<S: Store, N: Nemesis>(
     record_traffic(&shared).await?;
     let_store_settle(&shared, settings.settle, watched, &stop).await?;
     of_stack.finish_watching(&clock).await?;
+    if let Some(of_live) = of_live {
+        of_live.finish_watching(&clock).await?;
+    }
     let load_lasted = Duration::from_nanos(end_ns - zero_ns);
     let unread = ending::read_back(&shared, load_lasted).await?;
     journal.record_actor_event("recorder", "end", &Value::Int(journal.event_count() as i64), None)?;
@@ -285,6 +289,17 @@ impl WatchTask {
         let (looked, asked) = (shared.clone(), enough.clone());
         shared.clock.spawn(async move {
             let _ = sender.send(watch_stack(looked, asked).await);
+        });
+        Self { enough, end }
+    }
+
+    fn start_live_watch<S: Store>(shared: &Arc<RunState<S>>) -> Self {
+        let (sender, end) = mpsc::unbounded_channel();
+        let enough = Stop::default();
+        let (held, until) = (shared.clone(), enough.clone());
+        shared.clock.spawn(async move {
+            let (journal, clock) = (held.journal.clone(), held.clock.clone());
+            let _ = sender.send(held.store.hold_live_connections(journal, clock, until).await);
         });
         Self { enough, end }
     }

@@ -38,7 +38,8 @@
 //! }
 //! ```
 
-use crate::StackFact;
+use crate::journal::JournalLost;
+use crate::{Clock, Journal, StackFact, Stop};
 use std::future::Future;
 use std::sync::Arc;
 use workloads::{ClientOperation, Value};
@@ -90,6 +91,21 @@ pub trait Store: Send + Sync + 'static {
     /// bounds its own time.
     fn facts(&self) -> impl Future<Output = Vec<StackFact>> + Send {
         async { Vec::new() }
+    }
+
+    /// Whether sessions keep live connections open beside their operations.
+    fn has_live_connections(&self) -> bool {
+        false
+    }
+
+    /// Holds the live connections of all sessions until `enough` is requested, and records when each was open and lost.
+    fn hold_live_connections(
+        &self,
+        _journal: Arc<Journal>,
+        _clock: Clock,
+        _enough: Stop,
+    ) -> impl Future<Output = Result<(), JournalLost>> + Send {
+        async { Ok(()) }
     }
 
     /// What has reached the store since it began, by the store's own count or that of a proxy before it;

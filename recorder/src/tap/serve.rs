@@ -63,7 +63,7 @@ pub fn record_tap(
     runtime.block_on(async {
         raise_file_limit(settings.connections_max);
         let upstream = UpstreamTarget::new(&description, &settings).map_err(TapError::Upstream)?;
-        upstream.try_handshake().await?;
+        upstream.try_handshake().await.map_err(TapError::Upstream)?;
         let clock = Clock::start_real();
         let address = settings.listen.clone();
         let listener = TcpListener::bind(&address).await.map_err(|error| TapError::Listen(address, error))?;

@@ -5,8 +5,8 @@
 //! A request is sent once. Only if a kept connection turns out to be closed, and nothing of the request was sent, does the request go
 //! out on a new connection. What was sent and not answered is never repeated: the application may have done it.
 
+use super::TapSettings;
 use super::body::SentBody;
-use super::{TapError, TapSettings};
 use crate::client::lock_unpoisoned;
 use crate::serving::{ALPN_HTTP1, ALPN_HTTP2};
 use crate::stores::http::wire::{ExchangeError, describe_error_chain};
@@ -82,14 +82,14 @@ impl UpstreamTarget {
     }
 
     /// Tries a handshake, before anything is served. An application that cannot be reached yet is no error: it may start later.
-    pub(super) async fn try_handshake(&self) -> Result<(), TapError> {
+    pub(super) async fn try_handshake(&self) -> Result<(), String> {
         let Some(secure) = &self.secure else { return Ok(()) };
         let tried = async {
             let stream = TcpStream::connect(&self.address).await.ok()?;
             shake_hands(secure, stream, false).await.err()
         };
         let Ok(Some(error)) = tokio::time::timeout(CONNECT_PATIENCE, tried).await else { return Ok(()) };
-        explain_handshake(&self.address, &error).map_or(Ok(()), |why| Err(TapError::Upstream(why)))
+        explain_handshake(&self.address, &error).map_or(Ok(()), Err)
     }
 
     async fn open_connection(&self, may_be_http2: bool) -> Result<FreshSender, String> {

@@ -245,6 +245,21 @@ app.patch("/session", known, async (request, response) => {
   request.session.fields[request.body.field] = request.body.value;
   await saved(request, response);
 });
+// What a page keeps open to show news: a live connection. It says whose it is, and then that it is alive.
+const streams = new Set();
+app.get("/events", known, (request, response) => {
+  const { user } = request.session;
+  // Nothing of the session is saved when the stream ends, which may be long after this.
+  request.session = null;
+  response.set({ "content-type": "text/event-stream", "cache-control": "no-cache", "x-node": name });
+  response.write(`data: ${JSON.stringify({ user, node: name })}\n\n`);
+  const alive = setInterval(() => response.write(": alive\n\n"), 500);
+  streams.add(response);
+  response.on("close", () => {
+    clearInterval(alive);
+    streams.delete(response);
+  });
+});
 app.post("/touch", known, (request, response) => answer(response, 200, {}));
 app.post("/renew", known, async (request, response) => {
   let kept = { ...request.session };
@@ -306,6 +321,7 @@ redis.connect().then(() => {
   process.on("SIGTERM", async () => {
     ending = true;
     await sleep(1000); // the proxy asks every 200 ms, and believes it the second time
+    for (const stream of streams) stream.end();
     server.close(() => process.exit(0));
   });
 });

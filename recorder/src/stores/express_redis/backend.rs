@@ -75,7 +75,12 @@ impl Backend for ExpressRedis {
             let mut cluster = recording.unless_stopped(start).await?.map_err(|why| why.to_string())?;
             cluster.check_plan(&plan)?;
             let store = cluster.open_store(choices.keep_secrets)?;
-            recording.record_in_real_time(store, &mut cluster).await
+            let remark = recording.remark;
+            let outcome = recording.record_in_real_time(store.clone(), &mut cluster).await?;
+            if let Some(told) = store.describe_live_connections() {
+                remark(&told);
+            }
+            Ok(outcome)
         })
     }
 }

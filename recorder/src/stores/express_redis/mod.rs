@@ -30,7 +30,8 @@ use super::http::{Description, HttpStore};
 use super::redis::facts::read_facts_of;
 use super::redis::resp::{RespConnection, RespReply};
 use super::switches::Switch;
-use crate::{AuditEntry, Failure, StackFact, Store, Traffic};
+use crate::journal::JournalLost;
+use crate::{AuditEntry, Clock, Failure, Journal, StackFact, Stop, Store, Traffic};
 use proxy_view::proxy_facts;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +40,14 @@ use workloads::{SessionPayload, Value};
 
 /// The description of how the application is used.
 pub const DESCRIPTION: &str = include_str!("../../../stacks/express/stack.toml");
+
+/// What the switch `live` adds to the description.
+const LIVE: &str = r#"
+[live]
+path = "/events"
+shows = '"user":"{user}"'
+silence = "3s"
+"#;
 
 /// The settings of the stack, each with its default.
 pub const SWITCHES: &[Switch] = &[
@@ -71,6 +80,7 @@ pub const SWITCHES: &[Switch] = &[
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
     ("retry", "no", "HAProxy repeats every request that got no answer, even if it is not idempotent"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
+    ("live", "no", "each session keeps a stream of events open, beside its requests"),
     ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
     (
         "migration",
@@ -91,6 +101,11 @@ pub struct ExpressStore {
 }
 
 impl ExpressStore {
+    /// Says what became of the live connections of sessions; nothing without the switch `live`.
+    pub(super) fn describe_live_connections(&self) -> Option<String> {
+        self.http.describe_live_connections()
+    }
+
     /// Goes through the life of one session.
     pub async fn probe_application(&self) -> Result<Vec<String>, String> {
         self.http.probe_application().await
@@ -112,6 +127,19 @@ impl Store for ExpressStore {
 
     fn is_reachable(&self, key: &str) -> bool {
         self.http.is_reachable(key)
+    }
+
+    fn has_live_connections(&self) -> bool {
+        self.http.has_live_connections()
+    }
+
+    async fn hold_live_connections(
+        &self,
+        journal: Arc<Journal>,
+        clock: Clock,
+        enough: Stop,
+    ) -> Result<(), JournalLost> {
+        self.http.hold_live_connections(journal, clock, enough).await
     }
 
     fn replica_names(&self) -> Vec<Arc<str>> {
@@ -165,8 +193,9 @@ impl Store for ExpressStore {
 impl ExpressCluster {
     /// Returns the stack as a store for its users. With `keep_secrets`, session ids appear in the history unchanged.
     pub fn open_store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
-        let mut description =
-            Description::from_toml(DESCRIPTION)?.with_entries([("proxy", self.entry_url().as_str())])?;
+        let live = if self.switches().is_on("live")? { LIVE } else { "" };
+        let mut description = Description::from_toml(&format!("{DESCRIPTION}{live}"))?
+            .with_entries([("proxy", self.entry_url().as_str())])?;
         if !self.switches().is_on("retry")? {
             description.add_refused_statuses(&[503]);
         }

@@ -4,7 +4,7 @@ use super::{Description, HttpFronts, HttpStore, LifeStep, WalkSettings};
 use crate::stores::backend::{Backend, Choices, Recording, is_between_servers, is_of_processes};
 use crate::stores::yours::StackNemesis;
 use crate::system::{Capabilities, Means, run_in_machine_network};
-use crate::{IdleNemesis, RunOutcome};
+use crate::{IdleNemesis, Nemesis, RunOutcome};
 use histories::Function;
 use std::time::Duration;
 use workloads::{Fault, Plan, Strike, WorkloadKind};
@@ -144,16 +144,30 @@ impl Backend for GivenApplication {
                 suspicions.iter().for_each(|suspicion| (recording.remark)(suspicion));
             }
             if let Some(nemesis) = &mut yours {
-                return recording.record_in_real_time(direct, nemesis).await;
+                return record_with_live_connections(recording, direct, nemesis).await;
             }
             // Without faults nothing stands between the users and the entries.
             if plan.episodes.is_empty() {
-                return recording.record_in_real_time(direct, &mut IdleNemesis).await;
+                return record_with_live_connections(recording, direct, &mut IdleNemesis).await;
             }
             let mut fronts = HttpFronts::install_before_entries(&mut description).await?;
-            recording.record_in_real_time(store(description), &mut fronts).await
+            record_with_live_connections(recording, store(description), &mut fronts).await
         })
     }
+}
+
+/// Records, and says what became of the live connections of the sessions, if the description has any.
+async fn record_with_live_connections<N: Nemesis>(
+    recording: Recording,
+    store: HttpStore,
+    nemesis: &mut N,
+) -> Result<RunOutcome, String> {
+    let remark = recording.remark;
+    let outcome = recording.record_in_real_time(store.clone(), nemesis).await?;
+    if let Some(told) = store.describe_live_connections() {
+        remark(&told);
+    }
+    Ok(outcome)
 }
 
 /// Opens the proxies of the links of the file, and those that the plan needs in front of the entries. Returns `None` if the file

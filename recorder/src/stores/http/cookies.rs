@@ -94,6 +94,11 @@ impl Browsers {
         browser.dead.get(session).map(|jar| RequestJar { jar: jar.clone(), lives: false })
     }
 
+    /// The names of all sessions that a browser has now. O(n) in browsers.
+    pub(super) fn living_sessions(&self) -> Vec<Arc<str>> {
+        self.lock().browsers.iter().filter_map(|browser| browser.current.clone()).collect()
+    }
+
     /// Starts a browser for a new session.
     pub(super) fn begin_session(&self, session: &Arc<str>, jar: CookieJar) {
         let mut known = self.lock();

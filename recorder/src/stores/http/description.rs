@@ -4,6 +4,7 @@
 //! in, an address that cannot be used. The probe reports what does not fit the application.
 
 use super::entry::{EntryPoint, parse_entry};
+use super::live_source::{LiveSource, LiveTable};
 use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
 use super::tls::{TlsClient, TlsTable};
@@ -34,6 +35,8 @@ pub struct Description {
     pub(crate) act: Option<RequestStep>,
     pub(crate) actions: Option<RequestStep>,
     pub(crate) audit: Option<RequestStep>,
+    /// The connection that each session keeps open.
+    pub(super) live: Option<LiveSource>,
     /// Users that exist before the run.
     pub(super) users: Users,
     /// How connections are secured, if an address begins with `https`.
@@ -149,6 +152,7 @@ struct DescriptionFile {
     act: Option<StepTable>,
     actions: Option<StepTable>,
     audit: Option<StepTable>,
+    live: Option<LiveTable>,
     users: Option<String>,
     tls: Option<TlsTable>,
     #[serde(default)]
@@ -270,6 +274,10 @@ impl Description {
             act: step("act", file.act)?,
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
+            live: file
+                .live
+                .map(|live| live.read(&answer.absent).map_err(|why| format!("[live]: {why}")))
+                .transpose()?,
             users: file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?,
             tls,
             yours,
@@ -296,6 +304,11 @@ impl Description {
     /// What all paths of the application begin with, at its first entry.
     pub(crate) fn entry_base(&self) -> &str {
         self.entries.first().map_or("", |entry| entry.base.as_str())
+    }
+
+    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
+    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
+        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
     }
 
     /// The nodes, links and roles that a run may strike.

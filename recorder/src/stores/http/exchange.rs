@@ -67,6 +67,11 @@ impl Filling {
         filling
     }
 
+    /// The values that are known of a session beside its operations.
+    pub(super) fn of_session(user: &str, key: &str) -> Self {
+        Self { user: user.to_owned(), key: key.to_owned(), ..Self::default() }
+    }
+
     pub(super) fn place_value(&self, place: TemplatePlace, id: Option<&str>) -> String {
         match place {
             TemplatePlace::User => self.user.clone(),
@@ -162,6 +167,24 @@ impl HttpClient {
         let mut reply = self.send_seen_request(entry, request, seen).await?;
         reply.read_body().await?;
         Ok(reply)
+    }
+
+    /// Asks for a stream that lasts, on a connection of its own. Returns its status and body.
+    pub(super) async fn open_live_stream(
+        &mut self,
+        user: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+        jar: &CookieJar,
+    ) -> Result<(u16, Option<Incoming>), Failure> {
+        let entry = self.entry_for_user(user);
+        let request = self.build_request("GET", entry, path, jar, &None)?;
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(Full::default()).map_err(|why| Failure::definite(why.to_string()))?;
+        self.forget_connection(entry);
+        let mut reply = self.send_request(entry, request).await?;
+        self.forget_connection(entry);
+        Ok((reply.status, reply.body.take()))
     }
 
     fn build_request(

@@ -25,6 +25,8 @@ mod entry;
 pub(crate) mod exchange;
 mod fronts;
 mod life;
+mod live;
+mod live_source;
 mod probe;
 pub(crate) mod secrets;
 mod seen;
@@ -45,11 +47,13 @@ pub use tls::TlsTable;
 pub(crate) use tls::{TlsClient, read_certificates};
 pub use witness::SeenExchange;
 
-use crate::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest};
+use crate::journal::JournalLost;
+use crate::{AuditEntry, Client, Clock, Failure, Journal, Notes, Stop, Store, StoreAnswer, StoreRequest};
 use cookies::{Browsers, CookieJar, RequestJar};
 use description::{IdPlace, RequestStep, Spread};
 use exchange::{Filling, HttpReply};
 use histories::Function;
+use live::LiveTally;
 use secrets::Secrets;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +82,8 @@ struct HttpStoreState {
     secrets: Secrets,
     /// The session and the value of an operation, by the trace id under which an audit entry may name it.
     traced: Mutex<HashMap<String, (Arc<str>, Value)>>,
+    /// What became of the live connections.
+    live: Mutex<LiveTally>,
 }
 
 /// A user agent in one seat: connections to the entries.
@@ -102,13 +108,18 @@ impl HttpStore {
     }
 
     fn with_secrets(description: Description, secrets: Secrets) -> Self {
-        let (browsers, traced) = (Browsers::default(), Mutex::default());
-        Self(Arc::new(HttpStoreState { description, browsers, secrets, traced }))
+        let (browsers, traced, live) = (Browsers::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(HttpStoreState { description, browsers, secrets, traced, live }))
     }
 
     /// The current cookie, header or token of a session.
     pub fn session_id_of(&self, session: &str) -> Option<String> {
         self.0.id_in_jar(&self.0.browsers.jar_for_session(session)?.jar)
+    }
+
+    /// Says what became of the live connections of sessions; nothing if the description has none.
+    pub(crate) fn describe_live_connections(&self) -> Option<String> {
+        self.0.describe_live_connections()
     }
 
     /// Goes through the life of one session at every entry and tells each step with its requests and answers. Returns whether
@@ -134,10 +145,20 @@ impl Store for HttpStore {
     const TRACED: bool = true;
 
     async fn connect(&self, seat: usize) -> Result<HttpClient, Failure> {
-        let count = self.0.description.entries.len();
-        let mut client = HttpClient { inner: self.0.clone(), seat, connections: Vec::new(), witness: None };
-        client.connections.resize_with(count, || None);
-        Ok(client)
+        Ok(HttpClient::for_seat(&self.0, seat))
+    }
+
+    fn has_live_connections(&self) -> bool {
+        self.0.description.live.is_some()
+    }
+
+    async fn hold_live_connections(
+        &self,
+        journal: Arc<Journal>,
+        clock: Clock,
+        enough: Stop,
+    ) -> Result<(), JournalLost> {
+        live::hold_live_connections(self.0.clone(), (journal, clock), enough).await
     }
 
     fn is_reachable(&self, key: &str) -> bool {
@@ -254,6 +275,12 @@ impl Client for HttpClient {
 }
 
 impl HttpClient {
+    fn for_seat(inner: &Arc<HttpStoreState>, seat: usize) -> Self {
+        let mut client = Self { inner: inner.clone(), seat, connections: Vec::new(), witness: None };
+        client.connections.resize_with(inner.description.entries.len(), || None);
+        client
+    }
+
     /// Completes an operation whose status says that it was done.
     async fn finish_acknowledged(
         &mut self,

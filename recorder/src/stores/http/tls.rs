@@ -6,7 +6,6 @@
 //!
 //! A handshake that fails is a connection that was not made: nothing of a request was sent.
 
-use super::Description;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -94,13 +93,6 @@ impl TlsClient {
     /// The name that the certificate of a host must have.
     pub(crate) fn name_for_host(&self, host: &str) -> Result<ServerName<'static>, String> {
         self.name.clone().map_or_else(|| parse_server_name(host), Ok)
-    }
-}
-
-impl Description {
-    /// How connections to the application are secured: as `[tls]` says, or with the CAs of the system.
-    pub(crate) fn tls_client(&self) -> Result<TlsClient, String> {
-        self.tls.clone().map_or_else(|| TlsTable::default().load(), Ok)
     }
 }
 

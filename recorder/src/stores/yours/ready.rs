@@ -1,6 +1,5 @@
 //! Requests that show whether a node serves, with TLS or without.
 
-use super::tables::YourStack;
 use crate::stores::http::TlsClient;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -78,34 +77,6 @@ impl ReadyCheck {
             return Ok(());
         }
         Err(format!("the answer began with {:?}", String::from_utf8_lossy(&begins)))
-    }
-}
-
-impl YourStack {
-    /// Whether a node is asked with TLS.
-    pub(crate) fn has_secure_nodes(&self) -> bool {
-        self.secure_checks().next().is_some()
-    }
-
-    /// Takes the certificates that nodes are asked with.
-    ///
-    /// # Errors
-    /// Names a host that no certificate can have.
-    pub(crate) fn use_tls(&mut self, tls: Option<&TlsClient>) -> Result<(), String> {
-        if let Some(tls) = tls {
-            for (node, host) in self.secure_checks() {
-                tls.name_for_host(host).map_err(|why| format!("[nodes.{node}]: {why}"))?;
-            }
-        }
-        self.tls = tls.cloned();
-        Ok(())
-    }
-
-    fn secure_checks(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.nodes.iter().filter_map(|node| {
-            let host = node.ready.as_ref()?.secure_host.as_deref()?;
-            Some((node.name.as_str(), host))
-        })
     }
 }
 

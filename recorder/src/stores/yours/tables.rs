@@ -158,6 +158,32 @@ impl YourStack {
         Ok(stack)
     }
 
+    /// Whether a node is asked with TLS.
+    pub(crate) fn has_secure_nodes(&self) -> bool {
+        self.secure_checks().next().is_some()
+    }
+
+    /// Takes the certificates that nodes are asked with.
+    ///
+    /// # Errors
+    /// Names a host that no certificate can have.
+    pub(crate) fn use_tls(&mut self, tls: Option<&TlsClient>) -> Result<(), String> {
+        if let Some(tls) = tls {
+            for (node, host) in self.secure_checks() {
+                tls.name_for_host(host).map_err(|why| format!("[nodes.{node}]: {why}"))?;
+            }
+        }
+        self.tls = tls.cloned();
+        Ok(())
+    }
+
+    fn secure_checks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.nodes.iter().filter_map(|node| {
+            let host = node.ready.as_ref()?.secure_host.as_deref()?;
+            Some((node.name.as_str(), host))
+        })
+    }
+
     /// The names of the nodes.
     pub(crate) fn node_names(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.name.clone()).collect()

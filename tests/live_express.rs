@@ -1,0 +1,54 @@
+//! Live connections on the Express application: a kill and a deployment of a node cut off its users' streams of events, and the page of each
+//! user opens it anew at the other node.
+
+#![allow(clippy::print_stderr, reason = "says what was skipped")]
+
+use serde_json::Value;
+use std::process::Command;
+
+/// A run with a fault: what was said, and the events of the history; nothing if the stack cannot be started here.
+fn run(faults: &str) -> Option<(String, Vec<Value>)> {
+    let program = env!("CARGO_BIN_EXE_steadfast");
+    let stores = Command::new(program).arg("stores").output().expect("it runs");
+    let stores = String::from_utf8_lossy(&stores.stdout).into_owned();
+    let line = stores.lines().find(|line| line.starts_with("express-redis")).expect("a store of the program");
+    if let Some((_, why)) = line.split_once("not possible here: ") {
+        eprintln!("skipped: {why}");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = "run express-redis --stack-option live=yes --sessions 8 --load 40/s --duration 9s --after-heal 0s --settle 2s --output h.jsonl \
+                 --operation-timeout 5s --faults";
+    let output = Command::new(program)
+        .args(words.split_whitespace())
+        .arg(faults)
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text =
+        std::fs::read_to_string(folder.path().join("h.jsonl")).unwrap_or_else(|why| panic!("{why}: {said}"));
+    let events = text.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    Some((said, events))
+}
+
+/// How many live connections have this event from the strike on.
+fn count_since(events: &[Value], strike: &str, what: &str) -> usize {
+    let struck = events.iter().position(|event| event["process"] == "nemesis" && event["f"] == strike);
+    let live = events[struck.expect("the strike")..].iter();
+    live.filter(|event| event["process"] == "live" && event["f"] == what).count()
+}
+
+/// The users of a killed node, about half of them, are cut off at once. The other node has their sessions.
+#[test]
+fn the_kill_of_a_node_cuts_off_its_users() {
+    let Some((said, events)) = run("kill:a1@4s+2s") else { return };
+    let opened = events.iter().filter(|event| event["process"] == "live" && event["f"] == "open").count();
+    let (lost, resumed) = (count_since(&events, "kill", "lost"), count_since(&events, "kill", "resumed"));
+    assert!(opened >= 8, "{opened} opened: {said}");
+    assert!(lost >= 1 && resumed >= 1, "{lost} lost, {resumed} resumed: {said}");
+    // Sessions come and go meanwhile; some of those that were cut off end before they are back.
+    assert!(resumed <= lost, "{lost} lost, {resumed} resumed: {said}");
+    assert!(said.contains("live connections: ") && said.contains(" resumed (after "), "{said}");
+}
