@@ -218,3 +218,13 @@ fn nothing_at_all_is_fine() {
     assert!(report.phenomena.is_empty());
     assert_eq!(report.strongest_holding_levels(), [IsolationLevel::StrictSerializable]);
 }
+
+/// Two transactions appended 1, one after the other, and a list has it twice. That was called `duplicate-elements`: a false alarm. If only
+/// one had appended it, it is right.
+#[test]
+fn an_element_that_two_transactions_appended_may_be_in_a_list_twice() {
+    let (_, report) = run("a: [t ax1]\nb:         [t ax1]\nc:                [t rx(1,1)]");
+    assert!(report.answers.iter().all(|answer| answer.verdict.name() != "violated"), "{report:#?}");
+    let (_, report) = run("a: [t ax1]\nb:         [t ax2]\nc:                [t rx(1,1)]");
+    assert_eq!(not(&report), [IsolationLevel::ReadUncommitted]);
+}

@@ -96,7 +96,10 @@ fn find_out_of_order_entries(
     let mut seen: FxHashSet<AuditEntryName<'_>> = FxHashSet::default();
     for entry in trail {
         let Some(name) = name_of_entry(entry).filter(|name| seen.insert(*name)) else { continue };
-        let Some(&[request]) = requests.get(&name).map(Vec::as_slice) else { continue };
+        // A failed request for the same event caused no entry.
+        let causes = requests.get(&name).into_iter().flatten().copied();
+        let mut causes = causes.filter(|&id| history.outcome(id) != Outcome::Fail);
+        let (Some(request), None) = (causes.next(), causes.next()) else { continue };
         let component = judge.index.component_of(history.key(request));
         let began = history.operation(request).invoked;
         if let Some(&(first_began, other, first)) = latest.get(&component)

@@ -2,6 +2,8 @@
 
 use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{History, OpId, Outcome};
+use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
 
 /// The position by which an operation ended. For an indeterminate operation, its invocation, the last event that is
 /// known.
@@ -10,15 +12,15 @@ pub(super) fn end_position(history: &History, id: OpId) -> u32 {
     if op.outcome == Outcome::Info { op.invoked } else { op.completed }
 }
 
-/// Finds one field in the notes of an event and returns it as JSON, without parsing the other fields.
+/// Finds one field in the notes of an event and returns it as JSON. Fields of objects inside the notes are others.
 pub(crate) fn find_note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
     let fields = history.note(position)?.fields;
-    // The name must be quoted and followed by a colon.
-    let named = |at: &usize| fields[..*at].ends_with('"') && fields[at + name.len()..].starts_with("\":");
-    let at = fields.match_indices(name).map(|(at, _)| at).find(named)?;
-    let rest = &fields[at + name.len() + 2..];
-    let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&serde_json::value::RawValue>();
-    stream.next()?.ok().map(serde_json::value::RawValue::get)
+    // Most notes do not have it, and are not parsed.
+    if !fields.contains(name) {
+        return None;
+    }
+    let mut fields: FxHashMap<String, &RawValue> = serde_json::from_str(fields).ok()?;
+    fields.remove(name).map(RawValue::get)
 }
 
 /// The intervals in which faults were active, as [`fault_episodes`] reads them. A fault without a known end may be

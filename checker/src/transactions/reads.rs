@@ -10,7 +10,7 @@ use super::findings::AnomalyCollector;
 use super::index::{KeyShape, NONE, Touch, TransactionIndex, TransactionState, UNKNOWN, is_read};
 use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Id, KeyId, MicroKind, ValueId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// Finds the anomalies that reads and updates of single keys show.
 pub(crate) fn find_read_anomalies(
@@ -143,7 +143,11 @@ fn check_append_order(
     let ordered = index.key(key).ordered;
     for group in index.touches(key).chunk_by(|a, b| a.op == b.op) {
         let version = |touch: &Touch| index.version_of[touch.micro as usize];
-        let appends = group.iter().filter(|touch| index.micro_at(touch.micro).kind == MicroKind::Append);
+        // Of equal elements that several transactions appended, a list does not tell whose is where.
+        let is_clear = |version: u32| index.versions(key)[version as usize - 1].op != NONE;
+        let appends = group.iter().filter(|touch| {
+            index.micro_at(touch.micro).kind == MicroKind::Append && is_clear(version(touch))
+        });
         let mut greatest: Option<Touch> = None;
         for &append in appends {
             let shown = version(&append) <= ordered;
@@ -223,11 +227,15 @@ fn check_stray_read(index: &TransactionIndex<'_>, touch: Touch, key: KeyId, find
     let list = index.history.list(index.micro_at(touch.micro).list());
     let versions: FxHashMap<ValueId, usize> =
         index.versions(key).iter().enumerate().rev().map(|(at, version)| (version.value, at)).collect();
-    let mut seen = FxHashSet::default();
+    let mut seen: FxHashMap<ValueId, usize> = FxHashMap::default();
+    // Several transactions may have appended equal elements.
+    let more = |value| index.ambiguities.iter().filter(|more| (more.key, more.value) == (key, value)).count();
     let (mut duplicate, mut garbage, mut aborted) = (false, false, false);
     for &value in list {
         let read = || locate_read(index, touch, key);
-        if !seen.insert(value) && !duplicate {
+        let times = seen.entry(value).or_default();
+        *times += 1;
+        if *times > 1 && !duplicate && *times > 1 + more(value) {
             duplicate = true;
             findings.record_finding(Phenomenon::DuplicateElements, || {
                 TransactionEvidence::DuplicateElement { read: read(), value }

@@ -1,8 +1,10 @@
 //! Verifies claims that nothing in a history could have contradicted a property.
 
 use super::Standing;
+use super::findings::clock_in_notes;
 use claims::{FailedCas, FindingKind, Property, Question};
-use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
+use histories::{ActorEvent, Function, History, MicroKind, Operation, Outcome, ValueId};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// Confirms the claim if no operation ended with an answer that could have been wrong. For findings about sessions, it
@@ -64,7 +66,6 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
     let Property::Finding(kind) = property else { return false };
     let does = |function| history.ids().any(|id| history.function(id) == function);
-    let actor = |name: &str| history.actor_events().iter().any(|event| event.actor == name);
     let settled = || {
         let mut events = history.actor_events().iter();
         events.any(|event| event.actor == "recorder" && event.function == "settled")
@@ -76,11 +77,8 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
         FindingKind::LostWrite => !settled(),
         FindingKind::LostUpdate => {
             let writes = || history.operations().filter(|op| op.function == Function::WRITE);
-            let told = |op: Operation| {
-                history.note(op.invoked).is_some_and(|note| note.fields.contains("\"based_on\""))
-            };
             match history.header() {
-                Some(_) => !writes().any(told),
+                Some(_) => !writes().any(|op| names_known_base(history, &op)),
                 // Every write of a whole session must follow a read by the same process.
                 None => writes().count() == 0 || !every_write_follows_a_read(history),
             }
@@ -88,19 +86,41 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
         FindingKind::OldIdAlive => !does(Function::RENEW),
         FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
         FindingKind::LostAction | FindingKind::DuplicatedAction => {
-            !does(Function::ACTIONS) || !does(Function::ACT)
+            let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);
+            !lists.any(|op| op.outcome == Outcome::Ok)
         }
         FindingKind::AuditMissing | FindingKind::AuditDuplicated | FindingKind::AuditForged => {
             let mut events = history.actor_events().iter();
             !events.any(|event| event.actor == "recorder" && event.function == "audit")
         }
-        FindingKind::DivergentReplicas => !actor("replica"),
+        FindingKind::DivergentReplicas => !history
+            .actor_events()
+            .iter()
+            .any(|event| event.actor == "replica" && is_replica_answer(history, event)),
         FindingKind::ClockWentBack => {
             let mut told = history.operations().filter(|op| op.outcome == Outcome::Ok);
-            !told.any(|op| history.note(op.completed).is_some_and(|note| note.fields.contains("\"clock\"")))
+            !told.any(|op| {
+                history.note(op.completed).is_some_and(|note| clock_in_notes(note.fields).is_some())
+            })
         }
         _ => false,
     }
+}
+
+/// Whether a save says from which version it was made, and that version is one of the history.
+fn names_known_base(history: &History, save: &Operation) -> bool {
+    let note = history.note(save.invoked);
+    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(note.fields).ok());
+    let base = fields.and_then(|fields| fields.get("based_on").map(Value::to_string));
+    base.is_some_and(|base| history.values.get(&base).is_some())
+}
+
+/// Whether a replica answered, and the answer names a node, a key and a value.
+fn is_replica_answer(history: &History, event: &ActorEvent) -> bool {
+    let note = history.note(event.position);
+    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(note.fields).ok());
+    fields.is_none_or(|fields| fields.get("error").is_none())
+        && serde_json::from_str::<[Value; 3]>(&event.value).is_ok()
 }
 
 /// Whether each write of a whole session directly follows, in its process and on its object, a read that returned

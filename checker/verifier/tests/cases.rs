@@ -1,14 +1,17 @@
-//! Proofs by cases that say more than the history shows.
+//! Evidence that says more than the history shows, and was once confirmed.
 //!
 //! A proof by cases leans on two things that the verifier looks up by itself: which writes a read may have returned, and who wrote
 //! first. Where the history does not tell them, an empty list of candidates is no contradiction.
 
 use claims::{
-    AnomalyName, Answer, CaseStep, Evidence, IsolationLevel, Phenomenon, Property, ReadAt, Report,
-    TransactionAnomaly, TransactionEvidence, Verdict, Violation,
+    AnomalyName, Answer, CaseStep, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason,
+    Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization, Model, OrderExtent,
+    Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence, Verdict, VersionEvidence,
+    Violation, Witness,
 };
-use histories::{History, KeyId, OpId, notation};
-use testkit::{model_of_transactions, question_about};
+use histories::format::{Format, from_text};
+use histories::{History, KeyId, MicroKind, OpId, notation};
+use testkit::{assert_refuted, model_of_transactions, question_about};
 use verifier::{Standing, verify};
 
 /// What the verifier says of the claim that a level is violated because nothing explains the history.
@@ -91,4 +94,138 @@ fn two_reads_of_a_register_are_no_incompatible_lists() {
         .collect();
     let example = TransactionEvidence::IncompatibleOrder { one: read(readers[0]), other: read(readers[1]) };
     assert!(is_refuted(&history, IsolationLevel::Serializable, example));
+}
+
+/// The write of 1 failed, so the read of 1 is wrong. An order in which the failed write took effect was confirmed, because every failed
+/// operation counted as one that the object had refused.
+#[test]
+fn an_order_with_a_failed_write_is_refuted() {
+    let history = drawn("a: [w1 !\nb:        [r1]");
+    let property = Property::Level(Level::Linearizable);
+    let question = question_about(Model::Register, &[property]);
+    let operations: Vec<OpId> = history.ids().collect();
+    let order = Linearization { key: history.key(operations[0]), operations };
+    let why = assert_refuted(&history, &question, property, Verdict::Holds(Witness::Orders(vec![order])));
+    assert!(why.contains("operation 0 failed"), "{why}");
+}
+
+/// Two transactions wrote 1, and only one of them went on to write 2 or failed. The read of 1 does not tell whose write it returned. It was
+/// confirmed that it returned the other's.
+#[test]
+fn a_value_that_two_transactions_wrote_is_no_evidence_against_one_of_them() {
+    for (drawing, aborted) in [
+        ("a: [t wx1]\nb:        [t wx1 wx2]\nc:    [t rx1           ]", false),
+        ("a: [t wx1]\nb:        [t wx1 !\nc:    [t rx1           ]", true),
+    ] {
+        let history = drawn(drawing);
+        let with = |count, kind| {
+            let fits =
+                |id: &OpId| history.micros_of(*id).len() == count && history.micros_of(*id)[0].kind == kind;
+            history.ids().filter(fits).last().expect("it was drawn")
+        };
+        let reader = with(1, MicroKind::Read);
+        let writer = with(if aborted { 1 } else { 2 }, MicroKind::Write);
+        let micro = history.micros_of(reader)[0];
+        let (read, value) = (ReadAt { transaction: reader, place: 0, key: micro.key }, micro.value());
+        let (phenomenon, example) = match aborted {
+            true => (Phenomenon::G1a, TransactionEvidence::AbortedRead { read, value, writer }),
+            false => (Phenomenon::G1b, TransactionEvidence::IntermediateRead { read, value, writer }),
+        };
+        let standings = standings_of_phenomenon(&history, phenomenon, example);
+        assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}: {drawing}");
+    }
+}
+
+/// Two transactions read x = 1 and wrote x, but two others had written 1. That both read the same version was confirmed.
+#[test]
+fn updates_of_equal_versions_lose_nothing() {
+    let history =
+        drawn("a: [t wx1]         [t wx1]\nb:          [t rx1 wx2]\nc:                       [t rx1 wx3]");
+    let updates = |id: &OpId| history.micros_of(*id).len() == 2;
+    let transactions: Vec<OpId> = history.ids().filter(updates).collect();
+    let micro = history.micros_of(transactions[0])[0];
+    let example =
+        TransactionEvidence::LostUpdate { key: micro.key, version: Some(micro.value()), transactions };
+    let standings = standings_of_phenomenon(&history, Phenomenon::LostUpdate, example);
+    assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}");
+}
+
+/// A transaction wrote x and read its own write. That was taken for a read of the initial state, which an earlier write contradicts.
+#[test]
+fn a_read_of_ones_own_write_does_not_miss_an_earlier_one() {
+    let history = drawn("a: [t wx1]\nb:           [t wx2 rx2]");
+    let ids: Vec<OpId> = history.ids().collect();
+    let later = history.micros_of(ids[0])[0];
+    let missed = DependencyReason::Missed {
+        key: later.key,
+        read: None,
+        later: later.value(),
+        order: VersionEvidence::Initial,
+    };
+    let edges = vec![
+        Dependency { from: ids[1], to: ids[0], why: missed },
+        Dependency { from: ids[0], to: ids[1], why: DependencyReason::RealTime },
+    ];
+    let kind = CycleKind { family: CycleFamily::GSingle, extent: OrderExtent::RealTime };
+    let cycle = DependencyCycle { edges, shape: None, shortest: true };
+    let standings =
+        standings_of_phenomenon(&history, Phenomenon::Cycle(kind), TransactionEvidence::Cycle(cycle));
+    assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}");
+}
+
+fn standings_of_phenomenon(
+    history: &History,
+    phenomenon: Phenomenon,
+    example: TransactionEvidence,
+) -> Vec<Standing> {
+    let question = question_about(model_of_transactions(history), &[]);
+    let anomaly = TransactionAnomaly { phenomenon, count: 1, examples: vec![example] };
+    let report = Report { model: question.model, phenomena: vec![anomaly], ..Report::default() };
+    verify(history, &question, &report, &claims::Limits::unbounded()).phenomena
+}
+
+/// A patch of one field was taken for a newer version of another, so that a session with two fields could be called stale.
+#[test]
+fn a_patch_of_another_field_replaces_nothing() {
+    let part = |field: &str, version: u32| {
+        format!("{{\"field\":\"{field}\",\"session\":\"u\",\"version\":{version}}}")
+    };
+    let whole = r#"{"session":"u","version":1}"#;
+    let (cart, lang) = (part("cart", 2), part("lang", 3));
+    let read = format!("{{\"fields\":{{\"all\":{whole},\"cart\":{cart},\"lang\":{lang}}}}}");
+    let request = |process: u32, function: &str, argument: &str, answer: &str| {
+        let event = |kind: &str, value: &str| {
+            format!(
+                "{{\"process\":{process},\"session\":\"u\",\"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"s\",\"value\":{value}}}\n"
+            )
+        };
+        event("invoke", argument) + &event("ok", answer)
+    };
+    let text = request(0, "create", whole, whole)
+        + &request(1, "patch", &cart, &cart)
+        + &request(2, "patch", &lang, &lang)
+        + &request(3, "read", "null", &read);
+    let history = from_text(Format::Native, &text).expect("a history");
+    let [_, older, newer, read]: [OpId; 4] =
+        history.ids().collect::<Vec<_>>().try_into().expect("four operations");
+    let kind = FindingKind::StaleSession;
+    let finding = Finding {
+        kind,
+        key: history.key(read),
+        session: history.session(read),
+        operations: vec![read, newer, older],
+        events: Vec::new(),
+        faults: Vec::new(),
+        proof: FindingProof::Replaced { read, field: Some("cart".to_owned()), older, newer, shown: newer },
+    };
+    let violation = Violation {
+        kind: AnomalyName::new(kind.name()),
+        key: finding.key,
+        operations: finding.operations.clone(),
+        evidence: Evidence::Finding(Box::new(finding)),
+    };
+    let question = question_about(Model::Session, &[Property::Finding(kind)]);
+    let verdict = Verdict::Violated(vec![violation]);
+    let why = assert_refuted(&history, &question, Property::Finding(kind), verdict);
+    assert!(why.contains("versions"), "{why}");
 }

@@ -7,7 +7,8 @@
 //! Building the module once for each mutant would take days. All mutants are therefore compiled into one build, and a variable of
 //! the environment says which of them runs. This costs a comparison at each place.
 //!
-//! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs. `STEADFAST_MINUTES` limits the time:
+//! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs, of which `CRATE/PROGRAM` chooses
+//! one. `STEADFAST_MINUTES` limits the time:
 //! the mutants that were not tried by then are tried when the same call is made again. The row of the module in `docs/trust.md` is written
 //! again, and the survivors go to `target/mutants/survivors.md`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]

@@ -155,13 +155,13 @@ impl MutatedWorkspace {
         self.files.get_mut(Path::new(file)).map_or(0, |file| file.give_up_statements_within(from..to + 1))
     }
 
-    /// Builds the tests of the module's crate, and the tests in the `tests` folders of some others.
+    /// Builds the tests of the module's crate, and the tests in the `tests` folders of some others: all of a crate, or one program, as
+    /// `crate/program`.
     pub(crate) fn build_tests(&self, others: &[String]) -> Result<Vec<TestProgram>, Box<dyn Error>> {
         let mut messages = self.run_cargo(&["test", "--no-run", "-p", &self.crate_name])?;
-        if !others.is_empty() {
-            let mut arguments = vec!["test", "--no-run", "--test", "*"];
-            others.iter().for_each(|name| arguments.extend(["-p", name]));
-            messages.extend(self.run_cargo(&arguments)?);
+        for other in others {
+            let (name, program) = other.split_once('/').unwrap_or((other, "*"));
+            messages.extend(self.run_cargo(&["test", "--no-run", "-p", name, "--test", program])?);
         }
         if let Some(error) = messages.iter().find(|message| is_error(message)) {
             return Err(format!("a test does not compile: {}", error["message"]["rendered"]).into());
@@ -199,11 +199,11 @@ impl MutatedWorkspace {
     fn run_cargo(&self, arguments: &[&str]) -> Result<Vec<Value>, Box<dyn Error>> {
         let mut cargo = Command::new("cargo");
         cargo.args(arguments).args(["--message-format=json", "--quiet"]);
-        // The switches make the module several times longer, so optimising it would take longer than the tests.
-        for name in [self.crate_name.as_str(), "steadfast-checker", "testkit"] {
-            cargo.args(["--config", &format!("profile.dev.package.{name}.opt-level=0")]);
-            cargo.args(["--config", &format!("profile.dev.package.{name}.debug=false")]);
-        }
+        // The switches make the module several times longer, so optimising it would take longer than the tests. All others are
+        // optimised: the tests search and brute-force, and run once for every mutant.
+        let name = self.crate_name.as_str();
+        cargo.args(["--config", &format!("profile.dev.package.{name}.opt-level=0")]);
+        cargo.args(["--config", "profile.dev.debug=false"]);
         cargo.current_dir(&self.folder).env("CARGO_TARGET_DIR", self.target.join("build"));
         let output = cargo.stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8_lossy(&output.stdout);

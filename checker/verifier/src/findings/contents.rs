@@ -38,10 +38,19 @@ fn returned_contents(read: &Operation) -> bool {
     read.function == Function::READ && found_session(read)
 }
 
-/// The version of a field that an operation wrote or returned. Without a field: the version of the whole session.
+/// The version of a field that an operation wrote or returned. Without a field: the version of the whole session. A patch writes no
+/// version of the whole session, nor of other fields.
 fn version_text(record: &SessionRecord<'_>, op: &Operation, field: Option<&str>) -> Option<String> {
-    if op.function != Function::READ {
-        return Some(record.history.value_text(op.value()).to_owned());
+    let text = record.history.value_text(op.value());
+    match op.function {
+        Function::READ => {}
+        Function::CREATE | Function::WRITE => return Some(text.to_owned()),
+        Function::PATCH => {
+            let written: Value = serde_json::from_str(text).ok()?;
+            let is_same = field.is_some() && written.get("field").and_then(Value::as_str) == field;
+            return is_same.then(|| text.to_owned());
+        }
+        _ => return None,
     }
     let parts = parse_parts(record, op);
     let own = parts.iter().find(|(name, _)| field.is_some_and(|field| field == name));

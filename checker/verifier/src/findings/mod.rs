@@ -275,7 +275,7 @@ fn ends_session(op: &Operation) -> bool {
 }
 
 /// The clock among the notes of an event. The other fields are skipped, not parsed: every answer may have such notes.
-fn clock_in_notes(fields: &str) -> Option<i64> {
+pub(crate) fn clock_in_notes(fields: &str) -> Option<i64> {
     #[derive(serde::Deserialize)]
     struct ClockNote {
         clock: Option<i64>,

@@ -129,7 +129,9 @@ fn check_entries_out_of_order(
     require_whole_trail(record)?;
     for (position, id) in [(second, later), (first, earlier)] {
         let (requests, entries) = find_audited_event(record, Some(id), None)?;
-        ensure(requests[..] == [id] && entries.first() == Some(&position), || {
+        let mut causes = requests.iter().filter(|&&id| record.operation(id).outcome != Outcome::Fail);
+        let only = causes.next() == Some(&id) && causes.next().is_none();
+        ensure(only && entries.first() == Some(&position), || {
             "the entry is another request's, or a repetition".to_owned()
         })?;
     }

@@ -128,7 +128,7 @@ fn check_all_orders(
     })
 }
 
-/// Checks that every required operation is in the order of its object, exactly once.
+/// Checks that every required operation is in the order of its object, exactly once, and no operation that took no effect.
 fn check_all_are_ordered(
     history: &History,
     question: &ObjectQuestion,
@@ -140,6 +140,10 @@ fn check_all_are_ordered(
         for &id in watch.take_while_in_time(StepCost::Look, found.operations.iter()) {
             if has_object_per_key(question.model) && history.key(id) != found.key {
                 return Err(format!("operation {} is of another key", history.operation_index(id)));
+            }
+            if history.outcome(id) == Outcome::Fail && !is_failed_observation(history, question, id) {
+                let index = history.operation_index(id);
+                return Err(format!("operation {index} failed, so it cannot be in an order"));
             }
             if std::mem::replace(&mut ordered[id.index()], true) {
                 return Err(format!("operation {} is ordered twice", history.operation_index(id)));

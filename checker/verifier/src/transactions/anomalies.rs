@@ -34,10 +34,12 @@ pub(super) fn check_example(
         }
         (Phenomenon::G1a, TransactionEvidence::AbortedRead { read: at, value, writer }) => {
             says(values_of_read(history, *at)?.contains(value))?;
-            says(wrote(*writer, at.key, *value).is_some() && history.outcome(*writer) == Outcome::Fail)
+            says(is_only_writer(history, watch, *writer, at.key, *value))?;
+            says(history.outcome(*writer) == Outcome::Fail)
         }
         (Phenomenon::G1b, TransactionEvidence::IntermediateRead { read: at, value, writer }) => {
             says(values_of_read(history, *at)?.last() == Some(value) && *writer != at.transaction)?;
+            says(is_only_writer(history, watch, *writer, at.key, *value))?;
             let place = places_of_write(history, *writer, at.key, *value).last();
             let later = |place: usize| {
                 history.micros_of(*writer)[place + 1..].iter().any(|m| !is_read(*m) && m.key == at.key)
@@ -68,7 +70,8 @@ pub(super) fn check_example(
             // A transaction that is named twice made one update only.
             let distinct: HashSet<&OpId> = transactions.iter().collect();
             says(distinct.len() > 1 && distinct.len() == transactions.len())?;
-            transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))
+            transactions.iter().try_for_each(|&id| says(updates_version(history, id, *key, *version)))?;
+            says(is_one_version(history, watch, *key, *version, transactions))
         }
         (Phenomenon::CyclicVersions, TransactionEvidence::CyclicVersions { key, steps }) => {
             let follows = |(earlier, later, order)| {
@@ -76,13 +79,14 @@ pub(super) fn check_example(
             };
             says(is_version_cycle(steps, follows))
         }
-        _ => says(is_shown_by_lists(history, phenomenon, evidence)?),
+        _ => says(is_shown_by_lists(history, watch, phenomenon, evidence)?),
     }
 }
 
 /// Whether lists that were read show a phenomenon.
 fn is_shown_by_lists(
     history: &History,
+    watch: &Watch<'_>,
     phenomenon: Phenomenon,
     evidence: &TransactionEvidence,
 ) -> Result<bool, Mismatch> {
@@ -94,13 +98,15 @@ fn is_shown_by_lists(
             let (dirty, clean) = (first_place(&list, aborted.1), first_place(&list, committed.1));
             dirty.is_some()
                 && dirty < clean
-                && wrote(aborted.0, at.key, aborted.1).is_some()
-                && wrote(committed.0, at.key, committed.1).is_some()
+                && is_only_writer(history, watch, aborted.0, at.key, aborted.1)
+                && is_only_writer(history, watch, committed.0, at.key, committed.1)
                 && history.outcome(aborted.0) == Outcome::Fail
                 && history.outcome(committed.0) == Outcome::Ok
         }
         (Phenomenon::DuplicateElements, TransactionEvidence::DuplicateElement { read: at, value }) => {
-            values_of_read(history, *at)?.iter().filter(|&each| each == value).count() > 1
+            let shown = values_of_read(history, *at)?.iter().filter(|&each| each == value).count();
+            let appends = |id| places_of_write(history, id, at.key, *value).count();
+            shown > watch.take_while_in_time(StepCost::Look, history.ids()).map(appends).sum::<usize>().max(1)
         }
         (
             Phenomenon::IncompatibleOrder,
@@ -129,13 +135,46 @@ fn is_shown_by_lists(
             let list = values_of_read(history, *at)?;
             let (first, second) = (first_place(&list, *earlier), first_place(&list, *later));
             let (written, rewritten) = (wrote(*writer, at.key, *earlier), wrote(*writer, at.key, *later));
-            written.is_some()
-                && written < rewritten
+            let only = |value: ValueId| is_only_writer(history, watch, *writer, at.key, value);
+            written < rewritten
+                && only(*earlier)
+                && only(*later)
                 && second.is_some()
                 && first.is_none_or(|first| Some(first) > second)
         }
         _ => false,
     })
+}
+
+/// Whether this transaction wrote the value to the key and no other did, not even one that failed. If several did, a read of the
+/// value does not tell whose write it returned.
+fn is_only_writer(history: &History, watch: &Watch<'_>, writer: OpId, key: KeyId, value: ValueId) -> bool {
+    let wrote = |id: OpId| places_of_write(history, id, key, value).next().is_some();
+    let mut all = watch.take_while_in_time(StepCost::Look, history.ids());
+    wrote(writer) && all.all(|id| id == writer || !wrote(id))
+}
+
+/// Whether these transactions, whose first access to the key read this value, all read the same version. Several transactions may
+/// have written the value. Lists are the same version if they are equal.
+fn is_one_version(
+    history: &History,
+    watch: &Watch<'_>,
+    key: KeyId,
+    version: Option<ValueId>,
+    transactions: &[OpId],
+) -> bool {
+    let wrote = |id: &OpId, value| places_of_write(history, *id, key, value).next().is_some();
+    let first_read = |id: OpId| {
+        let mut micros = history.micros_of(id).iter().filter(|micro| micro.key == key);
+        micros.next().map(|&micro| (micro.kind, values_of_micro(history, micro)))
+    };
+    let reads: Vec<_> = transactions.iter().map(|&id| first_read(id)).collect();
+    let is_list = matches!(reads.first(), Some(Some((MicroKind::ReadList, _))));
+    // The initial value is null, which a transaction may have written too.
+    let value = version.unwrap_or(ValueId::NULL);
+    let all = watch.take_while_in_time(StepCost::Look, history.ids());
+    let one_writer = || all.filter(|id| wrote(id, value)).count() <= usize::from(version.is_some());
+    one_writer() || (is_list && reads.windows(2).all(|pair| pair[0] == pair[1]))
 }
 
 /// Whether each version must precede the next for a valid reason, and the last must precede the first.

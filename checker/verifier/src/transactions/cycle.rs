@@ -246,11 +246,21 @@ fn wrote_value(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool 
     places_of_write(history, id, key, value).next().is_some()
 }
 
-/// Whether a transaction read the key and this value was the last that it saw of other transactions' writes.
+/// Whether a transaction read the key and this value was the last that it saw of other transactions' writes. With `None`: whether it
+/// saw the initial state.
 pub(super) fn read_value_last(history: &History, id: OpId, key: KeyId, value: Option<ValueId>) -> bool {
     let micros = history.micros_of(id);
     let mut reads = (0..micros.len()).filter(|&place| is_read(micros[place]) && micros[place].key == key);
-    history.outcome(id) == Outcome::Ok && reads.any(|place| last_value_of_others(history, id, place) == value)
+    let saw = |place: usize| {
+        // The transaction's own write hides what others wrote to a register. The end of a list that is its own does not.
+        let hidden = value.is_none()
+            && micros[place].kind == MicroKind::Read
+            && micros[place].value() != ValueId::NULL;
+        !hidden && last_value_of_others(history, id, place) == value
+    };
+    let wrote_null =
+        || value.is_none() && history.ids().any(|id| wrote_value(history, id, key, ValueId::NULL));
+    history.outcome(id) == Outcome::Ok && reads.any(saw) && !wrote_null()
 }
 
 /// Whether the history shows one version of a key before another.

@@ -7,7 +7,7 @@
 
 use super::cases::extent_of;
 use super::ensure;
-use super::micros::misses_own_write;
+use super::micros::{find_excess_element, misses_own_write};
 use super::sources::{ReadSources, list_without_own_appends};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
@@ -79,6 +79,8 @@ fn check_longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> 
     {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
             let list = history.list(micro.list());
+            let excess = find_excess_element(history, micro.key, list);
+            ensure(excess.is_none(), || "a list has an element more often than it was appended".into())?;
             let known = longest.entry(micro.key).or_default();
             if list.len() > known.len() {
                 *known = list;

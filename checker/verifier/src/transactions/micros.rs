@@ -4,6 +4,7 @@ use super::ensure;
 use crate::Mismatch;
 use claims::ReadAt;
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use std::collections::HashMap;
 
 /// The values that a read returned: all elements of a list, or the value of a register, where `null` is no value.
 pub(super) fn values_of_micro(history: &History, micro: Micro) -> Vec<ValueId> {
@@ -37,6 +38,17 @@ pub(super) fn values_of_read(history: &History, read: ReadAt) -> Result<Vec<Valu
         Some(micro) => Ok(values_of_micro(history, micro)),
         None => Err(Mismatch("no such read".into())),
     }
+}
+
+/// An element that a list has more often than transactions appended it, if there is one. Two transactions may have appended equal
+/// elements. An element that none appended counts as appended once.
+pub(super) fn find_excess_element(history: &History, key: KeyId, list: &[ValueId]) -> Option<ValueId> {
+    let mut counts: HashMap<ValueId, usize> = HashMap::new();
+    list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
+    let appended = |value: ValueId| -> usize {
+        history.ids().map(|id| places_of_write(history, id, key, value).count()).sum()
+    };
+    counts.into_iter().find(|&(value, count)| count > 1 && count > appended(value)).map(|(value, _)| value)
 }
 
 /// Whether a read does not return what its own transaction had previously written to the key.

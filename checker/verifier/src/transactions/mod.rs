@@ -20,8 +20,8 @@ mod writers;
 use crate::watch::Watch;
 use crate::{Mismatch, UNCHECKED};
 use claims::{
-    Assume, Evidence, IsolationLevel, Phenomenon, TransactionAnomaly, TransactionEvidence,
-    TransactionWitness, Verdict, Witness,
+    Assume, CycleFamily, Evidence, IsolationLevel, OrderExtent, Phenomenon, TransactionAnomaly,
+    TransactionEvidence, TransactionWitness, Verdict, Witness,
 };
 use histories::{History, KeyId, Micro, MicroKind, Outcome};
 use std::cell::OnceCell;
@@ -61,6 +61,7 @@ impl<'a> TransactionClaims<'a> {
             Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
             Verdict::Holds(Witness::Transactions(found)) => {
                 witness::check_witness_proves_level(self.history, found, level)?;
+                self.check_versions_follow_commits(found, level)?;
                 if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.is_same_order(found))
                 {
                     return result.clone();
@@ -116,6 +117,23 @@ impl<'a> TransactionClaims<'a> {
         self.require_time_left()?;
         self.checked[at] = Some(result.clone());
         result
+    }
+
+    /// Checks that a commit order is also an order of versions, where a level needs it and it does not follow: a reader's own appends in a
+    /// list do not show the version order.
+    fn check_versions_follow_commits(
+        &self,
+        found: &TransactionWitness,
+        level: IsolationLevel,
+    ) -> Result<(), Mismatch> {
+        let TransactionWitness::CommitOrder(_, order) = found else { return Ok(()) };
+        if level.is_defined_by_visibility()
+            || !*self.own_appends_read.get_or_init(|| reads_own_appends(self.history))
+        {
+            return Ok(());
+        }
+        let versions = TransactionWitness::Versions(OrderExtent::Data, CycleFamily::G1c, order.clone());
+        witness::verify_witness(self.history, &versions, self.watch)
     }
 
     /// Returns an error if the time ran out, because results are then meaningless.

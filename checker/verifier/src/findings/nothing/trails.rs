@@ -138,7 +138,10 @@ impl Examination<'_> {
             let known = events.entry(name).or_default();
             known.0[0] += usize::from(op.outcome == Outcome::Ok);
             known.0[1] += usize::from(op.outcome != Outcome::Fail);
-            known.1 = Some(op);
+            // A failed request for the same event caused no entry.
+            if op.outcome != Outcome::Fail {
+                known.1 = Some(op);
+            }
         }
         let (mut recorded, mut order) = (false, Vec::new());
         for entry in history.actor_events() {

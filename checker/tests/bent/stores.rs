@@ -1,0 +1,334 @@
+//! Random histories of session stores: two users, ids that are created, renewed and destroyed, contents written whole and by field,
+//! actions, clocks, and at the end replicas and an audit trail. The store makes a mistake now and then.
+
+use histories::History;
+use histories::format::{Format, from_text};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use testkit::TestRandom;
+
+/// What the store holds under one id.
+#[derive(Clone)]
+struct Held {
+    whole: Value,
+    fields: Map<String, Value>,
+    renewed_ns: i64,
+}
+
+struct OpenRequest {
+    process: usize,
+    user: &'static str,
+    function: &'static str,
+    key: String,
+    value: Value,
+    /// What the store answered, once the request has taken effect. `None`: refused.
+    answer: Option<Option<Value>>,
+}
+
+struct StoreRun<'r> {
+    random: &'r mut TestRandom,
+    lines: Vec<Value>,
+    time_ns: i64,
+    live_ns: Option<i64>,
+    states: Vec<BTreeMap<String, Held>>,
+    actions: BTreeMap<&'static str, Vec<Value>>,
+    trail: Vec<(&'static str, String, Value)>,
+    /// Whether answers tell the time.
+    clocks: bool,
+    /// Whether values are numbers, as in histories of others.
+    plain: bool,
+    /// Of 100 answers, how many are wrong.
+    mistakes: usize,
+    versions: u64,
+}
+
+const MS: i64 = 1_000_000;
+
+/// A history of four to fourteen requests.
+pub(crate) fn store_history(random: &mut TestRandom) -> History {
+    let live_ns = random.chance(40).then_some(500 * MS);
+    let has_header = live_ns.is_some() || random.chance(60);
+    let mut run = StoreRun {
+        lines: Vec::new(),
+        time_ns: MS,
+        live_ns,
+        states: vec![BTreeMap::new()],
+        actions: BTreeMap::new(),
+        trail: Vec::new(),
+        clocks: random.chance(40),
+        plain: random.chance(20),
+        mistakes: [0, 5, 15, 30][random.below(4)],
+        versions: 0,
+        random,
+    };
+    if has_header {
+        let mut header = json!({"steadfast": 1});
+        if let Some(live_ns) = live_ns {
+            header["time_to_live_ms"] = (live_ns / MS).into();
+            header["renewed_by"] = json!(["create", "write", "patch", "touch", "renew"]);
+            if run.random.chance(30) {
+                header["renewed_by"] = json!(["create", "write", "read"]);
+            }
+        }
+        run.lines.push(header);
+    }
+    run.serve_clients(has_header);
+    run.look_at_the_end();
+    let lines: Vec<String> = run.lines.iter().map(Value::to_string).collect();
+    from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|why| panic!("{why}\n{}", lines.join("\n")))
+}
+
+impl StoreRun<'_> {
+    fn serve_clients(&mut self, has_header: bool) {
+        let (count, clients) = (4 + self.random.below(11), 1 + self.random.below(3));
+        let (mut begun, mut next_process) = (0, clients);
+        let mut free: Vec<usize> = (0..clients).collect();
+        let mut open: Vec<OpenRequest> = Vec::new();
+        while begun < count || !open.is_empty() {
+            let step = [0, 1, 1, 5, 30, 250][self.random.below(6)] * MS;
+            self.time_ns += step;
+            if begun < count && !free.is_empty() && (open.is_empty() || self.random.chance(50)) {
+                let process = free.swap_remove(self.random.below(free.len()));
+                let request = self.choose_request(process, begun == 0);
+                let based_on = has_header && request.function == "write" && self.random.chance(50);
+                let base = based_on.then(|| self.states.last().and_then(|state| state.get(&request.key)));
+                let base = base.flatten().map(|held| held.whole.clone());
+                self.add_event(&request, "invoke", request.value.clone(), base);
+                open.push(request);
+                begun += 1;
+                continue;
+            }
+            let at = self.random.below(open.len());
+            if open[at].answer.is_none() && !self.random.chance(5) {
+                open[at].answer = Some(self.take_effect(open[at].function, &open[at]));
+                if self.random.chance(50) {
+                    continue;
+                }
+            }
+            let request = open.swap_remove(at);
+            match &request.answer {
+                Some(Some(answer)) if !self.random.chance(8) => {
+                    self.add_event(&request, "ok", answer.clone(), None);
+                    free.push(request.process);
+                }
+                Some(None) if !self.random.chance(10) => {
+                    self.add_event(&request, "fail", request.value.clone(), None);
+                    free.push(request.process);
+                }
+                _ => {
+                    if self.random.chance(70) {
+                        self.add_event(&request, "info", request.value.clone(), None);
+                    }
+                    // Whoever got no answer goes on under another name.
+                    free.push(next_process);
+                    next_process += 1;
+                }
+            }
+        }
+    }
+
+    fn choose_request(&mut self, process: usize, is_first: bool) -> OpenRequest {
+        let user = if self.random.chance(75) { "u" } else { "v" };
+        let key = format!("{user}{}", if is_first || self.random.chance(75) { 1 } else { 2 });
+        let function = match self.random.below(100) {
+            _ if is_first => "create",
+            0..38 => "read",
+            38..52 => "write",
+            52..62 => "patch",
+            62..68 => "touch",
+            68..75 => "renew",
+            75..81 => "destroy",
+            81..87 => "create",
+            87..94 => "act",
+            _ => "actions",
+        };
+        let value = match function {
+            "create" | "write" => self.new_version(user, None),
+            "patch" => {
+                let field = self.random.one_of(&["cart", "name"]);
+                self.new_version(user, Some(field))
+            }
+            "renew" => json!(format!("{user}{}", 2 + self.random.below(2))),
+            "act" => json!(format!("a{}", self.random.below(6))),
+            _ => Value::Null,
+        };
+        let key = if function == "actions" { user.to_owned() } else { key };
+        OpenRequest { process, user, function, key, value, answer: None }
+    }
+
+    fn new_version(&mut self, user: &str, field: Option<&str>) -> Value {
+        if !self.random.chance(8) {
+            self.versions += 1;
+        }
+        let mut value = json!({"bytes": 64, "session": user, "version": self.versions});
+        if let Some(field) = field {
+            value["field"] = field.into();
+        } else if self.plain {
+            return json!(self.versions);
+        }
+        value
+    }
+
+    /// The answer of the store, or nothing if it refuses.
+    fn take_effect(&mut self, function: &str, request: &OpenRequest) -> Option<Value> {
+        let mut state = self.states.last().expect("the first state").clone();
+        let (live_ns, now) = (self.live_ns, self.time_ns);
+        let wrong = self.random.chance(self.mistakes);
+        if !(wrong && self.random.chance(30)) {
+            state.retain(|_, held| live_ns.is_none_or(|live_ns| now <= held.renewed_ns + live_ns));
+        }
+        let held = state.get(&request.key).cloned();
+        let value = request.value.clone();
+        let answer = match function {
+            "create" => {
+                let held = Held { whole: value.clone(), fields: Map::new(), renewed_ns: now };
+                (wrong || !state.contains_key(&request.key))
+                    .then(|| state.insert(request.key.clone(), held))?;
+                value
+            }
+            "read" => {
+                let age = if wrong { self.random.below(self.states.len()) } else { 0 };
+                let key = if wrong && self.random.chance(20) { "v1" } else { &request.key };
+                let seen =
+                    if wrong { self.states[self.states.len() - 1 - age].get(key).cloned() } else { held };
+                return Some(seen.map_or(Value::Null, |held| told(&held)));
+            }
+            "write" | "patch" | "touch" => {
+                let mut held = held?;
+                match function {
+                    "write" => (held.whole, held.fields) = (value.clone(), Map::new()),
+                    "patch" => {
+                        let field = value["field"].as_str().expect("a patch names its field").to_owned();
+                        held.fields.insert(field, value.clone());
+                    }
+                    _ => {}
+                }
+                held.renewed_ns = now;
+                if !wrong {
+                    state.insert(request.key.clone(), held);
+                }
+                value
+            }
+            "renew" => {
+                let new = value.as_str().expect("an id").to_owned();
+                if state.contains_key(&new) || new == request.key {
+                    return None;
+                }
+                let held = Held { renewed_ns: now, ..held? };
+                if !wrong {
+                    state.remove(&request.key);
+                }
+                state.insert(new, held);
+                value
+            }
+            "destroy" => {
+                held?;
+                if !wrong {
+                    state.remove(&request.key);
+                }
+                value
+            }
+            "act" => {
+                let list = self.actions.entry(request.user).or_default();
+                match (wrong, self.versions % 2) {
+                    (true, 0) => {}
+                    (true, _) => list.extend([value.clone(), value.clone()]),
+                    (false, _) => list.push(value.clone()),
+                }
+                value
+            }
+            _ => {
+                let mut list = self.actions.get(request.user).cloned().unwrap_or_default();
+                if wrong && !list.is_empty() {
+                    list.remove(self.random.below(list.len()));
+                }
+                return Some(Value::Array(list));
+            }
+        };
+        let audited = match function {
+            "create" | "destroy" => Some(Value::Null),
+            "renew" | "act" => Some(request.value.clone()),
+            _ => None,
+        };
+        self.trail.extend(audited.map(|value| (request.function, request.key.clone(), value)));
+        self.states.push(state);
+        Some(answer)
+    }
+
+    fn add_event(&mut self, request: &OpenRequest, kind: &str, value: Value, base: Option<Value>) {
+        let OpenRequest { process, user, function, key, .. } = request;
+        let mut event = json!({"time": self.time_ns, "process": process, "session": user, "type": kind, "f": function,
+            "key": key, "value": value});
+        if let Some(base) = base {
+            event["based_on"] = base;
+        }
+        if kind == "ok" && self.clocks {
+            let behind = if self.random.chance(self.mistakes) { 400 * MS } else { 0 };
+            event["clock"] = (1_000_000 * MS + self.time_ns - behind).into();
+        }
+        self.lines.push(event);
+    }
+
+    /// The recorder waits, reads everything once more, and looks at the replicas and the audit trail.
+    fn look_at_the_end(&mut self) {
+        if !self.random.chance(60) {
+            return;
+        }
+        self.add_actor_event("recorder", "settled", Value::Null);
+        for key in ["u1", "u2", "v1"] {
+            if self.random.chance(50) {
+                let request = OpenRequest {
+                    process: 90 + self.lines.len(),
+                    user: "final",
+                    function: "read",
+                    key: key.to_owned(),
+                    value: Value::Null,
+                    answer: None,
+                };
+                self.add_event(&request, "invoke", Value::Null, None);
+                let answer = self.take_effect("read", &request).expect("a read is never refused");
+                self.add_event(&request, "ok", answer, None);
+            }
+        }
+        if self.random.chance(50) {
+            let state = self.states.last().expect("the first state").clone();
+            for node in ["n1", "n2", "n3"] {
+                let held = state.get("u1").filter(|_| !self.random.chance(self.mistakes));
+                self.add_actor_event("replica", "read", json!([node, "u1", held.map(told)]));
+            }
+        }
+        if self.random.chance(50) {
+            let mut trail = self.trail.clone();
+            if !trail.is_empty() && self.random.chance(self.mistakes * 2) {
+                let (one, other) = (self.random.below(trail.len()), self.random.below(trail.len()));
+                match self.random.below(4) {
+                    0 => _ = trail.remove(one),
+                    1 => trail.insert(other, trail[one].clone()),
+                    2 => trail.swap(one, other),
+                    _ => trail[one].1 = "v7".to_owned(),
+                }
+            }
+            self.add_actor_event("recorder", "audit", json!(trail.len()));
+            for (function, key, value) in trail {
+                self.add_actor_event("audit", function, json!([key, value]));
+            }
+        }
+    }
+
+    fn add_actor_event(&mut self, actor: &str, function: &str, value: Value) {
+        self.time_ns += MS;
+        let time = self.time_ns;
+        self.lines
+            .push(json!({"time": time, "process": actor, "type": "info", "f": function, "value": value}));
+    }
+}
+
+/// What a read returns of a session.
+fn told(held: &Held) -> Value {
+    if held.fields.is_empty() {
+        return held.whole.clone();
+    }
+    let mut fields = held.fields.clone();
+    fields.insert("all".to_owned(), held.whole.clone());
+    json!({"fields": fields})
+}
