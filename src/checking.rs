@@ -178,7 +178,8 @@ fn build_question(plan: &CheckPlan, history: &mut History) -> Result<Question, Q
         typed.iter().map(meant).collect::<Result<Vec<_>, _>>()
     });
     let all = || plan.all_properties.then(|| model.comparable_properties());
-    question.asked = typed.transpose()?.or_else(all);
+    let declared = || Question::declared_properties(model, history);
+    question.asked = typed.transpose()?.or_else(all).or_else(declared);
     question.initial = plan.initial.clone();
     question.failed_cas = plan.failed_cas;
     question.assume = plan.assume;

@@ -30,7 +30,11 @@ impl Separation {
     pub(crate) fn operation_count(&self) -> usize {
         let operations = self.drawing.split('[').skip(1);
         operations
-            .map(|text| text.split_whitespace().filter(|&word| word != "t" && word != "]").count())
+            .map(|text| {
+                text.split_whitespace()
+                    .filter(|&word| word != "t" && !word.starts_with("t:") && word != "]")
+                    .count()
+            })
             .sum()
     }
 }
@@ -123,7 +127,7 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         name: "dirty-cycle",
         drawing: "a: [t wx1 ry1]\nb: [t wy1 rx1]",
         why: "each transaction reads from the other; one version order of each key suffices for its single writer",
-        violates: &["read-committed"],
+        violates: &["read-committed", "mixed"],
         satisfies: &["read-uncommitted"],
     },
     Separation {
@@ -197,6 +201,13 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
             "parallel-snapshot-isolation",
             "update-serializable",
         ],
+    },
+    Separation {
+        name: "write-skew-declared",
+        drawing: "a: [t:read-committed wx1 ry_]\nb: [t                rx_ wy1]",
+        why: "each transaction misses the other's write; one of them asks only for committed values",
+        violates: &["serializable"],
+        satisfies: &["mixed"],
     },
     Separation {
         name: "write-skew",

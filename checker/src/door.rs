@@ -101,6 +101,11 @@ fn decide_properties(
                 let (found, phenomena) = decide_isolation_levels(history, question, &group, limits);
                 answers.extend(found);
                 report.phenomena = phenomena;
+                if group.contains(&Property::Isolation(claims::IsolationLevel::Mixed))
+                    && history.declares_isolation_levels()
+                {
+                    report.remarks.push(claims::describe_declared_levels(history));
+                }
             }
             Property::Finding(_) => {
                 let (found, beside) = judge_findings(history, question, &group, limits);

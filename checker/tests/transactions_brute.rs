@@ -7,10 +7,12 @@
 mod reference;
 
 use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
-use histories::History;
+use histories::{DeclaredIsolation, History};
 use reference::{Orders, allows};
 use std::collections::BTreeMap;
-use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
+use testkit::transactions::{
+    KeyType, history_of_mixed_levels, history_of_one_level, history_of_repeated_values, random_history,
+};
 use testkit::{
     TestRandom, check_confirmed, draw_history, isolation_properties, model_of_transactions, question_about,
     test_limits,
@@ -43,6 +45,8 @@ const BY_EXECUTION: &[IsolationLevel] =
 enum Kind {
     Distinct(KeyType),
     Repeated,
+    /// Transactions that declare levels, with few or many values.
+    Mixed(KeyType, u32),
 }
 
 fn generate_history(kind: Kind, seed: u64) -> History {
@@ -50,14 +54,21 @@ fn generate_history(kind: Kind, seed: u64) -> History {
     match kind {
         Kind::Distinct(kind) => random_history(&mut random, kind),
         Kind::Repeated => history_of_repeated_values(&mut random),
+        Kind::Mixed(kind, values) => history_of_mixed_levels(&mut random, kind, values),
     }
 }
 
-fn compare(kind: Kind, seeds: std::ops::Range<u64>) -> BTreeMap<(&'static str, &'static str), u32> {
+type VerdictCounts = BTreeMap<(&'static str, &'static str), u32>;
+
+fn compare(kind: Kind, seeds: std::ops::Range<u64>) -> VerdictCounts {
+    compare_levels(kind, LEVELS, seeds)
+}
+
+fn compare_levels(kind: Kind, levels: &[IsolationLevel], seeds: std::ops::Range<u64>) -> VerdictCounts {
     let mut counts = BTreeMap::new();
     for seed in seeds {
         let history = generate_history(kind, seed);
-        let report = run(&history);
+        let report = run_levels(&history, levels);
         let orders = Orders::new(&history);
         for answer in &report.answers {
             let (level, name) = (level_of(answer.property), answer.verdict.name());
@@ -114,6 +125,37 @@ fn registers_agree_with_the_reference() {
 #[test]
 fn registers_whose_values_repeat_agree_with_the_reference() {
     both_occur(&compare(Kind::Repeated, 0..seeds()), OF_WRITES_ALONE);
+}
+
+/// Each transaction declares a level of its own, or none. Now and then all levels are asked together: the verdict must not depend on it.
+#[test]
+fn transactions_that_declare_levels_agree_with_the_reference() {
+    let kinds = [(KeyType::List, u32::MAX), (KeyType::Register, u32::MAX), (KeyType::Register, 2)];
+    for (number, (kind, values)) in (0..).zip(kinds) {
+        let first = number * 1_000_000;
+        let kind = Kind::Mixed(kind, values);
+        let counts = compare_levels(kind, &[IsolationLevel::Mixed], first..first + seeds());
+        for verdict in ["holds", "violated"] {
+            let count = counts.get(&("mixed", verdict)).copied().unwrap_or(0);
+            assert!(u64::from(count) > seeds() / 20, "{verdict} only {count} times: {counts:?}");
+        }
+        compare_levels(kind, LEVELS, first..first + seeds() / 10);
+    }
+}
+
+/// Where all transactions declare one level, the verdict on mixed levels is the verdict on that level.
+#[test]
+fn one_level_for_all_is_that_level() {
+    for seed in 0..seeds() {
+        let kind = [KeyType::List, KeyType::Register][seed as usize % 2];
+        let mut random = TestRandom::new(seed);
+        let level = random.one_of(&DeclaredIsolation::ALL);
+        let history = history_of_one_level(&mut random, kind, level);
+        let same = IsolationLevel::by_name(level.name()).expect("a level");
+        let report = run_levels(&history, &[IsolationLevel::Mixed, same]);
+        let verdicts: Vec<&str> = report.answers.iter().map(|answer| answer.verdict.name()).collect();
+        assert_eq!(verdicts[0], verdicts[1], "seed {seed}: {}\n{}", level.name(), draw_history(&history));
+    }
 }
 
 /// Where no cycle is certain, and there is none the less no serial order, the proof goes through cases: it must come up.

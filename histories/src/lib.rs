@@ -17,6 +17,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod declared;
 mod effect;
 mod history;
 mod ids;
@@ -38,6 +39,7 @@ pub mod format;
 pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
+pub use declared::DeclaredIsolation;
 pub use effect::{Effect, TookEffect};
 pub use history::{ActorEvent, History, Note};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};

@@ -16,13 +16,15 @@
 //! | `x.w1` | write 1 to the key x |
 //! | `w1@7` | the store returned version 7 |
 //! | `t ax1 ry_ rz(1,2) wx3` | a transaction: append 1 to x, read y (null), read the list [1, 2] of z, write 3 to x |
+//! | `t:read-committed wx3` | a transaction that declares its isolation level |
 //! | `enqueue:1`, `dequeue:1`, `acquire` | any other function, with its argument or result |
 //!
 //! Each operation has a process of its own. Operations of one session may overlap: write the session on a second line
 //! under the same name.
 
 use crate::{
-    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
+    Completion, DeclaredIsolation, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome,
+    Payload, ValueId,
 };
 
 /// One operation of a drawing, with the columns of its two events.
@@ -103,6 +105,14 @@ fn add_event(
 ) -> Result<(), String> {
     if let Some(micros) = drawn.text.strip_prefix("t ") {
         return add_transaction_event(builder, drawn, micros, process, end);
+    }
+    if let Some((level, micros)) = drawn.text.strip_prefix("t:").and_then(|text| text.split_once(' ')) {
+        DeclaredIsolation::by_name(level).ok_or(format!("no isolation level {level}"))?;
+        add_transaction_event(builder, drawn, micros, process, end)?;
+        if !end {
+            builder.add_note(&format!("{{\"isolation\":\"{level}\"}}"));
+        }
+        return Ok(());
     }
     let (text, version) = match drawn.text.split_once('@') {
         Some((text, version)) => (text, Some(version.parse::<i64>().map_err(|e| e.to_string())?)),

@@ -15,7 +15,7 @@ fn draw_operation(history: &History, id: OpId) -> String {
         Argument::Micros(_) => draw_micros(history, id),
     };
     format!(
-        "{}: {} {} {} {argument} -> {} [{}, {}] {:?} @{:?}\n",
+        "{}: {} {} {} {argument} -> {} [{}, {}] {:?} @{:?}{}\n",
         history.operation_index(id),
         history.session_text(op.session),
         history.key_text(op.key),
@@ -25,6 +25,7 @@ fn draw_operation(history: &History, id: OpId) -> String {
         op.completed as i32,
         op.outcome,
         history.version(id),
+        history.note(op.invoked).map_or(String::new(), |note| format!(" {}", note.fields)),
     )
 }
 

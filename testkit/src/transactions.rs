@@ -3,7 +3,8 @@
 
 use crate::TestRandom;
 use histories::{
-    Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
+    Completion, DeclaredIsolation, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome,
+    Payload, ValueId,
 };
 
 /// The type of the objects.
@@ -22,6 +23,7 @@ struct TransactionPlan {
     micros: Vec<(usize, Option<u32>)>,
     /// What each read returned, by micro-operation.
     reads: Vec<Vec<u32>>,
+    isolation: Option<DeclaredIsolation>,
 }
 
 /// Generates a history of two to six transactions on one to three keys, by one to three sessions.
@@ -35,7 +37,28 @@ pub fn history_of_repeated_values(random: &mut TestRandom) -> History {
     history_of(random, KeyType::Register, values)
 }
 
+/// The same, with up to `values` values of registers. Each transaction declares an isolation level, or none (one in eight).
+pub fn history_of_mixed_levels(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
+    let mut plans = plan_transactions(random, kind, values);
+    for plan in &mut plans {
+        plan.isolation = (!random.one_in(8)).then(|| random.one_of(&DeclaredIsolation::ALL));
+    }
+    build_history(random, kind, &plans)
+}
+
+/// The same, with distinct values. All transactions declare one level.
+pub fn history_of_one_level(random: &mut TestRandom, kind: KeyType, level: DeclaredIsolation) -> History {
+    let mut plans = plan_transactions(random, kind, u32::MAX);
+    plans.iter_mut().for_each(|plan| plan.isolation = Some(level));
+    build_history(random, kind, &plans)
+}
+
 fn history_of(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
+    let plans = plan_transactions(random, kind, values);
+    build_history(random, kind, &plans)
+}
+
+fn plan_transactions(random: &mut TestRandom, kind: KeyType, values: u32) -> Vec<TransactionPlan> {
     let keys = 1 + random.below(3);
     let sessions = 1 + random.below(3);
     let mut value = 0;
@@ -46,7 +69,7 @@ fn history_of(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
     }
     answer_reads(random, kind, keys, &mut plans);
     spoil_one_read(random, kind, &mut plans, value.min(values));
-    build_history(random, kind, &plans)
+    plans
 }
 
 fn plan_transaction(
@@ -68,7 +91,7 @@ fn plan_transaction(
         85..95 => Outcome::Info,
         _ => Outcome::Fail,
     };
-    TransactionPlan { session: random.below(sessions), outcome, micros, reads: Vec::new() }
+    TransactionPlan { session: random.below(sessions), outcome, micros, reads: Vec::new(), isolation: None }
 }
 
 /// Runs the transactions in order, each on a snapshot that may be a few commits old.
@@ -170,5 +193,8 @@ fn add_event(
         let session = Some(builder.history().sessions.intern(&format!("\"{}\"", plan.session)));
         let (function, key) = (Function::TXN, KeyId::NONE);
         builder.invoke(Invocation { process, session, function, key, payload }).unwrap();
+        if let Some(level) = plan.isolation {
+            builder.add_note(&format!("{{\"isolation\":\"{}\"}}", level.name()));
+        }
     }
 }

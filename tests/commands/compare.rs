@@ -76,7 +76,7 @@ fn the_page_has_a_box_for_every_level() {
     command.args(["compare", &case("txn-write-skew"), "--report"]).arg(&page);
     printed(&mut command, 0);
     let text = std::fs::read_to_string(page).expect("a page");
-    assert_eq!(text.matches("class=\"level-node ").count(), 29, "one box each");
+    assert_eq!(text.matches("class=\"level-node ").count(), 30, "one box each");
     assert!(
         text.contains("class=\"level-node violated\"><title>repeatable-read violated: G2-item"),
         "{text}"

@@ -24,6 +24,9 @@ pub enum TransactionWitness {
     /// The begin and commit points of all committed transactions in one order. Each transaction reads what had committed
     /// at its begin point. Unlike in [`TransactionWitness::Snapshots`], concurrent transactions may write the same object.
     Prefixes(Arc<Vec<TransactionPoint>>),
+    /// The begin points and commits of all committed transactions in one order, which explains what each transaction read at the
+    /// level that it declares ([`crate::declared_levels`]).
+    Mixed(Arc<Vec<TransactionPoint>>),
     /// The micro-operations and commits of all committed transactions in one order. Each read returns what had committed
     /// at that moment. Between a transaction's write to an object and its commit, no other transaction commits a write to
     /// that object.
@@ -74,6 +77,7 @@ impl TransactionWitness {
                 one == two
             }
             (TransactionWitness::Prefixes(a), TransactionWitness::Prefixes(b)) if Arc::ptr_eq(a, b) => true,
+            (TransactionWitness::Mixed(a), TransactionWitness::Mixed(b)) if Arc::ptr_eq(a, b) => true,
             (TransactionWitness::Actions(a), TransactionWitness::Actions(b)) if Arc::ptr_eq(a, b) => true,
             (TransactionWitness::Execution(one, a), TransactionWitness::Execution(two, b))
                 if Arc::ptr_eq(a, b) =>

@@ -68,6 +68,8 @@ named! {
         "a replicated store is serializable as if it had one copy",
     SessionSerializable "session-serializable" []
         "1SR, in an order that extends session order",
+    Mixed "mixed" ["mixing-correct"]
+        "each transaction is isolated as it declares: serializable, or weaker where it asks for less",
     Serializable "serializable" ["PL-3", "conflict-serializable"]
         "a serial order of all transactions explains every read",
     StrongSessionReadUncommitted "strong-session-read-uncommitted" ["strong-session-PL-1"]
@@ -231,6 +233,16 @@ pub const IMPLICATIONS: &[Implication] = {
             SessionSerializable,
             StrongSessionSerializable,
             "Zuikeviciute & Pedone: 1SR with session order, and clients cannot distinguish the copies of an object",
+        ),
+        unconditional_edge(
+            Serializable,
+            Mixed,
+            "Adya: what a transaction may declare is weaker than PL-3, or PL-3",
+        ),
+        unconditional_edge(
+            Mixed,
+            ReadUncommitted,
+            "Adya: the mixed serialization graph has all write-dependencies",
         ),
         unconditional_edge(StrongSessionReadUncommitted, ReadUncommitted, "more edges, so more cycles"),
         unconditional_edge(StrongSessionReadCommitted, ReadCommitted, "more edges, so more cycles"),

@@ -8,6 +8,7 @@ mod breach;
 mod cases;
 mod causal_order;
 mod commit_order;
+mod declared;
 mod dependency;
 mod error;
 mod finding;
@@ -38,6 +39,7 @@ pub use causal_order::{
     LinkReason, SessionSerialization,
 };
 pub use commit_order::{TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness};
+pub use declared::{declared_levels, describe_declared_levels};
 pub use dependency::{
     CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
     SeenThrough, TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,

@@ -215,6 +215,7 @@ fn impossible_name(level: IsolationLevel) -> &'static str {
         IsolationLevel::ViewSerializable => "view-serializable-impossible",
         IsolationLevel::OneCopySerializable => "1SR-impossible",
         IsolationLevel::SessionSerializable => "session-serializable-impossible",
+        IsolationLevel::Mixed => "mixed-impossible",
         IsolationLevel::Serializable => "serializable-impossible",
         IsolationLevel::StrongSessionReadUncommitted => "strong-session-read-uncommitted-impossible",
         IsolationLevel::StrongSessionReadCommitted => "strong-session-read-committed-impossible",

@@ -1,6 +1,8 @@
 //! The questions that can be asked of a history.
 
-use crate::{BankRules, FindingKind, Level, Model, Property, QuestionError, SessionRules, recognise};
+use crate::{
+    BankRules, FindingKind, IsolationLevel, Level, Model, Property, QuestionError, SessionRules, recognise,
+};
 use histories::{History, Id, KeyId, ValueId};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -264,7 +266,15 @@ impl Question {
             Model::Session => SessionRules::from_header(history).map_err(QuestionError::Header)?,
             _ => SessionRules::default(),
         };
-        Ok(Self { sessions, ..Self::about(model) })
+        let asked = Self::declared_properties(model, history);
+        Ok(Self { sessions, asked, ..Self::about(model) })
+    }
+
+    /// The property that a history of transactions asks for itself: if a transaction declares an isolation level, each is held to the
+    /// level that it declares.
+    pub fn declared_properties(model: Model, history: &History) -> Option<Vec<Property>> {
+        let declares = model.has_transactions() && history.declares_isolation_levels();
+        declares.then(|| vec![Property::Isolation(IsolationLevel::Mixed)])
     }
 
     /// The properties that are asked.

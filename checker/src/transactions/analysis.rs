@@ -368,6 +368,10 @@ impl LevelJudge<'_, '_> {
                 return Verdict::Violated(self.guilty_phenomena(level, anomalies));
             }
             if let Some(reason) = self.reason_to_doubt_absence(anomalies, level) {
+                // Orders of other levels take for granted that transactions read back their own writes.
+                if self.own_write_missed && level == IsolationLevel::Mixed {
+                    return Verdict::Unknown(Reason { reason });
+                }
                 if let Some(witness) = self.witness_from_versions_alone(level) {
                     return Verdict::Holds(witness);
                 }

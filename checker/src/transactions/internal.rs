@@ -7,8 +7,8 @@
 
 use super::findings::AnomalyCollector;
 use super::index::{Ambiguity, TransactionIndex};
-use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
-use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use claims::{IsolationLevel, Limits, Phenomenon, ReadAt, TransactionEvidence};
+use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 
 /// What a transaction knows about a key, from its own micro-operations so far.
 struct KeyKnowledge<'h> {
@@ -54,6 +54,32 @@ pub(crate) fn find_internal_anomalies(
         }
     }
     own_missed
+}
+
+/// The first read that misses a write of its own transaction, and that write, among the transactions that declare a level above
+/// `read-uncommitted`.
+pub(super) fn find_missed_own_write(history: &History) -> Option<(ReadAt, Vec<usize>)> {
+    let declared = claims::declared_levels(history);
+    let asks = |id: &OpId| {
+        history.function(*id) == Function::TXN
+            && history.outcome(*id) == Outcome::Ok
+            && declared[id.index()] != IsolationLevel::ReadUncommitted
+    };
+    history.ids().filter(asks).find_map(|id| {
+        let micros = history.micros_of(id);
+        (1..micros.len()).find_map(|place| {
+            let read = matches!(micros[place].kind, MicroKind::Read | MicroKind::ReadList);
+            let own: Vec<usize> = (0..place)
+                .filter(|&at| micros[at].key == micros[place].key)
+                .filter(|&at| matches!(micros[at].kind, MicroKind::Write | MicroKind::Append))
+                .collect();
+            let last_write = own.iter().rposition(|&at| micros[at].kind == MicroKind::Write).unwrap_or(0);
+            let values: Vec<ValueId> = own[last_write..].iter().map(|&at| micros[at].value()).collect();
+            let misses = read && !ends_with_own_writes(read_state(history, micros[place]), &values);
+            let at = ReadAt { transaction: id, place, key: micros[place].key };
+            misses.then(|| (at, own[last_write..].to_vec()))
+        })
+    })
 }
 
 fn touches_a_key_twice(micros: &[Micro]) -> bool {

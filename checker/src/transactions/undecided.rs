@@ -1,5 +1,6 @@
 //! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
+use super::internal::find_missed_own_write;
 use super::judgement::Judgement;
 use super::polygraph::{self, CaseOutcome};
 use super::refuted::{all_ruled_out_levels, phenomena_ruling_out};
@@ -49,8 +50,14 @@ pub(super) fn decide_by_cases(
         let Verdict::Unknown(reason) = &mut judgement.verdict else { continue };
         let lacks_time = super::candidates::extent_of_level(level) == OrderExtent::RealTime
             && !known.history.has_real_time();
-        if known.mixed || known.own_write_missed || lacks_time || known.limits.stop_requested() {
+        if known.mixed || lacks_time || known.limits.stop_requested() {
             continue;
+        }
+        if known.own_write_missed {
+            match level {
+                IsolationLevel::Mixed => refute_by_own_write(known, anomalies),
+                _ => continue,
+            }
         }
         let representative = polygraph::representative_level(level);
         let is_new = !is_settled(known, level, &proven, anomalies)
@@ -78,6 +85,15 @@ fn is_settled(
 ) -> bool {
     all_ruled_out_levels(anomalies, known.own_appends_read).contains(level)
         || proven.iter().any(|(covers, _)| covers.contains(level))
+}
+
+/// Records that a transaction which declares a level above `read-uncommitted` missed its own write, if one did.
+fn refute_by_own_write(known: &CaseContext<'_>, anomalies: &mut Vec<TransactionAnomaly>) {
+    if let Some((read, because)) = find_missed_own_write(known.history) {
+        let phenomenon = Phenomenon::Impossible(IsolationLevel::Mixed);
+        let examples = vec![TransactionEvidence::Internal { read, because }];
+        anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples });
+    }
 }
 
 /// Tries the cases of one level and records the result. Returns the reason if the level stays unknown.
@@ -115,6 +131,7 @@ fn levels_covered_by(witness: &TransactionWitness, own_appends_read: bool) -> Is
             &[[SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation][*extent as usize]]
         }
         TransactionWitness::Prefixes(_) => &[Prefix],
+        TransactionWitness::Mixed(_) => &[Mixed],
         TransactionWitness::Actions(_) => &[MonotonicSnapshotRead],
         TransactionWitness::Execution(ParallelSnapshotIsolation, _) => {
             &[ParallelSnapshotIsolation, ForwardConsistentView]

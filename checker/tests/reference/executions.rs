@@ -6,6 +6,9 @@
 //! told by the dependencies between whole transactions, or their operations (Adya 1999; for monotonic atomic view Biswas & Enea
 //! 2019). Values are compared, so it does not matter whether they are written once.
 
+#[path = "mixed.rs"]
+mod mixed;
+
 use super::{Orders, State, is_read, returned};
 use checker::IsolationLevel;
 use histories::{Id, KeyId, MicroKind, ValueId};
@@ -46,12 +49,16 @@ fn asks_nothing_of_reads(level: IsolationLevel) -> bool {
 
 /// Whether an execution that the level permits yields the history.
 pub fn has_execution(orders: &Orders<'_>, level: IsolationLevel) -> bool {
-    if level == IsolationLevel::MonotonicSnapshotRead {
-        return actions(orders);
+    match level {
+        IsolationLevel::MonotonicSnapshotRead => actions(orders),
+        // Lists have their elements in the order of commits, as at read-uncommitted.
+        IsolationLevel::Mixed => mixed::extend(&mut execution_of(orders, IsolationLevel::ReadUncommitted)),
+        level => execution_of(orders, level).extend(),
     }
-    let mut execution =
-        Execution { orders, level, placed: Vec::new(), versions: vec![Vec::new(); orders.ids.len()] };
-    execution.extend()
+}
+
+fn execution_of<'o, 'h>(orders: &'o Orders<'h>, level: IsolationLevel) -> Execution<'o, 'h> {
+    Execution { orders, level, placed: Vec::new(), versions: vec![Vec::new(); orders.ids.len()] }
 }
 
 /// What each placed transaction saw, or depends on.

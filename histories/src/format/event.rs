@@ -6,9 +6,10 @@
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use super::datum::{Datum, DatumKind, Flaw, I64_RANGE, Strictness, write_canonical, write_quoted};
 use super::micros::{has_micros, intern_value, looks_like_micros, parse_micros};
+use crate::declared::ISOLATION_FIELD;
 use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
-use crate::{ActorEvent, Function};
+use crate::{ActorEvent, DeclaredIsolation, Function};
 
 /// The rules that differ between formats.
 #[derive(Clone, Copy, Debug)]
@@ -318,6 +319,9 @@ fn parse_client_event(
         None => self::parse_value(chunk, datum, function, event.kind, value, flaws)?,
     };
     let mut notes = fields.notes.clone();
+    if matches!(function, None | Some("txn")) {
+        check_declared_isolation(&notes, flaws);
+    }
     match fields.version.map(|version| &version.kind) {
         Some(DatumKind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
             event.version = *version;
@@ -327,6 +331,17 @@ fn parse_client_event(
     }
     event.note = intern_note(chunk, notes, flaws);
     Some(event)
+}
+
+/// Checks the isolation level that a transaction declares. An unknown name is a flaw: the transaction would be judged at a level that
+/// nobody asked for.
+fn check_declared_isolation(notes: &[(&str, &Datum<'_>)], flaws: &mut Vec<Flaw>) {
+    for (_, level) in notes.iter().filter(|(name, level)| *name == ISOLATION_FIELD && !level.is_null()) {
+        if level.as_name().and_then(DeclaredIsolation::by_name).is_none() {
+            let expected = format!("one of {}", DeclaredIsolation::all_names());
+            flaws.push(Flaw::new(level.at, format!("the isolation level {}", level.describe()), expected));
+        }
+    }
 }
 
 /// Returns the key and the value. With `--independent`, both are in `value`.

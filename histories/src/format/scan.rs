@@ -17,6 +17,8 @@ mod steps;
 
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use super::event::EventRules;
+use crate::DeclaredIsolation;
+use crate::declared::ISOLATION_FIELD;
 use crate::history::NOT_GIVEN;
 use cursor::{LineCursor, ScannedValue};
 use fields::{ExpectedNames, LineField};
@@ -115,6 +117,11 @@ impl<'a> LineScanner<'a> {
         let is_new = self.notes.iter().all(|&(other, _)| other != name);
         if !is_new || self.notes.len() == NOTES_MAX || name.starts_with(':') {
             return None;
+        }
+        // The careful path tells where an unknown isolation level stands.
+        if name == ISOLATION_FIELD {
+            let level = raw.canonical_text()?;
+            level.strip_prefix('"')?.strip_suffix('"').and_then(DeclaredIsolation::by_name)?;
         }
         self.notes.push((name, raw));
         Some(())

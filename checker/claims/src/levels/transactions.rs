@@ -7,6 +7,7 @@ use super::{LevelDefinition, LevelFamily, of_transactions};
 use crate::IsolationLevel::{self, *};
 
 const BY_DEPENDENCIES: &str = "transactions: cycles of dependencies, then case by case";
+const BY_CASES: &str = "transactions: serial orders, then case by case";
 const BY_COMMIT_ORDER: &str = "transactions: commit orders, then case by case";
 const BY_SNAPSHOTS: &str = "transactions: cycles of dependencies and snapshots, then case by case";
 const BY_SERIAL_ORDERS: &str = "transactions: cycles of dependencies and serial orders, then case by case";
@@ -160,6 +161,13 @@ pub(super) const TRANSACTION_LEVELS: &[LevelDefinition] = {
             SERIAL_BY_SESSION,
             "Zuikeviciute & Pedone, Correctness Criteria for Database Replication, 2008",
             BY_SERIAL_ORDERS,
+        ),
+        define(
+            Mixed,
+            Serializability,
+            "acyclic(ww ∪ wr ∪ rw), where each transaction declares which count: none of its reads (read-uncommitted); wr (read-committed); wr and rw (repeatable-read, serializable); both at its B, with ww: C→B (snapshot-isolation); Int unless read-uncommitted",
+            "Adya, Liskov & O'Neil, ICDE 2000, §5.5 (mixing-correct); Bouajjani, Enea & Román-Calvo, CAV 2025",
+            BY_CASES,
         ),
         define(
             Serializable,

@@ -5,8 +5,9 @@
 //! transactions: its own appends are at the end of the list, and the read does not show their place among later appends of others.
 
 use super::super::index::NONE;
-use claims::{Assume, Limits, ReadAt};
-use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
+use super::shown_lists::ShownLists;
+use claims::{Assume, IsolationLevel, Limits, ReadAt};
+use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A read that returned the state which other transactions left.
@@ -48,6 +49,10 @@ pub(super) struct CaseFacts<'h> {
     pub places: FxHashMap<(u32, u32), u32>,
     /// What the user asserts about version orders; `None` if the level ignores such assertions.
     pub assume: Option<Assume>,
+    /// For each transaction, the level that it declares; `None` if the same level is asked of all.
+    pub declared: Option<Vec<IsolationLevel>>,
+    /// The numbers of keys and of two of their writers: an additional list shows that the first writer came first.
+    pub listed: Vec<(u32, u32, u32)>,
 }
 
 /// The result of the extraction.
@@ -63,7 +68,8 @@ const ELEMENTS_MAX: usize = 1 << 26;
 
 /// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the
 /// first read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the
-/// order of a list. If `only` is given (in ascending order), all other transactions are left out, and so are the reads from
+/// order of a list. If `declared` is given (by operation), the reads of transactions that declare `read-uncommitted` have no source;
+/// the longest list that any transaction read still shows the order of its writers. If `only` is given (in ascending order), all other transactions are left out, and so are the reads from
 /// them.
 ///
 /// Cost: O(m · k + e) for m micro-operations, at most k of them in one transaction, and e list elements.
@@ -72,12 +78,15 @@ pub(super) fn extract_case_facts<'h>(
     (every_read, with_own): (bool, bool),
     assume: Option<Assume>,
     only: Option<&[OpId]>,
+    declared: Option<Vec<IsolationLevel>>,
     limits: &Limits<'_>,
 ) -> ExtractionOutcome<'h> {
     let mut collector = FactCollector {
         history,
         every_read,
         with_own,
+        declared,
+        shown: ShownLists::default(),
         written: FxHashMap::default(),
         reads: Vec::new(),
         longest: FxHashMap::default(),
@@ -96,6 +105,9 @@ struct FactCollector<'h> {
     history: &'h History,
     every_read: bool,
     with_own: bool,
+    declared: Option<Vec<IsolationLevel>>,
+    /// The lists that transactions of any level read; filled only if they declare levels.
+    shown: ShownLists<'h>,
     written: WritersByKeyAndValue,
     /// The reader, the index of the read, and the number of list elements that other transactions appended (`None` for
     /// registers).
@@ -115,7 +127,12 @@ impl<'h> FactCollector<'h> {
             if self.history.function(id) == Function::TXN && self.history.outcome(id) != Outcome::Fail {
                 self.collect_writes(id)?;
                 if self.history.outcome(id) == Outcome::Ok {
-                    self.collect_reads(id);
+                    if self.declared.is_some() {
+                        self.elements += self.shown.add_lists(self.history, id);
+                    }
+                    if self.asks_of_reads(id) {
+                        self.collect_reads(id);
+                    }
                 }
             }
         }
@@ -123,6 +140,11 @@ impl<'h> FactCollector<'h> {
             return Err("the lists that were read have too many elements to decide case by case".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether the level of a transaction has a condition on its reads.
+    fn asks_of_reads(&self, id: OpId) -> bool {
+        self.declared.as_ref().is_none_or(|declared| declared[id.index()] != IsolationLevel::ReadUncommitted)
     }
 
     fn collect_writes(&mut self, id: OpId) -> Result<(), String> {
@@ -209,7 +231,9 @@ impl<'h> FactCollector<'h> {
                     if !shared {
                         return ExtractionOutcome::Incompatible(read, longest);
                     }
-                    blocks[&micro.key].writer_at_length(count).into_iter().collect()
+                    // A transaction cannot read what it appends only later.
+                    let source = blocks[&micro.key].writer_at_length(count);
+                    source.filter(|source| *source != Some(id)).into_iter().collect()
                 }
             });
         }
@@ -246,6 +270,12 @@ impl<'h> FactCollector<'h> {
     ) -> CaseFacts<'h> {
         let history = self.history;
         let shown = blocks.values().flat_map(|blocks| blocks.ends.iter().map(|&(_, id)| id));
+        let shown = shown.chain(
+            self.shown
+                .elements
+                .iter()
+                .flat_map(|element| self.written.get(element).into_iter().flatten().copied()),
+        );
         let read: FxHashSet<OpId> =
             sources.iter().flat_map(|sources| sources.iter().copied().flatten()).chain(shown).collect();
         let takes_part = |id: &OpId| {
@@ -299,7 +329,15 @@ impl<'h> FactCollector<'h> {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))
         });
         let places = places.collect();
-        CaseFacts { history, transactions, reads, keys, writes, places, assume }
+        let declared = self.declared.as_ref().map(|declared| {
+            transactions.iter().map(|&id| declared[id.index()]).collect::<Vec<IsolationLevel>>()
+        });
+        let mut listed = Vec::new();
+        for (number, each) in (0u32..).zip(&keys) {
+            let pairs = self.shown.order_writers(history, each.key, &each.writers, &transactions);
+            listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
+        }
+        CaseFacts { history, transactions, reads, keys, writes, places, assume, declared, listed }
     }
 }
 
@@ -345,6 +383,26 @@ impl ListBlocks {
 }
 
 impl CaseFacts<'_> {
+    /// Whether the begin point of a transaction is a moment of its own, if a level has begin points at all.
+    pub(super) fn has_begin_point(&self, transaction: u32) -> bool {
+        let declares = |declared: &Vec<IsolationLevel>| {
+            declared[transaction as usize] == IsolationLevel::SnapshotIsolation
+        };
+        self.declared.as_ref().is_none_or(declares)
+    }
+
+    /// Whether the anti-dependencies of a read count, as far as its transaction declares a level. If a transaction reads a list
+    /// after it has appended to it, its own version directly follows the one that it read, at every level.
+    pub(super) fn counts_what_it_missed(&self, read: &OutsideRead) -> bool {
+        let declares = |declared: &Vec<IsolationLevel>| {
+            let micros = self.history.micros_of(self.transactions[read.reader as usize]);
+            let (before, key) = (&micros[..read.place as usize], micros[read.place as usize].key);
+            declared[read.reader as usize] != IsolationLevel::ReadCommitted
+                || before.iter().any(|own| own.kind == MicroKind::Append && own.key == key)
+        };
+        self.declared.as_ref().is_none_or(declares)
+    }
+
     /// Whether the history determines that one writer of a key precedes another; `None` if their order is open. The arguments are
     /// places among the writers of the key.
     pub(super) fn certain_order(&self, key: u32, one: u32, other: u32) -> Option<bool> {

@@ -69,7 +69,7 @@ const EDGES_MAX: usize = 1 << 23;
 /// The choices and edges of one level.
 pub(super) struct CaseEncoding<'f, 'h> {
     pub(super) facts: &'f CaseFacts<'h>,
-    shape: LevelShape,
+    pub(super) shape: LevelShape,
     pub(super) moments: TransactionMoments,
     pub variables: Vec<CaseVariable>,
     /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
@@ -141,11 +141,25 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
 
     /// An upper bound for the memory of the edges and pairs, in bytes.
     fn bytes_needed(&self) -> usize {
-        let pairs: usize = self.facts.keys.iter().map(|key| key.writers.len() * key.writers.len() / 2).sum();
-        let missed =
-            self.facts.reads.iter().map(|read| {
-                read.sources.len().saturating_mul(self.facts.keys[read.key as usize].writers.len())
-            });
+        // Writers with a certain place have one edge each; all others have edges to one another.
+        let pairs = |key: &WrittenKey| {
+            let open = key.writers.len() - key.ordered as usize;
+            (open * open / 2).saturating_add(key.writers.len())
+        };
+        let pairs: usize = self.facts.keys.iter().map(pairs).fold(0, usize::saturating_add);
+        let missed = self.facts.reads.iter().map(|read| {
+            let WrittenKey { writers, ordered, .. } = &self.facts.keys[read.key as usize];
+            // A version with a certain place has one edge to the next one.
+            let next = match read.sources[..] {
+                [INITIAL] => Some(0),
+                [source] => self.place_among_writers(read.key, source).map(|place| place + 1),
+                _ => None,
+            };
+            match next.is_some_and(|next| next < *ordered && self.shape.writes_lead_on()) {
+                true => 2,
+                false => read.sources.len().saturating_mul(writers.len()),
+            }
+        });
         let missed = missed.fold(0, usize::saturating_add);
         pairs.saturating_mul(3).saturating_add(missed).saturating_mul(size_of::<ConditionalEdge>())
     }
@@ -160,7 +174,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         }
         for (key, written) in (0u32..).zip(&self.facts.keys) {
             let count = written.writers.len() as u32;
-            for one in 0..count {
+            for one in written.ordered..count {
                 for other in one + 1..count {
                     if self.facts.certain_order(key, one, other).is_none() {
                         self.pairs.insert((key, one, other), self.variables.len() as u32);
@@ -205,7 +219,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     /// The literal that a read returned the version of its source with this index.
-    fn read_from_literal(&self, read: u32, at: u32) -> ChoiceLiteral {
+    pub(super) fn read_from_literal(&self, read: u32, at: u32) -> ChoiceLiteral {
         match self.facts.reads[read as usize].sources.len() {
             1 => ChoiceLiteral::TRUE,
             _ => ChoiceLiteral::from_value(self.sources[read as usize] + at, true),
@@ -213,7 +227,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     /// The literal that one writer of a key came before another. Both are places among the writers of the key.
-    fn write_order_literal(&self, key: u32, one: u32, other: u32) -> ChoiceLiteral {
+    pub(super) fn write_order_literal(&self, key: u32, one: u32, other: u32) -> ChoiceLiteral {
         debug_assert!(one != other, "a write does not come before itself");
         if let Some(certain) = self.facts.certain_order(key, one, other) {
             return if certain { ChoiceLiteral::TRUE } else { ChoiceLiteral::TRUE.negated() };
@@ -223,7 +237,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     /// The place of a transaction among the writers of a key.
-    fn place_among_writers(&self, key: u32, transaction: u32) -> Option<u32> {
+    pub(super) fn place_among_writers(&self, key: u32, transaction: u32) -> Option<u32> {
         self.facts.places.get(&(key, transaction)).copied()
     }
 
@@ -325,6 +339,10 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
 
     fn connect_writes(&mut self) {
         let facts = self.facts;
+        for &(key, one, other) in &facts.listed {
+            let (from, to) = (self.moments.commit_moment(one), self.write_moment(key, other));
+            self.add_certain_edge(from, to, CaseLinkReason::Wrote { key });
+        }
         for (key, written) in (0u32..).zip(&facts.keys) {
             let count = written.writers.len() as u32;
             // A writer with a certain place has one edge to the next such writer; the last of them has edges to all others.
@@ -375,6 +393,9 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
                     let premises = [from, ChoiceLiteral::TRUE];
                     self.add_edge(ConditionalEdge { from: commit, to: at, premises, link, closes: false });
                 }
+                if !facts.counts_what_it_missed(read) {
+                    continue;
+                }
                 let closes = match self.shape.anti {
                     AntiDependencyRule::Ignored
                     | AntiDependencyRule::Missed(Visibility::Directly(_) | Visibility::OwnPredecessors) => {
@@ -384,10 +405,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
                     AntiDependencyRule::EdgesOfUpdates => facts.writes[read.reader as usize].is_empty(),
                     AntiDependencyRule::Missed(Visibility::Along(_)) => true,
                 };
-                let leads_on = match self.shape.anti {
-                    AntiDependencyRule::Missed(Visibility::Along(edges)) => edges.writes,
-                    _ => true,
-                };
+                let leads_on = self.shape.writes_lead_on();
                 let place = (source != INITIAL)
                     .then(|| self.place_among_writers(read.key, source).expect("it wrote what was read"));
                 let WrittenKey { writers, ordered, .. } = &facts.keys[read.key as usize];
@@ -414,119 +432,6 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
                     });
                 }
             }
-        }
-    }
-
-    /// Adds clauses that forbid misses, for levels at which one edge decides what a read has seen.
-    fn forbid_direct_misses(&mut self) {
-        let AntiDependencyRule::Missed(seen) = self.shape.anti else { return };
-        let facts = self.facts;
-        let mut by_reader: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
-        for (number, read) in (0u32..).zip(&facts.reads) {
-            by_reader[read.reader as usize].push(number);
-        }
-        for number in 0..facts.reads.len() as u32 {
-            let read = &facts.reads[number as usize];
-            match seen {
-                Visibility::Along(_) => return,
-                Visibility::OwnPredecessors => self.forbid_misses_after_writes(number, &[read.key]),
-                Visibility::Directly(edges) => {
-                    let of_one = &by_reader[read.reader as usize];
-                    self.forbid_misses_after_reads(number, of_one, !edges.writes && !edges.sessions);
-                    if edges.writes {
-                        let keys: Vec<u32> =
-                            facts.writes[read.reader as usize].iter().map(|write| write.0).collect();
-                        self.forbid_misses_after_writes(number, &keys);
-                    }
-                    if edges.sessions {
-                        self.forbid_misses_after_sessions(number);
-                    }
-                }
-            }
-        }
-    }
-
-    /// A read must not miss a write of a transaction from which its own transaction read. If `before` is set, only the
-    /// earlier reads of the transaction count.
-    fn forbid_misses_after_reads(&mut self, number: u32, others: &[u32], before: bool) {
-        let facts = self.facts;
-        let place = facts.reads[number as usize].place;
-        for &other in others.iter().filter(|&&other| other != number) {
-            let read = &facts.reads[other as usize];
-            if before && read.place >= place {
-                continue;
-            }
-            for (which, &writer) in (0u32..).zip(&read.sources) {
-                if writer != INITIAL {
-                    let premise = self.read_from_literal(other, which);
-                    self.forbid_miss(
-                        number,
-                        writer,
-                        premise,
-                        CaseLinkReason::Read { read: other, source: writer },
-                    );
-                }
-            }
-        }
-    }
-
-    /// A read must not miss a write of a transaction that wrote one of these keys before the reader's transaction wrote it.
-    fn forbid_misses_after_writes(&mut self, number: u32, keys: &[u32]) {
-        let reader = self.facts.reads[number as usize].reader;
-        for &key in keys {
-            let Some(own) = self.place_among_writers(key, reader) else { continue };
-            for at in 0..self.facts.keys[key as usize].writers.len() as u32 {
-                if at != own {
-                    let premise = self.write_order_literal(key, at, own);
-                    let writer = self.facts.keys[key as usize].writers[at as usize];
-                    self.forbid_miss(number, writer, premise, CaseLinkReason::Wrote { key });
-                }
-            }
-        }
-    }
-
-    fn forbid_misses_after_sessions(&mut self, number: u32) {
-        let facts = self.facts;
-        let read = &facts.reads[number as usize];
-        let reader = facts.history.operation(facts.transactions[read.reader as usize]);
-        for &writer in &facts.keys[read.key as usize].writers {
-            let operation = facts.history.operation(facts.transactions[writer as usize]);
-            if operation.session == reader.session && operation.precedes(&reader) {
-                self.forbid_miss(number, writer, ChoiceLiteral::TRUE, CaseLinkReason::Session);
-            }
-        }
-    }
-
-    /// Adds clauses: if the premise holds, the reader has seen the writer, so its read returned no version that the writer
-    /// overwrote.
-    fn forbid_miss(&mut self, number: u32, writer: u32, premise: ChoiceLiteral, link: CaseLinkReason) {
-        let facts = self.facts;
-        let read = &facts.reads[number as usize];
-        let Some(other) = self.place_among_writers(read.key, writer) else { return };
-        if writer == read.reader || premise == ChoiceLiteral::TRUE.negated() {
-            return;
-        }
-        for (which, &source) in (0u32..).zip(&read.sources) {
-            if source == writer {
-                continue;
-            }
-            let overwrote = match source {
-                INITIAL => ChoiceLiteral::TRUE,
-                source => {
-                    let place = self.place_among_writers(read.key, source).expect("it wrote what was read");
-                    self.write_order_literal(read.key, place, other)
-                }
-            };
-            if overwrote == ChoiceLiteral::TRUE.negated() {
-                continue;
-            }
-            let missed = CaseLinkReason::Missed { read: number, source };
-            let cycle = vec![
-                CaseLink { from: writer, to: read.reader, link },
-                CaseLink { from: read.reader, to: writer, link: missed },
-            ];
-            let literals = negate_premises([premise, self.read_from_literal(number, which), overwrote]);
-            self.rules.push(Clause { literals, origin: ClauseOrigin::Cycle(cycle) });
         }
     }
 
@@ -588,7 +493,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
 }
 
 /// The negations of all premises that are not the constant true, without duplicates.
-fn negate_premises(premises: impl IntoIterator<Item = ChoiceLiteral>) -> Vec<ChoiceLiteral> {
+pub(super) fn negate_premises(premises: impl IntoIterator<Item = ChoiceLiteral>) -> Vec<ChoiceLiteral> {
     let mut literals: Vec<ChoiceLiteral> = premises
         .into_iter()
         .filter(|&premise| premise != ChoiceLiteral::TRUE)

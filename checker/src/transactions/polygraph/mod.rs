@@ -17,11 +17,13 @@
 mod case_facts;
 mod choices;
 mod clauses;
+mod direct_misses;
 mod encode;
 mod moments;
 mod order;
 mod sequence;
 mod shape;
+mod shown_lists;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};
 use claims::{
@@ -85,11 +87,13 @@ pub(super) fn try_cases_of(
     );
     let every_read = shape.layout == MomentLayout::Actions;
     let assume = looks_at_versions.then_some(assume);
+    let declared = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
     let facts = match case_facts::extract_case_facts(
         history,
         (every_read, !level.is_defined_by_visibility()),
         assume,
         only,
+        declared,
         limits,
     ) {
         ExtractionOutcome::Ready(facts) => facts,
@@ -134,6 +138,9 @@ fn build_witness(
         Arc::new(cases.moment_sequence().map(point).collect::<Vec<_>>())
     };
     match (shape.layout, shape.anti) {
+        _ if level == IsolationLevel::Mixed => {
+            TransactionWitness::Mixed(Arc::new(with_all_begin_points(&points(), facts)))
+        }
         (MomentLayout::Whole, AntiDependencyRule::Edges) => {
             TransactionWitness::Serial(shape.extent, Arc::new(cases.commit_sequence()))
         }
@@ -158,6 +165,21 @@ fn build_witness(
             TransactionWitness::Execution(level, Arc::new(TransactionExecution { order, reads }))
         }
     }
+}
+
+/// Adds the begin point of each transaction that has none, directly before its commit.
+fn with_all_begin_points(points: &[TransactionPoint], facts: &CaseFacts<'_>) -> Vec<TransactionPoint> {
+    let numbers: rustc_hash::FxHashMap<OpId, u32> = facts.transactions.iter().copied().zip(0..).collect();
+    let with_begin = |&point: &TransactionPoint| {
+        let begin = match point {
+            TransactionPoint::Commit(id) if !facts.has_begin_point(numbers[&id]) => {
+                Some(TransactionPoint::Begin(id))
+            }
+            _ => None,
+        };
+        begin.into_iter().chain([point])
+    };
+    points.iter().flat_map(with_begin).collect()
 }
 
 /// Every micro-operation and commit in order. A micro-operation without a moment of its own is placed together with the next

@@ -24,10 +24,10 @@ impl TransactionMoments {
             }
         }
         let (mut starts, mut places) = (vec![0], Vec::new());
-        for mut of_one in used {
+        for (transaction, mut of_one) in (0..).zip(used) {
             match layout {
                 MomentLayout::Whole => {}
-                MomentLayout::Points => places.push(0),
+                MomentLayout::Points => places.extend(facts.has_begin_point(transaction).then_some(0)),
                 MomentLayout::Actions => {
                     of_one.sort_unstable();
                     of_one.dedup();

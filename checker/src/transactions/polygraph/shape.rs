@@ -98,7 +98,8 @@ impl LevelShape {
                 whole(Data, along(READS_AND_WRITES))
             }
             L::Prefix => points(Data, false),
-            L::SnapshotIsolation => points(Data, true),
+            // Each transaction has a part of these conditions, as it declares ([`CaseFacts::declared`]).
+            L::SnapshotIsolation | L::Mixed => points(Data, true),
             L::StrongSessionSnapshotIsolation => points(Session, true),
             L::StrongSnapshotIsolation => points(RealTime, true),
             L::UpdateSerializable => whole(Data, AntiDependencyRule::EdgesOfUpdates),
@@ -110,6 +111,16 @@ impl LevelShape {
             }
             L::StrictSerializable => whole(RealTime, AntiDependencyRule::Edges),
         })
+    }
+}
+
+impl LevelShape {
+    /// Whether `ww` edges lead from the version after a read to all later ones, so that a read needs an edge to the next version only.
+    pub(super) fn writes_lead_on(self) -> bool {
+        match self.anti {
+            AntiDependencyRule::Missed(Visibility::Along(edges)) => edges.writes,
+            _ => true,
+        }
     }
 }
 

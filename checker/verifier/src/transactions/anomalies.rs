@@ -5,8 +5,8 @@ use super::sources::list_without_own_appends;
 use super::{asks_of_reads, cases, cycle, ensure, lemmas};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
-use claims::{Assume, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
-use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
+use claims::{Assume, IsolationLevel, Phenomenon, ReadAt, TransactionEvidence, VersionEvidence, VersionStep};
+use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// Checks one example of a phenomenon. The result is meaningless if the watch ran out of time.
@@ -59,6 +59,9 @@ pub(super) fn check_example(
             says(is_latest_known(history, *at, because))?;
             says(!agrees_with_known(history, *at, because, &seen))
         }
+        (Phenomenon::Impossible(IsolationLevel::Mixed), TransactionEvidence::Internal { read: at, .. }) => {
+            says(is_judged_at_mixed_levels(history, at.transaction) && misses_own_write(history, *at))
+        }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
             says(values_of_read(history, *at)?.contains(value) && *write > at.place)?;
             says(places_of_write(history, at.transaction, at.key, *value).any(|place| place == *write))?;
@@ -81,6 +84,11 @@ pub(super) fn check_example(
         }
         _ => says(is_shown_by_lists(history, watch, phenomenon, evidence)?),
     }
+}
+
+/// Whether a transaction declares a level that asks anything of its reads.
+fn is_judged_at_mixed_levels(history: &History, id: OpId) -> bool {
+    claims::declared_levels(history)[id.index()] != IsolationLevel::ReadUncommitted
 }
 
 /// Whether lists that were read show a phenomenon.
@@ -117,6 +125,20 @@ fn is_shown_by_lists(
             one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         // The readers' own appends are left out: a view says nothing of their place among those of others.
+        // Own appends directly follow the version that was read, so that they count.
+        (
+            Phenomenon::Impossible(IsolationLevel::Mixed),
+            TransactionEvidence::IncompatibleOrder { one, other },
+        ) => {
+            let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
+            let counts = |at: &ReadAt| {
+                is_judged_at_mixed_levels(history, at.transaction) && !misses_own_write(history, *at)
+            };
+            let lists = [one, other].iter().all(|at| {
+                counts(at) && history.micros_of(at.transaction)[at.place].kind == MicroKind::ReadList
+            });
+            lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+        }
         (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
             let (mut a, mut b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
             for (list, at) in [(&mut a, one), (&mut b, other)] {

@@ -3,12 +3,13 @@
 //! Each cycle of a proof must be in the history, and the level must forbid it. Each other step must follow from the steps before
 //! it by unit propagation.
 
+use super::list_ranks::ListRanks;
 use super::sources::{ReadSources, may_have_happened};
 use super::{asks_of_reads, ensure};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, OrderExtent, ReadChoice};
-use histories::{History, KeyId, MicroKind, OpId};
+use histories::{History, Id, KeyId, MicroKind, OpId};
 use std::collections::HashMap;
 
 pub(super) fn check(
@@ -19,8 +20,14 @@ pub(super) fn check(
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
     ensure(asks_of_reads(level), || format!("{} asks nothing of reads", level.name()))?;
-    let sources = ReadSources::from_history(history, !level.is_defined_by_visibility());
-    let rules = Rules { level, sources, assume, history };
+    let levels = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
+    let mut sources = ReadSources::new(history);
+    if let Some(levels) = &levels {
+        sources.ignore_reads_of(|id| levels[id.index()] == IsolationLevel::ReadUncommitted);
+    }
+    sources.collect(!level.is_defined_by_visibility());
+    let declared = levels.map(|levels| (levels, ListRanks::from_history(history, watch)));
+    let rules = Rules { level, sources, assume, history, declared };
     let mut known = Known::default();
     for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all_reads()) {
         if sources.len() != 1 {
@@ -55,11 +62,13 @@ fn contrary(choice: CaseChoice) -> CaseChoice {
 }
 
 /// What holds in every execution of the level.
-struct Rules<'h> {
+pub(super) struct Rules<'h> {
     history: &'h History,
     level: IsolationLevel,
     sources: ReadSources<'h>,
     assume: Assume,
+    /// If each transaction declares a level: these levels, and the order that lists show.
+    declared: Option<(Vec<IsolationLevel>, ListRanks<'h>)>,
 }
 
 impl Rules<'_> {
@@ -131,7 +140,21 @@ impl Rules<'_> {
             self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session);
         step.assumed.contains(&CaseChoice::Before { key, earlier, later })
             || self.sources.is_listed_before(key, earlier, later)
+            || self.is_shown_before(key, earlier, later)
             || (looks && (token || (asserted && a.precedes(&b))))
+    }
+
+    /// Whether the longest list of a key, whoever read it, does not permit the contrary order of two writers.
+    fn is_shown_before(&self, key: KeyId, earlier: OpId, later: OpId) -> bool {
+        let Some((_, ranks)) = &self.declared else { return false };
+        let spans = [earlier, later].map(|id| ranks.spans_of(id).get(&key).copied());
+        matches!(spans, [Some((first, _)), Some((_, last))] if first < last)
+    }
+
+    /// Whether the transaction appended to the list before it read it.
+    pub(super) fn follows_own_append(&self, id: OpId, place: usize) -> bool {
+        let micros = self.history.micros_of(id);
+        micros[..place].iter().any(|own| own.kind == MicroKind::Append && own.key == micros[place].key)
     }
 
     fn is_forbidden(&self, cycle: &[CaseEdge]) -> bool {
@@ -151,8 +174,12 @@ impl Rules<'_> {
             OrderExtent::Session => others(|why| *why != CaseReason::RealTime),
             OrderExtent::RealTime => true,
         };
+        if let Some((levels, _)) = &self.declared {
+            return super::mixed::is_cycle_forbidden(self, levels, cycle);
+        }
         known
             && match self.level {
+                L::Mixed => false,
                 L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => false,
                 L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => missed == 0,
                 L::CursorStability => {

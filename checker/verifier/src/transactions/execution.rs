@@ -7,14 +7,15 @@
 
 use super::cases::extent_of;
 use super::ensure;
-use super::micros::{find_excess_element, misses_own_write};
+use super::list_ranks::check_longest_lists;
+use super::micros::misses_own_write;
 use super::sources::{ReadSources, list_without_own_appends};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, TransactionPoint};
 use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 pub(super) fn check_execution(
     history: &History,
@@ -67,61 +68,6 @@ pub(super) fn check_execution(
         }
         other => Err(Mismatch(format!("an execution is not a form of witness for {}", other.name()))),
     }
-}
-
-/// Checks that the transactions wrote the elements of each list in the order of its longest read. If several reads are longest, the
-/// first one counts.
-fn check_longest_lists(history: &History, order: &[OpId], watch: &Watch<'_>) -> Result<(), Mismatch> {
-    let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
-    for id in watch
-        .take_while_in_time(StepCost::Follow, history.ids())
-        .filter(|&id| history.outcome(id) == Outcome::Ok)
-    {
-        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
-            let list = history.list(micro.list());
-            let excess = find_excess_element(history, micro.key, list);
-            ensure(excess.is_none(), || "a list has an element more often than it was appended".into())?;
-            let known = longest.entry(micro.key).or_default();
-            if list.len() > known.len() {
-                *known = list;
-            }
-        }
-    }
-    let ranks: HashMap<(KeyId, ValueId), usize> = longest
-        .iter()
-        .flat_map(|(&key, list)| list.iter().enumerate().map(move |(at, &value)| ((key, value), at)))
-        .collect();
-    let mut read: HashSet<(KeyId, ValueId)> = HashSet::new();
-    for id in watch
-        .take_while_in_time(StepCost::Follow, history.ids())
-        .filter(|&id| history.outcome(id) == Outcome::Ok)
-    {
-        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
-            read.extend(history.list(micro.list()).iter().map(|&value| (micro.key, value)));
-        }
-    }
-    let mut last: HashMap<KeyId, usize> = HashMap::new();
-    for &id in watch.take_while_in_time(StepCost::Follow, order.iter()) {
-        let mut own: HashMap<KeyId, (usize, usize)> = HashMap::new();
-        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
-            let element = (micro.key, micro.value());
-            // An element that no read shows comes after the longest list. An element that only other reads show may come
-            // anywhere.
-            let unread = (!read.contains(&element)).then_some(usize::MAX);
-            if let Some(rank) = ranks.get(&element).copied().or(unread) {
-                let ends = own.entry(micro.key).or_insert((rank, rank));
-                *ends = (ends.0.min(rank), ends.1.max(rank));
-            }
-        }
-        for (key, (first, end)) in own {
-            let before = last.entry(key).or_default();
-            ensure(*before <= first, || {
-                format!("in a witness, {id:?} comes too late for the place of its element in a list")
-            })?;
-            *before = end;
-        }
-    }
-    Ok(())
 }
 
 /// A read with its source. Transactions are given by their places in the order.

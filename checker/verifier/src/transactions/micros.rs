@@ -45,10 +45,13 @@ pub(super) fn values_of_read(history: &History, read: ReadAt) -> Result<Vec<Valu
 pub(super) fn find_excess_element(history: &History, key: KeyId, list: &[ValueId]) -> Option<ValueId> {
     let mut counts: HashMap<ValueId, usize> = HashMap::new();
     list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
-    let appended = |value: ValueId| -> usize {
-        history.ids().map(|id| places_of_write(history, id, key, value).count()).sum()
-    };
-    counts.into_iter().find(|&(value, count)| count > 1 && count > appended(value)).map(|(value, _)| value)
+    let is_excess = |value, count| count > 1 && count > count_appends(history, key, value);
+    counts.into_iter().find(|&(value, count)| is_excess(value, count)).map(|(value, _)| value)
+}
+
+/// How often transactions appended the element, or may have. O(micro-operations).
+pub(super) fn count_appends(history: &History, key: KeyId, value: ValueId) -> usize {
+    history.ids().map(|id| places_of_write(history, id, key, value).count()).sum()
 }
 
 /// Whether a read does not return what its own transaction had previously written to the key.

@@ -11,7 +11,9 @@ mod commit_order;
 mod cycle;
 mod execution;
 mod lemmas;
+mod list_ranks;
 mod micros;
+mod mixed;
 mod sources;
 mod whole_order;
 mod witness;
@@ -149,7 +151,9 @@ impl<'a> TransactionClaims<'a> {
             TransactionEvidence::Internal { read, .. } => micros::misses_own_write(self.history, *read),
             _ => false,
         };
-        let own_missed = asks_of_reads(level) && anomaly.examples.iter().any(own);
+        // At mixed levels it depends on the transaction, so that the anomaly is one of its own.
+        let asks = asks_of_reads(level) && level != IsolationLevel::Mixed;
+        let own_missed = asks && anomaly.examples.iter().any(own);
         let by_dependencies = matches!(
             anomaly.phenomenon,
             Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder

@@ -19,6 +19,8 @@ pub(super) struct ReadSources<'h> {
     unclear_lists: HashSet<KeyId>,
     /// Keys that are both written and appended to. No version order is defined for them.
     mixed_keys: HashSet<KeyId>,
+    /// Transactions whose reads say nothing.
+    ignored: HashSet<OpId>,
 }
 
 fn is_read(micro: Micro) -> bool {
@@ -65,14 +67,32 @@ impl<'h> ReadSources<'h> {
     /// Collects the writes and the longest lists. With `with_own`, a reader's own appends count as part of the list that it
     /// returned. O(n) for n micro-operations, plus the lists.
     pub(super) fn from_history(history: &'h History, with_own: bool) -> Self {
-        let mut sources = Self {
+        let mut sources = Self::new(history);
+        sources.collect(with_own);
+        sources
+    }
+
+    /// Sources without any writes or lists yet.
+    pub(super) fn new(history: &'h History) -> Self {
+        Self {
             history,
             written: HashMap::new(),
             longest: HashMap::new(),
             parts: HashMap::new(),
             unclear_lists: HashSet::new(),
             mixed_keys: find_mixed_keys(history),
-        };
+            ignored: HashSet::new(),
+        }
+    }
+
+    /// Ignores the reads of these transactions.
+    pub(super) fn ignore_reads_of(&mut self, is_ignored: impl Fn(OpId) -> bool) {
+        self.ignored = self.history.ids().filter(|&id| is_ignored(id)).collect();
+    }
+
+    /// Collects the writes and the longest lists.
+    pub(super) fn collect(&mut self, with_own: bool) {
+        let (history, sources) = (self.history, self);
         for id in history.ids().filter(|&id| may_have_happened(history, id)) {
             let micros = history.micros_of(id);
             for (place, micro) in micros.iter().enumerate() {
@@ -85,7 +105,8 @@ impl<'h> ReadSources<'h> {
                 if left {
                     sources.written.entry((micro.key, micro.value())).or_default().push(id);
                 }
-                if micro.kind == MicroKind::ReadList && history.outcome(id) == Outcome::Ok {
+                let counts = history.outcome(id) == Outcome::Ok && !sources.ignored.contains(&id);
+                if micro.kind == MicroKind::ReadList && counts {
                     let shown = match with_own {
                         true => history.list(micro.list()),
                         false => list_without_own_appends(history, micros, place),
@@ -102,7 +123,6 @@ impl<'h> ReadSources<'h> {
         for (key, list) in lists {
             sources.split_list(key, list);
         }
-        sources
     }
 
     /// Splits the longest list of a key into the appends of one transaction after another, as far as they are known.
@@ -137,7 +157,7 @@ impl<'h> ReadSources<'h> {
         let micros = history.micros_of(reader);
         let micro = *micros.get(place).filter(|micro| is_read(**micro))?;
         let completed = history.function(reader) == Function::TXN && history.outcome(reader) == Outcome::Ok;
-        if !completed || self.mixed_keys.contains(&micro.key) {
+        if !completed || self.mixed_keys.contains(&micro.key) || self.ignored.contains(&reader) {
             return None;
         }
         if micro.kind == MicroKind::ReadList {
@@ -154,7 +174,9 @@ impl<'h> ReadSources<'h> {
             if at.is_none() && self.unclear_lists.contains(&micro.key) {
                 return None;
             }
-            return Some(at.map(|part| Some(part.1)).into_iter().collect());
+            // What the reader itself appends later, it cannot have read.
+            let source = at.filter(|part| part.1 != reader);
+            return Some(source.map(|part| Some(part.1)).into_iter().collect());
         }
         let own = |before: &Micro| before.kind == MicroKind::Write && before.key == micro.key;
         if micros[..place].iter().any(own) {

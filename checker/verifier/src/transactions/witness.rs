@@ -2,7 +2,7 @@
 
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use super::writers::{KeyWriters, WriteRecord};
-use super::{commit_order, ensure, execution, reads_own_appends};
+use super::{commit_order, ensure, execution, mixed, reads_own_appends};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{
@@ -45,6 +45,7 @@ pub(super) fn check_witness_proves_level(
         TransactionWitness::CommitOrder(Axiom::ReadAtomic, _) => vec![ReadAtomic],
         TransactionWitness::CommitOrder(Axiom::Causal, _) => vec![Causal],
         TransactionWitness::Prefixes(_) => vec![Prefix],
+        TransactionWitness::Mixed(_) => vec![Mixed],
         TransactionWitness::Actions(_) => vec![MonotonicSnapshotRead],
         TransactionWitness::Execution(level, _) => execution(*level),
     };
@@ -131,6 +132,7 @@ pub(super) fn verify_witness(
             replay.replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
             check_all_transactions_placed(history, &commits_of(points), watch)
         }
+        TransactionWitness::Mixed(points) => mixed::check_points(history, points, watch),
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
             replay.conflicts = false;
@@ -147,7 +149,7 @@ pub(super) fn verify_witness(
     }
 }
 
-fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
+pub(super) fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
     let commits = points.iter().filter_map(|point| match point {
         TransactionPoint::Commit(id) => Some(*id),
         TransactionPoint::Begin(_) => None,
@@ -156,7 +158,7 @@ fn commits_of(points: &[TransactionPoint]) -> Vec<OpId> {
 }
 
 /// The state of the store while the transactions are replayed point by point.
-struct TransactionReplay<'h> {
+pub(super) struct TransactionReplay<'h> {
     history: &'h History,
     lists: Vec<Vec<ValueId>>,
     /// By list: the number of its first elements that agree with the longest list that was read of this key.
@@ -167,11 +169,11 @@ struct TransactionReplay<'h> {
     /// By transaction: the number of the point at which it began; the maximum if it has not begun.
     began: Vec<u32>,
     /// Whether a transaction may not commit a write to an object that a concurrent transaction writes.
-    conflicts: bool,
+    pub(super) conflicts: bool,
 }
 
 impl<'h> TransactionReplay<'h> {
-    fn new(history: &'h History) -> Self {
+    pub(super) fn new(history: &'h History) -> Self {
         let keys = history.keys.len();
         Self {
             history,
@@ -182,6 +184,18 @@ impl<'h> TransactionReplay<'h> {
             began: vec![u32::MAX; history.len()],
             conflicts: true,
         }
+    }
+
+    pub(super) fn begin(&mut self, id: OpId, now: u32) {
+        self.began[id.index()] = now;
+    }
+
+    pub(super) fn register(&self, key: KeyId) -> ValueId {
+        self.registers[key.index()]
+    }
+
+    pub(super) fn list(&self, key: KeyId) -> &[ValueId] {
+        &self.lists[key.index()]
     }
 
     fn replay_points(&mut self, points: impl Iterator<Item = TransactionPoint>) -> Result<(), Mismatch> {
@@ -240,7 +254,7 @@ impl<'h> TransactionReplay<'h> {
     }
 
     /// Checks all reads of a transaction against the current state.
-    fn check_reads(&self, id: OpId) -> Result<(), Mismatch> {
+    pub(super) fn check_reads(&self, id: OpId) -> Result<(), Mismatch> {
         if self.history.outcome(id) != Outcome::Ok {
             return Ok(());
         }
@@ -284,7 +298,7 @@ impl<'h> TransactionReplay<'h> {
         lists.is_prefix(micro.list()) && self.shared[key] == len && lists.get(micro.list()).len() == len
     }
 
-    fn commit_writes(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
+    pub(super) fn commit_writes(&mut self, id: OpId, now: u32) -> Result<(), Mismatch> {
         let began = self.began[id.index()];
         ensure(began != u32::MAX, || format!("in a witness, {id:?} commits before it begins"))?;
         let micros = self.history.micros_of(id);

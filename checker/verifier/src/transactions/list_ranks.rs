@@ -1,0 +1,107 @@
+//! The order of elements by the longest list that any transaction read, committed or not.
+
+use super::ensure;
+use super::micros::{count_appends, find_excess_element};
+use crate::Mismatch;
+use crate::watch::{StepCost, Watch};
+use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// The places of elements in the longest list of each key. If several reads are longest, the first one counts.
+pub(super) struct ListRanks<'h> {
+    history: &'h History,
+    ranks: HashMap<(KeyId, ValueId), usize>,
+    /// All elements that some read shows.
+    read: HashSet<(KeyId, ValueId)>,
+}
+
+impl<'h> ListRanks<'h> {
+    pub(super) fn from_history(history: &'h History, watch: &Watch<'_>) -> Self {
+        let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
+        let mut read: HashSet<(KeyId, ValueId)> = HashSet::new();
+        let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+        for id in watch.take_while_in_time(StepCost::Follow, completed) {
+            for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+                let list = history.list(micro.list());
+                read.extend(list.iter().map(|&value| (micro.key, value)));
+                let known = longest.entry(micro.key).or_default();
+                if list.len() > known.len() {
+                    *known = list;
+                }
+            }
+        }
+        let ranks = longest
+            .iter()
+            .flat_map(|(&key, list)| list.iter().enumerate().map(move |(at, &value)| ((key, value), at)))
+            .collect();
+        Self { history, ranks, read }
+    }
+
+    /// By key, the first and the last rank of the elements that a transaction appended. An element that no read shows comes after
+    /// the longest list. An element that only other reads show has no rank.
+    pub(super) fn spans_of(&self, id: OpId) -> HashMap<KeyId, (usize, usize)> {
+        let mut spans: HashMap<KeyId, (usize, usize)> = HashMap::new();
+        for micro in self.history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            let element = (micro.key, micro.value());
+            let unread = (!self.read.contains(&element)).then_some(usize::MAX);
+            if let Some(rank) = self.ranks.get(&element).copied().or(unread) {
+                let span = spans.entry(micro.key).or_insert((rank, rank));
+                *span = (span.0.min(rank), span.1.max(rank));
+            }
+        }
+        spans
+    }
+
+    /// Whether some read shows an element that a transaction appended.
+    pub(super) fn shows_append_of(&self, id: OpId) -> bool {
+        let micros = self.history.micros_of(id).iter();
+        let mut appends = micros.filter(|micro| micro.kind == MicroKind::Append);
+        appends.any(|micro| self.read.contains(&(micro.key, micro.value())))
+    }
+}
+
+/// Checks that no read shows an element more often than transactions appended it. Two transactions may have appended equal elements.
+/// Most lists extend one that was read before, so only what is new in them is counted.
+fn check_no_element_in_excess(history: &History, watch: &Watch<'_>) -> Result<(), Mismatch> {
+    let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
+    let mut counts: HashMap<(KeyId, ValueId), usize> = HashMap::new();
+    let excess = || Mismatch("a list has an element more often than it was appended".to_owned());
+    let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+    for id in watch.take_while_in_time(StepCost::Follow, completed) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            let list = history.list(micro.list());
+            let known = longest.entry(micro.key).or_default();
+            if let Some(new) = list.strip_prefix(*known) {
+                new.iter().for_each(|&value| *counts.entry((micro.key, value)).or_default() += 1);
+                *known = list;
+            } else if !known.starts_with(list) && find_excess_element(history, micro.key, list).is_some() {
+                return Err(excess());
+            }
+        }
+    }
+    let several = counts.into_iter().filter(|&(_, count)| count > 1);
+    let mut several = watch.take_while_in_time(StepCost::Look, several);
+    let is_within = several.all(|((key, value), count)| count <= count_appends(history, key, value));
+    is_within.then_some(()).ok_or_else(excess)
+}
+
+/// Checks that the transactions wrote the elements of each list in the order of its longest read.
+pub(super) fn check_longest_lists(
+    history: &History,
+    order: &[OpId],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    check_no_element_in_excess(history, watch)?;
+    let ranks = ListRanks::from_history(history, watch);
+    let mut last: HashMap<KeyId, usize> = HashMap::new();
+    for &id in watch.take_while_in_time(StepCost::Follow, order.iter()) {
+        for (key, (first, end)) in ranks.spans_of(id) {
+            let before = last.entry(key).or_default();
+            ensure(*before <= first, || {
+                format!("in a witness, {id:?} comes too late for the place of its element in a list")
+            })?;
+            *before = end;
+        }
+    }
+    Ok(())
+}

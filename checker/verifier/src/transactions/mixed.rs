@@ -1,0 +1,158 @@
+//! Checks claims about transactions that each declare a level of their own.
+//!
+//! The definition has two parts. The begin points and commits of all transactions have one order that explains each read at the level
+//! of its transaction; and this order is one of `read-uncommitted`, whoever read the lists.
+
+use super::cases::Rules;
+use super::ensure;
+use super::list_ranks::{ListRanks, check_longest_lists};
+use super::micros::misses_own_write;
+use super::sources::{list_without_own_appends, may_have_happened};
+use super::whole_order::check_all_transactions_placed;
+use super::witness::{TransactionReplay, commits_of};
+use crate::Mismatch;
+use crate::watch::{StepCost, Watch};
+use claims::{CaseEdge, CaseReason, IsolationLevel, ReadAt, TransactionPoint, declared_levels};
+use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
+use std::collections::HashSet;
+
+/// Replays the points of a witness.
+pub(super) fn check_points(
+    history: &History,
+    points: &[TransactionPoint],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    use IsolationLevel as L;
+    let levels = declared_levels(history);
+    let order = commits_of(points);
+    check_all_transactions_placed(history, &order, watch)?;
+    check_longest_lists(history, &order, watch)?;
+    check_shown_transactions_placed(history, &order, watch)?;
+    let mut replay = TransactionReplay::new(history);
+    let mut past = PastVersions::default();
+    for (now, &point) in (0..).zip(watch.take_while_in_time(StepCost::Follow, points.iter())) {
+        match point {
+            TransactionPoint::Begin(id) => {
+                replay.begin(id, now);
+                if levels[id.index()] == L::SnapshotIsolation {
+                    replay.check_reads(id)?;
+                }
+            }
+            TransactionPoint::Commit(id) => {
+                match levels[id.index()] {
+                    L::ReadUncommitted | L::SnapshotIsolation => {}
+                    L::ReadCommitted => past.check_committed_reads(history, id, &replay)?,
+                    _ => replay.check_reads(id)?,
+                }
+                replay.conflicts = levels[id.index()] == L::SnapshotIsolation;
+                replay.commit_writes(id, now)?;
+                past.add_versions(history, id, &replay);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the order contains every transaction whose append some list shows.
+fn check_shown_transactions_placed(
+    history: &History,
+    order: &[OpId],
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    let ranks = ListRanks::from_history(history, watch);
+    let placed: HashSet<OpId> = order.iter().copied().collect();
+    let mut shown = history.ids().filter(|&id| may_have_happened(history, id) && ranks.shows_append_of(id));
+    match shown.find(|id| !placed.contains(id)) {
+        None => Ok(()),
+        Some(id) => Err(Mismatch(format!("a list shows an append of {id:?}, which is not in a witness"))),
+    }
+}
+
+/// All versions of all keys so far.
+#[derive(Default)]
+struct PastVersions {
+    registers: HashSet<(KeyId, ValueId)>,
+    /// The lengths of each list after a commit.
+    lengths: HashSet<(KeyId, usize)>,
+}
+
+impl PastVersions {
+    fn add_versions(&mut self, history: &History, id: OpId, replay: &TransactionReplay<'_>) {
+        for micro in history.micros_of(id) {
+            match micro.kind {
+                MicroKind::Write => {
+                    self.registers.insert((micro.key, replay.register(micro.key)));
+                }
+                MicroKind::Append => {
+                    self.lengths.insert((micro.key, replay.list(micro.key).len()));
+                }
+                MicroKind::Read | MicroKind::ReadList => {}
+            }
+        }
+    }
+
+    /// Checks that each read of a transaction returned an own write, or a version that was committed before it commits.
+    fn check_committed_reads(
+        &self,
+        history: &History,
+        id: OpId,
+        replay: &TransactionReplay<'_>,
+    ) -> Result<(), Mismatch> {
+        if history.outcome(id) != Outcome::Ok {
+            return Ok(());
+        }
+        let micros = history.micros_of(id);
+        for (place, micro) in micros.iter().enumerate() {
+            let own = |kind| micros[..place].iter().any(|own| own.kind == kind && own.key == micro.key);
+            let committed = match micro.kind {
+                MicroKind::Write | MicroKind::Append => continue,
+                // The last own write was compared already.
+                MicroKind::Read if own(MicroKind::Write) => true,
+                MicroKind::Read => {
+                    let initial = micro.value() == ValueId::NULL;
+                    (initial || self.registers.contains(&(micro.key, micro.value())))
+                        && replay.list(micro.key).is_empty()
+                        && !own(MicroKind::Append)
+                }
+                MicroKind::ReadList => {
+                    let (list, seen) =
+                        (replay.list(micro.key), list_without_own_appends(history, micros, place));
+                    let is_version = seen.is_empty() || self.lengths.contains(&(micro.key, seen.len()));
+                    // An own append directly follows the version that the read shows before it.
+                    let follows = !own(MicroKind::Append) || seen.len() == list.len();
+                    is_version && follows && list.starts_with(seen) && !own(MicroKind::Write)
+                }
+            };
+            let missed = misses_own_write(history, ReadAt { transaction: id, place, key: micro.key });
+            ensure(committed && !missed, || {
+                format!(
+                    "at its place in a witness, {id:?} cannot have read {micro:?} from a committed version"
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the level that each transaction declares forbids a cycle.
+pub(super) fn is_cycle_forbidden(rules: &Rules<'_>, levels: &[IsolationLevel], cycle: &[CaseEdge]) -> bool {
+    use IsolationLevel as L;
+    let level = |id: OpId| levels[id.index()];
+    let counts = |edge: &CaseEdge| match edge.why {
+        CaseReason::Overwrote(_) => true,
+        CaseReason::Read(_) => level(edge.to) != L::ReadUncommitted,
+        CaseReason::Missed { place, .. } => match level(edge.from) {
+            L::ReadUncommitted => false,
+            L::ReadCommitted => rules.follows_own_append(edge.from, place),
+            _ => true,
+        },
+        CaseReason::Session | CaseReason::RealTime => false,
+    };
+    let is_missed = |edge: &CaseEdge| matches!(edge.why, CaseReason::Missed { .. });
+    // A snapshot was taken before the commit: what it missed does not follow what missed its transaction.
+    let joins = |one: &CaseEdge, next: &CaseEdge| {
+        !(is_missed(one) && is_missed(next) && level(next.from) == L::SnapshotIsolation)
+    };
+    cycle.iter().all(counts)
+        && cycle.iter().enumerate().all(|(at, edge)| joins(edge, &cycle[(at + 1) % cycle.len()]))
+}
