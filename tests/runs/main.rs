@@ -19,6 +19,8 @@ mod endings;
 mod evidence;
 mod exercised;
 mod given;
+mod live_connections;
+mod live_express;
 mod live_runs;
 mod outputs;
 mod record;

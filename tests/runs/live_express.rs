@@ -1,8 +1,6 @@
 //! Live connections on the Express application: a kill and a deployment of a node cut off its users' streams of events, and the page of each
 //! user opens it anew at the other node.
 
-#![allow(clippy::print_stderr, reason = "says what was skipped")]
-
 use serde_json::Value;
 use std::process::Command;
 
