@@ -4,14 +4,15 @@
 //! first. Where the history does not tell them, an empty list of candidates is no contradiction.
 
 use claims::{
-    AnomalyName, Answer, CaseStep, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason,
-    Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization, Model, OrderExtent,
-    Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence, Verdict, VersionEvidence,
-    Violation, Witness,
+    AnomalyName, Answer, Axiom, CaseStep, CycleFamily, CycleKind, Dependency, DependencyCycle,
+    DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization,
+    Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence,
+    TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation, Witness,
 };
 use histories::format::{Format, from_text};
 use histories::{History, KeyId, MicroKind, OpId, notation};
-use testkit::{assert_refuted, model_of_transactions, question_about};
+use std::sync::Arc;
+use testkit::{assert_refuted, claim_standing, model_of_transactions, question_about};
 use verifier::{Standing, verify};
 
 /// What the verifier says of the claim that a level is violated because nothing explains the history.
@@ -171,6 +172,35 @@ fn a_read_of_ones_own_write_does_not_miss_an_earlier_one() {
     let standings =
         standings_of_phenomenon(&history, Phenomenon::Cycle(kind), TransactionEvidence::Cycle(cycle));
     assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}");
+}
+
+fn standing_of_order(history: &History, level: IsolationLevel, witness: TransactionWitness) -> Standing {
+    let property = Property::Isolation(level);
+    let question = question_about(model_of_transactions(history), &[property]);
+    claim_standing(history, &question, property, Verdict::Holds(Witness::Transactions(witness)))
+}
+
+/// Both writers read their own append alone, which a view does not contradict. But `[2]` is no version of a list that was `[1]` and then
+/// `[1, 2]`. The order that shows the view was confirmed as a proof of read-committed.
+#[test]
+fn an_order_by_what_is_seen_proves_no_order_of_versions() {
+    let history = drawn("a: [t ax1 rx(1)]\nb: [t ax2 rx(2)]\nc:                [t rx(1,2)]");
+    let order: Arc<Vec<OpId>> = Arc::new(history.ids().collect());
+    let witness = || TransactionWitness::CommitOrder(Axiom::MonotonicAtomicView, order.clone());
+    let seen = standing_of_order(&history, IsolationLevel::MonotonicAtomicView, witness());
+    assert_eq!(seen, Standing::Confirmed);
+    let found = standing_of_order(&history, IsolationLevel::ReadCommitted, witness());
+    assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
+}
+
+/// The element was appended once and is in the list twice, which no order of transactions explains. An order was confirmed all the same.
+#[test]
+fn an_order_of_a_list_with_an_element_too_often_is_refuted() {
+    let history = drawn("a: [t ax1]\nb:         [t ax2]\nc:                [t rx(1,1)]");
+    let order = TransactionExecution { order: history.ids().collect(), reads: Vec::new() };
+    let witness = TransactionWitness::Execution(IsolationLevel::ReadUncommitted, Arc::new(order));
+    let found = standing_of_order(&history, IsolationLevel::ReadUncommitted, witness);
+    assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
 }
 
 fn standings_of_phenomenon(

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time that a test may take without a mutant.
-const UNCHANGED_TIME_MAX: Duration = Duration::from_secs(60);
+const UNCHANGED_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The time that a test may take with a mutant, beside five times its own.
 const MUTANT_TIME_MORE: Duration = Duration::from_secs(5);

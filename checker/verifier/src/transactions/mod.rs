@@ -22,11 +22,12 @@ mod writers;
 use crate::watch::Watch;
 use crate::{Mismatch, UNCHECKED};
 use claims::{
-    Assume, CycleFamily, Evidence, IsolationLevel, OrderExtent, Phenomenon, TransactionAnomaly,
-    TransactionEvidence, TransactionWitness, Verdict, Witness,
+    Assume, Evidence, IsolationLevel, Phenomenon, TransactionAnomaly, TransactionEvidence,
+    TransactionExecution, TransactionWitness, Verdict, Witness,
 };
 use histories::{History, KeyId, Micro, MicroKind, Outcome};
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Evidence to be checked against a history. Each piece is checked once, even if several verdicts depend on it.
 pub(crate) struct TransactionClaims<'a> {
@@ -134,8 +135,13 @@ impl<'a> TransactionClaims<'a> {
         {
             return Ok(());
         }
-        let versions = TransactionWitness::Versions(OrderExtent::Data, CycleFamily::G1c, order.clone());
-        witness::verify_witness(self.history, &versions, self.watch)
+        let as_level = match asks_of_reads(level) {
+            true => IsolationLevel::ReadCommitted,
+            false => IsolationLevel::ReadUncommitted,
+        };
+        let execution = TransactionExecution { order: order.to_vec(), reads: Vec::new() };
+        let execution = TransactionWitness::Execution(as_level, Arc::new(execution));
+        witness::verify_witness(self.history, &execution, self.watch)
     }
 
     /// Returns an error if the time ran out, because results are then meaningless.
