@@ -83,19 +83,6 @@ fn native_lines() {
                 r#"1:76: found a micro-operation of 2 parts, expected a micro-operation: ["r", key, value], ["w", key, value] or ["append", key, value]"#,
             ],
         ),
-        // A transaction would be judged at a level that nobody asked for.
-        (
-            r#"{"process":0,"type":"invoke","f":"txn","value":[["w","x",1]],"isolation":"serialisable"}"#,
-            vec![
-                r#"1:74: found the isolation level "serialisable", expected one of read-uncommitted, read-committed, repeatable-read, snapshot-isolation, serializable"#,
-            ],
-        ),
-        (
-            r#"{"process":0,"type":"invoke","f":"txn","value":[["w","x",1]],"isolation":2}"#,
-            vec![
-                "1:74: found the isolation level 2, expected one of read-uncommitted, read-committed, repeatable-read, snapshot-isolation, serializable",
-            ],
-        ),
         (
             r#"{"process":0,"type":"invoke","f":"write","value":{"a":1,"a":2}}"#,
             vec![r#"1:57: found the key "a" for the second time, expected each key once"#],

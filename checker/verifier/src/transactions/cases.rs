@@ -4,6 +4,7 @@
 //! it by unit propagation.
 
 use super::list_ranks::ListRanks;
+use super::mixed::is_cycle_forbidden;
 use super::sources::{ReadSources, may_have_happened};
 use super::{asks_of_reads, ensure};
 use crate::Mismatch;
@@ -62,7 +63,7 @@ fn contrary(choice: CaseChoice) -> CaseChoice {
 }
 
 /// What holds in every execution of the level.
-pub(super) struct Rules<'h> {
+struct Rules<'h> {
     history: &'h History,
     level: IsolationLevel,
     sources: ReadSources<'h>,
@@ -151,12 +152,6 @@ impl Rules<'_> {
         matches!(spans, [Some((first, _)), Some((_, last))] if first < last)
     }
 
-    /// Whether the transaction appended to the list before it read it.
-    pub(super) fn follows_own_append(&self, id: OpId, place: usize) -> bool {
-        let micros = self.history.micros_of(id);
-        micros[..place].iter().any(|own| own.kind == MicroKind::Append && own.key == micros[place].key)
-    }
-
     fn is_forbidden(&self, cycle: &[CaseEdge]) -> bool {
         use IsolationLevel as L;
         let is_missed = |edge: &CaseEdge| matches!(edge.why, CaseReason::Missed { .. });
@@ -175,7 +170,7 @@ impl Rules<'_> {
             OrderExtent::RealTime => true,
         };
         if let Some((levels, _)) = &self.declared {
-            return super::mixed::is_cycle_forbidden(self, levels, cycle);
+            return is_cycle_forbidden(self.history, levels, cycle);
         }
         known
             && match self.level {

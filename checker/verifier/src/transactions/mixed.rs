@@ -3,13 +3,12 @@
 //! The definition has two parts. The begin points and commits of all transactions have one order that explains each read at the level
 //! of its transaction; and this order is one of `read-uncommitted`, whoever read the lists.
 
-use super::cases::Rules;
 use super::ensure;
 use super::list_ranks::{ListRanks, check_longest_lists};
 use super::micros::misses_own_write;
+use super::replay::{TransactionReplay, commits_of};
 use super::sources::{list_without_own_appends, may_have_happened};
 use super::whole_order::check_all_transactions_placed;
-use super::witness::{TransactionReplay, commits_of};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{CaseEdge, CaseReason, IsolationLevel, ReadAt, TransactionPoint, declared_levels};
@@ -135,7 +134,7 @@ impl PastVersions {
 }
 
 /// Whether the level that each transaction declares forbids a cycle.
-pub(super) fn is_cycle_forbidden(rules: &Rules<'_>, levels: &[IsolationLevel], cycle: &[CaseEdge]) -> bool {
+pub(super) fn is_cycle_forbidden(history: &History, levels: &[IsolationLevel], cycle: &[CaseEdge]) -> bool {
     use IsolationLevel as L;
     let level = |id: OpId| levels[id.index()];
     let counts = |edge: &CaseEdge| match edge.why {
@@ -143,7 +142,7 @@ pub(super) fn is_cycle_forbidden(rules: &Rules<'_>, levels: &[IsolationLevel], c
         CaseReason::Read(_) => level(edge.to) != L::ReadUncommitted,
         CaseReason::Missed { place, .. } => match level(edge.from) {
             L::ReadUncommitted => false,
-            L::ReadCommitted => rules.follows_own_append(edge.from, place),
+            L::ReadCommitted => follows_own_append(history, edge.from, place),
             _ => true,
         },
         CaseReason::Session | CaseReason::RealTime => false,
@@ -155,4 +154,10 @@ pub(super) fn is_cycle_forbidden(rules: &Rules<'_>, levels: &[IsolationLevel], c
     };
     cycle.iter().all(counts)
         && cycle.iter().enumerate().all(|(at, edge)| joins(edge, &cycle[(at + 1) % cycle.len()]))
+}
+
+/// Whether a transaction appended to a list before it read it.
+fn follows_own_append(history: &History, id: OpId, place: usize) -> bool {
+    let micros = history.micros_of(id);
+    micros[..place].iter().any(|own| own.kind == MicroKind::Append && own.key == micros[place].key)
 }

@@ -14,6 +14,7 @@ mod lemmas;
 mod list_ranks;
 mod micros;
 mod mixed;
+mod replay;
 mod sources;
 mod whole_order;
 mod witness;
