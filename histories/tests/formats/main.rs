@@ -9,6 +9,7 @@ mod by_session_slowly;
 mod columns;
 mod convert;
 mod corpus;
+mod declared_isolation;
 mod faults;
 mod meaning;
 mod mutations;
