@@ -131,9 +131,15 @@ impl<'a> InvariantObject<'a> {
         let added = self.addition_times(&[Function::ADD]);
         let unwritten =
             there.iter().any(|element| added.get(element).is_none_or(|(may, _)| *may > last.completed));
+        // Reads that were under way with it show elements too.
+        let mut shown = there.clone();
+        for other in self.acknowledged_operations(Function::READ).filter(|op| op.completed > last.invoked) {
+            shown.extend(self.returned_elements(other).unwrap_or_default());
+        }
+        shown.sort_unstable();
         let missing = added
             .iter()
-            .any(|(element, (_, known))| *known < last.invoked && there.binary_search(element).is_err());
+            .any(|(element, (_, known))| *known < last.invoked && shown.binary_search(element).is_err());
         match (unwritten, missing) {
             (false, false) => Ok(()),
             (true, _) => Err(self.describe_contradiction(last, "has an element that nobody can have added")),
