@@ -86,6 +86,8 @@ const LEARNED_TOO_MUCH: &str =
 /// The maximum total size of all clauses, in literals, edges and references to other clauses.
 const SIZE_MAX: usize = 1 << 25;
 const UNSET: u32 = u32::MAX;
+/// How often every choice is tried by itself. What one round refutes lets the next refute more.
+const ROUNDS_MAX: usize = 4;
 
 pub(super) struct ClauseSolver<T: Theory> {
     pub theory: T,
@@ -202,6 +204,7 @@ impl<T: Theory> ClauseSolver<T> {
     /// Searches for a permitted set of choices. One step is one visit to a clause or an edge.
     pub(super) fn solve(&mut self, steps: &mut u64, limits: &Limits<'_>) -> SolverOutcome<T::Edge> {
         let (mut conflicts, mut until_restart, mut looked) = (0u32, 128u32, 0u32);
+        self.refute_single_choices(steps, limits);
         loop {
             if let Some(number) = self.refuted {
                 return SolverOutcome::Refuted(self.extract_refutation(number));
@@ -236,6 +239,38 @@ impl<T: Theory> ClauseSolver<T> {
                 }
                 self.backtrack_to(0);
                 clauses.into_iter().for_each(|clause| self.add_clause(clause));
+            }
+        }
+    }
+
+    /// Tries every choice by itself, before anything is assumed. Most choices of a real history are forced by what is certain. The search
+    /// would refute them too, but one by one beneath many assumptions, and would learn long clauses from each.
+    fn refute_single_choices(&mut self, steps: &mut u64, limits: &Limits<'_>) {
+        for _ in 0..ROUNDS_MAX {
+            let before = self.trail.len();
+            for variable in 1..self.values.len() as u32 {
+                if *steps == 0 || (variable & 0x3ff == 0 && limits.stop_requested()) {
+                    return;
+                }
+                if self.refuted.is_none() {
+                    self.refuted = self.propagate(steps);
+                }
+                if self.refuted.is_some() {
+                    return;
+                }
+                for literal in [true, false].map(|value| ChoiceLiteral::from_value(variable, value)) {
+                    if self.values[variable as usize].is_some() {
+                        break;
+                    }
+                    let tried = self.theory.apply_choice(literal, steps);
+                    self.theory.undo_choice();
+                    if let Err(clause) = tried {
+                        self.add_clause(clause);
+                    }
+                }
+            }
+            if self.trail.len() == before {
+                return;
             }
         }
     }
