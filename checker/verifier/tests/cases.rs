@@ -4,13 +4,13 @@
 //! first. Where the history does not tell them, an empty list of candidates is no contradiction.
 
 use claims::{
-    AnomalyName, Answer, Axiom, CaseStep, CycleFamily, CycleKind, Dependency, DependencyCycle,
+    AnomalyName, Answer, Axiom, CaseStep, Core, CycleFamily, CycleKind, Dependency, DependencyCycle,
     DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization,
     Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence,
     TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation, Witness,
 };
 use histories::format::{Format, from_text};
-use histories::{History, KeyId, MicroKind, OpId, notation};
+use histories::{Function, History, KeyId, MicroKind, OpId, notation};
 use std::sync::Arc;
 use testkit::{assert_refuted, claim_standing, model_of_transactions, question_about};
 use verifier::{Standing, verify};
@@ -108,6 +108,26 @@ fn an_order_with_a_failed_write_is_refuted() {
     let order = Linearization { key: history.key(operations[0]), operations };
     let why = assert_refuted(&history, &question, property, Verdict::Holds(Witness::Orders(vec![order])));
     assert!(why.contains("operation 0 failed"), "{why}");
+}
+
+/// The read of 1 stood in the core as if it wrote. Then nobody asked for the 1, the compare-and-set could be left out, and no order of the rest
+/// was legal.
+#[test]
+fn a_core_takes_only_a_compare_and_set_for_a_write() {
+    let history = drawn("a: [w0] [c0>1 ?\nb:                [r0] [r1]");
+    let property = Property::Level(Level::Linearizable);
+    let question = question_about(Model::CasRegister, &[property]);
+    let kept: Vec<OpId> = history.ids().filter(|&id| history.function(id) != Function::CAS).collect();
+    let key = history.key(kept[0]);
+    let core = Core { writes_only: vec![kept[2]], ..Core::minimal_core(key, kept.clone()) };
+    let violation = Violation {
+        kind: AnomalyName::new("stale-read"),
+        key,
+        operations: kept,
+        evidence: Evidence::Core(core),
+    };
+    let why = assert_refuted(&history, &question, property, Verdict::Violated(vec![violation]));
+    assert!(why.contains("is no compare-and-set"), "{why}");
 }
 
 /// Two transactions wrote 1, and only one of them went on to write 2 or failed. The read of 1 does not tell whose write it returned. It was

@@ -234,12 +234,14 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
             let (one, two) = (case.operation(*first), case.operation(*second));
             let list = case.returned_elements(*read)?;
             let (gone, there) = (case.parse_value(one.value())?, case.parse_value(two.value())?);
-            let sole = case.writers_of_element(&there).filter(|op| op.outcome != Outcome::Fail).count() == 1;
-            let known = [&one, &two].iter().all(|op| op.key == case.breach.key);
+            let possible = case.writers_of_element(&there).filter(|op| op.outcome != Outcome::Fail);
+            let writers: Vec<OpId> = possible.map(|op| op.id).collect();
+            let acknowledged = case.writers_of_element(&gone).filter(|op| op.outcome == Outcome::Ok);
+            let is_insert = acknowledged.into_iter().any(|op| op.id == *first);
             Some(
-                sole && known
+                writers == [*second]
+                    && is_insert
                     && one.precedes(&two)
-                    && two.outcome != Outcome::Fail
                     && list.contains(&there)
                     && !list.contains(&gone),
             )

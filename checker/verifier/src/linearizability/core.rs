@@ -30,6 +30,12 @@ pub(super) fn check_omitted_operations(
     if kept.len() != core.operations.len() || !only.is_subset(&kept) {
         return Err("a core names its operations once".to_owned());
     }
+    let is_exchange = |id: &OpId| {
+        matches!((history.function(*id), history.argument(*id)), (Function::CAS, Argument::Pair(..)))
+    };
+    if let Some(id) = core.writes_only.iter().find(|id| !is_exchange(id)) {
+        return Err(format!("operation {} is no compare-and-set", history.operation_index(*id)));
+    }
     let wanted: HashSet<ValueId> =
         kept.iter().filter(|id| !only.contains(id)).filter_map(|&id| required_value(history, id)).collect();
     let kv = (question.model == ModelName::Kv).then(|| CallValues::new(history));
