@@ -229,3 +229,17 @@ fn an_element_that_two_transactions_appended_may_be_in_a_list_twice() {
     let (_, report) = run("a: [t ax1]\nb:         [t ax2]\nc:                [t rx(1,1)]");
     assert_eq!(not(&report), [IsolationLevel::ReadUncommitted]);
 }
+
+/// Transactions appended equal elements, and the last element of a list is one of them. The check took the list for one that ends with the
+/// first of them, drew edges that the verifier refuted, and ended with an internal error.
+#[test]
+fn a_list_that_ends_with_an_element_appended_twice_has_no_known_version() {
+    for drawing in [
+        "a: [t ax1] [t ax2       ] [t ax1 rx(1,2,1)]\nb:            [t rx(2,1)]",
+        "a: [t ax1 rx() ax3]\nb:                    [t rx(1) rx() ax1]",
+        "a: [t ax1 rx() ax2]\nb:                     [t rx(1,2) ax1 rx(1)]\nc:                                          [t rx()]",
+    ] {
+        let (_, report) = run(drawing);
+        assert!(!report.answers.is_empty(), "its evidence was confirmed: {drawing}");
+    }
+}

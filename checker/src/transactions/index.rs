@@ -341,7 +341,7 @@ impl<'h> TransactionIndex<'h> {
             self.version_of[touch.micro as usize] = match micro.kind {
                 MicroKind::Read if micro.value() == ValueId::NULL => 0,
                 MicroKind::ReadList if plain && lists.is_prefix(micro.list()) => {
-                    lists.get(micro.list()).len() as u32
+                    self.clear_version(start, lists.get(micro.list()).len() as u32)
                 }
                 MicroKind::ReadList => self.version_of_stray(key, start, micro, scratch),
                 _ => UNKNOWN,
@@ -423,7 +423,15 @@ impl<'h> TransactionIndex<'h> {
             }
             self.mark_observed(start, last);
         }
-        last
+        self.clear_version(start, last)
+    }
+
+    /// The version of a list with this last element, if one transaction appended the element. Of equal elements that several
+    /// appended, the list does not tell whose is the last one.
+    fn clear_version(&self, start: usize, last: u32) -> u32 {
+        let is_unclear =
+            (1..UNKNOWN).contains(&last) && self.versions[start + last as usize - 1].is_ambiguous();
+        if is_unclear { UNKNOWN } else { last }
     }
 
     /// Records that a version without a place in the order was read after all: moves it to the front of those

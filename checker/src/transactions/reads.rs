@@ -11,6 +11,7 @@ use super::index::{KeyShape, NONE, Touch, TransactionIndex, TransactionState, UN
 use claims::{Limits, Phenomenon, ReadAt, TransactionEvidence};
 use histories::{Id, KeyId, MicroKind, ValueId};
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 
 /// Finds the anomalies that reads and updates of single keys show.
 pub(crate) fn find_read_anomalies(
@@ -228,14 +229,21 @@ fn check_stray_read(index: &TransactionIndex<'_>, touch: Touch, key: KeyId, find
     let versions: FxHashMap<ValueId, usize> =
         index.versions(key).iter().enumerate().rev().map(|(at, version)| (version.value, at)).collect();
     let mut seen: FxHashMap<ValueId, usize> = FxHashMap::default();
-    // Several transactions may have appended equal elements.
-    let more = |value| index.ambiguities.iter().filter(|more| (more.key, more.value) == (key, value)).count();
+    // Several transactions may have appended equal elements. They are counted when the first element is there again.
+    let more: OnceCell<FxHashMap<ValueId, usize>> = OnceCell::new();
+    let count_more = || {
+        let mut counts = FxHashMap::default();
+        let own = index.ambiguities.iter().filter(|more| more.key == key);
+        own.for_each(|more| *counts.entry(more.value).or_default() += 1);
+        counts
+    };
     let (mut duplicate, mut garbage, mut aborted) = (false, false, false);
     for &value in list {
         let read = || locate_read(index, touch, key);
         let times = seen.entry(value).or_default();
         *times += 1;
-        if *times > 1 && !duplicate && *times > 1 + more(value) {
+        let appended = || 1 + more.get_or_init(count_more).get(&value).copied().unwrap_or(0);
+        if *times > 1 && !duplicate && *times > appended() {
             duplicate = true;
             findings.record_finding(Phenomenon::DuplicateElements, || {
                 TransactionEvidence::DuplicateElement { read: read(), value }
