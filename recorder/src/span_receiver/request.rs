@@ -21,6 +21,8 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Ex
 const GRPC_HEAD_BYTES: usize = 5;
 /// How long an exporter may take for the next piece of a body.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// The most bytes of a refused body that are read before the answer.
+const PASSED_OVER_MAX: usize = 16 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A body in memory. The permits give its memory back.
@@ -43,12 +45,13 @@ pub(super) async fn answer_exporter(
     state: &Arc<ReceiverState>,
     request: Request<Incoming>,
 ) -> ExporterAnswer {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let form = find_answer_form(&head.headers);
-    match take_spans(state, &head, form, body).await {
+    match take_spans(state, &head, form, &mut body).await {
         Ok(batch) => accept_spans(form, &batch),
         Err(refusal) => {
             state.note_refusal(&refusal.reason());
+            let _ = tokio::time::timeout(BODY_PATIENCE, pass_over_body(&mut body)).await;
             refuse_request(form, &refusal)
         }
     }
@@ -58,7 +61,7 @@ async fn take_spans(
     state: &Arc<ReceiverState>,
     head: &Parts,
     answer: AnswerForm,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<SpanBatch, Refusal> {
     let form = recognise_request(head, answer)?;
     let held = read_body(state, body).await?;
@@ -122,7 +125,7 @@ fn recognise_request(head: &Parts, answer: AnswerForm) -> Result<BodyForm, Refus
 }
 
 /// Reads a body up to its bound, as long as there is memory for it.
-async fn read_body(state: &ReceiverState, mut body: Incoming) -> Result<HeldBody, Refusal> {
+async fn read_body(state: &ReceiverState, body: &mut Incoming) -> Result<HeldBody, Refusal> {
     let bytes_max = state.settings.body_bytes_max;
     let mut held = HeldBody { bytes: Vec::new(), permits: Vec::new() };
     let mut held_kib = 0;
@@ -141,6 +144,18 @@ async fn read_body(state: &ReceiverState, mut body: Incoming) -> Result<HeldBody
         held.permits.push(state.bodies.clone().try_acquire_many_owned(more_kib).map_err(|_| Refusal::Busy)?);
         held_kib += more_kib as usize;
         held.bytes.extend_from_slice(data);
+    }
+}
+
+/// Reads the rest of a refused body and keeps nothing of it. If the answer came before the end of the body, the stream would be reset, and
+/// some clients then lose the answer.
+async fn pass_over_body(body: &mut Incoming) {
+    let mut passed = 0;
+    while let Some(Ok(piece)) = body.frame().await {
+        passed += piece.data_ref().map_or(0, |data| data.len());
+        if passed > PASSED_OVER_MAX {
+            return;
+        }
     }
 }
 
