@@ -62,7 +62,8 @@ const DIFFERENCES: &[Difference] = &[
 /// (Papadimitriou 1979; Bernstein, Hadzilacos & Goodman 1987), and the session form is that with session order. Parallel snapshot
 /// isolation implies consistent view (PL-2+) here, an implication that Elle's lattice does not have. It only knows what implies
 /// these four.
-const OF_OUR_OWN: [IsolationLevel; 5] = [
+const OF_OUR_OWN: [IsolationLevel; 6] = [
+    IsolationLevel::Mixed,
     IsolationLevel::Causal,
     IsolationLevel::ParallelSnapshotIsolation,
     IsolationLevel::ViewSerializable,

@@ -114,6 +114,7 @@ const KINDS: &[&str] = &[
     "witness CommitOrder",
     "witness Execution",
     "witness Looked",
+    "witness Mixed",
     "witness NothingFound",
     "witness Orders",
     "witness Prefixes",
