@@ -213,6 +213,30 @@ fn an_order_by_what_is_seen_proves_no_order_of_versions() {
     assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
 }
 
+/// Both lists end with 3, so by their last elements they are one version. The order was confirmed as a proof, although 1 is before 2 in one list
+/// and after it in the other.
+#[test]
+fn an_order_by_last_elements_proves_nothing_of_lists_that_contradict_each_other() {
+    for lists in [("(1,2,3)", "(2,1,3)"), ("(1,2,3)", "(1,2,3)")] {
+        let drawing = format!(
+            "a: [t ax1]\nb:        [t ax2]\nc:               [t ax3]\nd:                      [t rx{}]\ne:                                    [t rx{}]",
+            lists.0, lists.1
+        );
+        let history = drawn(&drawing);
+        let order: Arc<Vec<OpId>> = Arc::new(history.ids().collect());
+        for axiom in [Axiom::MonotonicAtomicView, Axiom::ReadAtomic, Axiom::Causal] {
+            let level = match axiom {
+                Axiom::MonotonicAtomicView => IsolationLevel::MonotonicAtomicView,
+                Axiom::ReadAtomic => IsolationLevel::ReadAtomic,
+                Axiom::Causal => IsolationLevel::Causal,
+            };
+            let witness = TransactionWitness::CommitOrder(axiom, order.clone());
+            let found = standing_of_order(&history, level, witness);
+            assert_eq!(found == Standing::Confirmed, lists.0 == lists.1, "{drawing}\n{found:?}");
+        }
+    }
+}
+
 /// The element was appended once and is in the list twice, which no order of transactions explains. An order was confirmed all the same.
 #[test]
 fn an_order_of_a_list_with_an_element_too_often_is_refuted() {

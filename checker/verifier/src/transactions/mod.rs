@@ -12,6 +12,7 @@ mod cycle;
 mod execution;
 mod lemmas;
 mod list_ranks;
+mod lists;
 mod micros;
 mod mixed;
 mod replay;
@@ -20,15 +21,14 @@ mod whole_order;
 mod witness;
 mod writers;
 
-use crate::watch::{StepCost, Watch};
+use crate::watch::Watch;
 use crate::{Mismatch, UNCHECKED};
 use claims::{
     Assume, Evidence, IsolationLevel, Phenomenon, TransactionAnomaly, TransactionEvidence,
     TransactionExecution, TransactionWitness, Verdict, Witness,
 };
-use histories::{History, KeyId, Micro, MicroKind, Outcome, ValueId};
+use histories::{History, KeyId, Micro, MicroKind, Outcome};
 use std::cell::OnceCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Evidence to be checked against a history. Each piece is checked once, even if several verdicts depend on it.
@@ -66,7 +66,7 @@ impl<'a> TransactionClaims<'a> {
             Verdict::Unknown(_) | Verdict::Untested(_) => Ok(()),
             Verdict::Holds(Witness::Transactions(found)) => {
                 witness::check_witness_proves_level(self.history, found, level)?;
-                self.check_elements_were_appended(found, level)?;
+                self.check_whole_lists(found, level)?;
                 self.check_versions_follow_commits(found, level)?;
                 if let Some((_, result)) = self.witnesses.iter().find(|(known, _)| known.is_same_order(found))
                 {
@@ -125,33 +125,15 @@ impl<'a> TransactionClaims<'a> {
         result
     }
 
-    /// Checks that each element of each list was appended by a transaction that did not fail. An order that is compared with the last
-    /// elements of lists says nothing of the others. O(n) for n micro-operations, plus the lists.
-    fn check_elements_were_appended(
-        &self,
-        found: &TransactionWitness,
-        level: IsolationLevel,
-    ) -> Result<(), Mismatch> {
+    /// Checks what an order that is compared with the last elements of lists does not say of the other elements.
+    fn check_whole_lists(&self, found: &TransactionWitness, level: IsolationLevel) -> Result<(), Mismatch> {
         let by_last = matches!(found, TransactionWitness::CommitOrder(..) | TransactionWitness::Versions(..));
         if !by_last || !asks_of_reads(level) {
             return Ok(());
         }
-        let history = self.history;
-        let ids = || self.watch.take_while_in_time(StepCost::Follow, history.ids());
-        let happened = ids().filter(|&id| history.outcome(id) != Outcome::Fail);
-        let written: HashSet<(KeyId, ValueId)> = happened
-            .flat_map(|id| history.micros_of(id))
-            .filter(|micro| !micros::is_read(**micro))
-            .map(|micro| (micro.key, micro.value()))
-            .collect();
-        let mut reads = ids()
-            .filter(|&id| history.outcome(id) == Outcome::Ok)
-            .flat_map(|id| history.micros_of(id))
-            .filter(|micro| micro.kind == MicroKind::ReadList);
-        let unwritten = reads
-            .any(|read| history.list(read.list()).iter().any(|&value| !written.contains(&(read.key, value))));
-        self.require_time_left()?;
-        ensure(!unwritten, || "a list has an element that nobody can have appended".to_owned())
+        lists::check_elements_were_appended(self.history, self.watch)?;
+        lists::check_lists_extend_one_another(self.history, self.watch)?;
+        self.require_time_left()
     }
 
     /// Checks that a commit order is also an order of versions, where a level needs it and it does not follow: a reader's own appends in a
