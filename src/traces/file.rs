@@ -11,7 +11,7 @@
 //! # Choices
 //! The names of files say nothing reliable, so the bytes decide. JSON is tried first: no message with spans in protobuf is JSON, because
 //! it has lengths below 32, which JSON does not permit. Lengths must add up to the whole file. A file that ends within a message is
-//! refused, because nobody knows what else is missing.
+//! refused, because more spans may be missing than those of the message.
 
 use super::otlp::OtlpRequest;
 use super::protobuf::decode_message;

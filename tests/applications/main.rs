@@ -11,6 +11,7 @@ mod process;
 mod undone;
 
 mod django;
+mod example;
 mod flask;
 mod php;
 mod tomcat;

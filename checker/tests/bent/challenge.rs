@@ -239,7 +239,7 @@ fn count_verdicts(report: &Report, tally: &mut Tally) {
 /// The claims of a history with the verdict and the evidence of each answer replaced by those of another.
 fn exchange_evidence(one: &Answered, random: &mut TestRandom) -> Value {
     let mut told = one.told.clone();
-    let answers: Vec<Value> = told["answers"].as_array().cloned().unwrap_or_default();
+    let answers = told["answers"].as_array().expect("a report has answers").clone();
     if let Some(list) = told["answers"].as_array_mut() {
         for answer in list {
             let other = &answers[random.below(answers.len())];

@@ -119,7 +119,7 @@ impl StoreRun<'_> {
                     if self.random.chance(70) {
                         self.add_event(&request, "info", request.value.clone(), None);
                     }
-                    // Whoever got no answer goes on under another name.
+                    // A client that got no answer continues as another process.
                     free.push(next_process);
                     next_process += 1;
                 }

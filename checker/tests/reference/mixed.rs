@@ -41,7 +41,7 @@ fn permits(execution: &Execution<'_, '_>, at: usize) -> bool {
         DeclaredIsolation::RepeatableRead | DeclaredIsolation::Serializable => {
             orders.runs(at, &execution.newest()).is_some()
         }
-        // All reads returned the state after some commit. Whoever wrote the same key had committed by then.
+        // All reads returned one state: that after some commit. It is not older than the last commit that wrote one of the same keys.
         DeclaredIsolation::SnapshotIsolation => {
             let writes = orders.writes(at);
             let conflicts = |place: usize| {

@@ -200,8 +200,8 @@ fn standing_of_order(history: &History, level: IsolationLevel, witness: Transact
     claim_standing(history, &question, property, Verdict::Holds(Witness::Transactions(witness)))
 }
 
-/// Both writers read their own append alone, which a view does not contradict. But `[2]` is no version of a list that was `[1]` and then
-/// `[1, 2]`. The order that shows the view was confirmed as a proof of read-committed.
+/// Each writer reads only its own append. Levels that are defined by what a transaction sees permit that. Levels that are defined by version
+/// orders do not: the list was `[1]` and then `[1, 2]`, and never `[2]`. The commit order was confirmed as a proof of read-committed.
 #[test]
 fn an_order_by_what_is_seen_proves_no_order_of_versions() {
     let history = drawn("a: [t ax1 rx(1)]\nb: [t ax2 rx(2)]\nc:                [t rx(1,2)]");

@@ -96,7 +96,7 @@ fn a_partition_loses_acknowledged_writes() {
 }
 
 /// With `WAIT 1` the other replica may become the primary, and on a busy machine it lacks what the first one has. It once lacked 161
-/// acknowledged elements. What both replicas acknowledged is there whoever becomes the primary.
+/// acknowledged elements. If both replicas acknowledged a write, it survives the promotion of either.
 #[test]
 fn with_wait_for_both_replicas_a_partition_loses_nothing() {
     if !can_run("with_wait_for_both_replicas_a_partition_loses_nothing") {

@@ -1,6 +1,6 @@
-//! The order of writers that lists show whoever read them, committed or not.
+//! The order of writers that lists show, at whatever level the reading transaction runs.
 //!
-//! A transaction at `read-uncommitted` may read what never commits, so a list that it read is no version of the key. The order of the
+//! A transaction at `read-uncommitted` may read elements of transactions that never commit. Then its list is not a version of the key. The order of the
 //! *committed* elements is still the order of their writes, as at `read-uncommitted` itself: for each key, the longest list counts (the
 //! first of several). Elements that no list shows come last. Elements that only other lists show have no place.
 

@@ -131,7 +131,7 @@ impl<'a> InvariantObject<'a> {
         let added = self.addition_times(&[Function::ADD]);
         let unwritten =
             there.iter().any(|element| added.get(element).is_none_or(|(may, _)| *may > last.completed));
-        // Reads that were under way with it show elements too.
+        // Reads that were under way with it show elements too. A read without a list shows none.
         let mut shown = there.clone();
         for other in self.acknowledged_operations(Function::READ).filter(|op| op.completed > last.invoked) {
             shown.extend(self.returned_elements(other).unwrap_or_default());

@@ -145,7 +145,7 @@ impl Rules<'_> {
             || (looks && (token || (asserted && a.precedes(&b))))
     }
 
-    /// Whether the longest list of a key, whoever read it, does not permit the contrary order of two writers.
+    /// Whether the longest list that was read of a key, at any level, shows the first writer before the second.
     fn is_shown_before(&self, key: KeyId, earlier: OpId, later: OpId) -> bool {
         let Some((_, ranks)) = &self.declared else { return false };
         let spans = [earlier, later].map(|id| ranks.spans_of(id).get(&key).copied());

@@ -1,7 +1,7 @@
 //! Checks claims about transactions that each declare a level of their own.
 //!
 //! The definition has two parts. The begin points and commits of all transactions have one order that explains each read at the level
-//! of its transaction; and this order is one of `read-uncommitted`, whoever read the lists.
+//! of its transaction. And the commits follow the longest list that was read of each key, at any level.
 
 use super::ensure;
 use super::list_ranks::{ListRanks, check_longest_lists};

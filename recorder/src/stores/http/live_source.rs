@@ -45,7 +45,7 @@ impl LiveTable {
         };
         let header = |(name, text): (&String, &String)| {
             hyper::header::HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("{name:?} is no name of a header"))?;
+                .map_err(|_| format!("{name:?} is not the name of a header"))?;
             Ok::<_, String>((name.to_ascii_lowercase(), Template::parse(text)?))
         };
         Ok(LiveSource {
