@@ -2,8 +2,9 @@
 //! conflict clause.
 
 use super::case_facts::INITIAL;
-use super::clauses::{ChoiceLiteral, Clause, Theory};
-use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, ConditionalEdge};
+use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, NextChoice, Theory};
+use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge};
+use claims::Limits;
 
 /// The maximum number of forbidden misses that one complete assignment reports.
 const MISSES_MAX: usize = 256;
@@ -14,6 +15,7 @@ impl Theory for CaseEncoding<'_, '_> {
     fn apply_choice(&mut self, literal: ChoiceLiteral, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
         self.frames.push((literal, self.active.len(), self.closing.len()));
         self.chosen[literal.0 as usize] = true;
+        self.cursor.restart();
         let mut spent = 0;
         let mut result = Ok(());
         for at in 0..self.resting[literal.0 as usize].len() {
@@ -34,12 +36,40 @@ impl Theory for CaseEncoding<'_, '_> {
     fn undo_choice(&mut self) {
         let (literal, active, closing) = self.frames.pop().expect("something was chosen");
         self.chosen[literal.0 as usize] = false;
+        self.cursor.restart();
         while self.active.len() > active {
             let number = self.active.pop().expect("there are more");
             let ConditionalEdge { from, to, .. } = self.edges[number as usize];
             self.order.remove_last_edge(from, to);
         }
         self.closing.truncate(closing);
+    }
+
+    fn refute_single_choices(
+        &mut self,
+        is_open: &dyn Fn(ChoiceLiteral) -> bool,
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> Vec<(ChoiceLiteral, ClauseOrigin<CaseLink>)> {
+        self.find_refuted_choices(is_open, steps, limits)
+    }
+
+    fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<CaseLink> {
+        self.explain_closed_cycle(edge, active)
+    }
+
+    /// Versions follow the order of moments, which extends all active edges.
+    fn likely_value(&self, variable: u32) -> Option<bool> {
+        let CaseVariable::Before { key, one, other } = self.variables[variable as usize] else { return None };
+        Some(self.commits_before(key, one, other))
+    }
+
+    fn next_choice(&mut self, values: &[Option<bool>], steps: &mut u64) -> NextChoice {
+        self.next_contradicted_choice(values, steps)
+    }
+
+    fn complete_choices(&self, values: &[Option<bool>]) -> Vec<bool> {
+        self.complete_by_order(values)
     }
 
     fn find_violated_clauses(&mut self, steps: &mut u64) -> Vec<Clause<CaseLink>> {
@@ -64,18 +94,24 @@ impl Theory for CaseEncoding<'_, '_> {
     }
 }
 
-/// Translates a cycle of moments to a cycle of transactions. Steps within a transaction are left out, and a path through moments
-/// of real time becomes one edge.
+/// Translates a cycle of moments to a cycle of transactions. Steps within a transaction are left out. A path through moments of real time
+/// becomes one edge, and so does a path of session order and real time: the first transaction completed before the last one began.
 pub(super) fn join_by_transaction(cycle: &[CaseLink]) -> Vec<CaseLink> {
     // The cycle is rotated so that its first edge begins at a transaction and not at a moment of real time.
     let counts = |link: &CaseLink| link.link != CaseLinkReason::Within;
     let mut links: Vec<CaseLink> = cycle.iter().copied().filter(counts).collect();
     let Some(start) = links.iter().position(|link| link.from != INITIAL) else { return Vec::new() };
     links.rotate_left(start);
+    let is_of_time = |link: &CaseLink| matches!(link.link, CaseLinkReason::Session | CaseLinkReason::Time);
     let mut joined: Vec<CaseLink> = Vec::new();
     for link in links {
         match joined.last_mut() {
-            Some(last) if last.to == INITIAL => last.to = link.to,
+            Some(last) if last.to == INITIAL || (is_of_time(last) && is_of_time(&link)) => {
+                last.to = link.to;
+                if link.link != CaseLinkReason::Session {
+                    last.link = CaseLinkReason::Time;
+                }
+            }
             _ => joined.push(link),
         }
     }

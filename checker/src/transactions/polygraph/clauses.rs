@@ -45,6 +45,9 @@ pub(super) enum ClauseOrigin<E> {
     Rule,
     /// If all its literals are false, these edges close a forbidden cycle.
     Cycle(Vec<E>),
+    /// An edge of the choice that the only literal negates closes a forbidden cycle with the edges that were active before. The cycle
+    /// is found when a refutation needs it ([`Theory::explain_refuted_choice`]).
+    Deferred { edge: u32, active: usize },
     /// The clause follows from these clauses, together with variables whose values hold without any assumption.
     Learned { clauses: Vec<u32>, certain: Vec<u32> },
 }
@@ -56,6 +59,16 @@ pub(super) struct Clause<E> {
     pub origin: ClauseOrigin<E>,
 }
 
+/// What a theory says of the choices that are open.
+pub(super) enum NextChoice {
+    /// This literal, which is open, should be assumed next.
+    Assume(ChoiceLiteral),
+    /// The theory does not know. Any open choice may come next.
+    AnyOpen,
+    /// None: what is open can be completed so that all choices together are permitted.
+    Complete,
+}
+
 /// The judge of sets of choices: it rejects those that close a forbidden cycle.
 pub(super) trait Theory {
     type Edge: Clone;
@@ -65,6 +78,27 @@ pub(super) trait Theory {
 
     /// Removes the choice that was added last.
     fn undo_choice(&mut self);
+
+    /// Open choices that cannot be made, because one edge that the choice adds closes a cycle with what was chosen: for each, the literal
+    /// that holds instead, with the reason. Precondition: none of the choices so far will be undone. Not all such choices need to be found.
+    fn refute_single_choices(
+        &mut self,
+        is_open: &dyn Fn(ChoiceLiteral) -> bool,
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> Vec<(ChoiceLiteral, ClauseOrigin<Self::Edge>)>;
+
+    /// The clause for which a [`ClauseOrigin::Deferred`] stands, with its cycle.
+    fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<Self::Edge>;
+
+    /// The value of a variable that the choices so far make likely, if they do.
+    fn likely_value(&self, variable: u32) -> Option<bool>;
+
+    /// The choice to assume next. `values` has the value of each variable.
+    fn next_choice(&mut self, values: &[Option<bool>], steps: &mut u64) -> NextChoice;
+
+    /// A value for each variable, after [`NextChoice::Complete`].
+    fn complete_choices(&self, values: &[Option<bool>]) -> Vec<bool>;
 
     /// Checks a complete set of choices. Returns the clauses that it violates; none if the choices are permitted.
     fn find_violated_clauses(&mut self, steps: &mut u64) -> Vec<Clause<Self::Edge>>;
@@ -86,8 +120,9 @@ const LEARNED_TOO_MUCH: &str =
 /// The maximum total size of all clauses, in literals, edges and references to other clauses.
 const SIZE_MAX: usize = 1 << 25;
 const UNSET: u32 = u32::MAX;
-/// How often every choice is tried by itself. What one round refutes lets the next refute more.
-const ROUNDS_MAX: usize = 4;
+const NOT_QUEUED: u64 = u64::MAX;
+/// How often single choices are refuted. What one round refutes lets the next refute more.
+const ROUNDS_MAX: usize = 64;
 
 pub(super) struct ClauseSolver<T: Theory> {
     pub theory: T,
@@ -102,6 +137,8 @@ pub(super) struct ClauseSolver<T: Theory> {
     activity: Vec<f64>,
     bump: f64,
     queue: BinaryHeap<(u64, Reverse<u32>)>,
+    /// By variable: the activity with which it was last put into the queue, or `NOT_QUEUED`.
+    queued: Vec<u64>,
     /// The literals that were set, in order.
     trail: Vec<ChoiceLiteral>,
     /// The beginning of each decision level in the trail.
@@ -131,6 +168,7 @@ impl<T: Theory> ClauseSolver<T> {
             activity: vec![0.0; count],
             bump: 1.0,
             queue: (1..count as u32).map(|variable| (0, Reverse(variable))).collect(),
+            queued: vec![0; count],
             trail: Vec::new(),
             starts: Vec::new(),
             propagated: 0,
@@ -174,7 +212,7 @@ impl<T: Theory> ClauseSolver<T> {
     fn store_clause(&mut self, clause: Clause<T::Edge>) -> u32 {
         self.size += clause.literals.len()
             + match &clause.origin {
-                ClauseOrigin::Rule => 0,
+                ClauseOrigin::Rule | ClauseOrigin::Deferred { .. } => 0,
                 ClauseOrigin::Cycle(edges) => edges.len(),
                 ClauseOrigin::Learned { clauses, certain } => clauses.len() + certain.len(),
             };
@@ -227,15 +265,13 @@ impl<T: Theory> ClauseSolver<T> {
                     until_restart = conflicts + 128 + until_restart / 8;
                     self.backtrack_to(0);
                 }
-            } else if !self.decide_next_variable() {
+            } else if !self.assume_next_choice(steps) {
                 let clauses = self.theory.find_violated_clauses(steps);
                 if *steps == 0 {
                     continue;
                 }
                 if clauses.is_empty() {
-                    return SolverOutcome::Choices(
-                        self.values.iter().map(|value| *value == Some(true)).collect(),
-                    );
+                    return SolverOutcome::Choices(self.theory.complete_choices(&self.values));
                 }
                 self.backtrack_to(0);
                 clauses.into_iter().for_each(|clause| self.add_clause(clause));
@@ -243,34 +279,24 @@ impl<T: Theory> ClauseSolver<T> {
         }
     }
 
-    /// Tries every choice by itself, before anything is assumed. Most choices of a real history are forced by what is certain. The search
-    /// would refute them too, but one by one beneath many assumptions, and would learn long clauses from each.
+    /// Refutes single choices before anything is assumed. Most choices of a real history are forced by what is certain. The search would
+    /// refute them too, but one by one beneath many assumptions, and would learn long clauses from each.
     fn refute_single_choices(&mut self, steps: &mut u64, limits: &Limits<'_>) {
         for _ in 0..ROUNDS_MAX {
-            let before = self.trail.len();
-            for variable in 1..self.values.len() as u32 {
-                if *steps == 0 || (variable & 0x3ff == 0 && limits.stop_requested()) {
-                    return;
-                }
-                if self.refuted.is_none() {
-                    self.refuted = self.propagate(steps);
-                }
-                if self.refuted.is_some() {
-                    return;
-                }
-                for literal in [true, false].map(|value| ChoiceLiteral::from_value(variable, value)) {
-                    if self.values[variable as usize].is_some() {
-                        break;
-                    }
-                    let tried = self.theory.apply_choice(literal, steps);
-                    self.theory.undo_choice();
-                    if let Err(clause) = tried {
-                        self.add_clause(clause);
-                    }
-                }
+            if self.refuted.is_none() {
+                self.refuted = self.propagate(steps);
             }
-            if self.trail.len() == before {
+            if self.refuted.is_some() || *steps == 0 {
                 return;
+            }
+            let values = &self.values;
+            let is_open = |literal: ChoiceLiteral| values[literal.variable() as usize].is_none();
+            let refuted = self.theory.refute_single_choices(&is_open, steps, limits);
+            if refuted.is_empty() {
+                return;
+            }
+            for (literal, origin) in refuted {
+                self.add_clause(Clause { literals: vec![literal], origin });
             }
         }
     }
@@ -425,25 +451,45 @@ impl<T: Theory> ClauseSolver<T> {
             self.preferred[variable as usize] = literal.is_positive();
             self.values[variable as usize] = None;
             // The bit patterns of non-negative floats are ordered like the floats.
-            self.queue.push((self.activity[variable as usize].to_bits(), Reverse(variable)));
+            let activity = self.activity[variable as usize].to_bits();
+            if std::mem::replace(&mut self.queued[variable as usize], activity) != activity {
+                self.queue.push((activity, Reverse(variable)));
+            }
         }
         self.propagated = self.trail.len();
         self.starts.truncate(level);
     }
 
-    /// Assumes the preferred value of the most active open variable. Returns whether any variable was open.
-    fn decide_next_variable(&mut self) -> bool {
-        while let Some((_, Reverse(variable))) = self.queue.pop() {
+    /// Assumes the next choice: one that took part in conflicts, the latest first, or else the one that the theory wants. Returns whether
+    /// there was one.
+    fn assume_next_choice(&mut self, steps: &mut u64) -> bool {
+        let literal = match self.theory.next_choice(&self.values, steps) {
+            NextChoice::Complete => return false,
+            NextChoice::AnyOpen => self.most_active_choice(0),
+            NextChoice::Assume(literal) => Some(self.most_active_choice(1).unwrap_or(literal)),
+        };
+        literal.inspect(|&literal| self.assume_literal(literal)).is_some()
+    }
+
+    fn assume_literal(&mut self, literal: ChoiceLiteral) {
+        self.starts.push(self.trail.len());
+        self.assign_literal(literal, UNSET);
+    }
+
+    /// The likely or preferred value of the most active open variable, if its activity, as a pattern of bits, is at least `least`.
+    fn most_active_choice(&mut self, least: u64) -> Option<ChoiceLiteral> {
+        while self.queue.peek().is_some_and(|&(activity, _)| activity >= least) {
+            let (activity, Reverse(variable)) = self.queue.pop()?;
+            if self.queued[variable as usize] == activity {
+                self.queued[variable as usize] = NOT_QUEUED;
+            }
             if self.values[variable as usize].is_none() {
-                self.starts.push(self.trail.len());
-                self.assign_literal(
-                    ChoiceLiteral::from_value(variable, self.preferred[variable as usize]),
-                    UNSET,
-                );
-                return true;
+                let likely = self.theory.likely_value(variable);
+                let value = likely.unwrap_or(self.preferred[variable as usize]);
+                return Some(ChoiceLiteral::from_value(variable, value));
             }
         }
-        false
+        None
     }
 
     /// The clauses that the contradiction depends on, in order of derivation, with the empty clause at the end.
@@ -455,6 +501,9 @@ impl<T: Theory> ClauseSolver<T> {
             if std::mem::replace(&mut needed[number as usize], true) {
                 continue;
             }
+            if let ClauseOrigin::Deferred { edge, active } = self.clauses[number as usize].origin {
+                self.clauses[number as usize] = self.theory.explain_refuted_choice(edge, active);
+            }
             let clause = &self.clauses[number as usize];
             let mut variables: Vec<u32> = Vec::new();
             match &clause.origin {
@@ -462,7 +511,7 @@ impl<T: Theory> ClauseSolver<T> {
                     todo.extend(clauses);
                     variables.extend(certain);
                 }
-                ClauseOrigin::Rule | ClauseOrigin::Cycle(_) => {}
+                ClauseOrigin::Rule | ClauseOrigin::Cycle(_) | ClauseOrigin::Deferred { .. } => {}
             }
             // Literals that are decided without assumptions were propagated. The clauses that implied them are needed too.
             variables.extend(clause.literals.iter().map(|literal| literal.variable()));

@@ -9,8 +9,10 @@
 use super::super::graph::RealTimeChain;
 use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
+use super::completion::CompletionCursor;
 use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
+use super::reachability::CertainReachability;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
 use claims::{Limits, OrderExtent};
 use histories::{NEVER, Outcome};
@@ -75,15 +77,20 @@ pub(super) struct CaseEncoding<'f, 'h> {
     /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
     pairs: FxHashMap<(u32, u32, u32), u32>,
     /// By read: the variable of its first source. Only reads with several sources have variables.
-    sources: Vec<u32>,
+    pub(super) sources: Vec<u32>,
     pub(super) edges: Vec<ConditionalEdge>,
     /// By literal: the edges that have it as a premise.
     pub(super) resting: Vec<Vec<u32>>,
     pub(super) order: IncrementalOrder,
+    /// What is known of the edges that will not be removed.
+    pub(super) certain: Option<CertainReachability>,
+    pub(super) cursor: CompletionCursor,
     /// By literal: whether it was chosen.
     pub(super) chosen: Vec<bool>,
     /// The active edges that the order extends, in order of activation.
     pub(super) active: Vec<u32>,
+    /// By edge: its place in `active`, if it is there.
+    pub(super) activated: Vec<u32>,
     /// The active edges that are only tested for cycles ([`Edge::closes`]).
     pub(super) closing: Vec<u32>,
     /// For each choice: its literal, and the lengths of `active` and `closing` before it.
@@ -116,8 +123,11 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             edges: Vec::new(),
             resting: Vec::new(),
             order: IncrementalOrder::new(Vec::new()),
+            certain: None,
+            cursor: CompletionCursor::default(),
             chosen: Vec::new(),
             active: Vec::new(),
+            activated: Vec::new(),
             closing: Vec::new(),
             frames: Vec::new(),
             rules: Vec::new(),
@@ -252,6 +262,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             self.resting[other.0 as usize].push(number);
         }
         self.edges.push(edge);
+        self.activated.push(u32::MAX);
     }
 
     fn add_certain_edge(&mut self, from: u32, to: u32, link: CaseLinkReason) {
@@ -455,11 +466,21 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             self.closing.push(number);
             return Ok(());
         }
+        if self.is_implied(from, to) {
+            return Ok(());
+        }
         if let Err(back) = self.order.add_edge(number, from, to, steps) {
             return Err(self.cycle_clause(&[back.as_slice(), &[number]].concat()));
         }
+        self.activated[number as usize] = self.active.len() as u32;
         self.active.push(number);
         Ok(())
+    }
+
+    /// Whether certain edges lead from one moment to another, and serve wherever an edge between them would.
+    fn is_implied(&self, from: u32, to: u32) -> bool {
+        !matches!(self.shape.anti, AntiDependencyRule::Missed(Visibility::Along(_)))
+            && self.certain.as_ref().is_some_and(|certain| certain.reaches(from, to))
     }
 
     /// The clause that the edges of a cycle are not all active.

@@ -17,10 +17,12 @@
 mod case_facts;
 mod choices;
 mod clauses;
+mod completion;
 mod direct_misses;
 mod encode;
 mod moments;
 mod order;
+mod reachability;
 mod sequence;
 mod shape;
 mod shown_lists;
@@ -231,6 +233,7 @@ fn write_proof(
     for clause in clauses {
         let cycle = match &clause.origin {
             ClauseOrigin::Rule => continue,
+            ClauseOrigin::Deferred { .. } => unreachable!("a refutation has the cycles of its clauses"),
             ClauseOrigin::Learned { .. } => Vec::new(),
             ClauseOrigin::Cycle(links) => choices::join_by_transaction(links),
         };

@@ -46,6 +46,11 @@ impl IncrementalOrder {
         &self.at
     }
 
+    /// The ends of the edges that begin at a vertex.
+    pub(super) fn successors(&self, vertex: u32) -> impl Iterator<Item = u32> {
+        self.out[vertex as usize].iter().map(|&(to, _)| to)
+    }
+
     /// Adds an edge. `steps` counts the edges that were visited.
     ///
     /// # Errors

@@ -115,6 +115,11 @@ impl LevelShape {
 }
 
 impl LevelShape {
+    /// Whether an order of moments that extends all edges is an execution. Otherwise other conditions come on top.
+    pub(super) fn orders_make_choices(self) -> bool {
+        matches!(self.anti, AntiDependencyRule::Edges | AntiDependencyRule::Ignored)
+    }
+
     /// Whether `ww` edges lead from the version after a read to all later ones, so that a read needs an edge to the next version only.
     pub(super) fn writes_lead_on(self) -> bool {
         match self.anti {
