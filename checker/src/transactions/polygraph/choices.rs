@@ -3,7 +3,7 @@
 
 use super::case_facts::INITIAL;
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, NextChoice, Theory};
-use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge};
+use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge, EDGES_MAX};
 use claims::Limits;
 
 /// The maximum number of forbidden misses that one complete assignment reports.
@@ -16,6 +16,10 @@ impl Theory for CaseEncoding<'_, '_> {
         self.frames.push((literal, self.active.len(), self.closing.len()));
         self.chosen[literal.0 as usize] = true;
         self.cursor.restart();
+        self.connect_misses_of_choice(literal);
+        if self.edges.len() > EDGES_MAX {
+            *steps = 0;
+        }
         let mut spent = 0;
         let mut result = Ok(());
         for at in 0..self.resting[literal.0 as usize].len() {

@@ -66,7 +66,7 @@ pub(super) enum CaseVariable {
 }
 
 /// The maximum number of edges.
-const EDGES_MAX: usize = 1 << 23;
+pub(super) const EDGES_MAX: usize = 1 << 23;
 
 /// The choices and edges of one level.
 pub(super) struct CaseEncoding<'f, 'h> {
@@ -78,6 +78,8 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pairs: FxHashMap<(u32, u32, u32), u32>,
     /// By read: the variable of its first source. Only reads with several sources have variables.
     pub(super) sources: Vec<u32>,
+    /// By variable: whether the edges to what a read missed were added for this source.
+    pub(super) connected: Vec<bool>,
     pub(super) edges: Vec<ConditionalEdge>,
     /// By literal: the edges that have it as a premise.
     pub(super) resting: Vec<Vec<u32>>,
@@ -120,6 +122,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             variables: vec![CaseVariable::True],
             pairs: FxHashMap::default(),
             sources: Vec::new(),
+            connected: Vec::new(),
             edges: Vec::new(),
             resting: Vec::new(),
             order: IncrementalOrder::new(Vec::new()),
@@ -132,8 +135,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             frames: Vec::new(),
             rules: Vec::new(),
         };
-        let bytes = cases.bytes_needed();
-        if bytes > limits.bytes.min(EDGES_MAX * size_of::<ConditionalEdge>()) {
+        if cases.bytes_needed() > Self::bytes_permitted(limits) {
             return Err(TOO_MANY);
         }
         cases.create_variables();
@@ -149,7 +151,12 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         Ok(cases)
     }
 
-    /// An upper bound for the memory of the edges and pairs, in bytes.
+    /// How much memory edges may take.
+    pub(super) fn bytes_permitted(limits: &Limits<'_>) -> usize {
+        limits.bytes.min(EDGES_MAX * size_of::<ConditionalEdge>())
+    }
+
+    /// An upper bound for the memory of the edges between writers, and from sources to reads, in bytes.
     fn bytes_needed(&self) -> usize {
         // Writers with a certain place have one edge each; all others have edges to one another.
         let pairs = |key: &WrittenKey| {
@@ -157,21 +164,8 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             (open * open / 2).saturating_add(key.writers.len())
         };
         let pairs: usize = self.facts.keys.iter().map(pairs).fold(0, usize::saturating_add);
-        let missed = self.facts.reads.iter().map(|read| {
-            let WrittenKey { writers, ordered, .. } = &self.facts.keys[read.key as usize];
-            // A version with a certain place has one edge to the next one.
-            let next = match read.sources[..] {
-                [INITIAL] => Some(0),
-                [source] => self.place_among_writers(read.key, source).map(|place| place + 1),
-                _ => None,
-            };
-            match next.is_some_and(|next| next < *ordered && self.shape.writes_lead_on()) {
-                true => 2,
-                false => read.sources.len().saturating_mul(writers.len()),
-            }
-        });
-        let missed = missed.fold(0, usize::saturating_add);
-        pairs.saturating_mul(3).saturating_add(missed).saturating_mul(size_of::<ConditionalEdge>())
+        let sources: usize = self.facts.reads.iter().map(|read| read.sources.len()).sum();
+        pairs.saturating_mul(3).saturating_add(sources).saturating_mul(size_of::<ConditionalEdge>())
     }
 
     fn create_variables(&mut self) {
@@ -195,6 +189,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         }
         self.resting = vec![Vec::new(); 2 * self.variables.len()];
         self.chosen = vec![false; 2 * self.variables.len()];
+        self.connected = vec![false; self.variables.len()];
         self.chosen[ChoiceLiteral::TRUE.0 as usize] = true;
         for (number, read) in (0u32..).zip(&self.facts.reads) {
             if read.sources.len() != 1 {
@@ -251,7 +246,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         self.facts.places.get(&(key, transaction)).copied()
     }
 
-    fn add_edge(&mut self, edge: ConditionalEdge) {
+    pub(super) fn add_edge(&mut self, edge: ConditionalEdge) {
         if edge.premises.contains(&ChoiceLiteral::TRUE.negated()) {
             return;
         }
@@ -382,7 +377,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     /// The moment before which earlier writers of a key must have committed.
-    fn write_moment(&self, key: u32, transaction: u32) -> u32 {
+    pub(super) fn write_moment(&self, key: u32, transaction: u32) -> u32 {
         if !self.shape.conflicts {
             return self.moments.commit_moment(transaction);
         }
@@ -391,71 +386,36 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         self.moments.moment_at_place(transaction, write.1)
     }
 
+    /// Adds an edge from each possible source of a read to the read.
     fn connect_reads(&mut self) {
         let facts = self.facts;
         for (number, read) in (0u32..).zip(&facts.reads) {
             let at = self.moments.moment_at_place(read.reader, read.place);
-            let own = self.place_among_writers(read.key, read.reader);
             for (which, &source) in (0u32..).zip(&read.sources) {
-                let from = self.read_from_literal(number, which);
                 if source != INITIAL {
+                    let premises = [self.read_from_literal(number, which), ChoiceLiteral::TRUE];
                     let link = CaseLinkReason::Read { read: number, source };
-                    let commit = self.moments.commit_moment(source);
-                    let premises = [from, ChoiceLiteral::TRUE];
-                    self.add_edge(ConditionalEdge { from: commit, to: at, premises, link, closes: false });
-                }
-                if !facts.counts_what_it_missed(read) {
-                    continue;
-                }
-                let closes = match self.shape.anti {
-                    AntiDependencyRule::Ignored
-                    | AntiDependencyRule::Missed(Visibility::Directly(_) | Visibility::OwnPredecessors) => {
-                        continue;
-                    }
-                    AntiDependencyRule::Edges => false,
-                    AntiDependencyRule::EdgesOfUpdates => facts.writes[read.reader as usize].is_empty(),
-                    AntiDependencyRule::Missed(Visibility::Along(_)) => true,
-                };
-                let leads_on = self.shape.writes_lead_on();
-                let place = (source != INITIAL)
-                    .then(|| self.place_among_writers(read.key, source).expect("it wrote what was read"));
-                let WrittenKey { writers, ordered, .. } = &facts.keys[read.key as usize];
-                // A read does not miss the versions with a certain place before the version that it returned. If `ww` edges
-                // count, an edge to the next certain version suffices, because `ww` edges lead from there to all later ones.
-                let first = place.filter(|place| place < ordered).map_or(0, |place| place + 1);
-                let last = match first < *ordered && leads_on && Some(first) != own {
-                    true => first + 1,
-                    false => writers.len() as u32,
-                };
-                for other in (first..last).filter(|&other| Some(other) != place && Some(other) != own) {
-                    let overwrote = match place {
-                        None => ChoiceLiteral::TRUE,
-                        Some(place) => self.write_order_literal(read.key, place, other),
-                    };
-                    let to = self.moments.commit_moment(writers[other as usize]);
-                    let link = CaseLinkReason::Missed { read: number, source };
-                    self.add_edge(ConditionalEdge {
-                        from: at,
-                        to,
-                        premises: [from, overwrote],
-                        link,
-                        closes,
-                    });
+                    let from = self.moments.commit_moment(source);
+                    self.add_edge(ConditionalEdge { from, to: at, premises, link, closes: false });
                 }
             }
         }
     }
 
-    /// Activates the edges that hold without any choice. The error is the empty clause, with its cycle.
-    pub(super) fn activate_certain_edges(&mut self, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
-        let certain = self.resting[ChoiceLiteral::TRUE.0 as usize].clone();
-        let certain = certain.into_iter().filter(|&edge| {
-            let [one, other] = self.edges[edge as usize].premises;
-            one == ChoiceLiteral::TRUE && other == ChoiceLiteral::TRUE
-        });
+    /// Activates the edges from this number on that hold without any choice. The error is the empty clause, with its cycle.
+    pub(super) fn activate_certain_edges(
+        &mut self,
+        first: u32,
+        steps: &mut u64,
+    ) -> Result<(), Clause<CaseLink>> {
         let mut spent = 0;
-        let mut certain = certain.collect::<Vec<u32>>().into_iter();
-        let result = certain.try_for_each(|edge| self.activate_edge(edge, &mut spent));
+        let certain = |edge: &ConditionalEdge| edge.premises == [ChoiceLiteral::TRUE; 2];
+        let result = (first..self.edges.len() as u32).try_for_each(|number| {
+            match certain(&self.edges[number as usize]) {
+                true => self.activate_edge(number, &mut spent),
+                false => Ok(()),
+            }
+        });
         *steps = steps.saturating_sub(spent);
         result
     }
@@ -478,9 +438,9 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     /// Whether certain edges lead from one moment to another, and serve wherever an edge between them would.
-    fn is_implied(&self, from: u32, to: u32) -> bool {
+    pub(super) fn is_implied(&self, from: u32, to: u32) -> bool {
         !matches!(self.shape.anti, AntiDependencyRule::Missed(Visibility::Along(_)))
-            && self.certain.as_ref().is_some_and(|certain| certain.reaches(from, to))
+            && self.is_certain_path(from, to)
     }
 
     /// The clause that the edges of a cycle are not all active.

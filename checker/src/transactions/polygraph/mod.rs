@@ -20,6 +20,7 @@ mod clauses;
 mod completion;
 mod direct_misses;
 mod encode;
+mod misses;
 mod moments;
 mod order;
 mod reachability;
@@ -107,7 +108,14 @@ pub(super) fn try_cases_of(
         Err(reason) => return CaseOutcome::Unknown(reason.to_owned()),
     };
     let mut steps = limits.steps.min(STEPS_MAX);
-    if let Err(cycle) = cases.activate_certain_edges(&mut steps) {
+    if let Err(cycle) = cases.activate_certain_edges(0, &mut steps) {
+        return CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables));
+    }
+    let first = cases.edges.len() as u32;
+    if let Err(reason) = cases.connect_certain_misses(limits, &mut steps) {
+        return CaseOutcome::Unknown(reason.to_owned());
+    }
+    if let Err(cycle) = cases.activate_certain_edges(first, &mut steps) {
         return CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables));
     }
     let preferred = cases.preferred_values();

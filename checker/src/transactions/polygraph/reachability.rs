@@ -62,6 +62,16 @@ impl CertainReachability {
 }
 
 impl CaseEncoding<'_, '_> {
+    /// Computes which moments the active edges lead to. Precondition: none of them will be removed.
+    pub(super) fn look_at_certain_edges(&mut self, limits: &Limits<'_>, spent: &mut u64) {
+        self.certain = CertainReachability::compute(&self.order, limits.bytes, spent);
+    }
+
+    /// Whether certain edges lead from one moment to another. If that is not known, no.
+    pub(super) fn is_certain_path(&self, from: u32, to: u32) -> bool {
+        self.certain.as_ref().is_some_and(|certain| certain.reaches(from, to))
+    }
+
     /// The open choices that close a cycle with the active edges by one edge alone: for each, the literal that holds instead. Precondition:
     /// none of the choices so far will be undone. Finds nothing if the closure of the active edges is too large.
     pub(super) fn find_refuted_choices(
@@ -71,7 +81,7 @@ impl CaseEncoding<'_, '_> {
         limits: &Limits<'_>,
     ) -> Vec<(ChoiceLiteral, ClauseOrigin<CaseLink>)> {
         let mut spent = 0;
-        self.certain = CertainReachability::compute(&self.order, limits.bytes, &mut spent);
+        self.look_at_certain_edges(limits, &mut spent);
         self.cursor.set_open_variables(self.open_variables(is_open));
         let mut refuted = Vec::new();
         for literal in
@@ -79,7 +89,8 @@ impl CaseEncoding<'_, '_> {
         {
             let resting = &self.resting[literal.0 as usize];
             spent += resting.len() as u64;
-            if let Some(&edge) = resting.iter().find(|&&edge| self.closes_cycle(literal, edge)) {
+            let closing = resting.iter().copied().find(|&edge| self.closes_cycle(literal, edge));
+            if let Some(edge) = closing.or_else(|| self.edge_that_rules_out(literal)) {
                 refuted.push((literal.negated(), ClauseOrigin::Deferred { edge, active: self.active.len() }));
             }
             if literal.0 & 0xffff == 2 && (spent > *steps || limits.stop_requested()) {
@@ -118,9 +129,7 @@ impl CaseEncoding<'_, '_> {
     fn closes_cycle(&self, literal: ChoiceLiteral, number: u32) -> bool {
         let edge = &self.edges[number as usize];
         let is_chosen = |premise: ChoiceLiteral| premise == literal || self.chosen[premise.0 as usize];
-        !edge.closes
-            && self.certain.as_ref().is_some_and(|certain| certain.reaches(edge.to, edge.from))
-            && edge.premises.into_iter().all(is_chosen)
+        !edge.closes && self.is_certain_path(edge.to, edge.from) && edge.premises.into_iter().all(is_chosen)
     }
 }
 
