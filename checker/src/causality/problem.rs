@@ -60,12 +60,8 @@ pub(super) struct WritesByKey {
 
 impl WritesByKey {
     fn new(problem: &CausalProblem<'_>) -> Self {
-        let rows = &problem.facts.rows;
-        let mut writes: Vec<u32> = (0..rows.len() as u32)
-            .filter(|&vertex| rows[vertex as usize].writes && problem.took_effect(vertex))
-            .collect();
-        let of = |vertex: u32| (rows[vertex as usize].key, problem.lane[vertex as usize]);
-        writes.sort_by_key(|&vertex| of(vertex));
+        let of = |vertex: u32| (problem.facts.rows[vertex as usize].key, problem.lane[vertex as usize]);
+        let writes = Self::sort_writes(problem);
         let mut groups: Vec<(u32, u32)> = Vec::new();
         let mut starts = vec![0u32; problem.facts.history.keys.len() + 1];
         for (at, &vertex) in (0u32..).zip(&writes) {
@@ -77,6 +73,23 @@ impl WritesByKey {
         (1..starts.len()).for_each(|key| starts[key] += starts[key - 1]);
         groups.push((NO_LANE, writes.len() as u32));
         Self { starts, groups, writes }
+    }
+
+    /// All writes by object, those of each object by lane, and those of each lane in order. O(n): lanes are in order already.
+    fn sort_writes(problem: &CausalProblem<'_>) -> Vec<u32> {
+        let rows = &problem.facts.rows;
+        let by_lane =
+            || problem.lanes.iter().flatten().copied().filter(|&vertex| rows[vertex as usize].writes);
+        let mut next = vec![0_u32; problem.facts.history.keys.len() + 1];
+        by_lane().for_each(|vertex| next[rows[vertex as usize].key.raw() as usize + 1] += 1);
+        (1..next.len()).for_each(|key| next[key] += next[key - 1]);
+        let mut writes = vec![0; next.last().map_or(0, |&count| count as usize)];
+        for vertex in by_lane() {
+            let place = &mut next[rows[vertex as usize].key.raw() as usize];
+            writes[*place as usize] = vertex;
+            *place += 1;
+        }
+        writes
     }
 
     /// The writes of an object, for each lane that has any.

@@ -16,6 +16,7 @@
 //! log n) with few lemmas.
 
 mod conflict;
+mod deadlines;
 mod implied;
 mod lemmas;
 mod problem;
@@ -25,8 +26,8 @@ pub(crate) use implied::implied_order;
 pub(crate) use lemmas::{Bond, LearnedLemma, Literal, PrecedenceEvidence, Tie};
 pub(crate) use problem::RegisterUses;
 
-use super::graph::{DependencyComponents, DependencyGraph, EdgeKinds, GraphScope};
-use super::index::{NONE, TransactionIndex};
+use super::graph::DependencyGraph;
+use super::index::TransactionIndex;
 use claims::{Limits, OrderExtent, TransactionPoint};
 use conflict::ConflictAnalysis;
 use histories::{NEVER, OpId};
@@ -117,9 +118,7 @@ enum Placed {
 
 fn place_all(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Placed {
     let graph = problem.graph;
-    let Some(priority) = placement_deadlines(graph, problem.kinds, &completion_times(problem), limits) else {
-        return Placed::Unknown(Limits::STOPPED);
-    };
+    let Some(priority) = guess_deadlines(problem, limits) else { return Placed::Unknown(Limits::STOPPED) };
     let committed = (0..graph.operation_count()).filter(|&vertex| problem.is_placeable(vertex)).count();
     let Some(mut schedule) = SerialSchedule::new(problem, &priority, limits) else {
         return Placed::Unknown(Limits::STOPPED);
@@ -248,6 +247,19 @@ fn extract_proof(mut all: Vec<LearnedLemma>, last: LearnedLemma) -> Vec<LearnedL
     proof
 }
 
+/// When each vertex should be placed at the latest. Returns `None` if the check was stopped.
+fn guess_deadlines(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Option<Vec<u32>> {
+    let (graph, kinds) = (problem.graph, problem.kinds);
+    let sinks_first = deadlines::order_sinks_first(graph, kinds, limits)?;
+    match problem.index.history.has_real_time() {
+        true => {
+            let completions = completion_times(problem);
+            deadlines::deadlines_by_completion(graph, kinds, &sinks_first, completions, limits)
+        }
+        false => Some(deadlines::deadlines_by_depth(graph, kinds, &sinks_first)),
+    }
+}
+
 /// The completion of each vertex's operation. Helpers never complete.
 fn completion_times(problem: &SerialProblem<'_, '_>) -> Vec<u32> {
     let index = problem.index;
@@ -256,37 +268,4 @@ fn completion_times(problem: &SerialProblem<'_, '_>) -> Vec<u32> {
         false => NEVER,
     };
     (0..problem.graph.vertex_count() as u32).map(completed).collect()
-}
-
-/// The deadline of each vertex: the earliest completion among the vertex and its successors. Returns `None` if the
-/// check was stopped.
-fn placement_deadlines(
-    graph: &DependencyGraph,
-    kinds: EdgeKinds,
-    completions: &[u32],
-    limits: &Limits<'_>,
-) -> Option<Vec<u32>> {
-    let scope = GraphScope { kinds, within: None, nonadjacent: false, stop: limits.stop };
-    let components = DependencyComponents::find_from_roots(graph, scope, 0..graph.vertex_count() as u32);
-    if limits.stop_requested() {
-        return None;
-    }
-    debug_assert!(components.nontrivial.is_empty(), "the caller has excluded cycles");
-    // Without cycles every vertex is a component of its own, and components close in order, sinks first.
-    let mut sinks_first = vec![NONE; components.count as usize];
-    for (vertex, &number) in (0u32..).zip(&components.number) {
-        sinks_first[number as usize] = vertex;
-    }
-    let mut deadlines = completions.to_vec();
-    for (at, &vertex) in sinks_first.iter().enumerate() {
-        if at & 0xfff == 0 && limits.stop_requested() {
-            return None;
-        }
-        let mut cursor = 0;
-        while let Some((arc, next)) = graph.next_arc(vertex, cursor, kinds) {
-            cursor = next;
-            deadlines[vertex as usize] = deadlines[vertex as usize].min(deadlines[arc.to as usize]);
-        }
-    }
-    Some(deadlines)
 }
