@@ -1,0 +1,108 @@
+//! The monitor of transactions on simulated stores of known isolation.
+//!
+//! Each store and each defect is followed by a monitor with a small window, so that it really forgets, and is compared with
+//! the check of the prefixes.
+
+use checker::{IsolationLevel, Model, Monitor, MonitorLimits, StreamEvent};
+use histories::Outcome;
+use testkit::monitoring::{
+    ONLINE_LEVELS, Tally, answers, ask_online, compare_while_forgetting, forgets_at_once, keeps_all,
+};
+use testkit::TestRandom;
+use workloads::databases::{Defect, Isolation, Shape, SimulationPlan, simulate_history};
+
+fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -> SimulationPlan {
+    let mut random = TestRandom::new(seed);
+    SimulationPlan {
+        seed,
+        transactions: 20 + random.below(30),
+        clients: 2 + random.below(4),
+        keys: 1 + random.below(4),
+        writes_per_key: 2 + random.below(12),
+        length_max: 1 + random.below(4),
+        indeterminate_percent: [0, 5, 15][random.below(3)],
+        shape,
+        isolation,
+        defect,
+    }
+}
+
+/// Each isolation without a defect, and each defect on the level that it breaks.
+fn stores() -> Vec<(Isolation, Option<Defect>)> {
+    let sound = Isolation::ALL.map(|isolation| (isolation, None));
+    let broken = Defect::ALL.map(|defect| (defect.broken_level(), Some(defect)));
+    sound.into_iter().chain(broken).collect()
+}
+
+/// Forgets whatever it may after each event: everything that is old, or also what is pinned by idle keys.
+fn small_limits(seed: u64) -> MonitorLimits {
+    let horizon = [0, 0, 8, 30][seed as usize % 4];
+    let bytes = if seed.is_multiple_of(3) { MonitorLimits::BYTES_MIN } else { 1 << 30 };
+    MonitorLimits { bytes, horizon, ..keeps_all() }
+}
+
+#[test]
+fn a_monitor_of_lists_that_forgets_is_not_wrong() {
+    let mut tally = Tally::default();
+    for seed in 0..120 {
+        for (isolation, defect) in stores() {
+            let plan = plan(seed, Shape::Lists, isolation, defect);
+            let history = simulate_history(&plan);
+            let what = format!("{plan:?}");
+            compare_while_forgetting(&history, Model::ListAppend, &ONLINE_LEVELS, small_limits(seed), &what, &mut tally);
+        }
+    }
+    assert!(tally.violated > 1_000 && tally.holds > 1_000 && tally.forgotten > 10_000, "{tally:?}");
+}
+
+#[test]
+fn a_monitor_of_registers_that_forgets_is_not_wrong() {
+    let mut tally = Tally::default();
+    let levels = [IsolationLevel::StrictSerializable];
+    for seed in 0..200 {
+        for (isolation, defect) in stores() {
+            let plan = plan(seed, Shape::Registers, isolation, defect);
+            let history = simulate_history(&plan);
+            compare_while_forgetting(&history, Model::RwRegister, &levels, small_limits(seed), &format!("{plan:?}"), &mut tally);
+        }
+    }
+    assert!(tally.violated > 300 && tally.holds > 300 && tally.forgotten > 10_000, "{tally:?}");
+}
+
+/// Of a strictly serializable store nothing is unknown as long as the memory suffices, and little is kept.
+#[test]
+fn a_strictly_serializable_store_holds_to_the_end_and_little_is_kept() {
+    let shapes = [
+        (Shape::Lists, Model::ListAppend, &ONLINE_LEVELS[..]),
+        (Shape::Registers, Model::RwRegister, &ONLINE_LEVELS[..1]),
+    ];
+    for (shape, model, levels) in shapes {
+        let (mut kept, mut most) = (0, 0);
+        for seed in 0..150 {
+            let plan = SimulationPlan {
+                transactions: 300,
+                keys: 3,
+                writes_per_key: 100_000,
+                ..plan(seed, shape, Isolation::StrictSerializable, None)
+            };
+            let history = simulate_history(&plan);
+            let limits = forgets_at_once();
+            let question = ask_online(model, levels);
+            let mut monitor = Monitor::new(question, limits).expect("a question about transactions");
+            for event in StreamEvent::all(&history) {
+                monitor.push(event).expect("a history");
+                monitor.judge().expect("no internal error");
+            }
+            let names = answers(&monitor);
+            assert!(names.iter().all(|(name, _)| *name == "holds"), "{plan:?}: {names:?}");
+            let indeterminate = history.ids().filter(|&id| history.outcome(id) == Outcome::Info).count();
+            kept += monitor.kept_operations().saturating_sub(indeterminate);
+            most = most.max(monitor.kept_operations().saturating_sub(indeterminate));
+        }
+        assert!(
+            kept < 150 * 60,
+            "{shape:?}: {kept} of {} transactions are kept, {most} of one run",
+            150 * 300
+        );
+    }
+}
