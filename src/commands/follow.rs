@@ -361,6 +361,11 @@ impl<'a> StreamFollower<'a> {
             "holds" => Exit::Holds,
             _ => Exit::Unknown,
         };
+        // What cannot be judged is not in the state: another process may find it mended.
+        let sound = self.exit == Exit::Holds;
+        if sound {
+            self.save_state();
+        }
         let told = FollowedStream {
             history: &self.name,
             followed: true,
@@ -370,10 +375,6 @@ impl<'a> StreamFollower<'a> {
             judged: self.judge.monitor.watermark(),
             levels: answers,
         };
-        let sound = self.exit == Exit::Holds;
-        if sound {
-            self.save_state();
-        }
         let _ = match self.plan.format {
             ReportFormat::Json => write_json(&told, &mut self.out),
             _ => write_text(&told, &mut self.out),
