@@ -5,10 +5,10 @@
 
 use checker::{IsolationLevel, Model, Monitor, MonitorLimits, StreamEvent};
 use histories::Outcome;
-use testkit::monitoring::{
-    ONLINE_LEVELS, Tally, answers, ask_online, compare_while_forgetting, forgets_at_once, keeps_all,
-};
 use testkit::TestRandom;
+use testkit::monitoring::{
+    FollowTally, ONLINE_LEVELS, answers, ask_online, compare_while_forgetting, forgets_at_once, keeps_all,
+};
 use workloads::databases::{Defect, Isolation, Shape, SimulationPlan, simulate_history};
 
 fn plan(seed: u64, shape: Shape, isolation: Isolation, defect: Option<Defect>) -> SimulationPlan {
@@ -43,13 +43,20 @@ fn small_limits(seed: u64) -> MonitorLimits {
 
 #[test]
 fn a_monitor_of_lists_that_forgets_is_not_wrong() {
-    let mut tally = Tally::default();
+    let mut tally = FollowTally::default();
     for seed in 0..120 {
         for (isolation, defect) in stores() {
             let plan = plan(seed, Shape::Lists, isolation, defect);
             let history = simulate_history(&plan);
             let what = format!("{plan:?}");
-            compare_while_forgetting(&history, Model::ListAppend, &ONLINE_LEVELS, small_limits(seed), &what, &mut tally);
+            compare_while_forgetting(
+                &history,
+                Model::ListAppend,
+                &ONLINE_LEVELS,
+                small_limits(seed),
+                &what,
+                &mut tally,
+            );
         }
     }
     assert!(tally.violated > 1_000 && tally.holds > 1_000 && tally.forgotten > 10_000, "{tally:?}");
@@ -57,13 +64,20 @@ fn a_monitor_of_lists_that_forgets_is_not_wrong() {
 
 #[test]
 fn a_monitor_of_registers_that_forgets_is_not_wrong() {
-    let mut tally = Tally::default();
+    let mut tally = FollowTally::default();
     let levels = [IsolationLevel::StrictSerializable];
     for seed in 0..200 {
         for (isolation, defect) in stores() {
             let plan = plan(seed, Shape::Registers, isolation, defect);
             let history = simulate_history(&plan);
-            compare_while_forgetting(&history, Model::RwRegister, &levels, small_limits(seed), &format!("{plan:?}"), &mut tally);
+            compare_while_forgetting(
+                &history,
+                Model::RwRegister,
+                &levels,
+                small_limits(seed),
+                &format!("{plan:?}"),
+                &mut tally,
+            );
         }
     }
     assert!(tally.violated > 300 && tally.holds > 300 && tally.forgotten > 10_000, "{tally:?}");

@@ -120,7 +120,7 @@ pub fn assert_online_is_offline(history: &History, model: Model, cuts: &[usize],
 
 /// What a monitor said in the end, and how much it had forgotten.
 #[derive(Default, Debug)]
-pub struct Tally {
+pub struct FollowTally {
     /// Levels that were violated.
     pub violated: usize,
     /// Levels that held, or were untested.
@@ -138,7 +138,7 @@ pub fn compare_while_forgetting(
     levels: &[IsolationLevel],
     limits: MonitorLimits,
     what: &str,
-    tally: &mut Tally,
+    tally: &mut FollowTally,
 ) {
     let question = ask_online(model, levels);
     let prefixes = Prefixes::new(history);

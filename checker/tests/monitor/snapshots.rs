@@ -3,9 +3,9 @@
 use super::{long_history, question, small_history};
 use checker::{Model, Monitor, Question, StreamEvent};
 use histories::History;
+use testkit::TestRandom;
 use testkit::monitoring::{ONLINE_LEVELS, answers, ask_online, forgets_at_once};
 use testkit::transactions::{KeyType, random_history};
-use testkit::TestRandom;
 
 /// What a monitor says at the end, and each violation with its history: by level, event and report.
 fn follow(

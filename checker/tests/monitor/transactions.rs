@@ -7,8 +7,8 @@ use checker::{IsolationLevel, Model, Monitor, MonitorError, Property, Question};
 use histories::History;
 use testkit::TestRandom;
 use testkit::monitoring::{
-    ONLINE_LEVELS, Tally, ask_online, assert_online_is_offline, compare_while_forgetting, forgets_at_once,
-    keeps_all,
+    FollowTally, ONLINE_LEVELS, ask_online, assert_online_is_offline, compare_while_forgetting,
+    forgets_at_once, keeps_all,
 };
 use testkit::transactions::{KeyType, random_history};
 
@@ -80,7 +80,7 @@ fn what_is_not_monitored_is_refused_at_once() {
 #[test]
 fn a_monitor_that_forgets_is_not_wrong_of_random_histories() {
     for (kind, levels) in [(KeyType::List, &ONLINE_LEVELS[..]), (KeyType::Register, &ONLINE_LEVELS[..1])] {
-        let mut tally = Tally::default();
+        let mut tally = FollowTally::default();
         for seed in 0..2_500 {
             let history = random_history(&mut TestRandom::new(seed), kind);
             let what = format!("{kind:?}, seed {seed}");

@@ -183,7 +183,9 @@ impl TransactionMonitor {
     /// Gives up the levels that may show any old version of a register.
     fn give_up_weak_levels(&mut self) {
         let reason = match self.limits.staleness_bound_ns {
-            None => "memory: without real time any old version of a register may be read. Pass --staleness-bound",
+            None => {
+                "memory: without real time any old version of a register may be read. Pass --staleness-bound"
+            }
             Some(_) => "memory: the transactions within the staleness bound do not fit",
         };
         let event = self.latest_index;
