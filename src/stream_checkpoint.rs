@@ -140,15 +140,18 @@ impl CheckpointWriter {
         self.saved_at.elapsed() >= SAVE_EVERY.max(self.saving_took * SAVE_SHARE)
     }
 
-    /// Writes a state. Everything that was printed must have been flushed.
+    /// Writes a state. Everything that was printed must have been flushed. `ahead` is the number of bytes that an earlier
+    /// process printed and this one has not come to yet.
     pub(crate) fn save(
         &mut self,
         place: &FilePlace,
         lines: &StreamLines,
         monitor: &Monitor,
+        ahead: u64,
     ) -> Result<(), String> {
         let began = Instant::now();
-        let state = StateToWrite { version: VERSION, place, lines, monitor, printed: printed_size() };
+        let printed = printed_size().map(|size| size.saturating_sub(ahead));
+        let state = StateToWrite { version: VERSION, place, lines, monitor, printed };
         let written = self.write_beside(&state);
         (self.saved_at, self.saving_took) = (Instant::now(), began.elapsed());
         written.map_err(|why| format!("failed to write {}: {why}", self.path.display()))
@@ -185,6 +188,11 @@ pub(crate) struct ResumedWriter {
 impl ResumedWriter {
     pub(crate) fn new(out: ResultWriter, already: Vec<u8>, plain: bool) -> Self {
         Self { out, already, left_out: Vec::new(), plain }
+    }
+
+    /// The number of bytes that an earlier process printed and this one has not come to yet.
+    pub(crate) fn bytes_ahead(&self) -> u64 {
+        self.already.len() as u64
     }
 
     pub(crate) fn into_inner(self) -> ResultWriter {

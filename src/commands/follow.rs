@@ -223,7 +223,8 @@ impl<'a> StreamFollower<'a> {
     fn save_state(&mut self) {
         let _ = self.out.flush();
         let Some(checkpoint) = &mut self.checkpoint else { return };
-        let saved = checkpoint.save(&self.place, &self.judge.lines, &self.judge.monitor);
+        let saved =
+            checkpoint.save(&self.place, &self.judge.lines, &self.judge.monitor, self.out.bytes_ahead());
         if let Err(why) = saved
             && !std::mem::replace(&mut self.told_about_checkpoint, true)
         {
