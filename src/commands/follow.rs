@@ -259,6 +259,9 @@ impl<'a> StreamFollower<'a> {
     /// Reports that the stream cannot be judged any further.
     fn end_with(&mut self, why: &str) -> bool {
         output::print_error(&format!("{}: {why}. Nothing after this is judged", self.name));
+        if self.plan.model.is_none() && why.contains("\"txn\"") {
+            output::print_note("for transactions, pass --model list-append or --model rw-register");
+        }
         self.judge.monitor.end_judgement(self.judge.lines.event_count(), why);
         self.exit = self.exit.max(Exit::BadInput);
         false

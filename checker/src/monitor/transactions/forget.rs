@@ -26,7 +26,8 @@ pub(super) struct ForgetPlan {
     /// For each transaction, whether it stays.
     pub(super) stays: Vec<bool>,
     lists: Vec<ListChange>,
-    registers: Vec<(u32, Arc<str>)>,
+    /// The value that each register has then; none if the register is retired.
+    registers: Vec<(u32, Option<Arc<str>>)>,
 }
 
 /// What changes in a list.
@@ -65,7 +66,7 @@ impl ForgetPlan {
         while registers.keep_uncertain_versions(&mut closure, times) {
             closure.follow_edges();
         }
-        let registers = registers.forgotten_values(&closure);
+        let registers = registers.forgotten_values(&closure, times);
         Self { stays: closure.stays, lists: Vec::new(), registers }
     }
 
@@ -85,7 +86,11 @@ impl ForgetPlan {
             }
         }
         for (key, value) in &self.registers {
-            keys[*key as usize].forgotten.value = Some(Arc::clone(value));
+            let key = &mut keys[*key as usize];
+            match value {
+                Some(value) => key.forgotten.value = Some(Arc::clone(value)),
+                None => key.state = KeyState::Retired,
+            }
         }
     }
 }

@@ -143,7 +143,7 @@ impl Registers {
         let mut found = false;
         for row in 0..self.rows.len() {
             while let Some(latest) = self.rows[row].latest_forgotten(closure) {
-                if self.is_certain(row, latest, closure, times) {
+                if self.is_certain(row, latest, closure, times) || self.may_retire(row, closure) {
                     break;
                 }
                 closure.keep(self.rows[row].versions[latest].writer);
@@ -188,12 +188,27 @@ impl Registers {
         })
     }
 
-    /// The values that the forgotten transactions leave, by key.
-    pub(super) fn forgotten_values(&self, closure: &Closure<'_>) -> Vec<(u32, Arc<str>)> {
-        let rows = self.rows.iter().zip(&closure.used);
-        rows.filter_map(|(row, &key)| {
+    /// Whether the order of the last writes of a key can be given up: nobody used it for long, and nothing that stays does.
+    fn may_retire(&self, at_row: usize, closure: &Closure<'_>) -> bool {
+        let row = &self.rows[at_row];
+        let stays = |at: u32| closure.stays[at as usize];
+        closure.key_of(at_row).last_event < closure.rules.idle_before
+            && !row.versions.iter().any(|version| stays(version.writer))
+            && !row.reads.iter().any(|(reader, _)| stays(*reader))
+            && !row.undecided.iter().any(|&at| stays(at))
+    }
+
+    /// The values that the forgotten transactions leave, by key; none where the order of the last writes is given up.
+    pub(super) fn forgotten_values(
+        &self,
+        closure: &Closure<'_>,
+        times: &StreamTimes,
+    ) -> Vec<(u32, Option<Arc<str>>)> {
+        let rows = self.rows.iter().zip(&closure.used).enumerate();
+        rows.filter_map(|(at_row, (row, &key))| {
             let latest = row.latest_forgotten(closure)?;
-            Some((key, Arc::clone(&row.versions[latest].value)))
+            let is_certain = self.is_certain(at_row, latest, closure, times);
+            Some((key, is_certain.then(|| Arc::clone(&row.versions[latest].value))))
         })
         .collect()
     }
