@@ -4,7 +4,8 @@
 //! the check of the prefixes.
 
 use checker::{IsolationLevel, Model, Monitor, MonitorLimits, StreamEvent};
-use histories::Outcome;
+use histories::format::{Format, from_text, write_native};
+use histories::{History, Outcome};
 use testkit::TestRandom;
 use testkit::monitoring::{
     FollowTally, ONLINE_LEVELS, answers, ask_online, compare_while_forgetting, forgets_at_once, keeps_all,
@@ -81,6 +82,39 @@ fn a_monitor_of_registers_that_forgets_is_not_wrong() {
         }
     }
     assert!(tally.violated > 300 && tally.holds > 300 && tally.forgotten > 10_000, "{tally:?}");
+}
+
+/// The same history with an event each second.
+fn with_times(history: &History) -> History {
+    let mut text = Vec::new();
+    write_native(history, &mut text).expect("memory");
+    let text = String::from_utf8(text).expect("text");
+    let timed = text.lines().enumerate().map(|(at, line)| match line.contains("\"type\"") {
+        true => line.replacen('{', &format!("{{\"time\":{},", at as u64 * 1_000_000_000), 1) + "\n",
+        false => format!("{line}\n"),
+    });
+    from_text(Format::Native, &timed.collect::<String>()).expect("a history")
+}
+
+/// Levels without real time, on registers of stores that keep the assumption of the staleness bound: no transaction takes
+/// effect before one that had completed.
+#[test]
+fn a_monitor_of_registers_with_a_staleness_bound_is_not_wrong() {
+    let mut tally = FollowTally::default();
+    let kept = [Isolation::StrictSerializable, Isolation::SnapshotIsolation, Isolation::ReadCommitted];
+    let mut stores = stores();
+    stores.retain(|(isolation, defect)| kept.contains(isolation) && *defect != Some(Defect::StaleRead));
+    for seed in 0..100 {
+        for &(isolation, defect) in &stores {
+            let plan = plan(seed, Shape::Registers, isolation, defect);
+            let history = with_times(&simulate_history(&plan));
+            let bound = [5, 20][seed as usize % 2] * 1_000_000_000;
+            let limits = MonitorLimits { staleness_bound_ns: Some(bound), ..forgets_at_once() };
+            let what = format!("{plan:?}");
+            compare_while_forgetting(&history, Model::RwRegister, &ONLINE_LEVELS, limits, &what, &mut tally);
+        }
+    }
+    assert!(tally.violated > 300 && tally.holds > 300 && tally.forgotten > 2_000, "{tally:?}");
 }
 
 /// Of a strictly serializable store nothing is unknown as long as the memory suffices, and little is kept.
