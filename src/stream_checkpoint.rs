@@ -171,7 +171,7 @@ impl CheckpointWriter {
 /// The size of standard output, if it is a file.
 fn printed_size() -> Option<u64> {
     let metadata = std::fs::metadata("/proc/self/fd/1").ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 /// Standard output, without what an earlier process printed already.
