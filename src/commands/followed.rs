@@ -6,6 +6,9 @@ use checker::{Monitor, MonitorAnswer, MonitorVerdict};
 use serde::Serialize;
 use std::io::{self, Write};
 
+/// The least width of the column of levels.
+const LEVEL_WIDTH: usize = 19;
+
 /// The verdicts about a stream, as they are printed at its end.
 #[derive(Serialize)]
 pub(super) struct FollowedStream<'a> {
@@ -65,13 +68,14 @@ pub(super) fn write_text(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::
     }
     writeln!(out, "followed: {}", told.history)?;
     writeln!(out, "{}: {} events, judged up to event {}\n", told.model, told.events, told.judged)?;
+    let width = told.levels.iter().map(|level| level.level.len()).max().unwrap_or(0).max(LEVEL_WIDTH);
     for level in &told.levels {
         let detail = match (level.event, &level.reason) {
             (Some(event), None) => format!("certain since event {event}"),
             (Some(event), Some(reason)) => format!("from event {event} on: {reason}"),
             _ => String::new(),
         };
-        writeln!(out, "{}", format!("  {:<8}  {:<19}  {detail}", level.verdict, level.level).trim_end())?;
+        writeln!(out, "{}", format!("  {:<8}  {:<width$}  {detail}", level.verdict, level.level).trim_end())?;
     }
     for (assumption, levels) in group_assumptions(&told.levels) {
         let text = match levels.as_slice() {
