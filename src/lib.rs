@@ -34,6 +34,8 @@ mod separations;
 #[cfg(feature = "command-line")]
 mod spans;
 #[cfg(feature = "command-line")]
+mod stream_checkpoint;
+#[cfg(feature = "command-line")]
 mod stream_input;
 #[cfg(feature = "command-line")]
 mod stream_judge;
@@ -69,7 +71,7 @@ pub fn run_command_line() -> ExitCode {
             Err(why) => reject_arguments(&why),
         },
         CliCommand::Check(args) => match args.into_plan() {
-            Ok(plan) if plan.follow => commands::follow::run_follow(&plan),
+            Ok(plan) if plan.follow.is_some() => commands::follow::run_follow(&plan),
             Ok(plan) => commands::check::run_check(&plan),
             Err(why) => reject_arguments(&why),
         },

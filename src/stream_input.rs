@@ -8,7 +8,7 @@
 
 use crate::args::HistorySource;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,13 +35,14 @@ pub(crate) enum StreamInput {
     Failed(String),
 }
 
-/// Starts to read. Once `stop` is set, a file is read to its present end.
+/// Starts to read, a file from the byte at `offset` on. Once `stop` is set, a file is read to its present end.
 ///
 /// # Errors
 /// The file cannot be opened.
 pub(crate) fn start_reading(
     source: &HistorySource,
     stop: Arc<AtomicBool>,
+    offset: u64,
 ) -> Result<Receiver<StreamInput>, String> {
     let (tell, told) = sync_channel(CHUNKS_MAX);
     match source {
@@ -49,8 +50,9 @@ pub(crate) fn start_reading(
             std::thread::spawn(move || read_pipe(io::stdin().lock(), &tell));
         }
         HistorySource::File(path) => {
-            let file = open_file(path)?;
-            let mut reader = GrowingFile { path: path.clone(), file, offset: 0, stop, tell };
+            let mut file = open_file(path)?;
+            file.seek(SeekFrom::Start(offset)).map_err(|error| format!("{}: {error}", path.display()))?;
+            let mut reader = GrowingFile { path: path.clone(), file, offset, stop, tell };
             std::thread::spawn(move || reader.read_until_stopped());
         }
     }

@@ -7,7 +7,8 @@
 use checker::StreamEvent;
 use histories::events::Event;
 use histories::format::{Format, from_text};
-use histories::{Argument, History, KeyId, OpId, Problem, ValueId};
+use histories::{Argument, History, KeyId, MicroKind, OpId, Problem, ValueId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -24,9 +25,10 @@ pub(crate) enum StreamFlaw {
 }
 
 /// Cuts a stream into events.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct StreamLines {
-    /// The bytes of a line that is not complete yet.
+    /// The bytes of a line that is not complete yet. They are read again.
+    #[serde(skip)]
     rest: Vec<u8>,
     /// The header, without the promise that no event is missing: that is checked here, across blocks.
     header: Option<String>,
@@ -49,6 +51,11 @@ impl StreamLines {
     /// The number of events so far.
     pub(crate) fn event_count(&self) -> u64 {
         self.events
+    }
+
+    /// The bytes of the line that is not complete.
+    pub(crate) fn unfinished(&self) -> &[u8] {
+        &self.rest
     }
 
     /// The length of the line that is not complete.
@@ -244,11 +251,25 @@ fn invocation_line(history: &History, id: OpId) -> String {
         Argument::Pair(old, new) => {
             line.push_str(&format!(",\"value\":[{},{}]", history.value_text(old), history.value_text(new)));
         }
-        _ => {}
+        Argument::Micros(_) => line.push_str(&format!(",\"value\":{}", micros_as_invoked(history, id))),
+        Argument::Value(_) => {}
     }
     line.push('}');
     debug_assert!(!line.contains('\n'), "a line is one line");
     line
+}
+
+/// The micro-operations of a transaction without the results of its reads.
+fn micros_as_invoked(history: &History, id: OpId) -> String {
+    let micros = history.micros_of(id).iter().map(|micro| {
+        let (name, value) = match micro.kind {
+            MicroKind::Read | MicroKind::ReadList => ("r", "null"),
+            MicroKind::Write => ("w", history.value_text(micro.value())),
+            MicroKind::Append => ("append", history.value_text(micro.value())),
+        };
+        format!("[\"{name}\",{},{value}]", history.keys.text(micro.key))
+    });
+    format!("[{}]", micros.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

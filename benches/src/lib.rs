@@ -3,4 +3,5 @@
 pub mod phases;
 pub mod registers;
 pub mod replicas;
+pub mod transaction_stream;
 pub mod uniform;

@@ -1,6 +1,7 @@
 //! `steadfast check`: its options, and the plan that they describe.
 
 use super::color::{ColorArgs, ColorMode};
+use super::follow::{FollowArgs, FollowPlan};
 use super::invariants::InvariantArgs;
 use super::measuring::{MeasuringArgs, MeasuringPlan};
 use super::names::{self, ReadingArgs};
@@ -90,12 +91,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     measuring: MeasuringArgs,
 
-    /// Judge the history while it is being written
-    ///
-    /// Each violation is printed as soon as it is certain. The command ends at the end of standard input, at the event with
-    /// which a recording ends, or on Ctrl-C. Only registers with reads and writes are judged in this way.
-    #[arg(long, help_heading = "Reading")]
-    follow: bool,
+    #[command(flatten)]
+    follow: FollowArgs,
 
     /// Format of the results on standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text", help_heading = "Output")]
@@ -213,8 +210,8 @@ pub(crate) struct CheckPlan {
     pub(crate) color: ColorMode,
     /// Whether existing files may be replaced.
     pub(crate) force: bool,
-    /// Whether the history is judged while it grows.
-    pub(crate) follow: bool,
+    /// How the history is judged while it grows, if it is.
+    pub(crate) follow: Option<FollowPlan>,
 }
 
 impl CheckPlan {
@@ -231,7 +228,8 @@ impl CheckPlan {
 impl CheckArgs {
     /// Builds the plan. The error says what is wrong with the options.
     pub(crate) fn into_plan(self) -> Result<CheckPlan, String> {
-        let follow = self.follow;
+        let follow = self.follow.into_plan()?;
+        let follows = follow.is_some();
         let plan = CheckPlan {
             follow,
             measuring: self.measuring.into_plan()?,
@@ -242,7 +240,7 @@ impl CheckArgs {
             color: self.color.color_mode(),
             ..self.ask.into_plan()
         };
-        if follow {
+        if follows {
             plan.reject_what_cannot_follow()?;
         }
         Ok(plan)
@@ -325,7 +323,7 @@ impl AskArgs {
             quiet: false,
             color: ColorMode::Auto,
             force: self.force,
-            follow: false,
+            follow: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Options of `run` that judge the history while it is written.
 
-use checker::{Level, Model, Property, Question};
+use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
 use workloads::WorkloadKind;
 
@@ -44,21 +44,24 @@ impl LiveArgs {
             return Ok(None);
         }
         let option = if self.live { "--live" } else { "--until violated" };
-        if workload != WorkloadKind::Register {
-            return Err(format!(
-                "{option} judges the workload register only. The workload {} is judged when the run has ended: leave {option} \
-                 out, or pass --workload register.",
-                workload.name()
-            ));
-        }
-        let mut question = Question::about(Model::Register);
+        let model = match workload {
+            WorkloadKind::Register => Model::Register,
+            WorkloadKind::ListAppend => Model::ListAppend,
+            WorkloadKind::RwRegister => Model::RwRegister,
+            other => {
+                return Err(format!(
+                    "{option} judges the workloads register, list-append and rw-register. The workload {} is judged when the \
+                     run has ended: leave {option} out, or pass another --workload.",
+                    other.name()
+                ));
+            }
+        };
+        let mut question = Question::about(model);
         let mut online = if asked.is_empty() { question.asked_properties() } else { asked.to_vec() };
-        online.retain(|property| {
-            matches!(property, Property::Level(level) if *level == Level::Linearizable || level.is_session_guarantee())
-        });
+        online.retain(|property| Monitor::judges(*property) && model.properties().contains(property));
         if online.is_empty() {
             return Err(format!(
-                "{option} judges linearizable and the session guarantees, and none of them is among the levels of --consistency."
+                "{option} judges some levels only (docs/live.md), and none of them is among the levels of --consistency."
             ));
         }
         question.asked = Some(online);

@@ -7,6 +7,7 @@
 mod check;
 mod color;
 mod config;
+mod follow;
 pub(crate) mod help;
 mod invariants;
 mod measuring;
@@ -66,6 +67,7 @@ mod workload;
 
 pub(crate) use check::{CheckArgs, CheckPlan, HistorySource};
 pub(crate) use color::ColorMode;
+pub(crate) use follow::FollowPlan;
 pub(crate) use names::ReadingArgs;
 pub(crate) use sessions::SessionArgs;
 #[cfg(feature = "command-line")]

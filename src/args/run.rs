@@ -422,7 +422,7 @@ impl JudgeArgs {
             quiet: recorded.quiet,
             color: recorded.color,
             force: recorded.force,
-            follow: false,
+            follow: None,
         })
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! This file reads, waits and prints; [`StreamJudge`] has the stream judged.
 
-use crate::args::CheckPlan;
+use super::followed::{FollowedLevel, FollowedStream, describe_answer, write_json, write_text};
+use crate::args::{CheckPlan, ColorMode, FollowPlan, HistorySource};
 use crate::exit::Exit;
 use crate::output;
 use crate::report::{self, CheckFindings, ReportFormat, ReportWriter};
+use crate::stream_checkpoint::{CheckpointWriter, FilePlace, ResumedWriter, StreamState};
 use crate::stream_input::{self, StreamInput};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::times::PhaseTimes;
 use checker::{
-    Basis, Model, Monitor, MonitorAnswer, MonitorLimits, MonitorVerdict, OnlineViolation, Question,
-    SESSION_ASSUMPTION,
+    Basis, Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, OnlineViolation, Question,
 };
-use serde::Serialize;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -35,14 +35,23 @@ pub(crate) fn run_follow(plan: &CheckPlan) -> Exit {
 
 fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
     let source = &plan.sources[0];
-    let monitor = Monitor::new(build_question(plan)?, MonitorLimits::within(plan.bytes));
-    let monitor = monitor.map_err(|why| why.to_string())?;
+    let resumed = read_checkpoint(plan)?;
     let stop = recorder::Stop::default();
     let _guard = stop.request_on_signals();
     let reading_ends = Arc::new(AtomicBool::new(false));
-    let input = stream_input::start_reading(source, Arc::clone(&reading_ends))?;
-    let reads_file = matches!(source, crate::args::HistorySource::File(_));
-    let mut follower = StreamFollower::new(plan, source.name(), monitor);
+    let offset = resumed.as_ref().map_or(0, |state| state.place.offset());
+    let reads_file = matches!(source, HistorySource::File(_));
+    let mut follower = match resumed {
+        Some(state) => StreamFollower::resume(plan, source.name(), state),
+        None => StreamFollower::new(
+            plan,
+            source.name(),
+            Monitor::new(build_question(plan)?, build_limits(plan))
+                .map_err(|why| describe_refusal(plan, &why))?,
+        ),
+    };
+    let input = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
+    follower.print_violations();
     let mut late_inputs = 0;
     loop {
         let stops = stop.is_requested();
@@ -71,6 +80,49 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
     Ok(follower.finish())
 }
 
+/// The limits that the options describe.
+fn build_limits(plan: &CheckPlan) -> MonitorLimits {
+    let staleness_bound_ns = plan.follow.as_ref().and_then(FollowPlan::staleness_bound_ns);
+    MonitorLimits { staleness_bound_ns, ..MonitorLimits::within(plan.bytes.max(MonitorLimits::BYTES_MIN)) }
+}
+
+/// Says what to pass if the stream is about something else.
+fn describe_refusal(plan: &CheckPlan, why: &MonitorError) -> String {
+    match (why, plan.model) {
+        (MonitorError::OfflineOnly(_), None) => {
+            format!("{why}. For transactions, pass --model list-append or --model rw-register")
+        }
+        _ => why.to_string(),
+    }
+}
+
+/// The state of an earlier process that followed the same file with the same options.
+fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
+    let Some(path) = plan.follow.as_ref().and_then(|follow| follow.checkpoint.as_deref()) else {
+        return Ok(None);
+    };
+    let HistorySource::File(history) = &plan.sources[0] else {
+        return Err(
+            "--checkpoint needs a file: what was read from standard input cannot be found again".to_owned()
+        );
+    };
+    let Some(state) = StreamState::read(path)? else { return Ok(None) };
+    if *state.monitor.question() != build_question(plan)? || state.monitor.limits() != build_limits(plan) {
+        return Err(format!(
+            "{} was written with other options (model, levels, initial values, memory or staleness bound). Pass the same, or \
+             remove the file to begin again",
+            path.display()
+        ));
+    }
+    state.place.check_file(history)?;
+    output::print_note(&format!(
+        "going on after event {} of {} (--checkpoint)",
+        state.lines.event_count(),
+        history.display()
+    ));
+    Ok(Some(state))
+}
+
 /// The question that the options describe. Without `--model` it is about registers.
 fn build_question(plan: &CheckPlan) -> Result<Question, String> {
     let model = plan.model.unwrap_or(Model::Register);
@@ -96,7 +148,11 @@ struct StreamFollower<'a> {
     name: String,
     judge: StreamJudge,
     report: Box<dyn ReportWriter>,
-    out: output::ResultWriter,
+    out: ResumedWriter,
+    checkpoint: Option<CheckpointWriter>,
+    /// The end of the last whole line that was read.
+    place: FilePlace,
+    told_about_checkpoint: bool,
     /// The worst exit code that does not follow from the verdicts.
     exit: Exit,
     began: Instant,
@@ -113,7 +169,14 @@ impl<'a> StreamFollower<'a> {
             name,
             judge: StreamJudge::new(monitor),
             report: report::report_writer(plan.format, plan.quiet, output::terminal_width()),
-            out: output::ResultWriter::new(plan.color),
+            out: ResumedWriter::new(output::ResultWriter::new(plan.color), Vec::new(), true),
+            checkpoint: plan
+                .follow
+                .as_ref()
+                .and_then(|follow| follow.checkpoint.clone())
+                .map(CheckpointWriter::new),
+            place: FilePlace::default(),
+            told_about_checkpoint: false,
             exit: Exit::Holds,
             began: now,
             progress_at: now,
@@ -122,26 +185,63 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
+    /// Goes on from the state of an earlier process.
+    fn resume(plan: &'a CheckPlan, name: String, state: StreamState) -> Self {
+        let already = state.read_printed_since();
+        let mut follower = Self::new(plan, name, state.monitor);
+        let plain = plan.color != ColorMode::Always;
+        follower.out = ResumedWriter::new(output::ResultWriter::new(plan.color), already, plain);
+        follower.judge.lines = state.lines;
+        follower.place = state.place;
+        follower
+    }
+
+    /// Takes whole lines. Returns whether to go on.
+    fn take_bytes(&mut self, bytes: &[u8]) -> bool {
+        let before = match self.checkpoint {
+            Some(_) => self.judge.lines.unfinished().to_vec(),
+            None => Vec::new(),
+        };
+        let taken = self.judge.take_bytes(bytes);
+        if self.checkpoint.is_some() && taken.is_ok() {
+            let rest = self.judge.lines.unfinished_bytes();
+            let whole = [&before, bytes].concat();
+            self.place.advance(&whole[..whole.len() - rest]);
+        }
+        self.print_violations();
+        self.tell_about_clock();
+        match taken {
+            Ok(()) => {
+                let judged = self.judge.judge_if_due();
+                self.print_judged(judged)
+            }
+            Err(trouble) => self.end_with_trouble(trouble),
+        }
+    }
+
+    /// Writes the state, if that is asked for. A state that cannot be written is reported once.
+    fn save_state(&mut self) {
+        let _ = self.out.flush();
+        let Some(checkpoint) = &mut self.checkpoint else { return };
+        let saved =
+            checkpoint.save(&self.place, &self.judge.lines, &self.judge.monitor, self.out.bytes_ahead());
+        if let Err(why) = saved
+            && !std::mem::replace(&mut self.told_about_checkpoint, true)
+        {
+            output::print_warning(&format!("--checkpoint: {why}. A killed monitor will begin again"));
+        }
+    }
+
     /// Takes what was read. Returns whether to go on.
     fn take_input(&mut self, input: StreamInput) -> bool {
         match input {
-            StreamInput::Bytes(bytes) => {
-                let taken = self.judge.take_bytes(&bytes);
-                self.print_violations();
-                self.tell_about_clock();
-                match taken {
-                    Ok(()) => {
-                        let judged = self.judge.judge_if_due();
-                        self.print_judged(judged)
-                    }
-                    Err(trouble) => self.end_with_trouble(trouble),
-                }
-            }
+            StreamInput::Bytes(bytes) => self.take_bytes(&bytes),
             StreamInput::Replaced if self.judge.lines.unfinished_bytes() > 0 => self.end_with(&format!(
                 "line {}: the file was replaced in the middle of this line",
                 self.judge.lines.unfinished_line()
             )),
             StreamInput::Replaced => {
+                self.place = FilePlace::default();
                 output::print_note(&format!(
                     "{} was replaced; reading the new file from its beginning",
                     self.name
@@ -159,6 +259,9 @@ impl<'a> StreamFollower<'a> {
     /// Reports that the stream cannot be judged any further.
     fn end_with(&mut self, why: &str) -> bool {
         output::print_error(&format!("{}: {why}. Nothing after this is judged", self.name));
+        if self.plan.model.is_none() && why.contains("\"txn\"") {
+            output::print_note("for transactions, pass --model list-append or --model rw-register");
+        }
         self.judge.monitor.end_judgement(self.judge.lines.event_count(), why);
         self.exit = self.exit.max(Exit::BadInput);
         false
@@ -195,14 +298,20 @@ impl<'a> StreamFollower<'a> {
     /// Prints what a judgement found. Returns whether to go on.
     fn print_judged(&mut self, judged: Result<(), StreamTrouble>) -> bool {
         self.print_violations();
+        if self.exit == Exit::Holds && self.checkpoint.as_ref().is_some_and(CheckpointWriter::is_due) {
+            self.save_state();
+        }
         match judged {
             Ok(()) => true,
             Err(trouble) => self.end_with_trouble(trouble),
         }
     }
 
-    /// Prints the violations that are new, each as `check` prints it.
+    /// Prints the violations that are new, each as `check` prints it. They are in the state before they are printed.
     fn print_violations(&mut self) {
+        if self.judge.monitor.has_news() {
+            self.save_state();
+        }
         for violation in self.judge.monitor.take_violations() {
             write_violation(&mut *self.report, &mut self.out, &self.name, violation);
         }
@@ -242,8 +351,12 @@ impl<'a> StreamFollower<'a> {
             }
         }
         self.judge_now();
-        let answers: Vec<FollowedLevel> =
-            self.judge.monitor.answers().map(|answer| describe_answer(&answer)).collect();
+        let answers: Vec<FollowedLevel> = self
+            .judge
+            .monitor
+            .answers()
+            .map(|answer| describe_answer(&self.judge.monitor, &answer))
+            .collect();
         let has = |verdict: &str| answers.iter().any(|answer| answer.verdict == verdict);
         let verdict =
             ["violated", "unknown", "untested"].into_iter().find(|&name| has(name)).unwrap_or("holds");
@@ -252,6 +365,11 @@ impl<'a> StreamFollower<'a> {
             "holds" => Exit::Holds,
             _ => Exit::Unknown,
         };
+        // What cannot be judged is not in the state: another process may find it mended.
+        let sound = self.exit == Exit::Holds;
+        if sound {
+            self.save_state();
+        }
         let told = FollowedStream {
             history: &self.name,
             followed: true,
@@ -265,7 +383,10 @@ impl<'a> StreamFollower<'a> {
             ReportFormat::Json => write_json(&told, &mut self.out),
             _ => write_text(&told, &mut self.out),
         };
-        self.out.finish(exit.max(self.exit))
+        if sound {
+            self.save_state();
+        }
+        self.out.into_inner().finish(exit.max(self.exit))
     }
 }
 
@@ -296,82 +417,4 @@ fn name_so_far(verdict: &MonitorVerdict<'_>) -> &'static str {
         MonitorVerdict::HoldsSoFar => "holds so far",
         other => other.name(),
     }
-}
-
-/// The verdicts about a stream, as they are printed at its end.
-#[derive(Serialize)]
-struct FollowedStream<'a> {
-    history: &'a str,
-    followed: bool,
-    model: &'a str,
-    verdict: &'a str,
-    /// The number of events.
-    events: u64,
-    /// The number of events before the slowest open operation.
-    judged: u64,
-    levels: Vec<FollowedLevel>,
-}
-
-#[derive(Serialize)]
-struct FollowedLevel {
-    level: &'static str,
-    verdict: &'static str,
-    /// The event that made a violation certain, or from which on the level is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// The number of keys that the reason applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keys: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    assumption: Option<&'static str>,
-}
-
-fn describe_answer(answer: &MonitorAnswer<'_>) -> FollowedLevel {
-    let (event, reason, keys) = match answer.verdict {
-        MonitorVerdict::Violated(violation) => (Some(violation.event), None, None),
-        MonitorVerdict::Unknown(from) => {
-            (Some(from.event), Some(from.reason.clone()), Some(from.objects).filter(|&keys| keys > 0))
-        }
-        MonitorVerdict::HoldsSoFar | MonitorVerdict::Untested => (None, None, None),
-    };
-    let needs_assumption =
-        matches!(answer.property, checker::Property::Level(level) if level.is_session_guarantee());
-    FollowedLevel {
-        level: answer.property.name(),
-        verdict: answer.verdict.name(),
-        event,
-        reason,
-        keys,
-        assumption: needs_assumption.then_some(SESSION_ASSUMPTION),
-    }
-}
-
-fn write_json(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, told)?;
-    writeln!(out)
-}
-
-fn write_text(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {
-    if told.verdict == "violated" {
-        writeln!(out)?;
-    }
-    writeln!(out, "followed: {}", told.history)?;
-    writeln!(out, "{}: {} events, judged up to event {}\n", told.model, told.events, told.judged)?;
-    for level in &told.levels {
-        let detail = match (level.event, &level.reason) {
-            (Some(event), None) => format!("certain since event {event}"),
-            (Some(event), Some(reason)) => format!("from event {event} on: {reason}"),
-            _ => String::new(),
-        };
-        writeln!(out, "{}", format!("  {:<8}  {:<19}  {detail}", level.verdict, level.level).trim_end())?;
-    }
-    if let Some(assumption) = told.levels.iter().find_map(|level| level.assumption) {
-        let text = format!("Each verdict on a session guarantee {assumption}.");
-        for line in report::layout::wrap_text(&text, output::terminal_width().saturating_sub(2)) {
-            writeln!(out, "  {line}")?;
-        }
-    }
-    writeln!(out)
 }

@@ -11,6 +11,7 @@ pub(crate) mod enumerate;
 pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod follow;
+mod followed;
 pub(crate) mod generate;
 pub(crate) mod levels;
 pub(crate) mod man;

@@ -6,11 +6,13 @@
 //!   a history as text, for failure messages. [`corpus`]: the histories of `histories/corpus`.
 //! - [`check_all`], [`assert_confirmed`], [`forge_report`] and [`assert_refuted`]: run the checker, and verify its claims with
 //!   the verifier. A test of tampered evidence changes one answer and expects the verifier to refute it.
+//! - [`monitoring`]: the monitor of transactions beside the check of each prefix.
 //! - [`WebRequest`]: a request to a web application that a test brings itself.
 
 mod checking;
 pub mod corpus;
 mod drawing;
+pub mod monitoring;
 mod random;
 mod recording;
 pub mod registers;

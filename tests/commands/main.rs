@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "what was skipped is said")]
 
 mod certificates;
+mod checkpoint;
 mod cli;
 mod compare;
 mod corpus;

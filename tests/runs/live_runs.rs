@@ -41,7 +41,10 @@ fn what_is_told_live_changes_no_verdict() {
 fn what_cannot_be_judged_live_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for (words, why) in [
-        (&["--workload", "session", "--live"][..], "judges the workload register only"),
+        (
+            &["--workload", "session", "--live"][..],
+            "judges the workloads register, list-append and rw-register",
+        ),
         (&["--consistency", "sequential", "--until", "violated"], "none of them is among the levels"),
     ] {
         let output = run_in(folder.path(), words);

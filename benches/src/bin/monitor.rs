@@ -3,14 +3,18 @@
 //!
 //! Every value is written once, each process is a session, and all processes are busy. All operations end at the end of
 //! each block of 20,000. The time for generating the stream is measured separately.
+//!
+//! `monitor lists|registers TRANSACTIONS CLIENTS KEYS WRITES_PER_KEY LENGTH INDETERMINATE_PER_MILLION MEBIBYTES SEED LEVELS`
+//! does the same with transactions on a strictly serializable store. LEVELS are separated by commas.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
-use checker::{Model, Monitor, MonitorLimits, Question, StreamEvent};
+use benches::transaction_stream::{StreamPlan, TransactionStream};
+use checker::{IsolationLevel, Model, Monitor, MonitorLimits, Property, Question, StreamEvent};
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };
 use std::time::{Duration, Instant};
-use workloads::databases::Random;
+use workloads::databases::{Random, Shape};
 
 const BLOCK: u64 = 20_000;
 
@@ -110,7 +114,16 @@ fn resident_mebibytes() -> u64 {
 }
 
 fn main() {
-    let n: Vec<u64> = std::env::args().skip(1).map(|arg| arg.parse().expect("a number")).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("lists") => follow_transactions(Shape::Lists, &args[1..]),
+        Some("registers") => follow_transactions(Shape::Registers, &args[1..]),
+        _ => follow_registers(&args),
+    }
+}
+
+fn follow_registers(args: &[String]) {
+    let n: Vec<u64> = args.iter().map(|arg| arg.parse().expect("a number")).collect();
     let [operations, processes, keys, indeterminate, mebibytes, seed] = n[..] else {
         panic!("six numbers: operations processes keys indeterminate-per-million mebibytes seed");
     };
@@ -122,13 +135,48 @@ fn main() {
         next_value: 0,
         indeterminate_per_million: indeterminate as usize,
     };
+    let question = Question::about(Model::Register);
+    time_monitor(question, operations, mebibytes, || stream.next_block());
+}
+
+fn follow_transactions(shape: Shape, args: &[String]) {
+    let (numbers, levels) = args.split_at(8.min(args.len()));
+    let n: Vec<u64> = numbers.iter().map(|arg| arg.parse().expect("a number")).collect();
+    let [transactions, clients, keys, writes_per_key, length, indeterminate, mebibytes, seed] = n[..] else {
+        panic!(
+            "eight numbers: transactions clients keys writes-per-key length indeterminate-per-million mebibytes seed"
+        );
+    };
+    let plan = StreamPlan {
+        shape,
+        clients: clients as usize,
+        keys: keys as usize,
+        writes_per_key,
+        length_max: length as usize,
+        indeterminate_per_million: indeterminate as usize,
+    };
+    let levels = levels.first().map_or("strict-serializable", String::as_str).split(',');
+    let asked = levels.map(|level| Property::Isolation(level.parse::<IsolationLevel>().expect("a level")));
+    let model = if shape == Shape::Lists { Model::ListAppend } else { Model::RwRegister };
+    let question = Question { asked: Some(asked.collect()), ..Question::about(model) };
+    let mut stream = TransactionStream::new(plan, seed);
+    time_monitor(question, transactions, mebibytes, || stream.next_block(BLOCK as usize));
+}
+
+/// Follows a stream of blocks, and prints the throughput of the monitor and the memory of this process ten times.
+fn time_monitor(
+    question: Question,
+    operations: u64,
+    mebibytes: u64,
+    mut next_block: impl FnMut() -> History,
+) {
     let limits = MonitorLimits::within((mebibytes << 20) as usize);
-    let mut monitor = Monitor::new(Question::about(Model::Register), limits).expect("registers");
+    let mut monitor = Monitor::new(question, limits).expect("a question that is judged online");
     let mut taken = Duration::ZERO;
     let blocks = operations.div_ceil(BLOCK);
     let mut most_kept = 0;
     for block in 1..=blocks {
-        let part = stream.next_block();
+        let part = next_block();
         let began = Instant::now();
         for event in StreamEvent::all(&part) {
             monitor.push(event).expect("a history");

@@ -2,6 +2,7 @@
 
 use claims::{Property, Question, Report};
 use histories::History;
+use serde::{Deserialize, Serialize};
 
 /// The answer about one property, as far as the stream was judged.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl MonitorVerdict<'_> {
 }
 
 /// From where a level is unknown, and why.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct UnknownFrom {
     /// The index of the first event that is not judged for all objects.
     pub event: u64,

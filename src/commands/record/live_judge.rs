@@ -30,7 +30,7 @@ impl LiveJudge {
         let monitor = monitor.map_err(|why| format!("--live: {why}"))?;
         let writing_ends = Arc::new(AtomicBool::new(false));
         let input =
-            stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends))?;
+            stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends), 0)?;
         let run = JudgedRun {
             judge: StreamJudge::new(monitor),
             name: file.display().to_string(),

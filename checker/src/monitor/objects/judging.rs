@@ -1,13 +1,13 @@
 //! Judges the window: the engines and the verifier of a check decide, and a small history shows each violation.
 
 use super::window::{WindowDetail, WindowOperation, build_window};
-use super::{Monitor, MonitorError, MonitoredLevel, OnlineViolation, UnknownFrom};
+use super::{MonitorError, MonitoredLevel, ObjectMonitor, OnlineViolation, UnknownFrom};
 use crate::{CheckError, check};
 use claims::{Evidence, Level, Limits, Property, Question, Report, Verdict, Violation};
 use histories::{History, Id, OpId};
 use std::sync::atomic::AtomicBool;
 
-impl Monitor {
+impl ObjectMonitor {
     /// Judges the levels of these kinds (linearizability, session guarantees) on some objects.
     pub(super) fn judge_objects(&mut self, group: &[u32], kinds: (bool, bool)) -> Result<(), MonitorError> {
         let wanted = |told: &&MonitoredLevel| {

@@ -3,17 +3,20 @@
 //! What went wrong elsewhere: online checkers that forget what still matters, and then say *holds*; that take a *violated*
 //! back; or that call a legal read stale because they have forgotten its write.
 
+mod snapshots;
+mod transactions;
+
 use checker::{
     Level, Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Property, Question, StreamEvent,
 };
-use histories::format::{Format, from_text, write_native};
+use histories::format::{Format, from_text};
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };
+use testkit::monitoring::{Prefixes, STEPS, keeps_all};
 use testkit::registers::{RegisterRun, RegisterShape};
 use testkit::{TestRandom, draw_history, test_limits};
 
-const STEPS: u64 = 1_000_000;
 const LEVELS: [Level; 6] = [
     Level::Linearizable,
     Level::ReadYourWrites,
@@ -28,48 +31,9 @@ fn question() -> Question {
     Question { asked: Some(asked), ..Question::about(Model::Register) }
 }
 
-/// Keeps everything.
-fn keeps_all() -> MonitorLimits {
-    MonitorLimits { bytes: 1 << 30, steps: STEPS, judge_after: u64::MAX, horizon: 1 << 40 }
-}
-
 /// Forgets whatever it may, after each event.
 fn keeps_nothing() -> MonitorLimits {
     MonitorLimits { horizon: 0, ..keeps_all() }
-}
-
-/// The prefixes of a history, by the number of their events.
-struct Prefixes {
-    header: usize,
-    lines: Vec<String>,
-}
-
-impl Prefixes {
-    fn new(history: &History) -> Self {
-        let mut text = Vec::new();
-        write_native(history, &mut text).expect("memory");
-        let text = String::from_utf8(text).expect("text");
-        let lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
-        let header = lines.len() - history.event_count() as usize;
-        Self { header, lines }
-    }
-
-    fn prefix(&self, events: usize) -> History {
-        let text: String = self.lines[..self.header + events].concat();
-        // A prefix of a recording has open operations, which is all that the promise of no gaps is about.
-        from_text(Format::Native, &text.replace("\"gapless\":true", "\"gapless\":false")).expect("a prefix")
-    }
-
-    /// The verdict of each level on a prefix.
-    fn verdicts(&self, events: usize) -> Vec<&'static str> {
-        let report = checker::check(&self.prefix(events), &question(), &test_limits(STEPS, 1 << 30));
-        report
-            .expect("a question about registers")
-            .answers
-            .iter()
-            .map(|answer| answer.verdict.name())
-            .collect()
-    }
 }
 
 /// The verdicts of the monitor, and whether each came from a limit or from something that it had forgotten.
@@ -103,7 +67,7 @@ fn assert_online_is_offline(history: &History, cuts: &[usize], what: &str) {
         }
         monitor.judge().expect("no internal error");
         assert_evidence(&mut monitor);
-        let offline = prefixes.verdicts(number);
+        let offline = prefixes.verdicts(number, &question());
         for (at, (online, why)) in answers(&monitor).into_iter().enumerate() {
             ever_violated[at] |= offline[at] == "violated";
             let expected = if ever_violated[at] { "violated" } else { offline[at] };
@@ -234,7 +198,7 @@ fn compare_while_forgetting(history: &History, what: &str, tally: &mut Tally) {
         monitor.push(event).expect("a history");
         monitor.judge().expect("no internal error");
         assert_evidence(&mut monitor);
-        let offline = prefixes.verdicts(number);
+        let offline = prefixes.verdicts(number, &question());
         for (at, (online, why)) in answers(&monitor).into_iter().enumerate() {
             ever_violated[at] |= offline[at] == "violated";
             let level = LEVELS[at];

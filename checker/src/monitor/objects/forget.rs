@@ -22,7 +22,8 @@
 //!
 //! Cost: O(n log n), times the number of rounds (at most [`ROUNDS_MAX`]).
 
-use super::kept::{KeptObject, KeptOperation, NOT_YET};
+use super::kept::{KeptObject, KeptOperation};
+use crate::monitor::stream::NOT_YET;
 use claims::Level;
 use histories::Outcome;
 use rustc_hash::FxHashMap;

@@ -2,7 +2,7 @@
 
 use super::forget::{self, ForgetMoments, JudgedGuarantees};
 use super::kept::{KeptObject, KeptOperation};
-use super::{Monitor, MonitoredLevel, UnknownFrom};
+use super::{MonitoredLevel, ObjectMonitor, UnknownFrom};
 use claims::Level;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// An object with more kept operations than this is given up before objects that were not used for long.
 const LARGE_OBJECT: usize = 64;
 
-impl Monitor {
+impl ObjectMonitor {
     /// Forgets what cannot matter, if enough is kept that an attempt pays.
     pub(super) fn forget_if_it_pays(&mut self) {
         let horizon = usize::try_from(self.limits.horizon / 2).unwrap_or(usize::MAX);

@@ -1,6 +1,7 @@
 //! Builds a history from operations that are kept, for the offline engines.
 
-use super::kept::{KeptOperation, NOT_YET, ProcessName};
+use super::kept::KeptOperation;
+use crate::monitor::stream::{NOT_YET, ProcessName};
 use histories::{
     ActorEvent, Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };

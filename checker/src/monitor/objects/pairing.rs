@@ -1,52 +1,13 @@
 //! Takes events: pairs each completion with the open invocation of its process, and keeps what can matter.
 
-use super::kept::{EventDetails, KeptObject, KeptOperation, NOT_YET, ProcessName};
-use super::{ACTOR_EVENTS_MAX, Monitor, MonitorError};
+use super::kept::{KeptObject, KeptOperation};
+use super::{ACTOR_EVENTS_MAX, MonitorError, ObjectMonitor};
+use crate::monitor::stream::{EventDetails, NOT_YET, StreamEvent};
 use histories::events::Event;
-use histories::{Argument, Function, History, OpId, Outcome};
+use histories::{Argument, Function, OpId, Outcome};
 use std::sync::Arc;
 
-/// One event of a stream: an event of a history that holds a part of the stream, with its names.
-///
-/// The part may be any: the whole history, or one event of it. Only names and the event itself are read.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamEvent<'a> {
-    /// The part of the stream.
-    pub part: &'a History,
-    /// What happened.
-    pub event: Event<'a>,
-    /// The position of the event in the part.
-    pub position: u32,
-    /// The index of the event in the stream, by which messages refer to it.
-    pub index: u64,
-}
-
-impl<'a> StreamEvent<'a> {
-    /// All events of a history.
-    pub fn all(history: &'a History) -> impl Iterator<Item = StreamEvent<'a>> {
-        history.events().zip(0u32..).map(move |(event, position)| StreamEvent {
-            part: history,
-            event,
-            position,
-            index: history.event_index(position),
-        })
-    }
-
-    fn details(&self, time: Option<i64>) -> EventDetails {
-        let note = self.part.note(self.position).map(|note| Arc::from(note.fields));
-        EventDetails { index: self.index, time, note }
-    }
-
-    fn process_name(&self, id: OpId) -> ProcessName {
-        let process = self.part.process(id);
-        match self.part.process_label(process) {
-            Some(label) => ProcessName::Label(Arc::from(label)),
-            None => ProcessName::Number(self.part.process_number(process)),
-        }
-    }
-}
-
-impl Monitor {
+impl ObjectMonitor {
     /// Takes one event without judging.
     pub(super) fn take_event(&mut self, event: StreamEvent<'_>) -> Result<(), MonitorError> {
         match event.event {

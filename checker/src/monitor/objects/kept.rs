@@ -1,29 +1,13 @@
 //! What the monitor keeps of a stream: operations, by object.
 
+use crate::monitor::stream::{EventDetails, ProcessName};
 use histories::Outcome;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The position of an event that has not come.
-pub(super) const NOT_YET: u64 = u64::MAX;
-
-/// The client that did an operation.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum ProcessName {
-    Number(i64),
-    Label(Arc<str>),
-}
-
-/// What only people read of an event: its index, its time and its further fields.
-#[derive(Clone, Default, Debug)]
-pub(super) struct EventDetails {
-    pub(super) index: u64,
-    pub(super) time: Option<i64>,
-    pub(super) note: Option<Arc<str>>,
-}
-
 /// An operation that is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeptOperation {
     pub(super) process: ProcessName,
     pub(super) session: Arc<str>,
@@ -35,6 +19,7 @@ pub(super) struct KeptOperation {
     /// The position of its `ok` or `fail` event; [`NOT_YET`] for `info`, as for an open operation.
     pub(super) completed: u64,
     /// None while it is open.
+    #[serde(with = "crate::monitor::snapshot::outcome")]
     pub(super) outcome: Option<Outcome>,
     /// The version token that the store returned.
     pub(super) version: Option<i64>,
@@ -62,6 +47,7 @@ impl KeptOperation {
 }
 
 /// One object.
+#[derive(Serialize, Deserialize)]
 pub(super) struct KeptObject {
     /// The key as JSON.
     pub(super) name: Arc<str>,

@@ -1,0 +1,59 @@
+//! Options of `check` that judge a history while it is being written.
+
+use super::quantity;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct FollowArgs {
+    /// Judge the history while it is being written
+    ///
+    /// Each violation is printed as soon as it is certain. The command ends at the end of standard input, at the event with
+    /// which a recording ends, or on Ctrl-C. Registers with reads and writes are judged in this way, and transactions over
+    /// lists or registers (with --model list-append or rw-register).
+    #[arg(long, help_heading = "Reading")]
+    follow: bool,
+    /// With --follow: how old a version can be that a transaction reads [default: no bound]
+    ///
+    /// A serializable store may show an old version at any time. Versions that were replaced for longer are forgotten, and
+    /// the verdicts assume that no transaction takes effect before one that had completed this long before it began.
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
+    staleness_bound: Option<Duration>,
+    /// With --follow: write the state of the monitor to a file, and go on from it if it exists
+    ///
+    /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// How a history is followed.
+#[derive(Clone, Debug)]
+pub(crate) struct FollowPlan {
+    pub(crate) staleness_bound: Option<Duration>,
+    /// Where the state of the monitor is written to, and read from at the beginning.
+    pub(crate) checkpoint: Option<PathBuf>,
+}
+
+impl FollowArgs {
+    /// The plan, if the history is followed.
+    pub(super) fn into_plan(self) -> Result<Option<FollowPlan>, String> {
+        if !self.follow {
+            let given = [
+                (self.staleness_bound.is_some(), "--staleness-bound"),
+                (self.checkpoint.is_some(), "--checkpoint"),
+            ];
+            return match given.into_iter().find(|(given, _)| *given) {
+                Some((_, name)) => Err(format!("{name} is about a stream. Pass --follow as well")),
+                None => Ok(None),
+            };
+        }
+        Ok(Some(FollowPlan { staleness_bound: self.staleness_bound, checkpoint: self.checkpoint }))
+    }
+}
+
+impl FollowPlan {
+    /// The staleness bound in nanoseconds.
+    pub(crate) fn staleness_bound_ns(&self) -> Option<i64> {
+        self.staleness_bound.map(|bound| i64::try_from(bound.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
