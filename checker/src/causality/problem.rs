@@ -16,8 +16,10 @@ use rustc_hash::FxHashMap;
 pub(super) const SESSION: u32 = 0;
 /// The label of an edge from a write to its reader.
 pub(super) const READ_FROM: u32 = 1;
+/// The label of an edge of real time.
+pub(super) const REAL_TIME: u32 = 2;
 /// The first label of an inferred edge; the labels continue by the number of the inference.
-pub(super) const INFERRED: u32 = 2;
+pub(super) const INFERRED: u32 = 3;
 
 /// The lane of a vertex that did not take effect.
 pub(super) const NO_LANE: u32 = u32::MAX;
@@ -64,14 +66,14 @@ impl WritesByKey {
         let mut writes: Vec<u32> = (0..rows.len() as u32)
             .filter(|&vertex| rows[vertex as usize].writes && problem.took_effect(vertex))
             .collect();
-        let of = |vertex: u32| (rows[vertex as usize].key, problem.lane[vertex as usize]);
+        let of = |vertex: u32| (problem.key(vertex), problem.lane[vertex as usize]);
         writes.sort_by_key(|&vertex| of(vertex));
         let mut groups: Vec<(u32, u32)> = Vec::new();
-        let mut starts = vec![0u32; problem.facts.history.keys.len() + 1];
+        let mut starts = vec![0u32; problem.facts.key_count + 1];
         for (at, &vertex) in (0u32..).zip(&writes) {
             if at == 0 || of(writes[at as usize - 1]) != of(vertex) {
                 groups.push((of(vertex).1, at));
-                starts[of(vertex).0.raw() as usize + 1] += 1;
+                starts[of(vertex).0 as usize + 1] += 1;
             }
         }
         (1..starts.len()).for_each(|key| starts[key] += starts[key - 1]);
@@ -132,8 +134,9 @@ impl<'a> CausalProblem<'a> {
         self.source.len()
     }
 
+    /// The object of a vertex, as a number below [`RegisterFacts::key_count`].
     pub(super) fn key(&self, vertex: u32) -> u32 {
-        self.facts.rows[vertex as usize].key.raw()
+        if self.facts.key_count == 1 { 0 } else { self.facts.rows[vertex as usize].key.raw() }
     }
 
     pub(super) fn session(&self, vertex: u32) -> SessionId {
