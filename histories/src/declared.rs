@@ -153,11 +153,8 @@ mod tests {
     fn each_operation_has_the_consistency_that_it_declares() {
         let history = parse("a: [w1] [x.r1~linearizable] [r2~sequential] [r1~quorum]").expect("a drawing");
         let declared = history.declared_consistency();
-        let [strong, weak, other] = [
-            DeclaredConsistency::Linearizable,
-            DeclaredConsistency::Sequential,
-            DeclaredConsistency::Other,
-        ];
+        let [strong, weak, other] =
+            [DeclaredConsistency::Linearizable, DeclaredConsistency::Sequential, DeclaredConsistency::Other];
         assert_eq!(declared, [None, Some(strong), Some(weak), Some(other)]);
     }
 

@@ -73,6 +73,9 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
         "non-ordered-sequential" => {
             "no order of the operations that keeps session order, and real time before writes, explains the results"
         }
+        "non-two-atomic" => {
+            "no order of the operations explains their results, even if each read may be one version behind"
+        }
         "non-sequential" => "no order of the operations that keeps session order explains the results",
         _ => "no order of the operations explains their results",
     }

@@ -106,6 +106,7 @@ const OF_OBJECTS: &[&str] = &[
     "non-monotonic-read",
     "non-ordered-sequential",
     "non-sequential",
+    "non-two-atomic",
     "out-of-bounds",
     "overwritten-read",
     "own-write-missing",

@@ -28,9 +28,8 @@ pub(super) fn decide_causal_level(
     if limits.stop_requested() {
         return ("none", CausalOutcome::Unknown(Limits::STOPPED.to_owned()));
     }
-    let is_guess_right = |order: &Vec<u32>| {
-        level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order)
-    };
+    let is_guess_right =
+        |order: &Vec<u32>| level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order);
     if let Some(order) = guess::guess_order(&problem).filter(is_guess_right) {
         return (
             "serial-order",

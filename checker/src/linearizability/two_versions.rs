@@ -14,7 +14,7 @@ use super::decide::{
 };
 use super::search::{self, CallSearchResult, TimedCall};
 use claims::specification::{CallInput, CallValues, TwoVersionRegister};
-use claims::{Core, Evidence, FailedCas, Limits, ObjectQuestion, Verdict, Violation, Witness};
+use claims::{AnomalyName, Core, Evidence, FailedCas, Limits, ObjectQuestion, Verdict, Violation, Witness};
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome, ValueId};
 use std::collections::BTreeSet;
 
@@ -64,7 +64,9 @@ fn decide_object(
     let found = decide_register(history, key, operations, question, limits);
     match &found.verdict {
         Verdict::Holds(_) => return found,
-        Verdict::Violated(violation) if ["phantom-read", "aborted-read"].contains(&violation.kind.as_str()) => {
+        Verdict::Violated(violation)
+            if ["phantom-read", "aborted-read"].contains(&violation.kind.as_str()) =>
+        {
             return found;
         }
         _ => {}
@@ -76,6 +78,7 @@ fn decide_object(
         && let Evidence::Core(core) = &mut violation.evidence
     {
         leave_out_writes(&model, calls, core);
+        violation.kind = AnomalyName::new("non-two-atomic");
         violation.operations = core.operations.clone();
     }
     found
@@ -100,7 +103,9 @@ fn leave_out_writes(model: &TwoVersionRegister, calls: Vec<TimedCall>, core: &mu
         let out = fewer.remove(at);
         let is_unwanted = |value: ValueId| !fewer.iter().any(|call| wanted_value(call) == Some(value));
         let may_go = written_value(&out).is_some_and(is_unwanted);
-        match may_go && matches!(search::decide_by_search(model, &fewer, &limits).0, CallSearchResult::Dead(_)) {
+        match may_go
+            && matches!(search::decide_by_search(model, &fewer, &limits).0, CallSearchResult::Dead(_))
+        {
             true => kept = fewer,
             false => at += 1,
         }

@@ -82,11 +82,7 @@ impl<'a> ObjectJudge<'a> {
 
     /// Judges the read of a row. Adds the write that it returned to `sources`, also for indeterminate compare-and-sets that can
     /// have happened. Returns what shows that nothing explains a completed read.
-    pub(super) fn judge_read(
-        &self,
-        place: u32,
-        sources: &mut Vec<ReturnedWrite>,
-    ) -> Option<UnexplainedRead> {
+    pub(super) fn judge_read(&self, place: u32, sources: &mut Vec<ReturnedWrite>) -> Option<UnexplainedRead> {
         let row = &self.rows[place as usize];
         let value = row.reads?;
         match self.explain_read(place) {

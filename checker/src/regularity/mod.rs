@@ -37,8 +37,8 @@ mod overlap;
 mod writes;
 
 use claims::{
-    AnomalyName, Core, Evidence, FailedCas, Level, Limits, ObjectQuestion, UntilStopped,
-    Verdict, Violation, Witness,
+    AnomalyName, Core, Evidence, FailedCas, Level, Limits, ObjectQuestion, UntilStopped, Verdict, Violation,
+    Witness,
 };
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome, SessionId, ValueId};
 use judge::ObjectJudge;
@@ -81,7 +81,9 @@ pub(crate) fn check_single_reads(
     let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
     let method = if history.has_real_time() { "real-time" } else { "session-order" };
     let verdict = match bytes > limits.bytes {
-        true => Verdict::unknown(format!("about {bytes} bytes are needed, beyond the limit of {}", limits.bytes)),
+        true => {
+            Verdict::unknown(format!("about {bytes} bytes are needed, beyond the limit of {}", limits.bytes))
+        }
         false => decide_single_reads(history, level, question, limits),
     };
     (if matches!(verdict, Verdict::Unknown(_)) { "none" } else { method }.to_owned(), verdict)
@@ -198,10 +200,5 @@ fn violation_of_read(history: &History, rows: &[RegisterRow], operations: &[u32]
         until: NEVER,
         minimal: ids.len() <= 3,
     };
-    Violation {
-        kind: AnomalyName::new(kind),
-        key: core.key,
-        operations: ids,
-        evidence: Evidence::Core(core),
-    }
+    Violation { kind: AnomalyName::new(kind), key: core.key, operations: ids, evidence: Evidence::Core(core) }
 }

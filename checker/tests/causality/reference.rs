@@ -4,7 +4,9 @@
 //! order is closed by its definition, and orders are tried one after the other, each operation in turn.
 
 use checker::ObjectQuestion;
-use histories::{Argument, DeclaredConsistency, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
+use histories::{
+    Argument, DeclaredConsistency, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId,
+};
 
 /// What an execution says of the levels, in this order: sequential, causal-convergence, causal-memory, causal, pram,
 /// ordered-sequential, per-object-sequential, slow-memory.
@@ -179,8 +181,8 @@ fn execution(ops: &[&Operation], source: &[Option<usize>], ordered: &[bool], fou
         })
     };
     found[6] = found[6] || each_object(&|_| true);
-    found[7] = found[7]
-        || sessions.iter().all(|&session| each_object(&|at: usize| ops[at].session == session));
+    found[7] =
+        found[7] || sessions.iter().all(|&session| each_object(&|at: usize| ops[at].session == session));
 }
 
 /// Whether some order of these extends a given one and lets each in turn be placed.

@@ -26,13 +26,16 @@ pub(crate) fn holds(
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
     let written_info = info.iter().copied().filter(|&at| written(&operations[at]).is_some()).collect();
-    [(possible(&operations, question), false), (written_info, true)].map(|(doubtful, is_safe): (Vec<usize>, bool)| {
-        (0u32..1 << doubtful.len()).any(|chosen| {
-            let some = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
-            let ops: Vec<&Operation> = sure.iter().copied().chain(some).map(|at| &operations[at]).collect();
-            execution(&ops, question, before, is_safe)
-        })
-    })
+    [(possible(&operations, question), false), (written_info, true)].map(
+        |(doubtful, is_safe): (Vec<usize>, bool)| {
+            (0u32..1 << doubtful.len()).any(|chosen| {
+                let some = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
+                let ops: Vec<&Operation> =
+                    sure.iter().copied().chain(some).map(|at| &operations[at]).collect();
+                execution(&ops, question, before, is_safe)
+            })
+        },
+    )
 }
 
 fn execution(
@@ -106,7 +109,10 @@ fn textbook_registers_are_told_apart() {
     // The later read returns the older value: regular, and not atomic (Lamport 1986, part II, section 3).
     assert_eq!(verdicts("a: [w1] [w2        ]\nb:          [r2] [r1]")[0], "holds");
     // An overlapping read returns a value from before the last completed write.
-    assert_eq!(verdicts("a: [w1] [w2] [w3]\nb:             [r1]\nc:                    [r3]"), ["violated", "holds"]);
+    assert_eq!(
+        verdicts("a: [w1] [w2] [w3]\nb:             [r1]\nc:                    [r3]"),
+        ["violated", "holds"]
+    );
     assert_eq!(verdicts("a: [w1] [w2]\nb:             [r1]"), ["violated", "violated"]);
     assert_eq!(verdicts("a: [r1]\nb:      [w1]"), ["violated", "violated"]);
     // A value that nobody wrote, beside a write and alone.

@@ -47,7 +47,9 @@ fn what_session_order_shows_is_violated() {
             let told = || format!("seed {seed}\n{}{answer:?}", draw_history(&history));
             match &answer.verdict {
                 Verdict::Violated(_) => assert!(!expected[at], "violated without a reason\n{}", told()),
-                Verdict::Unknown(why) if why.reason == NO_REAL_TIME => assert!(expected[at], "missed\n{}", told()),
+                Verdict::Unknown(why) if why.reason == NO_REAL_TIME => {
+                    assert!(expected[at], "missed\n{}", told())
+                }
                 Verdict::Untested(_) => {}
                 _ => panic!("more than the history says\n{}", told()),
             }

@@ -226,13 +226,9 @@ impl<'a> ClaimChecker<'a> {
             Level::Regular | Level::Safe => {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
-            _ => causality::verify_causal_level(
-                self.history,
-                Level::Sequential,
-                question,
-                verdict,
-                self.watch,
-            ),
+            _ => {
+                causality::verify_causal_level(self.history, Level::Sequential, question, verdict, self.watch)
+            }
         })
     }
 

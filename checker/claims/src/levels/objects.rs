@@ -24,8 +24,7 @@ const fn define(
     decided_by: &'static str,
 ) -> LevelDefinition {
     use Level::{Linearizable, OrderedSequential, Regular, Safe, TwoAtomic};
-    let mentions_real_time =
-        matches!(level, Linearizable | TwoAtomic | OrderedSequential | Regular | Safe);
+    let mentions_real_time = matches!(level, Linearizable | TwoAtomic | OrderedSequential | Regular | Safe);
     LevelDefinition { property: of_objects(level), family, formula, source, decided_by, mentions_real_time }
 }
 

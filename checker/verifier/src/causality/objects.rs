@@ -71,8 +71,7 @@ impl ObjectExecution<'_> {
         orders: &[&SessionSerialization],
         watch: &Watch<'_>,
     ) -> Result<(), String> {
-        let is_access =
-            |one: &&Operation| value_read_by(one).is_some() || value_written_by(one).is_some();
+        let is_access = |one: &&Operation| value_read_by(one).is_some() || value_written_by(one).is_some();
         if let Some(other) = self.operations.iter().find(|one| !is_access(one)) {
             return self.error_about(other.id, "is not an operation on a register");
         }
@@ -89,7 +88,9 @@ impl ObjectExecution<'_> {
                 }
                 let reads = self.operations.iter().filter(|one| value_read_by(one).is_some());
                 match reads.into_iter().find(|read| !sessions.contains(&read.session)) {
-                    Some(read) => self.error_about(read.id, "is of a session that has no order of its object"),
+                    Some(read) => {
+                        self.error_about(read.id, "is of a session that has no order of its object")
+                    }
                     None => Ok(()),
                 }
             }
@@ -124,8 +125,7 @@ impl ObjectExecution<'_> {
                 None => {}
             }
         }
-        let must =
-            |one: &&Operation| value_written_by(one).is_some() || self.is_explained_by(order, one);
+        let must = |one: &&Operation| value_written_by(one).is_some() || self.is_explained_by(order, one);
         if let Some(missing) = self.operations.iter().filter(must).find(|one| !places.contains_key(&one.id)) {
             return self.error_about(missing.id, "is not in the order");
         }

@@ -1,11 +1,11 @@
 //! Checks a proof that no execution explains a history: each case, and each link of each cycle.
 
+use super::execution::keeps_real_time;
 use crate::sessions::{Records, value_read_by, value_written_by};
 use claims::{
     CausalLink, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder, Level,
     LinkReason,
 };
-use super::execution::keeps_real_time;
 use histories::{DeclaredConsistency, Id, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 
@@ -261,8 +261,8 @@ impl RefutationChecker<'_> {
             }
             (LinkReason::RealTime, Some(a), Some(b)) => {
                 let (a, b) = (self.records.operation(a), self.records.operation(b));
-                let counts =
-                    self.level == Level::OrderedSequential && keeps_real_time(&b, self.declared[b.id.index()]);
+                let counts = self.level == Level::OrderedSequential
+                    && keeps_real_time(&b, self.declared[b.id.index()]);
                 counts && self.certainly_happened(b.id) && a.precedes(&b)
             }
             (LinkReason::ReadsFrom, Some(write), Some(read)) => {

@@ -51,7 +51,8 @@ fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -
     if ["aborted-read", "phantom-read"].contains(&violation.kind.as_str()) {
         check_unwritten_violation(records, violation, core)?;
         let read = violation.operations[0];
-        let may_return_anything = level == Level::Safe && ReadRefutation::new(records, level, core).may_overlap(read);
+        let may_return_anything =
+            level == Level::Safe && ReadRefutation::new(records, level, core).may_overlap(read);
         return match may_return_anything {
             true => Err("the read overlaps a write, so it may return anything".to_owned()),
             false => Ok(()),

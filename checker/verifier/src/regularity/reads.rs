@@ -21,7 +21,8 @@ impl<'a> ReadRefutation<'a> {
     /// Checks that the core has a completed read that nothing explains.
     pub(super) fn check_core(&self) -> Result<(), String> {
         let history = self.records.history;
-        let unknown = |op: &&OpId| history.key(**op) != self.core.key || history.outcome(**op) == Outcome::Fail;
+        let unknown =
+            |op: &&OpId| history.key(**op) != self.core.key || history.outcome(**op) == Outcome::Fail;
         if let Some(&strange) = self.core.operations.iter().find(unknown) {
             let index = history.operation_index(strange);
             return Err(format!("operation {index} does not belong into the core"));
@@ -91,7 +92,8 @@ impl<'a> ReadRefutation<'a> {
         let value = value_read_by(read);
         let initial = self.records.question.initial.value_of_key(read.key);
         let writes = self.records.operations_on(read.key).iter().copied();
-        let writes = writes.filter(|&op| op != read.id && value_written_by(&self.records.operation(op)) == value);
+        let writes =
+            writes.filter(|&op| op != read.id && value_written_by(&self.records.operation(op)) == value);
         writes.map(Some).chain((value == Some(initial)).then_some(None)).collect()
     }
 

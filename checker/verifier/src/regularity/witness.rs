@@ -78,7 +78,8 @@ fn is_source(
         }
     };
     let is_current = write.outcome == Outcome::Info || newest.is_none_or(|newest| newest < write.completed);
-    let fits = write.key == read.key && write.id != read.id && value_written_by(&write) == value_read_by(read);
+    let fits =
+        write.key == read.key && write.id != read.id && value_written_by(&write) == value_read_by(read);
     fits && happened && is_current && !read.precedes(&write)
 }
 
@@ -176,10 +177,8 @@ fn add_reads_beside(history: &History, writes: &[OpId], found: &mut HashSet<OpId
     if writes.is_empty() {
         return;
     }
-    let began: HashMap<KeyId, (u32, OpId)> = writes
-        .iter()
-        .map(|&op| (history.key(op), (history.operation(op).invoked, op)))
-        .collect();
+    let began: HashMap<KeyId, (u32, OpId)> =
+        writes.iter().map(|&op| (history.key(op), (history.operation(op).invoked, op))).collect();
     for operation in watch.take_while_in_time(StepCost::Follow, history.operations()) {
         let is_read = value_read_by(&operation).is_some() && operation.outcome == Outcome::Ok;
         if let Some(&(began, write)) = began.get(&operation.key)
