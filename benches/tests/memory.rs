@@ -191,6 +191,12 @@ fn the_limit_of_memory_is_what_is_taken() {
             Level::Sequential,
             Level::Causal,
             Level::CausalConvergence,
+            Level::OrderedSequential,
+            Level::PerObjectSequential,
+            Level::SlowMemory,
+            Level::Regular,
+            Level::Safe,
+            Level::TwoAtomic,
         ] {
             cases.push((shape, history, Model::Register, level(asked)));
         }

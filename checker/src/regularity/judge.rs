@@ -1,7 +1,7 @@
 //! Judges the reads of one object, one by one.
 
 use super::RegisterRow;
-use super::writes::ObjectWrites;
+use super::writes::{ObjectWrites, timeline_of};
 use claims::{Level, Limits, ReturnedWrite};
 use histories::ValueId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -32,8 +32,8 @@ pub(super) struct ObjectJudge<'a> {
     newest_before: Vec<Option<u32>>,
     /// The writes that can have happened.
     writes: ObjectWrites,
-    /// The writes whose values could have been there, whether or not real time permits them.
-    possible: ObjectWrites,
+    /// The writes whose values could have been there, whether or not real time permits them. `None` if they are the same.
+    possible: Option<ObjectWrites>,
 }
 
 impl<'a> ObjectJudge<'a> {
@@ -45,22 +45,20 @@ impl<'a> ObjectJudge<'a> {
         has_real_time: bool,
         limits: &Limits<'_>,
     ) -> Self {
-        let timeline = |place: u32| if has_real_time { 0 } else { rows[place as usize].session.raw() };
-        let possible = match level {
+        let timeline = |place: u32| timeline_of(&rows[place as usize], has_real_time);
+        let mut live = match level {
             Level::Regular => rows_with_possible_values(rows, initial),
             _ => vec![true; rows.len()],
         };
-        let collect = |live: &[bool]| ObjectWrites::new(rows, timeline, |place| live[place as usize]);
         let mut judge = Self {
             rows,
             initial,
             level,
             has_real_time,
             newest_before: find_newest_before(rows, timeline),
-            writes: collect(&possible),
-            possible: collect(&possible),
+            writes: ObjectWrites::new(rows, has_real_time, &live),
+            possible: None,
         };
-        let mut live = possible;
         let is_doubtful = |row: &RegisterRow| !row.is_ok() && row.reads.is_some();
         // The greatest set of compare-and-sets whose reads are explained.
         loop {
@@ -72,12 +70,19 @@ impl<'a> ObjectJudge<'a> {
                 return judge;
             }
             gone.into_iter().for_each(|place| live[place as usize] = false);
-            judge.writes = collect(&live);
+            let fewer = ObjectWrites::new(rows, has_real_time, &live);
+            let before = std::mem::replace(&mut judge.writes, fewer);
+            judge.possible.get_or_insert(before);
         }
     }
 
+    /// The possible writers of a value, whether or not real time permits them.
+    fn possible_writers_of(&self, value: ValueId) -> &[u32] {
+        self.possible.as_ref().unwrap_or(&self.writes).writers_of(self.rows, value)
+    }
+
     fn timeline(&self, place: u32) -> u32 {
-        if self.has_real_time { 0 } else { self.rows[place as usize].session.raw() }
+        timeline_of(&self.rows[place as usize], self.has_real_time)
     }
 
     /// Judges the read of a row. Adds the write that it returned to `sources`, also for indeterminate compare-and-sets that can
@@ -94,7 +99,7 @@ impl<'a> ObjectJudge<'a> {
             Some(Explanation::Overlap) => None,
             None if !row.is_ok() => None,
             None => {
-                let mut writers = self.possible.writers_of(value).iter().filter(|&&write| write != place);
+                let mut writers = self.possible_writers_of(value).iter().filter(|&&write| write != place);
                 let has_no_writer = value != self.initial && writers.next().is_none();
                 Some(UnexplainedRead { has_no_writer, operations: self.collect_evidence(place) })
             }
@@ -110,13 +115,12 @@ impl<'a> ObjectJudge<'a> {
         }
         let timeline = self.timeline(place);
         let newest = newest.map_or(0, |newest| self.rows[newest as usize].invoked);
-        let of_value = self.writes.writes_of(value, timeline);
-        let last = of_value.and_then(|writes| writes.last_to_complete(self.rows, row.completed, place));
+        let last = self.writes.last_of_value(self.rows, value, timeline, row.completed, place);
         if let Some(last) = last.filter(|&last| self.rows[last as usize].completed > newest) {
             return Some(Explanation::Source(Some(last)));
         }
         if !self.has_real_time {
-            let mut writers = self.writes.writers_of(value).iter().copied();
+            let mut writers = self.writes.writers_of(self.rows, value).iter().copied();
             if let Some(other) = writers.find(|&write| self.timeline(write) != timeline) {
                 return Some(Explanation::Source(Some(other)));
             }
@@ -128,10 +132,9 @@ impl<'a> ObjectJudge<'a> {
     fn overlaps_write(&self, place: u32) -> bool {
         let row = &self.rows[place as usize];
         let timeline = self.timeline(place);
-        let own = self.writes.writes_on(timeline);
-        let last = own.and_then(|writes| writes.last_to_complete(self.rows, row.completed, place));
+        let last = self.writes.last_on_timeline(self.rows, timeline, row.completed, place);
         last.is_some_and(|last| self.rows[last as usize].completed > row.invoked)
-            || self.writes.has_other_timeline(timeline)
+            || self.writes.has_other_timeline(self.rows, timeline)
     }
 
     /// The rows that show that a read is not explained: the possible writers of its value, the write that replaced them, and the same
@@ -143,7 +146,7 @@ impl<'a> ObjectJudge<'a> {
         while let Some(place) = todo.pop() {
             let row = &self.rows[place as usize];
             let Some(value) = row.reads else { continue };
-            let writers = self.possible.writers_of(value);
+            let writers = self.possible_writers_of(value);
             let began = |write: &u32| self.rows[*write as usize].invoked < row.completed;
             if value == self.initial || writers.iter().any(began) {
                 shown.extend(self.newest_before[place as usize]);
