@@ -192,11 +192,7 @@ fn the_limit_of_memory_is_what_is_taken() {
             Level::Causal,
             Level::CausalConvergence,
             Level::OrderedSequential,
-            Level::PerObjectSequential,
-            Level::SlowMemory,
             Level::Regular,
-            Level::Safe,
-            Level::TwoAtomic,
         ] {
             cases.push((shape, history, Model::Register, level(asked)));
         }

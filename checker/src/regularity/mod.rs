@@ -68,7 +68,7 @@ const VIOLATIONS_MAX: usize = 1_000;
 /// How many violations times operations on their objects are reported, so that they can be checked again in a second.
 const VIOLATION_WORK_MAX: usize = 100_000_000;
 /// The approximate memory for an operation.
-const BYTES_PER_OPERATION: usize = 130;
+const BYTES_PER_OPERATION: usize = 110;
 
 /// Decides `regular` or `safe`. Returns the method with the verdict. Panics for any other level.
 pub(crate) fn check_single_reads(
