@@ -7,6 +7,7 @@
 //!
 //! Cost: O(n log n), and O(lanes) for each ordered operation.
 
+use super::clocks::LaneClocks;
 use super::outcome::Effort;
 use super::problem::{CausalProblem, REAL_TIME};
 use crate::graph::Edge;
@@ -30,6 +31,8 @@ pub(super) fn real_time_edges(
         }
     }
     events.sort_unstable();
+    let held = LaneClocks::bytes_needed(problem)
+        .saturating_add(problem.vertex_count().saturating_mul(super::BYTES_PER_OPERATION));
     let mut edges = Vec::new();
     // The operation of each lane that completed last, and the latest invocation of a completed ordered one.
     let mut last_of_lane: Vec<Option<u32>> = vec![None; problem.lanes.len()];
@@ -51,8 +54,9 @@ pub(super) fn real_time_edges(
         let counts = |&from: &u32| rows[from as usize].completed >= newest_ordered;
         let to = vertex;
         edges.extend(before.filter(counts).map(|from| Edge { from, to, label: REAL_TIME }));
-        if edges.len().saturating_mul(BYTES_PER_EDGE) > limits.bytes {
-            return Err(super::memory_limit_reason(edges.len() * BYTES_PER_EDGE, limits));
+        let bytes = edges.len().saturating_mul(BYTES_PER_EDGE).saturating_add(held);
+        if bytes > limits.bytes {
+            return Err(super::memory_limit_reason(bytes, limits));
         }
     }
     Ok(edges)
