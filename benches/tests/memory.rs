@@ -191,6 +191,8 @@ fn the_limit_of_memory_is_what_is_taken() {
             Level::Sequential,
             Level::Causal,
             Level::CausalConvergence,
+            Level::OrderedSequential,
+            Level::Regular,
         ] {
             cases.push((shape, history, Model::Register, level(asked)));
         }

@@ -3,7 +3,7 @@
 //! The engine of its kind decides each property. Then [`verifier`], which shares no code with any engine, checks every
 //! answer again. An answer that the verifier refutes is an internal error of this program and never becomes a verdict.
 
-use crate::{causality, continuity, invariants, linearizability, memory, sessions, transactions};
+use crate::{causality, continuity, invariants, linearizability, memory, regularity, sessions, transactions};
 use claims::{
     AnomalyName, Answer, Evidence, FindingKind, Level, Limits, ObjectQuestion, Property, Question,
     QuestionError, Report, Verdict, Violation, Witness,
@@ -179,9 +179,17 @@ fn decide_levels(
         _ => unreachable!("a group is of one kind"),
     };
     let levels: Vec<Level> = group.iter().map(of).collect();
-    let unknown = || ("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME));
     let found: Vec<(String, Verdict)> = match levels[0] {
-        level if level.needs_real_time() && !history.has_real_time() => vec![unknown()],
+        level if level.judges_single_reads() => {
+            vec![regularity::check_single_reads(history, level, question, limits)]
+        }
+        Level::TwoAtomic if history.has_real_time() => {
+            vec![linearizability::check_two_atomicity(history, question, limits)]
+        }
+        Level::TwoAtomic => vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))],
+        level if level.needs_real_time() && !history.has_real_time() => {
+            vec![decide_without_real_time(history, question, limits)]
+        }
         Level::Linearizable => vec![linearizability::check_linearizability(history, question, limits)],
         level if level.is_session_guarantee() => {
             sessions::check_session_levels(history, &levels, question, limits)
@@ -195,6 +203,22 @@ fn decide_levels(
         counts: Vec::new(),
     };
     group.iter().zip(found).map(answer).collect()
+}
+
+/// The verdict of a level that implies `sequential` and needs real time, of a history without it: violated if `sequential` is,
+/// and unknown otherwise.
+fn decide_without_real_time(
+    history: &History,
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+) -> (String, Verdict) {
+    if question.model.has_registers() {
+        let found = causality::check_causal_level(history, Level::Sequential, question, limits);
+        if matches!(found.1, Verdict::Violated(_)) {
+            return found;
+        }
+    }
+    ("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))
 }
 
 fn decide_isolation_levels(
@@ -294,6 +318,11 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
             true => "the history has no operations",
             false => "no operation succeeded whose answer could have been wrong",
         });
+    } else if answer.property == Property::Level(Level::Safe)
+        && matches!(answer.verdict, Verdict::Holds(_))
+        && !regularity::has_read_without_overlap(history)
+    {
+        answer.verdict = Verdict::untested("every read overlaps a write of its object");
     }
 }
 

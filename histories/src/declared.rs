@@ -1,6 +1,7 @@
-//! The isolation level that a transaction declares for itself, as SQL sessions do (`SET TRANSACTION ISOLATION LEVEL`).
+//! The level that an operation declares for itself: a transaction an isolation level, as SQL sessions do (`SET TRANSACTION
+//! ISOLATION LEVEL`), and an operation on an object whether it is to be linearizable.
 //!
-//! The level is a further field, `"isolation"`, of the transaction's invocation. It is stored with the other further fields, so
+//! The level is a further field, `"isolation"` or `"consistency"`, of the invocation. It is stored with the other further fields, so
 //! that every format which keeps those keeps it too.
 
 use crate::{Function, History, Id, NEVER, OpId};
@@ -9,6 +10,20 @@ use std::collections::BTreeMap;
 
 /// The name of the field.
 pub(crate) const ISOLATION_FIELD: &str = "isolation";
+
+/// The name of the field of an operation on an object.
+const CONSISTENCY_FIELD: &str = "consistency";
+
+/// What an operation on an object may declare. Stores have other names in this field, so readers refuse none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DeclaredConsistency {
+    /// `linearizable`: it takes effect in real time.
+    Linearizable,
+    /// `sequential`: it takes effect in the order of its session.
+    Sequential,
+    /// Another name.
+    Other,
+}
 
 /// An isolation level that a transaction may declare.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -66,7 +81,21 @@ impl History {
     /// For each operation, the isolation level that its invocation declares; `None` for operations that declare none. In a history
     /// without invocations, the completion may declare it. O(n), and each distinct text of further fields is parsed once.
     pub fn declared_isolation_levels(&self) -> Vec<Option<DeclaredIsolation>> {
-        let declared: Vec<Option<DeclaredIsolation>> = self.note_texts().map(find_declaration).collect();
+        self.collect_declarations(find_isolation, |function| function == Function::TXN)
+    }
+
+    /// For each operation, what its invocation declares in the field `consistency`; `None` for transactions and for operations that
+    /// declare nothing. O(n), and each distinct text of further fields is parsed once.
+    pub fn declared_consistency(&self) -> Vec<Option<DeclaredConsistency>> {
+        self.collect_declarations(find_consistency, |function| function != Function::TXN)
+    }
+
+    fn collect_declarations<T: Copy>(
+        &self,
+        find: fn(&str) -> Option<T>,
+        may_declare: impl Fn(Function) -> bool,
+    ) -> Vec<Option<T>> {
+        let declared: Vec<Option<T>> = self.note_texts().map(find).collect();
         let mut levels = vec![None; self.len()];
         if declared.iter().all(Option::is_none) {
             return levels;
@@ -76,21 +105,34 @@ impl History {
             declared[self.note_rows()[row].1 as usize]
         };
         let completed = |id: OpId| Some(self.operation(id).completed).filter(|&position| position != NEVER);
-        for id in self.ids().filter(|&id| self.function(id) == Function::TXN) {
+        for id in self.ids().filter(|&id| may_declare(self.function(id))) {
             levels[id.index()] = at(self.operation(id).invoked).or_else(|| completed(id).and_then(at));
         }
         levels
     }
 }
 
-/// The level that the further fields of an event declare. Readers refuse unknown names.
-fn find_declaration(fields: &str) -> Option<DeclaredIsolation> {
-    if !fields.contains("\"isolation\"") {
+/// The isolation level that the further fields of an event declare. Readers refuse unknown names.
+fn find_isolation(fields: &str) -> Option<DeclaredIsolation> {
+    find_name(fields, ISOLATION_FIELD).and_then(|name| DeclaredIsolation::by_name(&name))
+}
+
+fn find_consistency(fields: &str) -> Option<DeclaredConsistency> {
+    find_name(fields, CONSISTENCY_FIELD).map(|name| match name.as_str() {
+        "linearizable" => DeclaredConsistency::Linearizable,
+        "sequential" => DeclaredConsistency::Sequential,
+        _ => DeclaredConsistency::Other,
+    })
+}
+
+/// The text of a field, without the colon of a keyword.
+fn find_name(fields: &str, field: &str) -> Option<String> {
+    if !fields.contains(field) {
         return None;
     }
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(fields).ok()?;
-    let name: String = serde_json::from_str(fields.get(ISOLATION_FIELD)?.get()).ok()?;
-    DeclaredIsolation::by_name(name.trim_start_matches(':'))
+    let name: String = serde_json::from_str(fields.get(field)?.get()).ok()?;
+    Some(name.trim_start_matches(':').to_owned())
 }
 
 #[cfg(test)]
@@ -105,6 +147,15 @@ mod tests {
         let (weak, strong) = (DeclaredIsolation::ReadCommitted, DeclaredIsolation::Serializable);
         assert_eq!(levels, [Some(weak), None, Some(strong)]);
         assert!(parse("a: [t:chaos wx1]").is_err(), "an unknown level");
+    }
+
+    #[test]
+    fn each_operation_has_the_consistency_that_it_declares() {
+        let history = parse("a: [w1] [x.r1~linearizable] [r2~sequential] [r1~quorum]").expect("a drawing");
+        let declared = history.declared_consistency();
+        let [strong, weak, other] =
+            [DeclaredConsistency::Linearizable, DeclaredConsistency::Sequential, DeclaredConsistency::Other];
+        assert_eq!(declared, [None, Some(strong), Some(weak), Some(other)]);
     }
 
     #[test]

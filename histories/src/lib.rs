@@ -39,7 +39,7 @@ pub mod format;
 pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
-pub use declared::DeclaredIsolation;
+pub use declared::{DeclaredConsistency, DeclaredIsolation};
 pub use effect::{Effect, TookEffect};
 pub use history::{ActorEvent, History, Note};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};

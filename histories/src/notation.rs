@@ -15,6 +15,7 @@
 //! | `c1>2` | compare-and-set from 1 to 2 |
 //! | `x.w1` | write 1 to the key x |
 //! | `w1@7` | the store returned version 7 |
+//! | `r1~linearizable` | a read that declares its consistency |
 //! | `t ax1 ry_ rz(1,2) wx3` | a transaction: append 1 to x, read y (null), read the list [1, 2] of z, write 3 to x |
 //! | `t:read-committed wx3` | a transaction that declares its isolation level |
 //! | `enqueue:1`, `dequeue:1`, `acquire` | any other function, with its argument or result |
@@ -114,9 +115,13 @@ fn add_event(
         }
         return Ok(());
     }
-    let (text, version) = match drawn.text.split_once('@') {
-        Some((text, version)) => (text, Some(version.parse::<i64>().map_err(|e| e.to_string())?)),
+    let (text, declared) = match drawn.text.split_once('~') {
+        Some((text, declared)) => (text, Some(declared)),
         None => (drawn.text.as_str(), None),
+    };
+    let (text, version) = match text.split_once('@') {
+        Some((text, version)) => (text, Some(version.parse::<i64>().map_err(|e| e.to_string())?)),
+        None => (text, None),
     };
     let (key, text) = match text.split_once('.') {
         Some((key, text)) => (builder.history().keys.intern(&json_string(key)), text),
@@ -135,6 +140,9 @@ fn add_event(
     };
     if let (Some(version), true) = (version, end) {
         builder.set_version(id, version);
+    }
+    if let (Some(declared), false) = (declared, end) {
+        builder.add_note(&format!("{{\"consistency\":{}}}", json_string(declared)));
     }
     Ok(())
 }

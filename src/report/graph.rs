@@ -78,6 +78,7 @@ fn graph_of_causes(history: &History, found: &Contradiction) -> CauseGraph {
         let (from, to) = (at(link.from), at(link.to));
         let label = match link.why {
             LinkReason::SessionOrder => "process",
+            LinkReason::RealTime => "realtime",
             LinkReason::ReadsFrom => "wr",
             LinkReason::Initial => "initial",
             LinkReason::Assumed => "case",

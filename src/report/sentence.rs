@@ -70,6 +70,12 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
         }
         "conflicting-order" => "the reads saw the writes in different orders",
         "conflicting-reads" => "the reads of one session fit no order of the writes that it must respect",
+        "non-ordered-sequential" => {
+            "no order of the operations that keeps session order, and real time before writes, explains the results"
+        }
+        "non-two-atomic" => {
+            "no order of the operations explains their results, even if each read may be one version behind"
+        }
         "non-sequential" => "no order of the operations that keeps session order explains the results",
         _ => "no order of the operations explains their results",
     }
@@ -98,7 +104,7 @@ pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
         "overwritten-read" | "initial-value-overwritten" => {
             "compare the nodes that answered this session before and now, and what each returned"
         }
-        "conflicting-order" | "conflicting-reads" | "non-sequential" => {
+        "conflicting-order" | "conflicting-reads" | "non-sequential" | "non-ordered-sequential" => {
             "find out in which order the nodes that answered these reads applied the writes"
         }
         "write-order-inverted" | "write-before-read-cause" => {

@@ -4,7 +4,7 @@ mod verdict;
 
 use crate::{
     BreachEvidence, CausalOrders, CausalRefutation, Core, Finding, Linearization, Phenomenon, Property,
-    TransactionWitness, VersionOrder, VersionRefutation,
+    ReturnedWrite, TransactionWitness, VersionOrder, VersionRefutation,
 };
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub enum Witness {
     Versions(Vec<VersionOrder>),
     /// One order of all operations, or one order for each session.
     Causal(CausalOrders),
+    /// For each read that the level judges, the write that it returned: every completed read and compare-and-set, and the
+    /// indeterminate compare-and-sets that took effect.
+    Sources(Vec<ReturnedWrite>),
     /// An order of transactions.
     Transactions(TransactionWitness),
     /// The number of answers that were examined; none of them breaks the invariant.
@@ -101,7 +104,9 @@ const OF_OBJECTS: &[&str] = &[
     "non-linearizable",
     "non-monotonic",
     "non-monotonic-read",
+    "non-ordered-sequential",
     "non-sequential",
+    "non-two-atomic",
     "out-of-bounds",
     "overwritten-read",
     "own-write-missing",

@@ -1,7 +1,7 @@
 //! Evidence about orders of all objects at once: the causal levels, PRAM and sequential consistency.
 
 use crate::{Level, ReturnedWrite};
-use histories::{OpId, SessionId};
+use histories::{KeyId, OpId, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// Orders that explain what was observed.
@@ -18,6 +18,9 @@ pub struct CausalOrders {
 pub struct SessionSerialization {
     /// The session whose reads the order explains; `None` for all sessions.
     pub session: Option<SessionId>,
+    /// The object whose operations the order has; `None` for all objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
     /// All writes, and the reads that the order explains.
     pub operations: Vec<OpId>,
 }
@@ -81,6 +84,8 @@ pub struct CausalLink {
 pub enum LinkReason {
     /// Both operations are in the same session, and the first completed before the second was invoked.
     SessionOrder,
+    /// The first operation completed before the second was invoked, and the level demands that order of the second one.
+    RealTime,
     /// The second operation read what the first wrote.
     ReadsFrom,
     /// The initial value precedes every write.
@@ -129,14 +134,18 @@ impl CausalRefutation {
         let Some(first) = self.contradictions().next() else { return "cyclic-order" };
         let inferred = first.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
         let plain = first.inferred.iter().flat_map(|inferred| &inferred.path);
-        let plain = plain.clone().all(|link| !matches!(link.why, LinkReason::Inferred(_)));
+        let plain =
+            plain.clone().all(|link| !matches!(link.why, LinkReason::Inferred(_) | LinkReason::RealTime));
         let initial = first.cycle.iter().any(|link| link.from.is_none());
+        let timed = first.cycle.iter().any(|link| link.why == LinkReason::RealTime);
         match level {
+            _ if inferred == 0 && timed => "future-read",
             _ if inferred == 0 => "cyclic-causality",
             _ if inferred == 1 && plain && initial => "initial-value-overwritten",
             _ if inferred == 1 && plain => "overwritten-read",
             Level::CausalConvergence => "conflicting-order",
-            Level::Sequential => "non-sequential",
+            Level::OrderedSequential => "non-ordered-sequential",
+            Level::Sequential | Level::PerObjectSequential => "non-sequential",
             _ => "conflicting-reads",
         }
     }

@@ -7,6 +7,10 @@ named! {
     Level, "level";
     Linearizable "linearizable"
         "a legal order of all operations on each object extends real time",
+    TwoAtomic "two-atomic" ["2-atomic"]
+        "as linearizable, but a read may return the version before the last one",
+    OrderedSequential "ordered-sequential" ["osc"]
+        "sequential, and no write comes before an operation that completed before the write began",
     Sequential "sequential"
         "a legal order of all operations on all objects extends session order",
     CausalConvergence "causal-convergence"
@@ -17,14 +21,22 @@ named! {
         "no read of a register returns a value that was overwritten in its causal past",
     Pram "pram"
         "for each session, a legal order of all writes and its reads extends session order",
+    PerObjectSequential "per-object-sequential" ["cache-consistency"]
+        "for each object, a legal order of all operations on it extends session order",
+    SlowMemory "slow-memory"
+        "for each session and object, a legal order of all writes and its reads of the object extends session order",
+    Regular "regular" ["mwregweak"]
+        "for each read, a legal order of all writes of its object and of this read extends real time",
+    Safe "safe"
+        "regular for each read that overlaps no write of its object; any other read may return anything",
     ReadYourWrites "read-your-writes"
-        "a session never reads a version older than its own earlier write",
+        "for each object, a session never reads a version older than its own earlier write",
     MonotonicReads "monotonic-reads"
-        "a session never reads a version older than one it has already read",
+        "for each object, a session never reads a version older than one it has already read",
     MonotonicWrites "monotonic-writes"
-        "the writes of a session take effect in session order",
+        "for each object, the writes of a session take effect in session order",
     WritesFollowReads "writes-follow-reads"
-        "a write of a session follows every version that the session has read",
+        "for each object, a write of a session follows every version that the session has read",
     Session "session"
         "all four session guarantees at once, on one version order per object",
 }
@@ -42,6 +54,21 @@ impl Level {
         )
     }
 
+    /// Whether the level is a demand on each object by itself, with session order among the operations on that object.
+    pub fn is_sequential_per_object(self) -> bool {
+        matches!(self, Level::PerObjectSequential | Level::SlowMemory)
+    }
+
+    /// Whether the level judges each read by itself.
+    pub fn judges_single_reads(self) -> bool {
+        matches!(self, Level::Regular | Level::Safe)
+    }
+
+    /// Whether the level has an order of its own for each session.
+    pub fn has_order_per_session(self) -> bool {
+        matches!(self, Level::CausalMemory | Level::Pram | Level::SlowMemory)
+    }
+
     /// Whether the level can be judged only if the history has a real-time order across sessions. A new level needs it
     /// until it is added to this list.
     pub fn needs_real_time(self) -> bool {
@@ -56,6 +83,8 @@ impl Level {
             Level::CausalMemory,
             Level::Causal,
             Level::Pram,
+            Level::PerObjectSequential,
+            Level::SlowMemory,
         ];
         !local.contains(&self)
     }

@@ -324,7 +324,7 @@ impl Question {
                 )));
             }
             // Other levels of objects are unknown of such a history. A specification has no answer to such an operation.
-            if property == Property::Level(Level::Linearizable)
+            if matches!(property, Property::Level(Level::Linearizable | Level::TwoAtomic))
                 && let Some(why) = self.model.explain_foreign_operation(history)
             {
                 return Err(QuestionError::Mismatch(why));

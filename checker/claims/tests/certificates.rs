@@ -120,6 +120,7 @@ const KINDS: &[&str] = &[
     "witness Prefixes",
     "witness Serial",
     "witness Snapshots",
+    "witness Sources",
     "witness Versions",
 ];
 

@@ -11,7 +11,7 @@ use super::facts::{INITIAL, RegisterFacts, RowRead};
 use super::outcome::{AssignmentOutcome, CausalOutcome, Effort};
 use super::problem::CausalProblem;
 use super::weak::single_order;
-use super::{guess, serial, weak};
+use super::{guess, real_time, serial, weak};
 use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
 
@@ -20,15 +20,17 @@ pub(super) fn decide_causal_level(
     facts: &RegisterFacts<'_>,
     level: Level,
     limits: &Limits<'_>,
+    effort: &mut Effort,
 ) -> (&'static str, CausalOutcome<Vec<CausalRefutation>>) {
-    let mut effort = Effort::within(limits);
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely_assignment(facts) };
     let problem = CausalProblem::new(facts, &assigned);
     if limits.stop_requested() {
         return ("none", CausalOutcome::Unknown(Limits::STOPPED.to_owned()));
     }
-    if let Some(order) = guess::guess_order(&problem) {
+    let is_guess_right =
+        |order: &Vec<u32>| level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order);
+    if let Some(order) = guess::guess_order(&problem).filter(is_guess_right) {
         return (
             "serial-order",
             CausalOutcome::Explained(with_returned_writes(facts, &assigned, single_order(&problem, &order))),
@@ -38,7 +40,7 @@ pub(super) fn decide_causal_level(
         Level::Causal | Level::CausalConvergence => "causal-order",
         _ => "saturation",
     };
-    let found = decide_assignment(&problem, level, limits, &mut effort);
+    let found = decide_assignment(&problem, level, limits, effort);
     match found {
         CausalOutcome::Explained(orders) => {
             (method, CausalOutcome::Explained(with_returned_writes(facts, &assigned, orders)))
@@ -52,7 +54,7 @@ pub(super) fn decide_causal_level(
         }
         _ => {
             drop(problem);
-            ("cases", search_assignments(facts, level, nothing, limits, &mut effort))
+            ("cases", search_assignments(facts, level, nothing, limits, effort))
         }
     }
 }

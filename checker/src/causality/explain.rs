@@ -119,6 +119,7 @@ impl CausalExplainer<'_> {
                 }
                 None => unreachable!("nobody did the initial value"),
             },
+            LinkReason::RealTime => format!("{from} was complete before {to} began"),
             LinkReason::ReadsFrom => format!("{to} saw {from}"),
             LinkReason::Initial => format!("the initial value was there before {to}"),
             LinkReason::Assumed => format!("{from} is taken to come before {to}"),

@@ -7,10 +7,12 @@
 //! An indeterminate compare-and-set did not happen if its expected value can never have been there. Whether a value
 //! can have been there is a least fixed point, so that two such operations cannot justify each other.
 //!
-//! Cost: O(n), 40 bytes an operation.
+//! Cost: O(n), 44 bytes an operation.
 
 use claims::{Limits, ObjectQuestion, UntilStopped};
-use histories::{Effect, Function, History, KeyId, NEVER, OpId, Outcome, SessionId, ValueId};
+use histories::{
+    DeclaredConsistency, Effect, Function, History, Id, KeyId, NEVER, OpId, Outcome, SessionId, ValueId,
+};
 use rustc_hash::FxHashMap;
 
 /// The initial value, in place of a row.
@@ -35,10 +37,15 @@ pub(super) struct OperationRow {
     pub(super) op: OpId,
     pub(super) key: KeyId,
     pub(super) session: SessionId,
+    /// The session as a number below [`RegisterFacts::session_count`].
+    pub(super) session_number: u32,
     pub(super) invoked: u32,
     /// [`NEVER`] for an indeterminate operation, which precedes no other.
     pub(super) completed: u32,
     pub(super) writes: bool,
+    /// Whether the operation keeps real time at `ordered-sequential`: a write, unless it declares `sequential`, or an operation that
+    /// declares `linearizable`.
+    pub(super) is_ordered: bool,
     pub(super) read: RowRead,
 }
 
@@ -58,6 +65,12 @@ pub(super) struct RegisterFacts<'a> {
     pub(super) unwritten: Vec<OpId>,
     /// An operation other than a read, a write or a compare-and-set.
     pub(super) foreign: Option<OpId>,
+    /// An operation that declares a consistency that no level knows.
+    pub(super) unknown_declaration: Option<OpId>,
+    /// The number of objects; if it is 1, all rows are of one object.
+    pub(super) key_count: usize,
+    /// The number of sessions.
+    pub(super) session_count: usize,
 }
 
 /// For each object and value the row that was added last; `next` links each row to the one added before it.
@@ -83,9 +96,18 @@ impl WritersByValue {
 impl<'a> RegisterFacts<'a> {
     /// Reads the whole history. Meaningless once the stop flag is set.
     pub(super) fn new(history: &'a History, question: &ObjectQuestion, limits: &Limits<'_>) -> Self {
-        let mut facts =
-            Self { history, rows: Vec::new(), candidates: Vec::new(), unwritten: Vec::new(), foreign: None };
+        let mut facts = Self {
+            history,
+            rows: Vec::new(),
+            candidates: Vec::new(),
+            unwritten: Vec::new(),
+            foreign: None,
+            unknown_declaration: None,
+            key_count: history.keys.len(),
+            session_count: history.sessions.len(),
+        };
         let mut doubtful = Vec::new();
+        let declared = history.declared_consistency();
         let operations = history.operations().until_stopped(limits.stop);
         for operation in operations.filter(|operation| operation.outcome != Outcome::Fail) {
             let Some(effect) = operation.effect() else {
@@ -99,6 +121,10 @@ impl<'a> RegisterFacts<'a> {
             if !ok && !writes {
                 continue;
             }
+            let declared = declared[operation.id.index()];
+            if declared == Some(DeclaredConsistency::Other) {
+                facts.unknown_declaration.get_or_insert(operation.id);
+            }
             if !ok && reads {
                 doubtful.push(facts.rows.len() as u32);
             }
@@ -106,9 +132,11 @@ impl<'a> RegisterFacts<'a> {
                 op: operation.id,
                 key: operation.key,
                 session: operation.session,
+                session_number: operation.session.raw(),
                 invoked: operation.invoked,
                 completed: if ok { operation.completed } else { NEVER },
                 writes,
+                is_ordered: declared.map_or(writes, |declared| declared == DeclaredConsistency::Linearizable),
                 read: RowRead::Nothing,
             });
         }

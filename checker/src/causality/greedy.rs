@@ -104,7 +104,7 @@ struct GreedyOrder<'a> {
 
 impl<'a> GreedyOrder<'a> {
     fn new(problem: &'a CausalProblem<'a>, ordered: &'a OrderedGraph, in_scope: &'a [bool]) -> Self {
-        let keys = problem.facts.history.keys.len();
+        let keys = problem.facts.key_count;
         let count = problem.vertex_count();
         let mut greedy = Self {
             problem,

@@ -135,17 +135,17 @@ impl WriteBlocks {
 
 /// Whether an order is legal and extends session order.
 fn explains_reads(problem: &CausalProblem<'_>, order: &[u32]) -> bool {
-    let mut holds: Vec<ReadSource> = vec![ReadSource::Initial; problem.facts.history.keys.len()];
-    let mut invoked = vec![0u32; problem.facts.history.sessions.len()];
+    let mut holds: Vec<ReadSource> = vec![ReadSource::Initial; problem.facts.key_count];
+    let mut invoked = vec![0u32; problem.facts.session_count];
     order.iter().all(|&vertex| {
         let row = &problem.facts.rows[vertex as usize];
-        let holds = &mut holds[row.key.raw() as usize];
+        let holds = &mut holds[problem.key(vertex) as usize];
         let legal =
             matches!(problem.source[vertex as usize], source if source == ReadSource::None || source == *holds);
         if row.writes {
             *holds = ReadSource::Write(vertex);
         }
-        let newest = &mut invoked[row.session.raw() as usize];
+        let newest = &mut invoked[row.session_number as usize];
         let in_order = row.completed > *newest;
         *newest = row.invoked.max(*newest);
         legal && in_order

@@ -1,5 +1,6 @@
 //! Levels of registers that say what a session may observe of other sessions: weak causal consistency, causal
-//! convergence, causal memory, PRAM, and sequential consistency.
+//! convergence, causal memory, PRAM, sequential and ordered sequential consistency; and sequential consistency and PRAM of each
+//! object by itself.
 //!
 //! # The problem
 //!
@@ -14,6 +15,9 @@
 //! | `causal-memory` | for each session, an order of all writes and its own reads that extends causal order and is legal |
 //! | `pram` | for each session, an order of all writes and its own reads that extends session order and is legal |
 //! | `sequential` | one order of all operations that extends session order and is legal |
+//! | `ordered-sequential` | the same, in which no write comes before an operation that completed before it was invoked |
+//! | `per-object-sequential` | for each object, what `sequential` demands of the operations on it (`objects.rs`) |
+//! | `slow-memory` | for each object, what `pram` demands of the operations on it (`objects.rs`) |
 //!
 //! # How
 //!
@@ -28,7 +32,7 @@
 //! need the other half of the rule: if `w` comes before `w'`, then `r` comes before `w'`. They also need a search,
 //! because the question is NP-complete. The search begins with an order that is usually right (`guess.rs`): blocks of
 //! operations sorted by time. It explains every linearizable history, and an order that explains all reads at once
-//! proves all five levels.
+//! proves all levels; for `ordered-sequential`, if the order keeps real time.
 //!
 //! # Choices
 //!
@@ -52,9 +56,11 @@ pub mod explain;
 mod facts;
 mod greedy;
 mod guess;
+mod objects;
 mod outcome;
 mod paths;
 mod problem;
+mod real_time;
 mod serial;
 mod weak;
 
@@ -68,7 +74,7 @@ use histories::{Function, History, KeyId, OpId, Outcome};
 /// The method that decided one level, and the verdict.
 pub(crate) type CausalLevelVerdict = (String, Verdict<Witness, Vec<Violation>>);
 
-/// Decides one of the five levels. Panics for any other level.
+/// Decides one of these levels. Panics for any other level.
 pub(crate) fn check_causal_level(
     history: &History,
     level: Level,
@@ -89,12 +95,23 @@ pub(crate) fn check_causal_level(
         let anomalies = crate::sessions::unwritten_read_violations(history, &facts.unwritten);
         return ("reads-from".to_owned(), Verdict::Violated(anomalies));
     }
-    let (method, found) = cases::decide_causal_level(&facts, level, limits);
+    let (method, found) = if level.is_sequential_per_object() {
+        objects::decide_each_object(&facts, level, limits)
+    } else {
+        let mut effort = outcome::Effort::within(limits);
+        let (method, found) = cases::decide_causal_level(&facts, level, limits, &mut effort);
+        (method.to_owned(), found)
+    };
     let verdict = match (found, facts.foreign) {
         (outcome::CausalOutcome::Refuted(refutations), _) => Verdict::Violated(
             refutations.into_iter().map(|found| causal_violation(history, level, found)).collect(),
         ),
         (_, Some(op)) => return unknown(foreign_operation_reason(history, op)),
+        (outcome::CausalOutcome::Explained(_), _)
+            if level == Level::OrderedSequential && facts.unknown_declaration.is_some() =>
+        {
+            return unknown(unknown_declaration_reason(history, facts.unknown_declaration));
+        }
         (outcome::CausalOutcome::Unknown(reason), _) => Verdict::Unknown(Reason { reason }),
         (outcome::CausalOutcome::Explained(_), _) if has_observing_failed_cas(history, question) => {
             return unknown(
@@ -105,11 +122,11 @@ pub(crate) fn check_causal_level(
         }
         (outcome::CausalOutcome::Explained(orders), _) => Verdict::Holds(Witness::Causal(orders)),
     };
-    (method.to_owned(), verdict)
+    (method, verdict)
 }
 
 /// The approximate memory for an operation, without the clocks. A third of it is taken only if the level is violated.
-const BYTES_PER_OPERATION: usize = 225;
+const BYTES_PER_OPERATION: usize = 229;
 /// What the orders that follow from reads take in addition, for each operation.
 const BYTES_PER_DERIVED_ORDER: usize = 40;
 
@@ -122,6 +139,13 @@ fn foreign_operation_reason(history: &History, op: OpId) -> String {
     format!(
         "operation {index} is a {name:?}: this level is decided for objects that are only read, written and \
          compared-and-set"
+    )
+}
+
+fn unknown_declaration_reason(history: &History, op: Option<OpId>) -> String {
+    let index = op.map_or(0, |op| history.operation_index(op));
+    format!(
+        "operation {index} declares a consistency that this level does not know. It knows linearizable and sequential"
     )
 }
 

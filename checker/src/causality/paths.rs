@@ -6,7 +6,7 @@
 //! evidence is built, not while the level is decided.
 
 use super::facts::INITIAL;
-use super::problem::{CausalProblem, INFERRED, READ_FROM, ReadSource, SESSION};
+use super::problem::{CausalProblem, INFERRED, READ_FROM, REAL_TIME, ReadSource, SESSION};
 use crate::graph::{Components, Csr, CycleSearch, Edge, Graph, WalkAutomaton};
 use claims::{CausalLink, Contradiction, InferenceRule, InferredOrder, LinkReason};
 use histories::{OpId, SessionId};
@@ -187,13 +187,14 @@ impl<'a> Prover<'a> {
         self.problem.facts.rows[vertex as usize].op
     }
 
-    /// Edges as links. Successive edges of session order become one link.
+    /// Edges as links. Successive edges of session order become one link, and so do those before an edge of real time.
     fn to_links(&self, edges: &[Edge], numbers: &[u32]) -> Vec<CausalLink> {
         let op = |vertex: u32| (vertex != INITIAL).then(|| self.op_id(vertex));
         let mut links: Vec<CausalLink> = Vec::new();
         for edge in edges {
             let why = match edge.label {
                 SESSION => LinkReason::SessionOrder,
+                REAL_TIME => LinkReason::RealTime,
                 READ_FROM => LinkReason::ReadsFrom,
                 INITIALLY => LinkReason::Initial,
                 ASSUMED => LinkReason::Assumed,
@@ -204,6 +205,13 @@ impl<'a> Prover<'a> {
             };
             match links.last_mut() {
                 Some(last) if why == LinkReason::SessionOrder && last.why == why => last.to = op(edge.to),
+                // Both orders are real time, and the operation at the end is a write.
+                Some(last)
+                    if why == LinkReason::RealTime
+                        && matches!(last.why, LinkReason::SessionOrder | LinkReason::RealTime) =>
+                {
+                    *last = CausalLink { from: last.from, to: op(edge.to), why };
+                }
                 _ => links.push(CausalLink { from: op(edge.from), to: op(edge.to), why }),
             }
         }

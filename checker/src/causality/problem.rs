@@ -16,8 +16,10 @@ use rustc_hash::FxHashMap;
 pub(super) const SESSION: u32 = 0;
 /// The label of an edge from a write to its reader.
 pub(super) const READ_FROM: u32 = 1;
+/// The label of an edge of real time.
+pub(super) const REAL_TIME: u32 = 2;
 /// The first label of an inferred edge; the labels continue by the number of the inference.
-pub(super) const INFERRED: u32 = 2;
+pub(super) const INFERRED: u32 = 3;
 
 /// The lane of a vertex that did not take effect.
 pub(super) const NO_LANE: u32 = u32::MAX;
@@ -60,14 +62,14 @@ pub(super) struct WritesByKey {
 
 impl WritesByKey {
     fn new(problem: &CausalProblem<'_>) -> Self {
-        let of = |vertex: u32| (problem.facts.rows[vertex as usize].key, problem.lane[vertex as usize]);
+        let of = |vertex: u32| (problem.key(vertex), problem.lane[vertex as usize]);
         let writes = Self::sort_writes(problem);
         let mut groups: Vec<(u32, u32)> = Vec::new();
-        let mut starts = vec![0u32; problem.facts.history.keys.len() + 1];
+        let mut starts = vec![0u32; problem.facts.key_count + 1];
         for (at, &vertex) in (0u32..).zip(&writes) {
             if at == 0 || of(writes[at as usize - 1]) != of(vertex) {
                 groups.push((of(vertex).1, at));
-                starts[of(vertex).0.raw() as usize + 1] += 1;
+                starts[of(vertex).0 as usize + 1] += 1;
             }
         }
         (1..starts.len()).for_each(|key| starts[key] += starts[key - 1]);
@@ -80,12 +82,12 @@ impl WritesByKey {
         let rows = &problem.facts.rows;
         let by_lane =
             || problem.lanes.iter().flatten().copied().filter(|&vertex| rows[vertex as usize].writes);
-        let mut next = vec![0_u32; problem.facts.history.keys.len() + 1];
-        by_lane().for_each(|vertex| next[rows[vertex as usize].key.raw() as usize + 1] += 1);
+        let mut next = vec![0_u32; problem.facts.key_count + 1];
+        by_lane().for_each(|vertex| next[problem.key(vertex) as usize + 1] += 1);
         (1..next.len()).for_each(|key| next[key] += next[key - 1]);
         let mut writes = vec![0; next.last().map_or(0, |&count| count as usize)];
         for vertex in by_lane() {
-            let place = &mut next[rows[vertex as usize].key.raw() as usize];
+            let place = &mut next[problem.key(vertex) as usize];
             writes[*place as usize] = vertex;
             *place += 1;
         }
@@ -145,8 +147,9 @@ impl<'a> CausalProblem<'a> {
         self.source.len()
     }
 
+    /// The object of a vertex, as a number below [`RegisterFacts::key_count`].
     pub(super) fn key(&self, vertex: u32) -> u32 {
-        self.facts.rows[vertex as usize].key.raw()
+        if self.facts.key_count == 1 { 0 } else { self.facts.rows[vertex as usize].key.raw() }
     }
 
     pub(super) fn session(&self, vertex: u32) -> SessionId {

@@ -1,7 +1,8 @@
-//! Causal memory, PRAM and sequential consistency: legal orders that extend a given order.
+//! Causal memory, PRAM, sequential and ordered sequential consistency: legal orders that extend a given order.
 //!
-//! All three levels demand an order of all writes and of some reads. The *scope* is the set of these reads: those of
-//! one session, or all. The order has to extend causal order (causal memory) or session order (the others). Edges
+//! These levels demand an order of all writes and of some reads. The *scope* is the set of these reads: those of
+//! one session, or all. The order has to extend causal order (causal memory) or session order (the others), and for
+//! ordered sequential consistency also real time before writes (`real_time.rs`). Edges
 //! that follow from the reads in scope are inferred in rounds: a round computes clocks for the known edges, and then
 //! examines one write for each read and lane: the extreme one, which implies all others. A cycle refutes the level. Without a cycle,
 //! `greedy.rs` builds the order. If it finds two writes whose order is open, both cases are tried.
@@ -14,6 +15,7 @@ use super::facts::INITIAL;
 use super::outcome::{AssignmentOutcome, CausalOutcome, Effort, LIMIT};
 use super::paths::{ASSUMED, DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
 use super::problem::{CausalProblem, INFERRED, ReadSource};
+use super::real_time::real_time_edges;
 use super::{greedy, memory_limit_reason};
 use crate::graph::Edge;
 use claims::{
@@ -26,7 +28,7 @@ pub(super) fn round_work(problem: &CausalProblem<'_>) -> usize {
     problem.vertex_count().saturating_mul(problem.lanes.len() + 8)
 }
 
-/// Decides `causal-memory`, `pram` or `sequential`.
+/// Decides `causal-memory`, `pram`, `sequential` or `ordered-sequential`.
 pub(super) fn check_serial_level(
     problem: &CausalProblem<'_>,
     level: Level,
@@ -37,12 +39,20 @@ pub(super) fn check_serial_level(
     if bytes > limits.bytes {
         return CausalOutcome::Unknown(memory_limit_reason(bytes, limits));
     }
+    let timed = match level {
+        Level::OrderedSequential => match real_time_edges(problem, limits, effort) {
+            Ok(edges) => edges,
+            Err(reason) => return CausalOutcome::Unknown(reason),
+        },
+        _ => Vec::new(),
+    };
     let (mut orders, mut refuted, mut unknown) = (Vec::new(), Vec::new(), None);
     for session in sessions_to_order(problem, level) {
         if refuted.len() >= LIMIT {
             break;
         }
         let mut scope = SerialScope::new(problem, level, session);
+        scope.base.extend(&timed);
         match scope.decide_scope(limits, effort) {
             CausalOutcome::Explained(order) => orders.extend(order.orders),
             CausalOutcome::Refuted(proof) => refuted.push(proof),
@@ -59,7 +69,7 @@ pub(super) fn check_serial_level(
 /// The sessions that need an order of their own: each session that read something. `None` stands for one order of
 /// everything.
 fn sessions_to_order(problem: &CausalProblem<'_>, level: Level) -> Vec<Option<SessionId>> {
-    if level == Level::Sequential {
+    if matches!(level, Level::Sequential | Level::OrderedSequential) {
         return vec![None];
     }
     let readers = (0..problem.vertex_count() as u32).filter(|&vertex| problem.is_known_read(vertex));
@@ -247,7 +257,7 @@ impl<'a> SerialScope<'a> {
         let op = |&vertex: &u32| -> OpId { self.problem.facts.rows[vertex as usize].op };
         let operations = order.iter().map(op).collect();
         CausalOrders {
-            orders: vec![SessionSerialization { session: self.session, operations }],
+            orders: vec![SessionSerialization { session: self.session, key: None, operations }],
             returned: Vec::new(),
         }
     }

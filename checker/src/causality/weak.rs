@@ -146,5 +146,6 @@ fn prove_overwritten_reads(
 pub(super) fn single_order(problem: &CausalProblem<'_>, order: &[u32]) -> CausalOrders {
     let happened = order.iter().filter(|&&vertex| problem.took_effect(vertex));
     let operations = happened.map(|&vertex| problem.facts.rows[vertex as usize].op).collect();
-    CausalOrders { orders: vec![SessionSerialization { session: None, operations }], returned: Vec::new() }
+    let order = SessionSerialization { session: None, key: None, operations };
+    CausalOrders { orders: vec![order], returned: Vec::new() }
 }

@@ -18,8 +18,8 @@ use rustc_hash::FxHashSet;
 
 /// The verdict about one object, and the engine that reached it.
 pub(super) struct ObjectVerdict {
-    method: &'static str,
-    verdict: Verdict<Linearization, Violation>,
+    pub(super) method: &'static str,
+    pub(super) verdict: Verdict<Linearization, Violation>,
 }
 
 /// A history with fewer operations than this is decided on the calling thread, because starting other threads takes
@@ -148,7 +148,7 @@ fn decide_object(
     }
 }
 
-fn decide_register(
+pub(super) fn decide_register(
     history: &History,
     key: KeyId,
     operations: &[OpId],

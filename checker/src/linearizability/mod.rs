@@ -26,8 +26,10 @@ mod set_elements;
 mod set_reads;
 #[cfg(test)]
 mod tests;
+mod two_versions;
 mod zones;
 
 pub use claims::Core;
 pub(crate) use decide::check_linearizability;
 pub use own_model::check_model;
+pub(crate) use two_versions::check_two_atomicity;

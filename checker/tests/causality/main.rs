@@ -1,6 +1,10 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
+mod declared;
 mod reference;
+mod single_reads;
+mod two_versions;
+mod without_real_time;
 
 use checker::{
     AnomalyName, Answer, CausalOrders, CausalProofStep, CausalRefutation, Evidence, FailedCas, Level, Limits,
@@ -12,8 +16,16 @@ use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history};
 use verifier::Standing;
 
 /// In the order of [`reference::Holds`].
-const LEVELS: [Level; 5] =
-    [Level::Sequential, Level::CausalConvergence, Level::CausalMemory, Level::Causal, Level::Pram];
+const LEVELS: [Level; 8] = [
+    Level::Sequential,
+    Level::CausalConvergence,
+    Level::CausalMemory,
+    Level::Causal,
+    Level::Pram,
+    Level::OrderedSequential,
+    Level::PerObjectSequential,
+    Level::SlowMemory,
+];
 
 /// What they imply, and what implies them.
 const RELATED: [Level; 4] =
@@ -54,7 +66,7 @@ fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Q
 /// How many verdicts of each level were (violated, holds), and how many were found in which way.
 #[derive(Default, Debug)]
 struct Counts {
-    verdicts: [[u32; 2]; 5],
+    verdicts: [[u32; 2]; 8],
     methods: std::collections::BTreeMap<String, u32>,
 }
 
@@ -77,13 +89,21 @@ fn compare(seed: u64, (history, question): (History, Question), counts: &mut Cou
 }
 
 /// What implies what, of the verdicts themselves.
-fn implications(history: &History, related: &[Answer], [seq, ccv, cm, cc, pram]: [bool; 5]) {
+fn implications(history: &History, related: &[Answer], expected: [bool; 8]) {
+    let [seq, ccv, cm, cc, pram, osc, per_object, slow] = expected;
     let holds = |level: Level| {
         let answer = related.iter().find(|answer| answer.property == Property::Level(level));
         matches!(answer.expect("it was asked").verdict, Verdict::Holds(_))
     };
     let told = || draw_history(history);
-    assert!(!holds(Level::Linearizable) || seq, "linearizable, not sequential\n{}", told());
+    assert!(!holds(Level::Linearizable) || osc, "linearizable, not ordered sequential\n{}", told());
+    assert!(!osc || seq, "ordered sequential, not sequential\n{}", told());
+    assert!(!seq || per_object, "sequential, not of each object\n{}", told());
+    assert!(!per_object || slow && holds(Level::Session), "each object, but slower\n{}", told());
+    assert!(!pram || slow, "PRAM, not slow memory\n{}", told());
+    // One version order, with each read after its version, is a legal order.
+    let exchanges = history.ids().any(|op| history.function(op) == Function::CAS);
+    assert!(exchanges || per_object == holds(Level::Session), "session is per object\n{}", told());
     assert!(!seq || ccv && cm, "sequential, not causal\n{}", told());
     assert!(cc || !ccv && !cm, "convergent or memory, not causal\n{}", told());
     assert!(!cm || pram, "memory, not PRAM\n{}", told());
@@ -273,7 +293,7 @@ fn a_second_check_without_room_says_so() {
         let (writes, reads): (Vec<_>, Vec<_>) =
             reference::ids(&history).into_iter().partition(|&op| history.function(op) == Function::WRITE);
         let operations = writes.into_iter().chain(reads).collect();
-        let orders = vec![SessionSerialization { session: None, operations }];
+        let orders = vec![SessionSerialization { session: None, key: None, operations }];
         let verdict = Verdict::Holds(Witness::Causal(CausalOrders { orders, returned: Vec::new() }));
         let level = Level::Causal;
         let standing =

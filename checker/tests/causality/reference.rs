@@ -4,12 +4,15 @@
 //! order is closed by its definition, and orders are tried one after the other, each operation in turn.
 
 use checker::ObjectQuestion;
-use histories::{Argument, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
+use histories::{
+    Argument, DeclaredConsistency, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId,
+};
 
-/// What an execution says of the levels, in this order: sequential, causal-convergence, causal-memory, causal, pram.
-pub(crate) type Holds = [bool; 5];
+/// What an execution says of the levels, in this order: sequential, causal-convergence, causal-memory, causal, pram,
+/// ordered-sequential, per-object-sequential, slow-memory.
+pub(crate) type Holds = [bool; 8];
 
-fn written(op: &Operation) -> Option<ValueId> {
+pub(crate) fn written(op: &Operation) -> Option<ValueId> {
     match &op.argument {
         Argument::Value(value) if op.function == Function::WRITE => Some(*value),
         Argument::Pair(_, new) => Some(*new),
@@ -17,7 +20,7 @@ fn written(op: &Operation) -> Option<ValueId> {
     }
 }
 
-fn seen(op: &Operation) -> Option<ValueId> {
+pub(crate) fn seen(op: &Operation) -> Option<ValueId> {
     match &op.argument {
         Argument::Pair(old, _) => Some(*old),
         _ if op.function == Function::READ && op.outcome == Outcome::Ok => Some(op.result),
@@ -31,19 +34,30 @@ pub(crate) fn holds(history: &History, question: &ObjectQuestion) -> Holds {
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
     let doubtful: Vec<usize> = possible(&operations, question);
-    let mut found = [false; 5];
+    let mut found = [false; 8];
+    let ordered = ordered_operations(history);
     for chosen in 0u32..1 << doubtful.len() {
         let took_effect = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
         let mut all: Vec<usize> = sure.iter().copied().chain(took_effect).collect();
         all.sort_unstable();
         let ops: Vec<&Operation> = all.iter().map(|&at| &operations[at]).collect();
-        sources(&ops, question, &mut found);
+        sources(&ops, question, &ordered, &mut found);
     }
     found
 }
 
+/// By operation: whether it keeps real time at `ordered-sequential`.
+fn ordered_operations(history: &History) -> Vec<bool> {
+    let declared = history.declared_consistency();
+    let one = |op: Operation| match declared[op.id.index()] {
+        Some(declared) => declared == DeclaredConsistency::Linearizable,
+        None => written(&op).is_some(),
+    };
+    history.operations().map(one).collect()
+}
+
 /// Indeterminate writes that can have happened: what a compare-and-set expects must have been written by somebody.
-fn possible(operations: &[Operation], question: &ObjectQuestion) -> Vec<usize> {
+pub(crate) fn possible(operations: &[Operation], question: &ObjectQuestion) -> Vec<usize> {
     let blind = |op: &Operation| op.outcome == Outcome::Ok || op.function == Function::WRITE;
     let mut possible: Vec<bool> = operations.iter().map(|op| written(op).is_some() && blind(op)).collect();
     loop {
@@ -67,7 +81,7 @@ fn possible(operations: &[Operation], question: &ObjectQuestion) -> Vec<usize> {
 }
 
 /// Tries all ways to answer the reads.
-fn sources(ops: &[&Operation], question: &ObjectQuestion, found: &mut Holds) {
+fn sources(ops: &[&Operation], question: &ObjectQuestion, ordered: &[bool], found: &mut Holds) {
     let candidates: Vec<Vec<Option<usize>>> = ops
         .iter()
         .map(|op| {
@@ -88,11 +102,11 @@ fn sources(ops: &[&Operation], question: &ObjectQuestion, found: &mut Holds) {
             source.push(candidates[way % candidates.len()]);
             way /= candidates.len();
         }
-        execution(ops, &source, found);
+        execution(ops, &source, ordered, found);
     }
 }
 
-type Matrix = Vec<Vec<bool>>;
+pub(crate) type Matrix = Vec<Vec<bool>>;
 
 fn closed(mut before: Matrix) -> Matrix {
     let n = before.len();
@@ -106,7 +120,7 @@ fn closed(mut before: Matrix) -> Matrix {
     before
 }
 
-fn execution(ops: &[&Operation], source: &[Option<usize>], found: &mut Holds) {
+fn execution(ops: &[&Operation], source: &[Option<usize>], ordered: &[bool], found: &mut Holds) {
     let n = ops.len();
     let mut session = vec![vec![false; n]; n];
     for (a, b) in (0..n * n).map(|pair| (pair / n, pair % n)) {
@@ -150,10 +164,29 @@ fn execution(ops: &[&Operation], source: &[Option<usize>], found: &mut Holds) {
                 })
             });
     found[4] = found[4] || each_session(&session);
+    let mut timed = session.clone();
+    for (a, b) in (0..n * n).map(|pair| (pair / n, pair % n)) {
+        timed[a][b] |= ops[a].precedes(ops[b]) && ordered[ops[b].id.index()];
+    }
+    let timed = closed(timed);
+    found[5] = found[5] || some_order(&everything, &timed, &|placed, next| legal(&|_| true, placed, next));
+    let mut keys: Vec<_> = ops.iter().map(|op| op.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let each_object = |own: &dyn Fn(usize) -> bool| {
+        keys.iter().all(|&key| {
+            let part = |at: &usize| ops[*at].key == key && (written(ops[*at]).is_some() || own(*at));
+            let part: Vec<usize> = (0..n).filter(part).collect();
+            some_order(&part, &session, &|placed, next| legal(own, placed, next))
+        })
+    };
+    found[6] = found[6] || each_object(&|_| true);
+    found[7] =
+        found[7] || sessions.iter().all(|&session| each_object(&|at: usize| ops[at].session == session));
 }
 
 /// Whether some order of these extends a given one and lets each in turn be placed.
-fn some_order(part: &[usize], before: &Matrix, may: &dyn Fn(&[usize], usize) -> bool) -> bool {
+pub(crate) fn some_order(part: &[usize], before: &Matrix, may: &dyn Fn(&[usize], usize) -> bool) -> bool {
     fn go(
         placed: &mut Vec<usize>,
         part: &[usize],

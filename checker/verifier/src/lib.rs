@@ -7,6 +7,7 @@ mod causality;
 mod findings;
 mod invariants;
 mod linearizability;
+mod regularity;
 mod sessions;
 mod transactions;
 mod untested;
@@ -15,7 +16,7 @@ mod watch;
 pub use linearizability::verify_specification;
 pub use linearizability::why::{DeadEnd, dead_ends};
 
-use claims::{Answer, Level, Limits, Property, Question, Report, Verdict};
+use claims::{Answer, Level, Limits, ObjectQuestion, Property, Question, Report, Verdict};
 use histories::History;
 use watch::Watch;
 
@@ -122,7 +123,7 @@ impl<'a> ClaimChecker<'a> {
             // An unknown verdict claims nothing.
             Verdict::Unknown(_) => return Standing::Confirmed,
             Verdict::Untested(_) => {
-                return untested::verify_untested(self.history, self.question, answer.property);
+                return untested::verify_untested(self.history, self.question, answer.property, self.watch);
             }
             Verdict::Holds(_) | Verdict::Violated(_) => {}
         }
@@ -162,7 +163,8 @@ impl<'a> ClaimChecker<'a> {
             Standing::Unchecked
         } else if green
             && !self.question.accept_untested
-            && untested::verify_untested(self.history, self.question, answer.property) == Standing::Confirmed
+            && untested::verify_untested(self.history, self.question, answer.property, self.watch)
+                == Standing::Confirmed
         {
             Standing::Partly("nothing in the history could have contradicted it: it is untested".to_owned())
         } else {
@@ -173,11 +175,14 @@ impl<'a> ClaimChecker<'a> {
     fn standing_of_level(&mut self, level: Level, verdict: &Verdict) -> Standing {
         let question = &self.question.about_objects(self.history);
         if level.needs_real_time() && !self.history.has_real_time() {
-            return Standing::Refuted("the history does not tell real time".to_owned());
+            return self.standing_without_real_time(level, question, verdict);
         }
         standing_of_result(match level {
             Level::Linearizable => {
                 linearizability::verify_linearizability(self.history, question, verdict, self.watch)
+            }
+            Level::TwoAtomic => {
+                linearizability::verify_two_atomicity(self.history, question, verdict, self.watch)
             }
             Level::ReadYourWrites
             | Level::MonotonicReads
@@ -190,12 +195,39 @@ impl<'a> ClaimChecker<'a> {
                 });
                 sessions.result_of_level(level).map(|()| Confirmation::Confirmed)
             }
-            Level::Sequential
+            Level::Regular | Level::Safe => {
+                regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
+            }
+            Level::OrderedSequential
+            | Level::Sequential
             | Level::CausalConvergence
             | Level::CausalMemory
             | Level::Causal
-            | Level::Pram => {
+            | Level::Pram
+            | Level::PerObjectSequential
+            | Level::SlowMemory => {
                 causality::verify_causal_level(self.history, level, question, verdict, self.watch)
+            }
+        })
+    }
+
+    /// A level that needs real time is violated in any case if session order alone shows it. Nothing else can be claimed.
+    fn standing_without_real_time(
+        &self,
+        level: Level,
+        question: &ObjectQuestion,
+        verdict: &Verdict,
+    ) -> Standing {
+        let is_decided = self.question.model.has_registers() && level != Level::TwoAtomic;
+        if !matches!(verdict, Verdict::Violated(_)) || !is_decided {
+            return Standing::Refuted("the history does not tell real time".to_owned());
+        }
+        standing_of_result(match level {
+            Level::Regular | Level::Safe => {
+                regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
+            }
+            _ => {
+                causality::verify_causal_level(self.history, Level::Sequential, question, verdict, self.watch)
             }
         })
     }

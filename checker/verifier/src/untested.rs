@@ -2,14 +2,21 @@
 
 use super::Standing;
 use super::findings::clock_in_notes;
-use claims::{FailedCas, FindingKind, Property, Question};
+use super::regularity::overlapped_reads;
+use super::watch::Watch;
+use claims::{FailedCas, FindingKind, Level, Property, Question};
 use histories::{ActorEvent, Function, History, MicroKind, Operation, Outcome, ValueId};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Confirms the claim if no operation ended with an answer that could have been wrong. For findings about sessions, it
 /// also confirms the claim if the history did not record what would show the finding.
-pub(crate) fn verify_untested(history: &History, question: &Question, property: Property) -> Standing {
+pub(crate) fn verify_untested(
+    history: &History,
+    question: &Question,
+    property: Property,
+    watch: &Watch<'_>,
+) -> Standing {
     let observed = |op: &Operation| {
         question.failed_cas == FailedCas::Observes
             && op.outcome == Outcome::Fail
@@ -33,7 +40,15 @@ pub(crate) fn verify_untested(history: &History, question: &Question, property: 
             false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
         };
     }
-    let mut answers = history.operations().filter(|op| answered(op) || observed(op));
+    // A safe register demands nothing of a read that overlaps a write.
+    let free = match property {
+        Property::Level(Level::Safe) if history.has_real_time() => {
+            overlapped_reads(history, |_| false, watch)
+        }
+        _ => HashSet::new(),
+    };
+    let mut answers =
+        history.operations().filter(|op| (answered(op) || observed(op)) && !free.contains(&op.id));
     match answers.next() {
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,

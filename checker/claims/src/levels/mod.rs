@@ -23,6 +23,8 @@ named! {
         "one legal order of the operations",
     CausalOrder "causal-order"
         "reads agree with causal order, or with session order",
+    SingleReads "single-reads"
+        "each read by itself agrees with the writes in real time",
     SessionGuarantee "session-guarantee"
         "what one session observes of the versions of one object",
     Serializability "serializability"
@@ -63,7 +65,7 @@ pub const FORMULA_SYMBOLS: &[(&str, &str)] = &[
     ("co", "causal order: the transitive closure of so ∪ rf"),
     ("ar", "arbitration: a total order of operations"),
     ("≪", "version order: a total order of the versions of each object, with the initial version first"),
-    ("W, R(s), x", "all writes; the reads of session s; an object"),
+    ("W, R, R(s), x", "all writes; all reads; the reads of session s; an object"),
     ("legal(o)", "in the order o, each operation returns what the specification of its object demands"),
     ("legal(o, R)", "in the order o, each read in R returns the last write of its object"),
     ("ww", "for transactions: from a writer of a key to the writer of the next version"),

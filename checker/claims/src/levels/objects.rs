@@ -4,12 +4,16 @@
 //! order. A legal order of all operations answers each session and contains causal order. An order of all operations
 //! that extends causal order orders the versions of each object so that no session goes back, as far as version tokens and
 //! `--assume` allow: only the session guarantees take those into account. One version order for all four guarantees
-//! serves each of them.
+//! serves each of them. Such a version order, with each read after the version that it returned, is a legal order of the
+//! operations on one object. Only compare-and-sets separate `per-object-sequential` from `session`: a guarantee does not
+//! forbid that two of them replaced one version.
 
 use super::{LevelDefinition, LevelFamily, LevelImplication, of_objects};
 use crate::{Level, Proviso};
 
 const BY_CAUSALITY: &str = "causality: bad patterns where each value has one writer, otherwise cases";
+const EACH_OBJECT: &str = "causality: inference, then cases, for each object";
+const BY_REAL_TIME: &str = "regularity: one sweep in real time";
 const BY_VERSION_GRAPH: &str = "sessions: a cycle in the graph of versions; a search where values repeat";
 
 const fn define(
@@ -19,12 +23,13 @@ const fn define(
     source: &'static str,
     decided_by: &'static str,
 ) -> LevelDefinition {
-    let mentions_real_time = matches!(level, Level::Linearizable);
+    use Level::{Linearizable, OrderedSequential, Regular, Safe, TwoAtomic};
+    let mentions_real_time = matches!(level, Linearizable | TwoAtomic | OrderedSequential | Regular | Safe);
     LevelDefinition { property: of_objects(level), family, formula, source, decided_by, mentions_real_time }
 }
 
 pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
-    use LevelFamily::{CausalOrder, SessionGuarantee, SingleOrder};
+    use LevelFamily::{CausalOrder, SessionGuarantee, SingleOrder, SingleReads};
     &[
         define(
             Level::Linearizable,
@@ -32,6 +37,22 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             "∀x ∃ar of the operations on x: rt ⊆ ar ∧ legal(ar)",
             "Herlihy & Wing, Linearizability, ACM TOPLAS 12(3), 1990, §2.2; local: §3.1",
             "linearizability: zones where each value has one writer, otherwise a search",
+        ),
+        define(
+            Level::TwoAtomic,
+            SingleOrder,
+            "∀x ∃ar of the operations on x: rt ⊆ ar ∧ each read returns one of the last two versions before it in ar",
+            "Aiyer, Alvisi & Bazzi, On the Availability of Non-strict Quorum Systems, DISC 2005 (k-atomicity, k = 2)",
+            "linearizability: the engines of registers, then a search",
+        ),
+        define(
+            Level::OrderedSequential,
+            SingleOrder,
+            "∃ar of all operations: so ⊆ ar ∧ (a rt b ∧ b ∈ L ⇒ a ar b) ∧ legal(ar), where L has the writes and what declares \
+             to be linearizable, without what declares to be sequential",
+            "Lev-Ari, Bortnikov, Keidar & Shraer, Composing Ordered Sequential Consistency, IPL 123, 2017; here the writes \
+             are the ordered operations",
+            "causality: inference with real time, then cases",
         ),
         define(
             Level::Sequential,
@@ -67,6 +88,37 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             "∀s ∃ar of W ∪ R(s): so ⊆ ar ∧ legal(ar, R(s))",
             "Lipton & Sandberg, PRAM: A Scalable Shared Memory, Princeton CS-TR-180-88, 1988",
             BY_CAUSALITY,
+        ),
+        define(
+            Level::PerObjectSequential,
+            SingleOrder,
+            "∀x ∃ar of the operations on x: so ⊆ ar ∧ legal(ar)",
+            "Goodman, Cache Consistency and Sequential Consistency, IEEE SCI Committee TR 61, 1989 (cache consistency)",
+            EACH_OBJECT,
+        ),
+        define(
+            Level::SlowMemory,
+            CausalOrder,
+            "∀s ∀x ∃ar of (W ∪ R(s)) on x: so ⊆ ar ∧ legal(ar, R(s))",
+            "Hutto & Ahamad, Slow Memory: Weakening Consistency to Enhance Concurrency …, ICDCS 1990",
+            EACH_OBJECT,
+        ),
+        define(
+            Level::Regular,
+            SingleReads,
+            "∀x ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r})",
+            "Shao, Welch, Pierce & Lee, Multiwriter Consistency Conditions for Shared Memory Registers, SIAM J. Comput. \
+             40(1), 2011 (MWRegWeak); Lamport, On Interprocess Communication, Distributed Computing 1, 1986, part II",
+            BY_REAL_TIME,
+        ),
+        define(
+            Level::Safe,
+            SingleReads,
+            "∀x ∀r ∈ R on x: some w ∈ W on x, w ≠ r, is neither rt-before nor rt-after r ∨ ∃ar of W on x and r: rt ⊆ ar ∧ \
+             legal(ar, {r})",
+            "Lamport, On Interprocess Communication, Distributed Computing 1, 1986, part II (one writer); for many writers, \
+             a read without overlap is as in MWRegWeak",
+            BY_REAL_TIME,
         ),
         define(
             Level::ReadYourWrites,
@@ -110,15 +162,19 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
 pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
     (
         Level::Linearizable,
-        Level::Sequential,
+        Level::OrderedSequential,
         "linearizability is local, and real time contains session order",
     ),
+    (Level::Linearizable, Level::TwoAtomic, "the last version is one of the last two"),
+    (Level::Linearizable, Level::Regular, "the one order, without the other reads, serves each read"),
+    (Level::OrderedSequential, Level::Sequential, "the same, without the demand on writes"),
     (
         Level::Sequential,
         Level::CausalConvergence,
         "a legal order contains causal order and arbitrates for all",
     ),
     (Level::Sequential, Level::CausalMemory, "the one order serves each session"),
+    (Level::Sequential, Level::PerObjectSequential, "the part of the order on each object is legal"),
     (Level::CausalConvergence, Level::Session, "the arbitration orders the versions of each object"),
     (
         Level::CausalConvergence,
@@ -133,6 +189,10 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
         Level::WritesFollowReads,
         "causal order puts the version read before the write, without a cycle",
     ),
+    (Level::Pram, Level::SlowMemory, "the part of each order on each object is legal"),
+    (Level::PerObjectSequential, Level::SlowMemory, "the one order of an object serves each session"),
+    (Level::PerObjectSequential, Level::Session, "the writes in that order are a version order"),
+    (Level::Regular, Level::Safe, "the same, of fewer reads"),
     (Level::Session, Level::ReadYourWrites, "one of the four conditions"),
     (Level::Session, Level::MonotonicReads, "one of the four conditions"),
     (Level::Session, Level::MonotonicWrites, "one of the four conditions"),
@@ -142,7 +202,7 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
 pub(super) fn as_implication(edge: &(Level, Level, &'static str)) -> LevelImplication {
     let &(stronger, weaker, reason) = edge;
     let proviso = match (stronger, weaker) {
-        (Level::CausalConvergence, Level::Session)
+        (Level::CausalConvergence | Level::PerObjectSequential, Level::Session)
         | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
         _ => Proviso::None,
     };

@@ -37,6 +37,7 @@ mod mutex;
 mod priority_queue;
 mod register;
 mod set;
+mod two_versions;
 
 pub use call::{Call, CallInput, CallValues, MicroCall};
 pub use counter::Counter;
@@ -48,6 +49,7 @@ pub use mutex::MutexSpecification;
 pub use priority_queue::{PriorityClass, PriorityQueue, parse_priority};
 pub use register::Register;
 pub use set::Set;
+pub use two_versions::TwoVersionRegister;
 
 use std::hash::Hash;
 

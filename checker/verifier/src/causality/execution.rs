@@ -3,7 +3,9 @@
 use crate::sessions::{value_read_by, value_written_by};
 use crate::watch::{StepCost, Watch};
 use claims::{CausalOrders, ObjectQuestion, SessionSerialization};
-use histories::{Function, History, Id, OpId, Operation, Outcome, SessionId, ValueId};
+use histories::{
+    DeclaredConsistency, Function, History, Id, NEVER, OpId, Operation, Outcome, SessionId, ValueId,
+};
 use rustc_hash::FxHashMap;
 
 /// The place of an operation that is not in the order.
@@ -180,5 +182,34 @@ impl<'a> Execution<'a> {
             known[op.index()] = before;
         }
         Ok(())
+    }
+
+    /// Checks that no operation that keeps real time comes in the order before one that completed before it was invoked.
+    pub(super) fn require_real_time(&self, order: &[OpId]) -> Result<(), String> {
+        let declared = self.history.declared_consistency();
+        if let Some(op) = order.iter().find(|op| declared[op.index()] == Some(DeclaredConsistency::Other)) {
+            return self.error_about(*op, "declares a consistency that the level does not know");
+        }
+        // From the end of the order to its beginning: the earliest completion among the later operations.
+        let mut earliest = NEVER;
+        for &op in self.watch.take_while_in_time(StepCost::Follow, order.iter().rev()) {
+            let operation = self.history.operation(op);
+            if earliest < operation.invoked && keeps_real_time(&operation, declared[op.index()]) {
+                return self.error_about(op, "comes before an operation that was complete when it began");
+            }
+            if operation.outcome == Outcome::Ok {
+                earliest = earliest.min(operation.completed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an operation keeps real time at `ordered-sequential`: if it declares so, or declares nothing and writes.
+pub(super) fn keeps_real_time(operation: &Operation, declared: Option<DeclaredConsistency>) -> bool {
+    match declared {
+        None => value_written_by(operation).is_some(),
+        Some(DeclaredConsistency::Linearizable) => true,
+        Some(DeclaredConsistency::Sequential | DeclaredConsistency::Other) => false,
     }
 }

@@ -1,5 +1,5 @@
-//! Checks the evidence of the five levels that concern several objects at once: causal levels, PRAM and sequential
-//! consistency.
+//! Checks the evidence of the levels that demand orders of registers: causal levels, PRAM, sequential and ordered sequential
+//! consistency, and those of them that are demanded of each object by itself (`objects.rs`).
 //!
 //! Orders must contain all required operations, extend the required orders, and explain each read. In a refutation,
 //! each link must follow from the operations that it names. This module shares no code with the search.
@@ -10,6 +10,7 @@
 //! proportional to its length.
 
 mod execution;
+mod objects;
 mod orders;
 mod past;
 mod refutation;
@@ -20,7 +21,7 @@ use crate::{Confirmation, Mismatch};
 use claims::{Evidence, Level, ObjectQuestion, Verdict, Witness};
 use histories::{History, KeyId};
 
-/// Checks the evidence of a verdict on one of the five levels. The error names the part that does not follow.
+/// Checks the evidence of a verdict on one of these levels. The error names the part that does not follow.
 ///
 /// An *unknown* or *untested* verdict has no evidence and is confirmed.
 pub(crate) fn verify_causal_level(

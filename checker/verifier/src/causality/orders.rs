@@ -2,6 +2,7 @@
 //! each read.
 
 use super::execution::Execution;
+use super::objects;
 use super::past::CausalPast;
 use crate::Confirmation;
 use crate::watch::Watch;
@@ -15,6 +16,13 @@ pub(super) fn verify_orders(
     found: &CausalOrders,
     watch: &Watch<'_>,
 ) -> Result<Confirmation, String> {
+    if level.is_sequential_per_object() {
+        objects::verify_orders_of_objects(history, level, question, &found.orders, watch)?;
+        return Ok(Confirmation::Confirmed);
+    }
+    if found.orders.iter().any(|order| order.key.is_some()) {
+        return Err("the level asks for orders of all objects".to_owned());
+    }
     let execution = Execution::new(history, question, found, watch)?;
     match (level, found.orders.as_slice()) {
         (Level::Pram | Level::CausalMemory, orders) if orders.iter().all(|order| order.session.is_some()) => {
@@ -30,6 +38,9 @@ pub(super) fn verify_orders(
             let places = execution.places_in_order(order)?;
             // Checks causal order. For a legal order this is the same as session order.
             execution.require_extension(&places, true)?;
+            if level == Level::OrderedSequential {
+                execution.require_real_time(&order.operations)?;
+            }
             let legal = execution.replay_reads(order);
             match level {
                 _ if legal.is_ok() => Ok(Confirmation::Confirmed),

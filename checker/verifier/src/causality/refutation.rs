@@ -1,11 +1,12 @@
 //! Checks a proof that no execution explains a history: each case, and each link of each cycle.
 
+use super::execution::keeps_real_time;
 use crate::sessions::{Records, value_read_by, value_written_by};
 use claims::{
     CausalLink, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder, Level,
     LinkReason,
 };
-use histories::{OpId, Outcome, SessionId};
+use histories::{DeclaredConsistency, Id, OpId, Outcome, SessionId};
 use rustc_hash::FxHashMap;
 
 /// A case distinction of the proof that still has open cases.
@@ -22,6 +23,8 @@ struct RefutationChecker<'a> {
     orders: Vec<(OpId, OpId)>,
     /// The session whose order the assumed order of writes belongs to.
     whose: Option<Option<SessionId>>,
+    /// By operation: the consistency that it declares. Empty for levels that do not ask.
+    declared: Vec<Option<DeclaredConsistency>>,
 }
 
 pub(super) fn verify_refutation(
@@ -29,8 +32,15 @@ pub(super) fn verify_refutation(
     level: Level,
     found: &CausalRefutation,
 ) -> Result<(), String> {
-    let mut checker =
-        RefutationChecker { records, level, assumed: FxHashMap::default(), orders: Vec::new(), whose: None };
+    let declared = match level {
+        Level::OrderedSequential => records.history.declared_consistency(),
+        _ => Vec::new(),
+    };
+    let (assumed, orders) = (FxHashMap::default(), Vec::new());
+    let mut checker = RefutationChecker { records, level, assumed, orders, whose: None, declared };
+    if level.is_sequential_per_object() {
+        require_one_object(records, found)?;
+    }
     let mut cases: Vec<OpenCase<'_>> = Vec::new();
     let mut steps = found.proof.iter();
     loop {
@@ -85,6 +95,28 @@ pub(super) fn verify_refutation(
     }
 }
 
+/// Checks that all operations of a proof are on one object. Session order then counts only among these.
+fn require_one_object(records: &Records<'_>, found: &CausalRefutation) -> Result<(), String> {
+    let mut named = Vec::new();
+    for step in &found.proof {
+        match step {
+            CausalProofStep::Split { read, .. } => named.push(*read),
+            CausalProofStep::Order { a, b } => named.extend([*a, *b]),
+            CausalProofStep::Contradiction(found) => {
+                let inferred = found.inferred.iter();
+                named.extend(inferred.clone().flat_map(|one| [one.read, one.other]));
+                let links = inferred.flat_map(|one| &one.path).chain(&found.cycle);
+                named.extend(links.flat_map(|link| [link.from, link.to]).flatten());
+            }
+        }
+    }
+    let mut keys = named.iter().map(|&op| records.history.key(op));
+    match (keys.next(), named.is_empty()) {
+        (Some(first), false) if keys.all(|key| key == first) => Ok(()),
+        _ => Err("the proof is not about one object".to_owned()),
+    }
+}
+
 impl RefutationChecker<'_> {
     fn error_about<T>(&self, op: OpId, what: &str) -> Result<T, String> {
         Err(format!("operation {} {what}", self.records.history.operation_index(op)))
@@ -107,7 +139,7 @@ impl RefutationChecker<'_> {
 
     fn enter_order_case(&mut self, a: OpId, b: OpId) -> Result<(), String> {
         let key = |op: OpId| self.records.history.key(op);
-        let one_order = [Level::CausalMemory, Level::Pram, Level::Sequential].contains(&self.level);
+        let one_order = !matches!(self.level, Level::Causal | Level::CausalConvergence);
         let both = [a, b].into_iter().all(|op| self.is_write(op) && self.certainly_happened(op));
         if a == b || key(a) != key(b) || !one_order || !both {
             return self.error_about(a, "need not be in one order with the other");
@@ -131,7 +163,7 @@ impl RefutationChecker<'_> {
     }
 
     fn check_contradiction(&mut self, found: &Contradiction) -> Result<(), String> {
-        let one_each = matches!(self.level, Level::CausalMemory | Level::Pram);
+        let one_each = self.level.has_order_per_session();
         if one_each != found.session.is_some() {
             return Err("the order is nobody's".to_owned());
         }
@@ -227,8 +259,15 @@ impl RefutationChecker<'_> {
                 let happened = a.outcome == Outcome::Ok && self.certainly_happened(b.id);
                 happened && a.session == b.session && a.completed < b.invoked
             }
+            (LinkReason::RealTime, Some(a), Some(b)) => {
+                let (a, b) = (self.records.operation(a), self.records.operation(b));
+                let counts = self.level == Level::OrderedSequential
+                    && keeps_real_time(&b, self.declared[b.id.index()]);
+                counts && self.certainly_happened(b.id) && a.precedes(&b)
+            }
             (LinkReason::ReadsFrom, Some(write), Some(read)) => {
-                let counts = self.level != Level::Pram || whole.session == Some(history.session(read));
+                let is_causal = !matches!(self.level, Level::Pram | Level::SlowMemory);
+                let counts = is_causal || whole.session == Some(history.session(read));
                 counts && self.returned_write(read)? == Some(write)
             }
             (LinkReason::Initial, None, Some(write)) => {

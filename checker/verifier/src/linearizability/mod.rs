@@ -11,7 +11,10 @@
 mod core;
 mod elements;
 mod order;
+mod two_versions;
 pub(crate) mod why;
+
+pub(crate) use two_versions::verify_two_atomicity;
 
 use crate::watch::{StepCost, Watch};
 use crate::{Confirmation, Mismatch, Standing};

@@ -1,0 +1,31 @@
+//! Whether `safe` demands anything of a history: a read that overlaps no write.
+
+use histories::{History, NEVER, Outcome};
+use rustc_hash::FxHashMap;
+
+/// Whether some completed read or compare-and-set overlaps no write of its object. Compare-and-sets that ended `info` do not count as
+/// writes, because it is open whether they can have happened. O(n log n).
+pub(crate) fn has_read_without_overlap(history: &History) -> bool {
+    // For each object, the invocations and completions of its writes.
+    let mut writes: FxHashMap<_, (Vec<u32>, Vec<u32>)> = FxHashMap::default();
+    let effects = || history.operations().filter_map(|op| op.effect().map(|effect| (op, effect)));
+    for (op, effect) in effects() {
+        let is_certain = op.outcome == Outcome::Ok || effect.reads.is_none();
+        if effect.writes.is_some() && is_certain && op.outcome != Outcome::Fail {
+            let (invoked, completed) = writes.entry(op.key).or_default();
+            invoked.push(op.invoked);
+            completed.push(if op.outcome == Outcome::Ok { op.completed } else { NEVER });
+        }
+    }
+    for (invoked, completed) in writes.values_mut() {
+        invoked.sort_unstable();
+        completed.sort_unstable();
+    }
+    let mut reads = effects().filter(|(op, effect)| op.outcome == Outcome::Ok && effect.reads.is_some());
+    reads.any(|(op, effect)| {
+        let Some((invoked, completed)) = writes.get(&op.key) else { return true };
+        let began = invoked.partition_point(|&position| position < op.completed);
+        let ended = completed.partition_point(|&position| position < op.invoked);
+        began - ended == usize::from(effect.writes.is_some())
+    })
+}

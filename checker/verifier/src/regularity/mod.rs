@@ -1,0 +1,66 @@
+//! Checks verdicts on `regular` and `safe` from the definitions.
+//!
+//! A witness names the write that each read returned. For each read, one condition is checked on that write alone: the read did not
+//! complete before it, and no other write lies wholly between the two. A violation names a read and the operations that rule out
+//! every write of its value; each of these writes is looked at by itself.
+//!
+//! Cost: O(n log n) for a witness. A violation costs O(k²) for the k operations that it names; one of `safe` also O(n).
+
+mod reads;
+mod witness;
+
+use crate::sessions::{Records, check_unwritten_violation, check_violation_matches_evidence};
+use crate::watch::Watch;
+use crate::{Confirmation, Mismatch};
+use claims::{Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
+use histories::History;
+use reads::ReadRefutation;
+pub(crate) use witness::overlapped_reads;
+
+/// Checks the evidence of a verdict on `regular` or `safe`. The error names the part that does not follow.
+pub(crate) fn verify_single_reads(
+    history: &History,
+    level: Level,
+    question: &ObjectQuestion,
+    verdict: &Verdict,
+    watch: &Watch<'_>,
+) -> Result<Confirmation, Mismatch> {
+    match verdict {
+        Verdict::Unknown(_) | Verdict::Untested(_) => Ok(Confirmation::Confirmed),
+        Verdict::Holds(Witness::Sources(sources)) => {
+            witness::verify_sources(history, level, question, sources, watch)?;
+            Ok(Confirmation::Confirmed)
+        }
+        Verdict::Holds(_) => Err(Mismatch("this level is witnessed by the write of each read".to_owned())),
+        Verdict::Violated(violations) if violations.is_empty() => {
+            Err(Mismatch("violated, but by nothing".to_owned()))
+        }
+        Verdict::Violated(violations) => {
+            let records = Records::with_writes(history, question, watch);
+            let one = |violation: &Violation| check_violation(&records, level, violation);
+            violations.iter().try_for_each(one)?;
+            Ok(Confirmation::Confirmed)
+        }
+    }
+}
+
+fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -> Result<(), String> {
+    let Evidence::Core(core) = &violation.evidence else {
+        return Err("evidence against a level of single reads is a core".to_owned());
+    };
+    if ["aborted-read", "phantom-read"].contains(&violation.kind.as_str()) {
+        check_unwritten_violation(records, violation, core)?;
+        let read = violation.operations[0];
+        let may_return_anything =
+            level == Level::Safe && ReadRefutation::new(records, level, core).may_overlap(read);
+        return match may_return_anything {
+            true => Err("the read overlaps a write, so it may return anything".to_owned()),
+            false => Ok(()),
+        };
+    }
+    if !["stale-read", "future-read"].contains(&violation.kind.as_str()) {
+        return Err(format!("no read is unexplained as {}", violation.kind));
+    }
+    check_violation_matches_evidence(violation, violation.kind.as_str(), core.key, &core.operations)?;
+    ReadRefutation::new(records, level, core).check_core()
+}
