@@ -1,114 +1,79 @@
-//! Live connections of sessions: server-sent events that a page keeps open while its user is logged in.
+//! Live connections of sessions: what a page keeps open while its user is logged in, as server-sent events or a WebSocket.
 //!
 //! A page that shows news holds a connection to the application for as long as it is open. A deployment or a crash cuts it off, and the
 //! page opens it anew. The requests of a run do not see that. So a run that finds `[live]` in its description holds such a connection for
-//! each session, and records when it was open, lost, and open again:
+//! each session, and records when it was open, lost, and open again, and which numbered messages it brought:
 //!
 //! ```json
 //! {"process":"live","type":"info","f":"lost","value":"s-1","error":"the connection ended"}
+//! {"process":"live","type":"info","f":"message","value":["s-1",17]}
 //! ```
 //!
 //! **What counts.** A connection is open once it has shown that it belongs to its session (`shows`). It is lost if it ends, breaks, or is
-//! silent for too long. A connection that ends with its session (a logout, or another id) is not counted as lost. What remains at the end
-//! is told apart: the application said that there is no such session, or nobody answered.
+//! silent for too long. A connection that ends with its session (a logout, or another id) is not counted as lost. At the end, a connection
+//! that is still lost is tried until `resume_within` has passed since its loss. What remains is told apart: the application said that there
+//! is no such session, or nobody answered. The checker makes findings of that, so nothing is recorded that was not tried: a run that is
+//! asked to stop leaves such connections `unfinished`.
 //!
-//! **Limits.** [`LIVE_MAX`] connections at a time; the sessions beyond are counted. A line of events has [`LINE_BYTES_MAX`] bytes at most.
+//! A message is recorded as it comes, also if the connection fails before it counts as open: a page would have seen it, and the
+//! application need not send it again.
+//!
+//! **Limits.** [`LIVE_MAX`] connections at a time; the sessions beyond are counted. [`MESSAGES_MAX`] messages of all sessions together:
+//! once there are so many, no session has any more of them, so that none has a gap.
 
-use super::exchange::Filling;
-use super::live_source::LiveSource;
-use super::template::{Escape, NamedPlace};
-use super::{HttpClient, HttpStoreState};
+mod message;
+mod opening;
+mod source;
+mod stream;
+mod tally;
+
+pub(super) use source::{LiveSource, LiveTable};
+pub(super) use tally::LiveTally;
+
+use super::{HttpClient, HttpStoreState, Spread};
 use crate::client::lock_unpoisoned;
 use crate::journal::JournalLost;
-use crate::{Clock, Journal, Stop};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use std::collections::HashSet;
+use crate::{Clock, Journal, LiveEnds};
+use message::LiveMessage;
+use opening::NotOpen;
+use source::LAST;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use stream::LiveStream;
+use tally::{LIVE_MAX, MESSAGES_MAX};
 use tokio::task::{JoinError, JoinSet};
 use workloads::{Value, format_duration};
 
-/// The most connections at a time.
-const LIVE_MAX: usize = 200;
-/// The most bytes of an event that are kept to find what it shows.
-const LINE_BYTES_MAX: usize = 64 << 10;
 /// How often new sessions are looked for, and whether a session has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long a connection may take until it shows its session.
-const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before a lost connection is opened anew, and after an answer that refuses it.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_REFUSED: Duration = Duration::from_millis(500);
-/// What became of the live connections of a run.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(super) struct LiveTally {
-    opened: u64,
-    lost: u64,
-    /// How long each lost connection took until it was open again.
-    gaps: Vec<Duration>,
-    /// Lost connections that the application refused at the end, because there is no such session.
-    logged_out: u64,
-    /// Lost connections that were not open again at the end.
-    still_out: u64,
-    /// Sessions beyond the limit.
-    unwatched: u64,
-    first_failure: Option<String>,
-}
-
-impl LiveTally {
-    /// One sentence for the user.
-    fn describe(&self) -> String {
-        if self.opened == 0 {
-            let why = self.first_failure.as_deref().unwrap_or("no session lasted long enough");
-            return format!(
-                "no live connection was open, so nothing is known of them ({why}). Correct [live]"
-            );
-        }
-        let mut gaps = self.gaps.clone();
-        gaps.sort_unstable();
-        let round = |gap: &Duration| format_duration(Duration::from_millis(gap.as_millis() as u64));
-        let resumed = match (gaps.get(gaps.len() / 2), gaps.last()) {
-            (Some(median), Some(longest)) => {
-                format!(
-                    "{} resumed (after {} at the median, {} at most)",
-                    gaps.len(),
-                    round(median),
-                    round(longest)
-                )
-            }
-            _ => "0 resumed".to_owned(),
-        };
-        let mut text = format!("live connections: {} opened, {} lost: {resumed}", self.opened, self.lost);
-        for (count, what) in [
-            (self.logged_out, "refused, because the application knows no such session"),
-            (self.still_out, "not open again at the end"),
-        ] {
-            if count > 0 {
-                text += &format!(", {count} {what}");
-            }
-        }
-        if self.unwatched > 0 {
-            text += &format!("; {} further sessions had none ({LIVE_MAX} at a time)", self.unwatched);
-        }
-        text
-    }
-}
+/// How often within the time of `silence` a silent connection is asked for a sign of life.
+const PINGS_IN_SILENCE: u32 = 3;
 
 /// The live connections of a run.
-pub(super) struct LiveWatch {
+struct LiveWatch {
     inner: Arc<HttpStoreState>,
     source: LiveSource,
     journal: Arc<Journal>,
     clock: Clock,
-    enough: Stop,
+    ends: LiveEnds,
 }
 
-/// Why a connection is not open.
-enum NotOpen {
-    /// The application says that there is no such session.
-    Absent(String),
-    Failed(String),
+/// The live connection of one session.
+struct LiveLine {
+    session: Arc<str>,
+    client: HttpClient,
+    /// The id of the last event.
+    last_id: Option<String>,
+    /// The number of the last message.
+    last_number: Option<i64>,
+    /// When it was lost, unless it is open again.
+    lost_ns: Option<u64>,
+    /// Why it was not opened the last time.
+    refusal: Option<NotOpen>,
 }
 
 /// What ended a connection.
@@ -126,16 +91,17 @@ impl HttpStoreState {
     }
 }
 
-/// Holds a connection for each session that lives, until `enough` is requested.
+/// Holds a connection for each session that lives, until the run ends.
 pub(super) async fn hold_live_connections(
     inner: Arc<HttpStoreState>,
     (journal, clock): (Arc<Journal>, Clock),
-    enough: Stop,
+    ends: LiveEnds,
 ) -> Result<(), JournalLost> {
     let Some(source) = inner.description.live.clone() else { return Ok(()) };
-    let watch = Arc::new(LiveWatch { inner, source, journal, clock, enough });
+    lock_unpoisoned(&inner.live).messages = source.number.as_ref().map(|_| 0);
+    let watch = Arc::new(LiveWatch { inner, source, journal, clock, ends });
     let (mut known, mut held) = (HashSet::new(), JoinSet::new());
-    while !watch.enough.is_requested() {
+    while !watch.ends.enough.is_requested() {
         while let Some(ended) = held.try_join_next() {
             finish_connection(ended)?;
         }
@@ -148,12 +114,12 @@ pub(super) async fn hold_live_connections(
                 lock_unpoisoned(&watch.inner.live).unwatched += 1;
                 continue;
             }
-            let seat = known.len();
-            held.spawn(watch.clone().hold_connection(session, seat));
+            let client = HttpClient::for_seat(&watch.inner, known.len());
+            held.spawn(watch.clone().hold_connection(LiveLine::new(session, client)));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = watch.enough.wait_until_requested() => {}
+            () = watch.ends.enough.wait_until_requested() => {}
         }
     }
     while let Some(ended) = held.join_next().await {
@@ -172,68 +138,105 @@ fn finish_connection(ended: Result<Result<(), JournalLost>, JoinError>) -> Resul
     }
 }
 
+impl LiveLine {
+    fn new(session: Arc<str>, client: HttpClient) -> Self {
+        Self { session, client, last_id: None, last_number: None, lost_ns: None, refusal: None }
+    }
+
+    /// The user of the session. The ids of a session after renewals begin with the name of its user.
+    fn user(&self) -> &str {
+        self.session.split_once('.').map_or(&self.session, |(user, _)| user)
+    }
+
+    /// The values of `{take.…}`: the number of the last message, or else its id.
+    fn taken(&self) -> BTreeMap<String, String> {
+        let number = self.last_number.map(|number| number.to_string());
+        let last = number.or_else(|| self.last_id.clone()).unwrap_or_else(|| "0".to_owned());
+        BTreeMap::from([(LAST.to_owned(), last)])
+    }
+}
+
 impl LiveWatch {
     /// Holds the connection of one session until the session or the run ends.
-    async fn hold_connection(self: Arc<Self>, session: Arc<str>, seat: usize) -> Result<(), JournalLost> {
-        let mut client = HttpClient::for_seat(&self.inner, seat);
-        let mut lost_ns = None;
-        let mut was_absent = false;
-        while !self.is_over(&session) {
-            let opening = self.open_connection(&mut client, &session);
+    async fn hold_connection(self: Arc<Self>, mut line: LiveLine) -> Result<(), JournalLost> {
+        let session = line.session.clone();
+        while !self.is_given_up(&session, line.lost_ns) {
+            let lost_ns = line.lost_ns;
             let opened = tokio::select! {
-                opened = opening => opened,
-                () = self.wait_until_over(&session) => break,
+                opened = self.open_connection(&mut line) => opened?,
+                () = self.wait_until_given_up(&session, lost_ns) => break,
             };
-            let body = match opened {
-                Ok(body) => body,
-                Err(why) => {
-                    was_absent = matches!(why, NotOpen::Absent(_));
-                    let (NotOpen::Absent(text) | NotOpen::Failed(text)) = why;
-                    lock_unpoisoned(&self.inner.live).first_failure.get_or_insert(text);
-                    let pause = if was_absent { PAUSE_REFUSED } else { PAUSE };
-                    tokio::time::timeout(pause, self.wait_until_over(&session)).await.ok();
+            let stream = match opened {
+                Ok(stream) => stream,
+                Err(refusal) => {
+                    self.pause_after(&mut line, refusal).await;
                     continue;
                 }
             };
-            let now_ns = self.clock.now_ns();
-            was_absent = false;
-            match lost_ns.take() {
-                None => {
-                    self.record("open", &session, None)?;
-                    lock_unpoisoned(&self.inner.live).opened += 1;
-                }
-                Some(since_ns) => {
-                    self.record("resumed", &session, None)?;
-                    let gap = Duration::from_nanos(now_ns.saturating_sub(since_ns));
-                    lock_unpoisoned(&self.inner.live).gaps.push(gap);
-                }
-            }
-            match self.wait_for_end(body, &session).await {
+            self.note_open(&mut line)?;
+            match self.wait_for_end(&mut line, stream).await? {
                 Ended::Done => break,
                 Ended::Lost(why) => {
-                    lost_ns = Some(self.clock.now_ns());
+                    line.lost_ns = Some(self.clock.now_ns());
                     self.record("lost", &session, Some(&why))?;
                     lock_unpoisoned(&self.inner.live).lost += 1;
                 }
             }
         }
-        if lost_ns.is_some() {
-            let lives = self.lives(&session);
-            let what = if !lives {
-                "ended"
-            } else if was_absent {
-                "refused"
-            } else {
-                "out"
-            };
-            self.record(what, &session, None)?;
-            let mut tally = lock_unpoisoned(&self.inner.live);
-            match what {
-                // It went with its session: some applications close it before they answer the logout.
-                "ended" => tally.lost -= 1,
-                "refused" => tally.logged_out += 1,
-                _ => tally.still_out += 1,
+        self.note_last_loss(&line)
+    }
+
+    /// Remembers why a connection was not opened, and waits a while before it is tried again.
+    async fn pause_after(&self, line: &mut LiveLine, refusal: NotOpen) {
+        let pause = if refusal.is_absent() { PAUSE_REFUSED } else { PAUSE };
+        lock_unpoisoned(&self.inner.live).first_failure.get_or_insert_with(|| refusal.reason().to_owned());
+        if self.inner.description.spread == Spread::Seat {
+            // As the requests of the session, which enter anywhere.
+            line.client.seat = line.client.seat.wrapping_add(1);
+        }
+        line.refusal = Some(refusal);
+        let over = self.wait_until_given_up(&line.session, line.lost_ns);
+        tokio::time::timeout(pause, over).await.ok();
+    }
+
+    fn note_open(&self, line: &mut LiveLine) -> Result<(), JournalLost> {
+        line.refusal = None;
+        let now_ns = self.clock.now_ns();
+        match line.lost_ns.take() {
+            None => {
+                self.record("open", &line.session, None)?;
+                lock_unpoisoned(&self.inner.live).opened += 1;
             }
+            Some(since_ns) => {
+                self.record("resumed", &line.session, None)?;
+                let gap = Duration::from_nanos(now_ns.saturating_sub(since_ns));
+                lock_unpoisoned(&self.inner.live).gaps.push(gap);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what became of a connection that is not open at the end.
+    fn note_last_loss(&self, line: &LiveLine) -> Result<(), JournalLost> {
+        let Some(lost_ns) = line.lost_ns else { return Ok(()) };
+        let is_absent = line.refusal.as_ref().is_some_and(NotOpen::is_absent);
+        let what = if !self.lives(&line.session) {
+            "ended"
+        } else if !self.was_tried_long_enough(lost_ns) {
+            "unfinished"
+        } else if is_absent {
+            "refused"
+        } else {
+            "out"
+        };
+        let why = line.refusal.as_ref().map(NotOpen::reason).filter(|_| matches!(what, "refused" | "out"));
+        self.record(what, &line.session, why)?;
+        let mut tally = lock_unpoisoned(&self.inner.live);
+        match what {
+            // It went with its session: some applications close it before they answer the logout.
+            "ended" => tally.lost -= 1,
+            "refused" => tally.logged_out += 1,
+            _ => tally.still_out += 1,
         }
         Ok(())
     }
@@ -242,152 +245,80 @@ impl LiveWatch {
         self.journal.record_actor_event("live", what, &Value::Text(session.clone()), why).map(drop)
     }
 
+    /// Records a message if it has a number, and remembers where to resume.
+    fn take_message(&self, line: &mut LiveLine, message: &LiveMessage) -> Result<(), JournalLost> {
+        if let Some(id) = message.id.as_ref().filter(|id| hyper::header::HeaderValue::from_str(id).is_ok()) {
+            line.last_id = Some(id.clone());
+        }
+        let number = self.source.number.as_ref().and_then(|place| message.number_at(place));
+        let Some(number) = number else { return Ok(()) };
+        line.last_number = Some(number);
+        {
+            let mut tally = lock_unpoisoned(&self.inner.live);
+            match &mut tally.messages {
+                Some(count) if *count < MESSAGES_MAX => *count += 1,
+                _ => return Ok(()),
+            }
+        }
+        let value = Value::List(vec![Value::Text(line.session.clone()), Value::Int(number)]);
+        self.journal.record_actor_event("live", "message", &value, None).map(drop)
+    }
+
     fn lives(&self, session: &str) -> bool {
         self.inner.browsers.jar_for_session(session).is_some_and(|held| held.lives)
     }
 
-    fn is_over(&self, session: &str) -> bool {
-        self.enough.is_requested() || !self.lives(session)
+    fn was_tried_long_enough(&self, lost_ns: u64) -> bool {
+        self.clock.now_ns() >= lost_ns.saturating_add(self.source.resume_within.as_nanos() as u64)
     }
 
+    /// Whether a connection that is not open is no longer tried. A lost one is tried for some time after the run has enough.
+    fn is_given_up(&self, session: &str, lost_ns: Option<u64>) -> bool {
+        let may_wait = lost_ns.is_some_and(|lost_ns| !self.was_tried_long_enough(lost_ns));
+        let run_is_over = self.ends.enough.is_requested() && !may_wait;
+        run_is_over || self.ends.stop.is_requested() || !self.lives(session)
+    }
+
+    async fn wait_until_given_up(&self, session: &str, lost_ns: Option<u64>) {
+        while !self.is_given_up(session, lost_ns) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until a session or the run ends, for a connection that is open.
     async fn wait_until_over(&self, session: &str) {
-        while !self.is_over(session) {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = self.enough.wait_until_requested() => {}
-            }
+        while self.lives(session) && !self.ends.enough.is_requested() && !self.ends.stop.is_requested() {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    /// Opens the connection, and waits until it shows its session.
-    async fn open_connection(&self, client: &mut HttpClient, session: &str) -> Result<LiveBody, NotOpen> {
-        let opening = async {
-            let Some(held) = self.inner.browsers.jar_for_session(session) else {
-                return Err(NotOpen::Failed("the session has no cookie".to_owned()));
-            };
-            // The ids of a session after renewals begin with the name of its user.
-            let user = session.split_once('.').map_or(session, |(user, _)| user);
-            let filling = Filling::of_session(user, session);
-            let id = self.inner.id_in_jar(&held.jar);
-            let get = |place| filling.place_value(place, id.as_deref());
-            let named = |of: NamedPlace, name: &str| match of {
-                NamedPlace::Cookie => held.jar.cookie_value(name).unwrap_or_default().to_owned(),
-                NamedPlace::Taken | NamedPlace::Column => String::new(),
-            };
-            let path = self.source.path.fill_places(Escape::Percent, get, named);
-            let mut headers = vec![("accept".to_owned(), "text/event-stream".to_owned())];
-            for (name, template) in &self.source.headers {
-                headers.push((name.clone(), template.fill_places(Escape::Nothing, get, named)));
-            }
-            let shows = self.source.shows.as_ref();
-            let shows = shows.map(|shows| shows.fill_places(Escape::Nothing, get, named));
-            let sent = client.open_live_stream(user, &path, headers, &held.jar).await;
-            let (status, body) = sent.map_err(|failure| NotOpen::Failed(failure.error))?;
-            if self.source.absent.contains(&status) {
-                return Err(NotOpen::Absent(format!("status {status}")));
-            }
-            let body = body.filter(|_| status == 200);
-            let mut body =
-                body.map(LiveBody::new).ok_or_else(|| NotOpen::Failed(format!("status {status}")))?;
-            body.read_until_shown(shows.as_deref()).await.map_err(NotOpen::Failed)?;
-            Ok(body)
-        };
-        let opened = tokio::time::timeout(OPEN_PATIENCE, opening).await;
-        opened.unwrap_or_else(|_| Err(NotOpen::Failed("no event showed the session in time".to_owned())))
-    }
-
-    /// Waits until a connection ends, breaks or is silent for too long, or until it is over.
-    async fn wait_for_end(&self, mut body: LiveBody, session: &str) -> Ended {
-        let over = self.wait_until_over(session);
+    /// Takes messages until a connection ends, breaks or is silent for too long, or until it is over.
+    async fn wait_for_end(&self, line: &mut LiveLine, mut stream: LiveStream) -> Result<Ended, JournalLost> {
+        let session = line.session.clone();
+        let over = self.wait_until_over(&session);
         tokio::pin!(over);
+        let mut silent = 0;
         loop {
-            let piece = tokio::time::timeout(self.source.silence, body.stream.frame());
-            let why = tokio::select! {
-                () = &mut over => return Ended::Done,
-                piece = piece => match piece {
-                    Ok(Some(Ok(_))) => continue,
-                    Ok(Some(Err(why))) => why.to_string(),
-                    Ok(None) => "the connection ended".to_owned(),
-                    Err(_) => format!("silent for {}", format_duration(self.source.silence)),
-                },
+            let next = tokio::time::timeout(self.source.silence / PINGS_IN_SILENCE, stream.next_message());
+            let came = tokio::select! {
+                () = &mut over => return Ok(Ended::Done),
+                came = next => came,
             };
-            return Ended::Lost(why);
-        }
-    }
-}
-
-/// The body of a live connection.
-struct LiveBody {
-    stream: Incoming,
-}
-
-impl LiveBody {
-    fn new(stream: Incoming) -> Self {
-        Self { stream }
-    }
-
-    /// Reads events until one has this text; without a text, until the first one.
-    async fn read_until_shown(&mut self, shows: Option<&str>) -> Result<(), String> {
-        let mut text = Vec::new();
-        loop {
-            let piece = match self.stream.frame().await {
-                Some(Ok(piece)) => piece,
-                Some(Err(why)) => return Err(why.to_string()),
-                None => return Err("the connection ended before an event showed the session".to_owned()),
-            };
-            let Some(data) = piece.data_ref() else { continue };
-            text.extend_from_slice(data);
-            // An empty line ends an event.
-            while let Some((event, after)) = split_event(&text) {
-                let event = String::from_utf8_lossy(event).into_owned();
-                let is_data = event.lines().any(|line| line.starts_with("data:"));
-                if is_data && shows.is_none_or(|shows| event.contains(shows)) {
-                    return Ok(());
+            silent = if came.is_ok() { 0 } else { silent + 1 };
+            let went_on = match came {
+                Ok(Ok(message)) => {
+                    message.map_or(Ok(()), |message| self.take_message(line, &message))?;
+                    Ok(())
                 }
-                text.drain(..after);
-            }
-            if text.len() > LINE_BYTES_MAX {
-                return Err(format!("an event has more than {LINE_BYTES_MAX} bytes"));
+                Ok(Err(why)) => Err(why),
+                Err(_) if silent == PINGS_IN_SILENCE => {
+                    Err(format!("silent for {}", format_duration(self.source.silence)))
+                }
+                Err(_) => stream.send_ping().await,
+            };
+            if let Err(why) = went_on {
+                return Ok(Ended::Lost(why));
             }
         }
-    }
-}
-
-/// The first event of a stream, and where the next one begins.
-fn split_event(text: &[u8]) -> Option<(&[u8], usize)> {
-    let ends = [&b"\n\n"[..], b"\r\n\r\n"]
-        .map(|end| text.windows(end.len()).position(|window| window == end).map(|at| (at, at + end.len())));
-    let (at, after) = ends.into_iter().flatten().min()?;
-    Some((&text[..at], after))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_end_with_an_empty_line() {
-        assert_eq!(split_event(b"data: a\ndata: b\n\ndata: c"), Some((&b"data: a\ndata: b"[..], 17)));
-        assert_eq!(split_event(b": ping\r\n\r\ndata: c\n\n"), Some((&b": ping"[..], 10)));
-        assert_eq!(split_event(b"data: a\n"), None);
-    }
-
-    #[test]
-    fn what_is_not_known_is_no_zero() {
-        let none = LiveTally { first_failure: Some("status 404".to_owned()), ..LiveTally::default() };
-        assert!(none.describe().contains("nothing is known of them (status 404)"));
-        let ms = Duration::from_millis;
-        let some = LiveTally {
-            opened: 5,
-            lost: 4,
-            gaps: vec![ms(900), ms(100), ms(300)],
-            logged_out: 1,
-            ..LiveTally::default()
-        };
-        assert_eq!(
-            some.describe(),
-            "live connections: 5 opened, 4 lost: 3 resumed (after 300ms at the median, 900ms at most), \
-             1 refused, because the application knows no such session"
-        );
     }
 }
