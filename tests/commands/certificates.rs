@@ -134,7 +134,7 @@ fn findings_are_confirmed_and_bent_ones_are_refuted() {
             }
         }
     }
-    assert_eq!(kinds.len(), 17, "every kind of finding: {kinds:?}");
+    assert_eq!(kinds.len(), 20, "every kind of finding: {kinds:?}");
 }
 
 #[test]

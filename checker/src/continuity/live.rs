@@ -141,9 +141,13 @@ fn judge_lost_connection(judge: &mut Judge<'_>, session: &str, lost: u32, end: u
         return false;
     }
     let later = members.iter().copied().filter(|&id| history.key(id) == key && !began_before(id, end));
-    let later: Vec<OpId> = later.filter(|&id| !judge.is_excluded(id)).collect();
-    let find = |presence| later.iter().copied().find(|&id| shown_presence(history, id) == presence);
-    let Some(alive) = find(ShownPresence::There) else { return find(ShownPresence::Gone).is_some() };
+    let later: Vec<OpId> = later.collect();
+    let shows = |id: &OpId, presence| shown_presence(history, *id) == presence;
+    let found = |id: &OpId| shows(id, ShownPresence::There) && !judge.is_excluded(*id);
+    let Some(alive) = later.iter().copied().find(found) else {
+        // Even if that should not have been so: a lost session is a finding of its own, and its connection went with it.
+        return later.iter().any(|id| shows(id, ShownPresence::Gone));
+    };
     let proof = FindingProof::NotResumed { alive };
     let events = vec![end, lost];
     record_live_finding(judge, FindingKind::ConnectionNotResumed, session, vec![alive], events, proof);

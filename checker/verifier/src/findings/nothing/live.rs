@@ -74,8 +74,9 @@ impl Examination<'_> {
             return;
         }
         let once = births.len() == 1 && births[0].outcome == Outcome::Ok && births[0].completed < lost;
-        let later = || all.iter().filter(|op| op.invoked > end && !self.is_wrong(op));
-        let (found, gone) = (later().find(|op| found_session(op)), later().any(found_no_session));
+        let later = || all.iter().filter(|op| op.invoked > end);
+        let found = later().find(|op| found_session(op) && !self.is_wrong(op));
+        let gone = later().any(found_no_session);
         match found {
             Some(op) if once => {
                 let why = "found a session whose live connection could not be opened again";
