@@ -39,7 +39,7 @@ mod witness;
 
 pub use backend::{GivenApplication, walk_application};
 pub use description::{Acknowledged, Description};
-pub use draft::{AskPerson, DraftOptions, DraftQuestion, draft_description};
+pub use draft::{AskPerson, DraftOptions, DraftQuestion, FieldsAs, draft_description};
 pub use fronts::HttpFronts;
 pub use life::{LifeStep, StepOutcome, WalkSettings};
 pub use tls::TlsTable;
