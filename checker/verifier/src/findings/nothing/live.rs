@@ -51,14 +51,12 @@ impl Examination<'_> {
             let why = format!("the live connection of {session} brought a message twice");
             self.report_contradiction(&[FindingKind::DuplicatedMessage], None, &why);
         }
-        let mut expected = i128::from(base);
-        for &number in counts.range(base..).map(|(number, _)| number) {
-            if i128::from(number) != expected {
-                let why = format!("the live connection of {session} never brought message {expected}");
-                self.report_contradiction(&[FindingKind::LostMessage], None, &why);
-                return;
-            }
-            expected += 1;
+        let numbers = counts.range(base..).map(|(&number, _)| i128::from(number));
+        if let Some((expected, _)) =
+            (i128::from(base)..).zip(numbers).find(|(expected, number)| expected != number)
+        {
+            let why = format!("the live connection of {session} never brought message {expected}");
+            self.report_contradiction(&[FindingKind::LostMessage], None, &why);
         }
     }
 
