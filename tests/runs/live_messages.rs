@@ -29,12 +29,24 @@ fn judge(events: &[Value]) -> BTreeMap<String, (String, Vec<String>)> {
     std::fs::write(folder.path().join("h.jsonl"), text).expect("a file");
     let kinds = "connection-not-resumed,lost-message,duplicated-message";
     let output = Command::new(env!("CARGO_BIN_EXE_steadfast"))
-        .args(["check", "--model", "session", "--format", "json", "--consistency", kinds, "h.jsonl"])
+        .args([
+            "check",
+            "--model",
+            "session",
+            "--format",
+            "json",
+            "--measure",
+            "--consistency",
+            kinds,
+            "h.jsonl",
+        ])
         .current_dir(folder.path())
         .output()
         .expect("it runs");
     let answer: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&output.stderr)));
+    // What happens to a connection is no fault that somebody injected.
+    assert!(answer["measurements"]["faults"].as_array().is_none_or(Vec::is_empty), "{answer}");
     let levels = answer["levels"].as_array().expect("levels").iter();
     let told = levels.map(|level| {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
