@@ -211,7 +211,7 @@ mod tests {
             ("path = 'news'", "must begin with /"),
             ("path = '/x'\nsilence = 'long'", "silence"),
             ("path = '/x'\nsilence = '0s'", "longer than 0s"),
-            ("path = '/x'\nresume_within = '2m'", "1m at most"),
+            ("path = '/x'\nresume_within = '2m'", "60s at most"),
             ("path = '/x'\nevents = 1", "unknown field"),
             ("path = '/{odd}'", "{odd}"),
             ("path = '/x'\nurl = 'ws://x/'", "Exactly one of"),
