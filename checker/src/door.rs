@@ -304,13 +304,7 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
         return;
     }
     // These findings rest on events of actors, and are untested if the actors recorded nothing.
-    let by_actors = [
-        FindingKind::AuditMissing,
-        FindingKind::AuditDuplicated,
-        FindingKind::AuditForged,
-        FindingKind::DivergentReplicas,
-    ];
-    if matches!(answer.property, Property::Finding(kind) if by_actors.contains(&kind)) {
+    if matches!(answer.property, Property::Finding(kind) if kind.is_shown_by_actors()) {
         return;
     }
     if !history.ids().any(|id| crate::basis::has_falsifiable_answer(history, id, question.failed_cas)) {

@@ -39,8 +39,9 @@ use open::OpenFaults;
 use telling::{InjectorOperation, read_injector_operations};
 
 /// Actors whose events tell what a recorder did or saw; they are not faults.
-/// `log` has the lines of a log that name no process; `stack` has what the stack itself did, such as a promotion.
-pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log", "stack"];
+/// `log` has the lines of a log that name no process; `stack` has what the stack itself did, such as a promotion; `live` has what
+/// happened to the live connections of sessions.
+pub const OBSERVERS: &[&str] = &["recorder", "replica", "audit", "log", "stack", "live"];
 
 /// One fault, from its strike to its end.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -36,4 +36,6 @@ pub use serving::ListenTls;
 pub use shapes::StruckTargets;
 pub use stack_fact::StackFact;
 pub use stop::{SignalGuard, Stop, UNDO_PATIENCE};
-pub use store::{AuditEntry, Client, Failure, Notes, Store, StoreAnswer, StoreRequest, Trace, Traffic};
+pub use store::{
+    AuditEntry, Client, Failure, LiveEnds, Notes, Store, StoreAnswer, StoreRequest, Trace, Traffic,
+};

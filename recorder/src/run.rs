@@ -18,9 +18,10 @@ use crate::journal::JournalLost;
 use crate::nemesis::{self, NemesisError};
 use crate::pace::Pace;
 use crate::stack_watch::watch_stack;
+use crate::store::RESUME_WITHIN_MAX;
 use crate::warm_up;
 use crate::watch;
-use crate::{CarriedFault, Clock, Journal, Nemesis, RunCounts, Stop, Store, Tally};
+use crate::{CarriedFault, Clock, Journal, LiveEnds, Nemesis, RunCounts, Stop, Store, Tally};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -162,7 +163,7 @@ pub async fn run<S: Store, N: Nemesis>(
     let_store_settle(&shared, settings.settle, watched, &stop).await?;
     of_stack.finish_watching(&clock).await?;
     if let Some(of_live) = of_live {
-        of_live.finish_watching(&clock).await?;
+        of_live.finish_within(&clock, RESUME_WITHIN_MAX + LAST_LOOK_PATIENCE).await?;
     }
     let load_lasted = Duration::from_nanos(end_ns - zero_ns);
     let unread = ending::read_back(&shared, load_lasted).await?;
@@ -296,18 +297,23 @@ impl WatchTask {
     fn start_live_watch<S: Store>(shared: &Arc<RunState<S>>) -> Self {
         let (sender, end) = mpsc::unbounded_channel();
         let enough = Stop::default();
-        let (held, until) = (shared.clone(), enough.clone());
+        let held = shared.clone();
+        let ends = LiveEnds { enough: enough.clone(), stop: shared.stop.clone() };
         shared.clock.spawn(async move {
             let (journal, clock) = (held.journal.clone(), held.clock.clone());
-            let _ = sender.send(held.store.hold_live_connections(journal, clock, until).await);
+            let _ = sender.send(held.store.hold_live_connections(journal, clock, ends).await);
         });
         Self { enough, end }
     }
 
     /// Waits until the last poll has ended, for [`LAST_LOOK_PATIENCE`] at most. A poll records nothing before it has ended.
-    async fn finish_watching(mut self, clock: &Clock) -> Result<(), JournalLost> {
+    async fn finish_watching(self, clock: &Clock) -> Result<(), JournalLost> {
+        self.finish_within(clock, LAST_LOOK_PATIENCE).await
+    }
+
+    async fn finish_within(mut self, clock: &Clock, patience: Duration) -> Result<(), JournalLost> {
         self.enough.request_stop();
-        let limit_ns = clock.now_ns() + LAST_LOOK_PATIENCE.as_nanos() as u64;
+        let limit_ns = clock.now_ns() + patience.as_nanos() as u64;
         clock.await_until_ns(limit_ns, self.end.recv()).await.flatten().unwrap_or(Ok(()))
     }
 }

@@ -42,6 +42,7 @@ use crate::journal::JournalLost;
 use crate::{Clock, Journal, StackFact, Stop};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use workloads::{ClientOperation, Value};
 
 /// A store that clients can connect to.
@@ -98,12 +99,12 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Holds the live connections of all sessions until `enough` is requested, and records when each was open and lost.
+    /// Holds the live connections of all sessions until the run ends, and records when each was open and lost.
     fn hold_live_connections(
         &self,
         _journal: Arc<Journal>,
         _clock: Clock,
-        _enough: Stop,
+        _ends: LiveEnds,
     ) -> impl Future<Output = Result<(), JournalLost>> + Send {
         async { Ok(()) }
     }
@@ -113,6 +114,18 @@ pub trait Store: Send + Sync + 'static {
     fn count_traffic(&self) -> impl Future<Output = Option<Traffic>> + Send {
         async { None }
     }
+}
+
+/// The longest time for which a lost live connection is tried at the end of a run.
+pub(crate) const RESUME_WITHIN_MAX: Duration = Duration::from_secs(60);
+
+/// How the live connections of a run end.
+#[derive(Clone, Debug)]
+pub struct LiveEnds {
+    /// The run has enough of them. One that is lost may be tried for [`RESUME_WITHIN_MAX`] more.
+    pub enough: Stop,
+    /// The run was asked to stop: they end at once.
+    pub stop: Stop,
 }
 
 /// An entry of a stack's audit trail.

@@ -3,7 +3,7 @@
 use super::help;
 use super::quantity::parse_duration;
 use clap::Subcommand;
-use recorder::stores::http::{DraftOptions, TlsTable};
+use recorder::stores::http::{DraftOptions, FieldsAs, TlsTable};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +63,9 @@ pub(crate) struct StackInitArgs {
     /// Request that writes a value to the session, such as "POST /cart"
     #[arg(long, value_name = "METHOD PATH")]
     write: Option<String>,
+    /// How fields are sent to a login without a form, and to the write [default: json, and as the login]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    fields_as: Option<FieldFormat>,
     /// Field of the write, such as cart={value}; may be repeated [default: the body is the value]
     #[arg(long = "write-field", value_name = "NAME=VALUE", value_parser = parse_pair)]
     write_fields: Vec<(String, String)>,
@@ -104,6 +107,13 @@ pub(crate) struct StackInitArgs {
     pub(crate) operation_timeout: Duration,
 }
 
+/// How named fields are sent.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum FieldFormat {
+    Form,
+    Json,
+}
+
 impl StackInitArgs {
     /// What is known of the application.
     pub(crate) fn draft_options(&self) -> Result<DraftOptions, String> {
@@ -124,6 +134,10 @@ impl StackInitArgs {
             value: self.value.clone(),
             write: self.write.clone(),
             write_fields: self.write_fields.clone(),
+            fields_as: self.fields_as.map(|format| match format {
+                FieldFormat::Form => FieldsAs::Form,
+                FieldFormat::Json => FieldsAs::Json,
+            }),
             renew: self.renew.clone(),
             logout: self.logout.clone(),
             health: self.health.clone(),

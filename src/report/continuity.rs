@@ -4,11 +4,14 @@
 //! A sentence says only what its proof shows. Counts are reported separately.
 
 use super::Circumstances;
-use super::describe::{format_value, note_field, operation_words, shorten_text};
+use super::describe::{event_field, format_value, note_field, operation_words, shorten_text};
 use super::faults::{ShownFault, shown_faults};
 use super::layout::format_elapsed;
 use checker::{Finding, FindingKind, FindingProof as Proof};
 use histories::{ActorEvent, History, OpId};
+
+/// The most characters of an error that a sentence quotes.
+const ERROR_CHARS_MAX: usize = 80;
 
 /// Describes the findings of one history. It reads the faults of the history once.
 pub(super) struct FindingDescriber<'a> {
@@ -113,6 +116,9 @@ impl<'a> FindingDescriber<'a> {
                 self.operation_phrase(finding.operations[0]),
                 self.operation_phrase(finding.operations[1])
             ),
+            Proof::NotResumed { .. } | Proof::Skipped { .. } | Proof::BroughtAgain { .. } => {
+                self.describe_live_connection(finding)
+            }
             Proof::Differ { one, other } => {
                 let node =
                     |at: usize| finding.events.get(at).and_then(|&position| self.replica_name(position));
@@ -284,6 +290,44 @@ impl<'a> FindingDescriber<'a> {
             "the audit trail has {what} {}: {acknowledged} acknowledged, {possible} possible",
             times(found)
         )
+    }
+
+    fn describe_live_connection(&self, finding: &Finding) -> String {
+        let event = finding.events.first().and_then(|&position| self.event_at(position));
+        let told = event.and_then(|event| serde_json::from_str::<serde_json::Value>(&event.value).ok());
+        let name = told.as_ref().map(|told| told.get(0).unwrap_or(told));
+        let session = shorten_text(name.and_then(|name| name.as_str()).unwrap_or("a session"));
+        let messages = |first: i64, last: i64| match first == last {
+            true => format!("message {first}"),
+            false => format!("messages {first} to {last}"),
+        };
+        match &finding.proof {
+            Proof::NotResumed { alive } => {
+                let why = |at: usize| {
+                    let position = finding.events.get(at).copied();
+                    let error = position.and_then(|at| event_field(self.history, at, "error"));
+                    let error: Option<String> =
+                        error.map(|text| text.chars().take(ERROR_CHARS_MAX).collect());
+                    error.map(|text| format!(" ({text})")).unwrap_or_default()
+                };
+                format!(
+                    "the live connection of {session} was lost{} and could not be opened again{}, although {} found the \
+                     session later",
+                    why(1),
+                    why(0),
+                    self.operation_phrase(*alive)
+                )
+            }
+            Proof::Skipped { first, last } => format!(
+                "the live connection of {session} never brought {}, although it brought lower numbers before and higher \
+                 ones after",
+                messages(*first, *last)
+            ),
+            Proof::BroughtAgain { first, last } => {
+                format!("the live connection of {session} brought {} again", messages(*first, *last))
+            }
+            _ => String::new(),
+        }
     }
 
     fn event_at(&self, position: u32) -> Option<&ActorEvent> {

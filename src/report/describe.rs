@@ -63,13 +63,16 @@ pub(crate) fn key_phrase(history: &History, key: KeyId) -> String {
 pub(crate) fn note_field(history: &History, id: OpId, name: &str) -> Option<String> {
     let op = history.operation(id);
     let positions = [op.completed, op.invoked];
-    positions.into_iter().find_map(|position| {
-        let fields: serde_json::Value = serde_json::from_str(history.note(position)?.fields).ok()?;
-        match fields.get(name)? {
-            serde_json::Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
-    })
+    positions.into_iter().find_map(|position| event_field(history, position, name))
+}
+
+/// Reads a field from the notes of an event.
+pub(crate) fn event_field(history: &History, position: u32, name: &str) -> Option<String> {
+    let fields: serde_json::Value = serde_json::from_str(history.note(position)?.fields).ok()?;
+    match fields.get(name)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
 }
 
 /// Formats a time on the history's clock in seconds.

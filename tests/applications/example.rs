@@ -123,6 +123,28 @@ impl RunningExample {
         printed
     }
 
+    /// Writes `own.toml` by trying the application, with these words beside its address. Returns its text; the description fits, and a
+    /// run with it finds nothing.
+    pub(crate) fn init_description(&self, more: &[&str]) -> String {
+        let url = format!("http://127.0.0.1:{}", self.port());
+        let words = [&["stack", "init", &url, "--output", "own.toml"], more].concat();
+        let (code, printed, errors) = self.steadfast(&words);
+        assert_eq!(code, 0, "{printed}{errors}{}", self.logs());
+        assert!(
+            printed.contains("The description fits: ") && printed.contains(" 0 possible bugs"),
+            "{printed}"
+        );
+        let text = std::fs::read_to_string(self.path("own.toml")).expect("the file");
+        std::fs::copy(self.path("own.toml"), self.path("stack.toml")).expect("a copy");
+        let (code, answer, events) =
+            self.run("--sessions 4 --load 20/s --duration 3s --operation-timeout 10s --churn 8");
+        assert_eq!((code, answer["verdict"].as_str()), (0, Some("holds")), "{answer}{}", self.logs());
+        for f in ["create", "read", "write", "destroy"] {
+            assert!(acknowledged(&events, f).next().is_some(), "no {f} in the run");
+        }
+        text
+    }
+
     /// A run: its exit code, its answer, and the events of its history.
     pub(crate) fn run(&self, more: &str) -> (i32, Value, Vec<Value>) {
         let words = "run http --stack stack.toml --format json --measure --quiet --force --output h.jsonl --settle 500ms";

@@ -45,6 +45,41 @@ fn start(sessions: &str) -> Option<RunningExample> {
     Some(RunningExample::start(settings, turn))
 }
 
+/// From an address to a description that fits. The login takes JSON, and so does the write.
+#[test]
+fn a_description_of_flask_is_written_by_trying() {
+    let Some(example) = start("redis") else { return };
+    let text = example.init_description(&[
+        "--login",
+        "/login",
+        "--login-field",
+        "user={user}",
+        "--login-field",
+        "value={value}",
+        "--write",
+        "PUT /cart",
+        "--write-field",
+        "value={value}",
+        "--renew",
+        "POST /renew",
+        "--logout",
+        "POST /logout",
+    ]);
+    for says in [
+        "cookie = 'session'\n",
+        "absent = [401]\n",
+        "[create]\nmethod = \"POST\"\npath = \"/login\"\nheaders = { content-type = \"application/json\" }\n\
+         body = '{\"user\":\"{user}\",\"value\":\"{value}\"}'\n",
+        "[write]\nmethod = \"PUT\"\npath = \"/cart\"\nheaders = { content-type = \"application/json\" }\nbody = '{\"value\":\"{value}\"}'\n",
+        "[read]\npath = \"/cart\"\nvalue = \"/value\"\n",
+        "[renew]\nmethod = \"POST\"\npath = \"/renew\"\n",
+        "[destroy]\nmethod = \"POST\"\npath = \"/logout\"\n",
+    ] {
+        let (text, says) = (text.replace('\'', "\""), says.replace('\'', "\""));
+        assert!(text.contains(&says), "{says:?} in {text}");
+    }
+}
+
 /// Both nodes have the sessions, and users send one request at a time: nothing is found although each node is killed.
 #[test]
 fn sessions_in_redis_survive_the_nodes() {

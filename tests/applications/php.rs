@@ -44,6 +44,33 @@ fn run(example: &RunningExample) -> (i32, Value, Vec<Value>) {
     )
 }
 
+/// From an address to a description that fits. The cookie is there before the login, which gives it another id.
+#[test]
+fn a_description_of_php_is_written_by_trying() {
+    let Some(example) = start("files") else { return };
+    let text = example.init_description(&[
+        "--login",
+        "/login",
+        "--login-field",
+        "user={user}",
+        "--login-field",
+        "value={value}",
+        "--write",
+        "PUT /cart",
+        "--write-field",
+        "value={value}",
+        "--renew",
+        "POST /renew",
+        "--logout",
+        "POST /logout",
+    ]);
+    for says in
+        ["cookie = \"PHPSESSID\"\n", "absent = [401]\n", "[read]\npath = \"/cart\"\nvalue = \"/value\"\n"]
+    {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+}
+
 /// The files of PHP are locked until the request ends, and so is Redis if it is told to.
 #[test]
 fn sessions_that_are_locked_lose_nothing() {

@@ -31,6 +31,46 @@ fn start(cluster: &str, sticky: &str) -> Option<RunningExample> {
     Some(RunningExample::start(settings, wait_for_turn()))
 }
 
+/// From an address to a description that fits. A servlet has parameters of forms, also where no page has the form.
+#[test]
+fn a_description_of_tomcat_is_written_by_trying() {
+    let Some(example) = start("sync", "no") else { return };
+    let words = [
+        "--login",
+        "/login",
+        "--login-field",
+        "user={user}",
+        "--login-field",
+        "value={value}",
+        "--write",
+        "POST /cart",
+        "--write-field",
+        "value={value}",
+        "--renew",
+        "POST /renew",
+        "--logout",
+        "POST /logout",
+    ];
+    let text = example.init_description(&[&words[..], &["--fields-as", "form"]].concat());
+    for says in [
+        "cookie = \"JSESSIONID\"\n",
+        "headers = { content-type = \"application/x-www-form-urlencoded\" }\nbody = \"user={user}&value={value}\"\n",
+        "headers = { content-type = \"application/x-www-form-urlencoded\" }\nbody = \"value={value}\"\n",
+    ] {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+    // As JSON, the application gets no parameters: whose session it is stays unknown, so that the write is refused.
+    let url = format!("http://127.0.0.1:{}", example.port());
+    let (code, printed, errors) =
+        example.steadfast(&[&["stack", "init", &url, "--output", "other.toml"], &words[..]].concat());
+    assert_eq!(code, 2, "{printed}{errors}");
+    assert!(
+        errors.contains("--write POST /cart: the application answers with") && errors.contains("--fields-as"),
+        "{errors}"
+    );
+    assert!(!example.path("other.toml").exists());
+}
+
 /// A node answers when the other one has the changes: nothing is lost although a node is killed. It stays down until the run ends, because the
 /// other node does not send it changes for two seconds after it has come back. The recovery time after a kill of the proxy is that of
 /// a client that only polls.

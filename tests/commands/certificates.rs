@@ -134,7 +134,7 @@ fn findings_are_confirmed_and_bent_ones_are_refuted() {
             }
         }
     }
-    assert_eq!(kinds.len(), 17, "every kind of finding: {kinds:?}");
+    assert_eq!(kinds.len(), 20, "every kind of finding: {kinds:?}");
 }
 
 #[test]
@@ -241,7 +241,8 @@ fn another_time_to_live_or_total_is_another_question() {
 #[test]
 fn what_is_unknown_is_not_made_to_hold() {
     let kinds = "lost-write,expired-early,expired-late,old-id-alive,resurrected-session,duplicated-action,lost-action,\
-        clock-went-back,audit-missing,audit-duplicated,audit-forged,divergent-replicas";
+        clock-went-back,audit-missing,audit-duplicated,audit-forged,divergent-replicas,\
+        connection-not-resumed,lost-message,duplicated-message";
     let mut shown = BTreeSet::new();
     for case in sessions() {
         let certified = Certified::of(&case, &[&format!("--consistency={kinds}")]);

@@ -261,7 +261,7 @@ fn a_login_by_json_is_described_with_its_token() {
     let text = std::fs::read_to_string(folder.path().join("api.toml")).expect("the file");
     for says in [
         "token = \"/auth/access_token\"\nsend = \"authorization: Bearer {id}\"\n",
-        "# guess: /api/login has no form with a password, so it takes JSON\n[[create.before]]\nmethod = \"POST\"\n",
+        "# guess: /api/login has no form with a password, so it takes JSON; --fields-as form sends a form\n[[create.before]]\nmethod = \"POST\"\n",
         "# [renew] is not known: --renew \"METHOD PATH\" adds it.\n",
     ] {
         assert!(text.contains(says), "{says:?} in {text}");

@@ -41,6 +41,12 @@ named! {
         "the audit trail has an event that no request caused, or events in the wrong order",
     DivergentReplicas "divergent-replicas"
         "replicas differ after the faults ended and the store settled",
+    ConnectionNotResumed "connection-not-resumed"
+        "a live connection was lost and could not be opened again, although its session still existed",
+    LostMessage "lost-message"
+        "a live connection skipped a message",
+    DuplicatedMessage "duplicated-message"
+        "a live connection brought a message again",
     Unexplained "unexplained"
         "no execution explains an answer, and no other finding covers it",
 }
@@ -57,6 +63,20 @@ impl FindingKind {
                 | Self::OldIdAlive
                 | Self::SessionLeak
                 | Self::TornSession
+        )
+    }
+
+    /// Whether events of actors show the finding, so that the history has to record what the actors saw.
+    pub fn is_shown_by_actors(self) -> bool {
+        matches!(
+            self,
+            Self::AuditMissing
+                | Self::AuditDuplicated
+                | Self::AuditForged
+                | Self::DivergentReplicas
+                | Self::ConnectionNotResumed
+                | Self::LostMessage
+                | Self::DuplicatedMessage
         )
     }
 
@@ -79,7 +99,8 @@ pub struct Finding {
     /// The operations that show the finding, the most important one first. Empty if only events of other actors show
     /// it.
     pub operations: Vec<OpId>,
-    /// The positions of events of other actors that show the finding: entries of an audit trail, reads of replicas.
+    /// The positions of events of other actors that show the finding: entries of an audit trail, reads of replicas, events
+    /// of live connections.
     pub events: Vec<u32>,
     /// The faults that were active during the finding, by the positions of their strikes, in order. The finding lasts
     /// from the beginning of what was lost or contradicted to the end of the most important operation.
@@ -272,11 +293,34 @@ pub enum FindingProof {
         /// The data of the second replica, as JSON.
         other: String,
     },
+    /// The live connection of the session was lost, and what the actor says of it next is that it was not open again by
+    /// the end. `alive` began later and found the session, which was created once and not ended. The finding's events
+    /// are the end and the loss.
+    NotResumed {
+        /// The operation that found the session.
+        alive: OpId,
+    },
+    /// The live connection of the session brought no message with a number from `first` to `last`, although it brought a
+    /// lower number before and a higher one after. The finding's events are the higher and the lower one.
+    Skipped {
+        /// The first number that is missing.
+        first: i64,
+        /// The last number that is missing.
+        last: i64,
+    },
+    /// The live connection of the session brought each message from `first` to `last` again. The finding's events are
+    /// the repetition and the first occurrence of `first`.
+    BroughtAgain {
+        /// The first number that came again.
+        first: i64,
+        /// The last number that came again.
+        last: i64,
+    },
 }
 
 impl FindingProof {
-    /// The operations that the proof names. For audit trails the list is empty, because the finding itself lists the
-    /// events.
+    /// The operations that the proof names. For audit trails and messages the list is empty, because the finding itself
+    /// lists the events.
     pub fn involved_operations(&self) -> Vec<OpId> {
         let with = |certain: &[OpId], more: &[Option<OpId>]| {
             certain.iter().copied().chain(more.iter().copied().flatten()).collect()
@@ -304,16 +348,19 @@ impl FindingProof {
             FindingProof::Overwritten { save, read, other, other_read } => {
                 with(&[*save, *other], &[*read, *other_read])
             }
-            FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
-                Vec::new()
-            }
+            FindingProof::NotResumed { alive } => with(&[*alive], &[]),
+            FindingProof::Entries { .. }
+            | FindingProof::OutOfOrder { .. }
+            | FindingProof::Differ { .. }
+            | FindingProof::Skipped { .. }
+            | FindingProof::BroughtAgain { .. } => Vec::new(),
         }
     }
 }
 
 impl Finding {
     /// The operation whose answer was wrong. Its answer must not serve as evidence for another finding. `None` if all
-    /// answers were right and only a clock, an audit trail or a replica was wrong.
+    /// answers were right and only a clock, an audit trail, a replica or a live connection was wrong.
     pub fn wrong_operation(&self) -> Option<OpId> {
         match &self.proof {
             FindingProof::Gone { gone, .. } => Some(*gone),
@@ -333,7 +380,10 @@ impl Finding {
             | FindingProof::Overwritten { .. }
             | FindingProof::Entries { .. }
             | FindingProof::OutOfOrder { .. }
-            | FindingProof::Differ { .. } => None,
+            | FindingProof::Differ { .. }
+            | FindingProof::NotResumed { .. }
+            | FindingProof::Skipped { .. }
+            | FindingProof::BroughtAgain { .. } => None,
         }
     }
 

@@ -22,6 +22,7 @@ mod contents;
 mod expiry;
 mod faults;
 mod index;
+mod live;
 mod presence;
 mod replicas;
 mod updates;
@@ -64,6 +65,7 @@ pub fn judge_session_findings(
         unrecorded.extend(updates::judge_lost_updates(&mut judge).map(|why| (FindingKind::LostUpdate, why)));
         unrecorded
             .extend(replicas::judge_replicas(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
+        unrecorded.extend(live::judge_live_connections(&mut judge));
     }
     let ambiguous = judge.index.ambiguous;
     let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); FindingKind::ALL.len()];
@@ -97,6 +99,7 @@ fn family_of_kind(kind: FindingKind) -> FindingKind {
     match kind {
         FindingKind::DuplicatedAction => FindingKind::LostAction,
         FindingKind::AuditDuplicated | FindingKind::AuditForged => FindingKind::AuditMissing,
+        FindingKind::DuplicatedMessage => FindingKind::LostMessage,
         kind => kind,
     }
 }
@@ -116,8 +119,13 @@ fn depends_on_written_values(kind: FindingKind) -> bool {
 /// Whether a record that could show this kind exists, but is incomplete.
 fn is_partly_recorded(history: &History, kind: FindingKind) -> bool {
     let mut events = history.actor_events().iter();
-    family_of_kind(kind) == FindingKind::AuditMissing
-        && events.any(|event| event.actor == "recorder" && event.function == "audit")
+    match family_of_kind(kind) {
+        FindingKind::AuditMissing => {
+            events.any(|event| event.actor == "recorder" && event.function == "audit")
+        }
+        FindingKind::ConnectionNotResumed => live::has_recorded_losses(history),
+        _ => false,
+    }
 }
 
 /// Why the history cannot show a kind. The modules of the kinds report further reasons themselves.

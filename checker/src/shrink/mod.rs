@@ -36,17 +36,11 @@ use needs::{OperationNeeds, concerns_whole_sessions};
 use std::collections::BTreeSet;
 
 /// Whether a property is about everything that was recorded, so that no operation can be left out. If a request is left
-/// out, its entry in an audit trail looks forged. What replicas hold is the work of all clients. An invariant is about
-/// the sum of all operations.
+/// out, its entry in an audit trail looks forged. What replicas hold is the work of all clients. What a live connection
+/// brought is no operation. An invariant is about the sum of all operations.
 fn concerns_whole_history(property: Property) -> bool {
     match property {
-        Property::Finding(kind) => matches!(
-            kind,
-            FindingKind::AuditMissing
-                | FindingKind::AuditDuplicated
-                | FindingKind::AuditForged
-                | FindingKind::DivergentReplicas
-        ),
+        Property::Finding(kind) => kind.is_shown_by_actors(),
         Property::Invariant(_) => true,
         Property::Level(_) | Property::Isolation(_) => false,
     }

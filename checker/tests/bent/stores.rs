@@ -84,9 +84,14 @@ impl StoreRun<'_> {
         let (mut begun, mut next_process) = (0, clients);
         let mut free: Vec<usize> = (0..clients).collect();
         let mut open: Vec<OpenRequest> = Vec::new();
+        let mut live = self.random.fork(17);
+        let has_live = live.chance(50);
         while begun < count || !open.is_empty() {
             let step = [0, 1, 1, 5, 30, 250][self.random.below(6)] * MS;
             self.time_ns += step;
+            if has_live && live.chance(40) {
+                self.add_live_event(&mut live);
+            }
             if begun < count && !free.is_empty() && (open.is_empty() || self.random.chance(50)) {
                 let process = free.swap_remove(self.random.below(free.len()));
                 let request = self.choose_request(process, begun == 0);
@@ -313,6 +318,16 @@ impl StoreRun<'_> {
                 self.add_actor_event("audit", function, json!([key, value]));
             }
         }
+    }
+
+    /// An event of the live connection of a session. They do not follow from one another: a recorder may be wrong, too.
+    fn add_live_event(&mut self, random: &mut TestRandom) {
+        let key = random.one_of(&["u1", "u1", "u2"]);
+        if random.chance(40) {
+            return self.add_actor_event("live", "message", json!([key, random.below(8)]));
+        }
+        let steps = ["open", "lost", "lost", "resumed", "out", "refused", "ended"];
+        self.add_actor_event("live", random.one_of(&steps), json!(key));
     }
 
     fn add_actor_event(&mut self, actor: &str, function: &str, value: Value) {

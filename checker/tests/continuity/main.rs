@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stderr, reason = "what was found and what was missed is said")]
 
+mod live;
 mod random;
 mod reference;
 

@@ -1,7 +1,7 @@
 //! Verifies claims that nothing in a history could have contradicted a property.
 
 use super::Standing;
-use super::findings::clock_in_notes;
+use super::findings::{clock_in_notes, live::LiveRecord};
 use super::regularity::overlapped_reads;
 use super::watch::Watch;
 use claims::{FailedCas, FindingKind, Level, Property, Question};
@@ -25,16 +25,7 @@ pub(crate) fn verify_untested(
     let answered = |op: &Operation| {
         op.outcome == Outcome::Ok && (history.version(op.id).is_some() || answer_tells_state(history, op))
     };
-    let by_actors = matches!(
-        property,
-        Property::Finding(
-            FindingKind::AuditMissing
-                | FindingKind::AuditDuplicated
-                | FindingKind::AuditForged
-                | FindingKind::DivergentReplicas
-        )
-    );
-    if by_actors {
+    if matches!(property, Property::Finding(kind) if kind.is_shown_by_actors()) {
         return match is_unrecorded(history, question, property) {
             true => Standing::Confirmed,
             false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
@@ -112,6 +103,10 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
             .actor_events()
             .iter()
             .any(|event| event.actor == "replica" && is_replica_answer(history, event)),
+        FindingKind::ConnectionNotResumed => !LiveRecord::from_history(history).tells_of_losses(),
+        FindingKind::LostMessage | FindingKind::DuplicatedMessage => {
+            !LiveRecord::from_history(history).tells_of_messages()
+        }
         FindingKind::ClockWentBack => {
             let mut told = history.operations().filter(|op| op.outcome == Outcome::Ok);
             !told.any(|op| {

@@ -330,6 +330,9 @@ fn findings_without_a_record_are_untested() {
         FindingKind::AuditForged,
         FindingKind::DivergentReplicas,
         FindingKind::LostUpdate,
+        FindingKind::ConnectionNotResumed,
+        FindingKind::LostMessage,
+        FindingKind::DuplicatedMessage,
     ];
     let question = Question::about(Model::Session);
     for &kind in FindingKind::ALL {

@@ -14,6 +14,7 @@
 //   REPLICA_READS        yes: sessions are read at any Redis server
 //   WAIT                 how many replicas must have what was done to a session before the request goes on
 //   READS                confirmed: so many replicas must have all that a read may show, too
+//   NEWS                 yes: each write is news for the streams of its user; forget: a resumed stream begins with the next
 //   MEMORY               yes: sessions are kept in this process
 //   SLOW_WRITE_MS SLOW_RENEW_MS SLOW_SHARE   how long a write or an order (a renewal) takes, in this share of them
 //   STORE_DELAY_MS       how much longer the store takes for each write
@@ -236,27 +237,48 @@ const saveOver = async (request, response) => {
 };
 app.put("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
+  await addNews(request);
   if (env.EDITS === "compared" && request.body.base) return saveOver(request, response);
   Object.assign(request.session, { ...holding(request.body.value), fields: {} });
   await saved(request, response);
 });
 app.patch("/session", known, async (request, response) => {
   await slow(request, "SLOW_WRITE_MS");
+  await addNews(request);
   request.session.fields[request.body.field] = request.body.value;
   await saved(request, response);
 });
-// What a page keeps open to show news: a live connection. It says whose it is, and then that it is alive.
+// The news of a user are numbered from 1. Those that a failover takes back have no event.
+const newest = async (user) => Number((await redis.get(`news:${user}`)) || 0);
+const addNews = async (request) => {
+  if (["yes", "forget"].includes(env.NEWS)) await redis.incr(`news:${request.session.user}`).catch(() => 0);
+};
+// What a page keeps open to show news: a live connection. It says whose it is, then what is new, and that it is alive. If it
+// is resumed, it begins after the last event that the page has.
 const streams = new Set();
-app.get("/events", known, (request, response) => {
+app.get("/events", known, async (request, response) => {
   const { user } = request.session;
+  const last = request.get("last-event-id");
+  let sent = last && env.NEWS !== "forget" ? Number(last) : await newest(user);
+  let asking = false;
+  const tell = async () => {
+    if (asking) return;
+    asking = true;
+    const now = await newest(user).catch(() => sent);
+    asking = false;
+    while (sent < now && streams.has(response)) {
+      sent += 1;
+      response.write(`id: ${sent}\ndata: ${JSON.stringify({ user, news: sent })}\n\n`);
+    }
+  };
   // Nothing of the session is saved when the stream ends, which may be long after this.
   request.session = null;
   response.set({ "content-type": "text/event-stream", "cache-control": "no-cache", "x-node": name });
   response.write(`data: ${JSON.stringify({ user, node: name })}\n\n`);
-  const alive = setInterval(() => response.write(": alive\n\n"), 500);
+  const timers = [setInterval(() => response.write(": alive\n\n"), 500), setInterval(tell, 100)];
   streams.add(response);
   response.on("close", () => {
-    clearInterval(alive);
+    timers.forEach(clearInterval);
     streams.delete(response);
   });
 });

@@ -59,9 +59,12 @@ pub(super) fn check_claim(record: &SessionRecord<'_>, finding: &Finding) -> Find
         FindingProof::ToldEarlier { earlier, later, back_ns } => {
             check_clock_went_back(record, &op(earlier), &op(later), *back_ns)
         }
-        FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
-            Err(Mismatch("evidence of another kind".to_owned()))
-        }
+        FindingProof::Entries { .. }
+        | FindingProof::OutOfOrder { .. }
+        | FindingProof::Differ { .. }
+        | FindingProof::NotResumed { .. }
+        | FindingProof::Skipped { .. }
+        | FindingProof::BroughtAgain { .. } => Err(Mismatch("evidence of another kind".to_owned())),
     }
 }
 
@@ -111,5 +114,8 @@ pub(super) fn kind_fits_proof(record: &SessionRecord<'_>, kind: FindingKind, pro
         FindingProof::Overwritten { .. } => kind == LostUpdate,
         FindingProof::OutOfOrder { .. } => kind == AuditForged,
         FindingProof::Differ { .. } => kind == DivergentReplicas,
+        FindingProof::NotResumed { .. } => kind == ConnectionNotResumed,
+        FindingProof::Skipped { .. } => kind == LostMessage,
+        FindingProof::BroughtAgain { .. } => kind == DuplicatedMessage,
     }
 }

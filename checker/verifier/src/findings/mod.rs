@@ -7,6 +7,7 @@
 mod actions;
 mod claims;
 mod contents;
+pub(crate) mod live;
 mod nothing;
 mod presence;
 mod trails;
@@ -18,6 +19,7 @@ use ::claims::{
     Answer, Evidence, Finding, FindingKind, FindingProof, Report, SessionRules, Verdict, Witness,
 };
 use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use live::LiveRecord;
 use nothing::CounterEvidence;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -145,6 +147,9 @@ fn check_finding(record: &SessionRecord<'_>, finding: &Finding) -> FindingCheck 
         FindingProof::Entries { .. } | FindingProof::OutOfOrder { .. } | FindingProof::Differ { .. } => {
             trails::check_trail_finding(record, finding)
         }
+        FindingProof::NotResumed { .. }
+        | FindingProof::Skipped { .. }
+        | FindingProof::BroughtAgain { .. } => live::check_live_finding(record, finding),
         _ => claims::check_claim(record, finding),
     }
 }
@@ -167,6 +172,8 @@ struct SessionRecord<'a> {
     creators: HashSet<SessionId>,
     /// The expected and the actual entries of the audit trail, computed on first use.
     trail: OnceCell<trails::AuditTrail>,
+    /// What is recorded of live connections, computed on first use.
+    live: OnceCell<LiveRecord>,
 }
 
 impl<'a> SessionRecord<'a> {
@@ -180,6 +187,7 @@ impl<'a> SessionRecord<'a> {
             acts: HashMap::new(),
             creators: HashSet::new(),
             trail: OnceCell::new(),
+            live: OnceCell::new(),
         };
         for op in history.operations() {
             record.by_key.entry(op.key).or_default().push(op.id);

@@ -452,6 +452,7 @@ fn build_environment(switches: &Switches, time_to_live: Duration) -> Result<Vec<
         ("ORDERS", "orders", &["redis", "session"]),
         ("READS", "reads", &["any", "confirmed"]),
         ("MIGRATION", "migration", &["at-once", "expand"]),
+        ("NEWS", "live", &["no", "yes", "forget"]),
     ] {
         all.push((variable.to_owned(), switches.get_one_of(name, values)?.to_owned()));
     }

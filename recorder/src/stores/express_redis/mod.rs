@@ -31,7 +31,7 @@ use super::redis::facts::read_facts_of;
 use super::redis::resp::{RespConnection, RespReply};
 use super::switches::Switch;
 use crate::journal::JournalLost;
-use crate::{AuditEntry, Clock, Failure, Journal, StackFact, Stop, Store, Traffic};
+use crate::{AuditEntry, Clock, Failure, Journal, LiveEnds, StackFact, Store, Traffic};
 use proxy_view::proxy_facts;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ const LIVE: &str = r#"
 [live]
 path = "/events"
 shows = '"user":"{user}"'
+number = "id"
 silence = "3s"
 "#;
 
@@ -80,7 +81,11 @@ pub const SWITCHES: &[Switch] = &[
     ("slow-share", "100", "per cent of the writes and renewals that are slow"),
     ("retry", "no", "HAProxy repeats every request that got no answer, even if it is not idempotent"),
     ("server-timeout", "5s", "how long HAProxy waits for an answer"),
-    ("live", "no", "each session keeps a stream of events open, beside its requests"),
+    (
+        "live",
+        "no",
+        "each session keeps a stream of events open; forget: a resumed one leaves out what came meanwhile",
+    ),
     ("versions", "1/1", "the versions of the application on a1 and a2: 1 or 2"),
     (
         "migration",
@@ -137,9 +142,9 @@ impl Store for ExpressStore {
         &self,
         journal: Arc<Journal>,
         clock: Clock,
-        enough: Stop,
+        ends: LiveEnds,
     ) -> Result<(), JournalLost> {
-        self.http.hold_live_connections(journal, clock, enough).await
+        self.http.hold_live_connections(journal, clock, ends).await
     }
 
     fn replica_names(&self) -> Vec<Arc<str>> {
@@ -193,7 +198,7 @@ impl Store for ExpressStore {
 impl ExpressCluster {
     /// Returns the stack as a store for its users. With `keep_secrets`, session ids appear in the history unchanged.
     pub fn open_store(&self, keep_secrets: bool) -> Result<ExpressStore, String> {
-        let live = if self.switches().is_on("live")? { LIVE } else { "" };
+        let live = if self.switches().get("live") == "no" { "" } else { LIVE };
         let mut description = Description::from_toml(&format!("{DESCRIPTION}{live}"))?
             .with_entries([("proxy", self.entry_url().as_str())])?;
         if !self.switches().is_on("retry")? {

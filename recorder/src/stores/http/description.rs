@@ -4,11 +4,12 @@
 //! in, an address that cannot be used. The probe reports what does not fit the application.
 
 use super::entry::{EntryPoint, parse_entry};
-use super::live_source::{LiveSource, LiveTable};
+use super::live::{LiveSource, LiveTable};
 use super::take::{TakeFrom, TakeTable};
 use super::template::{Template, TemplatePlace};
 use super::tls::{TlsClient, TlsTable};
 use super::users::Users;
+use super::wire::HttpVersions;
 use crate::Failure;
 use crate::stores::yours::{LinkTable, NodeTable, RoleTable, YourStack};
 use serde::Deserialize;
@@ -41,6 +42,8 @@ pub struct Description {
     pub(super) users: Users,
     /// How connections are secured, if an address begins with `https`.
     pub(super) tls: Option<TlsClient>,
+    /// The versions of HTTP that requests use.
+    pub(super) versions: HttpVersions,
     /// The nodes, links and roles that a run may strike.
     yours: YourStack,
 }
@@ -155,6 +158,7 @@ struct DescriptionFile {
     live: Option<LiveTable>,
     users: Option<String>,
     tls: Option<TlsTable>,
+    http2: Option<bool>,
     #[serde(default)]
     nodes: BTreeMap<String, NodeTable>,
     #[serde(default)]
@@ -239,18 +243,23 @@ impl Description {
         };
         let names: Vec<String> = file.entries.keys().cloned().collect();
         let mut yours = YourStack::from_tables(file.nodes, file.links, file.roles, &names)?;
-        let is_secure =
-            file.entries.values().any(|url| url.starts_with("https://")) || yours.has_secure_nodes();
+        let is_secure = file.entries.values().any(|url| url.starts_with("https://"))
+            || file.live.as_ref().is_some_and(LiveTable::is_secure)
+            || yours.has_secure_nodes();
         let tls = match (file.tls, is_secure) {
             (Some(_), false) => {
                 return Err(
-                    "[tls] has no effect: no address in [entries] or [nodes] begins with https://".into()
+                    "[tls] has no effect: no address in [entries] or [nodes] begins with https://, and url in [live] \
+                     does not begin with wss://"
+                        .into()
                 );
             }
             (_, false) => None,
             (table, true) => Some(table.unwrap_or_default().load().map_err(|why| format!("[tls]: {why}"))?),
         };
         yours.use_tls(tls.as_ref())?;
+        let users = file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?;
+        let live = file.live.map(|live| live.read(&answer.absent, |column| users.has(column)));
         let must = |found: Option<RequestStep>| found.expect("a table makes a step");
         let description = Self {
             entries: file
@@ -274,12 +283,14 @@ impl Description {
             act: step("act", file.act)?,
             actions: step("actions", file.actions)?,
             audit: step("audit", file.audit)?,
-            live: file
-                .live
-                .map(|live| live.read(&answer.absent).map_err(|why| format!("[live]: {why}")))
-                .transpose()?,
-            users: file.users.as_deref().map_or(Ok(Users::default()), Users::from_file)?,
+            live: live.transpose().map_err(|why| format!("[live]: {why}"))?,
+            users,
             tls,
+            versions: match file.http2 {
+                None => HttpVersions::Negotiated,
+                Some(true) => HttpVersions::Http2,
+                Some(false) => HttpVersions::Http1,
+            },
             yours,
         };
         description.check_consistency()?;

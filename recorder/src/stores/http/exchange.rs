@@ -2,10 +2,11 @@
 
 use super::cookies::CookieJar;
 use super::description::{Acknowledged, ClockUnit, Description, IdPlace, RequestStep};
+use super::entry::EntryPoint;
 use super::secrets::Secrets;
 use super::take::TakeFrom;
 use super::template::{Escape, NamedPlace, TemplatePlace};
-use super::wire::{self, ExchangeError, HttpConnection};
+use super::wire::{self, ByteTransport, ExchangeError, HttpConnection};
 use super::witness::{Witness, describe_body, show_secret};
 use super::{CONNECT_PATIENCE, HANDSHAKE_PATIENCE, HttpClient};
 use crate::stores::document;
@@ -169,6 +170,38 @@ impl HttpClient {
         Ok(reply)
     }
 
+    /// Connects to where a WebSocket is: at the user's entry, or at an address of its own. Returns the connection and the head of
+    /// the request with what the user's other requests have.
+    pub(super) async fn open_live_socket(
+        &self,
+        user: &str,
+        apart: Option<&EntryPoint>,
+        path: &str,
+        jar: &CookieJar,
+    ) -> Result<(Box<dyn ByteTransport>, hyper::http::request::Builder), Failure> {
+        let description = &self.inner.description;
+        // An address that is that of an entry has what stands before it.
+        let entry = match apart {
+            None => &description.entries[self.entry_for_user(user)],
+            Some(apart) => {
+                let mut entries = description.entries.iter();
+                entries.find(|entry| entry.address == apart.address).unwrap_or(apart)
+            }
+        };
+        let base = if apart.is_some() { "" } else { &entry.base };
+        let secure_host = apart.unwrap_or(entry).secure_host.as_ref();
+        let scheme = if secure_host.is_some() { "wss" } else { "ws" };
+        let head = self.with_identity(hyper::Request::builder(), &entry.address, jar);
+        let head = head.uri(format!("{scheme}://{}{base}{path}", entry.address));
+        let address = entry.front.as_ref().unwrap_or(&entry.address);
+        let secure = description.tls.as_ref().zip(secure_host).map(|(tls, host)| (tls, host.as_str()));
+        let patience = if secure.is_some() { HANDSHAKE_PATIENCE } else { CONNECT_PATIENCE };
+        let opened = tokio::time::timeout(patience, wire::open_transport(address, secure)).await;
+        let opened = opened.map_err(|_| "no connection in time".to_owned());
+        let opened = opened.and_then(|opened| opened.map_err(|why| why.to_string()));
+        opened.map(|open| (open, head)).map_err(|why| Failure::unreachable(format!("{address}: {why}")))
+    }
+
     /// Asks for a stream that lasts, on a connection of its own. Returns its status and body.
     pub(super) async fn open_live_stream(
         &mut self,
@@ -197,23 +230,32 @@ impl HttpClient {
     ) -> Result<hyper::http::request::Builder, Failure> {
         let description = &self.inner.description;
         let entry = &description.entries[entry];
-        let mut request = hyper::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", entry.base))
-            .header("host", &entry.address);
-        if let Some(parent) = parent {
-            request = request.header("traceparent", parent);
-        }
+        let request = hyper::Request::builder().method(method).uri(format!("{}{path}", entry.base));
+        let request = self.with_identity(request, &entry.address, jar);
+        Ok(match parent {
+            Some(parent) => request.header("traceparent", parent),
+            None => request,
+        })
+    }
+
+    /// Adds the host, and the cookies or the token of a user.
+    fn with_identity(
+        &self,
+        request: hyper::http::request::Builder,
+        host: &str,
+        jar: &CookieJar,
+    ) -> hyper::http::request::Builder {
+        let mut request = request.header("host", host);
         if let Some(cookies) = jar.cookie_header() {
             request = request.header("cookie", cookies);
         }
         if let (IdPlace::Header(_, (name, template)) | IdPlace::Token(_, (name, template)), Some(token)) =
-            (&description.id, &jar.token)
+            (&self.inner.description.id, &jar.token)
         {
             request = request
                 .header(name, template.fill_places(Escape::Nothing, |_| token.clone(), |_, _| String::new()));
         }
-        Ok(request)
+        request
     }
 
     /// Sends a request on the connection to an entry. If that connection is closed, a new one is opened first;
@@ -228,15 +270,19 @@ impl HttpClient {
         let (name, address) = (point.name.clone(), point.front.as_ref().unwrap_or(&point.address));
         let unreachable =
             |why: &dyn std::fmt::Display| Failure::unreachable(format!("{address}: {why}")).with_node(&name);
+        let versions = inner.description.versions;
         let open = match self.connections[entry].take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
             None => {
                 let opened = match (&inner.description.tls, &point.secure_host) {
                     (Some(tls), Some(host)) => {
-                        let open = HttpConnection::open_secure(address, tls, host);
+                        let open = HttpConnection::open_secure(address, tls, host, versions);
                         tokio::time::timeout(HANDSHAKE_PATIENCE, open).await
                     }
-                    _ => tokio::time::timeout(CONNECT_PATIENCE, HttpConnection::open(address)).await,
+                    _ => {
+                        let open = HttpConnection::open_plain(address, versions);
+                        tokio::time::timeout(CONNECT_PATIENCE, open).await
+                    }
                 };
                 match opened {
                     Ok(Ok(connection)) => connection,
@@ -245,9 +291,13 @@ impl HttpClient {
                 }
             }
         };
-        let connection = self.connections[entry].insert(open);
-        match connection.send_request(request).await {
+        // If nobody waits for the answer any more, the connection is closed: the next request must not go out on one that may
+        // be dead. In HTTP/1, hyper closes it anyway.
+        let mut open = open;
+        let sent = open.send_request(request).await;
+        match sent {
             Ok(response) => {
+                self.connections[entry] = Some(open);
                 let (head, body) = response.into_parts();
                 Ok(HttpReply::new(head.status.as_u16(), &head.headers, Some(body), &inner.description))
             }

@@ -26,7 +26,6 @@ pub(crate) mod exchange;
 mod fronts;
 mod life;
 mod live;
-mod live_source;
 mod probe;
 pub(crate) mod secrets;
 mod seen;
@@ -40,7 +39,7 @@ mod witness;
 
 pub use backend::{GivenApplication, walk_application};
 pub use description::{Acknowledged, Description};
-pub use draft::{AskPerson, DraftOptions, DraftQuestion, draft_description};
+pub use draft::{AskPerson, DraftOptions, DraftQuestion, FieldsAs, draft_description};
 pub use fronts::HttpFronts;
 pub use life::{LifeStep, StepOutcome, WalkSettings};
 pub use tls::TlsTable;
@@ -48,7 +47,7 @@ pub(crate) use tls::{TlsClient, read_certificates};
 pub use witness::SeenExchange;
 
 use crate::journal::JournalLost;
-use crate::{AuditEntry, Client, Clock, Failure, Journal, Notes, Stop, Store, StoreAnswer, StoreRequest};
+use crate::{AuditEntry, Client, Clock, Failure, Journal, LiveEnds, Notes, Store, StoreAnswer, StoreRequest};
 use cookies::{Browsers, CookieJar, RequestJar};
 use description::{IdPlace, RequestStep, Spread};
 use exchange::{Filling, HttpReply};
@@ -156,9 +155,9 @@ impl Store for HttpStore {
         &self,
         journal: Arc<Journal>,
         clock: Clock,
-        enough: Stop,
+        ends: LiveEnds,
     ) -> Result<(), JournalLost> {
-        live::hold_live_connections(self.0.clone(), (journal, clock), enough).await
+        live::hold_live_connections(self.0.clone(), (journal, clock), ends).await
     }
 
     fn is_reachable(&self, key: &str) -> bool {

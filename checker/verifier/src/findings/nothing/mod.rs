@@ -13,6 +13,7 @@
 //! nothing (`recorded`). O(n log n), plus as many passes over the renewals as ids are joined out of order.
 
 mod contents;
+mod live;
 mod presence;
 mod recorded;
 mod trails;
@@ -75,8 +76,12 @@ pub(super) fn collect_counter_evidence(
         look.examine_session(&sessions, members);
         look.parts.borrow_mut().clear();
     }
-    let rest =
-        [Examination::examine_trails, Examination::examine_updates, Examination::report_unrecorded_kinds];
+    let rest = [
+        Examination::examine_trails,
+        Examination::examine_updates,
+        Examination::examine_live_connections,
+        Examination::report_unrecorded_kinds,
+    ];
     for examine in rest {
         if watch.has_time_for(history.len() as u64) {
             examine(&look);

@@ -1,6 +1,7 @@
 //! Checks what a history must record before it can show that there are no findings of some kinds.
 
 use super::Examination;
+use crate::findings::live::LiveRecord;
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
 
@@ -47,6 +48,11 @@ impl Examination<'_> {
         lacks(!whole, &audit, "no audit trail was recorded, or not all of it");
         let replicas = events_of_actor(history, "replica").count();
         lacks(replicas == 0, &[FindingKind::DivergentReplicas], "no replica was read by itself");
+        let live = LiveRecord::from_history(history);
+        let losses = "no live connection was lost while its session lived on";
+        lacks(!live.tells_of_losses(), &[FindingKind::ConnectionNotResumed], losses);
+        let messages = [FindingKind::LostMessage, FindingKind::DuplicatedMessage];
+        lacks(!live.tells_of_messages(), &messages, "no live connection brought two messages with numbers");
         let twice = self.writers.values().any(|writers| writers.len() > 1);
         lacks(twice, OF_VALUES, "a value was written more than once, so reads do not tell who wrote it");
     }

@@ -5,7 +5,7 @@ use crate::stores::http::cookies::CookieJar;
 use crate::stores::http::entry::EntryPoint;
 use crate::stores::http::template::{Escape, NamedPlace, Template, TemplatePlace};
 use crate::stores::http::tls::TlsClient;
-use crate::stores::http::wire::{HttpConnection, read_body};
+use crate::stores::http::wire::{HttpConnection, HttpVersions, read_body};
 use crate::stores::http::witness::{describe_body, show_location};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -125,7 +125,10 @@ impl DraftBrowser {
         }
         let exchange = async {
             let opened = match (&self.tls, &self.entry.secure_host) {
-                (Some(tls), Some(host)) => HttpConnection::open_secure(&self.entry.address, tls, host).await,
+                (Some(tls), Some(host)) => {
+                    let versions = HttpVersions::Negotiated;
+                    HttpConnection::open_secure(&self.entry.address, tls, host, versions).await
+                }
                 _ => HttpConnection::open(&self.entry.address).await,
             };
             let mut connection = opened.map_err(|why| {

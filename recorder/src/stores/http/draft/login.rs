@@ -1,10 +1,9 @@
 //! Finds the login of an application, logs in, and tells what identifies the session from then on.
 
+use super::Drafter;
 use super::browser::{DraftUser, FetchedPage};
 use super::page::{FormField, HtmlForm, HtmlPage, find_enclosing_texts, take_between};
-use super::step::{StepDraft, quote};
-use super::{Drafter, encode_pairs};
-use crate::stores::http::template::Escape;
+use super::step::{FieldsAs, StepDraft, quote};
 
 /// Where a login page usually is, if no link leads to it.
 const LOGIN_PATHS: [&str; 6] =
@@ -34,6 +33,8 @@ pub(super) struct LoginDraft {
     pub(super) user: DraftUser,
     /// The page after the login.
     pub(super) page: FetchedPage,
+    /// How its fields are sent.
+    pub(super) fields_as: FieldsAs,
 }
 
 /// Whether a cookie or a field protects against forged requests.
@@ -49,7 +50,11 @@ impl Drafter<'_> {
         let form = HtmlPage::parse(&page.body).find_login_form().cloned();
         let mut steps = match &form {
             Some(form) => self.draft_form_login(&page, &mut user, form).await?,
-            None => vec![self.draft_json_login(&page.path)?],
+            None => vec![self.draft_login_without_form(&page.path)?],
+        };
+        let fields_as = match form {
+            Some(_) => FieldsAs::Form,
+            None => self.options.fields_as.unwrap_or(FieldsAs::Json),
         };
         steps[0].notes.extend(note);
         let before = user.jar.clone();
@@ -73,7 +78,7 @@ impl Drafter<'_> {
             Some(next) => self.browser.get_page(&mut user, &next).await?,
             None => answer,
         };
-        Ok(LoginDraft { steps, session, user, page })
+        Ok(LoginDraft { steps, session, user, page, fields_as })
     }
 
     /// Returns the login page, the user who fetched it, and what was guessed.
@@ -148,8 +153,7 @@ impl Drafter<'_> {
             pairs.push((field.name.clone(), format!("{{take.{name}}}")));
         }
         pairs.extend(self.fill_login_fields(&page.path, form)?);
-        post.headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
-        post.body = Some(encode_pairs(&pairs)?);
+        post.set_fields(&pairs, FieldsAs::Form)?;
         Ok(vec![get, post])
     }
 
@@ -179,24 +183,20 @@ impl Drafter<'_> {
         }
     }
 
-    /// The request of a login without a form: an object with the fields.
-    fn draft_json_login(&self, path: &str) -> Result<StepDraft, String> {
+    /// The request of a login without a form.
+    fn draft_login_without_form(&self, path: &str) -> Result<StepDraft, String> {
         if self.options.login_fields.is_empty() {
             return Err(format!(
                 "{path} has no form with a password. Pass --login PATH for its page, or --login-field NAME=VALUE for a login \
-                 with these members as JSON"
+                 with these members as JSON (--fields-as form: as a form)"
             ));
         }
-        let members: Result<Vec<String>, String> = (self.options.login_fields.iter())
-            .map(|(name, text)| {
-                let value = super::escape_template(text, Escape::Json)?;
-                Ok(format!("{}:\"{value}\"", serde_json::Value::from(name.as_str())))
-            })
-            .collect();
         let mut step = StepDraft::new("POST", path);
-        step.notes.push(format!("guess: {path} has no form with a password, so it takes JSON"));
-        step.headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        step.body = Some(format!("{{{}}}", members?.join(",")));
+        if self.options.fields_as.is_none() {
+            let note = "so it takes JSON; --fields-as form sends a form";
+            step.notes.push(format!("guess: {path} has no form with a password, {note}"));
+        }
+        step.set_fields(&self.options.login_fields, self.options.fields_as.unwrap_or(FieldsAs::Json))?;
         Ok(step)
     }
 

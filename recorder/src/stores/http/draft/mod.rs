@@ -15,7 +15,6 @@ mod step;
 
 use super::cookies::CookieJar;
 use super::entry::parse_entry;
-use super::template::{Escape, Template};
 use super::tls::TlsTable;
 use super::users::Users;
 use super::witness::describe_body;
@@ -23,6 +22,7 @@ use browser::{DraftBrowser, DraftUser};
 use login::{LoginDraft, is_csrf_name};
 use page::HtmlPage;
 use std::time::{Duration, Instant, SystemTime};
+pub use step::FieldsAs;
 use step::{StackDraft, StepDraft};
 use workloads::SessionPayload;
 
@@ -57,6 +57,8 @@ pub struct DraftOptions {
     pub write: Option<String>,
     /// The fields of the write, by name.
     pub write_fields: Vec<(String, String)>,
+    /// How the fields of the login and of the write are sent, where no form says it.
+    pub fields_as: Option<FieldsAs>,
     /// `METHOD PATH` of the renewal.
     pub renew: Option<String>,
     /// `METHOD PATH` of the logout.
@@ -129,10 +131,10 @@ impl Drafter<'_> {
                     .to_owned(),
             );
         }
-        let LoginDraft { mut steps, session, mut user, page } = self.log_in().await?;
+        let LoginDraft { mut steps, session, mut user, page, fields_as } = self.log_in().await?;
         draft.session = session;
         let carries_value = self.options.login_fields.iter().any(|(_, text)| text.contains("{value}"));
-        draft.write = self.draft_write(&mut user, carries_value).await?;
+        draft.write = self.draft_write(&mut user, carries_value, fields_as).await?;
         draft.create = match (&draft.write, carries_value) {
             (Some(write), false) => StepDraft {
                 notes: vec![
@@ -201,6 +203,7 @@ impl Drafter<'_> {
         &mut self,
         user: &mut DraftUser,
         carries_value: bool,
+        login_fields_as: FieldsAs,
     ) -> Result<Option<StepDraft>, String> {
         let question = "the request that writes a value to the session, such as POST /cart";
         let request = match self.choose(self.options.write.clone(), "--write \"METHOD PATH\"", question, None)
@@ -216,13 +219,26 @@ impl Drafter<'_> {
         if self.options.write_fields.is_empty() {
             step.body = (!step.path.contains("{value}")).then(|| "{value}".to_owned());
             step.notes.push(
-                "guess: the body is the value itself; --write-field NAME={value} sends a form".to_owned(),
+                "guess: the body is the value itself; --write-field NAME={value} sends a field".to_owned(),
             );
         } else {
-            step.headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
-            step.body = Some(encode_pairs(&self.options.write_fields)?);
+            let fields_as = self.options.fields_as.unwrap_or(login_fields_as);
+            if self.options.fields_as.is_none() && fields_as == FieldsAs::Json {
+                step.notes.push("guess: JSON, as the login; --fields-as form sends a form".to_owned());
+            }
+            step.set_fields(&self.options.write_fields, fields_as)?;
         }
-        self.try_step(&mut step, user, "--write").await?;
+        let is_guess = !self.options.write_fields.is_empty() && self.options.fields_as.is_none();
+        let hint = match login_fields_as {
+            _ if !is_guess => "",
+            FieldsAs::Form => {
+                ". The fields were sent as a form. If the application wants JSON, pass --fields-as json"
+            }
+            FieldsAs::Json => {
+                ". The fields were sent as JSON. If the application wants a form, pass --fields-as form"
+            }
+        };
+        self.try_step(&mut step, user, "--write").await.map_err(|why| format!("{why}{hint}"))?;
         Ok(Some(step))
     }
 
@@ -379,19 +395,6 @@ fn find_csrf_cookie(jar: &CookieJar) -> Option<String> {
     let can_stand = |name: &str| name.chars().all(|sign| sign.is_ascii_alphanumeric() || "-_".contains(sign));
     let mut names = jar.cookies().map(|(name, _)| name).filter(|name| is_csrf_name(name) && can_stand(name));
     names.next().map(str::to_owned)
-}
-
-/// A form's body: names and values, with the places of templates kept.
-fn encode_pairs(pairs: &[(String, String)]) -> Result<String, String> {
-    let encode = |text: &str| escape_template(text, Escape::Percent);
-    let pairs: Result<Vec<String>, String> =
-        pairs.iter().map(|(name, value)| Ok(format!("{}={}", encode(name)?, encode(value)?))).collect();
-    Ok(pairs?.join("&"))
-}
-
-/// A template with its texts escaped and its places as they are.
-fn escape_template(text: &str, escape: Escape) -> Result<String, String> {
-    Ok(Template::parse(text)?.to_escaped_source(escape))
 }
 
 /// The JSON pointer to the first text with this value.

@@ -1,7 +1,17 @@
 //! The parts of a stack file that is being written, and its text.
 
+use crate::stores::http::template::{Escape, Template};
 use crate::stores::http::tls::TlsTable;
 use std::fmt::Write as _;
+
+/// How named fields are sent in a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldsAs {
+    /// As a form sends them.
+    Form,
+    /// As the members of an object in JSON.
+    Json,
+}
 
 /// One request of the file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -50,6 +60,37 @@ impl StepDraft {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    }
+
+    /// Sends these fields in the body, with the places of templates kept.
+    ///
+    /// # Errors
+    /// Names a place that does not exist.
+    pub(super) fn set_fields(
+        &mut self,
+        fields: &[(String, String)],
+        fields_as: FieldsAs,
+    ) -> Result<(), String> {
+        let escape = |text: &str, escape| Ok::<_, String>(Template::parse(text)?.to_escaped_source(escape));
+        let form = |(name, text): &(String, String)| {
+            Ok(format!("{}={}", escape(name, Escape::Percent)?, escape(text, Escape::Percent)?))
+        };
+        let member = |(name, text): &(String, String)| {
+            Ok(format!("{}:\"{}\"", serde_json::Value::from(name.as_str()), escape(text, Escape::Json)?))
+        };
+        let (kind, body) = match fields_as {
+            FieldsAs::Form => {
+                let pairs: Result<Vec<String>, String> = fields.iter().map(form).collect();
+                ("application/x-www-form-urlencoded", pairs?.join("&"))
+            }
+            FieldsAs::Json => {
+                let members: Result<Vec<String>, String> = fields.iter().map(member).collect();
+                ("application/json", format!("{{{}}}", members?.join(",")))
+            }
+        };
+        self.headers.push(("content-type".to_owned(), kind.to_owned()));
+        self.body = Some(body);
+        Ok(())
     }
 
     /// Notes the status that means that the step was done.
