@@ -1,11 +1,13 @@
 //! Builds a history from events: pairs each completion with the open invocation of its process.
 
-use crate::history::NOT_GIVEN;
+use crate::history::{NOT_GIVEN, NoteId};
 use crate::{
     ActorEvent, Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ProcessId, SessionId,
     ValueId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Builds a [`History`] event by event, in the order in which they happened.
 ///
@@ -341,9 +343,33 @@ impl HistoryBuilder {
         let ids = self.history.ids().filter(|&id| {
             self.taken.contains(&self.history.function(id)) && self.history.outcome(id) != Outcome::Ok
         });
+        let mut without_note: FxHashSet<u32> = FxHashSet::default();
         for id in ids.collect::<Vec<_>>() {
             self.convert_to_transaction(id);
+            without_note.extend(self.take_value_of_no_steps(id));
         }
+        if !without_note.is_empty() {
+            self.history.notes.retain(|(position, _)| !without_note.contains(position));
+        }
+    }
+
+    /// Takes the value from the note of a completion without a result, if it is the empty list: the transaction has no steps, and says so
+    /// already. Returns the position of a note of which nothing is left.
+    fn take_value_of_no_steps(&mut self, id: OpId) -> Option<u32> {
+        let history = &mut self.history;
+        let completed = history.completed[id.index()];
+        let at = history.notes.binary_search_by_key(&completed, |note| note.0).ok()?;
+        let fields = history.note_texts.text(NoteId::new(history.notes[at].1 as usize));
+        let mut fields: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(fields).expect("a note is a JSON object");
+        let is_empty_list = fields.get("value").is_some_and(|value| value.get() == "[]");
+        if history.function[id.index()] != Function::TXN || !is_empty_list {
+            return None;
+        }
+        fields.remove("value");
+        let text = serde_json::to_string(&fields).expect("texts can be written as JSON");
+        history.notes[at].1 = history.note_texts.intern(&text).index() as u32;
+        fields.is_empty().then_some(completed)
     }
 
     /// Assigns numbers to named processes: the smallest unused ones, in order of appearance.

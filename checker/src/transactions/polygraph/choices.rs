@@ -2,9 +2,8 @@
 //! conflict clause.
 
 use super::case_facts::INITIAL;
-use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, NextChoice, Theory};
+use super::clauses::{ChoiceLiteral, Clause, NextChoice, RefutedChoices, Theory};
 use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge, EDGES_MAX};
-use claims::Limits;
 
 /// The maximum number of forbidden misses that one complete assignment reports.
 const MISSES_MAX: usize = 256;
@@ -49,13 +48,8 @@ impl Theory for CaseEncoding<'_, '_> {
         self.closing.truncate(closing);
     }
 
-    fn refute_single_choices(
-        &mut self,
-        is_open: &dyn Fn(ChoiceLiteral) -> bool,
-        steps: &mut u64,
-        limits: &Limits<'_>,
-    ) -> Vec<(ChoiceLiteral, ClauseOrigin<CaseLink>)> {
-        self.find_refuted_choices(is_open, steps, limits)
+    fn refute_choices(&mut self, values: &[Option<bool>], steps: &mut u64) -> RefutedChoices<CaseLink> {
+        self.find_refuted_choices(values, steps)
     }
 
     fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<CaseLink> {

@@ -59,6 +59,9 @@ pub(super) struct Clause<E> {
     pub origin: ClauseOrigin<E>,
 }
 
+/// The literals that hold because their negations cannot be chosen, each with the reason.
+pub(super) type RefutedChoices<E> = Vec<(ChoiceLiteral, ClauseOrigin<E>)>;
+
 /// What a theory says of the choices that are open.
 pub(super) enum NextChoice {
     /// This literal, which is open, should be assumed next.
@@ -81,12 +84,7 @@ pub(super) trait Theory {
 
     /// Open choices that cannot be made, because one edge that the choice adds closes a cycle with what was chosen: for each, the literal
     /// that holds instead, with the reason. Precondition: none of the choices so far will be undone. Not all such choices need to be found.
-    fn refute_single_choices(
-        &mut self,
-        is_open: &dyn Fn(ChoiceLiteral) -> bool,
-        steps: &mut u64,
-        limits: &Limits<'_>,
-    ) -> Vec<(ChoiceLiteral, ClauseOrigin<Self::Edge>)>;
+    fn refute_choices(&mut self, values: &[Option<bool>], steps: &mut u64) -> RefutedChoices<Self::Edge>;
 
     /// The clause for which a [`ClauseOrigin::Deferred`] stands, with its cycle.
     fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<Self::Edge>;
@@ -289,10 +287,8 @@ impl<T: Theory> ClauseSolver<T> {
             if self.refuted.is_some() || *steps == 0 {
                 return;
             }
-            let values = &self.values;
-            let is_open = |literal: ChoiceLiteral| values[literal.variable() as usize].is_none();
-            let refuted = self.theory.refute_single_choices(&is_open, steps, limits);
-            if refuted.is_empty() {
+            let refuted = self.theory.refute_choices(&self.values, steps);
+            if refuted.is_empty() || limits.stop_requested() {
                 return;
             }
             for (literal, origin) in refuted {

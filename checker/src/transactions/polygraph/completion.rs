@@ -10,24 +10,6 @@ use super::case_facts::INITIAL;
 use super::clauses::{ChoiceLiteral, NextChoice};
 use super::encode::{CaseEncoding, CaseVariable};
 
-/// Which open variable is looked at next, and how many were in agreement with the order since it last changed.
-#[derive(Default)]
-pub(super) struct CompletionCursor {
-    open: Vec<u32>,
-    next: usize,
-    in_agreement: usize,
-}
-
-impl CompletionCursor {
-    pub(super) fn restart(&mut self) {
-        self.in_agreement = 0;
-    }
-
-    pub(super) fn set_open_variables(&mut self, open: Vec<u32>) {
-        *self = Self { open, next: 0, in_agreement: 0 };
-    }
-}
-
 impl CaseEncoding<'_, '_> {
     /// The next open choice that the order contradicts. Complete if there is none: then the order makes all open choices.
     pub(super) fn next_contradicted_choice(

@@ -9,10 +9,10 @@
 use super::super::graph::RealTimeChain;
 use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
-use super::completion::CompletionCursor;
+use super::closure::CertainReachability;
+use super::cursor::CompletionCursor;
 use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
-use super::reachability::CertainReachability;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
 use claims::{Limits, OrderExtent};
 use histories::{NEVER, Outcome};
@@ -87,6 +87,8 @@ pub(super) struct CaseEncoding<'f, 'h> {
     /// What is known of the edges that will not be removed.
     pub(super) certain: Option<CertainReachability>,
     pub(super) cursor: CompletionCursor,
+    /// How much memory the caller permits, in bytes.
+    pub(super) bytes: usize,
     /// By literal: whether it was chosen.
     pub(super) chosen: Vec<bool>,
     /// The active edges that the order extends, in order of activation.
@@ -128,6 +130,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             order: IncrementalOrder::new(Vec::new()),
             certain: None,
             cursor: CompletionCursor::default(),
+            bytes: limits.bytes,
             chosen: Vec::new(),
             active: Vec::new(),
             activated: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! Such an edge depends on two choices, so a read with many sources and a key with many writers have the product of both. Most of them
 //! would never be used. So the edges of a source are made when it is chosen for the first time, and not those that say nothing because of
-//! what is certain ([`CertainReachability`](super::reachability::CertainReachability)).
+//! what is certain ([`CertainReachability`](super::closure::CertainReachability)).
 
 use super::case_facts::{INITIAL, WrittenKey};
 use super::clauses::ChoiceLiteral;
@@ -25,7 +25,7 @@ impl CaseEncoding<'_, '_> {
         steps: &mut u64,
     ) -> Result<(), &'static str> {
         let mut spent = 0;
-        self.look_at_certain_edges(limits, &mut spent);
+        self.look_at_certain_edges(&mut spent);
         *steps = steps.saturating_sub(spent);
         for number in 0..self.facts.reads.len() as u32 {
             if self.facts.reads[number as usize].sources.len() == 1 {

@@ -17,7 +17,9 @@
 mod case_facts;
 mod choices;
 mod clauses;
+mod closure;
 mod completion;
+mod cursor;
 mod direct_misses;
 mod encode;
 mod misses;
