@@ -343,10 +343,13 @@ impl HistoryBuilder {
         let ids = self.history.ids().filter(|&id| {
             self.taken.contains(&self.history.function(id)) && self.history.outcome(id) != Outcome::Ok
         });
+        let infos: FxHashMap<OpId, u32> =
+            self.history.info_events.iter().map(|&(position, id)| (id, position)).collect();
         let mut without_note: FxHashSet<u32> = FxHashSet::default();
         for id in ids.collect::<Vec<_>>() {
             self.convert_to_transaction(id);
-            without_note.extend(self.take_value_of_no_steps(id));
+            let completed = infos.get(&id).copied().unwrap_or(self.history.completed[id.index()]);
+            without_note.extend(self.take_value_of_no_steps(id, completed));
         }
         if !without_note.is_empty() {
             self.history.notes.retain(|(position, _)| !without_note.contains(position));
@@ -354,10 +357,9 @@ impl HistoryBuilder {
     }
 
     /// Takes the value from the note of a completion without a result, if it is the empty list: the transaction has no steps, and says so
-    /// already. Returns the position of a note of which nothing is left.
-    fn take_value_of_no_steps(&mut self, id: OpId) -> Option<u32> {
+    /// already. `completed` is the position of the completion. Returns it if nothing is left of the note.
+    fn take_value_of_no_steps(&mut self, id: OpId, completed: u32) -> Option<u32> {
         let history = &mut self.history;
-        let completed = history.completed[id.index()];
         let at = history.notes.binary_search_by_key(&completed, |note| note.0).ok()?;
         let fields = history.note_texts.text(NoteId::new(history.notes[at].1 as usize));
         let mut fields: BTreeMap<String, Box<RawValue>> =

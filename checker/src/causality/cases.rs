@@ -24,10 +24,9 @@ pub(super) fn decide_causal_level(
 ) -> (&'static str, CausalOutcome<Vec<CausalRefutation>>) {
     let nothing = vec![None; facts.candidates.len()];
     let assigned = if facts.candidates.is_empty() { nothing.clone() } else { likely_assignment(facts) };
-    let problem = CausalProblem::new(facts, &assigned);
-    if limits.stop_requested() {
+    let Some(problem) = CausalProblem::new(facts, &assigned, limits) else {
         return ("none", CausalOutcome::Unknown(Limits::STOPPED.to_owned()));
-    }
+    };
     let is_guess_right =
         |order: &Vec<u32>| level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order);
     if let Some(order) = guess::guess_order(&problem).filter(is_guess_right) {
@@ -103,7 +102,9 @@ fn search_assignments(
 ) -> CausalOutcome<Vec<CausalRefutation>> {
     let (mut cases, mut proof): (Vec<ReadCase>, Vec<CausalProofStep>) = (Vec::new(), Vec::new());
     loop {
-        let problem = CausalProblem::new(facts, &assigned);
+        let Some(problem) = CausalProblem::new(facts, &assigned, limits) else {
+            return CausalOutcome::Unknown(Limits::STOPPED.to_owned());
+        };
         match (decide_assignment(&problem, level, limits, effort), problem.open) {
             (CausalOutcome::Explained(orders), None) => {
                 return CausalOutcome::Explained(with_returned_writes(facts, &assigned, orders));

@@ -9,6 +9,7 @@
 
 use super::facts::{INITIAL, RegisterFacts, RowRead};
 use crate::graph::Edge;
+use claims::Limits;
 use histories::SessionId;
 use rustc_hash::FxHashMap;
 
@@ -105,8 +106,12 @@ impl WritesByKey {
 }
 
 impl<'a> CausalProblem<'a> {
-    /// `assigned` has the assumed source of each ambiguous read.
-    pub(super) fn new(facts: &'a RegisterFacts<'a>, assigned: &[Option<u32>]) -> Self {
+    /// `assigned` has the assumed source of each ambiguous read. `None` if the check was stopped.
+    pub(super) fn new(
+        facts: &'a RegisterFacts<'a>,
+        assigned: &[Option<u32>],
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
         let source_of = |read: RowRead| match read {
             RowRead::Nothing | RowRead::Nobody => ReadSource::None,
             RowRead::From(INITIAL) => ReadSource::Initial,
@@ -134,9 +139,9 @@ impl<'a> CausalProblem<'a> {
             live[*vertex] && matches!(row.read, RowRead::OneOf(choice) if assigned[choice as usize].is_none())
         };
         problem.open = facts.rows.iter().enumerate().find(is_open).map(|(vertex, _)| vertex as u32);
-        problem.cut_into_lanes(&live);
+        problem.cut_into_lanes(&live, limits)?;
         problem.writes = WritesByKey::new(&problem);
-        problem
+        (!limits.stop_requested()).then_some(problem)
     }
 
     pub(super) fn took_effect(&self, vertex: u32) -> bool {
@@ -182,10 +187,14 @@ impl<'a> CausalProblem<'a> {
         live
     }
 
-    fn cut_into_lanes(&mut self, live: &[bool]) {
+    /// `None` if the check was stopped.
+    fn cut_into_lanes(&mut self, live: &[bool], limits: &Limits<'_>) -> Option<()> {
         let rows = &self.facts.rows;
         let mut open_lanes: FxHashMap<SessionId, Vec<u32>> = FxHashMap::default();
         for vertex in (0..rows.len()).filter(|&vertex| live[vertex]) {
+            if vertex & 0xffff == 0 && limits.stop_requested() {
+                return None;
+            }
             let row = &rows[vertex];
             let lanes = open_lanes.entry(row.session).or_default();
             let mut own = None;
@@ -227,6 +236,7 @@ impl<'a> CausalProblem<'a> {
             self.place[vertex] = self.lanes[lane as usize].len() as u32;
             self.lanes[lane as usize].push(vertex as u32);
         }
+        Some(())
     }
 
     /// Edges from writes to their readers, restricted to the readers that `of` accepts.

@@ -149,7 +149,7 @@ fn serial_orders_of_registers() {
         ("graph/mod.rs", 2),
         ("serial/problem.rs", KEYS),
         ("serial/schedule.rs", 2 * EACH),
-        ("serial/mod.rs", EACH),
+        ("serial/deadlines.rs", EACH),
     ];
     stops_anywhere(SampleStore::Registers, &[IsolationLevel::StrictSerializable], &files);
     stops_anywhere(SampleStore::Registers, &[IsolationLevel::Serializable], &files);

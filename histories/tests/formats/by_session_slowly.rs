@@ -20,7 +20,8 @@ struct Told {
 
 /// Numbers of transactions that overlap: of a file that mostly goes on to another session, as many in a row as are of
 /// different sessions; of any other, the first of all sessions, then the second.
-fn rounds(transactions: &[Told]) -> Vec<Vec<usize>> {
+/// Sessions are met in the order of `all`, which has the initial transaction as well.
+fn rounds(transactions: &[Told], all: &[Told]) -> Vec<Vec<usize>> {
     let mixed = transactions.windows(2).filter(|pair| pair[0].session != pair[1].session).count();
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     for (number, told) in transactions.iter().enumerate() {
@@ -34,7 +35,7 @@ fn rounds(transactions: &[Told]) -> Vec<Vec<usize>> {
         rounds[place].push(number);
     }
     // Sessions come in the order of their first transactions.
-    let first = |n: &usize| transactions.iter().position(|told| told.session == transactions[*n].session);
+    let first = |n: &usize| all.iter().position(|told| told.session == transactions[*n].session);
     rounds.iter_mut().filter(|_| mixed <= transactions.len() / 2).for_each(|round| round.sort_by_key(first));
     rounds
 }
@@ -51,12 +52,12 @@ fn sets_the_scene(transactions: &[Told]) -> bool {
 }
 
 /// Event by event, in rounds.
-fn history(transactions: &[Told], format: &str) -> History {
-    let first = usize::from(sets_the_scene(transactions));
-    let transactions = &transactions[first..];
+fn history(all: &[Told], format: &str) -> History {
+    let first = usize::from(sets_the_scene(all));
+    let transactions = &all[first..];
     let mut builder = HistoryBuilder::new();
     builder.set_header(&format!("{{\"from\":\"{format}\",\"real_time\":false,\"steadfast\":1}}"));
-    for round in rounds(transactions) {
+    for round in rounds(transactions, all) {
         let now: Vec<(usize, &Told)> = round.iter().map(|&n| (n, &transactions[n])).collect();
         for &(number, told) in &now {
             let written = told.steps.iter().map(|&(w, key, value)| (w, key, value.filter(|_| w)));
@@ -278,6 +279,14 @@ fn awdit_text() -> impl Strategy<Value = String> {
     ];
     let lines = prop::collection::vec((line, end_of_line()), 0..12);
     lines.prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+}
+
+/// What went wrong: this test was wrong once in many runs. The transaction that sets the scene is no operation, and still its session is the
+/// first one that was met.
+#[test]
+fn the_session_of_the_initial_transaction_comes_first() {
+    let text = "w(7,0,2,2)\nr(7,1,0,0)\nr(7,5,2,5)\n";
+    (1..80).for_each(|block| agrees(text, Format::Plume, block, plume(text)));
 }
 
 proptest! {

@@ -50,18 +50,25 @@ pub(super) fn deadlines_by_completion(
     Some(deadlines)
 }
 
-/// The deadline of each vertex where nothing tells when it completed, on the scale of event numbers.
-pub(super) fn deadlines_by_depth(graph: &DependencyGraph, kinds: EdgeKinds, sinks_first: &[u32]) -> Vec<u32> {
+/// The deadline of each vertex where nothing tells when it completed, on the scale of event numbers. Returns `None` if the check was
+/// stopped.
+pub(super) fn deadlines_by_depth(
+    graph: &DependencyGraph,
+    kinds: EdgeKinds,
+    sinks_first: &[u32],
+    limits: &Limits<'_>,
+) -> Option<Vec<u32>> {
     let count = graph.vertex_count();
     let (mut before, mut behind) = (vec![0_u32; count], vec![0_u32; count]);
-    for &vertex in sinks_first.iter().rev() {
-        for to in successors(graph, vertex, kinds) {
-            before[to as usize] = before[to as usize].max(before[vertex as usize] + 1);
+    for (at, (&first, &last)) in sinks_first.iter().rev().zip(sinks_first).enumerate() {
+        if at & 0xfff == 0 && limits.stop_requested() {
+            return None;
         }
-    }
-    for &vertex in sinks_first {
-        for to in successors(graph, vertex, kinds) {
-            behind[vertex as usize] = behind[vertex as usize].max(behind[to as usize] + 1);
+        for to in successors(graph, first, kinds) {
+            before[to as usize] = before[to as usize].max(before[first as usize] + 1);
+        }
+        for to in successors(graph, last, kinds) {
+            behind[last as usize] = behind[last as usize].max(behind[to as usize] + 1);
         }
     }
     let middle = |vertex: u32| i64::from(before[vertex as usize]) - i64::from(behind[vertex as usize]);
@@ -71,7 +78,7 @@ pub(super) fn deadlines_by_depth(graph: &DependencyGraph, kinds: EdgeKinds, sink
     for (place, vertex) in (0_u32..).zip(order) {
         deadlines[vertex as usize] = place.saturating_mul(2);
     }
-    deadlines
+    Some(deadlines)
 }
 
 fn successors(graph: &DependencyGraph, vertex: u32, kinds: EdgeKinds) -> impl Iterator<Item = u32> {

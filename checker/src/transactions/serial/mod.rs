@@ -256,7 +256,7 @@ fn guess_deadlines(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Opti
             let completions = completion_times(problem);
             deadlines::deadlines_by_completion(graph, kinds, &sinks_first, completions, limits)
         }
-        false => Some(deadlines::deadlines_by_depth(graph, kinds, &sinks_first)),
+        false => deadlines::deadlines_by_depth(graph, kinds, &sinks_first, limits),
     }
 }
 
