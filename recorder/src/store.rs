@@ -122,7 +122,7 @@ pub(crate) const RESUME_WITHIN_MAX: Duration = Duration::from_secs(60);
 /// How the live connections of a run end.
 #[derive(Clone, Debug)]
 pub struct LiveEnds {
-    /// The run has enough of them. One that is lost may be tried for [`RESUME_WITHIN_MAX`] more.
+    /// The run has enough of them. One that is lost may be tried for `RESUME_WITHIN_MAX` more.
     pub enough: Stop,
     /// The run was asked to stop: they end at once.
     pub stop: Stop,
