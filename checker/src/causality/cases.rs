@@ -29,7 +29,7 @@ pub(super) fn decide_causal_level(
     };
     let is_guess_right =
         |order: &Vec<u32>| level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order);
-    if let Some(order) = guess::guess_order(&problem).filter(is_guess_right) {
+    if let Some(order) = guess::guess_order(&problem, limits).filter(is_guess_right) {
         return (
             "serial-order",
             CausalOutcome::Explained(with_returned_writes(facts, &assigned, single_order(&problem, &order))),

@@ -9,6 +9,7 @@
 //! For other histories the order is only a guess. It is replayed, and dropped if a read fails. O(n log n).
 
 use super::problem::{CausalProblem, NO_LANE, ReadSource};
+use claims::Limits;
 use rustc_hash::FxHashMap;
 
 /// Marks a vertex that is in no block.
@@ -16,13 +17,16 @@ const NO_BLOCK: u32 = u32::MAX;
 /// The block of the initial values, which comes before all others.
 const INITIALLY: u32 = u32::MAX - 1;
 
-/// An order of all operations that took effect. It is legal and extends session order. `None` if the guess is wrong.
-pub(super) fn guess_order(problem: &CausalProblem<'_>) -> Option<Vec<u32>> {
+/// An order of all operations that took effect. It is legal and extends session order. `None` if the guess is wrong, or if the check was
+/// stopped.
+pub(super) fn guess_order(problem: &CausalProblem<'_>, limits: &Limits<'_>) -> Option<Vec<u32>> {
     if problem.open.is_some() {
         return None;
     }
     let rows = &problem.facts.rows;
+    let goes_on = || (!limits.stop_requested()).then_some(());
     let blocks = WriteBlocks::new(problem)?;
+    goes_on()?;
     let mut sequence: Vec<(u32, u64, u32, u32, u32, u32)> = Vec::with_capacity(problem.vertex_count());
     for vertex in (0..problem.vertex_count() as u32).filter(|&vertex| problem.took_effect(vertex)) {
         let (block, rank) = blocks.block_and_rank(problem, vertex);
@@ -37,7 +41,9 @@ pub(super) fn guess_order(problem: &CausalProblem<'_>) -> Option<Vec<u32>> {
             vertex,
         ));
     }
+    goes_on()?;
     sequence.sort_unstable();
+    goes_on()?;
     let mut moments: Vec<(u32, u32)> = Vec::with_capacity(sequence.len());
     let (mut key, mut moment) = (None, 0);
     for &(of, .., vertex) in &sequence {
@@ -49,7 +55,9 @@ pub(super) fn guess_order(problem: &CausalProblem<'_>) -> Option<Vec<u32>> {
     }
     // Each moment is an invocation, so two objects share no moment. Equal moments are already in order, and the sort
     // is stable.
+    goes_on()?;
     moments.sort_by_key(|&(moment, _)| moment);
+    goes_on()?;
     let order: Vec<u32> = moments.into_iter().map(|(_, vertex)| vertex).collect();
     explains_reads(problem, &order).then_some(order)
 }
