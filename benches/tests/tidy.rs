@@ -113,6 +113,9 @@ fn the_length_of_a_function_is_measured_right() {
     let text =
         ["impl A {", "    pub fn one() {", "        if true {", "        }", "    }", "}", "fn two() {}"];
     assert_eq!(functions(&text), [("one".to_owned(), 2, 4), ("two".to_owned(), 7, 1)]);
+    // A method of a trait without a body ends with its signature, not with the next body.
+    let text = ["trait A {", "    fn one(", "        a: u8,", "    ) -> u8;", "    fn two() {", "    }", "}"];
+    assert_eq!(functions(&text), [("one".to_owned(), 2, 3), ("two".to_owned(), 5, 2)]);
 }
 
 #[test]
@@ -211,9 +214,10 @@ fn functions(lines: &[&str]) -> Vec<(String, usize, usize)> {
         let Some(name) = words.get(place + 1).filter(|_| before) else { continue };
         let name: String = name.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect();
         let end = format!("{}}}", " ".repeat(indent));
-        let length = match line.ends_with('}') || line.ends_with(';') {
-            true => 1,
-            false => lines[at..].iter().position(|line| *line == end).map_or(1, |last| last + 1),
+        let signature = lines[at..].iter().position(|line| line.ends_with(['{', '}', ';'])).unwrap_or(0);
+        let length = match lines[at + signature].ends_with('{') {
+            false => signature + 1,
+            true => lines[at..].iter().position(|line| *line == end).map_or(1, |last| last + 1),
         };
         found.push((name, at + 1, length));
     }

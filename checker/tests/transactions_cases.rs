@@ -2,9 +2,11 @@
 
 use checker::transactions::explain;
 use checker::{Assume, CycleShape, IsolationLevel, Property, Question, Report, TransactionEvidence, Verdict};
+use histories::format::{Format, from_text};
 use histories::{History, notation};
 use testkit::{
-    check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits, verdict_of,
+    TestRandom, check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits,
+    verdict_of,
 };
 
 fn run_assuming(history: &History, assume: Assume) -> Report {
@@ -242,4 +244,63 @@ fn a_list_that_ends_with_an_element_appended_twice_has_no_known_version() {
         let (_, report) = run(drawing);
         assert!(!report.answers.is_empty(), "its evidence was confirmed: {drawing}");
     }
+}
+
+/// 800 transactions of eight sessions on 400 registers. They take effect one after another, in turn, and write one of twenty values. The
+/// history has them session by session, without real time. `more` are further transactions of the first session.
+fn history_of_equal_values(more: &[&str]) -> History {
+    const SESSIONS: usize = 8;
+    let (mut random, mut held) = (TestRandom::new(1), [0; 400]);
+    let event = |session: usize, micros: &str| -> String {
+        let line = |kind| {
+            format!("{{\"process\":{session},\"type\":\"{kind}\",\"f\":\"txn\",\"value\":[{micros}]}}\n")
+        };
+        ["invoke", "ok"].map(line).concat()
+    };
+    let mut sessions = vec![String::new(); SESSIONS];
+    for turn in 0..100 * SESSIONS {
+        let micro = |at: usize| {
+            let (writes, key) = (at >= 3, random.below(400) as usize);
+            if writes {
+                held[key] = 1 + random.below(20);
+            }
+            let value = if held[key] == 0 { "null".to_owned() } else { held[key].to_string() };
+            format!("[\"{}\",{key},{value}]", if writes { "w" } else { "r" })
+        };
+        let micros: Vec<String> = (0..6).map(micro).collect();
+        sessions[turn % SESSIONS].push_str(&event(turn % SESSIONS, &micros.join(",")));
+    }
+    more.iter().for_each(|micros| sessions[0].push_str(&event(0, micros)));
+    let text = format!("{{\"steadfast\":1,\"real_time\":false}}\n{}", sessions.concat());
+    from_text(Format::Native, &text).expect("a history")
+}
+
+/// Most choices of equal values are refuted at once, and the search assumes only what the order contradicts. Without either, this history
+/// takes more than a million steps.
+#[test]
+fn equal_values_are_decided_in_few_steps() {
+    let history = history_of_equal_values(&[]);
+    let level = IsolationLevel::Serializable;
+    let question = question_about(model_of_transactions(&history), &isolation_properties(&[level]));
+    let report = check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 28));
+    assert_eq!(verdict(&report, level), "holds");
+}
+
+/// The value that is read was written twice, and its own session overwrote both writes. Each case closes a cycle with session order.
+#[test]
+fn among_many_equal_values_the_cases_of_one_read_are_refuted() {
+    let history = history_of_equal_values(&[
+        "[\"w\",999,1]",
+        "[\"w\",999,2]",
+        "[\"w\",999,1]",
+        "[\"w\",999,2]",
+        "[\"r\",999,1]",
+    ]);
+    let level = IsolationLevel::StrongSessionSerializable;
+    let question = question_about(model_of_transactions(&history), &isolation_properties(&[level]));
+    let report = check_confirmed(&history, &question, &test_limits(10_000_000, 1 << 28));
+    assert_eq!(verdict(&report, level), "violated");
+    let examples = &report.phenomena.iter().find(|anomaly| !anomaly.examples.is_empty()).unwrap().examples;
+    let TransactionEvidence::Cases(steps) = &examples[0] else { panic!("{examples:?}") };
+    assert!(steps.len() <= 8, "{} steps: {steps:?}", steps.len());
 }

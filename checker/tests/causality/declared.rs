@@ -12,7 +12,7 @@ fn question() -> Question {
     testkit::question_about(Model::CasRegister, &testkit::level_properties(&levels))
 }
 
-/// The same operations, some of which declare what they ask for.
+/// A copy of a history in which half of the invocations declare a consistency.
 fn with_declarations(history: &History, random: &mut TestRandom) -> History {
     let mut text = Vec::new();
     write_native(history, &mut text).expect("a vector takes everything");

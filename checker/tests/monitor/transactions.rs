@@ -1,7 +1,7 @@
 //! The monitor of transactions against the check of each prefix.
 //!
-//! What went wrong elsewhere: an online checker that forgets a transaction of a cycle that closes later, that calls a
-//! legal old read a violation, or that says *holds* of a stream of which it forgot the contradiction.
+//! Other online checkers made three mistakes. They forgot a transaction, and a cycle through it closed later. They reported a legal read of
+//! an old version. They said *holds* after they had forgotten the operations of a violation.
 
 use checker::{IsolationLevel, Model, Monitor, MonitorError, Property, Question};
 use histories::History;

@@ -1,9 +1,9 @@
-//! A register of which a read may return the version before the last: 2-atomicity.
+//! The register of 2-atomicity: a read returns the last version or the one before it.
 
 use super::{Call, CallInput, Refused, Specification};
 use histories::{Function, ValueId};
 
-/// One register with its initial value. A read returns the last version or the one before it. A compare-and-set finds the last one.
+/// One register with its initial value. A read may be one version behind. A compare-and-set compares with the last version.
 #[derive(Clone, Copy, Debug)]
 pub struct TwoVersionRegister {
     /// The value before the first operation.

@@ -12,7 +12,8 @@ pub(super) enum KeyState {
     Known,
     /// Reads contradict each other, or a value is written twice. Nothing about it is forgotten.
     Contradictory,
-    /// Nobody used it for long, and the order of its last writes is not known. Whoever uses it again makes it `Lost`.
+    /// No transaction has used the key for long, and its last writes were forgotten without their order. If a transaction uses the
+    /// key again, the key becomes `Lost`.
     Retired,
     /// It depends on something that was forgotten, and is left out of the window.
     Lost,

@@ -3,7 +3,9 @@
 
 use super::case_facts::INITIAL;
 use super::clauses::{ChoiceLiteral, Clause, NextChoice, RefutedChoices, Theory};
-use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge, EDGES_MAX};
+use super::cursor::CompletionCursor;
+use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, ConditionalEdge};
+use claims::Limits;
 
 /// The maximum number of forbidden misses that one complete assignment reports.
 const MISSES_MAX: usize = 256;
@@ -14,11 +16,8 @@ impl Theory for CaseEncoding<'_, '_> {
     fn apply_choice(&mut self, literal: ChoiceLiteral, steps: &mut u64) -> Result<(), Clause<CaseLink>> {
         self.frames.push((literal, self.active.len(), self.closing.len()));
         self.chosen[literal.0 as usize] = true;
-        self.cursor.restart();
+        self.cursor.iter_mut().for_each(CompletionCursor::restart);
         self.connect_misses_of_choice(literal);
-        if self.edges.len() > EDGES_MAX {
-            *steps = 0;
-        }
         let mut spent = 0;
         let mut result = Ok(());
         for at in 0..self.resting[literal.0 as usize].len() {
@@ -39,7 +38,7 @@ impl Theory for CaseEncoding<'_, '_> {
     fn undo_choice(&mut self) {
         let (literal, active, closing) = self.frames.pop().expect("something was chosen");
         self.chosen[literal.0 as usize] = false;
-        self.cursor.restart();
+        self.cursor.iter_mut().for_each(CompletionCursor::restart);
         while self.active.len() > active {
             let number = self.active.pop().expect("there are more");
             let ConditionalEdge { from, to, .. } = self.edges[number as usize];
@@ -48,8 +47,17 @@ impl Theory for CaseEncoding<'_, '_> {
         self.closing.truncate(closing);
     }
 
-    fn refute_choices(&mut self, values: &[Option<bool>], steps: &mut u64) -> RefutedChoices<CaseLink> {
-        self.find_refuted_choices(values, steps)
+    fn is_full(&self) -> bool {
+        self.edges_exceed_memory()
+    }
+
+    fn refute_choices(
+        &mut self,
+        values: &[Option<bool>],
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> RefutedChoices<CaseLink> {
+        self.find_refuted_choices(values, steps, limits)
     }
 
     fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<CaseLink> {

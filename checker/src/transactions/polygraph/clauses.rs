@@ -82,9 +82,17 @@ pub(super) trait Theory {
     /// Removes the choice that was added last.
     fn undo_choice(&mut self);
 
+    /// Whether the choices so far took as much memory as they may.
+    fn is_full(&self) -> bool;
+
     /// Open choices that cannot be made, because one edge that the choice adds closes a cycle with what was chosen: for each, the literal
     /// that holds instead, with the reason. Precondition: none of the choices so far will be undone. Not all such choices need to be found.
-    fn refute_choices(&mut self, values: &[Option<bool>], steps: &mut u64) -> RefutedChoices<Self::Edge>;
+    fn refute_choices(
+        &mut self,
+        values: &[Option<bool>],
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> RefutedChoices<Self::Edge>;
 
     /// The clause for which a [`ClauseOrigin::Deferred`] stands, with its cycle.
     fn explain_refuted_choice(&mut self, edge: u32, active: usize) -> Clause<Self::Edge>;
@@ -113,7 +121,7 @@ pub(super) enum SolverOutcome<E> {
 
 pub(super) const OUT_OF_STEPS: &str =
     "the search through the cases that the history leaves open reached its limit of steps";
-const LEARNED_TOO_MUCH: &str =
+const OUT_OF_MEMORY: &str =
     "the search through the cases that the history leaves open reached its limit of memory";
 /// The maximum total size of all clauses, in literals, edges and references to other clauses.
 const SIZE_MAX: usize = 1 << 25;
@@ -249,8 +257,8 @@ impl<T: Theory> ClauseSolver<T> {
             if *steps == 0 || (looked & 0x3f == 0 && limits.stop_requested()) {
                 return SolverOutcome::Unknown(if *steps == 0 { OUT_OF_STEPS } else { Limits::STOPPED });
             }
-            if self.size > SIZE_MAX {
-                return SolverOutcome::Unknown(LEARNED_TOO_MUCH);
+            if self.size > SIZE_MAX || self.theory.is_full() {
+                return SolverOutcome::Unknown(OUT_OF_MEMORY);
             }
             if let Some(conflict) = self.propagate(steps) {
                 if self.starts.is_empty() {
@@ -287,7 +295,7 @@ impl<T: Theory> ClauseSolver<T> {
             if self.refuted.is_some() || *steps == 0 {
                 return;
             }
-            let refuted = self.theory.refute_choices(&self.values, steps);
+            let refuted = self.theory.refute_choices(&self.values, steps, limits);
             if refuted.is_empty() || limits.stop_requested() {
                 return;
             }

@@ -1,9 +1,12 @@
 //! The transitive closure of the edges that will not be removed, as rows of bits.
 
 use super::order::IncrementalOrder;
+use claims::Limits;
 
 /// The maximum size of a closure in bytes: 46,000 moments.
 const BYTES_MAX: usize = 256 << 20;
+/// How often the stop flag is looked at, in vertices.
+const VERTICES_BETWEEN_LOOKS: usize = 1 << 8;
 
 /// Which vertices reach which, along edges that will not be removed.
 pub(super) struct CertainReachability {
@@ -13,11 +16,16 @@ pub(super) struct CertainReachability {
 }
 
 impl CertainReachability {
-    /// The closure of the edges of an order. `None` if it takes more than `bytes`.
+    /// The closure of the edges of an order. `None` if it takes more than `bytes`, or if the check was stopped.
     ///
     /// `steps` counts the rows that were visited. The time is at most the number of edges times the length of a row. An edge to a vertex
     /// that is already reached takes constant time.
-    pub(super) fn compute(order: &IncrementalOrder, bytes: usize, steps: &mut u64) -> Option<Self> {
+    pub(super) fn compute(
+        order: &IncrementalOrder,
+        bytes: usize,
+        steps: &mut u64,
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
         let count = order.sequence().len();
         let words = count.div_ceil(64);
         if (count * words).saturating_mul(8) > bytes.min(BYTES_MAX) {
@@ -26,7 +34,10 @@ impl CertainReachability {
         let mut closure = Self { words, rows: vec![0; count * words] };
         let mut row = vec![0_u64; words];
         let mut successors = Vec::new();
-        for &vertex in order.sequence().iter().rev() {
+        for (place, &vertex) in order.sequence().iter().rev().enumerate() {
+            if place.is_multiple_of(VERTICES_BETWEEN_LOOKS) && limits.stop_requested() {
+                return None;
+            }
             successors.clear();
             successors.extend(order.successors(vertex));
             // The nearest first: they reach most of the others.
@@ -69,7 +80,8 @@ mod tests {
         for number in 0..count {
             let _closes_a_cycle = order.add_edge(number, draw(count), draw(count), &mut 0);
         }
-        let closure = CertainReachability::compute(&order, usize::MAX, &mut 0).expect("it is small");
+        let closure = CertainReachability::compute(&order, usize::MAX, &mut 0, &Limits::unbounded())
+            .expect("it is small");
         let mut reached_any = 0;
         for start in 0..count {
             let (mut reached, mut todo) = (vec![false; count as usize], vec![start]);
@@ -86,6 +98,6 @@ mod tests {
             }
         }
         assert!(reached_any > 1_000, "{reached_any}");
-        assert!(CertainReachability::compute(&order, 1_000, &mut 0).is_none());
+        assert!(CertainReachability::compute(&order, 1_000, &mut 0, &Limits::unbounded()).is_none());
     }
 }

@@ -17,20 +17,21 @@ impl CaseEncoding<'_, '_> {
         values: &[Option<bool>],
         steps: &mut u64,
     ) -> NextChoice {
-        if !self.shape.orders_make_choices() {
+        let Some(mut cursor) = self.cursor.take_if(|_| self.shape.orders_make_choices()) else {
             return NextChoice::AnyOpen;
-        }
+        };
         let mut spent = 0;
         let mut found = NextChoice::Complete;
-        while self.cursor.in_agreement < self.cursor.open.len() {
-            let variable = self.cursor.open[self.cursor.next];
+        while cursor.in_agreement < cursor.open.len() {
+            let variable = cursor.open[cursor.next];
             if let Some(literal) = self.contradicted_choice(variable, values, &mut spent) {
                 found = NextChoice::Assume(literal);
                 break;
             }
-            self.cursor.in_agreement += 1;
-            self.cursor.next = (self.cursor.next + 1) % self.cursor.open.len();
+            cursor.in_agreement += 1;
+            cursor.next = (cursor.next + 1) % cursor.open.len();
         }
+        self.cursor = Some(cursor);
         *steps = steps.saturating_sub(spent);
         found
     }

@@ -1,7 +1,6 @@
 //! The place of the search for an open choice that the order contradicts.
 
 /// Which open variable is looked at next, and how many were in agreement with the order since it last changed.
-#[derive(Default)]
 pub(super) struct CompletionCursor {
     pub open: Vec<u32>,
     pub next: usize,
@@ -9,13 +8,13 @@ pub(super) struct CompletionCursor {
 }
 
 impl CompletionCursor {
-    /// What was in agreement need not be any more.
-    pub(super) fn restart(&mut self) {
-        self.in_agreement = 0;
+    /// A search through these variables, from the first on.
+    pub(super) fn new(open: Vec<u32>) -> Self {
+        Self { open, next: 0, in_agreement: 0 }
     }
 
-    /// Starts again, with these variables.
-    pub(super) fn set_open_variables(&mut self, open: Vec<u32>) {
-        *self = Self { open, next: 0, in_agreement: 0 };
+    /// Notes that the order or the choices changed: what was in agreement need not be any more.
+    pub(super) fn restart(&mut self) {
+        self.in_agreement = 0;
     }
 }

@@ -66,7 +66,7 @@ pub(super) enum CaseVariable {
 }
 
 /// The maximum number of edges.
-pub(super) const EDGES_MAX: usize = 1 << 23;
+const EDGES_MAX: usize = 1 << 23;
 
 /// The choices and edges of one level.
 pub(super) struct CaseEncoding<'f, 'h> {
@@ -86,7 +86,7 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pub(super) order: IncrementalOrder,
     /// What is known of the edges that will not be removed.
     pub(super) certain: Option<CertainReachability>,
-    pub(super) cursor: CompletionCursor,
+    pub(super) cursor: Option<CompletionCursor>,
     /// How much memory the caller permits, in bytes.
     pub(super) bytes: usize,
     /// By literal: whether it was chosen.
@@ -129,7 +129,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             resting: Vec::new(),
             order: IncrementalOrder::new(Vec::new()),
             certain: None,
-            cursor: CompletionCursor::default(),
+            cursor: None,
             bytes: limits.bytes,
             chosen: Vec::new(),
             active: Vec::new(),
@@ -138,7 +138,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             frames: Vec::new(),
             rules: Vec::new(),
         };
-        if cases.bytes_needed() > Self::bytes_permitted(limits) {
+        if cases.bytes_needed() > cases.edge_bytes_max() {
             return Err(TOO_MANY);
         }
         cases.create_variables();
@@ -154,9 +154,14 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         Ok(cases)
     }
 
-    /// How much memory edges may take.
-    pub(super) fn bytes_permitted(limits: &Limits<'_>) -> usize {
-        limits.bytes.min(EDGES_MAX * size_of::<ConditionalEdge>())
+    /// Whether the edges take more memory than they may.
+    pub(super) fn edges_exceed_memory(&self) -> bool {
+        self.edges.len() * size_of::<ConditionalEdge>() > self.edge_bytes_max()
+    }
+
+    /// How much memory edges may take. The closure of the certain edges takes a quarter of what the caller permits.
+    fn edge_bytes_max(&self) -> usize {
+        (self.bytes / 4 * 3).min(EDGES_MAX * size_of::<ConditionalEdge>())
     }
 
     /// An upper bound for the memory of the edges between writers, and from sources to reads, in bytes.

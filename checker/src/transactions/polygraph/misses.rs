@@ -25,13 +25,13 @@ impl CaseEncoding<'_, '_> {
         steps: &mut u64,
     ) -> Result<(), &'static str> {
         let mut spent = 0;
-        self.look_at_certain_edges(&mut spent);
+        self.look_at_certain_edges(&mut spent, limits);
         *steps = steps.saturating_sub(spent);
         for number in 0..self.facts.reads.len() as u32 {
             if self.facts.reads[number as usize].sources.len() == 1 {
                 self.connect_misses_of(number, 0);
             }
-            if self.edges.len() * size_of::<ConditionalEdge>() > Self::bytes_permitted(limits) {
+            if self.edges_exceed_memory() {
                 return Err(TOO_MANY);
             }
             if number % READS_BETWEEN_LOOKS == 0 && limits.stop_requested() {
@@ -50,8 +50,9 @@ impl CaseEncoding<'_, '_> {
         }
     }
 
-    /// An edge that rules a source out: a transaction certainly overwrote its version before the read.
-    pub(super) fn edge_that_rules_out(&mut self, literal: ChoiceLiteral) -> Option<u32> {
+    /// An edge that rules a source out: a transaction certainly overwrote its version before the read. `spent` counts the writers that were
+    /// looked at.
+    pub(super) fn edge_that_rules_out(&mut self, literal: ChoiceLiteral, spent: &mut u64) -> Option<u32> {
         let CaseVariable::From { read, source } = self.variables[literal.variable() as usize] else {
             return None;
         };
@@ -64,6 +65,7 @@ impl CaseEncoding<'_, '_> {
         let from = (source != INITIAL).then(|| self.write_moment(each.key, source));
         let mut writers = facts.keys[each.key as usize].writers.iter().copied();
         let writer = writers.find(|&writer| {
+            *spent += 1;
             let commit = self.moments.commit_moment(writer);
             writer != each.reader
                 && writer != source

@@ -1,4 +1,4 @@
-//! Refutes single choices: finds the choices of which one edge alone closes a cycle with the edges that are certain.
+//! Refutes open choices one by one. A choice is refuted if an edge that it implies closes a cycle with certain edges.
 //!
 //! Adding an edge to the order answers this for one choice, and visits the graph between its ends each time. A history of thousands of
 //! transactions with repeated values leaves 100,000 choices open, and most of them are refuted in this way. So the transitive closure of
@@ -8,11 +8,17 @@
 
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, RefutedChoices};
 use super::closure::CertainReachability;
+use super::cursor::CompletionCursor;
 use super::encode::{CaseEncoding, CaseLink, CaseVariable, ConditionalEdge};
+use claims::Limits;
+
+/// How often the stop flag is looked at, in open choices.
+const CHOICES_BETWEEN_LOOKS: usize = 1 << 11;
+
 impl CaseEncoding<'_, '_> {
     /// Computes which moments the active edges lead to. Precondition: none of them will be removed.
-    pub(super) fn look_at_certain_edges(&mut self, spent: &mut u64) {
-        self.certain = CertainReachability::compute(&self.order, self.bytes, spent);
+    pub(super) fn look_at_certain_edges(&mut self, spent: &mut u64, limits: &Limits<'_>) {
+        self.certain = CertainReachability::compute(&self.order, self.bytes / 4, spent, limits);
     }
 
     /// Whether certain edges lead from one moment to another. If that is not known, no.
@@ -26,22 +32,23 @@ impl CaseEncoding<'_, '_> {
         &mut self,
         values: &[Option<bool>],
         steps: &mut u64,
+        limits: &Limits<'_>,
     ) -> RefutedChoices<CaseLink> {
         let is_open = |literal: ChoiceLiteral| values[literal.variable() as usize].is_none();
         let mut spent = 0;
-        self.look_at_certain_edges(&mut spent);
-        self.cursor.set_open_variables(self.open_variables(values));
+        self.look_at_certain_edges(&mut spent, limits);
+        self.cursor = Some(CompletionCursor::new(self.open_variables(values)));
         let mut refuted = Vec::new();
-        for literal in
-            (2..2 * self.variables.len() as u32).map(ChoiceLiteral).filter(|&literal| is_open(literal))
-        {
+        let open =
+            (2..2 * self.variables.len() as u32).map(ChoiceLiteral).filter(|&literal| is_open(literal));
+        for (place, literal) in open.enumerate() {
             let resting = &self.resting[literal.0 as usize];
             spent += resting.len() as u64;
             let closing = resting.iter().copied().find(|&edge| self.closes_cycle(literal, edge));
-            if let Some(edge) = closing.or_else(|| self.edge_that_rules_out(literal)) {
+            if let Some(edge) = closing.or_else(|| self.edge_that_rules_out(literal, &mut spent)) {
                 refuted.push((literal.negated(), ClauseOrigin::Deferred { edge, active: self.active.len() }));
             }
-            if literal.0 & 0xffff == 2 && spent > *steps {
+            if spent > *steps || (place.is_multiple_of(CHOICES_BETWEEN_LOOKS) && limits.stop_requested()) {
                 break;
             }
         }

@@ -1,7 +1,7 @@
-//! Verifies claims about 2-atomicity: orders and cores of registers of which a read may return the version before the last.
+//! Verifies claims about 2-atomicity, at which a read may be one version behind: orders and cores.
 //!
-//! A core may leave out what a core of a register may leave out. A write whose value no operation of the core wants makes every read
-//! less behind when it is left out, so the rest has an order if the whole has one.
+//! A core may leave out what a core of a register may leave out: a write whose value no operation of the core returned or compared with.
+//! Without such a write, no read is further behind than before. So the core has an order if the whole history has one.
 
 use super::{OperationsByObject, check_all_are_ordered, core, order};
 use crate::watch::{StepCost, Watch};
