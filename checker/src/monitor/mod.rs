@@ -34,6 +34,7 @@ mod snapshot;
 mod stream;
 mod transactions;
 mod verdicts;
+mod window;
 
 use claims::{Property, Question};
 pub use limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};

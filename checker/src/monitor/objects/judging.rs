@@ -1,7 +1,8 @@
 //! Judges the window: the engines and the verifier of a check decide, and a small history shows each violation.
 
-use super::window::{WindowDetail, WindowOperation, build_window};
+use super::window::{WindowOperation, build_window};
 use super::{MonitorError, MonitoredLevel, ObjectMonitor, OnlineViolation, UnknownFrom};
+use crate::monitor::window::WindowDetail;
 use crate::{CheckError, check};
 use claims::{Evidence, Level, Limits, Property, Question, Report, Verdict, Violation};
 use histories::{History, Id, OpId};

@@ -7,7 +7,7 @@ mod memory;
 mod pairing;
 mod window;
 
-use super::limits::{ACTOR_EVENTS_MAX, BYTES_PER_OPERATION, MonitorError, MonitorLimits};
+use super::limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};
 use super::stream::{ProcessName, StreamEvent};
 use super::verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
 use claims::{Level, Model, Property, Question};

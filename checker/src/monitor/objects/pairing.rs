@@ -1,8 +1,9 @@
 //! Takes events: pairs each completion with the open invocation of its process, and keeps what can matter.
 
 use super::kept::{KeptObject, KeptOperation};
-use super::{ACTOR_EVENTS_MAX, MonitorError, ObjectMonitor};
+use super::{MonitorError, ObjectMonitor};
 use crate::monitor::stream::{EventDetails, NOT_YET, StreamEvent};
+use crate::monitor::window::keep_actor_event;
 use histories::events::Event;
 use histories::{Argument, Function, OpId, Outcome};
 use std::sync::Arc;
@@ -13,12 +14,7 @@ impl ObjectMonitor {
         match event.event {
             Event::Invoke(id) => self.take_invocation(event, id)?,
             Event::Complete(id) => self.take_completion(event, id)?,
-            Event::Actor(actor) => {
-                if self.actors.len() == ACTOR_EVENTS_MAX {
-                    self.actors.pop_front();
-                }
-                self.actors.push_back((self.position, event.index, actor.clone()));
-            }
+            Event::Actor(actor) => keep_actor_event(&mut self.actors, (self.position, event.index, actor)),
         }
         self.latest_index = event.index;
         self.position += 1;

@@ -1,8 +1,9 @@
 //! Judges a window: the engines of a check decide, and a small history shows each violation.
 
 use super::involved::involved_transactions;
-use super::window::{WindowDetail, build_window};
+use super::window::build_window;
 use super::{MonitorError, OnlineViolation, TransactionMonitor, UnknownFrom};
+use crate::monitor::window::WindowDetail;
 use crate::shrink::{ShrinkTarget, shrink_violation};
 use crate::{CheckError, check};
 use claims::{Evidence, IsolationLevel, Limits, Property, Question, Report, Verdict, Violation};

@@ -18,7 +18,7 @@ mod times;
 mod window;
 
 use super::SESSION_ASSUMPTION;
-use super::limits::{ACTOR_EVENTS_MAX, MonitorError, MonitorLimits};
+use super::limits::{MonitorError, MonitorLimits};
 use super::stream::{ProcessName, StreamEvent};
 use super::verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
 use claims::{IsolationLevel, Model, Property, Question};

@@ -2,8 +2,9 @@
 
 use super::kept::{KeptMicro, KeptRead, KeptTransaction, MicroAction};
 use super::keys::{KeptKey, KeyState, fingerprint};
-use super::{ACTOR_EVENTS_MAX, MonitorError, TransactionMonitor};
+use super::{MonitorError, TransactionMonitor};
 use crate::monitor::stream::{EventDetails, NOT_YET, StreamEvent};
+use crate::monitor::window::keep_actor_event;
 use histories::events::Event;
 use histories::{Function, History, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::sync::Arc;
@@ -17,12 +18,7 @@ impl TransactionMonitor {
         match event.event {
             Event::Invoke(id) => self.take_invocation(event, id)?,
             Event::Complete(id) => self.take_completion(event, id)?,
-            Event::Actor(actor) => {
-                if self.actors.len() == ACTOR_EVENTS_MAX {
-                    self.actors.pop_front();
-                }
-                self.actors.push_back((self.position, event.index, actor.clone()));
-            }
+            Event::Actor(actor) => keep_actor_event(&mut self.actors, (self.position, event.index, actor)),
         }
         self.latest_index = event.index;
         self.position += 1;

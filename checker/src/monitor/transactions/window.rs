@@ -2,28 +2,9 @@
 
 use super::kept::{KeptRead, KeptTransaction, MicroAction};
 use super::keys::KeptKey;
-use crate::monitor::stream::{EventDetails, NOT_YET, ProcessName};
-use histories::{
-    ActorEvent, Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, OpId, Outcome,
-    Payload, ValueId,
-};
+use crate::monitor::window::{WindowDetail, WindowEvent, WindowWriter, end_in_window, order_window_events};
+use histories::{Completion, Function, History, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId};
 use rustc_hash::FxHashMap;
-
-/// How much of each event a window has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum WindowDetail<'a> {
-    /// What a verdict depends on.
-    Bare,
-    /// Also indexes, times, further fields, and these events of actors.
-    Full(&'a [(u64, u64, ActorEvent)]),
-}
-
-#[derive(Clone, Copy)]
-enum WindowEvent {
-    Invocation(usize),
-    Completion(usize),
-    Actor(usize),
-}
 
 /// Builds the history of these transactions, which are in order of invocation. Transactions that only use lost keys are
 /// left out. O(n log n).
@@ -36,34 +17,24 @@ pub(super) fn build_window(
     let is_shown = |kept: &KeptTransaction| {
         !kept.is_void() && kept.micros.iter().any(|micro| !keys[micro.key as usize].is_lost())
     };
-    let mut events: Vec<(u64, WindowEvent)> = Vec::with_capacity(transactions.len() * 2);
-    for (at, kept) in transactions.iter().enumerate().filter(|(_, kept)| is_shown(kept)) {
-        events.push((kept.invoked, WindowEvent::Invocation(at)));
-        let completed = if kept.outcome == Some(Outcome::Info) { kept.last_event } else { kept.completed };
-        if completed != NOT_YET {
-            events.push((completed, WindowEvent::Completion(at)));
-        }
-    }
-    if let WindowDetail::Full(actors) = detail {
-        events.extend(actors.iter().enumerate().map(|(at, actor)| (actor.0, WindowEvent::Actor(at))));
-    }
-    events.sort_unstable_by_key(|event| event.0);
+    let shown = transactions.iter().enumerate().filter(|(_, kept)| is_shown(kept));
+    let spans = shown
+        .map(|(at, kept)| (at, kept.invoked, end_in_window(kept.outcome, kept.completed, kept.last_event)));
     let mut window = WindowBuilder {
         keys,
         lists,
         names: vec![KeyId::NONE; keys.len()],
         trunks: FxHashMap::default(),
-        processes: FxHashMap::default(),
-        builder: HistoryBuilder::new(),
+        writer: WindowWriter::new(detail),
     };
-    for (_, event) in events {
+    for event in order_window_events(spans, detail) {
         match event {
-            WindowEvent::Invocation(at) => window.add_invocation(&transactions[at], detail),
-            WindowEvent::Completion(at) => window.add_completion(&transactions[at], detail),
-            WindowEvent::Actor(at) => window.add_actor_event(at, detail),
+            WindowEvent::Invocation(at) => window.add_invocation(&transactions[at]),
+            WindowEvent::Completion(at) => window.add_completion(&transactions[at]),
+            WindowEvent::Actor(at) => window.writer.add_actor_event(at),
         }
     }
-    window.builder.finish()
+    window.writer.builder.finish()
 }
 
 /// A micro-operation with the elements of its list beside it.
@@ -82,52 +53,38 @@ struct WindowBuilder<'a> {
     names: Vec<KeyId>,
     /// The elements of each list that is read.
     trunks: FxHashMap<u32, Vec<ValueId>>,
-    /// The numbers of processes that have a name: negative, in order of appearance.
-    processes: FxHashMap<&'a ProcessName, i64>,
-    builder: HistoryBuilder,
+    writer: WindowWriter<'a>,
 }
 
 impl<'a> WindowBuilder<'a> {
-    fn add_invocation(&mut self, kept: &'a KeptTransaction, detail: WindowDetail<'_>) {
-        let process = self.process_number(&kept.process);
-        let session = Some(self.builder.history().sessions.intern(&kept.session));
+    fn add_invocation(&mut self, kept: &'a KeptTransaction) {
+        let process = self.writer.process_number(&kept.process);
+        let session = Some(self.writer.builder.history().sessions.intern(&kept.session));
         let (function, key) = (Function::TXN, KeyId::NONE);
         let micros = self.own_micros(kept, false);
         let micros: Vec<MicroInput<'_>> =
             micros.iter().map(|micro| borrow_micro(micro, &self.trunks, self.lists)).collect();
         let payload = Payload::Micros(&micros);
         let invocation = Invocation { process, session, function, key, payload };
-        let id = self.builder.invoke(invocation).expect("the monitor paired the events of each process");
-        if detail != WindowDetail::Bare {
-            self.add_details(id, false, &kept.invocation);
-        }
+        let id =
+            self.writer.builder.invoke(invocation).expect("the monitor paired the events of each process");
+        self.writer.add_details(id, false, &kept.invocation);
     }
 
-    fn add_completion(&mut self, kept: &'a KeptTransaction, detail: WindowDetail<'_>) {
-        let process = self.process_number(&kept.process);
+    fn add_completion(&mut self, kept: &'a KeptTransaction) {
+        let process = self.writer.process_number(&kept.process);
         let outcome = kept.outcome.expect("a completion has an outcome");
         let micros = self.own_micros(kept, outcome == Outcome::Ok);
         let micros: Vec<MicroInput<'_>> =
             micros.iter().map(|micro| borrow_micro(micro, &self.trunks, self.lists)).collect();
         let payload = Payload::Micros(&micros);
         let completion = Completion { process, outcome, function: None, key: None, payload };
-        let id = self.builder.complete(completion).expect("the monitor paired the events of each process");
+        let id =
+            self.writer.builder.complete(completion).expect("the monitor paired the events of each process");
         if let Some(version) = kept.version {
-            self.builder.set_version(id, version);
+            self.writer.builder.set_version(id, version);
         }
-        if detail != WindowDetail::Bare {
-            self.add_details(id, true, &kept.completion);
-        }
-    }
-
-    fn process_number(&mut self, name: &'a ProcessName) -> i64 {
-        match name {
-            ProcessName::Number(number) => *number,
-            name => {
-                let next = -1 - self.processes.len() as i64;
-                *self.processes.entry(name).or_insert(next)
-            }
-        }
+        self.writer.add_details(id, true, &kept.completion);
     }
 
     /// The micro-operations on keys that are not lost, with or without the results of reads.
@@ -163,39 +120,22 @@ impl<'a> WindowBuilder<'a> {
     }
 
     fn intern(&mut self, value: &str) -> ValueId {
-        self.builder.history().values.intern(value)
+        self.writer.builder.history().values.intern(value)
     }
 
     fn name_of(&mut self, key: u32) -> KeyId {
         let name = &mut self.names[key as usize];
         if *name == KeyId::NONE {
-            *name = self.builder.history().keys.intern(&self.keys[key as usize].name);
+            *name = self.writer.builder.history().keys.intern(&self.keys[key as usize].name);
         }
         *name
     }
 
     fn intern_trunk(&mut self, key: u32) {
-        let values = &mut self.builder.history().values;
+        let values = &mut self.writer.builder.history().values;
         self.trunks.entry(key).or_insert_with(|| {
             self.keys[key as usize].trunk.iter().map(|element| values.intern(element)).collect()
         });
-    }
-
-    fn add_details(&mut self, id: OpId, completion: bool, details: &EventDetails) {
-        if let Some(time) = details.time {
-            self.builder.set_time(id, completion, time);
-        }
-        self.builder.set_event_index(details.index);
-        if let Some(note) = &details.note {
-            self.builder.add_note(note);
-        }
-    }
-
-    fn add_actor_event(&mut self, at: usize, detail: WindowDetail<'_>) {
-        let WindowDetail::Full(actors) = detail else { return };
-        let (_, index, event) = &actors[at];
-        self.builder.add_actor_event(event.clone());
-        self.builder.set_event_index(*index);
     }
 }
 
