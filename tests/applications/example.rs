@@ -165,6 +165,14 @@ impl Drop for RunningExample {
     }
 }
 
+/// The words for `stack init` of an application with the requests of the examples. `write` is the request that writes.
+pub(crate) fn words_of_requests(write: &str) -> Vec<&str> {
+    let fields = ["--login-field", "user={user}", "--login-field", "value={value}"];
+    let write = ["--write", write, "--write-field", "value={value}"];
+    let ends = ["--renew", "POST /renew", "--logout", "POST /logout"];
+    [&["--login", "/login"][..], &fields, &write, &ends].concat()
+}
+
 /// A Python with packages, in an environment of its own in the target folder. The caller has the turn, so that only the first test
 /// installs them. `import` fails if a package has another version.
 pub(crate) fn install_python(name: &str, packages: &[&str], import: &str) -> Option<PathBuf> {

@@ -10,6 +10,7 @@
 use crate::example::{
     ExampleSettings, PollingClient, RunningExample, acknowledged, assert_nodes_were_killed,
     assert_recovery_agrees, find_missing, install_python, sessions_with, violated_levels, wait_for_turn,
+    words_of_requests,
 };
 use crate::undone::count_undone;
 use serde_json::Value;
@@ -49,22 +50,7 @@ fn start(sessions: &str) -> Option<RunningExample> {
 #[test]
 fn a_description_of_flask_is_written_by_trying() {
     let Some(example) = start("redis") else { return };
-    let text = example.init_description(&[
-        "--login",
-        "/login",
-        "--login-field",
-        "user={user}",
-        "--login-field",
-        "value={value}",
-        "--write",
-        "PUT /cart",
-        "--write-field",
-        "value={value}",
-        "--renew",
-        "POST /renew",
-        "--logout",
-        "POST /logout",
-    ]);
+    let text = example.init_description(&words_of_requests("PUT /cart"));
     for says in [
         "cookie = 'session'\n",
         "absent = [401]\n",

@@ -7,7 +7,9 @@
 //!
 //! Where php8.2-fpm with php8.2-redis, haproxy or redis-server are missing, the tests say so.
 
-use crate::example::{ExampleSettings, RunningExample, find_missing, violated_levels, wait_for_turn};
+use crate::example::{
+    ExampleSettings, RunningExample, find_missing, violated_levels, wait_for_turn, words_of_requests,
+};
 use crate::undone::count_undone;
 use serde_json::Value;
 use std::process::Command;
@@ -48,22 +50,7 @@ fn run(example: &RunningExample) -> (i32, Value, Vec<Value>) {
 #[test]
 fn a_description_of_php_is_written_by_trying() {
     let Some(example) = start("files") else { return };
-    let text = example.init_description(&[
-        "--login",
-        "/login",
-        "--login-field",
-        "user={user}",
-        "--login-field",
-        "value={value}",
-        "--write",
-        "PUT /cart",
-        "--write-field",
-        "value={value}",
-        "--renew",
-        "POST /renew",
-        "--logout",
-        "POST /logout",
-    ]);
+    let text = example.init_description(&words_of_requests("PUT /cart"));
     for says in
         ["cookie = \"PHPSESSID\"\n", "absent = [401]\n", "[read]\npath = \"/cart\"\nvalue = \"/value\"\n"]
     {

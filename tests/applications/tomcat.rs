@@ -8,7 +8,7 @@
 
 use crate::example::{
     ExampleSettings, PollingClient, RunningExample, assert_nodes_were_killed, assert_recovery_agrees,
-    find_missing, sessions_of_node, sessions_with, violated_levels, wait_for_turn,
+    find_missing, sessions_of_node, sessions_with, violated_levels, wait_for_turn, words_of_requests,
 };
 use std::path::Path;
 
@@ -35,22 +35,7 @@ fn start(cluster: &str, sticky: &str) -> Option<RunningExample> {
 #[test]
 fn a_description_of_tomcat_is_written_by_trying() {
     let Some(example) = start("sync", "no") else { return };
-    let words = [
-        "--login",
-        "/login",
-        "--login-field",
-        "user={user}",
-        "--login-field",
-        "value={value}",
-        "--write",
-        "POST /cart",
-        "--write-field",
-        "value={value}",
-        "--renew",
-        "POST /renew",
-        "--logout",
-        "POST /logout",
-    ];
+    let words = words_of_requests("POST /cart");
     let text = example.init_description(&[&words[..], &["--fields-as", "form"]].concat());
     for says in [
         "cookie = \"JSESSIONID\"\n",

@@ -4,64 +4,30 @@
 //! What could go wrong: the client falls back to HTTP/1.1 in silence; cookies or the host are lost on the way; after a fault of the link all
 //! requests wait on a connection that is dead.
 
+use crate::haproxy::RunningHaproxy;
 use crate::live_server::{DESCRIPTION, Server, serve, told};
-use crate::stack_commands::authority::make_certificates;
 use serde_json::Value;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-/// HAProxy before an application. It ends when this is dropped.
-struct Front {
-    folder: tempfile::TempDir,
-    port: u16,
-    proxy: Child,
-}
+/// An application behind HAProxy.
+struct Front(RunningHaproxy);
 
 impl Front {
-    /// `bind` are the words after the address at which it listens. Nothing if a program is missing.
+    /// `bind` are the words after the address at which the proxy listens. Nothing if a program is missing.
     fn open(bind: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path();
-        if !make_certificates(at) || Command::new("haproxy").arg("-v").output().is_err() {
-            eprintln!("skipped: the programs openssl (3.0 or later) and haproxy are not there");
-            return None;
-        }
-        let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("a file");
-        std::fs::write(at.join("both.pem"), read("server.pem") + &read("server.key")).expect("a file");
         let app = serve(&Arc::new(Mutex::new(Server::default())));
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let bind = bind.replace("FOLDER", &at.display().to_string());
-        let config = format!(
-            "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n timeout tunnel 30s\n\
-             listen users\n bind 127.0.0.1:{port} {bind}\n http-request set-var(txn.spoken) req.ver\n \
-             http-response set-header x-spoken %[var(txn.spoken)]\n server app {app}\n"
-        );
-        std::fs::write(at.join("haproxy.cfg"), config).expect("a file");
-        let proxy = Command::new("haproxy")
-            .args(["-db", "-q", "-f", "haproxy.cfg"])
-            .current_dir(at)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("haproxy starts");
-        let front = Self { folder, port, proxy };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "haproxy does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(front)
+        RunningHaproxy::start(&app, bind).map(Self)
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.0.path()
     }
 
     /// Writes the description, with these lines before it. The node of an answer is the version in which it was asked.
     fn describe(&self, scheme: &str, first: &str, live: bool) {
-        let text = DESCRIPTION.replace("http://ADDRESS", &format!("{scheme}://127.0.0.1:{}", self.port));
+        let text = DESCRIPTION.replace("http://ADDRESS", &format!("{scheme}://127.0.0.1:{}", self.0.port));
         let text = text.replace("answer = { absent", "answer = { node = \"x-spoken\", absent");
         let (text, live_table) = text.split_once("[live]").expect("a table");
         let live_table = if live { format!("[live]{live_table}") } else { String::new() };
@@ -91,13 +57,6 @@ impl Front {
             .unwrap_or_else(|why| panic!("{why}: {said}"));
         let events = text.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
         (code, said, events)
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        let _ = self.proxy.kill();
-        let _ = self.proxy.wait();
     }
 }
 

@@ -19,6 +19,7 @@ mod endings;
 mod evidence;
 mod exercised;
 mod given;
+mod haproxy;
 mod http2;
 mod live_connections;
 mod live_express;

@@ -6,63 +6,34 @@
 
 use crate::app::{self, Bugs};
 use crate::compare;
-use crate::stack_commands::authority::make_certificates;
+use crate::haproxy::{MUTUAL_TLS, RunningHaproxy};
 use crate::tap::process::RunningTap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 const FITTING: &str = "ca = 'ca.pem'\ncertificate = 'client.pem'\nkey = 'client.key'";
 const LISTEN: [&str; 4] = ["--certificate", "server.pem", "--key", "server.key"];
 
-/// An application behind HAProxy, which wants a certificate of its clients. The proxy ends when this is dropped.
+/// An application behind HAProxy, which wants a certificate of its clients.
 struct SecureApp {
-    folder: tempfile::TempDir,
+    proxy: RunningHaproxy,
     /// Where the proxy listens.
     address: String,
-    proxy: Child,
 }
 
 impl SecureApp {
-    /// `alpn` are the protocols that the proxy offers. The proxy tells in `x-spoken` in which one it was asked.
+    /// `alpn` are the protocols that the proxy offers.
     fn open(app: &str, alpn: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path();
-        if !make_certificates(at) || Command::new("haproxy").arg("-v").output().is_err() {
-            eprintln!("skipped: the programs openssl (3.0 or later) and haproxy are not there");
-            return None;
-        }
-        let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("a file");
-        std::fs::write(at.join("both.pem"), read("server.pem") + &read("server.key")).expect("a file");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let config = format!(
-            "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n timeout tunnel 30s\n\
-             listen users\n bind 127.0.0.1:{port} ssl crt {at}/both.pem ca-file {at}/ca.pem verify required alpn {alpn}\n \
-             http-request set-var(txn.spoken) req.ver\n http-response set-header x-spoken %[var(txn.spoken)]\n \
-             server app {app}\n",
-            at = at.display(),
-        );
-        std::fs::write(at.join("haproxy.cfg"), config).expect("a file");
-        let proxy = Command::new("haproxy")
-            .args(["-db", "-q", "-f", "haproxy.cfg"])
-            .current_dir(at)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("haproxy starts");
-        let secure = Self { address: format!("127.0.0.1:{port}"), folder, proxy };
-        let began = Instant::now();
-        while TcpStream::connect(&secure.address).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "haproxy does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let proxy = RunningHaproxy::start(app, &format!("{MUTUAL_TLS} alpn {alpn}"))?;
+        let secure = Self { address: format!("127.0.0.1:{}", proxy.port), proxy };
         secure.describe("stack.toml", &secure.address, FITTING);
         Some(secure)
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.proxy.path()
     }
 
     fn read(&self, name: &str) -> String {
@@ -108,13 +79,6 @@ impl SecureApp {
             .output()
             .expect("curl");
         String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for SecureApp {
-    fn drop(&mut self) {
-        let _ = self.proxy.kill();
-        let _ = self.proxy.wait();
     }
 }
 

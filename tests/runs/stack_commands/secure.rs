@@ -5,78 +5,39 @@
 //! their proxy. What may go wrong: a certificate that does not fit is accepted, or its refusal is taken for an application that
 //! is not there.
 
-use super::authority::make_certificates;
 use super::shop::{Bugs, Shop};
 use super::{LOGIN, describe_two_entries, steadfast};
+use crate::haproxy::{MUTUAL_TLS, RunningHaproxy};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-/// A shop behind a proxy with TLS. The proxy ends when this is dropped.
+/// A shop behind a proxy with TLS.
 struct SecureShop {
-    folder: tempfile::TempDir,
-    port: u16,
-    proxy: Child,
+    proxy: RunningHaproxy,
     shop: Shop,
 }
 
 impl SecureShop {
     fn open() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = folder.path();
-        let made = make_certificates(at);
-        if !made || Command::new("haproxy").arg("-v").output().is_err() {
-            eprintln!("skipped: the programs openssl (3.0 or later) and haproxy are not there");
-            return None;
-        }
-        let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("a file");
-        std::fs::write(at.join("both.pem"), read("server.pem") + &read("server.key")).expect("a file");
         let shop = Shop::open(Bugs::default());
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let config = format!(
-            "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n\
-             listen users\n bind 127.0.0.1:{port} ssl crt {at}/both.pem ca-file {at}/ca.pem verify required\n \
-             server shop {}\n",
-            shop.addresses[0],
-            at = at.display(),
-        );
-        std::fs::write(at.join("haproxy.cfg"), config).expect("a file");
-        let proxy = Command::new("haproxy")
-            .args(["-db", "-q", "-f", "haproxy.cfg"])
-            .current_dir(at)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("haproxy starts");
-        let secure = Self { folder, port, proxy, shop };
-        let began = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "haproxy does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(secure)
+        let proxy = RunningHaproxy::start(&shop.addresses[0], MUTUAL_TLS)?;
+        Some(Self { proxy, shop })
     }
 
     /// Writes the description with this table `[tls]`.
     fn describe(&self, host: &str, tls: &str) {
-        let url = format!("https://{host}:{}", self.port);
+        let url = format!("https://{host}:{}", self.proxy.port);
         let entries = format!("entries = {{ blue = \"{url}\" }}");
         let text = describe_two_entries()
             .replace("entries = { blue = \"http://BLUE\", green = \"http://GREEN\" }", &entries);
-        std::fs::write(self.folder.path().join("app.toml"), format!("{text}\n[tls]\n{tls}\n"))
+        std::fs::write(self.proxy.path().join("app.toml"), format!("{text}\n[tls]\n{tls}\n"))
             .expect("a file");
         let users = "name,password\nann,secret-password\n";
-        std::fs::write(self.folder.path().join("users.csv"), users).expect("a file");
+        std::fs::write(self.proxy.path().join("users.csv"), users).expect("a file");
     }
 
     fn test(&self) -> (i32, String, String) {
-        steadfast(self.folder.path(), &["stack", "test", "app.toml"])
-    }
-}
-
-impl Drop for SecureShop {
-    fn drop(&mut self) {
-        let _ = self.proxy.kill();
-        let _ = self.proxy.wait();
+        steadfast(self.proxy.path(), &["stack", "test", "app.toml"])
     }
 }
 
@@ -88,19 +49,19 @@ fn an_application_behind_tls_is_tried_driven_and_struck() {
     secure.describe("127.0.0.1", FITTING);
     let (code, printed, errors) = secure.test();
     assert_eq!(code, 0, "{printed}{errors}");
-    assert!(printed.contains(&format!("POST https://127.0.0.1:{}/cart", secure.port)), "{printed}");
+    assert!(printed.contains(&format!("POST https://127.0.0.1:{}/cart", secure.proxy.port)), "{printed}");
     let words = "record http --stack app.toml --duration 2s --load 50/s --settle 0s --quiet --output h.jsonl \
                  --faults delay=20ms:client-blue@500ms+500ms";
     let words: Vec<&str> = words.split_whitespace().collect();
-    let (code, printed, errors) = steadfast(secure.folder.path(), &words);
+    let (code, printed, errors) = steadfast(secure.proxy.path(), &words);
     assert_eq!(code, 0, "{printed}{errors}");
-    let history = std::fs::read_to_string(secure.folder.path().join("h.jsonl")).expect("a history");
+    let history = std::fs::read_to_string(secure.proxy.path().join("h.jsonl")).expect("a history");
     let answered = history.lines().filter(|line| line.contains("\"type\":\"ok\"")).count();
     assert!(answered > 50, "{answered} answers: {errors}");
-    let url = format!("https://127.0.0.1:{}", secure.port);
+    let url = format!("https://127.0.0.1:{}", secure.proxy.port);
     let files = ["--ca", "ca.pem", "--client-certificate", "client.pem", "--client-key", "client.key"];
     let words = [&["stack", "init", &url, "--write", "POST /cart"][..], &LOGIN, &files].concat();
-    let (code, printed, errors) = steadfast(secure.folder.path(), &words);
+    let (code, printed, errors) = steadfast(secure.proxy.path(), &words);
     assert_eq!(code, 0, "{printed}{errors}");
 }
 
@@ -153,7 +114,7 @@ fn files_that_do_not_fit_are_named_before_anything_is_sent() {
         );
     }
     let text = describe_two_entries().replace("BLUE", "127.0.0.1:1").replace("GREEN", "127.0.0.1:2");
-    std::fs::write(secure.folder.path().join("app.toml"), format!("{text}\n[tls]\nca = 'ca.pem'\n"))
+    std::fs::write(secure.proxy.path().join("app.toml"), format!("{text}\n[tls]\nca = 'ca.pem'\n"))
         .expect("a file");
     let (code, _, errors) = secure.test();
     assert!(code == 2 && errors.contains("[tls] has no effect"), "{errors}");
@@ -166,7 +127,7 @@ fn files_that_do_not_fit_are_named_before_anything_is_sent() {
 fn a_node_with_tls_is_asked_whether_it_is_ready() {
     let Some(secure) = SecureShop::open() else { return };
     let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-    let at = secure.folder.path();
+    let at = secure.proxy.path();
     let script = format!(
         "#!/bin/sh\nopenssl s_server -quiet -www -accept 127.0.0.1:{port} -cert server.pem -key server.key >/dev/null 2>&1 &\n\
          echo $! >node.pid\n"
