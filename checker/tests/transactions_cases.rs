@@ -260,7 +260,7 @@ fn history_of_equal_values(more: &[&str]) -> History {
     let mut sessions = vec![String::new(); SESSIONS];
     for turn in 0..100 * SESSIONS {
         let micro = |at: usize| {
-            let (writes, key) = (at >= 3, random.below(400) as usize);
+            let (writes, key) = (at >= 3, random.below(400));
             if writes {
                 held[key] = 1 + random.below(20);
             }

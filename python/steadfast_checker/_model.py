@@ -42,7 +42,7 @@ class Model:
         value
             With what; of a compare-and-set a pair.
         result
-            What came back. ``...`` (Ellipsis) means that nobody knows: the operation did not complete.
+            What came back. ``...`` (Ellipsis) means that the operation did not complete, and its outcome is unknown.
 
         Returns
         -------

@@ -42,7 +42,7 @@ class Recorder:
     -----
     A client does one thing at a time, so every thread and every task is a client of its own (a *process* of the history).
     An operation that begins while another of the same client is open gets a client for itself. After an operation whose
-    outcome nobody knows, its client goes on under a new number.
+    outcome is unknown, its client goes on under a new number.
 
     A recorder belongs to the process of the system that made it. After a fork the child needs a recorder and a file of its
     own.
@@ -126,7 +126,7 @@ class Recorder:
         return check(self.path, **options)
 
     def close(self) -> None:
-        """End the recording. Operations that are still open stay so: nobody knows their outcome."""
+        """End the recording. Operations that are still open stay so: their outcome is unknown."""
         with self._lock:
             if self._ended:
                 return

@@ -55,7 +55,7 @@ def test_outcomes(tmp_path):
     completions = [one for one in lines(path)[1:-1] if one["type"] != "invoke"]
     assert [one["type"] for one in completions] == ["info", "fail", "info", "ok"]
     assert completions[0]["error"] == "TimeoutError: no answer" and completions[1]["error"] == "refused"
-    # A client of which nobody knows whether it is done goes on under a new number.
+    # A client whose last operation is indeterminate goes on under a new number.
     assert completions[0]["process"] != completions[1]["process"] == completions[2]["process"]
     assert completions[3]["process"] != completions[2]["process"]
     counts = steadfast.check(path).counts

@@ -53,7 +53,7 @@ fn shrink_to_violation(
     name: &str,
     mut checked: CheckedHistory,
 ) -> Result<CheckedHistory, CheckRefusal> {
-    let Some(target) = first_violation(&checked) else {
+    let Some(mut target) = first_violation(&checked) else {
         checked.report.remarks.push("there is nothing to explain: no level is violated".to_owned());
         return Ok(checked);
     };
@@ -61,8 +61,19 @@ fn shrink_to_violation(
     progress.set_stage(&format!("shrinking {name}"));
     let timer = StopTimer::start(plan.timeout);
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.stop_flag() };
-    let Some(part) = shrink::shrink_violation(&checked.history, &checked.question, &target, &limits, EFFORT)
-    else {
+    let shrink = |checked: &CheckedHistory, target: &ShrinkTarget| {
+        shrink::shrink_violation(&checked.history, &checked.question, target, &limits, EFFORT)
+    };
+    let mut part = shrink(&checked, &target);
+    if part.is_none() && !limits.stop_requested() {
+        // Levels that are decided together share what refutes them. By itself this one is refuted by something else.
+        checked.question.asked = Some(vec![target.property]);
+        let told = (&progress, &mut checked.times);
+        checked.report = checking::run_checker(&checked.history, name, &checked.question, &limits, told)?;
+        target = first_violation(&checked).unwrap_or(target);
+        part = shrink(&checked, &target);
+    }
+    let Some(part) = part else {
         return Err(match limits.stop_requested() {
             true => CheckRefusal::OutOfTime(format!(
                 "{name}: the time limit ended the search for a smaller part. Pass a longer --timeout."
@@ -104,7 +115,7 @@ fn describe_reduction(explains: &ReductionInfo, left: usize) -> String {
     let further = match (minimal, left) {
         (_, 1) => "",
         (true, _) if left == *operations => {
-            return format!("no operation can be left out without losing {violated}");
+            return format!("all {} are needed to show {violated}", count_noun(*operations, "operation"));
         }
         (true, _) => "; no further operation can be left out",
         (false, _) if left == *operations => {

@@ -76,14 +76,14 @@ impl CausalExplainer<'_> {
     fn join_parts(&self, found: &Contradiction, inferred: Vec<String>, known: &[String]) -> String {
         let whose = match found.session {
             Some(session) => {
-                format!("in no order of the writes and of what {} read: ", self.session_name(session))
+                format!("no order of the writes explains what {} read: ", self.session_name(session))
             }
             None => String::new(),
         };
         let known = known.join(", and ");
         match (inferred.as_slice(), known.as_str()) {
-            ([], known) => format!("{whose}{known}: each would have to come before the next, in a circle"),
-            (inferred, "") => format!("{whose}{}, in a circle", inferred.join("; and ")),
+            ([], known) => format!("{whose}{known}: each would have to come before the next, in a cycle"),
+            (inferred, "") => format!("{whose}{}, in a cycle", inferred.join("; and ")),
             (inferred, known) => format!("{whose}{}; but {known}", inferred.join("; and ")),
         }
     }
