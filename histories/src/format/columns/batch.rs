@@ -132,7 +132,7 @@ impl<'a> Source<'a> {
     /// The text of a row in a column that is not JSON.
     fn name(&self, row: usize) -> Option<&'a str> {
         match self {
-            Self::Texts { texts, json: false, .. } => texts.get(row).map(|(text, _)| text),
+            Self::Texts { texts, json: false, .. } => texts.get(row),
             _ => None,
         }
     }
@@ -147,12 +147,13 @@ impl<'a> Source<'a> {
                 Some(integer) => Cell::Given(names.intern(itoa::Buffer::new().format(integer))),
             },
             Self::Texts { texts, json, interned } => {
-                let Some((text, number)) = texts.get(row) else { return Cell::Absent };
+                let number = texts.number(row);
                 if let Some(&known) =
                     number.and_then(|number| interned.get(number)).filter(|known| **known != LocalId::ABSENT)
                 {
                     return Cell::Given(known);
                 }
+                let Some(text) = texts.get(row) else { return Cell::Absent };
                 let local = match *json {
                     true if text == "null" => return Cell::Absent,
                     true if is_plain_scalar(text) => names.intern(text),
@@ -207,15 +208,16 @@ const VERSION: usize = 8;
 
 impl<'a> FastColumns<'a> {
     fn of(batch: &'a RecordBatch, layout: &'a Layout) -> Self {
-        let sources = |places: &Vec<Place>| places.iter().map(|&place| Source::of(batch, place)).collect();
+        // Most tables have columns without a value in any row, such as `key_json` where all keys are texts.
+        let is_used = |place: &Place| batch.column(place.column).logical_null_count() < batch.num_rows();
+        let source = |place: Place| Source::of(batch, place);
+        let sources = |places: &Vec<Place>| places.iter().copied().filter(is_used).map(source).collect();
+        let further = layout.further.map(|column| Place { column, json: true });
+        let notes = layout.notes.iter().filter(|note| is_used(&note.place));
         Self {
             fields: layout.fields.each_ref().map(sources),
-            notes: layout
-                .notes
-                .iter()
-                .map(|note| (note.quoted.as_str(), Source::of(batch, note.place)))
-                .collect(),
-            further: layout.further.map(|column| Source::of(batch, Place { column, json: true })),
+            notes: notes.map(|note| (note.quoted.as_str(), source(note.place))).collect(),
+            further: further.filter(is_used).map(source),
             scratch: String::new(),
             note: String::new(),
         }
@@ -266,6 +268,9 @@ impl<'a> FastColumns<'a> {
 
     /// The text of a field that has only one column.
     fn name(&self, field: usize, row: usize) -> Option<&'a str> {
+        if let [source] = self.fields[field].as_slice() {
+            return source.name(row);
+        }
         let mut given = self.fields[field].iter().filter(|source| !source.is_null(row));
         let name = given.next()?.name(row)?;
         given.next().is_none().then_some(name)
@@ -314,7 +319,7 @@ impl<'a> FastColumns<'a> {
                 Source::Integers(integers) => {
                     self.note.push_str(itoa::Buffer::new().format(integers.get(row)?))
                 }
-                Source::Texts { texts, json, .. } => match (texts.get(row)?.0, json) {
+                Source::Texts { texts, json, .. } => match (texts.get(row)?, json) {
                     (text, false) => write_quoted(text, &mut self.note),
                     (text, true) if is_plain_scalar(text) => self.note.push_str(text),
                     _ => return None,
@@ -335,7 +340,7 @@ impl<'a> FastColumns<'a> {
             return None;
         }
         let Some(Source::Texts { texts, interned, .. }) = &mut self.further else { return None };
-        let (text, number) = texts.get(row)?;
+        let (text, number) = (texts.get(row)?, texts.number(row));
         let known = number.and_then(|number| interned.get(number)).filter(|known| **known != LocalId::ABSENT);
         if let Some(&known) = known {
             return Some(known);

@@ -5,17 +5,22 @@ use super::super::input::STOPPED;
 use super::super::{Loaded, ReadOptions};
 use super::cell::{datum, json_datum};
 use super::texts::TextColumn;
+use super::write::{NAME_COLUMNS, name_type};
 use super::{EventBatches, read_batches};
 use crate::{History, Problem, Problems};
 use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchReader};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, DataType, Fields, Schema};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
+};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,6 +33,9 @@ use std::sync::{Arc, Mutex};
 const DECODED_ROWS: usize = 1 << 15;
 /// The number of rows of a group, the smallest part of a file that a reader can skip.
 const GROUP_ROWS: usize = 1 << 18;
+
+/// The size to which the dictionary of a column grows: each of the rows of a group has another name.
+const DICTIONARY_BYTES: usize = GROUP_ROWS * 32;
 
 /// The bytes of a file. The end is read first, so a file cannot be read as a stream.
 pub(in super::super) enum ParquetSource {
@@ -104,8 +112,9 @@ fn read_rows(
     progress: &dyn Fn(u64, u64),
     pushed_down: bool,
 ) -> Result<Loaded, Problems> {
-    let opened = ParquetRecordBatchReaderBuilder::try_new(chunks);
-    let mut builder = opened.map_err(|error| unreadable(name, &error.to_string()))?;
+    let opened = with_dictionaries_of_names(&chunks);
+    let metadata = opened.map_err(|error| unreadable(name, &error.to_string()))?;
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata);
     if pushed_down && let Some(filter) = key_filter(&builder, options) {
         builder = builder.with_row_filter(filter);
     }
@@ -126,6 +135,39 @@ fn read_rows(
     let read = read_batches(name, &schema, counted, options);
     progress(done.load(Ordering::Relaxed), rows);
     read
+}
+
+/// The metadata of a file, with a schema in which a column of names is a dictionary exactly if that is how the file stores it.
+/// Names repeat in many rows, and a dictionary is read without looking at the text of each row. But to make a dictionary of
+/// texts or of nulls costs more than all the rest, also where the file has a schema of Arrow that wants one.
+fn with_dictionaries_of_names(chunks: &impl ChunkReader) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let given = ArrowReaderMetadata::load(chunks, ArrowReaderOptions::new())?;
+    // Columns of a table without nested types are the leaves of the file, in the same order.
+    let groups = given.metadata().row_groups();
+    if groups.iter().any(|group| group.num_columns() != given.schema().fields().len()) {
+        return Ok(given);
+    }
+    let fields = given.schema().fields().iter().enumerate().map(|(at, field)| {
+        let is_text = *field.data_type() == DataType::Utf8 || *field.data_type() == name_type();
+        if !is_text || !NAME_COLUMNS.contains(&field.name().as_str()) {
+            return Arc::clone(field);
+        }
+        let is_dictionary = groups.iter().all(|group| is_dictionary_of_texts(group.column(at)));
+        let stored = if is_dictionary { name_type() } else { DataType::Utf8 };
+        Arc::new(field.as_ref().clone().with_data_type(stored))
+    });
+    let schema = Schema::new_with_metadata(fields.collect::<Fields>(), given.schema().metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(given.metadata()), options)
+}
+
+/// Whether all texts of a part of a column are in its dictionary, and there are some. A writer stops using a dictionary that has
+/// grown too large.
+fn is_dictionary_of_texts(chunk: &ColumnChunkMetaData) -> bool {
+    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+    let encodings = chunk.page_encoding_stats_mask();
+    nulls.is_some_and(|nulls| nulls < u64::try_from(chunk.num_values()).unwrap_or(0))
+        && encodings.is_some_and(|mask| mask.is_only(Encoding::RLE_DICTIONARY))
 }
 
 /// A filter that keeps rows with a selected key, and rows without a key: [`super::selection`] decides about those. `None` if no
@@ -173,18 +215,26 @@ fn is_wanted(column: &dyn Array, row: usize, json: bool, wanted: &HashSet<String
 
 /// Writes a history as Parquet, compressed with Zstandard.
 ///
+/// Parquet's own types say what the columns are. A schema of Arrow beside them would say that some are dictionaries, and Sail refuses
+/// to read such a file.
+///
 /// # Errors
 /// The error of the writer.
 pub(in super::super) fn write_parquet(history: &History, mut to: impl Write) -> io::Result<()> {
+    let batches = EventBatches::new(history);
+    let schema = batches.schema();
+    let metadata = schema.metadata().iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(metadata.collect()))
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_created_by(format!("steadfast {}", env!("CARGO_PKG_VERSION")))
         .build();
-    let batches = EventBatches::new(history);
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let written = Written::default();
-    let mut writer = ArrowWriter::try_new(written.clone(), batches.schema(), Some(properties))
-        .map_err(io::Error::other)?;
+    let mut writer =
+        ArrowWriter::try_new_with_options(written.clone(), schema, options).map_err(io::Error::other)?;
     for batch in batches {
         writer.write(&batch).map_err(io::Error::other)?;
         to.write_all(&written.take())?;
@@ -212,5 +262,38 @@ impl Write for Written {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> Bytes {
+        let history = crate::notation::parse("a: [w1] [w2]\nb:  [r1]  [r2]").expect("a history");
+        let mut bytes = Vec::new();
+        write_parquet(&history, &mut bytes).expect("memory can be written");
+        bytes.into()
+    }
+
+    /// A file said in a schema of Arrow that its texts are dictionaries, and Sail could not read it.
+    #[test]
+    fn a_file_needs_no_dictionaries_of_its_reader() {
+        let plain = ArrowReaderMetadata::load(&written(), ArrowReaderOptions::new()).expect("a Parquet file");
+        let is_dictionary = |data_type: &DataType| matches!(data_type, DataType::Dictionary(..));
+        assert!(!plain.schema().fields().iter().any(|field| is_dictionary(field.data_type())));
+        assert!(plain.schema().metadata().contains_key("steadfast_events"));
+    }
+
+    /// To make a dictionary of a column of nulls cost half of the time of a check.
+    #[test]
+    fn names_are_read_as_the_file_stores_them() {
+        let metadata = with_dictionaries_of_names(&written()).expect("a Parquet file");
+        let type_of =
+            |name: &str| metadata.schema().field_with_name(name).expect("a column").data_type().clone();
+        assert_eq!(type_of("type"), name_type());
+        assert_eq!(type_of("session"), name_type());
+        assert_eq!(type_of("key_json"), DataType::Utf8, "a column of nulls");
+        assert_eq!(type_of("value_json"), DataType::Utf8, "a column of values");
     }
 }

@@ -51,10 +51,17 @@ impl<'a> IntegerColumn<'a> {
     }
 }
 
+/// The number of no text.
+const NO_TEXT: usize = usize::MAX;
+
 /// A column of texts, plain or as indexes into a dictionary.
 pub(super) enum TextColumn<'a> {
     Plain(PlainTexts<'a>),
-    Dictionary { rows: &'a dyn Array, numbers: Vec<usize>, texts: PlainTexts<'a> },
+    /// The number of each row's text in the dictionary, and [`NO_TEXT`] for null.
+    Dictionary {
+        numbers: Vec<usize>,
+        texts: PlainTexts<'a>,
+    },
 }
 
 /// Arrow's three layouts of texts.
@@ -97,21 +104,29 @@ impl<'a> TextColumn<'a> {
             return PlainTexts::of(array).map(Self::Plain);
         };
         let texts = PlainTexts::of(dictionary.values())?;
-        let numbers = if texts.len() == 0 { Vec::new() } else { dictionary.normalized_keys() };
-        Some(Self::Dictionary { rows: array, numbers, texts })
+        let mut numbers = if texts.len() == 0 { Vec::new() } else { dictionary.normalized_keys() };
+        let nulls = (0..array.len()).filter(|&row| array.is_nullable() && array.is_null(row));
+        nulls.for_each(|row| {
+            if let Some(number) = numbers.get_mut(row) {
+                *number = NO_TEXT
+            }
+        });
+        Some(Self::Dictionary { numbers, texts })
     }
 
-    /// The text of a row, and its number in the dictionary if there is one.
-    pub(super) fn get(&self, row: usize) -> Option<(&'a str, Option<usize>)> {
+    /// The text of a row.
+    pub(super) fn get(&self, row: usize) -> Option<&'a str> {
         match self {
-            Self::Plain(texts) => texts.get(row).map(|text| (text, None)),
-            Self::Dictionary { rows, numbers, texts } => {
-                if rows.is_null(row) {
-                    return None;
-                }
-                let number = *numbers.get(row)?;
-                texts.get(number).map(|text| (text, Some(number)))
-            }
+            Self::Plain(texts) => texts.get(row),
+            Self::Dictionary { texts, .. } => texts.get(self.number(row)?),
+        }
+    }
+
+    /// The number of a row's text in the dictionary, if there is one.
+    pub(super) fn number(&self, row: usize) -> Option<usize> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Dictionary { numbers, .. } => numbers.get(row).copied().filter(|&number| number != NO_TEXT),
         }
     }
 

@@ -18,9 +18,18 @@ pub const EVENTS_SCHEMA_VERSION: u32 = 1;
 /// The number of rows of a written batch.
 const BATCH_ROWS: usize = 1 << 16;
 
+/// The columns whose texts repeat in many rows.
+pub(super) const NAME_COLUMNS: [&str; 8] =
+    ["process_json", "session", "session_json", "type", "f", "key", "key_json", "fields_json"];
+
+/// The type of a column of [`NAME_COLUMNS`].
+pub(super) fn name_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
 /// The schema of events as they are written. Readers accept more.
 pub fn events_schema(history: &History) -> Schema {
-    let names = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let names = name_type;
     let fields = vec![
         Field::new("index", DataType::Int64, false),
         Field::new("time", DataType::Int64, true),
