@@ -5,6 +5,7 @@
 //! second, so that an interrupt ends the check.
 
 mod model;
+mod objects;
 mod report;
 mod rows;
 mod source;
@@ -17,6 +18,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::NativeReport>()?;
     module.add_class::<source::NativeHistory>()?;
     module.add_function(wrap_pyfunction!(report::check, module)?)?;
+    module.add_function(wrap_pyfunction!(objects::check_objects, module)?)?;
     module.add_function(wrap_pyfunction!(model::check_model, module)?)?;
     module.add_function(wrap_pyfunction!(source::read, module)?)?;
     module.add_function(wrap_pyfunction!(names, module)?)

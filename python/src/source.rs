@@ -109,7 +109,8 @@ impl Source {
     }
 }
 
-fn stream(table: &Bound<'_, PyAny>) -> PyResult<RecordBatchStreamReader> {
+/// The stream of record batches of a table.
+pub(crate) fn stream(table: &Bound<'_, PyAny>) -> PyResult<RecordBatchStreamReader> {
     let capsule = table.call_method0("__arrow_c_stream__")?;
     let capsule = capsule.cast::<PyCapsule>()?;
     let pointer = capsule.pointer_checked(Some(STREAM))?;

@@ -144,16 +144,17 @@ def check(
     RuntimeError
         A bug of this package. There is no verdict.
     """
-    words = options(
+    words = check_options(
         consistency=consistency,
         model=None if isinstance(model, Model) else model,
-        timeout=_duration(timeout),
+        timeout=timeout,
         memory=memory,
-        init=_initial(init, init_by_key),
+        init=init,
+        init_by_key=init_by_key,
         failed_cas=failed_cas,
         assume=assume,
         accept_untested=accept_untested,
-        **{"from": format},
+        format=format,
         independent=independent,
         lenient=lenient,
         time_to_live=time_to_live,
@@ -194,6 +195,14 @@ def read(
     """
     words = options(**{"from": format}, independent=independent, lenient=lenient)
     return History(_native.read(_source(history), name, words))
+
+
+def check_options(**given: Any) -> list[str]:
+    """Convert keyword arguments of :func:`check` to options of the command line."""
+    given["timeout"] = _duration(given.get("timeout"))
+    given["init"] = _initial(given.get("init"), given.pop("init_by_key", None))
+    given["from"] = given.pop("format", None)
+    return options(**given)
 
 
 def options(**given: Any) -> list[str]:

@@ -21,6 +21,9 @@ class NativeReport:
     def render(self, form: str) -> str: ...
 
 def check(history: Any, name: str | None, options: list[str]) -> NativeReport: ...
+def check_objects(
+    events: Any, objects: list[tuple[str, int]], options: list[str]
+) -> list[tuple[str, int, str | None]]: ...
 def check_model(
     history: Any,
     initial: Any,

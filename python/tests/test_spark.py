@@ -77,6 +77,26 @@ def test_an_anomaly_has_the_indexes_of_the_whole(session):
     assert (report.operations, report.objects) == (9, 3)
 
 
+def test_the_parts_in_which_objects_are_checked_change_nothing(session, monkeypatch):
+    whole = scale.check(frame_of(session, STALE))
+    monkeypatch.setattr(scale, "_PART_ROWS", 1)
+    assert scale.check(frame_of(session, STALE)) == whole
+
+
+def test_neighbours_with_one_name_are_two_objects(session):
+    # The text "7" and the number 7 differ, whatever lies beside what in the sorted table.
+    history = events(
+        *[
+            (process, kind, "write", value, key)
+            for process, key in enumerate(["7", 7, "8", 8])
+            for value in (1, 2)
+            for kind in ("invoke", "ok")
+        ]
+    )
+    report = scale.check(frame_of(session, history), consistency="linearizable", model="register")
+    assert (report.objects, report.operations) == (4, 8)
+
+
 def comparable(report, levels):
     return {level: report[level].verdict for level in levels}
 
@@ -145,14 +165,14 @@ def test_a_task_that_dies_never_makes_a_report_of_less(session, tmp_path, monkey
     once = tmp_path / "died"
     healthy = scale._worker
 
-    def frail(settings, header):
-        worker = healthy(settings, header)
+    def frail(words, header):
+        worker = healthy(words, header)
 
-        def dying(key, events):
-            if key[0].as_py() == "list" and not once.exists():
+        def dying(events):
+            if not once.exists():
                 once.write_text("")
                 raise OSError("the disk of this worker is gone")
-            return worker(key, events)
+            return worker(events)
 
         dying.__annotations__ = worker.__annotations__
         return dying

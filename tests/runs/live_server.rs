@@ -4,7 +4,7 @@
 //! it sent again.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -71,6 +71,10 @@ pub(crate) struct Server {
     /// Streams of an earlier deployment end.
     pub(crate) deployment: usize,
     pub(crate) refuses_streams: bool,
+    /// Streams open with the id of a session that has ended.
+    pub(crate) leaks_streams: bool,
+    /// Sessions that have ended, and are kept for their streams.
+    pub(crate) ended: BTreeSet<String>,
     pub(crate) resumes: Resumes,
     pub(crate) manners: Manners,
     pub(crate) flaws: Vec<Flaw>,
@@ -155,7 +159,9 @@ fn answer(reader: &mut BufReader<TcpStream>, server: &Arc<Mutex<Server>>) -> Opt
             drop(held);
             return stream_news(reader.get_mut(), server, &asked);
         }
-        (_, _) if !held.sessions.contains_key(&asked.id) => (401, String::new(), String::new()),
+        (_, _) if !held.sessions.contains_key(&asked.id) || held.ended.contains(&asked.id) => {
+            (401, String::new(), String::new())
+        }
         ("GET", _) => {
             (200, String::new(), serde_json::json!({"data": held.sessions[&asked.id].value}).to_string())
         }
@@ -164,7 +170,10 @@ fn answer(reader: &mut BufReader<TcpStream>, server: &Arc<Mutex<Server>>) -> Opt
             (200, String::new(), String::new())
         }
         _ => {
-            held.sessions.remove(&asked.id);
+            match held.leaks_streams {
+                true => held.ended.insert(asked.id.clone()),
+                false => held.sessions.remove(&asked.id).is_some(),
+            };
             (200, "set-cookie: sid=; Max-Age=0\r\n".to_owned(), String::new())
         }
     };

@@ -26,6 +26,7 @@ mod live_express;
 mod live_messages;
 mod live_runs;
 mod live_server;
+mod live_trial;
 mod outputs;
 mod record;
 mod scenarios;

@@ -26,16 +26,18 @@ mod opening;
 mod source;
 mod stream;
 mod tally;
+mod trial;
 
 pub(super) use source::{LiveSource, LiveTable};
 pub(super) use tally::LiveTally;
+pub(super) use trial::{LiveTrial, try_live_connection};
 
 use super::{HttpClient, HttpStoreState, Spread};
 use crate::client::lock_unpoisoned;
 use crate::journal::JournalLost;
 use crate::{Clock, Journal, LiveEnds};
 use message::LiveMessage;
-use opening::NotOpen;
+use opening::{LiveOpening, NotOpen};
 use source::LAST;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -148,6 +150,16 @@ impl LiveLine {
         self.session.split_once('.').map_or(&self.session, |(user, _)| user)
     }
 
+    /// Remembers where to resume. Returns the number of the message.
+    fn remember_message(&mut self, source: &LiveSource, message: &LiveMessage) -> Option<i64> {
+        if let Some(id) = message.id.as_ref().filter(|id| hyper::header::HeaderValue::from_str(id).is_ok()) {
+            self.last_id = Some(id.clone());
+        }
+        let number = source.number.as_ref().and_then(|place| message.number_at(place))?;
+        self.last_number = Some(number);
+        Some(number)
+    }
+
     /// The values of `{take.…}`: the number of the last message, or else its id.
     fn taken(&self) -> BTreeMap<String, String> {
         let number = self.last_number.map(|number| number.to_string());
@@ -184,6 +196,12 @@ impl LiveWatch {
             }
         }
         self.note_last_loss(&line)
+    }
+
+    async fn open_connection(&self, line: &mut LiveLine) -> Result<Result<LiveStream, NotOpen>, JournalLost> {
+        let take_message = |line: &mut LiveLine, message: &LiveMessage| self.take_message(line, message);
+        let opening = LiveOpening { inner: &self.inner, source: &self.source, take_message: &take_message };
+        opening.open_connection(line).await
     }
 
     /// Remembers why a connection was not opened, and waits a while before it is tried again.
@@ -247,12 +265,7 @@ impl LiveWatch {
 
     /// Records a message if it has a number, and remembers where to resume.
     fn take_message(&self, line: &mut LiveLine, message: &LiveMessage) -> Result<(), JournalLost> {
-        if let Some(id) = message.id.as_ref().filter(|id| hyper::header::HeaderValue::from_str(id).is_ok()) {
-            line.last_id = Some(id.clone());
-        }
-        let number = self.source.number.as_ref().and_then(|place| message.number_at(place));
-        let Some(number) = number else { return Ok(()) };
-        line.last_number = Some(number);
+        let Some(number) = line.remember_message(&self.source, message) else { return Ok(()) };
         {
             let mut tally = lock_unpoisoned(&self.inner.live);
             match &mut tally.messages {

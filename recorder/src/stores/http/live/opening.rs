@@ -1,9 +1,11 @@
 //! Opens the live connection of a session, and waits until it shows that it belongs to it.
 
-use super::source::LiveKind;
+use super::LiveLine;
+use super::message::LiveMessage;
+use super::source::{LiveKind, LiveSource};
 use super::stream::{LiveStream, SocketRefusal};
-use super::{LiveLine, LiveWatch};
 use crate::journal::JournalLost;
+use crate::stores::http::HttpStoreState;
 use crate::stores::http::cookies::CookieJar;
 use crate::stores::http::exchange::Filling;
 use crate::stores::http::template::{Escape, NamedPlace, Template, TemplatePlace};
@@ -39,7 +41,18 @@ struct LiveRequest {
     jar: CookieJar,
 }
 
-impl LiveWatch {
+/// What is done with a message, also with one that came before its connection counts as open.
+pub(super) type TakeMessage<'a> =
+    &'a (dyn Fn(&mut LiveLine, &LiveMessage) -> Result<(), JournalLost> + Send + Sync);
+
+/// Opens connections.
+pub(super) struct LiveOpening<'a> {
+    pub(super) inner: &'a HttpStoreState,
+    pub(super) source: &'a LiveSource,
+    pub(super) take_message: TakeMessage<'a>,
+}
+
+impl LiveOpening<'_> {
     /// Opens the connection, and waits until it shows its session.
     pub(super) async fn open_connection(
         &self,
@@ -140,7 +153,7 @@ impl LiveWatch {
             match stream.next_message().await {
                 Ok(None) => {}
                 Ok(Some(message)) => {
-                    self.take_message(line, &message)?;
+                    (self.take_message)(line, &message)?;
                     if request.shows.as_ref().is_none_or(|shows| message.text.contains(shows)) {
                         return Ok(Ok(stream));
                     }

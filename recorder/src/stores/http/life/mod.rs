@@ -4,6 +4,8 @@
 //! run would record only failures. A *possible bug* means that the application answered as described and broke a promise, for
 //! example by showing a session after its end: the run counts such answers, so they are no reason to refuse it.
 
+mod live;
+
 use super::HttpStore;
 use super::advice::{advise_on_failure, advise_on_value, describe_expected_statuses, describe_request};
 use super::description::{RequestStep, Spread};
@@ -154,6 +156,7 @@ impl<'a> LifeWalker<'a> {
         if scope == WalkScope::Everything {
             self.expect_value_elsewhere(&user, &held).await?;
             held = self.walk_patch(&user, held).await?;
+            self.walk_live(&user).await?;
         }
         if self.describes(Function::TOUCH, scope) {
             self.expect_done(&user, Function::TOUCH, Value::Null, "the session gets its full time again")
@@ -178,6 +181,9 @@ impl<'a> LifeWalker<'a> {
             self.ended = true;
             for entry in 0..if scope == WalkScope::Everything { self.walked_entries() } else { 1 } {
                 self.expect_nothing(&key, entry, "after the logout", "resurrected-session").await?;
+            }
+            if scope == WalkScope::Everything {
+                self.expect_no_live_connection(&key).await;
             }
         }
         match scope {
