@@ -28,7 +28,8 @@ impl History {
     }
 
     /// Returns the history of only these operations, with the header and the events of actors. What a replica held of an
-    /// object that no operation here names is left out, and so are the counts of all objects on which replicas differed.
+    /// object that no operation here names is left out, and what the live connection of such a session brought. So are the counts of
+    /// all objects on which replicas differed.
     /// The ids of operations are new, in the order of `operations`, which must be in invocation order. O(events of the
     /// whole history).
     pub fn restrict_to(&self, operations: &[OpId]) -> History {
@@ -60,8 +61,8 @@ impl History {
         part.builder.finish()
     }
 
-    /// Whether the event tells what a replica held of an object that is none of `keys`, or compares replicas over all
-    /// objects: with some objects left out, replicas that differed would seem to agree.
+    /// Whether the event tells what a replica held of an object that is none of `keys`, or what the live connection of such a session
+    /// brought, or compares replicas over all objects: with some objects left out, replicas that differed would seem to agree.
     fn is_look_at_others(&self, event: &ActorEvent, keys: &FxHashSet<KeyId>) -> bool {
         match (event.actor.as_str(), event.function.as_str()) {
             ("recorder", "look" | "apart") => true,
@@ -69,6 +70,13 @@ impl History {
                 Ok([_, key, _]) => self.keys.get(key.get()).is_none_or(|key| !keys.contains(&key)),
                 Err(_) => false,
             },
+            ("live", _) => {
+                // The session, or the session and the number of a message.
+                let list = serde_json::from_str::<Vec<&RawValue>>(&event.value);
+                let session =
+                    list.as_ref().map_or(event.value.as_str(), |list| list.first().map_or("", |it| it.get()));
+                self.keys.get(session).is_none_or(|key| !keys.contains(&key))
+            }
             _ => false,
         }
     }
@@ -303,5 +311,26 @@ mod tests {
         let part = whole.restrict_to(&first);
         assert_eq!((part.len(), part.values.len(), part.keys.len(), part.sessions.len()), (1, 2, 2, 1));
         assert_eq!(part.operation_index(part.ids().next().expect("one")), 10);
+    }
+
+    /// What the live connection of one session brought says nothing about another.
+    #[test]
+    fn what_a_live_connection_of_others_brought_is_left_out() {
+        let text = [
+            r#"{"index":0,"process":0,"type":"invoke","f":"create","session":"u","key":"s1","value":1}"#,
+            r#"{"index":1,"process":1,"type":"invoke","f":"create","session":"v","key":"s2","value":1}"#,
+            r#"{"index":2,"process":"live","type":"info","f":"open","value":"s1"}"#,
+            r#"{"index":3,"process":"live","type":"info","f":"open","value":"s2"}"#,
+            r#"{"index":4,"process":"live","type":"info","f":"message","value":["s1",1]}"#,
+            r#"{"index":5,"process":"live","type":"info","f":"message","value":["s2",1]}"#,
+            r#"{"index":6,"process":"live","type":"info","f":"message","value":["never seen",1]}"#,
+        ];
+        let whole = from_text(Format::Native, &text.join("\n")).expect("a history");
+        let first: Vec<OpId> = whole.ids().take(1).collect();
+        let part = written(&whole.restrict_to(&first));
+        let left: Vec<&str> = part.lines().filter(|line| line.contains("live")).collect();
+        assert_eq!(left, [text[2], text[4]], "{part}");
+        let all: Vec<OpId> = whole.ids().collect();
+        assert_eq!(written(&whole.restrict_to(&all)).lines().filter(|line| line.contains("live")).count(), 5);
     }
 }

@@ -14,7 +14,7 @@ use crate::progress::ProgressDisplay;
 use crate::report::layout::count_noun;
 use crate::report::{ReductionInfo, sentence};
 use crate::timer::StopTimer;
-use checker::shrink::{self, ShrinkTarget};
+use checker::shrink::{self, Reduction, ShrinkTarget};
 use checker::{Evidence, Limits, Property};
 use histories::History;
 use histories::format::{Output, write_native};
@@ -86,8 +86,9 @@ fn shrink_to_violation(
     };
     let (level, kind) = (target.property.name(), target.kind.as_str());
     let operations = checked.history.len();
-    let explains = ReductionInfo { level, kind, operations, minimal: part.minimal, checks: part.checks };
-    let remark = describe_reduction(&explains, part.operations.len());
+    let minimal = part.reduction == Reduction::Minimal;
+    let explains = ReductionInfo { level, kind, operations, minimal, checks: part.checks };
+    let remark = describe_reduction(&explains, part.reduction, part.operations.len());
     // Figures that were measured on the whole say nothing about the part.
     checked.measured = None;
     if matches!(target.property, Property::Invariant(_)) {
@@ -108,24 +109,32 @@ fn shrink_to_violation(
 }
 
 /// Describes the reduction in a sentence.
-fn describe_reduction(explains: &ReductionInfo, left: usize) -> String {
-    let ReductionInfo { level, kind, operations, minimal, .. } = explains;
+fn describe_reduction(explains: &ReductionInfo, reduction: Reduction, left: usize) -> String {
+    let ReductionInfo { level, kind, operations, .. } = explains;
     let violated =
         if level == kind { (*kind).to_owned() } else { format!("that the history is not {level} ({kind})") };
-    let further = match (minimal, left) {
-        (_, 1) => "",
-        (true, _) if left == *operations => {
-            return format!("all {} are needed to show {violated}", count_noun(*operations, "operation"));
+    let all = count_noun(*operations, "operation");
+    let is_whole = left == *operations;
+    let further = match reduction {
+        Reduction::Everything => {
+            return format!("nothing was left out, because {kind} is about everything that was recorded");
         }
-        (true, _) => "; no further operation can be left out",
-        (false, _) if left == *operations => {
+        Reduction::Session if is_whole => {
+            return format!("nothing was left out: all {all} are of the session of the live connection");
+        }
+        Reduction::Session => "; they are those of the session of the live connection",
+        Reduction::Minimal if left == 1 => "",
+        Reduction::Minimal if is_whole => return format!("all {all} are needed to show {violated}"),
+        Reduction::Minimal => "; no further operation can be left out",
+        Reduction::EffortEnded if is_whole => {
             return format!(
                 "no operation was left out: the effort limit ended the search for a part that shows {violated}"
             );
         }
-        (false, _) => "; fewer may be enough, but the effort limit ended the search",
+        Reduction::EffortEnded => "; fewer may be enough, but the effort limit ended the search",
     };
-    format!("{left} of {} show {violated}{further}", count_noun(*operations, "operation"))
+    let verb = if left == 1 { "shows" } else { "show" };
+    format!("{left} of {all} {verb} {violated}{further}")
 }
 
 /// Finds the first violated property and its first anomaly.
@@ -140,7 +149,12 @@ fn first_violation(checked: &CheckedHistory) -> Option<ShrinkTarget> {
             }
             _ => told.operations,
         };
-        Some(ShrinkTarget { property: answer.property, kind: told.violation.kind, operations })
+        Some(ShrinkTarget {
+            property: answer.property,
+            kind: told.violation.kind,
+            key: told.violation.key,
+            operations,
+        })
     })
 }
 

@@ -122,6 +122,65 @@ fn of_a_thousand_operations_three_are_left() {
     assert_eq!(found["levels"][0]["anomalies"][0]["operations"].as_array().map(Vec::len), Some(3));
 }
 
+/// A message that one of two live connections skipped: the other session has nothing to do with it. It was said that the effort
+/// had ended the search, where there was none.
+#[test]
+fn of_a_lost_message_the_session_is_left() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = std::fs::read_to_string(case("store-lost-message")).expect("a case");
+    let (header, events) = text.split_once('\n').expect("lines");
+    let of_both = events.lines().flat_map(|line| {
+        let mut event: Value = serde_json::from_str(line).expect("JSON");
+        event.as_object_mut().expect("an object").remove("index");
+        let mut other: Value =
+            serde_json::from_str(&event.to_string().replace("\"s1\"", "\"s2\"").replace("\"u\"", "\"v\""))
+                .expect("JSON");
+        if let Some(process) = other["process"].as_u64() {
+            other["process"] = (process + 2).into();
+        }
+        // The connection of the other session brings 6 and 7 in place of 8 and 9.
+        if let Some(number) = other["value"][1].as_u64().filter(|number| *number > 5) {
+            other["value"][1] = (number - 2).into();
+        }
+        let both = [event, other];
+        let one_is_enough = both[0]["process"] == "nemesis";
+        both.into_iter().take(if one_is_enough { 1 } else { 2 })
+    });
+    let lines: Vec<String> = of_both.map(|event| event.to_string()).collect();
+    let (file, part) = (folder.path().join("two.jsonl"), folder.path().join("part.jsonl"));
+    std::fs::write(&file, format!("{header}\n{}\n", lines.join("\n"))).expect("it can be written");
+    let told = steadfast()
+        .args(["explain", "--consistency=lost-message", "--output"])
+        .arg(&part)
+        .arg(&file)
+        .assert();
+    let told = String::from_utf8_lossy(&told.code(1).get_output().stdout).replace('\n', " ");
+    let expected =
+        "2 of 4 operations show lost-message; they are those of the session of the live connection";
+    assert!(told.contains(expected), "{told}");
+    let part = std::fs::read_to_string(part).expect("a part");
+    assert!(part.contains("\"s1\"") && !part.contains("\"s2\""), "{part}");
+    let telling = part.lines().filter(|line| line.contains("\"message\"")).count();
+    assert_eq!(telling, 4, "{part}");
+}
+
+#[test]
+fn what_is_about_everything_is_said_to_be_so() {
+    for (name, level, expected) in [
+        ("queue-not-drained-dry", "total-queue", "because lost is about everything that was recorded"),
+        (
+            "store-lost-message",
+            "lost-message",
+            ": all 2 operations are of the session of the live connection",
+        ),
+    ] {
+        let told =
+            steadfast().args(["explain", &case(name), &format!("--consistency={level}")]).assert().code(1);
+        let told = String::from_utf8_lossy(&told.get_output().stdout).replace('\n', " ");
+        assert!(told.contains("note: nothing was left out") && told.contains(expected), "{told}");
+    }
+}
+
 #[test]
 fn where_nothing_is_violated_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -80,6 +80,11 @@ impl FindingKind {
         )
     }
 
+    /// Whether the finding is about what the live connection of one session brought.
+    pub fn is_about_live_connection(self) -> bool {
+        matches!(self, Self::ConnectionNotResumed | Self::LostMessage | Self::DuplicatedMessage)
+    }
+
     /// The findings that stand even if requests are missing.
     pub fn certain_in_sample() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|kind| kind.is_certain_in_sample())

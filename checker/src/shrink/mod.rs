@@ -18,7 +18,8 @@
 //! Findings about sessions are about one operation: the answer that should have been another. A part has to show the
 //! same finding of the same operation, keeps all operations of its evidence, and shows no finding that the whole does not
 //! show. With that, other operations need not stay together, except a read and the writes of its value. Only
-//! `unexplained`, which is about everything at once, depends on all operations on the session.
+//! `unexplained`, which is about everything at once, depends on all operations on the session. Findings about a live connection keep
+//! the operations of its session. Other findings that no single operation shows, and invariants, keep everything.
 //!
 //! The search starts from the evidence and all that it needs. If that does not show the same anomaly (because the
 //! evidence weakens what it names), it starts from all operations on the same objects, and at last from the whole. Then
@@ -31,14 +32,14 @@ mod needs;
 
 use crate::continuity;
 use claims::{AnomalyName, FindingKind, Level, Limits, Model, Property, Question, Verdict};
-use histories::{History, Id, NEVER, OpId, Outcome};
+use histories::{History, Id, KeyId, NEVER, OpId, Outcome};
 use needs::{OperationNeeds, concerns_whole_sessions};
 use std::collections::BTreeSet;
 
-/// Whether a property is about everything that was recorded, so that no operation can be left out. If a request is left
-/// out, its entry in an audit trail looks forged. What replicas hold is the work of all clients. What a live connection
-/// brought is no operation. An invariant is about the sum of all operations.
-fn concerns_whole_history(property: Property) -> bool {
+/// Whether no single operation shows a property. If a request is left out, its entry in an audit trail looks forged. What
+/// replicas hold is the work of all clients. What a live connection brought is no operation. An invariant is about the sum of all
+/// operations.
+fn is_shown_by_all(property: Property) -> bool {
     match property {
         Property::Finding(kind) => kind.is_shown_by_actors(),
         Property::Invariant(_) => true,
@@ -53,8 +54,24 @@ pub struct ShrinkTarget {
     pub property: Property,
     /// The anomaly's name: `stale-read`.
     pub kind: AnomalyName,
+    /// The object.
+    pub key: KeyId,
     /// The operations that show it in the whole history.
     pub operations: Vec<OpId>,
+}
+
+/// How far a history was reduced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reduction {
+    /// No further operation can be left out, even together with those that depend on it. The evidence of a finding stays in any
+    /// case.
+    Minimal,
+    /// Fewer operations may be enough: the effort, or the limits of a check, ended the search.
+    EffortEnded,
+    /// The violation is about a live connection. All operations of its session stay, and no others.
+    Session,
+    /// The property is about everything that was recorded, so nothing was left out.
+    Everything,
 }
 
 /// A part of a history that shows the violation.
@@ -62,9 +79,8 @@ pub struct ShrinkTarget {
 pub struct ShrunkPart {
     /// The operations of the part, by their ids in the whole, in order of invocation.
     pub operations: Vec<OpId>,
-    /// Whether the part is known to be minimal: no operation can be left out, even together with those that depend on
-    /// it. The evidence of a finding stays in any case.
-    pub minimal: bool,
+    /// How far the history was reduced.
+    pub reduction: Reduction,
     /// How many parts were checked.
     pub checks: u64,
 }
@@ -84,10 +100,11 @@ pub struct ShrunkPart {
 /// let target = shrink::ShrinkTarget {
 ///     property: Property::Level(Level::Linearizable),
 ///     kind: AnomalyName::new("stale-read"),
+///     key: history.operations().next().unwrap().key,
 ///     operations: history.ids().collect(),
 /// };
 /// let part = shrink::shrink_violation(&history, &question, &target, &Limits::unbounded(), 1_000).unwrap();
-/// assert!(part.minimal);
+/// assert_eq!(part.reduction, shrink::Reduction::Minimal);
 /// assert_eq!(part.operations.len(), 3); // w1, w2 and the read of 1 after them
 /// ```
 pub fn shrink_violation(
@@ -97,8 +114,8 @@ pub fn shrink_violation(
     limits: &Limits<'_>,
     effort: u64,
 ) -> Option<ShrunkPart> {
-    if concerns_whole_history(target.property) {
-        return Some(ShrunkPart { operations: history.ids().collect(), minimal: false, checks: 0 });
+    if is_shown_by_all(target.property) {
+        return Some(keep_session(history, question, target, limits));
     }
     let is_finding = matches!(target.property, Property::Finding(_));
     let telling = target.operations.iter().filter(|_| is_finding).map(|&id| history.operation_index(id));
@@ -121,7 +138,35 @@ pub fn shrink_violation(
     shrinker.sure = true;
     let kept = shrinker.reduce_part(&history.restrict_to(&base));
     let operations = kept.into_iter().map(|id| base[id.index()]).collect();
-    Some(ShrunkPart { operations, minimal: shrinker.sure, checks: shrinker.checks })
+    let reduction = if shrinker.sure { Reduction::Minimal } else { Reduction::EffortEnded };
+    Some(ShrunkPart { operations, reduction, checks: shrinker.checks })
+}
+
+/// The operations of the session whose live connection a finding is about, or all operations for everything else that no single
+/// operation shows.
+fn keep_session(
+    history: &History,
+    question: &Question,
+    target: &ShrinkTarget,
+    limits: &Limits<'_>,
+) -> ShrunkPart {
+    let of_session: Vec<OpId> = history.ids().filter(|&id| history.key(id) == target.key).collect();
+    let is_live = matches!(target.property, Property::Finding(kind) if kind.is_about_live_connection());
+    if is_live && of_session.len() == history.len() {
+        return ShrunkPart { operations: of_session, reduction: Reduction::Session, checks: 0 };
+    }
+    if is_live {
+        let part = history.restrict_to(&of_session);
+        let verdict = crate::door::decide_property(&part, question, target.property, limits);
+        if matches!(verdict, Verdict::Violated(found) if found.iter().any(|one| one.kind == target.kind)) {
+            return ShrunkPart { operations: of_session, reduction: Reduction::Session, checks: 1 };
+        }
+    }
+    ShrunkPart {
+        operations: history.ids().collect(),
+        reduction: Reduction::Everything,
+        checks: is_live.into(),
+    }
 }
 
 /// The operations on the objects of some operations. With `until_last`, only those invoked before the last of them had
@@ -152,7 +197,7 @@ fn shown_findings(history: &History, question: &Question, limits: &Limits<'_>) -
     let mut shown = BTreeSet::new();
     for one in judged {
         if let (Verdict::Violated(findings), false) =
-            (one.verdict, concerns_whole_history(Property::Finding(one.kind)))
+            (one.verdict, is_shown_by_all(Property::Finding(one.kind)))
         {
             let telling = findings.iter().filter_map(|finding| finding.operations.first());
             shown.extend(telling.map(|&id| (one.kind, history.operation_index(id))));
@@ -311,11 +356,18 @@ mod tests {
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
         let operations = history.ids().collect();
-        let target =
-            ShrinkTarget { property: Property::Level(level), kind: AnomalyName::new(kind), operations };
+        let target = ShrinkTarget {
+            property: Property::Level(level),
+            kind: AnomalyName::new(kind),
+            key: KeyId::NONE,
+            operations,
+        };
         let part =
             shrink_violation(&history, &question, &target, &limits, 10_000).expect("a part that shows it");
-        (part.operations.iter().map(|&id| history.operation_index(id)).collect(), part.minimal)
+        (
+            part.operations.iter().map(|&id| history.operation_index(id)).collect(),
+            part.reduction == Reduction::Minimal,
+        )
     }
 
     /// Without the second write of 1, the last read would be stale, and it is not.
@@ -356,11 +408,14 @@ mod tests {
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: 100_000, bytes: 1 << 24, stop: &stop };
         let target = ShrinkTarget {
+            key: KeyId::NONE,
             property: Property::Level(Level::Linearizable),
             kind: AnomalyName::new("stale-read"),
             operations: history.ids().collect(),
         };
-        assert!(!shrink_violation(&history, &question, &target, &limits, 0).expect("a part").minimal);
-        assert!(shrink_violation(&history, &question, &target, &limits, 1_000).expect("a part").minimal);
+        let shrink =
+            |effort| shrink_violation(&history, &question, &target, &limits, effort).expect("a part");
+        assert_eq!(shrink(0).reduction, Reduction::EffortEnded);
+        assert_eq!(shrink(1_000).reduction, Reduction::Minimal);
     }
 }

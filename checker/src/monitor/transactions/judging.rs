@@ -7,7 +7,7 @@ use crate::monitor::window::WindowDetail;
 use crate::shrink::{ShrinkTarget, shrink_violation};
 use crate::{CheckError, check};
 use claims::{Evidence, IsolationLevel, Limits, Property, Question, Report, Verdict, Violation};
-use histories::History;
+use histories::{History, KeyId};
 use std::sync::atomic::AtomicBool;
 
 /// The work of making the history of a violation small, in transactions checked.
@@ -76,7 +76,7 @@ impl TransactionMonitor {
             _ => Vec::new(),
         };
         let kind = first.kind;
-        let target = ShrinkTarget { property, kind, operations };
+        let target = ShrinkTarget { property, kind, key: KeyId::NONE, operations };
         let small = shrink_violation(&whole, &question, &target, &self.check_limits(), SHRINK_EFFORT);
         let small = small.map(|part| whole.restrict_to(&part.operations));
         for (history, report) in
