@@ -8,7 +8,8 @@
 //! Where php8.2-fpm with php8.2-redis, haproxy or redis-server are missing, the tests say so.
 
 use crate::example::{
-    ExampleSettings, RunningExample, find_missing, violated_levels, wait_for_turn, words_of_requests,
+    ExampleSettings, PollingClient, RunningExample, assert_recovery_agrees, find_missing, violated_levels,
+    wait_for_turn, words_of_requests,
 };
 use crate::undone::count_undone;
 use serde_json::Value;
@@ -100,4 +101,23 @@ fn sessions_that_nodes_do_not_share_are_a_bug_and_no_misfit() {
     let (code, answer, _) = run(&example);
     assert_eq!(code, 1, "{answer}");
     assert!(violated_levels(&answer).contains("lost-session"), "{answer}");
+}
+
+/// An outage of the proxy loses nothing, and the recovery time is that of a client that only polls.
+#[test]
+fn an_outage_of_the_proxy_loses_no_session() {
+    let Some(example) = start("files") else { return };
+    example.test_description();
+    let client = PollingClient::start(example.port());
+    let (code, answer, _) = example
+        .run("--sessions 6 --load 40/s --duration 8s --operation-timeout 5s --faults kill:haproxy@3s+2s");
+    let polls = client.stop();
+    assert!(
+        matches!(code, 0 | 3) && violated_levels(&answer).is_empty(),
+        "{code}: {answer}\n{}",
+        example.logs()
+    );
+    let first = polls.iter().position(|poll| !poll.1).expect("the outage is noticed");
+    let back = first + polls[first..].iter().position(|poll| poll.1).expect("the outage ends");
+    assert_recovery_agrees(&answer, &polls, first, back, 0.3);
 }
