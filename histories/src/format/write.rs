@@ -143,10 +143,10 @@ fn with_fields(
     position: u32,
     tell: &mut impl FnMut(&WrittenFields<'_>),
 ) {
-    let note = history.note(position).map_or("", |note| note.fields);
-    let notes: BTreeMap<String, &RawValue> = match note {
-        "" => BTreeMap::new(),
-        note => serde_json::from_str(note).expect("a note is a JSON object"),
+    let note = history.note(position);
+    let notes: BTreeMap<String, &RawValue> = match &note {
+        None => BTreeMap::new(),
+        Some(note) => serde_json::from_str(&note.fields).expect("a note is a JSON object"),
     };
     let mut list = vec![("index", EventField::Int(history.event_index(position) as i64))];
     let is_transaction;

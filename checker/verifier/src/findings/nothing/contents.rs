@@ -44,9 +44,10 @@ impl Examination<'_> {
                 // If a value was written twice, it is unknown which of the writes was read.
                 [_, _, ..] => true,
                 [writer] => {
-                    let writer = self.history.operation(writer);
+                    let writer = self.survey.history.operation(writer);
                     let own = sessions.of[writer.key.index()] == sessions.of[read.key.index()];
-                    let user = writer.session == read.session || !self.creators.contains(&read.session);
+                    let user =
+                        writer.session == read.session || !self.survey.creators.contains(&read.session);
                     own && user && writer.invoked < read.completed
                 }
                 [] => false,
@@ -67,7 +68,8 @@ impl Examination<'_> {
     pub(super) fn examine_contents(&self, members: &[Operation], creations: usize) {
         let mut patched: HashMap<OpId, String> = HashMap::new();
         for patch in members.iter().filter(|op| op.function == Function::PATCH) {
-            let payload: Option<Value> = serde_json::from_str(self.history.value_text(patch.value())).ok();
+            let payload: Option<Value> =
+                serde_json::from_str(self.survey.history.value_text(patch.value())).ok();
             let field = payload.and_then(|payload| Some(payload.get("field")?.as_str()?.to_owned()));
             patched.extend(field.map(|field| (patch.id, field)));
         }
@@ -80,7 +82,7 @@ impl Examination<'_> {
         for read in members.iter().filter(|op| several && self.returned_contents(op)) {
             let parts = self.parse_parts(read);
             let sole = |part: &ReadPart| match self.writers_of_part(part)[..] {
-                [writer] => Some(self.history.operation(writer)),
+                [writer] => Some(self.survey.history.operation(writer)),
                 _ => None,
             };
             let Some(whole) = parts.iter().find(|part| !part.is_field).and_then(sole) else { continue };
@@ -111,8 +113,7 @@ impl Examination<'_> {
             } else {
                 self.read_value(op, field)
             };
-            let Some(value) = value.filter(|value| self.writers.get(value).is_some_and(|all| all.len() == 1))
-            else {
+            let Some(value) = value.filter(|value| self.survey.writers.of(value.index()).len() == 1) else {
                 continue;
             };
             let wanted = (op.invoked, op.id);
@@ -133,7 +134,7 @@ impl Examination<'_> {
             let before = zones[..at.min(shown)].partition_point(|other| other.shown < zone.wanted.0);
             let across = zone.shown != NEVER && before > 0 && latest[before - 1] > zone.shown;
             // The value of the creation precedes all other values.
-            let reads = self.history.function(zone.wanted.1) == Function::READ;
+            let reads = self.survey.history.function(zone.wanted.1) == Function::READ;
             let behind = reads
                 && zone.first
                 && (zones[..shown].iter()).any(|other| !other.first && other.shown < zone.wanted.0);
@@ -163,7 +164,7 @@ impl Examination<'_> {
     }
 
     fn writers_of_part(&self, part: &ReadPart) -> &[OpId] {
-        part.value.and_then(|value| self.writers.get(&value)).map_or(&[], Vec::as_slice)
+        part.value.map_or(&[], |value| self.survey.writers.of(value.index()))
     }
 
     /// The parts that a read returned. They are parsed once while a session is examined.
@@ -173,7 +174,7 @@ impl Examination<'_> {
     }
 
     fn parse_value(&self, value: ValueId) -> Rc<[ReadPart]> {
-        let text = self.history.value_text(value);
+        let text = self.survey.history.value_text(value);
         let is_field = |part: &str| part.contains("\"field\":");
         let whole =
             || Rc::from([ReadPart { name: String::new(), value: Some(value), is_field: is_field(text) }]);
@@ -189,7 +190,7 @@ impl Examination<'_> {
         let set = fields.into_iter().filter(|(_, part)| !part.is_null());
         set.map(|(name, part)| {
             let text = part.to_string();
-            ReadPart { name, value: self.history.values.get(&text), is_field: is_field(&text) }
+            ReadPart { name, value: self.survey.history.values.get(&text), is_field: is_field(&text) }
         })
         .collect()
     }
