@@ -73,7 +73,7 @@ impl SplitNote<'_> {
 /// number to be kept apart is put into `number` instead.
 pub(crate) fn push_note_value(pattern: &mut String, number: &mut i64, name: &str, value: &str) {
     let is_first = *number == NO_NUMBER && NUMBER_FIELDS.contains(&name);
-    match canonical_number(value).filter(|_| is_first) {
+    match is_first.then(|| canonical_number(value)).flatten() {
         Some(found) => {
             *number = found;
             pattern.push(NUMBER_MARK);
@@ -140,8 +140,10 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 /// The integer that is written so, and in no other way.
 fn canonical_number(text: &str) -> Option<i64> {
-    let number = text.parse().ok().filter(|&number: &i64| number != NO_NUMBER)?;
-    (itoa::Buffer::new().format(number) == text).then_some(number)
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    // No sign but a minus, no leading zero, and no minus before zero.
+    let is_canonical = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";
+    is_canonical.then(|| text.parse().ok())?.filter(|&number| number != NO_NUMBER)
 }
 
 /// The notes of a history, by the positions of their events.
