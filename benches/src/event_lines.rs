@@ -182,7 +182,11 @@ pub fn generate_session_store(events: u64, to: &mut impl Write) {
         };
         for (kind, value, note) in [
             ("invoke", written, format!("\"intended\":{}", operation * 2_000)),
-            ("ok", returned, format!("\"node\":\"n1\",\"clock\":{}", 1_700_000_000_000_000_000 + operation * 2_001)),
+            (
+                "ok",
+                returned,
+                format!("\"node\":\"n1\",\"clock\":{}", 1_700_000_000_000_000_000 + operation * 2_001),
+            ),
         ] {
             let index = operation * 2 + u64::from(kind == "ok");
             writeln!(

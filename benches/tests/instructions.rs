@@ -64,7 +64,8 @@ fn measure_paths(folder: &Path) -> BTreeMap<&'static str, u64> {
     for (_, shape, _) in PATHS {
         reading.entry(shape).or_insert_with(|| {
             let file = file_of(shape);
-            let prepared = Command::new(env!("CARGO_BIN_EXE_hot_paths")).args(["prepare", shape, &file]).status();
+            let prepared =
+                Command::new(env!("CARGO_BIN_EXE_hot_paths")).args(["prepare", shape, &file]).status();
             assert!(prepared.expect("it runs").success(), "{shape}");
             count_instructions(&["read", &file])
         });
@@ -89,7 +90,8 @@ fn write_counts(compiler: &str, counts: &BTreeMap<&str, u64>) {
 
 #[test]
 fn hot_paths_take_no_more_instructions_than_before() {
-    let has_valgrind = Command::new("valgrind").arg("--version").output().is_ok_and(|told| told.status.success());
+    let has_valgrind =
+        Command::new("valgrind").arg("--version").output().is_ok_and(|told| told.status.success());
     if !has_valgrind {
         eprintln!("skipped: there is no valgrind, so no instructions are counted");
         return;

@@ -14,7 +14,7 @@ use crate::output;
 use crate::progress::ProgressDisplay;
 use crate::report::ReportFormat;
 use crate::report::json::key_as_json;
-use crate::report::layout::wrap_text;
+use crate::report::layout::{as_sentence, count_noun, wrap_text};
 use crate::stream_lines::{StreamFlaw, StreamLines};
 use checker::{Level, Property, Question, Verdict};
 use histories::format::{self, ReadOptions, open_decompressed};
@@ -34,7 +34,8 @@ const PARTS_MAX: u64 = 256;
 const DESCRIBED_MAX: usize = 100;
 
 /// Why a level that is not local has no verdict.
-const NOT_LOCAL: &str = "it relates operations on different objects, and the history was checked in parts (--spill)";
+const NOT_LOCAL: &str =
+    "it relates operations on different objects, and the history was checked in parts (--spill)";
 
 pub(crate) fn run_check_in_parts(plan: &CheckPlan) -> Exit {
     match check_in_parts(plan) {
@@ -52,12 +53,14 @@ fn check_in_parts(plan: &CheckPlan) -> Result<Exit, CheckRefusal> {
     let (name, began) = (plan.sources[0].name(), Instant::now());
     let progress = ProgressDisplay::start(plan.quiet);
     let mut parts = read_into_parts(plan, &name, &progress).map_err(CheckRefusal::Input)?;
-    let mut joined = JoinedHistory { history: name, seconds: JoinedSeconds::default(), ..JoinedHistory::default() };
+    let mut joined =
+        JoinedHistory { history: name, seconds: JoinedSeconds::default(), ..JoinedHistory::default() };
     joined.seconds.read = began.elapsed().as_secs_f64();
     let question = checking::build_question(plan, &mut parts.sample)
         .map_err(|why| CheckRefusal::Input(format!("{}: {why}", joined.history)))?;
     joined.begin(&parts, &question);
-    let local: Vec<Property> = joined.levels.iter().filter(|level| level.is_local).map(|level| level.property).collect();
+    let local: Vec<Property> =
+        joined.levels.iter().filter(|level| level.is_local).map(|level| level.property).collect();
     let plan = CheckPlan { model: Some(question.model), properties: Some(local), ..plan.clone() };
     if plan.properties.as_ref().is_some_and(|local| !local.is_empty()) {
         let count = parts.parts.len();
@@ -72,7 +75,11 @@ fn check_in_parts(plan: &CheckPlan) -> Result<Exit, CheckRefusal> {
 }
 
 /// Reads the history, and writes its events to the parts of their objects. The error is worded for the user.
-fn read_into_parts(plan: &CheckPlan, name: &str, progress: &ProgressDisplay) -> Result<FinishedParts, String> {
+fn read_into_parts(
+    plan: &CheckPlan,
+    name: &str,
+    progress: &ProgressDisplay,
+) -> Result<FinishedParts, String> {
     let folder = plan.spill.as_deref().expect("--spill is given");
     progress.set_stage(&format!("reading {name}"));
     let total = match &plan.sources[0] {
@@ -88,7 +95,8 @@ fn read_into_parts(plan: &CheckPlan, name: &str, progress: &ProgressDisplay) -> 
         StreamFlaw::Refused(why) => format!("{name}: {why}"),
     };
     loop {
-        let read = fill_block(&mut input, &mut block).map_err(|why| format!("{name}: cannot be read: {why}"))?;
+        let read =
+            fill_block(&mut input, &mut block).map_err(|why| format!("{name}: cannot be read: {why}"))?;
         lines.add_bytes(&block[..read], &mut |event| parts.take_event(event)).map_err(flaw)?;
         done += read as u64;
         progress.set_position(done.min(total), total);
@@ -98,9 +106,6 @@ fn read_into_parts(plan: &CheckPlan, name: &str, progress: &ProgressDisplay) -> 
     }
     // The last line need not end.
     lines.add_bytes(b"\n", &mut |event| parts.take_event(event)).map_err(flaw)?;
-    if lines.event_count() == 0 {
-        return Err(format!("{name} has no events"));
-    }
     parts.finish(lines.header())
 }
 
@@ -144,7 +149,8 @@ fn check_part(
     let began = Instant::now();
     let input = parts.input(part, &joined.history).map_err(|why| internal(why.to_string()))?;
     let options = ReadOptions { from: Some(format::Format::Native), ..ReadOptions::default() };
-    let read = format::read(input, &options, &|_, _| {}).map_err(|problems| internal(problems.to_string()))?;
+    let read =
+        format::read(input, &options, &|_, _| {}).map_err(|problems| internal(problems.to_string()))?;
     let loaded = LoadedHistory { history: read.history, remarks: read.remarks };
     let checked =
         checking::check_loaded(plan, &joined.history, loaded, (progress, &AtomicBool::new(false)), began)?;
@@ -252,12 +258,16 @@ impl JoinedHistory {
         let why = format!(
             "a part of {operations} operations on few objects does not fit into --memory; pass more, or fewer objects"
         );
-        self.levels.iter_mut().filter(|level| level.is_local).for_each(|level| level.join("unknown", Some(why.clone())));
+        self.levels
+            .iter_mut()
+            .filter(|level| level.is_local)
+            .for_each(|level| level.join("unknown", Some(why.clone())));
     }
 
     fn report(&mut self, plan: &CheckPlan) -> Exit {
         let has = |name: &str| self.levels.iter().any(|level| level.verdict == name);
-        self.verdict = ["violated", "unknown", "untested"].into_iter().find(|name| has(name)).unwrap_or("holds");
+        self.verdict =
+            ["violated", "unknown", "untested"].into_iter().find(|name| has(name)).unwrap_or("holds");
         for level in &mut self.levels {
             level.anomalies.sort_by(|a, b| a.operations.cmp(&b.operations));
         }
@@ -282,24 +292,32 @@ impl JoinedHistory {
         let JoinedCounts { events, operations, keys } = self.counts;
         writeln!(out, "{}", self.verdict.to_uppercase())?;
         writeln!(out, "history: {}, checked in {} parts", self.history, self.parts)?;
-        writeln!(out, "{}: {operations} operations on {keys} keys, {events} events\n", self.model)?;
+        let [operations, keys, events] = [(operations, "operation"), (keys, "key"), (events, "event")]
+            .map(|(count, noun)| count_noun(usize::try_from(count).unwrap_or(usize::MAX), noun));
+        writeln!(out, "{}: {operations} on {keys}, {events}\n", self.model)?;
         let width = self.levels.iter().map(|level| level.level.len()).max().unwrap_or(0);
         let columns = output::terminal_width();
         for level in &self.levels {
             let detail = match (&level.reason, level.violations) {
                 (Some(reason), _) => reason.clone(),
                 (None, 0) => String::new(),
-                (None, 1) => "1 violation".to_owned(),
-                (None, count) => format!("{count} violations"),
+                (None, count) => count_noun(usize::try_from(count).unwrap_or(usize::MAX), "violation"),
             };
-            writeln!(out, "{}", format!("  {:<8}  {:<width$}  {detail}", level.verdict, level.level).trim_end())?;
+            writeln!(
+                out,
+                "{}",
+                format!("  {:<8}  {:<width$}  {detail}", level.verdict, level.level).trim_end()
+            )?;
         }
         let JoinedSeconds { read, check } = self.seconds;
-        writeln!(out, "  took {read:.1} s to read into parts, {check:.1} s to check them and their evidence")?;
+        writeln!(
+            out,
+            "  took {read:.1} s to read into parts, {check:.1} s to check them and their evidence"
+        )?;
         for level in &self.levels {
             for anomaly in &level.anomalies {
                 writeln!(out, "\n{} on {}", anomaly.r#type, anomaly.key_text)?;
-                let text = format!("Violates {}. {}", level.level, anomaly.text);
+                let text = format!("Violates {}. {}", level.level, as_sentence(&anomaly.text));
                 for line in wrap_text(&text, columns.saturating_sub(2)) {
                     writeln!(out, "  {line}")?;
                 }
@@ -319,7 +337,9 @@ impl JoinedLevel {
     fn without_parts(property: Property) -> Self {
         let is_local = matches!(property, Property::Level(level) if Level::is_local(level));
         let (verdict, reason) = match is_local {
-            true => ("untested", Some("no operation succeeded whose answer could have been wrong".to_owned())),
+            true => {
+                ("untested", Some("no operation succeeded whose answer could have been wrong".to_owned()))
+            }
             false => ("unknown", Some(NOT_LOCAL.to_owned())),
         };
         let (violations, anomalies) = (0, Vec::new());
@@ -329,7 +349,9 @@ impl JoinedLevel {
     /// Joins the verdict of a part. A violation outweighs everything, and what is unknown outweighs what holds. A level is untested
     /// only if it is in all parts.
     fn join(&mut self, verdict: &'static str, reason: Option<String>) {
-        let weight = |verdict: &str| ["untested", "holds", "unknown", "violated"].iter().position(|name| *name == verdict);
+        let weight = |verdict: &str| {
+            ["untested", "holds", "unknown", "violated"].iter().position(|name| *name == verdict)
+        };
         if weight(verdict) > weight(self.verdict) {
             (self.verdict, self.reason) = (verdict, reason);
         }
