@@ -2,7 +2,8 @@
 
 use claims::FailedCas;
 use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
+use serde_json::value::RawValue;
 
 /// How much of a history could have contradicted a property. A *holds* that rests on a handful of answers says little.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -99,26 +100,30 @@ pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: Fa
     }
 }
 
-/// Counts the sessions that were answered by more than one node.
+/// Counts the sessions that were answered by more than one node. O(n); each pattern of notes is parsed once.
 fn count_moved_sessions(history: &History) -> u64 {
-    if history.note_texts().next().is_none() {
+    let node = |pattern: &str| {
+        let fields: FxHashMap<String, &RawValue> =
+            pattern.contains("\"node\"").then(|| serde_json::from_str(pattern).ok())??;
+        fields.get("node").map(|node| node.get().to_owned())
+    };
+    let mut numbers: FxHashMap<String, u32> = FxHashMap::default();
+    let mut number = |node: String| {
+        let next = numbers.len() as u32;
+        *numbers.entry(node).or_insert(next)
+    };
+    let nodes: Vec<Option<u32>> =
+        history.note_patterns().map(|pattern| node(&pattern).map(&mut number)).collect();
+    if nodes.iter().all(Option::is_none) {
         return 0;
     }
-    let mut first: FxHashMap<u32, String> = FxHashMap::default();
-    let mut moved: FxHashSet<u32> = FxHashSet::default();
-    for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
-        let session = history.session(id).index() as u32;
-        let completed = history.operation(id).completed;
-        let Some(node) = crate::continuity::find_note_field(history, completed, "node") else { continue };
-        match first.get(&session) {
-            Some(known) if known != node => {
-                moved.insert(session);
-            }
-            Some(_) => {}
-            None => {
-                first.insert(session, node.to_owned());
-            }
-        }
+    let mut first: Vec<Option<u32>> = vec![None; history.sessions.len()];
+    let mut moved = vec![false; history.sessions.len()];
+    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+        let pattern = history.note_pattern_of(op.completed);
+        let Some(node) = pattern.and_then(|pattern| nodes[pattern as usize]) else { continue };
+        let session = op.session.index();
+        moved[session] |= *first[session].get_or_insert(node) != node;
     }
-    moved.len() as u64
+    moved.into_iter().filter(|&moved| moved).count() as u64
 }

@@ -1,6 +1,7 @@
 //! Builds a history from events: pairs each completion with the open invocation of its process.
 
-use crate::history::{NOT_GIVEN, NoteId};
+use crate::history::NOT_GIVEN;
+use crate::note::split_note;
 use crate::{
     ActorEvent, Function, History, Id, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ProcessId, SessionId,
     ValueId,
@@ -291,8 +292,10 @@ impl HistoryBuilder {
 
     /// Adds further fields to the event that was added last, as a JSON object.
     pub fn add_note(&mut self, fields: &str) {
-        let text = self.history.note_texts.intern(fields);
-        self.add_note_id(text.index() as u32);
+        let mut pattern = String::new();
+        let split = split_note(fields, &mut pattern);
+        let id = self.history.notes.patterns.intern(split.pattern);
+        self.add_split_note(id.index() as u32, split.number);
     }
 
     /// Sets the header: what was run, as a JSON object. `"real_time":false` in it takes effect: see
@@ -352,7 +355,7 @@ impl HistoryBuilder {
             without_note.extend(self.take_value_of_no_steps(id, completed));
         }
         if !without_note.is_empty() {
-            self.history.notes.retain(|(position, _)| !without_note.contains(position));
+            self.history.notes.retain(|position| !without_note.contains(&position));
         }
     }
 
@@ -360,17 +363,16 @@ impl HistoryBuilder {
     /// already. `completed` is the position of the completion. Returns it if nothing is left of the note.
     fn take_value_of_no_steps(&mut self, id: OpId, completed: u32) -> Option<u32> {
         let history = &mut self.history;
-        let at = history.notes.binary_search_by_key(&completed, |note| note.0).ok()?;
-        let fields = history.note_texts.text(NoteId::new(history.notes[at].1 as usize));
+        let fields = history.note(completed)?.fields;
         let mut fields: BTreeMap<String, Box<RawValue>> =
-            serde_json::from_str(fields).expect("a note is a JSON object");
+            serde_json::from_str(&fields).expect("a note is a JSON object");
         let is_empty_list = fields.get("value").is_some_and(|value| value.get() == "[]");
         if history.function[id.index()] != Function::TXN || !is_empty_list {
             return None;
         }
         fields.remove("value");
         let text = serde_json::to_string(&fields).expect("texts can be written as JSON");
-        history.notes[at].1 = history.note_texts.intern(&text).index() as u32;
+        history.notes.replace(completed, &text);
         fields.is_empty().then_some(completed)
     }
 
@@ -440,15 +442,15 @@ impl HistoryBuilder {
         })
     }
 
-    /// Interns a text of further fields whose hash is known, for [`HistoryBuilder::add_note_id`].
-    pub(crate) fn intern_hashed_note(&mut self, fields: &str, hash: u32) -> u32 {
-        self.history.note_texts.intern_hashed(fields, hash).index() as u32
+    /// Interns a pattern of further fields whose hash is known, for [`HistoryBuilder::add_split_note`].
+    pub(crate) fn intern_hashed_note(&mut self, pattern: &str, hash: u32) -> u32 {
+        self.history.notes.patterns.intern_hashed(pattern, hash).index() as u32
     }
 
-    /// Like [`HistoryBuilder::add_note`], with a text that was interned before.
-    pub(crate) fn add_note_id(&mut self, text: u32) {
+    /// Like [`HistoryBuilder::add_note`], with a pattern that was interned before.
+    pub(crate) fn add_split_note(&mut self, pattern: u32, number: i64) {
         let position = self.history.event_count.checked_sub(1).expect("an event was added");
-        self.history.notes.push((position, text));
+        self.history.notes.push(position, pattern, number);
     }
 
     /// Returns the id of a process by its number, and adds the process if it is new.

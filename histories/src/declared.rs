@@ -95,15 +95,12 @@ impl History {
         find: fn(&str) -> Option<T>,
         may_declare: impl Fn(Function) -> bool,
     ) -> Vec<Option<T>> {
-        let declared: Vec<Option<T>> = self.note_texts().map(find).collect();
+        let declared: Vec<Option<T>> = self.note_patterns().map(|pattern| find(&pattern)).collect();
         let mut levels = vec![None; self.len()];
         if declared.iter().all(Option::is_none) {
             return levels;
         }
-        let at = |position: u32| {
-            let row = self.note_rows().binary_search_by_key(&position, |row| row.0).ok()?;
-            declared[self.note_rows()[row].1 as usize]
-        };
+        let at = |position: u32| declared[self.note_pattern_of(position)? as usize];
         let completed = |id: OpId| Some(self.operation(id).completed).filter(|&position| position != NEVER);
         for id in self.ids().filter(|&id| may_declare(self.function(id))) {
             levels[id.index()] = at(self.operation(id).invoked).or_else(|| completed(id).and_then(at));

@@ -1,5 +1,6 @@
 //! The history: operations in flat columns, and the names behind their ids.
 
+use crate::note::NoteTable;
 use crate::numbering::Numbering;
 use crate::{
     Argument, Function, Id, Interner, KeyId, ListId, Lists, Micro, OpId, Operation, Outcome, ProcessId,
@@ -45,8 +46,7 @@ pub struct History {
     /// `ok` and `fail`.
     pub(crate) info_events: Vec<(u32, OpId)>,
     pub(crate) versions: Option<Vec<i64>>,
-    pub(crate) notes: Vec<(u32, u32)>,
-    pub(crate) note_texts: Interner<NoteId>,
+    pub(crate) notes: NoteTable,
     pub(crate) actor_events: Vec<ActorEvent>,
     pub(crate) header: Option<String>,
     pub(crate) without_real_time: bool,
@@ -54,30 +54,6 @@ pub struct History {
 
 /// Marks a time or a version that was not given.
 pub(crate) const NOT_GIVEN: i64 = i64::MIN;
-
-/// A distinct text of further fields.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct NoteId(u32);
-
-impl Id for NoteId {
-    fn new(index: usize) -> Self {
-        assert!(index < u32::MAX as usize, "more distinct notes than fit in 32 bits");
-        Self(index as u32)
-    }
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// Further fields of an event, such as node, error or trace id. They are kept and shown, but no check uses them for its
-/// verdict.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Note<'a> {
-    /// The position of its event.
-    pub position: u32,
-    /// The fields as a JSON object.
-    pub fields: &'a str,
-}
 
 /// An event of an actor that is not a client, such as a fault injector.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -310,23 +286,6 @@ impl History {
         self.versions.as_ref().map(|versions| versions[id.index()]).filter(|&version| version != NOT_GIVEN)
     }
 
-    /// The further fields of the event at a position, if it has any. O(log n).
-    pub fn note(&self, position: u32) -> Option<Note<'_>> {
-        let at = self.notes.binary_search_by_key(&position, |note| note.0).ok()?;
-        Some(Note { position, fields: self.note_texts.text(NoteId(self.notes[at].1)) })
-    }
-
-    /// The events with further fields, in order: the position of each, and the number of its text among
-    /// [`History::note_texts`]. A caller that needs one field of all events can parse each distinct text once.
-    pub fn note_rows(&self) -> &[(u32, u32)] {
-        &self.notes
-    }
-
-    /// The distinct texts of further fields, each a JSON object, by number.
-    pub fn note_texts(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.note_texts.len()).map(|number| self.note_texts.text(NoteId::new(number)))
-    }
-
     /// The `info` events: the position of each and its operation, in order.
     pub fn info_events(&self) -> &[(u32, OpId)] {
         &self.info_events
@@ -389,7 +348,7 @@ impl History {
             + self.numbering.memory_bytes()
             + self.info_events.len() * 8
             + self.versions.as_ref().map_or(0, |versions| versions.len() * 8)
-            + self.notes.len() * 8
+            + self.notes.column_bytes()
             + self.typed.len() * 2
     }
 }

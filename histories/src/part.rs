@@ -55,7 +55,7 @@ impl History {
             }
             part.builder.set_event_index(self.event_index(position));
             if let Some(note) = self.note(position) {
-                part.builder.add_note(note.fields);
+                part.builder.add_note(&note.fields);
             }
         }
         part.builder.finish()

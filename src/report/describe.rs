@@ -68,7 +68,7 @@ pub(crate) fn note_field(history: &History, id: OpId, name: &str) -> Option<Stri
 
 /// Reads a field from the notes of an event.
 pub(crate) fn event_field(history: &History, position: u32, name: &str) -> Option<String> {
-    let fields: serde_json::Value = serde_json::from_str(history.note(position)?.fields).ok()?;
+    let fields: serde_json::Value = serde_json::from_str(&history.note(position)?.fields).ok()?;
     match fields.get(name)? {
         serde_json::Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),

@@ -79,7 +79,7 @@ fn acknowledged_by_n1(history: &History, after: Duration) -> BTreeSet<OpId> {
         matches!(op.function, Function::WRITE | Function::PATCH | Function::CAS) && op.outcome == Outcome::Ok
     });
     let by_n1 = writes.filter(|op| {
-        let note = history.note(op.completed).map_or("", |note| note.fields);
+        let note = history.note(op.completed).map_or_else(String::new, |note| note.fields.into_owned());
         let at = history.completed_at(op.id).expect("recorded with times");
         note.contains("\"node\":\"n1\"") && at > after.as_nanos() as i64
     });

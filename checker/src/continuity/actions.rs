@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 /// Judges the actions. Returns why it could not, if the record is missing.
 pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let reads: Vec<OpId> =
         history.ids().filter(|&id| history.function(id) == Function::ACTIONS && is_ok(history, id)).collect();
     let acts: Vec<OpId> = history.ids().filter(|&id| history.function(id) == Function::ACT).collect();
@@ -69,7 +69,7 @@ fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
 
 /// Finds actions in a list that should not be there, or that are there too often.
 fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let mut times: FxHashMap<&str, usize> = FxHashMap::default();
     list.iter().for_each(|action| *times.entry(action).or_default() += 1);
     let mut told: Vec<(&str, usize)> = times.into_iter().collect();
@@ -108,7 +108,7 @@ fn judge_missing_actions(
     acts: Option<&Vec<OpId>>,
     last: &FxHashMap<(KeyId, &str), OpId>,
 ) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let began = history.operation(read).invoked;
     let known: std::collections::BTreeSet<&str> = list.iter().copied().collect();
     for &act in acts.into_iter().flatten().filter(|&&act| acknowledged_position(history, act) < began) {

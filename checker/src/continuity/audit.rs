@@ -13,7 +13,7 @@ type AuditEntryName<'a> = (&'a str, &'a str, &'a str);
 
 /// Compares the audit trail with the requests. Returns why it could not, if the trail is missing or incomplete.
 pub(super) fn judge_audit_trail(judge: &mut Judge<'_>) -> Option<String> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let events = history.actor_events();
     let Some(told) = events.iter().find(|event| event.actor == "recorder" && event.function == "audit")
     else {
@@ -68,7 +68,7 @@ fn name_of_entry(entry: &ActorEvent) -> Option<AuditEntryName<'_>> {
 }
 
 fn judge_entry_count(judge: &mut Judge<'_>, name: AuditEntryName<'_>, asked: &[OpId], found: &[u32]) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let acknowledged = asked.iter().filter(|&&id| is_ok(history, id)).count();
     let possible = asked.iter().filter(|&&id| history.outcome(id) != Outcome::Fail).count();
     let kind = match found.len() {
@@ -88,7 +88,7 @@ fn find_out_of_order_entries(
     trail: &[&ActorEvent],
     requests: &FxHashMap<AuditEntryName<'_>, Vec<OpId>>,
 ) {
-    let history = judge.history;
+    let history = judge.facts.history;
     // For each session, the entry so far whose request began last.
     let mut latest: FxHashMap<u32, (u32, OpId, u32)> = FxHashMap::default();
     let mut found = Vec::new();
@@ -100,7 +100,7 @@ fn find_out_of_order_entries(
         let causes = requests.get(&name).into_iter().flatten().copied();
         let mut causes = causes.filter(|&id| history.outcome(id) != Outcome::Fail);
         let (Some(request), None) = (causes.next(), causes.next()) else { continue };
-        let component = judge.index.component_of(history.key(request));
+        let component = judge.facts.index.component_of(history.key(request));
         let began = history.operation(request).invoked;
         if let Some(&(first_began, other, first)) = latest.get(&component)
             && acknowledged_position(history, request) < first_began
@@ -126,11 +126,11 @@ fn record_audit_finding(
     events: Vec<u32>,
     proof: FindingProof,
 ) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let key = history.keys.get(key).unwrap_or(KeyId::NONE);
     let session = operations.first().map(|&id| history.session(id));
     let session = session.unwrap_or_else(|| SessionId::new(0));
-    let faults = faults_during(history, &judge.faults, &operations);
+    let faults = faults_during(history, &judge.facts.faults, &operations);
     judge.findings.push(Finding { kind, key, session, operations, events, faults, proof });
 }
 

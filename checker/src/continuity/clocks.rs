@@ -3,33 +3,40 @@
 use super::presence::answer_clock;
 use super::{Judge, is_ok};
 use claims::{FindingKind, FindingProof};
+use histories::events::Event;
 use histories::{Id, NEVER, OpId};
+use rayon::prelude::*;
+
+/// The number of operations whose clocks one task reads.
+const TASK_OPERATIONS: usize = 1 << 14;
 
 /// Judges the clock times that answers carry. Returns why it could not, if no answer carries one.
 ///
 /// Answer b observed an earlier time than a of the same session if a was complete before b began. Among all answers
 /// that were complete before a moment, only the one with the latest time matters: O(n).
 pub(super) fn judge_clocks(judge: &mut Judge<'_>) -> Option<String> {
-    let history = judge.history;
-    let mut events: Vec<(u32, bool, OpId, i64)> = Vec::new();
-    for id in history.ids().filter(|&id| is_ok(history, id)) {
-        let op = history.operation(id);
-        if let Some(told) = answer_clock(history, id).filter(|_| op.completed != NEVER) {
-            events.push((op.invoked, false, id, told));
-            events.push((op.completed, true, id, told));
-        }
-    }
-    if events.is_empty() {
+    let history = judge.facts.history;
+    let clock = |at: usize| {
+        let id = OpId::new(at);
+        let is_answer = is_ok(history, id) && history.operation(id).completed != NEVER;
+        is_answer.then(|| answer_clock(history, id)).flatten()
+    };
+    let clocks: Vec<Option<i64>> = match history.len() < TASK_OPERATIONS {
+        true => (0..history.len()).map(clock).collect(),
+        false => (0..history.len()).into_par_iter().with_min_len(TASK_OPERATIONS).map(clock).collect(),
+    };
+    if clocks.iter().all(Option::is_none) {
         return Some("no answer carries the clock of whoever gave it".to_owned());
     }
-    events.sort_unstable();
     let mut latest: Vec<Option<(i64, OpId)>> = vec![None; history.sessions.len()];
-    for (_, completes, id, told) in events {
+    for event in history.events() {
+        let (Event::Invoke(id) | Event::Complete(id)) = event else { continue };
+        let Some(told) = clocks[id.index()] else { continue };
         let known = &mut latest[history.session(id).index()];
-        if completes {
+        if matches!(event, Event::Complete(_)) {
             *known = (*known).max(Some((told, id)));
         } else if let Some((most, earlier)) = *known
-            && most - told > judge.question.tolerance_ns
+            && most - told > judge.facts.question.tolerance_ns
         {
             let back_ns = most - told;
             judge.record_finding_without_exclusion(

@@ -1,28 +1,16 @@
 //! Checks whether sessions hold what was written to them.
 //!
 //! First, each read is judged by itself. Every part of what it returned must have been written to this session, by an
-//! operation that had begun and did not fail. Then all reads of a session are judged together. Each write writes a
-//! different value, so a read identifies its write. The operations on one field form *clusters*: a write and the reads
-//! of its value. A field holds each of its values once, during one interval. So two clusters a and b contradict one
-//! another if some operation of a was over before some operation of b began, and the other way round. A single register
-//! is impossible only if two clusters contradict one another (Gibbons & Korach, *Testing shared memories*, 1997, §4.2).
-//!
-//! Comparing all pairs of clusters would be quadratic. This sweep visits the events in order. Among the clusters that
-//! have a finished operation, it remembers the two whose latest operation began last. When a read begins, it is
-//! contradicted by any cluster only if the latest *other* cluster contradicts it. So the sweep reports the read that
-//! was wrong *when it was made*, and does not use that read as evidence against later reads.
-//!
-//! A write of the whole session is a write of every field. A field that is absent beside a whole value has the content
-//! that the whole write gave it.
+//! operation that had begun and did not fail. Then all reads of a session are judged together, field by field
+//! ([`super::fields`]).
 
-use super::Judge;
-use super::index::{
-    FieldContent, SessionContent, ValueWriter, acknowledged_position, is_torn_payload, parse_content,
-    payload_field, payload_owner,
-};
+use super::index::{ValueWriter, acknowledged_position};
+use super::payload::{FieldContent, SessionContent, is_torn_payload, payload_owner};
+use super::read_contents::{PatchedFields, ReadContents};
+use super::{Judge, fields};
 use claims::{FindingKind, FindingProof};
-use histories::{Function, History, NEVER, OpId, Outcome, SessionId, ValueId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use histories::{Function, History, OpId, SessionId, ValueId};
+use rustc_hash::FxHashSet;
 
 /// The users who created a session.
 pub(super) fn users_with_sessions(history: &History) -> FxHashSet<SessionId> {
@@ -37,37 +25,27 @@ pub(super) fn judge_contents(
     members: &[OpId],
     users: &FxHashSet<SessionId>,
 ) {
-    let history = judge.history;
-    let mut contents: FxHashMap<OpId, SessionContent> = FxHashMap::default();
-    for &read in members.iter().filter(|&&id| returned_value(history, id).is_some()) {
-        let content = parse_content(&history.values, history.operation(read).result);
+    let history = judge.facts.history;
+    let contents = ReadContents::of_members(history, members);
+    for &read in members {
+        let Some(content) = contents.returned_by(history, read) else { continue };
         if let Some((kind, operations, proof)) =
-            find_foreign_or_torn_part(judge, component, read, &content, users)
+            find_foreign_or_torn_part(judge, component, read, content, users)
         {
             judge.record_finding(kind, operations, proof);
         }
-        if content.whole != Some(history.operation(read).result) {
-            contents.insert(read, content);
-        }
     }
     let one_id = members.windows(2).all(|pair| history.key(pair[0]) == history.key(pair[1]));
-    if !judge.index.is_single_session(component) && !one_id {
+    if !judge.facts.index.is_single_session(component) && !one_id {
         return;
     }
-    let fields = PatchedFields::from_members(judge, members);
-    let mut reads: Vec<OpId> = contents.keys().copied().filter(|_| !fields.names.is_empty()).collect();
-    reads.sort_unstable();
-    for read in reads {
-        let content = &contents[&read];
-        find_uncleared_field(judge, read, content);
+    let patches = PatchedFields::from_members(history, members);
+    for &read in members.iter().filter(|_| !patches.names.is_empty()) {
+        if let Some(content) = contents.returned_by(history, read) {
+            find_uncleared_field(judge, read, content);
+        }
     }
-    judge_fields(judge, component, members, &contents, &fields);
-}
-
-/// The value that a read returned, if the read succeeded and found a session.
-fn returned_value(history: &History, id: OpId) -> Option<ValueId> {
-    let reads = history.function(id) == Function::READ && history.outcome(id) == Outcome::Ok;
-    Some(history.operation(id).result).filter(|&value| reads && value != ValueId::NULL)
+    fields::judge_fields(judge, component, members, &contents, &patches);
 }
 
 type ReadProblem = (FindingKind, Vec<OpId>, FindingProof);
@@ -77,19 +55,19 @@ fn find_foreign_or_torn_part(
     judge: &Judge<'_>,
     component: u32,
     read: OpId,
-    content: &SessionContent,
+    content: &SessionContent<'_>,
     users: &FxHashSet<SessionId>,
 ) -> Option<ReadProblem> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let whole = content.whole.map(FieldContent::Known);
     let parts = whole.iter().chain(content.fields.iter().map(|(_, part)| part));
     for part in parts {
-        let text = match part {
-            FieldContent::Known(value) => history.value_text(*value),
+        let text = match *part {
+            FieldContent::Known(value) => history.value_text(value),
             FieldContent::Unknown(text) => text,
         };
         let writer = match part {
-            FieldContent::Known(value) => judge.index.writer_of(*value),
+            FieldContent::Known(value) => judge.facts.index.writer_of(*value),
             FieldContent::Unknown(_) => ValueWriter::Nobody,
         };
         let unwritten = |writer: Option<OpId>| {
@@ -99,7 +77,7 @@ fn find_foreign_or_torn_part(
         match writer {
             ValueWriter::Several => {}
             ValueWriter::One(writer) => {
-                let elsewhere = judge.index.component_of(history.key(writer)) != component;
+                let elsewhere = judge.facts.index.component_of(history.key(writer)) != component;
                 let (reader, owner) = (history.session(read), history.session(writer));
                 if elsewhere || (reader != owner && users.contains(&reader)) {
                     let owner = payload_owner(text).unwrap_or_else(|| history.session_text(owner).to_owned());
@@ -119,8 +97,9 @@ fn find_foreign_or_torn_part(
                     history.sessions.get(&quoted)
                 };
                 let mine = |owner: &String| {
-                    known(owner)
-                        .is_some_and(|owner| judge.session_owner(component).is_none_or(|mine| mine == owner))
+                    known(owner).is_some_and(|owner| {
+                        judge.facts.session_owner(component).is_none_or(|mine| mine == owner)
+                    })
                 };
                 return match owner.filter(|owner| !mine(owner)) {
                     Some(owner) => {
@@ -137,35 +116,10 @@ fn find_foreign_or_torn_part(
         .then(|| (FindingKind::TornSession, vec![read], FindingProof::Unwritten { read, writer: None }))
 }
 
-/// The fields that were patched in a component, and the field that each patch wrote. They are parsed only once, because
-/// parsing is slow.
-struct PatchedFields {
-    names: Vec<String>,
-    patched: FxHashMap<OpId, usize>,
-}
-
-impl PatchedFields {
-    fn from_members(judge: &Judge<'_>, members: &[OpId]) -> Self {
-        let history = judge.history;
-        let (mut names, mut patched): (Vec<String>, _) = (Vec::new(), FxHashMap::default());
-        for &id in members.iter().filter(|&&id| history.function(id) == Function::PATCH) {
-            let Some(field) = payload_field(history.value_text(history.operation(id).value())) else {
-                continue;
-            };
-            let number = names.iter().position(|name| *name == field).unwrap_or_else(|| {
-                names.push(field);
-                names.len() - 1
-            });
-            patched.insert(id, number);
-        }
-        Self { names, patched }
-    }
-}
-
 /// Finds a field with content from before the whole session was replaced, returned beside the replacement.
-fn find_uncleared_field(judge: &mut Judge<'_>, read: OpId, content: &SessionContent) {
-    let history = judge.history;
-    let one = |value: Option<ValueId>| match value.map(|value| judge.index.writer_of(value)) {
+fn find_uncleared_field(judge: &mut Judge<'_>, read: OpId, content: &SessionContent<'_>) {
+    let history = judge.facts.history;
+    let one = |value: Option<ValueId>| match value.map(|value| judge.facts.index.writer_of(value)) {
         Some(ValueWriter::One(writer)) => Some(writer),
         _ => None,
     };
@@ -174,213 +128,10 @@ fn find_uncleared_field(judge: &mut Judge<'_>, read: OpId, content: &SessionCont
         let FieldContent::Known(value) = part else { continue };
         let Some(patch) = one(Some(*value)) else { continue };
         if acknowledged_position(history, patch) < history.operation(write).invoked {
-            let proof = FindingProof::Uncleared { read, field: field.clone(), patch, write };
+            let field = field.clone().into_owned();
+            let proof = FindingProof::Uncleared { read, field, patch, write };
             judge.record_finding(FindingKind::StaleSession, vec![read, patch, write], proof);
             return;
         }
-    }
-}
-
-/// A write and the reads of its value that were visited so far.
-#[derive(Clone, Copy)]
-struct FieldCluster {
-    write: OpId,
-    /// The operation that was over first; `None` if none is over yet.
-    first: Option<OpId>,
-    /// The operation that began last.
-    last: OpId,
-    /// Whether a read of the value began after the store had settled.
-    settled: bool,
-}
-
-/// A read that returned an outdated value.
-struct OldRead {
-    read: OpId,
-    cluster: usize,
-    newer: usize,
-    proof: FindingProof,
-}
-
-/// Judges each field by itself, and the value that was written as a whole.
-fn judge_fields(
-    judge: &mut Judge<'_>,
-    component: u32,
-    members: &[OpId],
-    contents: &FxHashMap<OpId, SessionContent>,
-    fields: &PatchedFields,
-) {
-    let history = judge.history;
-    let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
-    for &id in members {
-        let writes = matches!(history.function(id), Function::CREATE | Function::WRITE | Function::PATCH)
-            && history.outcome(id) != Outcome::Fail;
-        if (writes || returned_value(history, id).is_some()) && !judge.is_excluded(id) {
-            let op = history.operation(id);
-            events.push((op.invoked, false, id));
-            if op.outcome == Outcome::Ok && op.completed != NEVER {
-                events.push((op.completed, true, id));
-            }
-        }
-    }
-    events.sort_unstable();
-    for field in std::iter::once(None).chain((0..fields.names.len()).map(Some)) {
-        judge_field(judge, component, &events, contents, (fields, field));
-    }
-}
-
-/// The value of a field that an operation wrote or returned. Without a field, the value of the whole session.
-fn value_of_field(
-    history: &History,
-    id: OpId,
-    (fields, field): (&PatchedFields, Option<usize>),
-    contents: &FxHashMap<OpId, SessionContent>,
-) -> Option<ValueId> {
-    let op = history.operation(id);
-    match (op.function, field) {
-        (Function::CREATE | Function::WRITE, _) => Some(op.value()),
-        (Function::PATCH, None) => None,
-        (Function::PATCH, Some(_)) => (fields.patched.get(&id).copied() == field).then(|| op.value()),
-        _ => match (contents.get(&id), field) {
-            (None, _) => Some(op.result),
-            (Some(content), None) => content.whole,
-            (Some(content), Some(field)) => {
-                match content.fields.iter().find(|part| part.0 == fields.names[field]) {
-                    Some((_, FieldContent::Known(value))) => Some(*value),
-                    Some((_, FieldContent::Unknown(_))) => None,
-                    None => content.whole,
-                }
-            }
-        },
-    }
-}
-
-fn judge_field(
-    judge: &mut Judge<'_>,
-    component: u32,
-    events: &[(u32, bool, OpId)],
-    contents: &FxHashMap<OpId, SessionContent>,
-    (fields, field): (&PatchedFields, Option<usize>),
-) {
-    let history = judge.history;
-    let name = field.map(|field| &fields.names[field]);
-    let mut sweep = FieldSweep {
-        clusters: Vec::new(),
-        latest: [None, None],
-        births: judge.index.count_creations(component),
-    };
-    let mut numbers: FxHashMap<ValueId, usize> = FxHashMap::default();
-    let mut old: Vec<OldRead> = Vec::new();
-    let mut passed: FxHashSet<OpId> = FxHashSet::default();
-    for &(position, completes, id) in events {
-        let Some(value) = value_of_field(history, id, (fields, field), contents) else { continue };
-        let ValueWriter::One(write) = judge.index.writer_of(value) else { continue };
-        if passed.contains(&id) {
-            continue;
-        }
-        let clusters = &mut sweep.clusters;
-        let number = *numbers.entry(value).or_insert_with(|| {
-            clusters.push(FieldCluster { write, first: None, last: write, settled: false });
-            clusters.len() - 1
-        });
-        if completes {
-            sweep.record_completion(number, id);
-            continue;
-        }
-        let reads = history.function(id) == Function::READ;
-        if let Some((newer, proof)) = sweep.find_contradiction(history, number, id, name).filter(|_| reads) {
-            passed.insert(id);
-            old.push(OldRead { read: id, cluster: number, newer, proof });
-            continue;
-        }
-        sweep.record_invocation(number, id);
-        sweep.clusters[number].settled |= reads && judge.settled.is_some_and(|settled| position > settled);
-    }
-    for old in old {
-        report_old_read(judge, &sweep.clusters, old);
-    }
-}
-
-/// Reports a read of an outdated value. The newer write was lost if the store had settled on the older one.
-fn report_old_read(judge: &mut Judge<'_>, clusters: &[FieldCluster], old: OldRead) {
-    let history = judge.history;
-    let settled = judge.settled.is_some_and(|settled| history.operation(old.read).invoked > settled);
-    let newer = &clusters[old.newer];
-    let acknowledged = history.outcome(newer.write) == Outcome::Ok;
-    let older = clusters[old.cluster].write;
-    // Of two overlapping writes, either may survive.
-    let in_turn = acknowledged_position(history, older) < history.operation(newer.write).invoked;
-    let lost = settled && acknowledged && in_turn && !newer.settled;
-    let mut operations = match lost {
-        true => vec![newer.write, old.read],
-        false => vec![old.read, newer.write],
-    };
-    if let FindingProof::Replaced { older, newer, shown, .. } = &old.proof {
-        operations.extend([*older, *newer, *shown]);
-    }
-    if let FindingProof::BackToBirth { shown, .. } = &old.proof {
-        operations.push(*shown);
-    }
-    operations.push(older);
-    let mut seen = FxHashSet::default();
-    operations.retain(|id| seen.insert(*id));
-    let kind = if lost { FindingKind::LostWrite } else { FindingKind::StaleSession };
-    if !judge.is_excluded(old.read) || lost {
-        judge.record_finding_against(kind, operations, old.proof, old.read);
-    }
-}
-
-/// The state of the sweep over the events of one register.
-struct FieldSweep {
-    clusters: Vec<FieldCluster>,
-    /// Among the clusters that have a finished operation, the two whose latest operation began last.
-    latest: [Option<usize>; 2],
-    births: u32,
-}
-
-impl FieldSweep {
-    /// What contradicts a read that begins now: some operation of another cluster is over, and some operation of that
-    /// cluster began after some operation of the read's own cluster was over.
-    fn find_contradiction(
-        &self,
-        history: &History,
-        number: usize,
-        read: OpId,
-        field: Option<&String>,
-    ) -> Option<(usize, FindingProof)> {
-        let own = self.clusters[number];
-        let other = self.latest.iter().flatten().copied().find(|&other| other != number)?;
-        let cluster = self.clusters[other];
-        let shown = cluster.first.expect("it is among those of which something is over");
-        let began = history.operation(cluster.last).invoked;
-        if let Some(older) = own.first.filter(|&older| acknowledged_position(history, older) < began) {
-            let (newer, field) = (cluster.last, field.cloned());
-            return Some((other, FindingProof::Replaced { read, field, older, newer, shown }));
-        }
-        // A session is created once, before any other write to it.
-        let first = history.function(own.write) == Function::CREATE && self.births == 1;
-        let field = field.cloned();
-        first.then_some((other, FindingProof::BackToBirth { read, field, birth: own.write, shown }))
-    }
-
-    fn record_invocation(&mut self, number: usize, id: OpId) {
-        self.clusters[number].last = id;
-        if self.clusters[number].first.is_some() {
-            self.promote_cluster(number);
-        }
-    }
-
-    fn record_completion(&mut self, number: usize, id: OpId) {
-        if self.clusters[number].first.is_none() {
-            self.clusters[number].first = Some(id);
-            self.promote_cluster(number);
-        }
-    }
-
-    /// Inserts a cluster among the latest two. Operation ids are in order of invocation, so they are compared.
-    fn promote_cluster(&mut self, number: usize) {
-        let mut all: Vec<usize> = self.latest.iter().flatten().copied().chain([number]).collect();
-        all.sort_by_key(|&cluster| std::cmp::Reverse(self.clusters[cluster].last));
-        all.dedup();
-        self.latest = [all.first().copied(), all.get(1).copied()];
     }
 }

@@ -13,12 +13,12 @@ use histories::{NEVER, OpId, Outcome};
 
 /// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
 pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
-    let Some(live_ns) = judge.question.time_to_live_ns else { return };
-    let history = judge.history;
-    if judge.index.count_creations(component) != 1 {
+    let Some(live_ns) = judge.facts.question.time_to_live_ns else { return };
+    let history = judge.facts.history;
+    if judge.facts.index.count_creations(component) != 1 {
         return;
     }
-    let span_ns = live_ns + judge.question.tolerance_ns;
+    let span_ns = live_ns + judge.facts.question.tolerance_ns;
     let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
     for &id in members.iter().filter(|&&id| history.outcome(id) != Outcome::Fail) {
         let op = history.operation(id);
@@ -32,10 +32,12 @@ pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, membe
     // renewals in progress; the number of spares.
     let (mut gone_ns, mut renewed, mut open, mut spares) = (None, None, 0_u32, 0_i64);
     for (_, completes, id) in events {
-        let may_renew = judge.question.renewed_by.includes_function(history.function(id));
+        let may_renew = judge.facts.question.renewed_by.includes_function(history.function(id));
         if !completes {
             match history.outcome(id) {
-                Outcome::Ok => open += u32::from(may_renew && certainly_renews(history, &judge.question, id)),
+                Outcome::Ok => {
+                    open += u32::from(may_renew && certainly_renews(history, &judge.facts.question, id))
+                }
                 _ if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
@@ -47,7 +49,7 @@ pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, membe
             }
             continue;
         }
-        let own = may_renew && certainly_renews(history, &judge.question, id);
+        let own = may_renew && certainly_renews(history, &judge.facts.question, id);
         open -= u32::from(own);
         let Some((from_ns, until_ns)) = history.invoked_at(id).zip(history.completed_at(id)) else { return };
         if let (ShownPresence::There, Some(ns), 0) = (shown_presence(history, id), gone_ns, open)

@@ -13,14 +13,14 @@ pub(super) fn end_position(history: &History, id: OpId) -> u32 {
 }
 
 /// Finds one field in the notes of an event and returns it as JSON. Fields of objects inside the notes are others.
-pub(crate) fn find_note_field<'a>(history: &'a History, position: u32, name: &str) -> Option<&'a str> {
+pub(crate) fn find_note_field(history: &History, position: u32, name: &str) -> Option<String> {
     let fields = history.note(position)?.fields;
     // Most notes do not have it, and are not parsed.
     if !fields.contains(name) {
         return None;
     }
-    let mut fields: FxHashMap<String, &RawValue> = serde_json::from_str(fields).ok()?;
-    fields.remove(name).map(RawValue::get)
+    let mut fields: FxHashMap<String, &RawValue> = serde_json::from_str(&fields).ok()?;
+    fields.remove(name).map(|value| value.get().to_owned())
 }
 
 /// The intervals in which faults were active, as [`fault_episodes`] reads them. A fault without a known end may be

@@ -1,10 +1,8 @@
 //! Groups operations by session. Ids that a renewal joins are one component; the index also says what each operation
 //! shows and who wrote each value.
 
-use histories::{Function, History, Id, Interner, KeyId, NEVER, OpId, Outcome, ValueId};
+use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// Stands for *no operation*.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -207,73 +205,4 @@ fn group_by_component(history: &History, component: &[u32]) -> (Vec<usize>, Vec<
 /// The position by which an operation certainly took effect: its completion if it was acknowledged, else never.
 pub(super) fn acknowledged_position(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Ok { history.operation(id).completed } else { NEVER }
-}
-
-/// The parts of a value that a read returned.
-pub(super) struct SessionContent {
-    /// The value that was written as a whole session. `None` where the answer does not show it.
-    pub(super) whole: Option<ValueId>,
-    /// The fields that were written after the whole, by name.
-    pub(super) fields: Vec<(String, FieldContent)>,
-    /// Whether some part is not a payload of the recorder.
-    pub(super) torn: bool,
-}
-
-/// The value of a field: one that the history contains, or text that no operation wrote.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum FieldContent {
-    Known(ValueId),
-    Unknown(String),
-}
-
-/// Splits a value into its parts.
-pub(super) fn parse_content(values: &Interner<ValueId>, value: ValueId) -> SessionContent {
-    let text = values.text(value);
-    let mut content = SessionContent { whole: None, fields: Vec::new(), torn: false };
-    if !text.starts_with("{\"fields\":") {
-        // A single field is not a session.
-        content.torn =
-            is_torn_payload(text) || (text.starts_with("{\"bytes\":") && text.contains(",\"field\":"));
-        content.whole = Some(value);
-        return content;
-    }
-    let parsed: Result<BTreeMap<&str, BTreeMap<String, &RawValue>>, _> = serde_json::from_str(text);
-    let Some(fields) = parsed.ok().and_then(|mut object| object.remove("fields")) else {
-        content.torn = true;
-        return content;
-    };
-    for (name, raw) in fields {
-        let raw = raw.get();
-        if raw == "null" {
-            continue;
-        }
-        content.torn |= is_torn_payload(raw);
-        let names_field = raw.contains("\"field\":");
-        match values.get(raw) {
-            Some(known) if !names_field => content.whole = Some(known),
-            Some(known) => content.fields.push((name, FieldContent::Known(known))),
-            None => content.fields.push((name, FieldContent::Unknown(raw.to_owned()))),
-        }
-    }
-    content
-}
-
-/// Whether a text is what a recorder writes for bytes that match no payload.
-pub(super) fn is_torn_payload(text: &str) -> bool {
-    text.starts_with("{\"begins\":") && text.contains("\"torn\":")
-}
-
-/// The name of the field that a payload belongs to.
-pub(super) fn payload_field(text: &str) -> Option<String> {
-    payload_text_field(text, "field")
-}
-
-/// The session that a payload names as its owner.
-pub(super) fn payload_owner(text: &str) -> Option<String> {
-    payload_text_field(text, "session")
-}
-
-fn payload_text_field(text: &str, name: &str) -> Option<String> {
-    let payload: serde_json::Value = serde_json::from_str(text).ok()?;
-    payload.get(name)?.as_str().map(str::to_owned)
 }

@@ -46,7 +46,7 @@ enum LossEnd {
 /// Judges all live connections. Returns the kinds about which the history says nothing, or not enough, and why.
 pub(super) fn judge_live_connections(judge: &mut Judge<'_>) -> Vec<(FindingKind, String)> {
     let (mut tested, mut undecided, mut numbered) = (false, false, false);
-    for (session, trail) in live_trails(judge.history) {
+    for (session, trail) in live_trails(judge.facts.history) {
         numbered |= trail.messages.len() > 1;
         judge_messages(judge, &session, &trail.messages);
         for &(lost, end, what) in &trail.losses {
@@ -125,9 +125,9 @@ fn parse_live_event(event: &ActorEvent) -> Option<(String, Option<i64>)> {
 /// Judges a lost connection that was not open again at `end`. Returns whether it could be decided: an operation that
 /// began later shows whether the session existed, or an operation may have ended it.
 fn judge_lost_connection(judge: &mut Judge<'_>, session: &str, lost: u32, end: u32) -> bool {
-    let history = judge.history;
+    let history = judge.facts.history;
     let Some(key) = history.keys.get(session) else { return false };
-    let members = judge.index.members(judge.index.component_of(key));
+    let members = judge.facts.index.members(judge.facts.index.component_of(key));
     let counts = |id: &OpId| history.outcome(*id) != Outcome::Fail;
     let ends = |id: &OpId| {
         history.key(*id) == key && matches!(history.function(*id), Function::DESTROY | Function::RENEW)
@@ -136,7 +136,7 @@ fn judge_lost_connection(judge: &mut Judge<'_>, session: &str, lost: u32, end: u
     if members.iter().filter(|id| counts(id) && ends(id)).any(|&id| began_before(id, end)) {
         return true;
     }
-    let [birth] = judge.index.births[key.index()][..] else { return false };
+    let [birth] = judge.facts.index.births[key.index()][..] else { return false };
     if acknowledged_position(history, birth) > lost {
         return false;
     }
@@ -207,10 +207,10 @@ fn record_live_finding(
     events: Vec<u32>,
     proof: FindingProof,
 ) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let key = history.keys.get(session);
-    let owner = key.and_then(|key| judge.session_owner(judge.index.component_of(key)));
-    let faults = judge.faults.active_between(events[1], events[0]);
+    let owner = key.and_then(|key| judge.facts.session_owner(judge.facts.index.component_of(key)));
+    let faults = judge.facts.faults.active_between(events[1], events[0]);
     let key = key.unwrap_or(KeyId::NONE);
     let session = owner.unwrap_or(SessionId::from_raw(0));
     judge.findings.push(Finding { kind, key, session, operations, events, faults, proof });

@@ -21,9 +21,12 @@ mod clocks;
 mod contents;
 mod expiry;
 mod faults;
+mod fields;
 mod index;
 mod live;
+mod payload;
 mod presence;
+mod read_contents;
 mod replicas;
 mod updates;
 
@@ -37,6 +40,8 @@ pub(crate) use faults::find_note_field;
 use faults::{FaultPeriods, end_position};
 use histories::{Function, History, OpId, Outcome, SessionId};
 use index::SessionIndex;
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 /// The verdict about one kind of finding.
 #[derive(Clone, Debug)]
@@ -55,19 +60,23 @@ pub fn judge_session_findings(
     question: &SessionRules,
     limits: &Limits<'_>,
 ) -> Vec<FindingVerdict> {
-    let mut judge = Judge::new(history, *question);
-    let stopped = judge.judge_sessions(limits);
+    let facts = JudgeFacts::from_history(history, *question);
+    let (sessions, others) = match history.len() < TASK_OPERATIONS {
+        // A small history is not worth waking other threads.
+        true => (judge_sessions(&facts, limits), judge_without_exclusions(&facts, limits)),
+        false => rayon::join(|| judge_sessions(&facts, limits), || judge_without_exclusions(&facts, limits)),
+    };
+    let mut judge = Judge::new(&facts);
+    sessions.judged.into_iter().for_each(|part| judge.absorb(part));
+    let stopped = sessions.stopped || others.is_none();
     let mut unrecorded: Vec<(FindingKind, String)> = Vec::new();
-    if !stopped {
-        unrecorded.extend(actions::judge_actions(&mut judge).map(|why| (FindingKind::LostAction, why)));
-        unrecorded.extend(clocks::judge_clocks(&mut judge).map(|why| (FindingKind::ClockWentBack, why)));
-        unrecorded.extend(audit::judge_audit_trail(&mut judge).map(|why| (FindingKind::AuditMissing, why)));
+    if let Some(others) = others.filter(|_| !stopped) {
+        judge.absorb(others.judge);
+        unrecorded = others.unrecorded;
         unrecorded.extend(updates::judge_lost_updates(&mut judge).map(|why| (FindingKind::LostUpdate, why)));
-        unrecorded
-            .extend(replicas::judge_replicas(&mut judge).map(|why| (FindingKind::DivergentReplicas, why)));
         unrecorded.extend(live::judge_live_connections(&mut judge));
     }
-    let ambiguous = judge.index.ambiguous;
+    let ambiguous = facts.index.ambiguous;
     let mut by_kind: Vec<Vec<Finding>> = vec![Vec::new(); FindingKind::ALL.len()];
     for finding in judge.findings {
         by_kind[finding.kind as usize].push(finding);
@@ -157,62 +166,127 @@ fn settled_position(history: &History) -> Option<u32> {
     settled.next().map(|event| event.position)
 }
 
-/// The state of a judgement in progress.
-struct Judge<'a> {
+/// What a judgement needs to know of a history. Threads share it.
+struct JudgeFacts<'a> {
     history: &'a History,
     question: SessionRules,
     index: SessionIndex,
     faults: FaultPeriods,
     settled: Option<u32>,
-    findings: Vec<Finding>,
-    /// Operations that a finding showed to be wrong. What they returned is no evidence for further findings.
-    excluded: Vec<bool>,
     /// The session that created the id of each component.
     owners: Vec<Option<SessionId>>,
 }
 
-impl<'a> Judge<'a> {
-    fn new(history: &'a History, question: SessionRules) -> Self {
+impl<'a> JudgeFacts<'a> {
+    fn from_history(history: &'a History, question: SessionRules) -> Self {
         let index = SessionIndex::new(history);
         let mut owners = vec![None; history.keys.len()];
         for id in history.ids().filter(|&id| history.function(id) == Function::CREATE) {
             let owner: &mut Option<SessionId> = &mut owners[index.component_of(history.key(id)) as usize];
             owner.get_or_insert(history.session(id));
         }
-        Self {
-            history,
-            question,
-            index,
-            faults: FaultPeriods::from_history(history),
-            settled: settled_position(history),
-            findings: Vec::new(),
-            excluded: vec![false; history.len()],
-            owners,
-        }
-    }
-
-    /// Judges presence and contents of every component. Returns whether the stop flag ended it early.
-    fn judge_sessions(&mut self, limits: &Limits<'_>) -> bool {
-        let first = presence::FirstSeen::new(self);
-        let users = contents::users_with_sessions(self.history);
-        let components: Vec<(u32, Vec<OpId>)> =
-            self.index.components().map(|(component, members)| (component, members.to_vec())).collect();
-        for (component, members) in components {
-            if limits.stop_requested() {
-                return true;
-            }
-            presence::judge_presence(self, component, &members, &first);
-            contents::judge_contents(self, component, &members, &users);
-        }
-        false
+        let (faults, settled) = (FaultPeriods::from_history(history), settled_position(history));
+        Self { history, question, index, faults, settled, owners }
     }
 
     fn session_owner(&self, component: u32) -> Option<SessionId> {
         self.owners[component as usize]
     }
+}
+
+/// The judgement of all sessions.
+struct JudgedSessions<'a> {
+    /// In the order of the sessions.
+    judged: Vec<Judge<'a>>,
+    /// Whether the stop flag ended it early.
+    stopped: bool,
+}
+
+/// The number of operations that one task judges, or more if one session has more.
+const TASK_OPERATIONS: usize = 1 << 14;
+
+/// Judges presence and contents of every component. No component has operations of another, so they are judged in parallel.
+fn judge_sessions<'a>(facts: &'a JudgeFacts<'a>, limits: &Limits<'_>) -> JudgedSessions<'a> {
+    let first = presence::FirstSeen::new(facts);
+    let users = contents::users_with_sessions(facts.history);
+    let components: Vec<(u32, &[OpId])> = facts.index.components().collect();
+    let mut done = 0;
+    let tasks: Vec<&[(u32, &[OpId])]> = components
+        .chunk_by(|(_, members), _| {
+            done += members.len();
+            let is_full = done >= TASK_OPERATIONS;
+            done *= usize::from(!is_full);
+            !is_full
+        })
+        .collect();
+    let judge_task = |task: &&[(u32, &[OpId])]| {
+        let mut judge = Judge::new(facts);
+        for &(component, members) in *task {
+            if limits.stop_requested() {
+                return (judge, true);
+            }
+            presence::judge_presence(&mut judge, component, members, &first);
+            contents::judge_contents(&mut judge, component, members, &users);
+        }
+        (judge, false)
+    };
+    let judged: Vec<(Judge<'_>, bool)> = match tasks.len() {
+        0 | 1 => tasks.iter().map(judge_task).collect(),
+        _ => tasks.par_iter().map(judge_task).collect(),
+    };
+    let stopped = judged.iter().any(|(_, stopped)| *stopped);
+    JudgedSessions { judged: judged.into_iter().map(|(judge, _)| judge).collect(), stopped }
+}
+
+/// What was judged whatever other findings had shown to be wrong, and the kinds for which a record is missing.
+struct OtherJudgements<'a> {
+    judge: Judge<'a>,
+    unrecorded: Vec<(FindingKind, String)>,
+}
+
+/// Judges actions, clocks, the audit trail and replicas; `None` if the stop flag ended it early.
+fn judge_without_exclusions<'a>(
+    facts: &'a JudgeFacts<'a>,
+    limits: &Limits<'_>,
+) -> Option<OtherJudgements<'a>> {
+    type JudgeRecord = fn(&mut Judge<'_>) -> Option<String>;
+    let records: [(FindingKind, JudgeRecord); 4] = [
+        (FindingKind::LostAction, actions::judge_actions),
+        (FindingKind::ClockWentBack, clocks::judge_clocks),
+        (FindingKind::AuditMissing, audit::judge_audit_trail),
+        (FindingKind::DivergentReplicas, replicas::judge_replicas),
+    ];
+    let mut found = OtherJudgements { judge: Judge::new(facts), unrecorded: Vec::new() };
+    for (kind, judge_record) in records {
+        if limits.stop_requested() {
+            return None;
+        }
+        found.unrecorded.extend(judge_record(&mut found.judge).map(|why| (kind, why)));
+    }
+    Some(found)
+}
+
+/// The state of a judgement in progress.
+struct Judge<'a> {
+    facts: &'a JudgeFacts<'a>,
+    findings: Vec<Finding>,
+    /// Operations that a finding showed to be wrong. What they returned is no evidence for further findings.
+    excluded: FxHashSet<OpId>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(facts: &'a JudgeFacts<'a>) -> Self {
+        Self { facts, findings: Vec::new(), excluded: FxHashSet::default() }
+    }
+
+    /// Adds what another part of the judgement found.
+    fn absorb(&mut self, part: Judge<'a>) {
+        self.findings.extend(part.findings);
+        self.excluded.extend(part.excluded);
+    }
 
     fn is_excluded(&self, id: OpId) -> bool {
-        self.excluded[id.raw() as usize]
+        !self.excluded.is_empty() && self.excluded.contains(&id)
     }
 
     /// Records a finding about a session. The first operation is the one that shows it, and no longer counts as
@@ -229,10 +303,10 @@ impl<'a> Judge<'a> {
         operations: Vec<OpId>,
         proof: FindingProof,
     ) {
-        let history = self.history;
+        let history = self.facts.history;
         let (key, session) = (history.key(operations[0]), history.session(operations[0]));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
-        let faults = self.faults.active_between(from, end_position(history, operations[0]));
+        let faults = self.facts.faults.active_between(from, end_position(history, operations[0]));
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }
 
@@ -244,16 +318,16 @@ impl<'a> Judge<'a> {
         proof: FindingProof,
         wrong: OpId,
     ) {
-        let history = self.history;
-        self.excluded[wrong.raw() as usize] = true;
+        let history = self.facts.history;
+        self.excluded.insert(wrong);
         let telling = operations[0];
         let key = history.key(telling);
-        let owner = self.session_owner(self.index.component_of(key));
+        let owner = self.facts.session_owner(self.facts.index.component_of(key));
         let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
         // A lost session or write was lost, at the latest, by the end of the operations that show it.
         let until =
             operations.iter().take(2).map(|&id| end_position(history, id)).max().expect("some operation");
-        let faults = self.faults.active_between(from, until);
+        let faults = self.facts.faults.active_between(from, until);
         let session = owner.unwrap_or_else(|| history.session(telling));
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }

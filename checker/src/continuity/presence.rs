@@ -11,9 +11,8 @@
 //! applies, some moment of birth and some moment of death explain all observations of the id. Where an id is created
 //! several times the rules are sound, and miss some contradictions; `docs/definitions.md` says which.
 
-use super::Judge;
-use super::faults::find_note_field;
 use super::index::{ShownPresence, acknowledged_position, renewed_id, shown_presence};
+use super::{Judge, JudgeFacts};
 use claims::{FindingKind, FindingProof, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome};
 
@@ -98,8 +97,8 @@ pub(super) struct FirstSeen(Vec<Option<(u32, OpId)>>);
 impl FirstSeen {
     /// Finds, for each id, when the first operation that found it was over. An operation that found a new id shows that
     /// the old one had been renewed by then.
-    pub(super) fn new(judge: &Judge<'_>) -> Self {
-        let history = judge.history;
+    pub(super) fn new(facts: &JudgeFacts<'_>) -> Self {
+        let history = facts.history;
         let mut first: Vec<Option<(u32, OpId)>> = vec![None; history.keys.len()];
         for id in history.ids().filter(|&id| shown_presence(history, id) == ShownPresence::There) {
             let (slot, at) = (&mut first[history.key(id).index()], acknowledged_position(history, id));
@@ -107,7 +106,7 @@ impl FirstSeen {
                 *slot = Some((at, id));
             }
         }
-        let mut keys: Vec<(OpId, KeyId)> = (judge.index.births.iter().enumerate())
+        let mut keys: Vec<(OpId, KeyId)> = (facts.index.births.iter().enumerate())
             .filter_map(|(key, births)| match births.as_slice() {
                 [birth] if history.function(*birth) == Function::RENEW => Some((*birth, KeyId::new(key))),
                 _ => None,
@@ -130,16 +129,16 @@ impl FirstSeen {
 
 /// Judges each id of a component by itself.
 pub(super) fn judge_presence(judge: &mut Judge<'_>, component: u32, members: &[OpId], first: &FirstSeen) {
-    let history = judge.history;
-    let simple = judge.index.is_single_session(component);
+    let history = judge.facts.history;
+    let simple = judge.facts.index.is_single_session(component);
     let renewals = simple.then(|| collect_renewals(judge, members));
     let mut ids: Vec<(KeyId, OpId)> = members.iter().map(|&id| (history.key(id), id)).collect();
     ids.sort_unstable();
-    let keys: Vec<Vec<OpId>> =
-        ids.chunk_by(|a, b| a.0 == b.0).map(|chunk| chunk.iter().map(|entry| entry.1).collect()).collect();
-    for operations in keys {
-        let births = judge.index.births[history.key(operations[0]).index()].clone();
-        let of = collect_id_operations(judge, &operations, &births, first);
+    let facts = judge.facts;
+    for chunk in ids.chunk_by(|a, b| a.0 == b.0) {
+        let operations: Vec<OpId> = chunk.iter().map(|entry| entry.1).collect();
+        let births = &facts.index.births[chunk[0].0.index()];
+        let of = collect_id_operations(judge, &operations, births, first);
         find_unborn(judge, &of);
         find_returns_after_end(judge, &of);
         find_unexplained_absence(judge, &of, renewals.as_deref());
@@ -154,12 +153,12 @@ fn collect_id_operations<'a>(
     births: &'a [OpId],
     first: &FirstSeen,
 ) -> IdOperations<'a> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let of_kind = |kind| operations.iter().copied().filter(move |&id| shown_presence(history, id) == kind);
     let end = |id: OpId| {
         let end = SessionEnd { op: id, done: acknowledged_position(history, id), shown: None };
         let new = renewed_id(history, id).filter(|_| history.function(id) == Function::RENEW);
-        let seen = new.and_then(|new| match judge.index.births[new.index()].as_slice() {
+        let seen = new.and_then(|new| match judge.facts.index.births[new.index()].as_slice() {
             [_] => first.0[new.index()],
             _ => None,
         });
@@ -190,7 +189,7 @@ fn collect_id_operations<'a>(
 
 /// Finds sessions that were present before any operation that could create them began.
 fn find_unborn(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let born = of.births.iter().map(|&birth| history.operation(birth).invoked).min().unwrap_or(NEVER);
     for &seen in of.there.iter().take_while(|&&id| history.operation(id).invoked < born) {
         if acknowledged_position(history, seen) < born {
@@ -204,7 +203,7 @@ fn find_returns_after_end(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
     if of.ends.is_empty() {
         return;
     }
-    let history = judge.history;
+    let history = judge.facts.history;
     let invoked = |id: OpId| history.operation(id).invoked;
     let ended =
         LatestStart::new(of.ends.iter().enumerate().map(|(at, end)| (end.done, invoked(end.op), at as u32)));
@@ -246,14 +245,14 @@ fn finding_kind_of_end(history: &History, end: OpId) -> FindingKind {
 
 /// Finds sessions that were absent after they had been present, although nothing can have ended them.
 fn find_unexplained_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>, renewals: Option<&[OpId]>) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let invoked = |id: OpId| history.operation(id).invoked;
     let alive: Vec<OpId> = of.there.iter().chain(of.births).copied().collect();
     let usable = |id: &&OpId| history.outcome(**id) == Outcome::Ok && !judge.is_excluded(**id);
     let there = LatestStart::new(
         alive.iter().filter(usable).map(|&id| (acknowledged_position(history, id), invoked(id), id.raw())),
     );
-    let renewing = |id: &&OpId| judge.question.renewed_by.includes_function(history.function(**id));
+    let renewing = |id: &&OpId| judge.facts.question.renewed_by.includes_function(history.function(**id));
     let own = (alive.iter().filter(usable).filter(renewing))
         .map(|&id| (acknowledged_position(history, id), invoked(id), id.raw()));
     let own = LatestStart::new(own);
@@ -272,12 +271,12 @@ fn find_unexplained_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>, renewa
             Some(all) => all[..all.partition_point(|&id| invoked(id) < ended)].last().copied(),
             None => own.latest_before(began).map(OpId::from_raw),
         };
-        let (renewed, idle_ns) = match judge.question.time_to_live_ns {
+        let (renewed, idle_ns) = match judge.facts.question.time_to_live_ns {
             None => (None, None),
             Some(live_ns) => {
                 let times = renewed.and_then(|id| history.invoked_at(id)).zip(history.completed_at(gone));
                 let idle_ns = times.map(|(from, until)| until - from);
-                if idle_ns.is_none_or(|idle_ns| idle_ns >= live_ns - judge.question.tolerance_ns) {
+                if idle_ns.is_none_or(|idle_ns| idle_ns >= live_ns - judge.facts.question.tolerance_ns) {
                     continue;
                 }
                 (renewed, idle_ns)
@@ -302,25 +301,26 @@ fn find_unexplained_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>, renewa
 /// Whether the history suggests that the store took the session for expired: the clocks that answers carry say so, a
 /// clock had been changed, or half of the time to live had passed.
 fn looks_expired_early(judge: &Judge<'_>, gone: OpId, renewed: Option<OpId>, idle_ns: Option<i64>) -> bool {
-    let (Some(live_ns), Some(renewed), Some(idle_ns)) = (judge.question.time_to_live_ns, renewed, idle_ns)
+    let (Some(live_ns), Some(renewed), Some(idle_ns)) =
+        (judge.facts.question.time_to_live_ns, renewed, idle_ns)
     else {
         return false;
     };
-    let by_clocks = (answer_clock(judge.history, gone).zip(answer_clock(judge.history, renewed)))
-        .is_some_and(|(late, early)| late - early >= live_ns - judge.question.tolerance_ns);
+    let by_clocks = (answer_clock(judge.facts.history, gone).zip(answer_clock(judge.facts.history, renewed)))
+        .is_some_and(|(late, early)| late - early >= live_ns - judge.facts.question.tolerance_ns);
     by_clocks
-        || judge.faults.clocks_were_set(judge.history.operation(gone).completed)
+        || judge.facts.faults.clocks_were_set(judge.facts.history.operation(gone).completed)
         || idle_ns >= live_ns / 2
 }
 
 /// The clock time that an answer carries.
 pub(super) fn answer_clock(history: &History, id: OpId) -> Option<i64> {
-    find_note_field(history, history.operation(id).completed, "clock")?.parse().ok()
+    history.note_number(history.operation(id).completed, "clock")
 }
 
 /// Finds sessions that were present again after they had been present and then absent.
 fn find_returns_after_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
-    let history = judge.history;
+    let history = judge.facts.history;
     let &[birth] = of.births else { return };
     let invoked = |id: OpId| history.operation(id).invoked;
     let born = of.there.iter().filter(|&&id| !judge.is_excluded(id)).chain([&birth]);
@@ -339,8 +339,8 @@ fn find_returns_after_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
 
 /// The acknowledged operations that began or extended the time to live of the session, in order of invocation.
 fn collect_renewals(judge: &Judge<'_>, members: &[OpId]) -> Vec<OpId> {
-    let history = judge.history;
-    members.iter().copied().filter(|&id| certainly_renews(history, &judge.question, id)).collect()
+    let history = judge.facts.history;
+    members.iter().copied().filter(|&id| certainly_renews(history, &judge.facts.question, id)).collect()
 }
 
 /// Whether an operation certainly renewed the session.

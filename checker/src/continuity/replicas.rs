@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// Compares what the replicas held in the end. Returns why it could not, if the replicas were not read one by one.
 pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut keys: Vec<&str> = Vec::new();
     let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
@@ -36,14 +36,14 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
         };
         if let Some(other) = answers.iter().find(differs) {
             let id = history.keys.get(key);
-            let session = id.and_then(|id| judge.session_owner(judge.index.component_of(id)));
+            let session = id.and_then(|id| judge.facts.session_owner(judge.facts.index.component_of(id)));
             judge.findings.push(Finding {
                 kind: FindingKind::DivergentReplicas,
                 key: id.unwrap_or(KeyId::NONE),
                 session: session.unwrap_or(SessionId::from_raw(0)),
                 operations: Vec::new(),
                 events: vec![other.0.position, one.0.position],
-                faults: judge.faults.active_between(0, other.0.position),
+                faults: judge.facts.faults.active_between(0, other.0.position),
                 proof: FindingProof::Differ { one: one.1.to_owned(), other: other.1.to_owned() },
             });
         }
@@ -57,16 +57,16 @@ fn either_is_null(one: &str, other: &str) -> bool {
 
 /// Whether the session may have expired while its replicas were read. Then one replica may still hold it.
 fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &str)]) -> bool {
-    let history = judge.history;
-    let Some(live_ns) = judge.question.time_to_live_ns else { return false };
+    let history = judge.facts.history;
+    let Some(live_ns) = judge.facts.question.time_to_live_ns else { return false };
     let times: Option<Vec<i64>> = answers.iter().map(|(event, _)| event.time).collect();
     let (Some(times), Some(id)) = (times, history.keys.get(key)) else { return true };
-    let members = judge.index.members(judge.index.component_of(id));
-    let least = members.iter().filter(|&&id| certainly_renews(history, &judge.question, id));
+    let members = judge.facts.index.members(judge.facts.index.component_of(id));
+    let least = members.iter().filter(|&&id| certainly_renews(history, &judge.facts.question, id));
     let least = least.filter_map(|&id| history.invoked_at(id)).max();
     let most = latest_renewal_ns(judge, history, members);
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return true };
-    let tolerance = judge.question.tolerance_ns;
+    let tolerance = judge.facts.question.tolerance_ns;
     let before = least.is_some_and(|ns| *last < ns + live_ns - tolerance);
     let after = most.is_some_and(|ns| *first > ns + live_ns + tolerance);
     !(before || after)
@@ -75,7 +75,7 @@ fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &st
 /// The time by which the last renewal was over. `None` if an indeterminate renewal may still take effect.
 fn latest_renewal_ns(judge: &Judge<'_>, history: &History, members: &[OpId]) -> Option<i64> {
     let may = |id: &&OpId| {
-        judge.question.renewed_by.includes_function(history.function(**id))
+        judge.facts.question.renewed_by.includes_function(history.function(**id))
             && history.outcome(**id) != Outcome::Fail
     };
     if members.iter().filter(may).any(|&id| !is_ok(history, id)) {
@@ -83,7 +83,7 @@ fn latest_renewal_ns(judge: &Judge<'_>, history: &History, members: &[OpId]) -> 
     }
     members
         .iter()
-        .filter(|&&id| certainly_renews(history, &judge.question, id))
+        .filter(|&&id| certainly_renews(history, &judge.facts.question, id))
         .filter_map(|&id| history.completed_at(id))
         .max()
 }

@@ -39,7 +39,7 @@ struct SaveWithBase {
 
 /// Judges the saves of whole sessions. Returns why it could not, if no base is known.
 pub(super) fn judge_lost_updates(judge: &mut Judge<'_>) -> Option<String> {
-    let history = judge.history;
+    let history = judge.facts.history;
     let saves = match history.header() {
         Some(_) => read_recorded_bases(history),
         None => infer_bases_from_reads(history),
@@ -65,7 +65,7 @@ pub(super) fn judge_lost_updates(judge: &mut Judge<'_>) -> Option<String> {
 fn read_recorded_bases(history: &History) -> Vec<SaveWithBase> {
     let writes = history.operations().filter(|op| op.function == Function::WRITE);
     let told = writes.filter_map(|op| {
-        let base = history.values.get(find_note_field(history, op.invoked, "based_on")?)?;
+        let base = history.values.get(&find_note_field(history, op.invoked, "based_on")?)?;
         Some(SaveWithBase { save: op.id, read: None, base })
     });
     told.collect()
@@ -93,11 +93,11 @@ fn infer_bases_from_reads(history: &History) -> Vec<SaveWithBase> {
 fn judge_saves_of_session(judge: &mut Judge<'_>, saves: &[SaveWithBase]) {
     let mut of_base: FxHashMap<ValueId, SaveWithBase> = FxHashMap::default();
     for (at, &save) in saves.iter().enumerate() {
-        let known = matches!(judge.index.writer_of(save.base), ValueWriter::One(_));
+        let known = matches!(judge.facts.index.writer_of(save.base), ValueWriter::One(_));
         let same = of_base
             .insert(save.base, save)
-            .filter(|&other| known && requests_overlap(judge.history, save, other));
-        let between = || find_save_between(judge.history, &saves[..at], save);
+            .filter(|&other| known && requests_overlap(judge.facts.history, save, other));
+        let between = || find_save_between(judge.facts.history, &saves[..at], save);
         if let Some(other) = same.or_else(between) {
             let proof = Proof::Overwritten {
                 save: save.save,

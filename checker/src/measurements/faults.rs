@@ -77,7 +77,7 @@ fn apply_evidence(history: &History, fault: &mut MeasuredFault) {
             continue;
         };
         // The notes are the further fields of a JSON object that the reader kept.
-        let Ok(notes) = serde_json::from_str::<serde_json::Value>(note.fields) else { continue };
+        let Ok(notes) = serde_json::from_str::<serde_json::Value>(&note.fields) else { continue };
         let evidence = &notes["evidence"];
         fault.in_force = evidence["in_force"].as_bool().or(fault.in_force);
         fault.how = evidence["how"].as_str().map(str::to_owned).or(fault.how.take());

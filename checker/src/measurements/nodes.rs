@@ -31,7 +31,7 @@ impl Nodes {
     pub(super) fn from_history(history: &History, stop: &AtomicBool) -> Result<Self, TimeOver> {
         let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
         let facts: Vec<_> =
-            history.note_texts().map(|text| notes::parse_note(text, &mut errors, &mut nodes)).collect();
+            history.note_patterns().map(|text| notes::parse_note(&text, &mut errors, &mut nodes)).collect();
         let mut of = vec![NONE; history.len()];
         distribute_notes(history, &facts, stop, &mut |id, facts, at_end| {
             if at_end {
@@ -68,5 +68,5 @@ pub(super) fn are_replicas(history: &History, names: &[String]) -> bool {
     if !replicas.is_empty() {
         return names.iter().all(|name| replicas.contains(name));
     }
-    !history.note_texts().any(|text| notes::note_fields(text).any(|(name, _)| name == "\"status\""))
+    !history.note_patterns().any(|text| notes::note_fields(&text).any(|(name, _)| name == "\"status\""))
 }

@@ -173,11 +173,11 @@ impl Samples {
         }
     }
 
-    /// Reads each distinct text of further fields.
+    /// Reads each pattern of further fields.
     fn read_notes(&mut self, history: &History) -> Vec<NoteFacts> {
         let (mut errors, mut nodes) = (NumberedTexts::default(), NumberedTexts::default());
         let facts =
-            history.note_texts().map(|text| notes::parse_note(text, &mut errors, &mut nodes)).collect();
+            history.note_patterns().map(|text| notes::parse_note(&text, &mut errors, &mut nodes)).collect();
         (self.silent, self.endless) = (errors.number_text("no error told"), errors.number_text("no end"));
         self.errors = errors.texts;
         facts
@@ -205,7 +205,10 @@ pub(super) fn distribute_notes(
     for &(position, text) in history.note_rows().iter().until_stopped(stop) {
         while begins.next_if(|begin| begin.0 < position).is_some() {}
         while ends.next_if(|end| end.0 < position).is_some() {}
-        let facts = facts[text as usize];
+        let mut facts = facts[text as usize];
+        if facts.intended.is_some() {
+            facts.intended = history.note_number(position, "intended");
+        }
         if let Some((_, id)) = begins.next_if(|begin| begin.0 == position) {
             hand(id, facts, false);
         } else if let Some((_, id)) = ends.next_if(|end| end.0 == position) {

@@ -32,7 +32,7 @@ impl<'a> StreamEvent<'a> {
     }
 
     pub(super) fn details(&self, time: Option<i64>) -> EventDetails {
-        let note = self.part.note(self.position).map(|note| Arc::from(note.fields));
+        let note = self.part.note(self.position).map(|note| Arc::from(&*note.fields));
         EventDetails { index: self.index, time, note }
     }
 

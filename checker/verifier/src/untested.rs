@@ -1,8 +1,9 @@
 //! Verifies claims that nothing in a history could have contradicted a property.
 
 use super::Standing;
-use super::findings::{clock_in_notes, live::LiveRecord};
+use super::findings::live::LiveRecord;
 use super::regularity::overlapped_reads;
+use super::sessions::value_read_by;
 use super::watch::Watch;
 use claims::{FailedCas, FindingKind, Level, Property, Question};
 use histories::{ActorEvent, Function, History, MicroKind, Operation, Outcome, ValueId};
@@ -38,8 +39,11 @@ pub(crate) fn verify_untested(
         }
         _ => HashSet::new(),
     };
-    let mut answers =
-        history.operations().filter(|op| (answered(op) || observed(op)) && !free.contains(&op.id));
+    // It judges single reads, so the version that a store gave to a write says nothing.
+    let is_judged = |op: &Operation| property != Property::Level(Level::Safe) || value_read_by(op).is_some();
+    let mut answers = history
+        .operations()
+        .filter(|op| (answered(op) || observed(op)) && is_judged(op) && !free.contains(&op.id));
     match answers.next() {
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
@@ -109,9 +113,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
         }
         FindingKind::ClockWentBack => {
             let mut told = history.operations().filter(|op| op.outcome == Outcome::Ok);
-            !told.any(|op| {
-                history.note(op.completed).is_some_and(|note| clock_in_notes(note.fields).is_some())
-            })
+            !told.any(|op| history.note_number(op.completed, "clock").is_some())
         }
         _ => false,
     }
@@ -120,7 +122,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
 /// Whether a save says from which version it was made, and that version is one of the history.
 fn names_known_base(history: &History, save: &Operation) -> bool {
     let note = history.note(save.invoked);
-    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(note.fields).ok());
+    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(&note.fields).ok());
     let base = fields.and_then(|fields| fields.get("based_on").map(Value::to_string));
     base.is_some_and(|base| history.values.get(&base).is_some())
 }
@@ -128,7 +130,7 @@ fn names_known_base(history: &History, save: &Operation) -> bool {
 /// Whether a replica answered, and the answer names a node, a key and a value.
 fn is_replica_answer(history: &History, event: &ActorEvent) -> bool {
     let note = history.note(event.position);
-    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(note.fields).ok());
+    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(&note.fields).ok());
     fields.is_none_or(|fields| fields.get("error").is_none())
         && serde_json::from_str::<[Value; 3]>(&event.value).is_ok()
 }

@@ -176,7 +176,7 @@ fn parse_listed_names(value: &str) -> Vec<String> {
 /// The error of an injector's event: its field `error`, or Jepsen's `exception`, or the value of a `fail`.
 fn event_error(history: &History, event: &ActorEvent) -> Option<String> {
     let fields: Option<Value> =
-        history.note(event.position).and_then(|note| serde_json::from_str(note.fields).ok());
+        history.note(event.position).and_then(|note| serde_json::from_str(&note.fields).ok());
     let noted = fields.as_ref().and_then(|fields| fields.get("error").or_else(|| fields.get("exception")));
     let noted = noted.filter(|error| !error.is_null()).map(Value::to_string);
     noted.or_else(|| (event.kind == "fail").then(|| event.value.clone()))

@@ -7,6 +7,7 @@
 
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use crate::history::NOT_GIVEN;
+use crate::note::zero_number;
 use crate::{Id, Problem};
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -95,10 +96,10 @@ impl FieldCensus {
         if !first && self.missed == [0; 4] {
             return;
         }
-        let found = match event.note.if_given() {
+        let found = match event.note.pattern.if_given() {
             None => [0; 4],
             Some(note) => *self.of_notes[note.index()]
-                .get_or_insert_with(|| near_misses_in_note(chunk.notes.text(note))),
+                .get_or_insert_with(|| near_misses_in_note(&zero_number(chunk.notes.text(note)))),
         };
         for (at, missed) in self.missed.iter_mut().enumerate() {
             let still = if first { found[at] } else { *missed & found[at] };

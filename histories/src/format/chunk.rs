@@ -8,6 +8,7 @@
 use super::datum::Flaw;
 use crate::history::NOT_GIVEN;
 use crate::intern::HashedNames;
+use crate::note::{NO_NUMBER, SplitNote};
 use crate::{ActorEvent, Id, Interner, MicroKind};
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
@@ -33,6 +34,18 @@ impl Id for LocalId {
     fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+/// The further fields of an event: their pattern, and the number that is kept apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LocalNote {
+    pub(super) pattern: LocalId,
+    pub(super) number: i64,
+}
+
+impl LocalNote {
+    /// No further fields.
+    pub(super) const ABSENT: LocalNote = LocalNote { pattern: LocalId::ABSENT, number: NO_NUMBER };
 }
 
 /// The type of an event.
@@ -78,7 +91,7 @@ pub(super) struct ChunkEvent {
     pub(super) session: LocalId,
     pub(super) key: LocalId,
     pub(super) value: EventValue,
-    pub(super) note: LocalId,
+    pub(super) note: LocalNote,
     /// `NOT_GIVEN` if absent; so are the next two.
     pub(super) time: i64,
     pub(super) index: i64,
@@ -99,7 +112,7 @@ impl ChunkEvent {
             session: LocalId::ABSENT,
             key: LocalId::ABSENT,
             value: EventValue::One(LocalId::ABSENT),
-            note: LocalId::ABSENT,
+            note: LocalNote::ABSENT,
             time: NOT_GIVEN,
             index: NOT_GIVEN,
             version: NOT_GIVEN,
@@ -175,6 +188,7 @@ pub(super) struct Chunk {
     pub(super) sessions: HashedNames<LocalId>,
     pub(super) keys: HashedNames<LocalId>,
     pub(super) values: HashedNames<LocalId>,
+    /// The patterns of further fields.
     pub(super) notes: HashedNames<LocalId>,
     pub(super) actors: Vec<ActorEvent>,
     pub(super) header: Option<String>,
@@ -227,6 +241,11 @@ pub(super) enum ProcessName {
     Name(String),
 }
 
+/// Interns the pattern of further fields.
+pub(super) fn intern_note(notes: &mut HashedNames<LocalId>, split: SplitNote<'_>) -> LocalNote {
+    LocalNote { pattern: notes.intern(split.pattern), number: split.number }
+}
+
 /// Maps processes to ids: an array for small numbers, which most are, and maps for the rest.
 #[derive(Default)]
 struct ProcessIds {
@@ -267,6 +286,11 @@ impl Chunk {
         self.process_ids.named.insert(name.to_owned(), id);
         self.processes.push(ProcessName::Name(name.to_owned()));
         id
+    }
+
+    /// The text of the further fields of an event that has some.
+    pub(super) fn note_text(&self, note: LocalNote) -> String {
+        SplitNote { pattern: self.notes.text(note.pattern), number: note.number }.join()
     }
 
     pub(super) fn add_flaw(&mut self, flaw: Flaw) {

@@ -3,12 +3,13 @@
 //! Each format passes the fields as [`Datum`]s. This module implements the table of fields in the documentation of the
 //! format. It finds every flaw of an event, not only the first.
 
-use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
+use super::chunk::{self, Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalNote};
 use super::datum::{Datum, DatumKind, Flaw, I64_RANGE, Strictness, write_canonical, write_quoted};
 use super::micros::{has_micros, intern_value, looks_like_micros, parse_micros};
 use crate::declared::ISOLATION_FIELD;
 use crate::faults::OBSERVERS;
 use crate::history::NOT_GIVEN;
+use crate::note::split_note;
 use crate::{ActorEvent, DeclaredIsolation, Function};
 
 /// The rules that differ between formats.
@@ -502,9 +503,9 @@ fn parse_actor_event(
 }
 
 /// Interns the further fields of an event as one JSON object.
-fn intern_note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> LocalId {
+fn intern_note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mut Vec<Flaw>) -> LocalNote {
     if notes.is_empty() {
-        return LocalId::ABSENT;
+        return LocalNote::ABSENT;
     }
     notes.sort_by_key(|&(name, _)| name);
     let mut text = String::from("{");
@@ -519,5 +520,5 @@ fn intern_note(chunk: &mut Chunk, mut notes: Vec<(&str, &Datum<'_>)>, flaws: &mu
         }
     }
     text.push('}');
-    chunk.notes.intern(&text)
+    chunk::intern_note(&mut chunk.notes, split_note(&text, &mut String::new()))
 }

@@ -418,16 +418,16 @@ impl ChunkMerger {
 
     /// Stores the further fields of an event.
     fn add_note(&mut self, chunk: &Chunk, names: &mut NameTranslation, event: &ChunkEvent) {
-        let note = event.note.if_given();
-        match (self.value_note.take(), note) {
+        let pattern = event.note.pattern.if_given();
+        match (self.value_note.take(), pattern) {
             (None, None) => {}
-            (None, Some(note)) => {
-                let id = names.translate_note(note, chunk, &mut self.builder);
-                self.builder.add_note_id(id);
+            (None, Some(pattern)) => {
+                let id = names.translate_note(pattern, chunk, &mut self.builder);
+                self.builder.add_split_note(id, event.note.number);
             }
-            (Some(value), note) => {
-                let mut fields: BTreeMap<String, Box<RawValue>> = note.map_or(BTreeMap::new(), |note| {
-                    serde_json::from_str(chunk.notes.text(note)).expect("a note is a JSON object")
+            (Some(value), pattern) => {
+                let mut fields: BTreeMap<String, Box<RawValue>> = pattern.map_or(BTreeMap::new(), |_| {
+                    serde_json::from_str(&chunk.note_text(event.note)).expect("a note is a JSON object")
                 });
                 fields.insert("value".to_owned(), RawValue::from_string(value).expect("a value is JSON"));
                 self.builder.add_note(&serde_json::to_string(&fields).expect("text is JSON"));

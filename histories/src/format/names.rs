@@ -40,7 +40,7 @@ impl NameTranslation {
             sessions: find_known(&chunk.sessions, &history.sessions),
             keys: find_known(&chunk.keys, &history.keys),
             values: find_known(&chunk.values, &history.values),
-            notes: find_known(&chunk.notes, &history.note_texts),
+            notes: find_known(&chunk.notes, &history.notes.patterns),
             elements: vec![ValueId::NULL; chunk.lists.elements.len()],
             known: vec![0; chunk.lists.len()],
             micros: Vec::new(),

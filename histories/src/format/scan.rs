@@ -15,11 +15,12 @@ mod fields;
 mod nested;
 mod steps;
 
-use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
+use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalNote, intern_note};
 use super::event::EventRules;
 use crate::DeclaredIsolation;
 use crate::declared::ISOLATION_FIELD;
 use crate::history::NOT_GIVEN;
+use crate::note::{NO_NUMBER, SplitNote, push_note_value};
 use cursor::{LineCursor, ScannedValue};
 use fields::{ExpectedNames, LineField};
 use nested::CanonicalText;
@@ -212,24 +213,26 @@ impl<'a> LineScanner<'a> {
     }
 
     /// Interns the further fields as one object with sorted names.
-    fn intern_note(&mut self, chunk: &mut Chunk) -> Option<LocalId> {
+    fn intern_note(&mut self, chunk: &mut Chunk) -> Option<LocalNote> {
         if self.notes.is_empty() {
-            return Some(LocalId::ABSENT);
+            return Some(LocalNote::ABSENT);
         }
         self.notes.sort_unstable_by_key(|&(name, _)| name);
         self.canonical.text.clear();
+        let mut number = NO_NUMBER;
         for at in 0..self.notes.len() {
             let (name, raw) = self.notes[at];
-            self.canonical.text.push_str(if at == 0 { "{\"" } else { ",\"" });
-            self.canonical.text.push_str(name);
-            self.canonical.text.push_str("\":");
+            let text = &mut self.canonical.text;
+            text.push_str(if at == 0 { "{\"" } else { ",\"" });
+            text.push_str(name);
+            text.push_str("\":");
             match raw {
                 ScannedValue::Nested(text) => self.canonical.push_value(&mut self.enter(text))?,
-                scalar => self.canonical.text.push_str(scalar.canonical_text()?),
+                scalar => push_note_value(text, &mut number, name, scalar.canonical_text()?),
             }
         }
         self.canonical.text.push('}');
-        Some(chunk.notes.intern(&self.canonical.text))
+        Some(intern_note(&mut chunk.notes, SplitNote { pattern: &self.canonical.text, number }))
     }
 }
 

@@ -107,10 +107,10 @@ pub(super) fn push_base36(mut number: u64, text: &mut String) {
     text.extend(digits[at..].iter().map(|&digit| char::from(digit)));
 }
 
-/// Finds the nodes of operations. Notes are shared between events, so each distinct one is parsed once.
+/// Finds the nodes of operations. Events share the patterns of their notes, so each pattern is parsed once.
 pub(super) struct NodeFinder<'a> {
     history: &'a History,
-    /// The node of each note text, by its number; `None` if it names none.
+    /// The node of each pattern of notes, by its number; `None` if it names none.
     nodes: Vec<Option<u32>>,
     /// The names of the nodes.
     pub(super) names: Vec<String>,
@@ -134,18 +134,16 @@ impl<'a> NodeFinder<'a> {
                 next
             }))
         };
-        let nodes = history.note_texts().map(&mut node_of).collect();
+        let nodes = history.note_patterns().map(|pattern| node_of(&pattern)).collect();
         Self { history, nodes, names }
     }
 
-    /// The number of the node that an operation names. O(log n).
+    /// The number of the node that an operation names. O(1).
     pub(super) fn node_of(&self, id: OpId) -> Option<u32> {
-        let rows = self.history.note_rows();
         let op = self.history.operation(id);
-        [op.completed, op.invoked].into_iter().find_map(|position| {
-            let at = rows.binary_search_by_key(&position, |row| row.0).ok()?;
-            self.nodes[rows[at].1 as usize]
-        })
+        [op.completed, op.invoked]
+            .into_iter()
+            .find_map(|position| self.nodes[self.history.note_pattern_of(position)? as usize])
     }
 }
 

@@ -32,7 +32,7 @@ impl StackChange {
 pub(super) fn find_changes(history: &History) -> Vec<StackChange> {
     let events = history.actor_events().iter().filter(|event| event.actor == ACTOR);
     let change = |event: &histories::ActorEvent| {
-        let fields: Value = serde_json::from_str(history.note(event.position)?.fields).ok()?;
+        let fields: Value = serde_json::from_str(&history.note(event.position)?.fields).ok()?;
         let was = shown(fields.get("was")?);
         let Value::Array(told) = serde_json::from_str(&event.value).ok()? else { return None };
         let [Value::String(node), now] = told.as_slice() else { return None };

@@ -2,7 +2,7 @@
 
 use super::{FindingCheck, Mismatch, SessionRecord, ensure, equals_json, took_effect_by};
 use ::claims::FindingKind;
-use histories::{Function, Operation, Outcome};
+use histories::{Function, Id, Operation, Outcome};
 use serde_json::Value;
 
 /// Parses the list of actions that a read returned.
@@ -92,7 +92,7 @@ pub(super) fn check_unrequested_action(
     ensure(parse_action_list(record, read)?.iter().any(|element| equals_json(element, action)), || {
         "it is not there".to_owned()
     })?;
-    let asked = record.history.values.get(action).and_then(|value| record.acts.get(&value));
+    let asked = record.history.values.get(action).map(|value| record.acts.of(value.index()));
     let may = |op: Operation| op.outcome != Outcome::Fail && op.invoked < read.completed;
     ensure(!asked.into_iter().flatten().any(|&id| may(record.operation(id))), || {
         "it was asked for".to_owned()

@@ -5,7 +5,7 @@ use super::{
     took_effect_by,
 };
 use ::claims::FindingKind;
-use histories::{Function, Operation, Outcome, ValueId};
+use histories::{Function, Id, Operation, Outcome, ValueId};
 use serde_json::Value;
 
 /// Parses what a read returned into parts by name. The result is empty if it is not JSON.
@@ -61,7 +61,7 @@ fn version_text(record: &SessionRecord<'_>, op: &Operation, field: Option<&str>)
 
 /// The operations that may have written a value.
 fn possible_writers(record: &SessionRecord<'_>, text: &str) -> Vec<Operation> {
-    let known = record.history.values.get(text).and_then(|value| record.written.get(&value));
+    let known = record.history.values.get(text).map(|value| record.written.of(value.index()));
     let all = known.into_iter().flatten().map(|&id| record.operation(id));
     all.filter(|op| op.outcome != Outcome::Fail).collect()
 }
@@ -180,7 +180,7 @@ pub(super) fn check_unwritten_data(
     }
     let strange = |part: &Value| {
         let known = record.history.values.get(&part.to_string());
-        part.get("torn").is_some() || known.is_none_or(|value| !record.written.contains_key(&value))
+        part.get("torn").is_some() || known.is_none_or(|value| record.written.of(value.index()).is_empty())
     };
     // A single field is not a session.
     let partial = parts.len() == 1 && parts[0].1.get("field").is_some();
@@ -219,8 +219,7 @@ pub(super) fn check_foreign_data(
     })?;
     let owner = Value::from(owner).to_string();
     let known = history.sessions.get(&owner).is_some();
-    let creations =
-        ids.iter().flat_map(|key| record.by_key.get(key)).flatten().map(|&id| record.operation(id));
+    let creations = ids.iter().flat_map(|key| record.by_key.of(key.index())).map(|&id| record.operation(id));
     let first = creations.filter(|op| op.function == Function::CREATE).min_by_key(|op| op.id);
     let mine = first.map(|birth| history.sessions.text(birth.session) == owner);
     ensure(!known || mine == Some(false), || "that is whose it is".to_owned())

@@ -7,6 +7,7 @@
 mod actions;
 mod claims;
 mod contents;
+mod groups;
 pub(crate) mod live;
 mod nothing;
 mod presence;
@@ -18,7 +19,8 @@ use crate::{Mismatch, Standing};
 use ::claims::{
     Answer, Evidence, Finding, FindingKind, FindingProof, Report, SessionRules, Verdict, Witness,
 };
-use histories::{Function, History, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use groups::OperationGroups;
+use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use live::LiveRecord;
 use nothing::CounterEvidence;
 use std::cell::OnceCell;
@@ -44,13 +46,15 @@ impl FindingClaims {
         if !watch.has_time_for(history.len() as u64) {
             return Self { found: HashMap::new(), against: Vec::new(), denied: HashSet::new() };
         }
-        let record = SessionRecord::new(history, rules);
+        // Made for the first violation. A report without findings needs no record.
+        let mut record: Option<SessionRecord<'_>> = None;
         let answers = || report.answers.iter().chain(&report.beside);
         let (mut found, mut wrong) = (HashMap::new(), HashSet::new());
         for answer in answers() {
             let ::claims::Property::Finding(kind) = answer.property else { continue };
             let Verdict::Violated(_) = answer.verdict else { continue };
-            let checked = check_all_findings(&record, kind, answer, watch);
+            let record = record.get_or_insert_with(|| SessionRecord::new(history, rules));
+            let checked = check_all_findings(record, kind, answer, watch);
             if checked.is_ok() {
                 wrong.extend(findings_in_answer(answer).filter_map(Finding::wrong_operation));
             }
@@ -61,6 +65,7 @@ impl FindingClaims {
             _ => None,
         });
         let denied: HashSet<FindingKind> = holds.collect();
+        drop(record);
         let against = match denied.is_empty() || watch.is_over() {
             true => Vec::new(),
             false => nothing::collect_counter_evidence(history, rules, &wrong, watch),
@@ -162,12 +167,12 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> FindingCheck {
 struct SessionRecord<'a> {
     history: &'a History,
     question: &'a SessionRules,
-    by_key: HashMap<KeyId, Vec<OpId>>,
+    by_key: OperationGroups,
     /// By id: the renewals that produced it.
-    given_by: HashMap<KeyId, Vec<OpId>>,
+    given_by: OperationGroups,
     /// By value: the operations that wrote it, including failed ones.
-    written: HashMap<ValueId, Vec<OpId>>,
-    acts: HashMap<ValueId, Vec<OpId>>,
+    written: OperationGroups,
+    acts: OperationGroups,
     /// The users that requested a session of their own.
     creators: HashSet<SessionId>,
     /// The expected and the actual entries of the audit trail, computed on first use.
@@ -178,36 +183,36 @@ struct SessionRecord<'a> {
 
 impl<'a> SessionRecord<'a> {
     fn new(history: &'a History, question: &'a SessionRules) -> Self {
-        let mut record = Self {
-            history,
-            question,
-            by_key: HashMap::new(),
-            given_by: HashMap::new(),
-            written: HashMap::new(),
-            acts: HashMap::new(),
-            creators: HashSet::new(),
-            trail: OnceCell::new(),
-            live: OnceCell::new(),
-        };
+        let (mut by_key, mut given_by, mut written, mut acts) = (vec![], vec![], vec![], vec![]);
+        let mut creators = HashSet::new();
         for op in history.operations() {
-            record.by_key.entry(op.key).or_default().push(op.id);
+            by_key.push((op.key.index(), op.id));
             if op.function == Function::CREATE {
-                record.creators.insert(op.session);
+                creators.insert(op.session);
             }
             match op.function {
                 Function::CREATE | Function::WRITE | Function::PATCH => {
-                    record.written.entry(op.value()).or_default().push(op.id);
+                    written.push((op.value().index(), op.id));
                 }
                 Function::RENEW if op.outcome != Outcome::Fail => {
-                    if let Some(new) = history.keys.get(history.value_text(op.value())) {
-                        record.given_by.entry(new).or_default().push(op.id);
-                    }
+                    let new = history.keys.get(history.value_text(op.value()));
+                    given_by.extend(new.map(|new| (new.index(), op.id)));
                 }
-                Function::ACT => record.acts.entry(op.value()).or_default().push(op.id),
+                Function::ACT => acts.push((op.value().index(), op.id)),
                 _ => {}
             }
         }
-        record
+        Self {
+            history,
+            question,
+            by_key: OperationGroups::from_pairs(&by_key),
+            given_by: OperationGroups::from_pairs(&given_by),
+            written: OperationGroups::from_pairs(&written),
+            acts: OperationGroups::from_pairs(&acts),
+            creators,
+            trail: OnceCell::new(),
+            live: OnceCell::new(),
+        }
     }
 
     fn operation(&self, id: OpId) -> Operation {
@@ -216,13 +221,13 @@ impl<'a> SessionRecord<'a> {
 
     /// The operations on an id that did not fail.
     fn operations_on(&self, key: KeyId) -> impl Iterator<Item = Operation> + '_ {
-        let all = self.by_key.get(&key).into_iter().flatten();
+        let all = self.by_key.of(key.index()).iter();
         all.map(|&id| self.operation(id)).filter(|op| op.outcome != Outcome::Fail)
     }
 
     /// The creations of an id and the renewals that produced it.
     fn births_of_id(&self, key: KeyId) -> Vec<Operation> {
-        let given = self.given_by.get(&key).into_iter().flatten().map(|&id| self.operation(id));
+        let given = self.given_by.of(key.index()).iter().map(|&id| self.operation(id));
         self.operations_on(key).filter(|op| op.function == Function::CREATE).chain(given).collect()
     }
 
@@ -233,7 +238,7 @@ impl<'a> SessionRecord<'a> {
         let mut at = 0;
         while at < all.len() {
             let renewed = self.operations_on(all[at]).filter_map(|op| renewed_id(self, &op));
-            let from = self.given_by.get(&all[at]).into_iter().flatten().map(|&id| self.operation(id).key);
+            let from = self.given_by.of(all[at].index()).iter().map(|&id| self.operation(id).key);
             let near: Vec<KeyId> = renewed.chain(from).collect();
             all.extend(near.into_iter().filter(|&key| known.insert(key)));
             at += 1;
@@ -282,18 +287,9 @@ fn ends_session(op: &Operation) -> bool {
     matches!(op.function, Function::DESTROY | Function::RENEW)
 }
 
-/// The clock among the notes of an event. The other fields are skipped, not parsed: every answer may have such notes.
-pub(crate) fn clock_in_notes(fields: &str) -> Option<i64> {
-    #[derive(serde::Deserialize)]
-    struct ClockNote {
-        clock: Option<i64>,
-    }
-    serde_json::from_str::<ClockNote>(fields).ok()?.clock
-}
-
 /// The time that an answer reports.
 fn reported_clock(record: &SessionRecord<'_>, op: &Operation) -> Option<i64> {
-    clock_in_notes(record.history.note(op.completed)?.fields)
+    record.history.note_number(op.completed, "clock")
 }
 
 /// The position by which an operation had certainly taken effect.

@@ -191,8 +191,9 @@ fn check_replicas_differ(
 /// The key that a replica was asked for and the data that it held, if it answered.
 fn parse_replica_read(record: &SessionRecord<'_>, event: &ActorEvent) -> Result<(Value, Value), Mismatch> {
     ensure(event.actor == "replica", || "no replica's".to_owned())?;
-    let fields = record.history.note(event.position).map_or("{}", |note| note.fields);
-    let fields: Value = serde_json::from_str(fields).map_err(|why| Mismatch(why.to_string()))?;
+    let note = record.history.note(event.position);
+    let fields: Result<Value, _> = serde_json::from_str(note.as_ref().map_or("{}", |note| &note.fields));
+    let fields = fields.map_err(|why| Mismatch(why.to_string()))?;
     ensure(fields.get("error").is_none(), || "it did not answer".to_owned())?;
     let told: [Value; 3] = serde_json::from_str(&event.value).map_err(|why| Mismatch(why.to_string()))?;
     let [_, key, held] = told;

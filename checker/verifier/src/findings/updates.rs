@@ -1,7 +1,7 @@
 //! Checks lost updates: two saves of a session, each of which undid the change of the other.
 
 use super::{FindingCheck, SessionRecord, ensure, found_session};
-use histories::{Function, Operation, Outcome};
+use histories::{Function, Id, Operation, Outcome};
 use serde_json::Value;
 
 /// A save, and the read that it was based on.
@@ -45,7 +45,7 @@ fn base_of_save(record: &SessionRecord<'_>, (save, read): &SaveRequest) -> Resul
         let notes: Value = record
             .history
             .note(save.invoked)
-            .and_then(|note| serde_json::from_str(note.fields).ok())
+            .and_then(|note| serde_json::from_str(&note.fields).ok())
             .ok_or_else(nothing)?;
         return notes.get("based_on").cloned().ok_or_else(nothing);
     };
@@ -54,7 +54,7 @@ fn base_of_save(record: &SessionRecord<'_>, (save, read): &SaveRequest) -> Resul
     ensure(read.key == save.key && read.process == save.process && read.invoked < save.invoked, || {
         "the read is not of this request".to_owned()
     })?;
-    let others = record.by_key.get(&save.key).into_iter().flatten().map(|&id| record.operation(id));
+    let others = record.by_key.of(save.key.index()).iter().map(|&id| record.operation(id));
     let mut inside = others.filter(|op| op.process == save.process);
     ensure(!inside.any(|op| op.invoked > read.invoked && op.invoked < save.invoked), || {
         "the process did something else in between".to_owned()
@@ -64,6 +64,6 @@ fn base_of_save(record: &SessionRecord<'_>, (save, read): &SaveRequest) -> Resul
 
 fn is_written_once(record: &SessionRecord<'_>, base: &Value) -> bool {
     let Some(value) = record.history.values.get(&base.to_string()) else { return false };
-    let writers = record.written.get(&value).map_or(&[][..], Vec::as_slice);
+    let writers = record.written.of(value.index());
     writers.iter().filter(|&&id| record.operation(id).outcome != Outcome::Fail).count() == 1
 }

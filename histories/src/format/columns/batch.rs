@@ -7,7 +7,7 @@
 //! event; a property test compares them.
 
 use super::super::ReadOptions;
-use super::super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
+use super::super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalNote, intern_note};
 use super::super::datum::{Datum, DatumKind, write_quoted};
 use super::super::event::{self, EventRules, StringProcesses};
 use super::cell::{datum, json_datum};
@@ -15,6 +15,7 @@ use super::layout::{FIELDS, Layout, Place};
 use super::texts::{IntegerColumn, TextColumn};
 use crate::history::NOT_GIVEN;
 use crate::intern::HashedNames;
+use crate::note::split_note;
 use arrow_array::{Array, RecordBatch};
 use std::borrow::Cow;
 
@@ -303,9 +304,10 @@ impl<'a> FastColumns<'a> {
     }
 
     /// The further fields, as one JSON object.
-    fn note(&mut self, row: usize, notes: &mut HashedNames<LocalId>) -> Option<LocalId> {
+    fn note(&mut self, row: usize, notes: &mut HashedNames<LocalId>) -> Option<LocalNote> {
         if self.further.as_ref().is_some_and(|further| !further.is_null(row)) {
-            return self.further_fields(row, notes);
+            let pattern = self.further_fields(row, notes)?;
+            return Some(LocalNote { pattern, ..LocalNote::ABSENT });
         }
         self.note.clear();
         for (name, source) in &self.notes {
@@ -328,10 +330,10 @@ impl<'a> FastColumns<'a> {
             }
         }
         if self.note.is_empty() {
-            return Some(LocalId::ABSENT);
+            return Some(LocalNote::ABSENT);
         }
         self.note.push('}');
-        Some(notes.intern(&self.note))
+        Some(intern_note(notes, split_note(&self.note, &mut self.scratch)))
     }
 
     /// Further fields that are an object of a dictionary. The careful path reads each distinct object once.

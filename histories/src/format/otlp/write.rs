@@ -240,7 +240,7 @@ impl<'h> OtlpLines<'h> {
         invokes: bool,
         position: u32,
         time: Option<i64>,
-        notes: &BTreeMap<String, &RawValue>,
+        notes: &BTreeMap<String, Box<RawValue>>,
         to: &mut Vec<String>,
     ) -> io::Result<()> {
         let prefix = if invokes { format!("{OURS}{INVOKE}") } else { OURS.to_owned() };
@@ -370,9 +370,9 @@ fn assign_span_roles(history: &History) -> Vec<SpanRole> {
     roles
 }
 
-fn parse_notes(history: &History, position: u32) -> BTreeMap<String, &RawValue> {
+fn parse_notes(history: &History, position: u32) -> BTreeMap<String, Box<RawValue>> {
     match history.note(position) {
-        Some(note) => serde_json::from_str(note.fields).expect("a note is a JSON object"),
+        Some(note) => serde_json::from_str(&note.fields).expect("a note is a JSON object"),
         None => BTreeMap::new(),
     }
 }

@@ -46,7 +46,7 @@ fn said(chunk: &Chunk) -> Vec<String> {
             name(event.session, &chunk.sessions),
             name(event.key, &chunk.keys),
             value(event.value),
-            name(event.note, &chunk.notes),
+            event.note.pattern.if_given().map_or("absent".to_owned(), |_| chunk.note_text(event.note)),
             [event.time, event.index, event.version],
         )
     };

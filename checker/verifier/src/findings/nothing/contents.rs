@@ -8,8 +8,11 @@
 use super::{Examination, JoinedSessions, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Id, NEVER, OpId, Operation, Outcome, ValueId};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 const OLD: &[FindingKind] = &[FindingKind::StaleSession, FindingKind::LostWrite];
@@ -22,6 +25,20 @@ pub(super) struct ReadPart {
     value: Option<ValueId>,
     /// Whether the part claims to be a single field.
     is_field: bool,
+}
+
+/// A value that several writes left, field by field.
+#[derive(Deserialize)]
+struct FieldMap<'a> {
+    #[serde(borrow)]
+    fields: BTreeMap<Cow<'a, str>, &'a RawValue>,
+}
+
+/// What a write of a single field tells of itself.
+#[derive(Deserialize)]
+struct FieldPayload<'a> {
+    #[serde(borrow)]
+    field: Cow<'a, str>,
 }
 
 /// The zone of one value of one field.
@@ -44,9 +61,10 @@ impl Examination<'_> {
                 // If a value was written twice, it is unknown which of the writes was read.
                 [_, _, ..] => true,
                 [writer] => {
-                    let writer = self.history.operation(writer);
+                    let writer = self.survey.history.operation(writer);
                     let own = sessions.of[writer.key.index()] == sessions.of[read.key.index()];
-                    let user = writer.session == read.session || !self.creators.contains(&read.session);
+                    let user =
+                        writer.session == read.session || !self.survey.creators.contains(&read.session);
                     own && user && writer.invoked < read.completed
                 }
                 [] => false,
@@ -65,14 +83,16 @@ impl Examination<'_> {
 
     /// Checks each field by itself, and the session as a whole.
     pub(super) fn examine_contents(&self, members: &[Operation], creations: usize) {
-        let mut patched: HashMap<OpId, String> = HashMap::new();
+        let mut patched: FxHashMap<OpId, Cow<'_, str>> = FxHashMap::default();
         for patch in members.iter().filter(|op| op.function == Function::PATCH) {
-            let payload: Option<Value> = serde_json::from_str(self.history.value_text(patch.value())).ok();
-            let field = payload.and_then(|payload| Some(payload.get("field")?.as_str()?.to_owned()));
-            patched.extend(field.map(|field| (patch.id, field)));
+            let text = self.survey.history.value_text(patch.value());
+            // A list would be taken for its first element.
+            let payload: Option<FieldPayload<'_>> =
+                text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+            patched.extend(payload.map(|payload| (patch.id, payload.field)));
         }
         let mut fields: BTreeSet<Option<&str>> = BTreeSet::from([None]);
-        fields.extend(patched.values().map(|field| Some(field.as_str())));
+        fields.extend(patched.values().map(|field| Some(&**field)));
         let several = fields.len() > 1;
         for field in fields {
             self.examine_field(members, creations, field, &patched);
@@ -80,7 +100,7 @@ impl Examination<'_> {
         for read in members.iter().filter(|op| several && self.returned_contents(op)) {
             let parts = self.parse_parts(read);
             let sole = |part: &ReadPart| match self.writers_of_part(part)[..] {
-                [writer] => Some(self.history.operation(writer)),
+                [writer] => Some(self.survey.history.operation(writer)),
                 _ => None,
             };
             let Some(whole) = parts.iter().find(|part| !part.is_field).and_then(sole) else { continue };
@@ -100,19 +120,18 @@ impl Examination<'_> {
         members: &[Operation],
         creations: usize,
         field: Option<&str>,
-        patched: &HashMap<OpId, String>,
+        patched: &FxHashMap<OpId, Cow<'_, str>>,
     ) {
-        let mut zones: BTreeMap<ValueId, ValueZone> = BTreeMap::new();
+        let mut zones: FxHashMap<ValueId, ValueZone> = FxHashMap::default();
         for op in members.iter().filter(|op| !self.is_wrong(op)) {
             let writes = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
             let value = if writes && op.outcome != Outcome::Fail {
-                let own = patched.get(&op.id).map(String::as_str);
+                let own = patched.get(&op.id).map(|field| &**field);
                 (op.function != Function::PATCH || field.is_some() && own == field).then(|| op.value())
             } else {
                 self.read_value(op, field)
             };
-            let Some(value) = value.filter(|value| self.writers.get(value).is_some_and(|all| all.len() == 1))
-            else {
+            let Some(value) = value.filter(|value| self.survey.writers.of(value.index()).len() == 1) else {
                 continue;
             };
             let wanted = (op.invoked, op.id);
@@ -122,7 +141,7 @@ impl Examination<'_> {
             zone.first |= op.function == Function::CREATE && creations == 1;
         }
         let mut zones: Vec<ValueZone> = zones.into_values().collect();
-        zones.sort_unstable_by_key(|zone| zone.shown);
+        zones.sort_unstable_by_key(|zone| (zone.shown, zone.wanted));
         let shown = zones.partition_point(|zone| zone.shown != NEVER);
         let mut latest: Vec<u32> = Vec::with_capacity(zones.len());
         for zone in &zones {
@@ -133,7 +152,7 @@ impl Examination<'_> {
             let before = zones[..at.min(shown)].partition_point(|other| other.shown < zone.wanted.0);
             let across = zone.shown != NEVER && before > 0 && latest[before - 1] > zone.shown;
             // The value of the creation precedes all other values.
-            let reads = self.history.function(zone.wanted.1) == Function::READ;
+            let reads = self.survey.history.function(zone.wanted.1) == Function::READ;
             let behind = reads
                 && zone.first
                 && (zones[..shown].iter()).any(|other| !other.first && other.shown < zone.wanted.0);
@@ -163,7 +182,7 @@ impl Examination<'_> {
     }
 
     fn writers_of_part(&self, part: &ReadPart) -> &[OpId] {
-        part.value.and_then(|value| self.writers.get(&value)).map_or(&[], Vec::as_slice)
+        part.value.map_or(&[], |value| self.survey.writers.of(value.index()))
     }
 
     /// The parts that a read returned. They are parsed once while a session is examined.
@@ -173,23 +192,25 @@ impl Examination<'_> {
     }
 
     fn parse_value(&self, value: ValueId) -> Rc<[ReadPart]> {
-        let text = self.history.value_text(value);
+        let text = self.survey.history.value_text(value);
         let is_field = |part: &str| part.contains("\"field\":");
         let whole =
             || Rc::from([ReadPart { name: String::new(), value: Some(value), is_field: is_field(text) }]);
         if !text.starts_with("{\"fields\":") {
             return whole();
         }
-        let told: Option<Value> = serde_json::from_str(text).ok();
-        let Some(fields) = told.and_then(|told| told.get("fields")?.as_object().cloned()) else {
+        let told: Option<FieldMap<'_>> = serde_json::from_str(text).ok();
+        let Some(FieldMap { fields }) = told else {
             // The text resembles a map of fields but is not one. It is treated as one value, which an operation must
             // have written.
             return whole();
         };
-        let set = fields.into_iter().filter(|(_, part)| !part.is_null());
-        set.map(|(name, part)| {
-            let text = part.to_string();
-            ReadPart { name, value: self.history.values.get(&text), is_field: is_field(&text) }
+        // Values are canonical JSON, and so are their parts as they stand.
+        let set =
+            fields.into_iter().map(|(name, part)| (name, part.get())).filter(|(_, part)| *part != "null");
+        set.map(|(name, text)| {
+            let name = name.into_owned();
+            ReadPart { name, value: self.survey.history.values.get(text), is_field: is_field(text) }
         })
         .collect()
     }

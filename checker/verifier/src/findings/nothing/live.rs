@@ -15,7 +15,7 @@ struct SessionOperations {
 
 impl Examination<'_> {
     pub(super) fn examine_live_connections(&self) {
-        let history = self.history;
+        let history = self.survey.history;
         let live = LiveRecord::from_history(history);
         let mut operations: HashMap<&str, SessionOperations> = HashMap::new();
         for (session, connection) in &live.connections {

@@ -19,11 +19,14 @@ mod recorded;
 mod trails;
 mod updates;
 
+use super::groups::OperationGroups;
 use crate::watch::{StepCost, Watch};
 use ::claims::{FindingKind, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Counter-evidence to the claim that there are no findings of some kinds.
@@ -45,49 +48,80 @@ pub(super) fn collect_counter_evidence(
     wrong: &HashSet<OpId>,
     watch: &Watch<'_>,
 ) -> Vec<CounterEvidence> {
-    let mut look = Examination {
-        history,
-        question: *question,
-        wrong,
-        against: RefCell::default(),
-        writers: HashMap::new(),
-        creators: HashSet::new(),
-        can_show: possible_kinds(history, question),
-        parts: RefCell::default(),
+    let Some(survey) = Survey::from_history(history, question, wrong, watch) else { return Vec::new() };
+    let examine_sessions = || {
+        let sessions = JoinedSessions::from_history(history);
+        examine_all_sessions(&survey, &sessions, watch)
     };
-    for op in watch.take_while_in_time(StepCost::Look, history.operations()) {
-        if op.function == Function::CREATE {
-            look.creators.insert(op.session);
+    let examine_records = || {
+        let look = Examination::new(&survey);
+        let records = [
+            Examination::examine_trails,
+            Examination::examine_updates,
+            Examination::examine_live_connections,
+            Examination::report_unrecorded_kinds,
+        ];
+        for examine in records {
+            if watch.has_time_for(history.len() as u64) {
+                examine(&look);
+            }
         }
-        if matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH)
-            && op.outcome != Outcome::Fail
-        {
-            look.writers.entry(op.value()).or_default().push(op.id);
+        look.against.into_inner()
+    };
+    let (sessions, records) = match history.len() < TASK_OPERATIONS {
+        // A small history is not worth waking other threads.
+        true => (examine_sessions(), examine_records()),
+        false => rayon::join(examine_sessions, examine_records),
+    };
+    let mut against = Vec::new();
+    sessions.into_iter().chain(records).for_each(|evidence| add_evidence(&mut against, evidence));
+    against
+}
+
+/// The number of operations that one task examines, or more if one session has more.
+const TASK_OPERATIONS: usize = 1 << 14;
+
+/// Examines each session by itself. Returns the counter-evidence in the order of the sessions.
+fn examine_all_sessions(
+    survey: &Survey<'_>,
+    sessions: &JoinedSessions,
+    watch: &Watch<'_>,
+) -> Vec<CounterEvidence> {
+    let mut tasks: Vec<std::ops::Range<usize>> = Vec::new();
+    let (mut start, mut operations) = (0, 0);
+    for session in 0..sessions.members.len() {
+        operations += sessions.members.of(session).len();
+        if operations >= TASK_OPERATIONS || session + 1 == sessions.members.len() {
+            tasks.push(start..session + 1);
+            (start, operations) = (session + 1, 0);
         }
     }
-    if !watch.has_time_for(history.len() as u64) {
-        return Vec::new();
-    }
-    let sessions = JoinedSessions::from_history(history);
-    for members in &sessions.components {
-        if !watch.has_time_after(members.len() as u64 * StepCost::Parse as u64) {
-            break;
+    let examine_task = |task: std::ops::Range<usize>| {
+        let look = Examination::new(survey);
+        for session in task {
+            let ids = sessions.members.of(session);
+            if !watch.has_time_after(ids.len() as u64 * StepCost::Parse as u64) {
+                break;
+            }
+            let members: Vec<Operation> = ids.iter().map(|&id| survey.history.operation(id)).collect();
+            look.examine_session(sessions, &members);
+            look.parts.borrow_mut().clear();
         }
-        look.examine_session(&sessions, members);
-        look.parts.borrow_mut().clear();
+        look.against.into_inner()
+    };
+    match tasks.len() {
+        0 | 1 => tasks.into_iter().flat_map(examine_task).collect(),
+        _ => tasks.into_par_iter().map(examine_task).collect::<Vec<_>>().concat(),
     }
-    let rest = [
-        Examination::examine_trails,
-        Examination::examine_updates,
-        Examination::examine_live_connections,
-        Examination::report_unrecorded_kinds,
-    ];
-    for examine in rest {
-        if watch.has_time_for(history.len() as u64) {
-            examine(&look);
-        }
+}
+
+/// Adds counter-evidence, unless there is some of the same kinds and certainty.
+fn add_evidence(against: &mut Vec<CounterEvidence>, evidence: CounterEvidence) {
+    let is_same =
+        |known: &CounterEvidence| known.kinds == evidence.kinds && known.certain == evidence.certain;
+    if !against.iter().any(is_same) {
+        against.push(evidence);
     }
-    look.against.into_inner()
 }
 
 /// The kinds that a history can show at all. Kinds that differ only by other operations of the history are excluded if
@@ -108,49 +142,79 @@ fn possible_kinds(history: &History, question: &SessionRules) -> Vec<FindingKind
     FindingKind::ALL.iter().copied().filter(possible).collect()
 }
 
-/// The state of an examination.
-struct Examination<'a> {
+/// What an examination needs to know of a history. Threads share it.
+struct Survey<'a> {
     history: &'a History,
     question: SessionRules,
     wrong: &'a HashSet<OpId>,
-    against: RefCell<Vec<CounterEvidence>>,
     /// By value: the operations that wrote it and did not fail.
-    writers: HashMap<ValueId, Vec<OpId>>,
+    writers: OperationGroups,
     /// The users that requested a session of their own.
     creators: HashSet<SessionId>,
     /// The kinds that this history can show at all.
     can_show: Vec<FindingKind>,
+}
+
+impl<'a> Survey<'a> {
+    /// Collects it; `None` if there is no time for more.
+    fn from_history(
+        history: &'a History,
+        question: &SessionRules,
+        wrong: &'a HashSet<OpId>,
+        watch: &Watch<'_>,
+    ) -> Option<Self> {
+        let (mut writes, mut creators) = (Vec::new(), HashSet::new());
+        for op in watch.take_while_in_time(StepCost::Look, history.operations()) {
+            if op.function == Function::CREATE {
+                creators.insert(op.session);
+            }
+            if matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH)
+                && op.outcome != Outcome::Fail
+            {
+                writes.push((op.value().index(), op.id));
+            }
+        }
+        watch.has_time_for(history.len() as u64).then(|| Self {
+            history,
+            question: *question,
+            wrong,
+            writers: OperationGroups::from_pairs(&writes),
+            creators,
+            can_show: possible_kinds(history, question),
+        })
+    }
+}
+
+/// The state of an examination.
+struct Examination<'a> {
+    survey: &'a Survey<'a>,
+    against: RefCell<Vec<CounterEvidence>>,
     /// By value: the parts of what reads of the present session returned.
-    parts: RefCell<HashMap<ValueId, Rc<[contents::ReadPart]>>>,
+    parts: RefCell<FxHashMap<ValueId, Rc<[contents::ReadPart]>>>,
+}
+
+impl<'a> Examination<'a> {
+    fn new(survey: &'a Survey<'a>) -> Self {
+        Self { survey, against: RefCell::default(), parts: RefCell::default() }
+    }
 }
 
 impl Examination<'_> {
     fn report_contradiction(&self, kinds: &[FindingKind], id: Option<OpId>, why: &str) {
-        let kinds: Vec<FindingKind> =
-            kinds.iter().copied().filter(|kind| self.can_show.contains(kind)).collect();
-        if self.against.borrow().iter().all(|known| known.kinds != kinds || !known.certain) {
-            let at =
-                id.map(|id| format!("operation {} ", self.history.operation_index(id))).unwrap_or_default();
-            self.against.borrow_mut().push(CounterEvidence {
-                kinds,
-                why: format!("{at}{why}"),
-                certain: true,
-            });
-        }
+        let can_show = &self.survey.can_show;
+        let kinds: Vec<FindingKind> = kinds.iter().copied().filter(|kind| can_show.contains(kind)).collect();
+        let index = |id: OpId| format!("operation {} ", self.survey.history.operation_index(id));
+        let why = format!("{}{why}", id.map(index).unwrap_or_default());
+        add_evidence(&mut self.against.borrow_mut(), CounterEvidence { kinds, why, certain: true });
     }
 
     fn report_undecided(&self, kinds: &[FindingKind], why: &str) {
-        if self.against.borrow().iter().all(|known| known.kinds != kinds || known.certain) {
-            self.against.borrow_mut().push(CounterEvidence {
-                kinds: kinds.to_vec(),
-                why: why.to_owned(),
-                certain: false,
-            });
-        }
+        let evidence = CounterEvidence { kinds: kinds.to_vec(), why: why.to_owned(), certain: false };
+        add_evidence(&mut self.against.borrow_mut(), evidence);
     }
 
     fn is_wrong(&self, op: &Operation) -> bool {
-        self.wrong.contains(&op.id)
+        !self.survey.wrong.is_empty() && self.survey.wrong.contains(&op.id)
     }
 
     /// Examines one session with all its ids.
@@ -172,7 +236,8 @@ impl Examination<'_> {
 
 /// The operations on sessions that did not fail, grouped by session. Renewals join the ids of one session.
 struct JoinedSessions {
-    components: Vec<Vec<Operation>>,
+    /// By session: its operations, in the order of invocation.
+    members: OperationGroups,
     /// By id: the index of its component.
     of: Vec<u32>,
     /// By id: the operations that created it or produced it by a renewal.
@@ -227,16 +292,16 @@ impl JoinedSessions {
             }
         }
         let mut places = vec![u32::MAX; keys];
-        let mut components: Vec<Vec<Operation>> = Vec::new();
+        let (mut members, mut count) = (Vec::new(), 0);
         for op in history.operations().filter(about) {
             let place = &mut places[of[op.key.index()] as usize];
             if *place == u32::MAX {
-                *place = components.len() as u32;
-                components.push(Vec::new());
+                *place = count;
+                count += 1;
             }
-            components[*place as usize].push(op);
+            members.push((*place as usize, op.id));
         }
-        Self { components, of, births, found_by }
+        Self { members: OperationGroups::from_pairs(&members), of, births, found_by }
     }
 }
 

@@ -34,7 +34,9 @@ impl Examination<'_> {
         members.iter().for_each(|op| by_id.entry(op.key.raw()).or_default().push(op));
         // The acknowledged renewals of the time to live, in the order of invocation.
         let renewals: Vec<&Operation> = (members.iter())
-            .filter(|op| self.question.renewed_by.includes_function(op.function) && op.outcome == Outcome::Ok)
+            .filter(|op| {
+                self.survey.question.renewed_by.includes_function(op.function) && op.outcome == Outcome::Ok
+            })
             .filter(|op| op.function == Function::CREATE || found_session(op))
             .collect();
         for ops in by_id.values() {
@@ -61,7 +63,8 @@ impl Examination<'_> {
         // An operation that ends a session has taken effect by its answer, or once the id that it renewed to had been
         // found.
         let done = |op: &Operation| {
-            let new = renewed_id(self.history, op).filter(|new| sessions.births[new.index()].len() == 1);
+            let new =
+                renewed_id(self.survey.history, op).filter(|new| sessions.births[new.index()].len() == 1);
             let shown = new.map_or(NEVER, |new| sessions.found_by[new.index()]);
             took_effect_by(op).min(if shown > op.invoked { shown } else { NEVER })
         };
@@ -94,12 +97,12 @@ impl Examination<'_> {
             ends.iter().filter(|(_, done)| *done > last_found).map(|(op, _)| op.invoked.max(last_found));
         let death = deaths.min().unwrap_or(NEVER);
         for gone in ops.iter().filter(|op| found_no_session(op) && !self.is_wrong(op) && op.invoked >= born) {
-            let in_time = self.question.time_to_live_ns.is_some_and(|live_ns| {
+            let in_time = self.survey.question.time_to_live_ns.is_some_and(|live_ns| {
                 let before = renewals.partition_point(|renewal| renewal.invoked < gone.completed);
-                let asked = renewals[..before].last().and_then(|op| self.history.invoked_at(op.id));
-                let answered = self.history.completed_at(gone.id);
+                let asked = renewals[..before].last().and_then(|op| self.survey.history.invoked_at(op.id));
+                let answered = self.survey.history.completed_at(gone.id);
                 let idle = asked.zip(answered).map(|(from, until)| until - from);
-                idle.is_none_or(|idle| idle >= live_ns - self.question.tolerance_ns)
+                idle.is_none_or(|idle| idle >= live_ns - self.survey.question.tolerance_ns)
             });
             if gone.completed <= last_found || (gone.completed <= death && !in_time) {
                 return self.report_contradiction(
@@ -114,12 +117,12 @@ impl Examination<'_> {
     /// Examines expiry. It computes how late the session can have expired: from one renewal to the next and, across
     /// larger gaps, with the help of indeterminate renewals.
     pub(super) fn examine_expiry(&self, members: &[Operation], creations: usize) {
-        let Some(live_ns) = self.question.time_to_live_ns.filter(|_| creations == 1) else { return };
-        let span_ns = live_ns + self.question.tolerance_ns;
-        let history = self.history;
+        let Some(live_ns) = self.survey.question.time_to_live_ns.filter(|_| creations == 1) else { return };
+        let span_ns = live_ns + self.survey.question.tolerance_ns;
+        let history = self.survey.history;
         let times = |op: &Operation| history.invoked_at(op.id).zip(history.completed_at(op.id));
         let (mut spare, mut reach_ns) = (0_i64, None::<i64>);
-        let renews = |op: &Operation| self.question.renewed_by.includes_function(op.function);
+        let renews = |op: &Operation| self.survey.question.renewed_by.includes_function(op.function);
         let certain = members.iter().filter(|op| renews(op) && op.outcome == Outcome::Ok);
         let (mut begun, mut ended): (Vec<u32>, Vec<u32>) =
             certain.map(|op| (op.invoked, op.completed)).unzip();

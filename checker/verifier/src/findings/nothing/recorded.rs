@@ -17,9 +17,9 @@ const OF_VALUES: &[FindingKind] = &[
 impl Examination<'_> {
     /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn report_unrecorded_kinds(&self) {
-        let history = self.history;
+        let history = self.survey.history;
         let does = |function| history.ids().any(|id| history.function(id) == function);
-        let expires = self.question.time_to_live_ns.is_some();
+        let expires = self.survey.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
             if lacking {
                 self.report_undecided(kinds, why);
@@ -53,14 +53,14 @@ impl Examination<'_> {
         lacks(!live.tells_of_losses(), &[FindingKind::ConnectionNotResumed], losses);
         let messages = [FindingKind::LostMessage, FindingKind::DuplicatedMessage];
         lacks(!live.tells_of_messages(), &messages, "no live connection brought two messages with numbers");
-        let twice = self.writers.values().any(|writers| writers.len() > 1);
+        let twice = (0..self.survey.writers.len()).any(|value| self.survey.writers.of(value).len() > 1);
         lacks(twice, OF_VALUES, "a value was written more than once, so reads do not tell who wrote it");
     }
 
     /// The time that an answer reports.
     pub(super) fn reported_clock(&self, op: &histories::Operation) -> Option<i64> {
         let completed = (op.outcome == histories::Outcome::Ok).then_some(op.completed)?;
-        crate::findings::clock_in_notes(self.history.note(completed)?.fields)
+        self.survey.history.note_number(completed, "clock")
     }
 }
 

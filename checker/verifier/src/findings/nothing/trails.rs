@@ -2,8 +2,10 @@
 
 use super::{Examination, took_effect_by};
 use ::claims::FindingKind;
-use histories::{Function, KeyId, OpId, Operation, Outcome};
+use histories::{Function, Id, KeyId, OpId, Operation, Outcome};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
@@ -20,19 +22,23 @@ impl Examination<'_> {
     }
 
     pub(super) fn acknowledged_operations(&self, function: Function) -> Vec<Operation> {
-        let of = self.history.operations().filter(|op| op.function == function && op.outcome == Outcome::Ok);
+        let of = self
+            .survey
+            .history
+            .operations()
+            .filter(|op| op.function == function && op.outcome == Outcome::Ok);
         of.collect()
     }
 
     /// Examines the lists of actions of each user: the actions in each list, and the actions that must be in it.
     fn examine_action_lists(&self) {
-        let history = self.history;
-        let mut asked: HashMap<String, Vec<Operation>> = HashMap::new();
+        let history = self.survey.history;
+        let mut asked: FxHashMap<&str, Vec<Operation>> = FxHashMap::default();
         let mut of_user: HashMap<KeyId, Vec<Operation>> = HashMap::new();
         for act in
             history.operations().filter(|op| op.function == Function::ACT && op.outcome != Outcome::Fail)
         {
-            asked.entry(history.value_text(act.value()).to_owned()).or_default().push(act.clone());
+            asked.entry(history.value_text(act.value())).or_default().push(act.clone());
             if let Some(user) = history.keys.get(history.sessions.text(act.session)) {
                 of_user.entry(user).or_default().push(act);
             }
@@ -62,7 +68,7 @@ impl Examination<'_> {
                 );
             }
             for action in &list {
-                let acts = asked.get(action).map_or(&[][..], Vec::as_slice);
+                let acts = asked.get(action.as_str()).map_or(&[][..], Vec::as_slice);
                 if acts.iter().all(|act| act.invoked > read.completed) {
                     self.report_contradiction(
                         &[FindingKind::Unexplained],
@@ -81,8 +87,9 @@ impl Examination<'_> {
             }
             let due =
                 of_user.get(&read.key).into_iter().flatten().filter(|act| took_effect_by(act) < read.invoked);
-            let missing =
-                due.filter(|act| list.binary_search(&history.value_text(act.value()).to_owned()).is_err());
+            let missing = due.filter(|act| {
+                list.binary_search_by(|one| one.as_str().cmp(history.value_text(act.value()))).is_err()
+            });
             if missing.count() > 0 {
                 self.report_contradiction(
                     UNDONE,
@@ -96,14 +103,14 @@ impl Examination<'_> {
     /// Examines the times that each session was told: answers in the order of completion, with a running maximum of the
     /// times.
     fn examine_clocks(&self) {
-        let history = self.history;
-        let mut answers: BTreeMap<u32, Vec<(u32, i64, OpId, u32)>> = BTreeMap::new();
+        let history = self.survey.history;
+        let mut answers: Vec<Vec<(u32, i64, OpId, u32)>> = vec![Vec::new(); history.sessions.len()];
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
             if let Some(told) = self.reported_clock(&op) {
-                answers.entry(op.session.raw()).or_default().push((op.completed, told, op.id, op.invoked));
+                answers[op.session.index()].push((op.completed, told, op.id, op.invoked));
             }
         }
-        for answers in answers.values_mut() {
+        for answers in &mut answers {
             answers.sort_unstable();
             let mut latest = Vec::with_capacity(answers.len());
             for answer in answers.iter() {
@@ -111,7 +118,7 @@ impl Examination<'_> {
             }
             for &(_, told, id, invoked) in answers.iter() {
                 let before = answers.partition_point(|answer| answer.0 < invoked);
-                if before > 0 && latest[before - 1].saturating_sub(told) > self.question.tolerance_ns {
+                if before > 0 && latest[before - 1].saturating_sub(told) > self.survey.question.tolerance_ns {
                     self.report_contradiction(
                         &[FindingKind::ClockWentBack],
                         Some(id),
@@ -125,8 +132,8 @@ impl Examination<'_> {
     /// Examines the audit trail: for each event, how often it can have happened and how often it is recorded. For the
     /// entries of acknowledged requests: whether one follows an entry whose request began after it was over.
     fn examine_audit_trail(&self) {
-        let history = self.history;
-        let mut events: HashMap<[String; 3], (EventCounts, Option<Operation>)> = HashMap::new();
+        let history = self.survey.history;
+        let mut events: FxHashMap<[Cow<'_, str>; 3], (EventCounts, Option<OpId>)> = FxHashMap::default();
         for op in history.operations() {
             let value = match op.function {
                 Function::CREATE | Function::DESTROY => "null",
@@ -134,13 +141,13 @@ impl Examination<'_> {
                 _ => continue,
             };
             let name =
-                [history.function_name(op.function), history.keys.text(op.key), value].map(str::to_owned);
+                [history.function_name(op.function), history.keys.text(op.key), value].map(Cow::Borrowed);
             let known = events.entry(name).or_default();
             known.0[0] += usize::from(op.outcome == Outcome::Ok);
             known.0[1] += usize::from(op.outcome != Outcome::Fail);
             // A failed request for the same event caused no entry.
             if op.outcome != Outcome::Fail {
-                known.1 = Some(op);
+                known.1 = Some(op.id);
             }
         }
         let (mut recorded, mut order) = (false, Vec::new());
@@ -149,10 +156,10 @@ impl Examination<'_> {
             let told: Option<[Value; 2]> =
                 serde_json::from_str(&entry.value).ok().filter(|_| entry.actor == "audit");
             let Some([key, value]) = told else { continue };
-            let known =
-                events.entry([entry.function.clone(), key.to_string(), value.to_string()]).or_default();
+            let name = [entry.function.as_str().into(), key.to_string().into(), value.to_string().into()];
+            let known = events.entry(name).or_default();
             known.0[2] += 1;
-            order.extend(known.1.clone().filter(|_| known.0 == [1, 1, 1]));
+            order.extend(known.1.filter(|_| known.0 == [1, 1, 1]));
         }
         if !recorded {
             return;
@@ -176,7 +183,8 @@ impl Examination<'_> {
             }
         }
         let mut began: HashMap<KeyId, u32> = HashMap::new();
-        for op in order {
+        for id in order {
+            let op = history.operation(id);
             let latest = began.entry(op.key).or_insert(op.invoked);
             if op.completed < *latest {
                 self.report_contradiction(
@@ -192,7 +200,7 @@ impl Examination<'_> {
     /// Examines the final data of the replicas. If a session may have expired between the reads, the result is
     /// undecided.
     fn examine_replicas(&self) {
-        let history = self.history;
+        let history = self.survey.history;
         let mut held: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for event in history.actor_events().iter().filter(|event| event.actor == "replica") {
             let failed = history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
@@ -204,7 +212,7 @@ impl Examination<'_> {
         }
         for (key, held) in held.iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])) {
             let why = format!("replicas held different things under {key}");
-            if self.question.time_to_live_ns.is_some() && held.iter().any(Value::is_null) {
+            if self.survey.question.time_to_live_ns.is_some() && held.iter().any(Value::is_null) {
                 self.report_undecided(
                     &[FindingKind::DivergentReplicas],
                     &format!("{why}, or its time ran out meanwhile"),

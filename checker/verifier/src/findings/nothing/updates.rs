@@ -5,7 +5,8 @@
 
 use super::Examination;
 use ::claims::FindingKind;
-use histories::{Function, KeyId, Operation, Outcome, ValueId};
+use histories::{Function, Id, KeyId, Operation, Outcome, ValueId};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -60,19 +61,20 @@ impl Examination<'_> {
     }
 
     fn is_written_once(&self, base: &str) -> bool {
-        let value = self.history.values.get(base);
-        value.and_then(|value| self.writers.get(&value)).is_some_and(|writers| writers.len() == 1)
+        let value = self.survey.history.values.get(base);
+        value.is_some_and(|value| self.survey.writers.of(value.index()).len() == 1)
     }
 
     /// The acknowledged saves of each id in the order of invocation; `None` if the history does not state what saves
     /// were based on.
     fn collect_saves(&self) -> Option<BTreeMap<KeyId, Vec<BasedSave>>> {
         let mut saves: BTreeMap<KeyId, Vec<BasedSave>> = BTreeMap::new();
-        let mut before: BTreeMap<(u32, KeyId), Operation> = BTreeMap::new();
-        let told = self.history.header().is_some();
+        let mut before: FxHashMap<(u32, KeyId), Operation> = FxHashMap::default();
+        let told = self.survey.history.header().is_some();
         let mut any = false;
-        for op in self.history.operations() {
-            let last = before.insert((op.process.raw(), op.key), op.clone());
+        for op in self.survey.history.operations() {
+            // The base is what the history states, or else what the process read before.
+            let last = (!told).then(|| before.insert((op.process.raw(), op.key), op.clone())).flatten();
             if op.function != Function::WRITE {
                 continue;
             }
@@ -84,7 +86,7 @@ impl Examination<'_> {
                     let returned = read.outcome == Outcome::Ok && read.result != ValueId::NULL;
                     read.function == Function::READ && returned
                 })?;
-                let base = self.history.value_text(read.result).to_owned();
+                let base = self.survey.history.value_text(read.result).to_owned();
                 BasedSave { base, read: Some(read), write: op.clone() }
             };
             any = true;
@@ -98,8 +100,10 @@ impl Examination<'_> {
 
     /// The version that a save states as its base.
     fn stated_base(&self, save: &Operation) -> Option<String> {
-        let notes: Value = serde_json::from_str(self.history.note(save.invoked)?.fields).ok()?;
+        let note = self.survey.history.note(save.invoked)?;
+        let notes: Value =
+            note.fields.contains("based_on").then(|| serde_json::from_str(&note.fields).ok())??;
         let base = notes.get("based_on")?.to_string();
-        self.history.values.get(&base).map(|_| base)
+        self.survey.history.values.get(&base).map(|_| base)
     }
 }
