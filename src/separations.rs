@@ -71,8 +71,8 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         name: "stale-read",
         drawing: "a: [x.w1]\nb:        [x.r_]",
         why: "a completed before b began, and b did not see it; session order permits the read first",
-        violates: &["linearizable"],
-        satisfies: &["ordered-sequential", "sequential", "two-atomic"],
+        violates: &["linearizable", "regular"],
+        satisfies: &["ordered-sequential", "sequential", "two-atomic", "consistent-prefix"],
     },
     Separation {
         name: "read-foreseen",
@@ -86,7 +86,7 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         drawing: "a: [x.w1       ]\nb: [x.r1] [x.r_]",
         why: "both reads overlap the write, so each alone may return either version; no order has the new one first",
         violates: &["linearizable"],
-        satisfies: &["regular"],
+        satisfies: &["regular-write-order", "regular"],
     },
     Separation {
         name: "overlap-hides-write",
@@ -94,6 +94,13 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         why: "the first write was complete when b began, so the initial version was gone; b overlaps the second write",
         violates: &["regular"],
         satisfies: &["safe"],
+    },
+    Separation {
+        name: "two-versions-behind",
+        drawing: "a: [x.w1] [x.w2]\nb:               [x.r_]",
+        why: "both writes were complete when b began, and b saw the state before the first one",
+        violates: &["two-atomic"],
+        satisfies: &["consistent-prefix"],
     },
     Separation {
         name: "replaced-twice",
@@ -113,8 +120,8 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         name: "crossed-reads",
         drawing: "a: [x.w1] [x.r2]\nb: [x.w2] [x.r1]",
         why: "each session has its own write before the other's, and the sessions disagree on which write is last",
-        violates: &["sequential", "causal-convergence", "per-object-sequential"],
-        satisfies: &["causal-memory", "causal", "slow-memory"],
+        violates: &["sequential", "causal-convergence", "per-object-sequential", "regular-write-order"],
+        satisfies: &["causal-memory", "causal", "slow-memory", "regular"],
     },
     Separation {
         name: "message-passing",

@@ -25,10 +25,14 @@ named! {
         "for each object, a legal order of all operations on it extends session order",
     SlowMemory "slow-memory"
         "for each session and object, a legal order of all writes and its reads of the object extends session order",
+    RegularWriteOrder "regular-write-order" ["mwregwo"]
+        "regular, and all reads of an object agree on one order of its writes",
     Regular "regular" ["mwregweak"]
         "for each read, a legal order of all writes of its object and of this read extends real time",
     Safe "safe"
         "regular for each read that overlaps no write of its object; any other read may return anything",
+    ConsistentPrefix "consistent-prefix"
+        "each read returns a version that was there before the read ended, however old",
     ReadYourWrites "read-your-writes"
         "for each object, a session never reads a version older than its own earlier write",
     MonotonicReads "monotonic-reads"
@@ -59,9 +63,12 @@ impl Level {
         matches!(self, Level::PerObjectSequential | Level::SlowMemory)
     }
 
-    /// Whether the level judges each read by itself.
+    /// Whether the level judges each read by itself, or against one order of the writes.
     pub fn judges_single_reads(self) -> bool {
-        matches!(self, Level::Regular | Level::Safe)
+        matches!(
+            self,
+            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix
+        )
     }
 
     /// Whether the level has an order of its own for each session.

@@ -195,7 +195,7 @@ impl<'a> ClaimChecker<'a> {
                 });
                 sessions.result_of_level(level).map(|()| Confirmation::Confirmed)
             }
-            Level::Regular | Level::Safe => {
+            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix => {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
             Level::OrderedSequential
@@ -223,7 +223,7 @@ impl<'a> ClaimChecker<'a> {
             return Standing::Refuted("the history does not tell real time".to_owned());
         }
         standing_of_result(match level {
-            Level::Regular | Level::Safe => {
+            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix => {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
             _ => {

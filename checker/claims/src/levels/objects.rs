@@ -14,6 +14,7 @@ use crate::{Level, Proviso};
 const BY_CAUSALITY: &str = "causality: bad patterns where each value has one writer, otherwise cases";
 const EACH_OBJECT: &str = "causality: inference, then cases, for each object";
 const BY_REAL_TIME: &str = "regularity: one sweep in real time";
+const BACKWARDS: &str = "regularity: the order of the writes, built from its end";
 const BY_VERSION_GRAPH: &str = "sessions: a cycle in the graph of versions; a search where values repeat";
 
 const fn define(
@@ -23,8 +24,19 @@ const fn define(
     source: &'static str,
     decided_by: &'static str,
 ) -> LevelDefinition {
-    use Level::{Linearizable, OrderedSequential, Regular, Safe, TwoAtomic};
-    let mentions_real_time = matches!(level, Linearizable | TwoAtomic | OrderedSequential | Regular | Safe);
+    use Level::{
+        ConsistentPrefix, Linearizable, OrderedSequential, Regular, RegularWriteOrder, Safe, TwoAtomic,
+    };
+    let mentions_real_time = matches!(
+        level,
+        Linearizable
+            | TwoAtomic
+            | OrderedSequential
+            | RegularWriteOrder
+            | Regular
+            | Safe
+            | ConsistentPrefix
+    );
     LevelDefinition { property: of_objects(level), family, formula, source, decided_by, mentions_real_time }
 }
 
@@ -104,6 +116,14 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             EACH_OBJECT,
         ),
         define(
+            Level::RegularWriteOrder,
+            SingleReads,
+            "∀x ∃≪ of W on x: rt ⊆ ≪ ∧ ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r}) ∧ ar orders \
+             {w ∈ W on x : w ≠ r, not r rt w} as ≪ does",
+            "Shao, Welch, Pierce & Lee, SIAM J. Comput. 40(1), 2011 (MWRegWO)",
+            BACKWARDS,
+        ),
+        define(
             Level::Regular,
             SingleReads,
             "∀x ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r})",
@@ -118,6 +138,14 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
              legal(ar, {r})",
             "Lamport, On Interprocess Communication, Distributed Computing 1, 1986, part II (one writer); for many writers, \
              a read without overlap is as in MWRegWeak",
+            BY_REAL_TIME,
+        ),
+        define(
+            Level::ConsistentPrefix,
+            SingleReads,
+            "∀x ∀r ∈ R on x ∃ar of W on x and r: (∀w ∈ W on x: r rt w ⇒ r ar w) ∧ legal(ar, {r})",
+            "Terry, Replicated Data Consistency Explained Through Baseball, CACM 56(12), 2013; Azure Cosmos DB, for reads of \
+             single items",
             BY_REAL_TIME,
         ),
         define(
@@ -166,7 +194,12 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
         "linearizability is local, and real time contains session order",
     ),
     (Level::Linearizable, Level::TwoAtomic, "the last version is one of the last two"),
-    (Level::Linearizable, Level::Regular, "the one order, without the other reads, serves each read"),
+    (
+        Level::Linearizable,
+        Level::RegularWriteOrder,
+        "the writes in the one order are an order that all reads agree with",
+    ),
+    (Level::TwoAtomic, Level::ConsistentPrefix, "each read comes after the write that it returned"),
     (Level::OrderedSequential, Level::Sequential, "the same, without the demand on writes"),
     (
         Level::Sequential,
@@ -192,7 +225,9 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
     (Level::Pram, Level::SlowMemory, "the part of each order on each object is legal"),
     (Level::PerObjectSequential, Level::SlowMemory, "the one order of an object serves each session"),
     (Level::PerObjectSequential, Level::Session, "the writes in that order are a version order"),
+    (Level::RegularWriteOrder, Level::Regular, "the one order of the writes serves each read"),
     (Level::Regular, Level::Safe, "the same, of fewer reads"),
+    (Level::Regular, Level::ConsistentPrefix, "the same, without the demand on writes before the read"),
     (Level::Session, Level::ReadYourWrites, "one of the four conditions"),
     (Level::Session, Level::MonotonicReads, "one of the four conditions"),
     (Level::Session, Level::MonotonicWrites, "one of the four conditions"),
