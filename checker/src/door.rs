@@ -88,6 +88,11 @@ fn decide_properties(
 ) -> Report {
     let mut report = Report { model: question.reported_model(), ..Report::default() };
     let objects = question.about_objects(history);
+    if let Some(bound) = question.staleness
+        && asked.contains(&Property::Level(Level::BoundedStaleness))
+    {
+        report.remarks.push(format!("bounded-staleness: {bound}"));
+    }
     let mut answers: Vec<Answer> = Vec::new();
     for group in group_properties(asked) {
         observer.phase_begins(&CheckPhase::Check(group.clone()));
@@ -186,7 +191,10 @@ fn decide_levels(
         Level::TwoAtomic if history.has_real_time() => {
             vec![linearizability::check_two_atomicity(history, question, limits)]
         }
-        Level::TwoAtomic => vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))],
+        Level::BoundedStaleness if history.has_real_time() => {
+            vec![linearizability::check_bounded_staleness(history, question, limits)]
+        }
+        Level::TwoAtomic | Level::BoundedStaleness => vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))],
         level if level.needs_real_time() && !history.has_real_time() => {
             vec![decide_without_real_time(history, question, limits)]
         }

@@ -9,6 +9,8 @@ named! {
         "a legal order of all operations on each object extends real time",
     TwoAtomic "two-atomic" ["2-atomic"]
         "as linearizable, but a read may return the version before the last one",
+    BoundedStaleness "bounded-staleness"
+        "as linearizable, but a read may be behind by as much as --staleness says",
     OrderedSequential "ordered-sequential" ["osc"]
         "sequential, and no write comes before an operation that completed before the write began",
     Sequential "sequential"

@@ -1,5 +1,6 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
+mod bounded;
 mod declared;
 mod reference;
 mod single_reads;

@@ -184,6 +184,9 @@ impl<'a> ClaimChecker<'a> {
             Level::TwoAtomic => {
                 linearizability::verify_two_atomicity(self.history, question, verdict, self.watch)
             }
+            Level::BoundedStaleness => {
+                linearizability::verify_bounded_staleness(self.history, question, verdict, self.watch)
+            }
             Level::ReadYourWrites
             | Level::MonotonicReads
             | Level::MonotonicWrites
@@ -218,7 +221,8 @@ impl<'a> ClaimChecker<'a> {
         question: &ObjectQuestion,
         verdict: &Verdict,
     ) -> Standing {
-        let is_decided = self.question.model.has_registers() && level != Level::TwoAtomic;
+        let is_decided = self.question.model.has_registers()
+            && !matches!(level, Level::TwoAtomic | Level::BoundedStaleness);
         if !matches!(verdict, Verdict::Violated(_)) || !is_decided {
             return Standing::Refuted("the history does not tell real time".to_owned());
         }

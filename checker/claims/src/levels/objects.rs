@@ -25,12 +25,13 @@ const fn define(
     decided_by: &'static str,
 ) -> LevelDefinition {
     use Level::{
-        ConsistentPrefix, Linearizable, OrderedSequential, Regular, RegularWriteOrder, Safe, TwoAtomic,
+        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, Regular, RegularWriteOrder, Safe, TwoAtomic,
     };
     let mentions_real_time = matches!(
         level,
         Linearizable
             | TwoAtomic
+            | BoundedStaleness
             | OrderedSequential
             | RegularWriteOrder
             | Regular
@@ -56,6 +57,16 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             "∀x ∃ar of the operations on x: rt ⊆ ar ∧ each read returns one of the last two versions before it in ar",
             "Aiyer, Alvisi & Bazzi, On the Availability of Non-strict Quorum Systems, DISC 2005 (k-atomicity, k = 2)",
             "linearizability: the engines of registers, then a search",
+        ),
+        define(
+            Level::BoundedStaleness,
+            SingleOrder,
+            "∀x ∃ar of the operations on x, for a bound of k versions: rt ⊆ ar ∧ each read returns one of the last k versions \
+             before it in ar; for a bound of T seconds: rt(T) ⊆ ar ∧ legal(ar), where rt(T) is rt as if each read had begun T \
+             earlier",
+            "Golab, Li & Shah, Analyzing Consistency Properties for Fun and Profit, PODC 2011 (Δ-atomicity); Aiyer, Alvisi & \
+             Bazzi, DISC 2005 (k-atomicity); Azure Cosmos DB (bounded staleness)",
+            "linearizability: the engines of registers, and for more than one version a search",
         ),
         define(
             Level::OrderedSequential,
