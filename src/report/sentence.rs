@@ -73,6 +73,7 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
         "non-ordered-sequential" => {
             "no order of the operations that keeps session order, and real time before writes, explains the results"
         }
+        "too-stale" => "no order explains the results, even if each read may be behind by as much as the bound",
         "non-two-atomic" => {
             "no order of the operations explains their results, even if each read may be one version behind"
         }
@@ -84,7 +85,7 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
 /// The next step for a person who investigates an anomaly of this name.
 pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
     match kind {
-        "stale-read" | "non-monotonic-read" | "own-write-missing" => {
+        "stale-read" | "non-monotonic-read" | "own-write-missing" | "too-stale" => {
             "find out which server answered the read: a lagging replica, a deposed primary, or a cache"
         }
         "lost-write" => {

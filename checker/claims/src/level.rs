@@ -19,6 +19,8 @@ named! {
         "causal, and all sessions agree on the order of conflicting writes",
     CausalMemory "causal-memory"
         "for each session, a legal order of all writes and its reads extends causal order",
+    RealTimeCausal "real-time-causal" ["rtc"]
+        "causal, and causal order never goes back in real time",
     Causal "causal"
         "no read of a register returns a value that was overwritten in its causal past",
     Pram "pram"
@@ -35,6 +37,8 @@ named! {
         "regular for each read that overlaps no write of its object; any other read may return anything",
     ConsistentPrefix "consistent-prefix"
         "each read returns a version that was there before the read ended, however old",
+    DatabaseWritesFollowReads "database-writes-follow-reads"
+        "on all objects, a write of a session follows every write that the session has read",
     ReadYourWrites "read-your-writes"
         "for each object, a session never reads a version older than its own earlier write",
     MonotonicReads "monotonic-reads"
@@ -78,6 +82,17 @@ impl Level {
         matches!(self, Level::CausalMemory | Level::Pram | Level::SlowMemory)
     }
 
+    /// Whether the level is decided by causal order, or by a part of it, rather than by legal orders.
+    pub fn judges_causal_order(self) -> bool {
+        matches!(
+            self,
+            Level::RealTimeCausal
+                | Level::Causal
+                | Level::CausalConvergence
+                | Level::DatabaseWritesFollowReads
+        )
+    }
+
     /// Whether the level can be judged only if the history has a real-time order across sessions. A new level needs it
     /// until it is added to this list.
     pub fn needs_real_time(self) -> bool {
@@ -91,6 +106,7 @@ impl Level {
             Level::CausalConvergence,
             Level::CausalMemory,
             Level::Causal,
+            Level::DatabaseWritesFollowReads,
             Level::Pram,
             Level::PerObjectSequential,
             Level::SlowMemory,

@@ -115,6 +115,7 @@ impl Model {
                 Level::MonotonicReads,
                 Level::MonotonicWrites,
                 Level::WritesFollowReads,
+                Level::Session,
             ]
             .map(Property::Level)
             .into(),

@@ -300,6 +300,14 @@ impl Question {
             && !matches!(property, Property::Finding(kind) if kind.is_certain_in_sample())
     }
 
+    /// Whether monotonic writes are asked of each object by themselves, and not as a part of `session`.
+    pub fn asks_monotonic_writes_alone(&self) -> bool {
+        let has = |asked: &Vec<Property>, level| asked.contains(&Property::Level(level));
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| has(asked, Level::MonotonicWrites) && !has(asked, Level::Session))
+    }
+
     /// The model that the report names.
     pub fn reported_model(&self) -> Model {
         let invariant = |property: &Property| matches!(property, Property::Invariant(_));

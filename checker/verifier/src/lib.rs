@@ -205,7 +205,9 @@ impl<'a> ClaimChecker<'a> {
             | Level::Sequential
             | Level::CausalConvergence
             | Level::CausalMemory
+            | Level::RealTimeCausal
             | Level::Causal
+            | Level::DatabaseWritesFollowReads
             | Level::Pram
             | Level::PerObjectSequential
             | Level::SlowMemory => {
@@ -231,7 +233,8 @@ impl<'a> ClaimChecker<'a> {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
             _ => {
-                causality::verify_causal_level(self.history, Level::Sequential, question, verdict, self.watch)
+                let known = if level == Level::RealTimeCausal { Level::Causal } else { Level::Sequential };
+                causality::verify_causal_level(self.history, known, question, verdict, self.watch)
             }
         })
     }

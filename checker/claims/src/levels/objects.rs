@@ -25,7 +25,7 @@ const fn define(
     decided_by: &'static str,
 ) -> LevelDefinition {
     use Level::{
-        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, Regular, RegularWriteOrder, Safe, TwoAtomic,
+        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, RealTimeCausal, Regular, RegularWriteOrder, Safe, TwoAtomic,
     };
     let mentions_real_time = matches!(
         level,
@@ -33,6 +33,7 @@ const fn define(
             | TwoAtomic
             | BoundedStaleness
             | OrderedSequential
+            | RealTimeCausal
             | RegularWriteOrder
             | Regular
             | Safe
@@ -99,6 +100,14 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             BY_CAUSALITY,
         ),
         define(
+            Level::RealTimeCausal,
+            CausalOrder,
+            "co is acyclic ∧ no read r of w has a write w′ ≠ w of its object with w co w′ co r ∧ (a co b ⇒ not b rt a)",
+            "Mahajan, Alvisi & Dahlin, Consistency, Availability, and Convergence, UT Austin TR-11-22, 2011; here for registers, \
+             with the causal order of Bouajjani et al.",
+            BY_CAUSALITY,
+        ),
+        define(
             Level::Causal,
             CausalOrder,
             "co is acyclic ∧ no read r of w has a write w′ ≠ w of its object with w co w′ co r",
@@ -160,6 +169,13 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             BY_REAL_TIME,
         ),
         define(
+            Level::DatabaseWritesFollowReads,
+            CausalOrder,
+            "∃ar of W: (a reads u, b writes v, a so b or a = b ⇒ u ar v)",
+            "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994; for all objects together",
+            BY_CAUSALITY,
+        ),
+        define(
             Level::ReadYourWrites,
             SessionGuarantee,
             "∃≪: a writes u, b reads v, a so b, same object ⇒ u ≪ v ∨ u = v",
@@ -210,6 +226,7 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
         Level::RegularWriteOrder,
         "the writes in the one order are an order that all reads agree with",
     ),
+    (Level::Linearizable, Level::RealTimeCausal, "the one order contains causal order and real time"),
     (Level::TwoAtomic, Level::ConsistentPrefix, "each read comes after the write that it returned"),
     (Level::OrderedSequential, Level::Sequential, "the same, without the demand on writes"),
     (
@@ -227,11 +244,18 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
     ),
     (Level::CausalMemory, Level::Causal, "Bouajjani et al.: an overwritten read is never legal"),
     (Level::CausalMemory, Level::Pram, "causal order contains session order"),
+    (Level::RealTimeCausal, Level::Causal, "the same, without the demand on real time"),
+    (Level::RealTimeCausal, Level::ConsistentPrefix, "no read comes before the write that it returned"),
     (Level::Causal, Level::MonotonicWrites, "causal order contains session order and has no cycle"),
     (
         Level::Causal,
+        Level::DatabaseWritesFollowReads,
+        "causal order puts the write that was read before the later write, without a cycle",
+    ),
+    (
+        Level::DatabaseWritesFollowReads,
         Level::WritesFollowReads,
-        "causal order puts the version read before the write, without a cycle",
+        "the order of the writes orders the versions of each object",
     ),
     (Level::Pram, Level::SlowMemory, "the part of each order on each object is legal"),
     (Level::PerObjectSequential, Level::SlowMemory, "the one order of an object serves each session"),
@@ -249,7 +273,8 @@ pub(super) fn as_implication(edge: &(Level, Level, &'static str)) -> LevelImplic
     let &(stronger, weaker, reason) = edge;
     let proviso = match (stronger, weaker) {
         (Level::CausalConvergence | Level::PerObjectSequential, Level::Session)
-        | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
+        | (Level::Causal, Level::MonotonicWrites)
+        | (Level::DatabaseWritesFollowReads, Level::WritesFollowReads) => Proviso::TokensAside,
         _ => Proviso::None,
     };
     LevelImplication { stronger: of_objects(stronger), weaker: of_objects(weaker), proviso, reason }
