@@ -72,7 +72,13 @@ pub(crate) const SEPARATIONS: &[Separation] = &[
         drawing: "a: [x.w1]\nb:        [x.r_]",
         why: "a completed before b began, and b did not see it; session order permits the read first",
         violates: &["linearizable", "regular"],
-        satisfies: &["ordered-sequential", "sequential", "two-atomic", "consistent-prefix", "real-time-causal"],
+        satisfies: &[
+            "ordered-sequential",
+            "sequential",
+            "two-atomic",
+            "consistent-prefix",
+            "real-time-causal",
+        ],
     },
     Separation {
         name: "read-foreseen",

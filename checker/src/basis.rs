@@ -128,6 +128,5 @@ fn count_moved_sessions(history: &History) -> u64 {
 pub(crate) fn restricts_version_orders(history: &History, assume: Assume) -> bool {
     let is_exchange =
         |id: OpId| history.function(id) == Function::CAS && history.outcome(id) != Outcome::Fail;
-    assume != Assume::default()
-        || history.ids().any(|id| is_exchange(id) || history.version(id).is_some())
+    assume != Assume::default() || history.ids().any(|id| is_exchange(id) || history.version(id).is_some())
 }

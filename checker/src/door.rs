@@ -194,7 +194,9 @@ fn decide_levels(
         Level::BoundedStaleness if history.has_real_time() => {
             vec![linearizability::check_bounded_staleness(history, question, limits)]
         }
-        Level::TwoAtomic | Level::BoundedStaleness => vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))],
+        Level::TwoAtomic | Level::BoundedStaleness => {
+            vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))]
+        }
         level if level.needs_real_time() && !history.has_real_time() => {
             vec![decide_without_real_time(history, level, question, limits)]
         }

@@ -37,8 +37,8 @@ pub(crate) struct AskArgs {
     model: Option<Model>,
     /// Levels to check, separated by commas; `steadfast levels` lists them [default: those that fit the model]
     ///
-    /// The default depends on the model. Registers: linearizable and the four session guarantees. Transactions:
-    /// strict-serializable. Sessions: all findings. Invariants: the invariant with the name of the model. All other models:
+    /// The default depends on the model. Registers: linearizable, the four session guarantees, and session, which joins them.
+    /// Transactions: strict-serializable. Sessions: all findings. Invariants: the invariant with the name of the model. All other models:
     /// linearizable.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property_parser(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Property>,

@@ -71,10 +71,7 @@ impl Level {
 
     /// Whether the level judges each read by itself, or against one order of the writes.
     pub fn judges_single_reads(self) -> bool {
-        matches!(
-            self,
-            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix
-        )
+        matches!(self, Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix)
     }
 
     /// Whether the level has an order of its own for each session.

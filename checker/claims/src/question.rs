@@ -339,8 +339,10 @@ impl Question {
                 )));
             }
             // Other levels of objects are unknown of such a history. A specification has no answer to such an operation.
-            if matches!(property, Property::Level(Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness))
-                && let Some(why) = self.model.explain_foreign_operation(history)
+            if matches!(
+                property,
+                Property::Level(Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness)
+            ) && let Some(why) = self.model.explain_foreign_operation(history)
             {
                 return Err(QuestionError::Mismatch(why));
             }

@@ -16,7 +16,9 @@ impl std::fmt::Display for StalenessBound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StalenessBound::Versions(1) => write!(f, "each read returns the last version"),
-            StalenessBound::Versions(count) => write!(f, "each read returns one of the last {count} versions"),
+            StalenessBound::Versions(count) => {
+                write!(f, "each read returns one of the last {count} versions")
+            }
             StalenessBound::Nanoseconds(ns) => {
                 let seconds = *ns as f64 / 1e9;
                 write!(f, "each read returns what was current at most {seconds} s before it began")

@@ -12,7 +12,6 @@
 //! - **Times and order.** Times say how far a beginning moves, and the order of the file says what it is moved past: it is moved before
 //!   all events from the first completion on that was recorded no more than T before the invocation. If clocks went back, this allows
 //!   more, and never less.
-//! - **Strings.** Bounds of more than one version are not decided for key-value stores, whose values are compared as strings.
 //!
 //! Cost: as for linearizability; more than one version at worst exponential in the open operations.
 
@@ -22,8 +21,8 @@ use super::decide::{
 use super::moved_reads::MovedReads;
 use super::two_versions::{check_recent_versions, check_two_atomicity, with_failed_cas_unknown};
 use claims::specification::RecentVersionsRegister;
-use claims::{FailedCas, Limits, Model, ObjectQuestion, StalenessBound, Verdict, Violation, Witness};
-use histories::{Function, History, OpId};
+use claims::{FailedCas, Limits, ObjectQuestion, StalenessBound, Verdict, Violation, Witness};
+use histories::History;
 
 /// Decides whether the reads of a history keep the bound of the question. Returns the methods with the verdict.
 pub(crate) fn check_bounded_staleness(
@@ -42,13 +41,7 @@ pub(crate) fn check_bounded_staleness(
             let register = |initial| RecentVersionsRegister { initial, versions };
             check_recent_versions(history, question, "too-stale", &register, limits)
         }
-        Some(StalenessBound::Nanoseconds(ns)) => {
-            let appends = |op: OpId| history.function(op) == Function::APPEND;
-            if question.model == Model::Kv && history.ids().any(appends) {
-                return unknown("a bound in time is not decided for strings that are appended to");
-            }
-            check_bounded_time(history, question, ns, limits)
-        }
+        Some(StalenessBound::Nanoseconds(ns)) => check_bounded_time(history, question, ns, limits),
     }
 }
 

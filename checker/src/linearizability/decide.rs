@@ -176,9 +176,6 @@ pub(super) fn decide_moved_register(
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
     let mut steps = register::collect_register_steps(history, operations, question.failed_cas);
-    if question.model == Model::Kv {
-        register::unify_equal_strings(&mut steps, &CallValues::new(history));
-    }
     let responses = moved.move_steps(&mut steps);
     let steps = (steps, Windows::FromTheBeginning);
     let mut found = decide_steps(history, key, operations, question, steps, limits);

@@ -14,9 +14,7 @@ use super::decide::{
 };
 use super::search::{self, CallSearchResult, TimedCall};
 use claims::specification::{CallInput, CallValues, Specification, TwoVersionRegister};
-use claims::{
-    AnomalyName, Core, Evidence, FailedCas, Limits, Model, ObjectQuestion, Verdict, Violation, Witness,
-};
+use claims::{AnomalyName, Core, Evidence, FailedCas, Limits, ObjectQuestion, Verdict, Violation, Witness};
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome, ValueId};
 use std::collections::BTreeSet;
 
@@ -24,8 +22,6 @@ use std::collections::BTreeSet;
 const SHRUNK_MAX: usize = 64;
 /// How many steps of search leaving out one write may take.
 const SHRINK_STEPS: u64 = 20_000;
-/// Why a key-value store is open.
-const OF_STRINGS: &str = "reads of older versions are decided for registers, and this history is of strings";
 
 /// Decides whether the registers of a history are 2-atomic. Returns the methods with the verdict.
 pub(crate) fn check_two_atomicity(
@@ -86,11 +82,6 @@ fn decide_object<M: Specification>(
     (kind, register): (&'static str, &dyn Fn(ValueId) -> M),
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
-    // The register of several versions compares values, and a key-value store compares strings.
-    let is_of_strings = question.model == Model::Kv;
-    if is_of_strings && operations.iter().any(|&op| history.function(op) == Function::APPEND) {
-        return ObjectVerdict { method: "none", verdict: Verdict::unknown(OF_STRINGS) };
-    }
     let found = decide_register(history, key, operations, question, limits);
     match &found.verdict {
         Verdict::Holds(_) => return found,
@@ -98,9 +89,6 @@ fn decide_object<M: Specification>(
             if ["phantom-read", "aborted-read"].contains(&violation.kind.as_str()) =>
         {
             return found;
-        }
-        _ if is_of_strings => {
-            return ObjectVerdict { method: "none", verdict: Verdict::unknown(OF_STRINGS) };
         }
         _ => {}
     }

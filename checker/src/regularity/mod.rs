@@ -72,6 +72,8 @@ const VIOLATIONS_MAX: usize = 1_000;
 const VIOLATION_WORK_MAX: usize = 100_000_000;
 /// The approximate memory for an operation.
 const BYTES_PER_OPERATION: usize = 110;
+/// What the order of the writes takes in addition, for each operation.
+const BYTES_PER_ORDERED_OPERATION: usize = 300;
 
 /// Decides `regular-write-order`, `regular`, `safe` or `consistent-prefix`. Returns the method with the verdict. Panics for any other level.
 pub(crate) fn check_single_reads(
@@ -81,7 +83,8 @@ pub(crate) fn check_single_reads(
     limits: &Limits<'_>,
 ) -> (String, Verdict) {
     assert!(level.judges_single_reads(), "{} does not judge single reads", level.name());
-    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
+    let ordered = if level == Level::RegularWriteOrder { BYTES_PER_ORDERED_OPERATION } else { 0 };
+    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION + ordered);
     let method = if history.has_real_time() { "real-time" } else { "session-order" };
     let verdict = match bytes > limits.bytes {
         true => {
@@ -288,7 +291,8 @@ fn violation_of_order(
         writes_only: members.iter().filter(is_write_only).map(operation).collect(),
         from: None,
         until: NEVER,
-        minimal: false,
+        // Without one of the two writes or of their reads, the other write may be the last.
+        minimal: conflict.writes.len() == 2 && members.len() == 2 + conflict.reads.len(),
     };
     let operations = core.operations.clone();
     Violation {

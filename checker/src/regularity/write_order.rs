@@ -193,7 +193,9 @@ impl<'a> ReadSources<'a> {
         let mut readers: Vec<u32> =
             (0..self.rows.len() as u32).filter(|&place| part.reads[place as usize]).collect();
         while let Some(read) = readers.pop() {
-            let Some(all) = self.writers_for(read).filter(|all| all.len() <= CANDIDATES_MAX) else { continue };
+            let Some(all) = self.writers_for(read).filter(|all| all.len() <= CANDIDATES_MAX) else {
+                continue;
+            };
             let mut candidates = all.iter().copied().filter(|&write| part.is_candidate(write, read));
             if let (Some(only), None) = (candidates.next(), candidates.next())
                 && doubtful.binary_search(&only).is_ok()

@@ -71,8 +71,7 @@ fn bounds_in_versions_agree_with_brute_force() {
         let mut wider = false;
         for versions in 1..=4 {
             let (bound, at) = (StalenessBound::Versions(versions), versions as usize);
-            let held =
-                compare(&history, initial, bound, at, &|a, b| a.precedes(b), &mut counts[at - 1]);
+            let held = compare(&history, initial, bound, at, &|a, b| a.precedes(b), &mut counts[at - 1]);
             assert!(!wider || held, "seed {seed}: {versions} versions are more than fewer");
             wider = held;
         }

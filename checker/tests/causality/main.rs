@@ -1,8 +1,12 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
+mod all_shapes;
 mod bounded;
 mod declared;
 mod reference;
+#[path = "../sessions/reference.rs"]
+#[allow(dead_code, reason = "it also finds shortest cycles")]
+mod session_reference;
 mod single_reads;
 mod terry;
 mod two_versions;

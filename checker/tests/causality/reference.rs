@@ -155,14 +155,15 @@ fn execution(ops: &[&Operation], source: &[Option<usize>], ordered: &[bool], fou
             });
     found[2] = found[2] || acyclic && each_session(&causal);
     let is_causal = acyclic
-            && (0..n).filter(|&read| seen(ops[read]).is_some()).all(|read| {
-                !(0..n).any(|other| {
-                    writes(other, read)
-                        && causal[other][read]
-                        && source[read].is_none_or(|write| causal[write][other])
-                })
-            });
-    let goes_back = (0..n * n).any(|pair| causal[pair / n][pair % n] && ops[pair % n].precedes(ops[pair / n]));
+        && (0..n).filter(|&read| seen(ops[read]).is_some()).all(|read| {
+            !(0..n).any(|other| {
+                writes(other, read)
+                    && causal[other][read]
+                    && source[read].is_none_or(|write| causal[write][other])
+            })
+        });
+    let goes_back =
+        (0..n * n).any(|pair| causal[pair / n][pair % n] && ops[pair % n].precedes(ops[pair / n]));
     found[3] = found[3] || is_causal;
     found[8] = found[8] || is_causal && !goes_back;
     let mut causes = vec![vec![false; n]; n];

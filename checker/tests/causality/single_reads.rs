@@ -12,7 +12,7 @@ use testkit::registers::{RegisterRun, RegisterShape};
 use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history};
 use verifier::Standing;
 
-const LEVELS: [Level; 4] =
+pub(crate) const LEVELS: [Level; 4] =
     [Level::RegularWriteOrder, Level::Regular, Level::Safe, Level::ConsistentPrefix];
 
 /// Whether each of these levels holds. `before` says which of two operations is known to be the earlier one.
@@ -79,8 +79,7 @@ fn execution(
             keys.dedup();
             keys.into_iter().all(|key| {
                 let writes: Vec<usize> = (0..n).filter(|&at| write_on(at, key)).collect();
-                let of_key: Vec<usize> =
-                    reads.iter().copied().filter(|&read| ops[read].key == key).collect();
+                let of_key: Vec<usize> = reads.iter().copied().filter(|&read| ops[read].key == key).collect();
                 let agree = |order: &[usize]| {
                     of_key.iter().all(|&read| is_answered(read, &with_order(&time, read, order)))
                 };

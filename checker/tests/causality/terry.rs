@@ -72,9 +72,8 @@ fn holds(ops: &[Operation], source: &[Option<usize>], rules: Rules) -> bool {
     let last_of = |order: &[usize], read: usize| {
         order.iter().rev().copied().find(|&at| has[read][at] && ops[at].key == ops[read].key)
     };
-    let all_read = |order: &[usize]| {
-        (0..n).filter(|&at| is_read(at)).all(|read| last_of(order, read) == source[read])
-    };
+    let all_read =
+        |order: &[usize]| (0..n).filter(|&at| is_read(at)).all(|read| last_of(order, read) == source[read]);
     match writes.is_empty() {
         true => all_read(&[]),
         false => some_order(&writes, &needs, &|placed, next| {
@@ -115,7 +114,13 @@ fn sources(history: &History, initial: &str) -> Option<(Vec<Operation>, Vec<Opti
 
 #[test]
 fn the_four_together_are_causal_convergence() {
-    let levels = [LEVELS[1], Level::DatabaseWritesFollowReads, Level::ReadYourWrites, Level::MonotonicReads, Level::Causal];
+    let levels = [
+        LEVELS[1],
+        Level::DatabaseWritesFollowReads,
+        Level::ReadYourWrites,
+        Level::MonotonicReads,
+        Level::Causal,
+    ];
     assert_eq!(levels[0], Level::CausalConvergence);
     let mut counts = [[0; 2]; 5];
     for seed in 0..60_000 {
@@ -148,7 +153,11 @@ fn the_four_together_are_causal_convergence() {
             counts[at][usize::from(expected)] += 1;
         }
         // Each read may come from a server of its own, so this one alone is never violated.
-        assert!(holds(&ops, &source, Rules { monotonic_writes: true, ..NOTHING }), "{}", draw_history(&history));
+        assert!(
+            holds(&ops, &source, Rules { monotonic_writes: true, ..NOTHING }),
+            "{}",
+            draw_history(&history)
+        );
         // The two about writes together say that causal order has no cycle.
         let writes = Rules { writes_follow_reads: true, monotonic_writes: true, ..NOTHING };
         let writes = holds(&ops, &source, writes);

@@ -25,7 +25,8 @@ const fn define(
     decided_by: &'static str,
 ) -> LevelDefinition {
     use Level::{
-        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, RealTimeCausal, Regular, RegularWriteOrder, Safe, TwoAtomic,
+        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, RealTimeCausal, Regular,
+        RegularWriteOrder, Safe, TwoAtomic,
     };
     let mentions_real_time = matches!(
         level,

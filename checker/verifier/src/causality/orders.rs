@@ -51,7 +51,9 @@ pub(super) fn verify_orders(
             let legal = execution.replay_reads(order);
             match level {
                 _ if legal.is_ok() => Ok(Confirmation::Confirmed),
-                Level::Causal | Level::RealTimeCausal => CausalPast::new(&execution, order).check_all_reads(None),
+                Level::Causal | Level::RealTimeCausal => {
+                    CausalPast::new(&execution, order).check_all_reads(None)
+                }
                 Level::CausalConvergence => CausalPast::new(&execution, order).check_all_reads(Some(&places)),
                 _ => legal.map(|()| Confirmation::Confirmed),
             }

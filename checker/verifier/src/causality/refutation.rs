@@ -266,8 +266,7 @@ impl RefutationChecker<'_> {
                 let (a, b) = (self.records.operation(a), self.records.operation(b));
                 let happened = a.outcome == Outcome::Ok && self.certainly_happened(b.id);
                 // Writes follow reads, and not one another.
-                let counts =
-                    self.level != Level::DatabaseWritesFollowReads || value_read_by(&a).is_some();
+                let counts = self.level != Level::DatabaseWritesFollowReads || value_read_by(&a).is_some();
                 counts && happened && a.session == b.session && a.completed < b.invoked
             }
             (LinkReason::RealTime, Some(a), Some(b)) => {

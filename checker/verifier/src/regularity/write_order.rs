@@ -22,12 +22,12 @@ pub(super) fn verify_write_orders(
     watch: &Watch<'_>,
 ) -> Result<(), String> {
     let mut place: HashMap<OpId, usize> = HashMap::new();
-    for (at, (order, &op)) in orders.iter().flat_map(|one| one.operations.iter().map(move |op| (one, op))).enumerate()
+    for (at, (order, &op)) in
+        orders.iter().flat_map(|one| one.operations.iter().map(move |op| (one, op))).enumerate()
     {
         let write = history.operation(op);
-        let belongs = write.key == order.key
-            && value_written_by(&write).is_some()
-            && write.outcome != Outcome::Fail;
+        let belongs =
+            write.key == order.key && value_written_by(&write).is_some() && write.outcome != Outcome::Fail;
         if !belongs || place.insert(op, at).is_some() {
             return Err(format!("operation {} does not belong into the order", history.operation_index(op)));
         }
@@ -74,7 +74,9 @@ fn check_object(
     let mut hidden: HashMap<OpId, Option<usize>> = HashMap::new();
     // For each value, the last two places of writes that have begun.
     let mut begun: HashMap<ValueId, BTreeSet<(usize, OpId)>> = HashMap::new();
-    let explained = |read: &Operation, hidden: &HashMap<OpId, Option<usize>>, begun: &HashMap<ValueId, BTreeSet<(usize, OpId)>>| {
+    let explained = |read: &Operation,
+                     hidden: &HashMap<OpId, Option<usize>>,
+                     begun: &HashMap<ValueId, BTreeSet<(usize, OpId)>>| {
         let value = value_read_by(read);
         let hidden = hidden.get(&read.id).copied().flatten();
         if value == Some(initial) && hidden.is_none() {
@@ -126,10 +128,10 @@ impl ReadRefutation<'_> {
             let operation = self.records.operation(*op);
             operation.outcome == Outcome::Ok && value_written_by(&operation).is_some()
         };
-        let mut writes: HashSet<OpId> = self.core.operations.iter().copied().filter(is_certain_write).collect();
+        let mut writes: HashSet<OpId> =
+            self.core.operations.iter().copied().filter(is_certain_write).collect();
         loop {
-            let may_be_last =
-                |write: &&OpId| !self.is_followed(**write, &writes, &reads, &ruled_out);
+            let may_be_last = |write: &&OpId| !self.is_followed(**write, &writes, &reads, &ruled_out);
             let Some(&last) = writes.iter().find(may_be_last) else { break };
             writes.remove(&last);
         }
