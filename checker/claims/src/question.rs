@@ -300,12 +300,9 @@ impl Question {
             && !matches!(property, Property::Finding(kind) if kind.is_certain_in_sample())
     }
 
-    /// Whether monotonic writes are asked of each object by themselves, and not as a part of `session`.
+    /// Whether `monotonic-writes` is all that is asked. Beside other levels it is one part of an answer, and no question of its own.
     pub fn asks_monotonic_writes_alone(&self) -> bool {
-        let has = |asked: &Vec<Property>, level| asked.contains(&Property::Level(level));
-        self.asked
-            .as_ref()
-            .is_some_and(|asked| has(asked, Level::MonotonicWrites) && !has(asked, Level::Session))
+        self.asked.as_deref() == Some(&[Property::Level(Level::MonotonicWrites)])
     }
 
     /// The model that the report names.

@@ -75,7 +75,7 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             SingleOrder,
             "∃ar of all operations: so ⊆ ar ∧ (a rt b ∧ b ∈ L ⇒ a ar b) ∧ legal(ar), where L has the writes and what declares \
              to be linearizable, without what declares to be sequential",
-            "Lev-Ari, Bortnikov, Keidar & Shraer, Composing Ordered Sequential Consistency, IPL 123, 2017; here the writes \
+            "Lev-Ari, Bortnikov, Keidar & Shraer, Composing Ordered Sequential Consistency, IPL 123, 2017, pp. 47–50; here the writes \
              are the ordered operations",
             "causality: inference with real time, then cases",
         ),
@@ -141,7 +141,7 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             SingleReads,
             "∀x ∃≪ of W on x: rt ⊆ ≪ ∧ ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r}) ∧ ar orders \
              {w ∈ W on x : w ≠ r, not r rt w} as ≪ does",
-            "Shao, Welch, Pierce & Lee, SIAM J. Comput. 40(1), 2011 (MWRegWO)",
+            "Shao, Welch, Pierce & Lee, SIAM J. Comput. 40(1), 2011 (MWRegWO); compare-and-set as at regular",
             BACKWARDS,
         ),
         define(
