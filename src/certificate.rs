@@ -150,7 +150,7 @@ impl Certificate {
 
     /// The question in a line or two.
     pub(crate) fn describe_question(&self) -> String {
-        let Question { model, initial, failed_cas, assume, accept_untested, .. } = &self.question;
+        let Question { model, initial, failed_cas, assume, accept_untested, staleness, .. } = &self.question;
         let mut parts =
             vec![format!("model {}", model.name()), format!("initial value {}", initial.default_json())];
         parts.extend(initial.values_by_key().map(|(key, value)| format!("initial value of {key} {value}")));
@@ -160,6 +160,7 @@ impl Certificate {
             "assumptions: {}",
             if assumed.is_empty() { "none".to_owned() } else { assumed.join(", ") }
         ));
+        parts.extend(staleness.map(|bound| format!("bounded-staleness: {bound}")));
         if *accept_untested {
             parts.push("untested levels count as holding".to_owned());
         }

@@ -11,7 +11,7 @@ use crate::report::{CheckFindings, MeasuredRun, ReductionInfo};
 use crate::timer::StopTimer;
 use crate::times::{PhaseTimes, PhaseWatch};
 use checker::measurements::FaultMeasurements;
-use checker::{Basis, CheckError, Limits, Model, Property, Question, QuestionError, Report};
+use checker::{Basis, CheckError, Level, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,6 +185,13 @@ pub(crate) fn build_question(plan: &CheckPlan, history: &mut History) -> Result<
     question.assume = plan.assume;
     question.bank = plan.bank;
     question.accept_untested = plan.accept_untested;
+    question.staleness = plan.staleness;
+    let is_bounded = |asked: &Vec<Property>| asked.contains(&Property::Level(Level::BoundedStaleness));
+    match (question.asked.as_ref().is_some_and(is_bounded), plan.staleness) {
+        (true, None) => return Err(QuestionError::NoBound),
+        (false, Some(_)) => return Err(QuestionError::UnusedBound),
+        _ => {}
+    }
     if model == Model::Session {
         question.sessions = plan.sessions.session_rules(history).map_err(QuestionError::Header)?;
     }

@@ -163,7 +163,7 @@ fn one_signal_heals_stops_and_checks_and_leaves_nothing() {
         assert!(history.contains(sign), "{sign}");
     }
     assert!(run.text("stderr").contains("stopped early"), "{}", run.text("stderr"));
-    assert!(run.text("stdout").starts_with("HOLDS: all 5 levels"), "{}", run.text("stdout"));
+    assert!(run.text("stdout").starts_with("HOLDS: all 6 levels"), "{}", run.text("stdout"));
 }
 
 #[test]

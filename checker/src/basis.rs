@@ -1,6 +1,6 @@
 //! What a verdict rests on: how many operations of a history could have contradicted a property.
 
-use claims::FailedCas;
+use claims::{Assume, FailedCas};
 use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
@@ -126,4 +126,12 @@ fn count_moved_sessions(history: &History) -> u64 {
         moved[session] |= *first[session].get_or_insert(node) != node;
     }
     moved.into_iter().filter(|&moved| moved).count() as u64
+}
+
+/// Whether anything but session order orders two versions of an object: a compare-and-set, a version number of the store, or an
+/// assumption.
+pub(crate) fn restricts_version_orders(history: &History, assume: Assume) -> bool {
+    let is_exchange =
+        |id: OpId| history.function(id) == Function::CAS && history.outcome(id) != Outcome::Fail;
+    assume != Assume::default() || history.ids().any(|id| is_exchange(id) || history.version(id).is_some())
 }

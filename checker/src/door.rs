@@ -88,6 +88,11 @@ fn decide_properties(
 ) -> Report {
     let mut report = Report { model: question.reported_model(), ..Report::default() };
     let objects = question.about_objects(history);
+    if let Some(bound) = question.staleness
+        && asked.contains(&Property::Level(Level::BoundedStaleness))
+    {
+        report.remarks.push(format!("bounded-staleness: {bound}"));
+    }
     let mut answers: Vec<Answer> = Vec::new();
     for group in group_properties(asked) {
         observer.phase_begins(&CheckPhase::Check(group.clone()));
@@ -186,9 +191,14 @@ fn decide_levels(
         Level::TwoAtomic if history.has_real_time() => {
             vec![linearizability::check_two_atomicity(history, question, limits)]
         }
-        Level::TwoAtomic => vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))],
+        Level::BoundedStaleness if history.has_real_time() => {
+            vec![linearizability::check_bounded_staleness(history, question, limits)]
+        }
+        Level::TwoAtomic | Level::BoundedStaleness => {
+            vec![("none".to_owned(), Verdict::unknown(claims::NO_REAL_TIME))]
+        }
         level if level.needs_real_time() && !history.has_real_time() => {
-            vec![decide_without_real_time(history, question, limits)]
+            vec![decide_without_real_time(history, level, question, limits)]
         }
         Level::Linearizable => vec![linearizability::check_linearizability(history, question, limits)],
         level if level.is_session_guarantee() => {
@@ -205,15 +215,17 @@ fn decide_levels(
     group.iter().zip(found).map(answer).collect()
 }
 
-/// The verdict of a level that implies `sequential` and needs real time, of a history without it: violated if `sequential` is,
-/// and unknown otherwise.
+/// The verdict of a level that needs real time, of a history without it: violated if the strongest level without real time that it
+/// implies is, and unknown otherwise.
 fn decide_without_real_time(
     history: &History,
+    level: Level,
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> (String, Verdict) {
     if question.model.has_registers() {
-        let found = causality::check_causal_level(history, Level::Sequential, question, limits);
+        let implied = if level == Level::RealTimeCausal { Level::Causal } else { Level::Sequential };
+        let found = causality::check_causal_level(history, implied, question, limits);
         if matches!(found.1, Verdict::Violated(_)) {
             return found;
         }
@@ -317,6 +329,15 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
         && !regularity::has_read_without_overlap(history)
     {
         answer.verdict = Verdict::untested("every read overlaps a write of its object");
+    } else if answer.property == Property::Level(Level::MonotonicWrites)
+        && matches!(answer.verdict, Verdict::Holds(_))
+        && question.asks_monotonic_writes_alone()
+        && !crate::basis::restricts_version_orders(history, question.assume)
+    {
+        answer.verdict = Verdict::untested(
+            "no read can contradict monotonic-writes by itself: the history has no compare-and-sets and no version numbers, and \
+             --assume says nothing. Ask for session, which joins it with the other guarantees",
+        );
     }
 }
 

@@ -40,7 +40,9 @@ pub(crate) fn all_objects_fit(history: &History, model: Model, limits: &Limits<'
 fn estimate_bytes(history: &History, model: Model, group: &[Property]) -> usize {
     let per_operation = |bytes: usize| history.len().saturating_mul(bytes);
     match group[0] {
-        Property::Level(claims::Level::Linearizable | claims::Level::TwoAtomic) => {
+        Property::Level(
+            claims::Level::Linearizable | claims::Level::TwoAtomic | claims::Level::BoundedStaleness,
+        ) => {
             let memory = ObjectMemory::of_model(model);
             per_operation(memory.everywhere) + largest_object(history, model) * memory.deciding
         }

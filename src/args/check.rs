@@ -9,7 +9,7 @@ use super::pictures::PictureArgs;
 use super::quantity;
 use super::sessions::SessionArgs;
 use crate::report::ReportFormat;
-use checker::{Assume, BankRules, FailedCas, InitialValues, Model, Property};
+use checker::{Assume, BankRules, FailedCas, InitialValues, Model, Property, StalenessBound};
 use histories::format::Input;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -37,11 +37,14 @@ pub(crate) struct AskArgs {
     model: Option<Model>,
     /// Levels to check, separated by commas; `steadfast levels` lists them [default: those that fit the model]
     ///
-    /// The default depends on the model. Registers: linearizable and the four session guarantees. Transactions:
-    /// strict-serializable. Sessions: all findings. Invariants: the invariant with the name of the model. All other models:
+    /// The default depends on the model. Registers: linearizable, the four session guarantees, and session, which joins them.
+    /// Transactions: strict-serializable. Sessions: all findings. Invariants: the invariant with the name of the model. All other models:
     /// linearizable.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = names::property_parser(), help_heading = "Question", hide_possible_values = true)]
     consistency: Vec<Property>,
+    /// How far a read may be behind at bounded-staleness: a time such as 5s, or k=3 for one of the last 3 versions
+    #[arg(long, value_name = "BOUND", value_parser = quantity::parse_staleness_bound, help_heading = "Question")]
+    staleness: Option<StalenessBound>,
     /// Facts about version orders that the check may assume
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum, help_heading = "Question")]
     assume: Vec<AssumptionName>,
@@ -204,6 +207,7 @@ pub(crate) struct CheckPlan {
     pub(crate) sessions: SessionArgs,
     pub(crate) bank: BankRules,
     pub(crate) accept_untested: bool,
+    pub(crate) staleness: Option<StalenessBound>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bytes: usize,
     /// None: one thread per core.
@@ -351,6 +355,7 @@ impl AskArgs {
             sessions: self.sessions,
             bank: self.invariants.bank_rules(),
             accept_untested: self.accept_untested,
+            staleness: self.staleness,
             timeout: self.timeout,
             bytes: self.memory,
             threads: self.threads,

@@ -1,6 +1,10 @@
-//! Parses durations (`10s`, `250ms`) and sizes (`64MiB`).
+//! Parses durations (`10s`, `250ms`), sizes (`64MiB`) and bounds of staleness (`5s`, `k=3`).
 
+use checker::StalenessBound;
 use std::time::Duration;
+
+/// The greatest number of versions that a bound of staleness may have.
+const VERSIONS_MAX: u32 = 1_000;
 
 /// Parses a duration with its unit.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -9,6 +13,20 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds =
         parse_scaled(text, &units).ok_or("pass a number and a unit, such as 250ms, 10s, 5min or 1h")?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "pass a duration below 2^64 seconds".to_owned())
+}
+
+/// Parses a bound of staleness: a duration, or `k=` and a number of versions.
+pub(crate) fn parse_staleness_bound(text: &str) -> Result<StalenessBound, String> {
+    if let Some(count) = text.strip_prefix("k=") {
+        let count = count.parse::<u32>().ok().filter(|count| (1..=VERSIONS_MAX).contains(count));
+        return count.map(StalenessBound::Versions).ok_or_else(|| {
+            format!("pass k=1 to k={VERSIONS_MAX}. k=2 means that a read returns one of the last 2 versions")
+        });
+    }
+    let bound = parse_duration(text)
+        .map_err(|_| "pass a time, such as 5s or 250ms, or a number of versions, such as k=2".to_owned())?;
+    let ns = u64::try_from(bound.as_nanos()).map_err(|_| "pass a time below 500 years".to_owned())?;
+    Ok(StalenessBound::Nanoseconds(ns))
 }
 
 /// Parses a number of bytes, with or without a unit.
@@ -48,6 +66,16 @@ mod tests {
         assert_eq!(parse_duration("2min"), Ok(Duration::from_secs(120)));
         for wrong in ["10", "s", "-1s", "10 parsecs", "1e400s", ""] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bound_is_a_time_or_a_number_of_versions() {
+        assert_eq!(parse_staleness_bound("1.5s"), Ok(StalenessBound::Nanoseconds(1_500_000_000)));
+        assert_eq!(parse_staleness_bound("0s"), Ok(StalenessBound::Nanoseconds(0)));
+        assert_eq!(parse_staleness_bound("k=2"), Ok(StalenessBound::Versions(2)));
+        for wrong in ["k=0", "k=1001", "k=", "k=-1", "3", "", "K", "1000000h1", "1e30s", "99999999999999h"] {
+            assert!(parse_staleness_bound(wrong).is_err(), "{wrong}");
         }
     }
 

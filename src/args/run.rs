@@ -404,6 +404,7 @@ impl JudgeArgs {
             sessions: SessionArgs { tolerance: self.tolerance, ..SessionArgs::default() },
             bank: BankRules::default(),
             accept_untested: false,
+            staleness: None,
             timeout: Some(Duration::from_secs(60)),
             bytes: super::check::BYTES_USUAL,
             threads: None,

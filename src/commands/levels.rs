@@ -18,7 +18,7 @@ pub(crate) fn list_levels(format: LevelsFormat) -> Exit {
 }
 
 /// What a level is a promise about.
-fn subject_of(property: Property) -> &'static str {
+pub(super) fn subject_of(property: Property) -> &'static str {
     match property {
         Property::Level(_) => "objects",
         Property::Isolation(_) => "transactions",
@@ -73,7 +73,8 @@ const MARKDOWN_HEAD: &str = "\
 # The levels
 
 This page is made by `steadfast levels --format markdown`. It lists every level with its definition, its source, and the
-engines that decide it. Each level names the levels that it implies. A history shows that the implied level is weaker.
+engines that decide it. A source without a section was not looked up: its definition is as later papers use it. Each level
+names the levels that it implies. A history shows that the implied level is weaker.
 [definitions.md](definitions.md) says what a history is and how operations that failed or ended as `info` count.
 
 A level **holds** if some execution meets the formula. An execution says which `info` operations took effect, and which
@@ -108,6 +109,7 @@ fn describe_as_markdown() -> String {
         }
         level_as_markdown(level, &mut text);
     }
+    super::levels_matrix::write_matrix(&mut text);
     text
 }
 

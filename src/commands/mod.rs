@@ -15,6 +15,7 @@ pub(crate) mod follow;
 mod followed;
 pub(crate) mod generate;
 pub(crate) mod levels;
+mod levels_matrix;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod objectives;

@@ -25,6 +25,11 @@ pub(crate) fn describe_object_violation(history: &History, anomaly: &Violation) 
         "aborted-read" => describe_aborted_read(history, anomaly),
         "future-read" => describe_future_read(history, anomaly),
         "lost-update" => describe_lost_update(history, &core.operations),
+        "conflicting-order" => Some(describe_order_conflict(history, core)),
+        "too-stale" => Some(format!(
+            "{}, even if reads began earlier or were behind by the bound",
+            describe_core(history, core)
+        )),
         _ => None,
     };
     told.unwrap_or_else(|| describe_core(history, core))
@@ -73,6 +78,9 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
         "non-ordered-sequential" => {
             "no order of the operations that keeps session order, and real time before writes, explains the results"
         }
+        "too-stale" => {
+            "no order explains the results, even if each read may be behind by as much as the bound"
+        }
         "non-two-atomic" => {
             "no order of the operations explains their results, even if each read may be one version behind"
         }
@@ -84,7 +92,7 @@ pub(crate) fn anomaly_meaning(kind: &str) -> &'static str {
 /// The next step for a person who investigates an anomaly of this name.
 pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
     match kind {
-        "stale-read" | "non-monotonic-read" | "own-write-missing" => {
+        "stale-read" | "non-monotonic-read" | "own-write-missing" | "too-stale" => {
             "find out which server answered the read: a lagging replica, a deposed primary, or a cache"
         }
         "lost-write" => {
@@ -114,6 +122,18 @@ pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
             "start with the operation that began last in the drawing; the others can be explained without it"
         }
     }
+}
+
+/// Reads that agree with no order of the writes.
+fn describe_order_conflict(history: &History, core: &Core) -> String {
+    let key = key_phrase(history, core.key).replacen(" of ", " on ", 1);
+    let is_read = |op: &&OpId| history.effect(**op).is_some_and(|effect| effect.reads.is_some());
+    let reads: Vec<String> =
+        core.operations.iter().filter(is_read).map(|&op| history.operation_index(op).to_string()).collect();
+    format!(
+        "each of these reads{key} agrees with some order of the writes, and no order agrees with all of them: operations {}",
+        reads.join(", ")
+    )
 }
 
 fn describe_core(history: &History, core: &Core) -> String {

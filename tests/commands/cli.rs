@@ -105,7 +105,14 @@ fn json_has_the_documented_fields() {
         .collect();
     assert_eq!(
         levels,
-        ["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
+        [
+            "linearizable",
+            "read-your-writes",
+            "monotonic-reads",
+            "monotonic-writes",
+            "writes-follow-reads",
+            "session"
+        ]
     );
 }
 

@@ -126,3 +126,22 @@ fn no_verdict_contradicts_an_implication_that_is_told() {
     }
     assert!(followed > 500, "{followed} implications were seen at work");
 }
+
+/// The matrix has every level and every history, and no verdict is open.
+#[test]
+fn no_cell_of_the_matrix_is_open() {
+    let page = printed(&["levels", "--format", "markdown"]);
+    let matrix = page.split("## Every level on every history").nth(1).expect("the matrix");
+    let rows = matrix.lines().filter(|line| line.starts_with("| `"));
+    let signs =
+        rows.clone().flat_map(|row| row.split('|').skip(2).map(str::trim).filter(|sign| !sign.is_empty()));
+    let (mut holds, mut violated) = (0, 0);
+    for sign in signs {
+        match sign {
+            "+" => holds += 1,
+            "-" => violated += 1,
+            open => panic!("a cell is {open:?}:\n{matrix}"),
+        }
+    }
+    assert!(rows.count() > 45 && holds > 400 && violated > 250, "{holds} hold, {violated} are violated");
+}

@@ -73,7 +73,7 @@ fn attributes(tag: &str) -> Vec<(&str, &str)> {
 #[test]
 fn a_stale_read_is_explained() {
     let text = of_case("stale-read", 1);
-    assert!(text.contains("This history is not linearizable; 4 of 5 levels hold."));
+    assert!(text.contains("This history is not linearizable; 5 of 6 levels hold."));
     assert!(text.contains("had replaced it before the read began."), "the sentence");
     assert!(text.contains("write 1 (0), then write 2 (3)</b>: it holds 2; read 1 (5) cannot come next"));
     assert_eq!(text.matches("class=\"op tells ok\"").count(), 3, "three bars");
@@ -101,7 +101,7 @@ fn the_first_screen_answers_ten_questions() {
         ("What to do next", "Find out which server answered the read"),
         ("How sure is this", "independent code has checked the evidence"),
         ("How to replay the run", "steadfast run --seed 1"),
-        ("What was not checked", "Other levels than the 5 below"),
+        ("What was not checked", "Other levels than the 6 below"),
     ] {
         let answer = answers.iter().find(|(known, _)| *known == question);
         assert!(answer.is_some_and(|(_, answer)| answer.contains(part)), "{question}: {part}: {answers:?}");
@@ -299,7 +299,7 @@ fn a_cycle_of_versions_is_drawn_with_its_reasons() {
 fn what_holds_and_what_is_unknown_say_so() {
     let text = of_case("cas-chain", 0);
     assert!(text.contains("<p class=\"verdict holds\"><b>HOLDS</b>"));
-    assert!(text.contains("All 5 levels hold: an execution that the level permits explains the history"));
+    assert!(text.contains("All 6 levels hold: an execution that the level permits explains the history"));
     assert!(text.contains("The store may break the level in another run"));
     let text = of_case("store-audit-cut-short", 3);
     assert!(text.contains("<p class=\"verdict unknown\"><b>UNKNOWN</b>"));

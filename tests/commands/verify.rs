@@ -125,7 +125,7 @@ fn violated_without_evidence_is_refuted() {
 
 #[test]
 fn a_version_order_that_breaks_a_guarantee_is_refuted() {
-    let certified = Certified::of("lost-write", "monotonic-writes");
+    let certified = Certified::of("lost-write", "monotonic-writes,linearizable");
     assert_eq!(
         certified.changed(|certificate| list(certificate, "/report/answers/0/because/versions/0/writes").reverse()),
         1

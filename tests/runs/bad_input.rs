@@ -51,7 +51,7 @@ impl Place {
         let path = self.path().join(name);
         let lines = std::fs::read_to_string(&path).expect("a history").lines().count();
         assert!(lines > 20, "{lines} lines");
-        let words = ["check", "--consistency", "monotonic-writes", name];
+        let words = ["check", "--consistency", "consistent-prefix", name];
         let said = self.says(env!("CARGO_BIN_EXE_steadfast"), &words, 0);
         assert!(said.contains("the recording was cut short"), "{said}");
     }

@@ -113,6 +113,7 @@ const OF_OBJECTS: &[&str] = &[
     "phantom-read",
     "stale",
     "stale-read",
+    "too-stale",
     "unexpected",
     "write-before-read-cause",
     "write-order-inverted",

@@ -46,6 +46,12 @@ pub enum QuestionError {
     /// An assumption about real time, of a history without it.
     #[error("linearizable-keys cannot be assumed, because this history has no real-time order")]
     NoRealTime,
+    /// `bounded-staleness` without a bound.
+    #[error("bounded-staleness needs a bound: pass --staleness, such as 5s or k=2")]
+    NoBound,
+    /// A bound of staleness without `bounded-staleness`.
+    #[error("--staleness is the bound of bounded-staleness: pass --consistency bounded-staleness as well")]
+    UnusedBound,
     /// An initial value for what has none.
     #[error("{} takes no initial value: {}", .0.name(), beginning(*.0))]
     NoInitialValue(Model),

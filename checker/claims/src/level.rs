@@ -9,6 +9,8 @@ named! {
         "a legal order of all operations on each object extends real time",
     TwoAtomic "two-atomic" ["2-atomic"]
         "as linearizable, but a read may return the version before the last one",
+    BoundedStaleness "bounded-staleness"
+        "as linearizable, but a read may be behind by as much as --staleness says",
     OrderedSequential "ordered-sequential" ["osc"]
         "sequential, and no write comes before an operation that completed before the write began",
     Sequential "sequential"
@@ -17,6 +19,8 @@ named! {
         "causal, and all sessions agree on the order of conflicting writes",
     CausalMemory "causal-memory"
         "for each session, a legal order of all writes and its reads extends causal order",
+    RealTimeCausal "real-time-causal" ["rtc"]
+        "causal, and causal order never goes back in real time",
     Causal "causal"
         "no read of a register returns a value that was overwritten in its causal past",
     Pram "pram"
@@ -25,10 +29,16 @@ named! {
         "for each object, a legal order of all operations on it extends session order",
     SlowMemory "slow-memory"
         "for each session and object, a legal order of all writes and its reads of the object extends session order",
+    RegularWriteOrder "regular-write-order" ["mwregwo"]
+        "regular, and all reads of an object agree on one order of its writes",
     Regular "regular" ["mwregweak"]
         "for each read, a legal order of all writes of its object and of this read extends real time",
     Safe "safe"
         "regular for each read that overlaps no write of its object; any other read may return anything",
+    ConsistentPrefix "consistent-prefix"
+        "each read returns a version that was there before the read ended, however old",
+    DatabaseWritesFollowReads "database-writes-follow-reads"
+        "on all objects, a write of a session follows every write that the session has read",
     ReadYourWrites "read-your-writes"
         "for each object, a session never reads a version older than its own earlier write",
     MonotonicReads "monotonic-reads"
@@ -64,18 +74,28 @@ impl Level {
     pub fn is_local(self) -> bool {
         self.is_session_guarantee()
             || self.is_sequential_per_object()
-            || self.judges_single_reads()
-            || matches!(self, Level::Linearizable | Level::TwoAtomic)
+            || matches!(self, Level::Regular | Level::Safe | Level::Linearizable | Level::TwoAtomic)
     }
 
-    /// Whether the level judges each read by itself.
+    /// Whether the level judges each read by itself, or against one order of the writes.
     pub fn judges_single_reads(self) -> bool {
-        matches!(self, Level::Regular | Level::Safe)
+        matches!(self, Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix)
     }
 
     /// Whether the level has an order of its own for each session.
     pub fn has_order_per_session(self) -> bool {
         matches!(self, Level::CausalMemory | Level::Pram | Level::SlowMemory)
+    }
+
+    /// Whether the level is decided by causal order, or by a part of it, rather than by legal orders.
+    pub fn judges_causal_order(self) -> bool {
+        matches!(
+            self,
+            Level::RealTimeCausal
+                | Level::Causal
+                | Level::CausalConvergence
+                | Level::DatabaseWritesFollowReads
+        )
     }
 
     /// Whether the level can be judged only if the history has a real-time order across sessions. A new level needs it
@@ -91,6 +111,7 @@ impl Level {
             Level::CausalConvergence,
             Level::CausalMemory,
             Level::Causal,
+            Level::DatabaseWritesFollowReads,
             Level::Pram,
             Level::PerObjectSequential,
             Level::SlowMemory,

@@ -29,6 +29,7 @@ mod recognise;
 mod report;
 mod session_rules;
 pub mod specification;
+mod staleness;
 mod version_order;
 
 pub use answer::{AnomalyName, Answer, Evidence, Reason, Verdict, Violation, Witness};
@@ -64,6 +65,7 @@ pub use property::Property;
 pub use question::{Assume, FailedCas, InitialValueIds, InitialValues, ObjectQuestion, Question};
 pub use report::Report;
 pub use session_rules::{RenewingOperations, SessionRules, TOLERANCE_NS};
+pub use staleness::StalenessBound;
 pub use version_order::{
     ConstraintReason, ReturnedWrite, VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation,
 };

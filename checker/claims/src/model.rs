@@ -100,6 +100,8 @@ impl Model {
     pub fn comparable_properties(self) -> Vec<Property> {
         let of_objects = self.has_specification();
         let mut all = self.properties();
+        // A level with a bound is no level until the bound is given.
+        all.retain(|property| *property != Property::Level(Level::BoundedStaleness));
         all.retain(|property| !of_objects || matches!(property, Property::Level(_)));
         all
     }
@@ -113,6 +115,7 @@ impl Model {
                 Level::MonotonicReads,
                 Level::MonotonicWrites,
                 Level::WritesFollowReads,
+                Level::Session,
             ]
             .map(Property::Level)
             .into(),

@@ -1,7 +1,8 @@
 //! The questions that can be asked of a history.
 
 use crate::{
-    BankRules, FindingKind, IsolationLevel, Level, Model, Property, QuestionError, SessionRules, recognise,
+    BankRules, FindingKind, IsolationLevel, Level, Model, Property, QuestionError, SessionRules,
+    StalenessBound, recognise,
 };
 use histories::{History, Id, KeyId, ValueId};
 use rustc_hash::FxHashMap;
@@ -37,6 +38,9 @@ pub struct Question {
     pub bank: BankRules,
     /// Whether a property that nothing in the history could have contradicted counts as *holds*.
     pub accept_untested: bool,
+    /// The bound of `bounded-staleness`. Without one, that level is *unknown*.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<StalenessBound>,
 }
 
 /// How to interpret a failed compare-and-set.
@@ -237,6 +241,8 @@ pub struct ObjectQuestion {
     pub failed_cas: FailedCas,
     /// What the user asserts about version orders.
     pub assume: Assume,
+    /// The bound of `bounded-staleness`.
+    pub staleness: Option<StalenessBound>,
 }
 
 impl Question {
@@ -252,6 +258,7 @@ impl Question {
             sessions: SessionRules::default(),
             bank: BankRules::default(),
             accept_untested: false,
+            staleness: None,
         }
     }
 
@@ -293,6 +300,11 @@ impl Question {
             && !matches!(property, Property::Finding(kind) if kind.is_certain_in_sample())
     }
 
+    /// Whether `monotonic-writes` is all that is asked. Beside other levels it is one part of an answer, and no question of its own.
+    pub fn asks_monotonic_writes_alone(&self) -> bool {
+        self.asked.as_deref() == Some(&[Property::Level(Level::MonotonicWrites)])
+    }
+
     /// The model that the report names.
     pub fn reported_model(&self) -> Model {
         let invariant = |property: &Property| matches!(property, Property::Invariant(_));
@@ -324,8 +336,10 @@ impl Question {
                 )));
             }
             // Other levels of objects are unknown of such a history. A specification has no answer to such an operation.
-            if matches!(property, Property::Level(Level::Linearizable | Level::TwoAtomic))
-                && let Some(why) = self.model.explain_foreign_operation(history)
+            if matches!(
+                property,
+                Property::Level(Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness)
+            ) && let Some(why) = self.model.explain_foreign_operation(history)
             {
                 return Err(QuestionError::Mismatch(why));
             }
@@ -349,6 +363,7 @@ impl Question {
             initial: self.initial.resolve_ids(history),
             failed_cas: self.failed_cas,
             assume: self.assume.applicable_to(history),
+            staleness: self.staleness,
         }
     }
 }

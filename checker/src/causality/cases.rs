@@ -11,7 +11,7 @@ use super::facts::{INITIAL, RegisterFacts, RowRead};
 use super::outcome::{AssignmentOutcome, CausalOutcome, Effort};
 use super::problem::CausalProblem;
 use super::weak::single_order;
-use super::{guess, real_time, serial, weak};
+use super::{causes, guess, real_time, serial, weak};
 use claims::{CausalOrders, CausalProofStep, CausalRefutation, Level, Limits, ReturnedWrite};
 use histories::OpId;
 
@@ -27,18 +27,18 @@ pub(super) fn decide_causal_level(
     let Some(problem) = CausalProblem::new(facts, &assigned, limits) else {
         return ("none", CausalOutcome::Unknown(Limits::STOPPED.to_owned()));
     };
-    let is_guess_right =
-        |order: &Vec<u32>| level != Level::OrderedSequential || real_time::keeps_real_time(&problem, order);
+    let is_guess_right = |order: &Vec<u32>| match level {
+        Level::OrderedSequential => real_time::keeps_real_time(&problem, order),
+        Level::RealTimeCausal => weak::find_return_from_future(&problem, order).is_none(),
+        _ => true,
+    };
     if let Some(order) = guess::guess_order(&problem, limits).filter(is_guess_right) {
         return (
             "serial-order",
             CausalOutcome::Explained(with_returned_writes(facts, &assigned, single_order(&problem, &order))),
         );
     }
-    let method = match level {
-        Level::Causal | Level::CausalConvergence => "causal-order",
-        _ => "saturation",
-    };
+    let method = if level.judges_causal_order() { "causal-order" } else { "saturation" };
     let found = decide_assignment(&problem, level, limits, effort);
     match found {
         CausalOutcome::Explained(orders) => {
@@ -64,12 +64,13 @@ fn decide_assignment(
     limits: &Limits<'_>,
     effort: &mut Effort,
 ) -> AssignmentOutcome {
-    match level {
-        Level::Causal | Level::CausalConvergence => match effort.spend(serial::round_work(problem), limits) {
-            Ok(()) => weak::check_causal_order(problem, level, limits),
-            Err(why) => CausalOutcome::Unknown(why),
-        },
-        _ => serial::check_serial_level(problem, level, limits, effort),
+    if !level.judges_causal_order() {
+        return serial::check_serial_level(problem, level, limits, effort);
+    }
+    match effort.spend(serial::round_work(problem), limits) {
+        Ok(()) if level == Level::DatabaseWritesFollowReads => causes::check_causes(problem),
+        Ok(()) => weak::check_causal_order(problem, level, limits),
+        Err(why) => CausalOutcome::Unknown(why),
     }
 }
 

@@ -135,7 +135,7 @@ impl CausalExplainer<'_> {
     /// `write 1 of x (operation 4)`.
     fn name_operation(&self, op: OpId) -> String {
         let operation = self.history.operation(op);
-        let value = |value| self.history.value_text(value);
+        let value = |value| crate::sessions::explain::shorten_value(self.history.value_text(value));
         let what = match (&operation.argument, operation.function) {
             (Argument::Pair(old, new), _) => format!("compare-and-set {} to {}", value(*old), value(*new)),
             (_, Function::READ | Function::GET) => format!("read {}", value(operation.result)),

@@ -13,6 +13,8 @@
 //! | `causal` | no write in the causal past of a read that overwrote what the read returned |
 //! | `causal-convergence` | one order of all operations extending causal order; by it each read returns the last write in its causal past |
 //! | `causal-memory` | for each session, an order of all writes and its own reads that extends causal order and is legal |
+//! | `real-time-causal` | what `causal` demands, and no operation that is causally before one that completed before it began |
+//! | `database-writes-follow-reads` | one order of all writes in which each write comes after the writes that its session had read (`causes.rs`) |
 //! | `pram` | for each session, an order of all writes and its own reads that extends session order and is legal |
 //! | `sequential` | one order of all operations that extends session order and is legal |
 //! | `ordered-sequential` | the same, in which no write comes before an operation that completed before it was invoked |
@@ -51,6 +53,7 @@
 //! 1997.
 
 mod cases;
+mod causes;
 mod clocks;
 pub mod explain;
 mod facts;

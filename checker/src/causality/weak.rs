@@ -1,10 +1,14 @@
-//! Weak causal consistency and causal convergence, by vector clocks.
+//! Weak causal consistency, with and without real time, and causal convergence, by vector clocks.
 //!
 //! Both levels begin with causal order, which must have no cycle. Let `r` read the value of `w`. For each lane, only
 //! the last write `w'` of the object in the past of `r` matters: every earlier write in that lane also comes before
 //! `w'`. If `w` is in the past of `w'`, the read returned an overwritten value, which rules out both levels.
 //! Otherwise causal convergence demands `w'` before `w` in the common order. The level is violated if these demands
 //! form a cycle with causal order.
+//!
+//! Causal order goes back in real time if an operation is causally before one that completed before it was invoked. Session order
+//! never does, and a session that goes on from a completed operation has nothing of the future in its past, unless that operation had
+//! it as well. So only chains of reads-from can go back: a read of a write that had not begun, and with compare-and-sets longer ones.
 //!
 //! Cost: O(lanes · n) for the clocks, and the same times a binary search for the reads.
 
@@ -13,17 +17,18 @@ use super::facts::INITIAL;
 use super::memory_limit_reason;
 use super::outcome::{AssignmentOutcome, CausalOutcome, LIMIT};
 use super::paths::{DerivedEdge, INITIALLY, Prover, shortest_cycle_per_component};
-use super::problem::{CausalProblem, INFERRED, ReadSource};
+use super::problem::{CausalProblem, INFERRED, REAL_TIME, ReadSource};
 use crate::graph::Edge;
 use claims::{
     CausalOrders, CausalProofStep, Contradiction, InferenceRule, Level, Limits, SessionSerialization,
     UntilStopped,
 };
+use std::collections::BTreeMap;
 
 /// How many edges may be examined for further evidence, once some was found.
 const EFFORT_MAX: u64 = 20_000_000;
 
-/// Decides `causal` or `causal-convergence`.
+/// Decides `causal`, `real-time-causal` or `causal-convergence`.
 pub(super) fn check_causal_order(
     problem: &CausalProblem<'_>,
     level: Level,
@@ -49,8 +54,8 @@ pub(super) fn check_causal_order(
     }
     let clocks = LaneClocks::new(problem, &causal);
     let room = match level {
-        Level::Causal => 0,
-        _ => (limits.bytes - bytes) / DerivedEdge::bytes_needed(1),
+        Level::CausalConvergence => (limits.bytes - bytes) / DerivedEdge::bytes_needed(1),
+        _ => 0,
     };
     let (overwritten, demands) = collect_demands(problem, &clocks, room, limits);
     if limits.stop_requested() {
@@ -59,7 +64,13 @@ pub(super) fn check_causal_order(
     if !overwritten.is_empty() {
         return refutation_from(prove_overwritten_reads(problem, &causal, &clocks, &overwritten).into_iter());
     }
-    if level == Level::Causal {
+    if level == Level::RealTimeCausal
+        && let Some((later, earlier)) = find_return_from_future(problem, &causal.order)
+    {
+        let proof = prove_return_from_future(problem, &causal, later, earlier);
+        return refutation_from(std::iter::once(proof));
+    }
+    if level != Level::CausalConvergence {
         return CausalOutcome::Explained(single_order(problem, &causal.order));
     }
     if demands.len() == room {
@@ -81,7 +92,7 @@ pub(super) fn check_causal_order(
 }
 
 /// Turns each contradiction into a proof.
-fn refutation_from(found: impl Iterator<Item = Contradiction>) -> AssignmentOutcome {
+pub(super) fn refutation_from(found: impl Iterator<Item = Contradiction>) -> AssignmentOutcome {
     CausalOutcome::Refuted(found.map(|found| vec![CausalProofStep::Contradiction(found)]).collect())
 }
 
@@ -140,6 +151,38 @@ fn prove_overwritten_reads(
         found.push(prover.to_contradiction(None, &cycle, &premises));
     }
     found
+}
+
+/// Two operations of which the first is causally before the second, which completed before the first was invoked. `order` extends
+/// causal order.
+pub(super) fn find_return_from_future(problem: &CausalProblem<'_>, order: &[u32]) -> Option<(u32, u32)> {
+    let rows = &problem.facts.rows;
+    // For each vertex: of the operations that lead to it by reads-from alone, and the vertex itself, the one that was invoked last.
+    let mut newest: Vec<u32> = (0..problem.vertex_count() as u32).collect();
+    let of_effect = order.iter().copied().filter(|&vertex| problem.took_effect(vertex));
+    of_effect.into_iter().find_map(|vertex| {
+        if let ReadSource::Write(write) = problem.source[vertex as usize] {
+            let before = newest[write as usize];
+            if rows[before as usize].invoked > rows[vertex as usize].invoked {
+                newest[vertex as usize] = before;
+            }
+        }
+        let newest = newest[vertex as usize];
+        (rows[newest as usize].invoked > rows[vertex as usize].completed).then_some((newest, vertex))
+    })
+}
+
+/// A cycle of causal order and one step of real time.
+fn prove_return_from_future(
+    problem: &CausalProblem<'_>,
+    causal: &OrderedGraph,
+    later: u32,
+    earlier: u32,
+) -> Contradiction {
+    let mut prover = Prover::new(problem, &causal.graph, &[]);
+    let mut cycle = prover.find_path(later, earlier, 1, |_| true);
+    cycle.push(Edge { from: earlier, to: later, label: REAL_TIME });
+    prover.to_contradiction(None, &cycle, &BTreeMap::new())
 }
 
 /// One order of all operations that took effect.

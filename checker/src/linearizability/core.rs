@@ -41,7 +41,7 @@ pub(super) fn shrink_register_core(
     steps: &[RegisterStep],
     initial: ValueId,
     values: Option<&[ValueId]>,
-    dead: Option<u32>,
+    (dead, windows): (Option<u32>, Windows),
 ) -> Core {
     let mut part = RegisterPart {
         steps: steps.to_vec(),
@@ -58,7 +58,9 @@ pub(super) fn shrink_register_core(
     }
     if let Some(dead) = dead {
         part.cut_after(dead);
-        part = part.into_latest_window();
+        if windows == Windows::Anywhere {
+            part = part.into_latest_window();
+        }
     }
     part.reduce_all();
     let (place, left): (FxHashMap<OpId, Access>, _) =
@@ -71,6 +73,15 @@ pub(super) fn shrink_register_core(
         until: dead.unwrap_or(NEVER),
         minimal: part.effort > 0,
     }
+}
+
+/// Where a core may begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Windows {
+    /// At any moment: the register may then hold any value at that moment.
+    Anywhere,
+    /// At the beginning of the history.
+    FromTheBeginning,
 }
 
 /// Whether a compare-and-set may count as a blind write.

@@ -1,7 +1,8 @@
 //! Decides linearizability: each object by the cheapest engine that its operations permit.
 
-use super::core::{self, Conditions};
+use super::core::{self, Conditions, Windows};
 use super::monitors::{self, Discipline, MonitorResult};
+use super::moved_reads::MovedReads;
 use super::register::{self, Access, RegisterStep};
 use super::register_engines::{RegisterDecision, decide_register_steps};
 use super::search::{self, CallSearchResult, TimedCall};
@@ -155,17 +156,53 @@ pub(super) fn decide_register(
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
-    let steps = {
-        let mut steps = match question.model {
-            Model::Mutex => register::collect_lock_steps(history, operations),
-            _ => register::collect_register_steps(history, operations, question.failed_cas),
-        };
-        if question.model == Model::Kv {
-            register::unify_equal_strings(&mut steps, &CallValues::new(history));
-        }
-        register::drop_unwanted_steps(&mut steps);
-        steps
+    let mut steps = match question.model {
+        Model::Mutex => register::collect_lock_steps(history, operations),
+        _ => register::collect_register_steps(history, operations, question.failed_cas),
     };
+    if question.model == Model::Kv {
+        register::unify_equal_strings(&mut steps, &CallValues::new(history));
+    }
+    decide_steps(history, key, operations, question, (steps, Windows::Anywhere), limits)
+}
+
+/// Decides a register whose reads may have begun earlier.
+pub(super) fn decide_moved_register(
+    history: &History,
+    key: KeyId,
+    operations: &[OpId],
+    question: &ObjectQuestion,
+    moved: &MovedReads<'_>,
+    limits: &Limits<'_>,
+) -> ObjectVerdict {
+    let mut steps = register::collect_register_steps(history, operations, question.failed_cas);
+    let responses = moved.move_steps(&mut steps);
+    let steps = (steps, Windows::FromTheBeginning);
+    let mut found = decide_steps(history, key, operations, question, steps, limits);
+    if let Verdict::Violated(violation) = &mut found.verdict
+        && let Evidence::Core(core) = &mut violation.evidence
+    {
+        core.operations.sort_unstable();
+        violation.operations = core.operations.clone();
+        if core.until != NEVER {
+            core.until = responses[core.until as usize];
+        }
+        if !["phantom-read", "aborted-read"].contains(&violation.kind.as_str()) {
+            violation.kind = AnomalyName::new("too-stale");
+        }
+    }
+    found
+}
+
+fn decide_steps(
+    history: &History,
+    key: KeyId,
+    operations: &[OpId],
+    question: &ObjectQuestion,
+    (mut steps, windows): (Vec<RegisterStep>, Windows),
+    limits: &Limits<'_>,
+) -> ObjectVerdict {
+    register::drop_unwanted_steps(&mut steps);
     let (initial, conditions) = match question.model {
         Model::Mutex => (register::FREE, Conditions::Stay),
         _ => (question.initial.value_of_key(key), Conditions::MayGo),
@@ -191,7 +228,7 @@ pub(super) fn decide_register(
         };
     }
     let impossible = |values: Option<&[ValueId]>, dead: Option<u32>| {
-        let core = core::shrink_register_core(key, conditions, &steps, initial, values, dead);
+        let core = core::shrink_register_core(key, conditions, &steps, initial, values, (dead, windows));
         let kind = match question.model {
             Model::Mutex => NON_LINEARIZABLE,
             _ => super::name::name_core(history, &core, initial),
@@ -316,7 +353,14 @@ fn decide_set(
         }
         SetDecision::Order(operations) => Verdict::Holds(Linearization { key, operations }),
         SetDecision::Impossible { steps, dead } => {
-            let core = core::shrink_register_core(key, Conditions::Stay, &steps, ABSENT, None, dead);
+            let core = core::shrink_register_core(
+                key,
+                Conditions::Stay,
+                &steps,
+                ABSENT,
+                None,
+                (dead, Windows::Anywhere),
+            );
             Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
         }
         SetDecision::ImpossibleTogether { operations, from, until, minimal } => {

@@ -13,10 +13,12 @@
 //! | `search` (`search`) | any sequential specification | exponential in the open operations at worst |
 
 mod bits;
+mod bounded;
 mod core;
 mod decide;
 mod frontier;
 mod monitors;
+mod moved_reads;
 mod name;
 mod own_model;
 mod register;
@@ -29,6 +31,7 @@ mod tests;
 mod two_versions;
 mod zones;
 
+pub(crate) use bounded::check_bounded_staleness;
 pub use claims::Core;
 pub(crate) use decide::check_linearizability;
 pub use own_model::check_model;

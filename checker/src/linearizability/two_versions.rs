@@ -1,8 +1,8 @@
-//! 2-atomicity of registers: a read may return the version before the last.
+//! k-atomicity of registers: a read may return one of the last k versions. For k = 2 it is `two-atomic`.
 //!
 //! k-atomicity (Aiyer, Alvisi & Bazzi, DISC 2005) bounds how many versions a read may be behind. For k = 1 it is linearizability. For
-//! k = 2 it is linearizability of another object, which gives reads a choice (`TwoVersionRegister`). An order that shows
-//! linearizability shows 2-atomicity as well, so the engines of registers are asked first. If they find none, the search of any
+//! larger k it is linearizability of another object, which gives reads a choice (`TwoVersionRegister`, `RecentVersionsRegister`). An order that shows
+//! linearizability shows k-atomicity as well, so the engines of registers are asked first. If they find none, the search of any
 //! specification decides, exactly and at a cost that is exponential in the open operations at worst. Golab, Hurwitz & Li (ICDCS 2013)
 //! decide k = 2 in quasilinear time if each value is written once; no polynomial algorithm for k > 2 is known.
 //!
@@ -13,7 +13,7 @@ use super::decide::{
     group_operations_by_key,
 };
 use super::search::{self, CallSearchResult, TimedCall};
-use claims::specification::{CallInput, CallValues, TwoVersionRegister};
+use claims::specification::{CallInput, CallValues, Specification, TwoVersionRegister};
 use claims::{AnomalyName, Core, Evidence, FailedCas, Limits, ObjectQuestion, Verdict, Violation, Witness};
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome, ValueId};
 use std::collections::BTreeSet;
@@ -29,6 +29,18 @@ pub(crate) fn check_two_atomicity(
     question: &ObjectQuestion,
     limits: &Limits<'_>,
 ) -> (String, Verdict<Witness, Vec<Violation>>) {
+    let register = |initial| TwoVersionRegister { initial };
+    check_recent_versions(history, question, "non-two-atomic", &register, limits)
+}
+
+/// Decides whether each read returned one of the last versions. `register` has those versions, for an initial value.
+pub(super) fn check_recent_versions<M: Specification>(
+    history: &History,
+    question: &ObjectQuestion,
+    kind: &'static str,
+    register: &dyn Fn(ValueId) -> M,
+    limits: &Limits<'_>,
+) -> (String, Verdict<Witness, Vec<Violation>>) {
     let plain = ObjectQuestion { failed_cas: FailedCas::SaysNothing, ..question.clone() };
     let objects = group_operations_by_key(history, limits);
     let mut parts: Vec<ObjectVerdict> = Vec::new();
@@ -36,13 +48,21 @@ pub(crate) fn check_two_atomicity(
         if limits.stop_requested() {
             return ("none".to_owned(), Verdict::unknown(Limits::STOPPED));
         }
-        parts.push(decide_object(history, key, &operations, &plain, limits));
+        parts.push(decide_object(history, key, &operations, &plain, (kind, register), limits));
     }
     let mut methods: Vec<&str> = parts.iter().map(|part| part.method).collect();
     methods.sort_unstable();
     methods.dedup();
     let method = if methods.is_empty() { "none needed".to_owned() } else { methods.join(" + ") };
-    let verdict = combine_objects(parts);
+    with_failed_cas_unknown(history, question, (method, combine_objects(parts)))
+}
+
+/// Turns *holds* into *unknown* if a failed compare-and-set says what it did not find.
+pub(super) fn with_failed_cas_unknown(
+    history: &History,
+    question: &ObjectQuestion,
+    (method, verdict): (String, Verdict<Witness, Vec<Violation>>),
+) -> (String, Verdict<Witness, Vec<Violation>>) {
     let observes = |op: OpId| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail;
     if matches!(verdict, Verdict::Holds(_))
         && question.failed_cas == FailedCas::Observes
@@ -54,11 +74,12 @@ pub(crate) fn check_two_atomicity(
     (method, verdict)
 }
 
-fn decide_object(
+fn decide_object<M: Specification>(
     history: &History,
     key: KeyId,
     operations: &[OpId],
     question: &ObjectQuestion,
+    (kind, register): (&'static str, &dyn Fn(ValueId) -> M),
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
     let found = decide_register(history, key, operations, question, limits);
@@ -71,21 +92,21 @@ fn decide_object(
         }
         _ => {}
     }
-    let model = TwoVersionRegister { initial: question.initial.value_of_key(key) };
+    let model = register(question.initial.value_of_key(key));
     let calls = collect_calls(&mut CallValues::new(history), history, operations);
     let mut found = decide_specification(&model, key, calls.clone(), limits);
     if let Verdict::Violated(violation) = &mut found.verdict
         && let Evidence::Core(core) = &mut violation.evidence
     {
         leave_out_writes(&model, calls, core);
-        violation.kind = AnomalyName::new("non-two-atomic");
+        violation.kind = AnomalyName::new(kind);
         violation.operations = core.operations.clone();
     }
     found
 }
 
 /// Leaves out of a small core the writes that it does not need.
-fn leave_out_writes(model: &TwoVersionRegister, calls: Vec<TimedCall>, core: &mut Core) {
+fn leave_out_writes(model: &impl Specification, calls: Vec<TimedCall>, core: &mut Core) {
     core.minimal = false;
     if core.operations.len() > SHRUNK_MAX {
         return;

@@ -1,6 +1,7 @@
 //! Judges the reads of one object, one by one.
 
 use super::RegisterRow;
+use super::write_order::{WriteOrder, WriteOrderConflict, find_write_order};
 use super::writes::{ObjectWrites, timeline_of};
 use claims::{Level, Limits, ReturnedWrite};
 use histories::ValueId;
@@ -30,6 +31,8 @@ pub(super) struct ObjectJudge<'a> {
     has_real_time: bool,
     /// For each row, the write that was invoked last among those that completed before the row was invoked, on its timeline.
     newest_before: Vec<Option<u32>>,
+    /// For each row, whether it can have happened.
+    can_have_happened: Vec<bool>,
     /// The writes that can have happened.
     writes: ObjectWrites,
     /// The writes whose values could have been there, whether or not real time permits them. `None` if they are the same.
@@ -46,9 +49,9 @@ impl<'a> ObjectJudge<'a> {
         limits: &Limits<'_>,
     ) -> Self {
         let timeline = |place: u32| timeline_of(&rows[place as usize], has_real_time);
-        let mut live = match level {
-            Level::Regular => rows_with_possible_values(rows, initial),
-            _ => vec![true; rows.len()],
+        let live = match level {
+            Level::Safe => vec![true; rows.len()],
+            _ => rows_with_possible_values(rows, initial),
         };
         let mut judge = Self {
             rows,
@@ -57,20 +60,23 @@ impl<'a> ObjectJudge<'a> {
             has_real_time,
             newest_before: find_newest_before(rows, timeline),
             writes: ObjectWrites::new(rows, has_real_time, &live),
+            can_have_happened: live,
             possible: None,
         };
         let is_doubtful = |row: &RegisterRow| !row.is_ok() && row.reads.is_some();
         // The greatest set of compare-and-sets whose reads are explained.
         loop {
             let gone: Vec<u32> = (0..rows.len() as u32)
-                .filter(|&place| live[place as usize] && is_doubtful(&rows[place as usize]))
+                .filter(|&place| {
+                    judge.can_have_happened[place as usize] && is_doubtful(&rows[place as usize])
+                })
                 .filter(|&place| judge.explain_read(place).is_none())
                 .collect();
             if gone.is_empty() || limits.stop_requested() {
                 return judge;
             }
-            gone.into_iter().for_each(|place| live[place as usize] = false);
-            let fewer = ObjectWrites::new(rows, has_real_time, &live);
+            gone.into_iter().for_each(|place| judge.can_have_happened[place as usize] = false);
+            let fewer = ObjectWrites::new(rows, has_real_time, &judge.can_have_happened);
             let before = std::mem::replace(&mut judge.writes, fewer);
             judge.possible.get_or_insert(before);
         }
@@ -83,6 +89,39 @@ impl<'a> ObjectJudge<'a> {
 
     fn timeline(&self, place: u32) -> u32 {
         timeline_of(&self.rows[place as usize], self.has_real_time)
+    }
+
+    /// Finds an order of the writes that all reads agree with. Each read must have a source by itself.
+    pub(super) fn find_write_order(&self, limits: &Limits<'_>) -> WriteOrder {
+        let hides_a_write: Vec<bool> = self.newest_before.iter().map(Option::is_some).collect();
+        find_write_order(
+            self.rows,
+            self.initial,
+            self.has_real_time,
+            &self.can_have_happened,
+            &hides_a_write,
+            limits,
+        )
+    }
+
+    /// The rows that show that no order of the writes exists: those of the conflict, and those that show which of their
+    /// candidates cannot have happened. In order of invocation.
+    pub(super) fn rows_of_conflict(&self, conflict: &WriteOrderConflict) -> Vec<u32> {
+        let mut shown: FxHashSet<u32> = conflict.writes.iter().chain(&conflict.reads).copied().collect();
+        for &read in &conflict.reads {
+            let row = &self.rows[read as usize];
+            let Some(value) = row.reads else { continue };
+            if value == self.initial {
+                shown.extend(self.newest_before[read as usize]);
+            }
+            let gone = self.possible_writers_of(value).iter().copied();
+            for write in gone.filter(|&write| !self.can_have_happened[write as usize]) {
+                shown.extend(self.collect_evidence(write));
+            }
+        }
+        let mut shown: Vec<u32> = shown.into_iter().collect();
+        shown.sort_unstable();
+        shown
     }
 
     /// Judges the read of a row. Adds the write that it returned to `sources`, also for indeterminate compare-and-sets that can
@@ -109,7 +148,11 @@ impl<'a> ObjectJudge<'a> {
     fn explain_read(&self, place: u32) -> Option<Explanation> {
         let row = &self.rows[place as usize];
         let value = row.reads?;
-        let newest = self.newest_before[place as usize];
+        let newest = match self.level {
+            // A read may return any version, however old.
+            Level::ConsistentPrefix => None,
+            _ => self.newest_before[place as usize],
+        };
         if value == self.initial && newest.is_none() {
             return Some(Explanation::Source(None));
         }
@@ -148,7 +191,8 @@ impl<'a> ObjectJudge<'a> {
             let Some(value) = row.reads else { continue };
             let writers = self.possible_writers_of(value);
             let began = |write: &u32| self.rows[*write as usize].invoked < row.completed;
-            if value == self.initial || writers.iter().any(began) {
+            let may_be_replaced = self.level != Level::ConsistentPrefix;
+            if may_be_replaced && (value == self.initial || writers.iter().any(began)) {
                 shown.extend(self.newest_before[place as usize]);
             }
             let is_doubtful = |row: &RegisterRow| !row.is_ok() && row.reads.is_some();

@@ -1,4 +1,5 @@
-//! Regular and safe registers with many writers: levels that judge each read by itself, in real time.
+//! Regular and safe registers with many writers: levels that judge each read by itself, in real time; and the level at which all
+//! reads agree on one order of the writes (`write_order.rs`).
 //!
 //! # The problem
 //!
@@ -34,15 +35,17 @@
 
 mod judge;
 mod overlap;
+mod write_order;
 mod writes;
 
 use claims::{
-    AnomalyName, Core, Evidence, FailedCas, Level, Limits, ObjectQuestion, UntilStopped, Verdict, Violation,
-    Witness,
+    AnomalyName, Core, Evidence, FailedCas, Level, Limits, Linearization, ObjectQuestion, ReturnedWrite,
+    UntilStopped, Verdict, Violation, Witness,
 };
 use histories::{Function, History, KeyId, NEVER, OpId, Outcome, SessionId, ValueId};
 use judge::ObjectJudge;
 pub(crate) use overlap::has_read_without_overlap;
+use write_order::{WriteOrder, WriteOrderConflict};
 
 /// An operation that took effect, or may have.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +72,10 @@ const VIOLATIONS_MAX: usize = 1_000;
 const VIOLATION_WORK_MAX: usize = 100_000_000;
 /// The approximate memory for an operation.
 const BYTES_PER_OPERATION: usize = 110;
+/// What the order of the writes takes in addition, for each operation.
+const BYTES_PER_ORDERED_OPERATION: usize = 300;
 
-/// Decides `regular` or `safe`. Returns the method with the verdict. Panics for any other level.
+/// Decides `regular-write-order`, `regular`, `safe` or `consistent-prefix`. Returns the method with the verdict. Panics for any other level.
 pub(crate) fn check_single_reads(
     history: &History,
     level: Level,
@@ -78,7 +83,8 @@ pub(crate) fn check_single_reads(
     limits: &Limits<'_>,
 ) -> (String, Verdict) {
     assert!(level.judges_single_reads(), "{} does not judge single reads", level.name());
-    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION);
+    let ordered = if level == Level::RegularWriteOrder { BYTES_PER_ORDERED_OPERATION } else { 0 };
+    let bytes = history.len().saturating_mul(BYTES_PER_OPERATION + ordered);
     let method = if history.has_real_time() { "real-time" } else { "session-order" };
     let verdict = match bytes > limits.bytes {
         true => {
@@ -106,45 +112,109 @@ fn decide_single_reads(
             ));
         }
     };
-    let (mut unwritten, mut violations, mut sources) = (Vec::new(), Vec::new(), Vec::new());
-    let mut work = 0;
+    let mut found = Findings::default();
     for rows in rows.chunk_by(|a, b| a.key == b.key) {
         if limits.stop_requested() {
             return Verdict::unknown(Limits::STOPPED);
         }
         let initial = question.initial.value_of_key(rows[0].key);
         let judge = ObjectJudge::new(rows, initial, level, history.has_real_time(), limits);
-        for place in (0..rows.len() as u32).until_stopped(limits.stop) {
-            let Some(unexplained) = judge.judge_read(place, &mut sources) else { continue };
-            if unexplained.has_no_writer {
-                unwritten.push(rows[place as usize].op);
-            } else if violations.len() < VIOLATIONS_MAX && work < VIOLATION_WORK_MAX {
-                work += rows.len();
-                violations.push(violation_of_read(history, rows, &unexplained.operations, place));
-            }
-        }
+        found.judge_object(history, rows, level, &judge, limits);
     }
     if limits.stop_requested() {
         return Verdict::unknown(Limits::STOPPED);
     }
-    if !unwritten.is_empty() {
-        keep_one_read_of_each_value(history, &mut unwritten);
-        unwritten.truncate(VIOLATIONS_MAX);
-        return Verdict::Violated(crate::sessions::unwritten_read_violations(history, &unwritten));
+    found.into_verdict(history, level, question)
+}
+
+/// What the objects of a history show so far.
+#[derive(Default)]
+struct Findings {
+    /// Reads of values that no operation can have written.
+    unwritten: Vec<OpId>,
+    violations: Vec<Violation>,
+    /// The reported violations times the operations on their objects.
+    work: usize,
+    sources: Vec<ReturnedWrite>,
+    /// The order of the writes of each object.
+    orders: Vec<Linearization>,
+    /// An object whose order of writes was not decided.
+    open: Option<KeyId>,
+}
+
+impl Findings {
+    fn judge_object(
+        &mut self,
+        history: &History,
+        rows: &[RegisterRow],
+        level: Level,
+        judge: &ObjectJudge<'_>,
+        limits: &Limits<'_>,
+    ) {
+        let mut is_explained = true;
+        for place in (0..rows.len() as u32).until_stopped(limits.stop) {
+            let Some(unexplained) = judge.judge_read(place, &mut self.sources) else { continue };
+            is_explained = false;
+            if unexplained.has_no_writer {
+                self.unwritten.push(rows[place as usize].op);
+            } else if self.has_room_for_violation() {
+                self.work += rows.len();
+                self.violations.push(violation_of_read(history, rows, &unexplained.operations, place));
+            }
+        }
+        if !is_explained || level != Level::RegularWriteOrder || limits.stop_requested() {
+            return;
+        }
+        let key = rows[0].key;
+        match judge.find_write_order(limits) {
+            WriteOrder::Order(places) => {
+                let operations = places.into_iter().map(|place| rows[place as usize].op).collect();
+                self.orders.push(Linearization { key, operations });
+            }
+            WriteOrder::Conflict(conflict) if self.has_room_for_violation() => {
+                self.work += rows.len();
+                self.violations.push(violation_of_order(rows, judge, &conflict));
+            }
+            WriteOrder::Open => self.open = self.open.or(Some(key)),
+            WriteOrder::Conflict(_) | WriteOrder::Stopped => {}
+        }
     }
-    if !violations.is_empty() {
-        return Verdict::Violated(violations);
+
+    fn has_room_for_violation(&self) -> bool {
+        self.violations.len() < VIOLATIONS_MAX && self.work < VIOLATION_WORK_MAX
     }
-    if !history.has_real_time() {
-        return Verdict::unknown(claims::NO_REAL_TIME);
+
+    fn into_verdict(mut self, history: &History, level: Level, question: &ObjectQuestion) -> Verdict {
+        if !self.unwritten.is_empty() {
+            keep_one_read_of_each_value(history, &mut self.unwritten);
+            self.unwritten.truncate(VIOLATIONS_MAX);
+            return Verdict::Violated(crate::sessions::unwritten_read_violations(history, &self.unwritten));
+        }
+        if !self.violations.is_empty() {
+            return Verdict::Violated(self.violations);
+        }
+        if !history.has_real_time() {
+            return Verdict::unknown(claims::NO_REAL_TIME);
+        }
+        if let Some(key) = self.open {
+            let key = history.key_text(key);
+            let of_key = if key.is_empty() { String::new() } else { format!("key {key}: ") };
+            return Verdict::unknown(format!(
+                "{of_key}which indeterminate compare-and-sets took effect is open, and the order of the writes depends on it"
+            ));
+        }
+        let observes =
+            |op: OpId| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail;
+        if question.failed_cas == FailedCas::Observes && history.ids().any(observes) {
+            return Verdict::unknown(
+                "with --failed-cas observes a failed compare-and-set says what it did not find, which is not decided for this level",
+            );
+        }
+        Verdict::Holds(match level {
+            Level::RegularWriteOrder => Witness::Orders(self.orders),
+            _ => Witness::Sources(self.sources),
+        })
     }
-    let observes = |op: OpId| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Fail;
-    if question.failed_cas == FailedCas::Observes && history.ids().any(observes) {
-        return Verdict::unknown(
-            "with --failed-cas observes a failed compare-and-set says what it did not find, which is not decided for this level",
-        );
-    }
-    Verdict::Holds(Witness::Sources(sources))
 }
 
 /// The operations that read or write and did not fail, by object and then by invocation. Fails with an operation that is not one on
@@ -201,4 +271,34 @@ fn violation_of_read(history: &History, rows: &[RegisterRow], operations: &[u32]
         minimal: ids.len() <= 3,
     };
     Violation { kind: AnomalyName::new(kind), key: core.key, operations: ids, evidence: Evidence::Core(core) }
+}
+
+/// A violation by the writes of an object, which have no order that the reads agree with.
+fn violation_of_order(
+    rows: &[RegisterRow],
+    judge: &ObjectJudge<'_>,
+    conflict: &WriteOrderConflict,
+) -> Violation {
+    let members: Vec<u32> = judge.rows_of_conflict(conflict);
+    let operation = |&place: &u32| rows[place as usize].op;
+    let is_write_only = |place: &&u32| {
+        let row = &rows[**place as usize];
+        row.is_ok() && row.reads.is_some() && row.writes.is_some() && !conflict.reads.contains(place)
+    };
+    let core = Core {
+        key: rows[0].key,
+        operations: members.iter().map(operation).collect(),
+        writes_only: members.iter().filter(is_write_only).map(operation).collect(),
+        from: None,
+        until: NEVER,
+        // Without one of the two writes or of their reads, the other write may be the last.
+        minimal: conflict.writes.len() == 2 && members.len() == 2 + conflict.reads.len(),
+    };
+    let operations = core.operations.clone();
+    Violation {
+        kind: AnomalyName::new("conflicting-order"),
+        key: core.key,
+        operations,
+        evidence: Evidence::Core(core),
+    }
 }

@@ -6,6 +6,7 @@
 
 use claims::{ConstraintReason, Level, VersionConstraint, VersionProofStep, VersionRefutation};
 use histories::{Argument, Function, History, OpId};
+use std::borrow::Cow;
 
 /// One anomaly as a sentence or two, without a capital and without a full stop at the end.
 ///
@@ -63,6 +64,21 @@ pub fn describe_constraint(history: &History, constraint: &VersionConstraint) ->
     }
 }
 
+/// How many characters of a value a sentence shows.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// Leaves out the middle of a long value.
+pub(crate) fn shorten_value(text: &str) -> Cow<'_, str> {
+    let count = text.chars().count();
+    if count <= VALUE_CHARS_MAX {
+        return Cow::Borrowed(text);
+    }
+    let half = VALUE_CHARS_MAX / 2 - 1;
+    let start: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(count - half).collect();
+    Cow::Owned(format!("{start}..{end}"))
+}
+
 struct SessionExplainer<'a> {
     history: &'a History,
 }
@@ -77,19 +93,19 @@ impl SessionExplainer<'_> {
         if text.starts_with("process ") { text.to_owned() } else { format!("session {text}") }
     }
 
-    fn written_text(&self, op: OpId) -> &str {
-        self.history.value_text(match self.history.argument(op) {
+    fn written_text(&self, op: OpId) -> Cow<'_, str> {
+        shorten_value(self.history.value_text(match self.history.argument(op) {
             Argument::Pair(_, new) => new,
             Argument::Value(value) => value,
-            Argument::Micros(_) => return "a transaction",
-        })
+            Argument::Micros(_) => return Cow::Borrowed("a transaction"),
+        }))
     }
 
-    fn read_text(&self, op: OpId) -> &str {
-        self.history.value_text(match self.history.argument(op) {
+    fn read_text(&self, op: OpId) -> Cow<'_, str> {
+        shorten_value(self.history.value_text(match self.history.argument(op) {
             Argument::Pair(old, _) => old,
             _ => self.history.operation(op).result,
-        })
+        }))
     }
 
     /// What an operation did as a reader. A compare-and-set reads the value that it expects.
@@ -111,7 +127,7 @@ impl SessionExplainer<'_> {
     }
 
     fn name_value(&self, write: Option<OpId>) -> String {
-        write.map_or_else(|| "the initial value".to_owned(), |op| self.written_text(op).to_owned())
+        write.map_or_else(|| "the initial value".to_owned(), |op| self.written_text(op).into_owned())
     }
 
     /// The operation that wrote what the first case of a split assumes.

@@ -1,8 +1,14 @@
 //! The levels of causality against brute force, on random small histories, and against the literature's examples.
 
+mod all_shapes;
+mod bounded;
 mod declared;
 mod reference;
+#[path = "../sessions/reference.rs"]
+#[allow(dead_code, reason = "it also finds shortest cycles")]
+mod session_reference;
 mod single_reads;
+mod terry;
 mod two_versions;
 mod without_real_time;
 
@@ -16,7 +22,7 @@ use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history};
 use verifier::Standing;
 
 /// In the order of [`reference::Holds`].
-const LEVELS: [Level; 8] = [
+const LEVELS: [Level; 10] = [
     Level::Sequential,
     Level::CausalConvergence,
     Level::CausalMemory,
@@ -25,11 +31,18 @@ const LEVELS: [Level; 8] = [
     Level::OrderedSequential,
     Level::PerObjectSequential,
     Level::SlowMemory,
+    Level::RealTimeCausal,
+    Level::DatabaseWritesFollowReads,
 ];
 
 /// What they imply, and what implies them.
-const RELATED: [Level; 4] =
-    [Level::Linearizable, Level::Session, Level::MonotonicWrites, Level::WritesFollowReads];
+const RELATED: [Level; 5] = [
+    Level::Linearizable,
+    Level::Session,
+    Level::MonotonicWrites,
+    Level::WritesFollowReads,
+    Level::ConsistentPrefix,
+];
 
 fn limits() -> Limits<'static> {
     testkit::test_limits(100_000_000, 1 << 26)
@@ -66,7 +79,7 @@ fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Q
 /// How many verdicts of each level were (violated, holds), and how many were found in which way.
 #[derive(Default, Debug)]
 struct Counts {
-    verdicts: [[u32; 2]; 8],
+    verdicts: [[u32; 2]; 10],
     methods: std::collections::BTreeMap<String, u32>,
 }
 
@@ -89,14 +102,18 @@ fn compare(seed: u64, (history, question): (History, Question), counts: &mut Cou
 }
 
 /// What implies what, of the verdicts themselves.
-fn implications(history: &History, related: &[Answer], expected: [bool; 8]) {
-    let [seq, ccv, cm, cc, pram, osc, per_object, slow] = expected;
+fn implications(history: &History, related: &[Answer], expected: [bool; 10]) {
+    let [seq, ccv, cm, cc, pram, osc, per_object, slow, timed, causes] = expected;
     let holds = |level: Level| {
         let answer = related.iter().find(|answer| answer.property == Property::Level(level));
         matches!(answer.expect("it was asked").verdict, Verdict::Holds(_))
     };
     let told = || draw_history(history);
     assert!(!holds(Level::Linearizable) || osc, "linearizable, not ordered sequential\n{}", told());
+    assert!(!osc || timed, "ordered sequential, and causal order goes back\n{}", told());
+    assert!(!timed || cc && holds(Level::ConsistentPrefix), "real-time causal, and weaker not\n{}", told());
+    assert!(!cc || causes, "causal, and causes come later\n{}", told());
+    assert!(!causes || holds(Level::WritesFollowReads), "of the database, not of an object\n{}", told());
     assert!(!osc || seq, "ordered sequential, not sequential\n{}", told());
     assert!(!seq || per_object, "sequential, not of each object\n{}", told());
     assert!(!per_object || slow && holds(Level::Session), "each object, but slower\n{}", told());
@@ -145,7 +162,7 @@ fn tangled(random: &mut TestRandom) -> RegisterShape {
 fn agrees_with_brute_force_where_sessions_do_several_things_at_once() {
     let mut counts = Counts::default();
     (0..6_000).for_each(|seed| compare(seed, random(seed, tabs), &mut counts));
-    assert!(counts.verdicts.iter().flatten().all(|&count| count > 500), "{counts:?}");
+    assert!(counts.verdicts[..9].iter().flatten().all(|&count| count > 500), "{counts:?}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use histories::{
 };
 
 /// What an execution says of the levels, in this order: sequential, causal-convergence, causal-memory, causal, pram,
-/// ordered-sequential, per-object-sequential, slow-memory.
-pub(crate) type Holds = [bool; 8];
+/// ordered-sequential, per-object-sequential, slow-memory, real-time-causal, database-writes-follow-reads.
+pub(crate) type Holds = [bool; 10];
 
 pub(crate) fn written(op: &Operation) -> Option<ValueId> {
     match &op.argument {
@@ -34,7 +34,7 @@ pub(crate) fn holds(history: &History, question: &ObjectQuestion) -> Holds {
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
     let doubtful: Vec<usize> = possible(&operations, question);
-    let mut found = [false; 8];
+    let mut found = [false; 10];
     let ordered = ordered_operations(history);
     for chosen in 0u32..1 << doubtful.len() {
         let took_effect = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
@@ -154,15 +154,24 @@ fn execution(ops: &[&Operation], source: &[Option<usize>], ordered: &[bool], fou
                 seen(ops[next]).is_none() || last == source[next]
             });
     found[2] = found[2] || acyclic && each_session(&causal);
-    found[3] = found[3]
-        || acyclic
-            && (0..n).filter(|&read| seen(ops[read]).is_some()).all(|read| {
-                !(0..n).any(|other| {
-                    writes(other, read)
-                        && causal[other][read]
-                        && source[read].is_none_or(|write| causal[write][other])
-                })
-            });
+    let is_causal = acyclic
+        && (0..n).filter(|&read| seen(ops[read]).is_some()).all(|read| {
+            !(0..n).any(|other| {
+                writes(other, read)
+                    && causal[other][read]
+                    && source[read].is_none_or(|write| causal[write][other])
+            })
+        });
+    let goes_back =
+        (0..n * n).any(|pair| causal[pair / n][pair % n] && ops[pair % n].precedes(ops[pair / n]));
+    found[3] = found[3] || is_causal;
+    found[8] = found[8] || is_causal && !goes_back;
+    let mut causes = vec![vec![false; n]; n];
+    for (read, write) in (0..n).filter_map(|read| Some((read, source[read]?))) {
+        (0..n).for_each(|next| causes[write][next] |= session[read][next] || read == next);
+    }
+    let all_writes: Vec<usize> = (0..n).filter(|&at| written(ops[at]).is_some()).collect();
+    found[9] = found[9] || some_order(&all_writes, &causes, &|_, _| true);
     found[4] = found[4] || each_session(&session);
     let mut timed = session.clone();
     for (a, b) in (0..n * n).map(|pair| (pair / n, pair % n)) {

@@ -1,63 +1,109 @@
-//! `regular` and `safe` against brute force from their formulas: for each read, all orders of the writes of its object and of the
-//! read are tried.
+//! `regular-write-order`, `regular`, `safe` and `consistent-prefix` against brute force from their formulas: for each read, all orders of
+//! the writes of its object and of the read are tried; and for the first of them, all orders of the writes.
 
 use super::reference::{Matrix, possible, seen, some_order, written};
 use super::{limits, shape, tabs, tangled};
 use checker::{
-    AnomalyName, Core, Evidence, Level, Model, ObjectQuestion, Property, Question, ReturnedWrite, Verdict,
-    Violation, Witness,
+    AnomalyName, Core, Evidence, Level, Linearization, Model, ObjectQuestion, Property, Question,
+    ReturnedWrite, Verdict, Violation, Witness,
 };
 use histories::{History, KeyId, OpId, Operation, Outcome, notation};
 use testkit::registers::{RegisterRun, RegisterShape};
 use testkit::{TestRandom, assert_refuted, check_confirmed, draw_history};
 use verifier::Standing;
 
-const LEVELS: [Level; 2] = [Level::Regular, Level::Safe];
+pub(crate) const LEVELS: [Level; 4] =
+    [Level::RegularWriteOrder, Level::Regular, Level::Safe, Level::ConsistentPrefix];
 
-/// Whether `regular` and `safe` hold. `before` says which of two operations is known to be the earlier one.
+/// Whether each of these levels holds. `before` says which of two operations is known to be the earlier one.
 pub(crate) fn holds(
     history: &History,
     question: &ObjectQuestion,
     before: &dyn Fn(&Operation, &Operation) -> bool,
-) -> [bool; 2] {
+) -> [bool; 4] {
     let operations: Vec<Operation> = history.operations().filter(|op| op.outcome != Outcome::Fail).collect();
     let info: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Info).collect();
     let sure: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].outcome == Outcome::Ok).collect();
-    let written_info = info.iter().copied().filter(|&at| written(&operations[at]).is_some()).collect();
-    [(possible(&operations, question), false), (written_info, true)].map(
-        |(doubtful, is_safe): (Vec<usize>, bool)| {
-            (0u32..1 << doubtful.len()).any(|chosen| {
-                let some = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
-                let ops: Vec<&Operation> =
-                    sure.iter().copied().chain(some).map(|at| &operations[at]).collect();
-                execution(&ops, question, before, is_safe)
-            })
-        },
-    )
+    LEVELS.map(|level| {
+        let doubtful: Vec<usize> = match level {
+            Level::Safe => info.iter().copied().filter(|&at| written(&operations[at]).is_some()).collect(),
+            _ => possible(&operations, question),
+        };
+        (0u32..1 << doubtful.len()).any(|chosen| {
+            let some = (0..doubtful.len()).filter(|bit| chosen >> bit & 1 == 1).map(|bit| doubtful[bit]);
+            let ops: Vec<&Operation> = sure.iter().copied().chain(some).map(|at| &operations[at]).collect();
+            execution(&ops, question, before, level)
+        })
+    })
 }
 
 fn execution(
     ops: &[&Operation],
     question: &ObjectQuestion,
     before: &dyn Fn(&Operation, &Operation) -> bool,
-    is_safe: bool,
+    level: Level,
 ) -> bool {
     let n = ops.len();
     let time: Matrix = (0..n).map(|a| (0..n).map(|b| before(ops[a], ops[b])).collect()).collect();
-    (0..n).filter(|&read| seen(ops[read]).is_some()).all(|read| {
-        let write = |at: usize| ops[at].key == ops[read].key && written(ops[at]).is_some();
-        let overlaps = |at: usize| at != read && write(at) && !time[at][read] && !time[read][at];
+    let reads: Vec<usize> = (0..n).filter(|&read| seen(ops[read]).is_some()).collect();
+    let write_on = |at: usize, key: KeyId| ops[at].key == key && written(ops[at]).is_some();
+    // Whether an order of the writes and of the read extends this one and is legal.
+    let is_answered = |read: usize, before: &Matrix| {
+        let write = |at: usize| write_on(at, ops[read].key);
         let part: Vec<usize> = (0..n).filter(|&at| at == read || write(at)).collect();
         let initial = question.initial.value_of_key(KeyId::NONE);
-        let may = |placed: &[usize], next: usize| {
+        some_order(&part, before, &|placed, next| {
             let last = placed.iter().rev().find(|&&at| write(at));
             let holds = last.map_or(Some(initial), |&at| written(ops[at]));
             next != read || seen(ops[read]) == holds
-        };
-        is_safe && (0..n).any(overlaps) || some_order(&part, &time, &may)
-    })
+        })
+    };
+    let overlaps = |read: usize, at: usize| {
+        at != read && write_on(at, ops[read].key) && !time[at][read] && !time[read][at]
+    };
+    let only_after = |read: usize| -> Matrix {
+        (0..n).map(|a| (0..n).map(|b| a == read && time[a][b]).collect()).collect()
+    };
+    match level {
+        Level::Regular => reads.iter().all(|&read| is_answered(read, &time)),
+        Level::Safe => {
+            let free = |read: usize| (0..n).any(|at| overlaps(read, at));
+            reads.iter().all(|&read| free(read) || is_answered(read, &time))
+        }
+        Level::ConsistentPrefix => reads.iter().all(|&read| is_answered(read, &only_after(read))),
+        _ => {
+            let mut keys: Vec<KeyId> = ops.iter().map(|op| op.key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys.into_iter().all(|key| {
+                let writes: Vec<usize> = (0..n).filter(|&at| write_on(at, key)).collect();
+                let of_key: Vec<usize> = reads.iter().copied().filter(|&read| ops[read].key == key).collect();
+                let agree = |order: &[usize]| {
+                    of_key.iter().all(|&read| is_answered(read, &with_order(&time, read, order)))
+                };
+                if writes.is_empty() {
+                    return agree(&[]);
+                }
+                some_order(&writes, &time, &|placed, last| {
+                    placed.len() + 1 < writes.len() || agree(&[placed, &[last]].concat())
+                })
+            })
+        }
+    }
+}
+
+/// Real time, and the order of the writes that matter to a read: the others that were invoked before it completed.
+fn with_order(time: &Matrix, read: usize, order: &[usize]) -> Matrix {
+    let mut before = time.clone();
+    let matters = |at: usize| at != read && !time[read][at];
+    for (at, &a) in order.iter().enumerate() {
+        for &b in &order[at + 1..] {
+            before[a][b] |= matters(a) && matters(b);
+        }
+    }
+    before
 }
 
 fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Question) {
@@ -71,7 +117,7 @@ fn random(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape) -> (History, Q
 }
 
 /// Compares one history. Counts the verdicts: violated and holds of each level.
-fn compare(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape, counts: &mut [[u32; 2]; 2]) {
+fn compare(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape, counts: &mut [[u32; 2]; 5]) {
     let (history, question) = random(seed, shape);
     let expected = holds(&history, &question.about_objects(&history), &|a, b| a.precedes(b));
     let report = check_confirmed(&history, &question, &limits());
@@ -85,23 +131,56 @@ fn compare(seed: u64, shape: fn(&mut TestRandom) -> RegisterShape, counts: &mut 
         }
         counts[at][usize::from(expected[at])] += 1;
     }
-    assert!(!expected[0] || expected[1], "regular, not safe\n{}", draw_history(&history));
+    let [ordered, regular, safe, prefix] = expected;
+    // Of regular histories: whether the reads agree on an order of the writes.
+    counts[4][usize::from(ordered)] += u32::from(regular);
+    assert!(!ordered || regular, "regular-write-order, not regular\n{}", draw_history(&history));
+    assert!(!regular || safe && prefix, "regular, not safe or no prefix\n{}", draw_history(&history));
 }
 
 #[test]
 fn single_reads_agree_with_brute_force() {
-    let mut counts = [[0; 2]; 2];
+    let mut counts = [[0; 2]; 5];
     (0..20_000).for_each(|seed| compare(seed, shape, &mut counts));
     (0..6_000).for_each(|seed| compare(seed, tangled, &mut counts));
     (0..6_000).for_each(|seed| compare(seed, tabs, &mut counts));
-    assert!(counts.iter().flatten().all(|&count| count > 2_000), "{counts:?}");
+    assert!(counts[..4].iter().flatten().all(|&count| count > 2_000), "{counts:?}");
+    assert!(counts[4].iter().all(|&count| count > 100), "{counts:?}");
 }
 
+/// Overlapping writes of few values, and reads after them: what is open is which of the writes is last.
+fn disordered(random: &mut TestRandom) -> RegisterShape {
+    RegisterShape {
+        operations: 6 + random.below(3),
+        sessions: 3,
+        keys: 1,
+        cas: if random.chance(50) { 0 } else { 20 },
+        info: if random.chance(50) { 0 } else { 20 },
+        repeats: if random.chance(50) { 0 } else { 50 },
+        mad: 0,
+        stale: 50,
+        writes: 5,
+        ..shape(random)
+    }
+}
+
+#[test]
+fn orders_of_writes_agree_with_brute_force() {
+    let mut counts = [[0; 2]; 5];
+    (0..40_000).for_each(|seed| compare(seed, disordered, &mut counts));
+    assert!(counts[4].iter().all(|&count| count > 200), "{counts:?}");
+}
+
+/// The verdicts on `regular` and `safe`.
 fn verdicts(drawing: &str) -> [&'static str; 2] {
+    all_verdicts(drawing)[1..3].try_into().expect("two")
+}
+
+fn all_verdicts(drawing: &str) -> [&'static str; 4] {
     let history = notation::parse(drawing).expect("a drawing");
     let question = testkit::question_about(Model::CasRegister, &testkit::level_properties(&LEVELS));
     let report = check_confirmed(&history, &question, &limits());
-    [0, 1].map(|at| report.answers[at].verdict.name())
+    [0, 1, 2, 3].map(|at| report.answers[at].verdict.name())
 }
 
 #[test]
@@ -123,6 +202,67 @@ fn textbook_registers_are_told_apart() {
     // A write without an end overlaps all reads after it.
     assert_eq!(verdicts("a: [w1 ?\nb:       [r7]"), ["violated", "holds"]);
     assert_eq!(verdicts("a: [w1   ]\nb:   [r9]"), ["violated", "holds"]);
+}
+
+#[test]
+fn orders_of_writes_are_told_apart() {
+    let first = |drawing: &str| all_verdicts(drawing)[0];
+    // The reads disagree on which of two overlapping writes is the last one.
+    assert_eq!(first("a: [w1]      [r1]\nb: [w2]      [r2]"), "violated");
+    assert_eq!(first("a: [w1]      [r1]\nb: [w2]      [r1]"), "holds");
+    // A new and then an old version, while the write is open.
+    assert_eq!(first("a: [w1] [w2        ]\nb:          [r2] [r1]"), "holds");
+    // The write of 2 had not begun when the first read ended, so it does not matter to that read.
+    assert_eq!(first("a: [w1                    ]\nb:  [r1] [w2] [r1]         "), "holds");
+    // Three writes in a cycle: each read puts another one last.
+    let cycle = "a: [w1]      [r1]           \nb: [w2]           [r2]      \nc: [w3]                [r3]";
+    assert_eq!(first(cycle), "violated");
+    // The second write of 1 is open when 2 is read, so it may come last.
+    assert_eq!(first("a: [w1] [w2] [r2]\nb: [w1             ] [r1]"), "holds");
+    assert_eq!(first("a: [w1] [w2]      [r2]\nb: [w1]      [r1]"), "violated");
+    assert_eq!(first("a: [w1] [w2]      [r2]\nb: [w1     ] [r1]"), "violated");
+    // A write without an end may come last, and hides nothing.
+    assert_eq!(first("a: [w1 ?\nb:       [w2] [r1] [r2]"), "holds");
+    assert_eq!(first("a: [w1 ?\nb:       [w2] [r2] [r1]"), "holds");
+}
+
+#[test]
+fn tampered_orders_of_writes_are_refused() {
+    let asked = testkit::question_about(Model::Register, &testkit::level_properties(&LEVELS));
+    let property = Property::Level(Level::RegularWriteOrder);
+    let standing = |history, verdict| testkit::claim_standing(history, &asked, property, verdict);
+    let history = notation::parse("a: [w1]      [r1]\nb: [w2]      [r2]").expect("a drawing");
+    let [one, two, early, late] = [0, 1, 2, 3].map(OpId::from_raw);
+    let key = history.key(one);
+    let by = |operations: &[OpId]| {
+        let core = Core { minimal: false, ..Core::minimal_core(key, operations.to_vec()) };
+        let operations = core.operations.clone();
+        let kind = AnomalyName::new("conflicting-order");
+        Verdict::Violated(vec![Violation { kind, key, operations, evidence: Evidence::Core(core) }])
+    };
+    assert_eq!(standing(&history, by(&[one, two, early, late])), Standing::Confirmed);
+    for fewer in [[one, two, early], [one, two, late], [one, early, late], [two, early, late]] {
+        assert_refuted(&history, &asked, property, by(&fewer));
+    }
+    // The same evidence against a level that does not ask for one order.
+    assert_refuted(&history, &asked, Property::Level(Level::Regular), by(&[one, two, early, late]));
+    let sound = notation::parse("a: [w1] [w2    ]\nb:         [r1] [r2]").expect("a drawing");
+    let order = |operations: &[OpId]| {
+        Verdict::Holds(Witness::Orders(vec![Linearization { key, operations: operations.to_vec() }]))
+    };
+    assert_eq!(standing(&sound, order(&[one, two])), Standing::Confirmed);
+    // Against real time, incomplete, twice, with a read; and as a witness of another level.
+    for wrong in [&[two, one][..], &[one], &[one, two, two], &[one, two, late], &[]] {
+        assert_refuted(&sound, &asked, property, order(wrong));
+    }
+    assert_refuted(&sound, &asked, Property::Level(Level::Regular), order(&[one, two]));
+    assert_refuted(&history, &asked, property, order(&[one, two]));
+    assert_refuted(&history, &asked, property, order(&[two, one]));
+    let sources = Verdict::Holds(Witness::Sources(vec![
+        ReturnedWrite { read: early, write: Some(one) },
+        ReturnedWrite { read: late, write: Some(two) },
+    ]));
+    assert_refuted(&history, &asked, property, sources);
 }
 
 #[test]

@@ -9,7 +9,14 @@ use histories::{History, Outcome};
 use testkit::registers::RegisterRun;
 use testkit::{TestRandom, check_confirmed, draw_history};
 
-const LEVELS: [Level; 4] = [Level::Linearizable, Level::OrderedSequential, Level::Regular, Level::Safe];
+const LEVELS: [Level; 6] = [
+    Level::Linearizable,
+    Level::OrderedSequential,
+    Level::RegularWriteOrder,
+    Level::Regular,
+    Level::Safe,
+    Level::ConsistentPrefix,
+];
 
 /// The same events, with a header that says that their order is no real time.
 fn without_real_time(history: &History) -> History {
@@ -27,7 +34,7 @@ fn question(initial: &str) -> Question {
 
 #[test]
 fn what_session_order_shows_is_violated() {
-    let mut counts = [[0; 2]; 4];
+    let mut counts = [[0; 2]; 6];
     for seed in 0..6_000 {
         let mut random = TestRandom::new(seed);
         let shape = shape(&mut random);
@@ -40,9 +47,9 @@ fn what_session_order_shows_is_violated() {
         let in_session = |a: &histories::Operation, b: &histories::Operation| {
             a.outcome == Outcome::Ok && a.session == b.session && a.completed < b.invoked
         };
-        let [regular, safe] = single_reads::holds(&history, &objects, &in_session);
+        let [ordered, regular, safe, prefix] = single_reads::holds(&history, &objects, &in_session);
         let report = check_confirmed(&history, &question, &limits());
-        let expected = [sequential, sequential, regular, safe];
+        let expected = [sequential, sequential, ordered, regular, safe, prefix];
         for (at, answer) in report.answers.iter().enumerate() {
             let told = || format!("seed {seed}\n{}{answer:?}", draw_history(&history));
             match &answer.verdict {

@@ -184,6 +184,9 @@ impl<'a> ClaimChecker<'a> {
             Level::TwoAtomic => {
                 linearizability::verify_two_atomicity(self.history, question, verdict, self.watch)
             }
+            Level::BoundedStaleness => {
+                linearizability::verify_bounded_staleness(self.history, question, verdict, self.watch)
+            }
             Level::ReadYourWrites
             | Level::MonotonicReads
             | Level::MonotonicWrites
@@ -195,14 +198,16 @@ impl<'a> ClaimChecker<'a> {
                 });
                 sessions.result_of_level(level).map(|()| Confirmation::Confirmed)
             }
-            Level::Regular | Level::Safe => {
+            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix => {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
             Level::OrderedSequential
             | Level::Sequential
             | Level::CausalConvergence
             | Level::CausalMemory
+            | Level::RealTimeCausal
             | Level::Causal
+            | Level::DatabaseWritesFollowReads
             | Level::Pram
             | Level::PerObjectSequential
             | Level::SlowMemory => {
@@ -218,16 +223,18 @@ impl<'a> ClaimChecker<'a> {
         question: &ObjectQuestion,
         verdict: &Verdict,
     ) -> Standing {
-        let is_decided = self.question.model.has_registers() && level != Level::TwoAtomic;
+        let is_decided = self.question.model.has_registers()
+            && !matches!(level, Level::TwoAtomic | Level::BoundedStaleness);
         if !matches!(verdict, Verdict::Violated(_)) || !is_decided {
             return Standing::Refuted("the history does not tell real time".to_owned());
         }
         standing_of_result(match level {
-            Level::Regular | Level::Safe => {
+            Level::RegularWriteOrder | Level::Regular | Level::Safe | Level::ConsistentPrefix => {
                 regularity::verify_single_reads(self.history, level, question, verdict, self.watch)
             }
             _ => {
-                causality::verify_causal_level(self.history, Level::Sequential, question, verdict, self.watch)
+                let known = if level == Level::RealTimeCausal { Level::Causal } else { Level::Sequential };
+                causality::verify_causal_level(self.history, known, question, verdict, self.watch)
             }
         })
     }

@@ -14,6 +14,7 @@ use crate::{Level, Proviso};
 const BY_CAUSALITY: &str = "causality: bad patterns where each value has one writer, otherwise cases";
 const EACH_OBJECT: &str = "causality: inference, then cases, for each object";
 const BY_REAL_TIME: &str = "regularity: one sweep in real time";
+const BACKWARDS: &str = "regularity: the order of the writes, built from its end";
 const BY_VERSION_GRAPH: &str = "sessions: a cycle in the graph of versions; a search where values repeat";
 
 const fn define(
@@ -23,8 +24,22 @@ const fn define(
     source: &'static str,
     decided_by: &'static str,
 ) -> LevelDefinition {
-    use Level::{Linearizable, OrderedSequential, Regular, Safe, TwoAtomic};
-    let mentions_real_time = matches!(level, Linearizable | TwoAtomic | OrderedSequential | Regular | Safe);
+    use Level::{
+        BoundedStaleness, ConsistentPrefix, Linearizable, OrderedSequential, RealTimeCausal, Regular,
+        RegularWriteOrder, Safe, TwoAtomic,
+    };
+    let mentions_real_time = matches!(
+        level,
+        Linearizable
+            | TwoAtomic
+            | BoundedStaleness
+            | OrderedSequential
+            | RealTimeCausal
+            | RegularWriteOrder
+            | Regular
+            | Safe
+            | ConsistentPrefix
+    );
     LevelDefinition { property: of_objects(level), family, formula, source, decided_by, mentions_real_time }
 }
 
@@ -46,11 +61,21 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             "linearizability: the engines of registers, then a search",
         ),
         define(
+            Level::BoundedStaleness,
+            SingleOrder,
+            "∀x ∃ar of the operations on x, for a bound of k versions: rt ⊆ ar ∧ each read returns one of the last k versions \
+             before it in ar; for a bound of T seconds: rt(T) ⊆ ar ∧ legal(ar), where rt(T) is rt as if each read had begun T \
+             earlier",
+            "Golab, Li & Shah, Analyzing Consistency Properties for Fun and Profit, PODC 2011 (Δ-atomicity); Aiyer, Alvisi & \
+             Bazzi, DISC 2005 (k-atomicity); Azure Cosmos DB (bounded staleness)",
+            "linearizability: the engines of registers, and for more than one version a search",
+        ),
+        define(
             Level::OrderedSequential,
             SingleOrder,
             "∃ar of all operations: so ⊆ ar ∧ (a rt b ∧ b ∈ L ⇒ a ar b) ∧ legal(ar), where L has the writes and what declares \
              to be linearizable, without what declares to be sequential",
-            "Lev-Ari, Bortnikov, Keidar & Shraer, Composing Ordered Sequential Consistency, IPL 123, 2017; here the writes \
+            "Lev-Ari, Bortnikov, Keidar & Shraer, Composing Ordered Sequential Consistency, IPL 123, 2017, pp. 47–50; here the writes \
              are the ordered operations",
             "causality: inference with real time, then cases",
         ),
@@ -73,6 +98,14 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             CausalOrder,
             "∀s ∃ar of W ∪ R(s): co ⊆ ar ∧ legal(ar, R(s))",
             "Ahamad et al., Causal Memory, Distributed Computing 9, 1995; Bouajjani et al., §3 (CM)",
+            BY_CAUSALITY,
+        ),
+        define(
+            Level::RealTimeCausal,
+            CausalOrder,
+            "co is acyclic ∧ no read r of w has a write w′ ≠ w of its object with w co w′ co r ∧ (a co b ⇒ not b rt a)",
+            "Mahajan, Alvisi & Dahlin, Consistency, Availability, and Convergence, UT Austin TR-11-22, 2011; here for registers, \
+             with the causal order of Bouajjani et al.",
             BY_CAUSALITY,
         ),
         define(
@@ -104,6 +137,14 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             EACH_OBJECT,
         ),
         define(
+            Level::RegularWriteOrder,
+            SingleReads,
+            "∀x ∃≪ of W on x: rt ⊆ ≪ ∧ ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r}) ∧ ar orders \
+             {w ∈ W on x : w ≠ r, not r rt w} as ≪ does",
+            "Shao, Welch, Pierce & Lee, SIAM J. Comput. 40(1), 2011 (MWRegWO); compare-and-set as at regular",
+            BACKWARDS,
+        ),
+        define(
             Level::Regular,
             SingleReads,
             "∀x ∀r ∈ R on x ∃ar of W on x and r: rt ⊆ ar ∧ legal(ar, {r})",
@@ -119,6 +160,21 @@ pub(super) const OBJECT_LEVELS: &[LevelDefinition] = {
             "Lamport, On Interprocess Communication, Distributed Computing 1, 1986, part II (one writer); for many writers, \
              a read without overlap is as in MWRegWeak",
             BY_REAL_TIME,
+        ),
+        define(
+            Level::ConsistentPrefix,
+            SingleReads,
+            "∀x ∀r ∈ R on x ∃ar of W on x and r: (∀w ∈ W on x: r rt w ⇒ r ar w) ∧ legal(ar, {r})",
+            "Terry, Replicated Data Consistency Explained Through Baseball, CACM 56(12), 2013; Azure Cosmos DB, for reads of \
+             single items",
+            BY_REAL_TIME,
+        ),
+        define(
+            Level::DatabaseWritesFollowReads,
+            CausalOrder,
+            "∃ar of W: (a reads u, b writes v, a so b or a = b ⇒ u ar v)",
+            "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994; for all objects together",
+            BY_CAUSALITY,
         ),
         define(
             Level::ReadYourWrites,
@@ -166,7 +222,13 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
         "linearizability is local, and real time contains session order",
     ),
     (Level::Linearizable, Level::TwoAtomic, "the last version is one of the last two"),
-    (Level::Linearizable, Level::Regular, "the one order, without the other reads, serves each read"),
+    (
+        Level::Linearizable,
+        Level::RegularWriteOrder,
+        "the writes in the one order are an order that all reads agree with",
+    ),
+    (Level::Linearizable, Level::RealTimeCausal, "the one order contains causal order and real time"),
+    (Level::TwoAtomic, Level::ConsistentPrefix, "each read comes after the write that it returned"),
     (Level::OrderedSequential, Level::Sequential, "the same, without the demand on writes"),
     (
         Level::Sequential,
@@ -183,16 +245,25 @@ pub(super) const OBJECT_IMPLICATIONS: &[(Level, Level, &str)] = &[
     ),
     (Level::CausalMemory, Level::Causal, "Bouajjani et al.: an overwritten read is never legal"),
     (Level::CausalMemory, Level::Pram, "causal order contains session order"),
+    (Level::RealTimeCausal, Level::Causal, "the same, without the demand on real time"),
+    (Level::RealTimeCausal, Level::ConsistentPrefix, "no read comes before the write that it returned"),
     (Level::Causal, Level::MonotonicWrites, "causal order contains session order and has no cycle"),
     (
         Level::Causal,
+        Level::DatabaseWritesFollowReads,
+        "causal order puts the write that was read before the later write, without a cycle",
+    ),
+    (
+        Level::DatabaseWritesFollowReads,
         Level::WritesFollowReads,
-        "causal order puts the version read before the write, without a cycle",
+        "the order of the writes orders the versions of each object",
     ),
     (Level::Pram, Level::SlowMemory, "the part of each order on each object is legal"),
     (Level::PerObjectSequential, Level::SlowMemory, "the one order of an object serves each session"),
     (Level::PerObjectSequential, Level::Session, "the writes in that order are a version order"),
+    (Level::RegularWriteOrder, Level::Regular, "the one order of the writes serves each read"),
     (Level::Regular, Level::Safe, "the same, of fewer reads"),
+    (Level::Regular, Level::ConsistentPrefix, "the same, without the demand on writes before the read"),
     (Level::Session, Level::ReadYourWrites, "one of the four conditions"),
     (Level::Session, Level::MonotonicReads, "one of the four conditions"),
     (Level::Session, Level::MonotonicWrites, "one of the four conditions"),
@@ -203,7 +274,8 @@ pub(super) fn as_implication(edge: &(Level, Level, &'static str)) -> LevelImplic
     let &(stronger, weaker, reason) = edge;
     let proviso = match (stronger, weaker) {
         (Level::CausalConvergence | Level::PerObjectSequential, Level::Session)
-        | (Level::Causal, Level::MonotonicWrites | Level::WritesFollowReads) => Proviso::TokensAside,
+        | (Level::Causal, Level::MonotonicWrites)
+        | (Level::DatabaseWritesFollowReads, Level::WritesFollowReads) => Proviso::TokensAside,
         _ => Proviso::None,
     };
     LevelImplication { stronger: of_objects(stronger), weaker: of_objects(weaker), proviso, reason }

@@ -184,6 +184,45 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
+    /// Checks that no operation completed before another one was invoked that it knows of by reads. `order` extends causal order.
+    pub(super) fn require_no_future(&self, order: &[OpId]) -> Result<(), String> {
+        // For each operation: the latest invocation among itself and what it read, what that read, and so on.
+        let mut latest = vec![0u32; self.history.len()];
+        for &op in self.watch.take_while_in_time(StepCost::Follow, order.iter()) {
+            let operation = self.history.operation(op);
+            let read = self.source[op.index()].flatten().map_or(0, |write| latest[write.index()]);
+            latest[op.index()] = operation.invoked.max(read);
+            if operation.outcome == Outcome::Ok && operation.completed < latest[op.index()] {
+                return self.error_about(op, "was complete before something began that it knows of");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that each write comes after all writes that its session had read, and a compare-and-set after the one that it found.
+    pub(super) fn require_causes_first(&self, places: &[u32]) -> Result<(), String> {
+        let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(self.history.len() * 2);
+        for operation in self.executed_operations() {
+            events.push((operation.invoked, false, operation.id));
+            if operation.outcome == Outcome::Ok {
+                events.push((operation.completed, true, operation.id));
+            }
+        }
+        events.sort_unstable_by_key(|&(position, ..)| position);
+        let source_place = |op: OpId| self.source[op.index()].flatten().map(|write| places[write.index()]);
+        // The last place of a write that a session has read.
+        let mut known: Vec<Option<u32>> = vec![None; self.history.sessions.len()];
+        for (_, completed, op) in self.watch.take_while_in_time(StepCost::Look, events.into_iter()) {
+            let known = &mut known[self.history.session(op).index()];
+            if completed {
+                *known = source_place(op).max(*known);
+            } else if self.is_write(op) && source_place(op).max(*known) >= Some(places[op.index()]) {
+                return self.error_about(op, "comes before what its session had read");
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that no operation that keeps real time comes in the order before one that completed before it was invoked.
     pub(super) fn require_real_time(&self, order: &[OpId]) -> Result<(), String> {
         let declared = self.history.declared_consistency();

@@ -36,15 +36,24 @@ pub(super) fn verify_orders(
         }
         (_, [order]) if order.session.is_none() => {
             let places = execution.places_in_order(order)?;
+            if level == Level::DatabaseWritesFollowReads {
+                execution.require_causes_first(&places)?;
+                return Ok(Confirmation::Confirmed);
+            }
             // Checks causal order. For a legal order this is the same as session order.
             execution.require_extension(&places, true)?;
             if level == Level::OrderedSequential {
                 execution.require_real_time(&order.operations)?;
             }
+            if level == Level::RealTimeCausal {
+                execution.require_no_future(&order.operations)?;
+            }
             let legal = execution.replay_reads(order);
             match level {
                 _ if legal.is_ok() => Ok(Confirmation::Confirmed),
-                Level::Causal => CausalPast::new(&execution, order).check_all_reads(None),
+                Level::Causal | Level::RealTimeCausal => {
+                    CausalPast::new(&execution, order).check_all_reads(None)
+                }
                 Level::CausalConvergence => CausalPast::new(&execution, order).check_all_reads(Some(&places)),
                 _ => legal.map(|()| Confirmation::Confirmed),
             }

@@ -139,7 +139,7 @@ impl RefutationChecker<'_> {
 
     fn enter_order_case(&mut self, a: OpId, b: OpId) -> Result<(), String> {
         let key = |op: OpId| self.records.history.key(op);
-        let one_order = !matches!(self.level, Level::Causal | Level::CausalConvergence);
+        let one_order = !self.level.judges_causal_order();
         let both = [a, b].into_iter().all(|op| self.is_write(op) && self.certainly_happened(op));
         if a == b || key(a) != key(b) || !one_order || !both {
             return self.error_about(a, "need not be in one order with the other");
@@ -176,7 +176,15 @@ impl RefutationChecker<'_> {
         let count = found.inferred.len();
         found.cycle.iter().try_for_each(|link| self.check_link(found, link, count))?;
         let inferred = found.cycle.iter().filter(|link| matches!(link.why, LinkReason::Inferred(_))).count();
-        if self.level == Level::Causal && inferred > 1 {
+        let is_timed = found.cycle.iter().any(|link| link.why == LinkReason::RealTime);
+        let inferred_max = match self.level {
+            // Causal order goes back in time, or a read is overwritten in its past: nothing demands both together.
+            Level::RealTimeCausal => usize::from(!is_timed),
+            Level::Causal => 1,
+            Level::DatabaseWritesFollowReads => 0,
+            _ => usize::MAX,
+        };
+        if inferred > inferred_max {
             return Err("the reads need not agree".to_owned());
         }
         match (found.cycle.first(), found.cycle.last()) {
@@ -228,7 +236,7 @@ impl RefutationChecker<'_> {
         if whole.session.is_some_and(|session| history.session(*read) != session) {
             return self.error_about(*read, "is not answered by the order of this session");
         }
-        let causal = matches!(self.level, Level::Causal | Level::CausalConvergence);
+        let causal = self.level.judges_causal_order();
         let plain =
             path.iter().all(|link| matches!(link.why, LinkReason::SessionOrder | LinkReason::ReadsFrom));
         if causal && (*rule == InferenceRule::NotYet || !plain) {
@@ -257,12 +265,16 @@ impl RefutationChecker<'_> {
             (LinkReason::SessionOrder, Some(a), Some(b)) => {
                 let (a, b) = (self.records.operation(a), self.records.operation(b));
                 let happened = a.outcome == Outcome::Ok && self.certainly_happened(b.id);
-                happened && a.session == b.session && a.completed < b.invoked
+                // Writes follow reads, and not one another.
+                let counts = self.level != Level::DatabaseWritesFollowReads || value_read_by(&a).is_some();
+                counts && happened && a.session == b.session && a.completed < b.invoked
             }
             (LinkReason::RealTime, Some(a), Some(b)) => {
                 let (a, b) = (self.records.operation(a), self.records.operation(b));
-                let counts = self.level == Level::OrderedSequential
-                    && keeps_real_time(&b, self.declared[b.id.index()]);
+                let counts = match self.level {
+                    Level::OrderedSequential => keeps_real_time(&b, self.declared[b.id.index()]),
+                    level => level == Level::RealTimeCausal,
+                };
                 counts && self.certainly_happened(b.id) && a.precedes(&b)
             }
             (LinkReason::ReadsFrom, Some(write), Some(read)) => {

@@ -1,12 +1,12 @@
 //! Checks that a core leaves out only what it may, and tries every order of what is left.
 
 use super::elements::KeptPart;
-use super::{OperationsByObject, is_failed_observation, returned_position};
+use super::{Moment, OperationsByObject, completion_moment, is_failed_observation, returned_position};
 use crate::Confirmation;
 use crate::watch::{StepCost, Watch};
 use claims::specification::{Call, CallInput, CallValues, Specification};
 use claims::{Core, Model as ModelName};
-use histories::{Argument, Function, History, Id, NEVER, OpId, Outcome, ValueId};
+use histories::{Argument, Function, History, Id, OpId, Operation, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// The effort that trying every order may take, in operations scanned plus a multiple of the bytes of states: a
@@ -151,12 +151,12 @@ fn is_read(history: &History, id: OpId) -> bool {
 /// An operation of the core.
 struct CoreOperation {
     call: Call,
-    invoked: u32,
-    /// [`NEVER`] if the operation may or may not have taken effect.
-    returned: u32,
+    invoked: Moment,
+    /// The last moment of all if the operation may or may not have taken effect.
+    returned: Moment,
 }
 
-/// Fails if some order of the core is legal from a state in which it may begin.
+/// Fails if some order of the core is legal from a state in which it may begin. `invoked` says when an operation counts as invoked.
 ///
 /// A search over pairs of (operations done, state) that visits each pair once: at most 2^k times the number of states
 /// for k concurrent operations. It gives up after [`EFFORT`].
@@ -166,7 +166,7 @@ pub(super) fn try_every_order<S: Specification>(
     call: &mut dyn FnMut(OpId) -> Call,
     core: &Core,
     any: &[S::State],
-    watch: &Watch<'_>,
+    (invoked, watch): (&dyn Fn(&Operation) -> Moment, &Watch<'_>),
 ) -> Result<Confirmation, String> {
     let piece = |&id: &OpId| {
         let mut call = call(id);
@@ -176,10 +176,11 @@ pub(super) fn try_every_order<S: Specification>(
             call.function = Function::WRITE;
             call.input = CallInput::Value(new);
         }
-        let returned = returned_position(history, id);
-        let invoked = history.operation(id).invoked;
-        let open = returned > core.until || core.from.is_some_and(|from| invoked < from);
-        CoreOperation { call, invoked, returned: if open { NEVER } else { returned } }
+        let operation = history.operation(id);
+        let open = returned_position(history, id) > core.until
+            || core.from.is_some_and(|from| operation.invoked < from);
+        let returned = if open { Moment::MAX } else { completion_moment(history, id) };
+        CoreOperation { call, invoked: invoked(&operation), returned }
     };
     let pieces: Vec<CoreOperation> = core.operations.iter().map(piece).collect();
     let words = pieces.len().div_ceil(64).max(1);
@@ -198,8 +199,8 @@ pub(super) fn try_every_order<S: Specification>(
         }
         let left = |at: &usize| happened[at / 64] >> (at % 64) & 1 == 0;
         let first_return =
-            (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(NEVER);
-        if first_return == NEVER {
+            (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(Moment::MAX);
+        if first_return == Moment::MAX {
             return Err("the core has a legal order, so it shows nothing".to_owned());
         }
         for at in (0..pieces.len()).filter(left).filter(|&at| pieces[at].invoked < first_return) {

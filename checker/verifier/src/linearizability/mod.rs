@@ -8,12 +8,14 @@
 //! Objects are checked in parallel, each with its own operations: linear in the history, whatever the number of
 //! objects.
 
+mod bounded;
 mod core;
 mod elements;
 mod order;
 mod two_versions;
 pub(crate) mod why;
 
+pub(crate) use bounded::verify_bounded_staleness;
 pub(crate) use two_versions::verify_two_atomicity;
 
 use crate::watch::{StepCost, Watch};
@@ -23,7 +25,7 @@ use claims::{
     Assume, Core, Evidence, FailedCas, InitialValueIds, Limits, Linearization, Model, ObjectQuestion,
     Verdict, Violation, Witness,
 };
-use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
+use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
 use rayon::prelude::*;
 
 /// Verifies a verdict on linearizability. The error names the part that does not follow.
@@ -65,6 +67,7 @@ pub fn verify_specification<S: Specification>(
         initial: InitialValueIds::same_for_all(ValueId::NULL),
         failed_cas: FailedCas::SaysNothing,
         assume: Assume::default(),
+        staleness: None,
     };
     let mut values = CallValues::new(history);
     // The lists that reads returned must be decoded before the first step.
@@ -76,7 +79,7 @@ pub fn verify_specification<S: Specification>(
                 orders.iter().try_for_each(|found| {
                     let operations =
                         watch.take_while_in_time(StepCost::Follow, found.operations.iter().copied());
-                    order::replay_order(history, specification, &mut call, operations)
+                    order::replay_order(history, specification, &mut call, &invocation_moment, operations)
                 })?;
                 Ok(Confirmation::Confirmed)
             }),
@@ -89,7 +92,14 @@ pub fn verify_specification<S: Specification>(
                 };
                 let checked =
                     core::check_omits_only_reads(history, specification, &calls, core).and_then(|()| {
-                        core::try_every_order(history, specification, &mut call, core, &[], &watch)
+                        core::try_every_order(
+                            history,
+                            specification,
+                            &mut call,
+                            core,
+                            &[],
+                            (&invocation_moment, &watch),
+                        )
                     });
                 match checked {
                     Ok(Confirmation::Confirmed) => {}
@@ -244,6 +254,22 @@ fn is_failed_observation(history: &History, question: &ObjectQuestion, id: OpId)
         && question.model != Model::Kv
 }
 
+/// A moment of the history. Events happen at even moments: the event at position p at 2p.
+type Moment = u64;
+
+/// When an operation was invoked.
+fn invocation_moment(operation: &Operation) -> Moment {
+    2 * Moment::from(operation.invoked)
+}
+
+/// When an operation had taken effect, if it did.
+fn completion_moment(history: &History, id: OpId) -> Moment {
+    match returned_position(history, id) {
+        NEVER => Moment::MAX,
+        position => 2 * Moment::from(position),
+    }
+}
+
 /// The position after which the operation has taken effect, if it did.
 fn returned_position(history: &History, id: OpId) -> u32 {
     if history.outcome(id) == Outcome::Info { NEVER } else { history.operation(id).completed }
@@ -272,7 +298,8 @@ impl WithSpecification for OrderReplay<'_> {
         _: &[S::State],
     ) -> ConfirmationResult {
         let operations = self.2.take_while_in_time(StepCost::Follow, self.0.operations.iter().copied());
-        order::replay_order(self.1, specification, call, operations).map(|()| Confirmation::Confirmed)
+        order::replay_order(self.1, specification, call, &invocation_moment, operations)
+            .map(|()| Confirmation::Confirmed)
     }
 }
 
@@ -288,7 +315,7 @@ impl WithSpecification for CoreRefutation<'_> {
         if self.0.from.is_some() && any.is_empty() {
             return Err("a core of this model has to begin at the beginning".to_owned());
         }
-        core::try_every_order(self.1, specification, call, self.0, any, self.2)
+        core::try_every_order(self.1, specification, call, self.0, any, (&invocation_moment, self.2))
     }
 }
 

@@ -1,14 +1,15 @@
-//! Verifies claims about 2-atomicity, at which a read may be one version behind: orders and cores.
+//! Verifies claims about k-atomicity, at which a read may return one of the last k versions: orders and cores. For k = 2 it is
+//! `two-atomic`.
 //!
 //! A core may leave out what a core of a register may leave out: a write whose value no operation of the core returned or compared with.
 //! Without such a write, no read is further behind than before. So the core has an order if the whole history has one.
 
-use super::{OperationsByObject, check_all_are_ordered, core, order};
+use super::{OperationsByObject, check_all_are_ordered, core, invocation_moment, order};
 use crate::watch::{StepCost, Watch};
 use crate::{Confirmation, Mismatch};
-use claims::specification::{CallValues, TwoVersionRegister};
+use claims::specification::{CallValues, Specification, TwoVersionRegister};
 use claims::{Evidence, FailedCas, Linearization, ObjectQuestion, Verdict, Violation, Witness};
-use histories::{History, OpId};
+use histories::{History, OpId, ValueId};
 
 /// Verifies a verdict on 2-atomicity. The error names the part that does not follow.
 pub(crate) fn verify_two_atomicity(
@@ -17,15 +18,29 @@ pub(crate) fn verify_two_atomicity(
     verdict: &Verdict,
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
+    verify_recent_versions(history, question, verdict, &|initial| TwoVersionRegister { initial }, watch)
+}
+
+/// Verifies a verdict on reads of one of the last versions. `register` has those versions, for an initial value.
+pub(super) fn verify_recent_versions<S: Specification>(
+    history: &History,
+    question: &ObjectQuestion,
+    verdict: &Verdict,
+    register: &dyn Fn(ValueId) -> S,
+    watch: &Watch<'_>,
+) -> Result<Confirmation, Mismatch> {
     let question = &ObjectQuestion { failed_cas: FailedCas::SaysNothing, ..question.clone() };
     match verdict {
         Verdict::Untested(_) | Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
         Verdict::Holds(Witness::Orders(orders)) => {
             check_all_are_ordered(history, question, orders, watch)?;
-            orders.iter().try_for_each(|found| replay(history, question, found, watch))?;
+            orders.iter().try_for_each(|found| {
+                let register = register(question.initial.value_of_key(found.key));
+                replay(history, &register, found, watch)
+            })?;
             Ok(Confirmation::Confirmed)
         }
-        Verdict::Holds(_) => Err(Mismatch("a witness of 2-atomicity is an order of each object".into())),
+        Verdict::Holds(_) => Err(Mismatch("a witness of k-atomicity is an order of each object".into())),
         Verdict::Violated(violations) if violations.is_empty() => {
             Err(Mismatch("violated, but by nothing".into()))
         }
@@ -33,7 +48,7 @@ pub(crate) fn verify_two_atomicity(
             let objects = OperationsByObject::new(history, question);
             let mut all = Confirmation::Confirmed;
             for violation in violations {
-                if refute(&objects, violation, watch)? == Confirmation::TooLarge {
+                if refute(&objects, violation, register, watch)? == Confirmation::TooLarge {
                     all = Confirmation::TooLarge;
                 }
             }
@@ -42,35 +57,36 @@ pub(crate) fn verify_two_atomicity(
     }
 }
 
-fn replay(
+fn replay<S: Specification>(
     history: &History,
-    question: &ObjectQuestion,
+    register: &S,
     found: &Linearization,
     watch: &Watch<'_>,
 ) -> Result<(), String> {
-    let register = TwoVersionRegister { initial: question.initial.value_of_key(found.key) };
     let mut values = CallValues::new(history);
     let operations = watch.take_while_in_time(StepCost::Follow, found.operations.iter().copied());
-    order::replay_order(history, &register, &mut |id: OpId| values.call_of_operation(id), operations)
+    let mut call = |id: OpId| values.call_of_operation(id);
+    order::replay_order(history, register, &mut call, &invocation_moment, operations)
 }
 
-fn refute(
+fn refute<S: Specification>(
     objects: &OperationsByObject<'_>,
     violation: &Violation,
+    register: &dyn Fn(ValueId) -> S,
     watch: &Watch<'_>,
 ) -> Result<Confirmation, String> {
     let Evidence::Core(found) = &violation.evidence else {
-        return Err("evidence against 2-atomicity is a core".to_owned());
+        return Err("evidence against k-atomicity is a core".to_owned());
     };
     if violation.key != found.key || violation.operations != found.operations {
         return Err("it is told of other operations than its core".to_owned());
     }
     if found.from.is_some() || !found.writes_only.is_empty() {
-        return Err("a core of 2-atomicity begins at the beginning and has whole operations".to_owned());
+        return Err("a core of k-atomicity begins at the beginning and has whole operations".to_owned());
     }
     core::check_omitted_operations(objects, found, watch)?;
-    let register = TwoVersionRegister { initial: objects.question.initial.value_of_key(found.key) };
+    let register = register(objects.question.initial.value_of_key(found.key));
     let mut values = CallValues::new(objects.history);
     let mut call = |id: OpId| values.call_of_operation(id);
-    core::try_every_order(objects.history, &register, &mut call, found, &[], watch)
+    core::try_every_order(objects.history, &register, &mut call, found, &[], (&invocation_moment, watch))
 }

@@ -1,13 +1,14 @@
-//! Checks verdicts on `regular` and `safe` from the definitions.
+//! Checks verdicts on `regular`, `safe`, `consistent-prefix` and `regular-write-order` from the definitions.
 //!
 //! A witness names the write that each read returned. For each read, one condition is checked on that write alone: the read did not
 //! complete before it, and no other write lies wholly between the two. A violation names a read and the operations that rule out
-//! every write of its value; each of these writes is looked at by itself.
+//! every write of its value; each of these writes is looked at by itself. For one order of the writes see `write_order.rs`.
 //!
 //! Cost: O(n log n) for a witness. A violation costs O(k²) for the k operations that it names; one of `safe` also O(n).
 
 mod reads;
 mod witness;
+mod write_order;
 
 use crate::sessions::{Records, check_unwritten_violation, check_violation_matches_evidence};
 use crate::watch::Watch;
@@ -17,7 +18,7 @@ use histories::History;
 use reads::ReadRefutation;
 pub(crate) use witness::overlapped_reads;
 
-/// Checks the evidence of a verdict on `regular` or `safe`. The error names the part that does not follow.
+/// Checks the evidence of a verdict on one of these levels. The error names the part that does not follow.
 pub(crate) fn verify_single_reads(
     history: &History,
     level: Level,
@@ -27,11 +28,15 @@ pub(crate) fn verify_single_reads(
 ) -> Result<Confirmation, Mismatch> {
     match verdict {
         Verdict::Unknown(_) | Verdict::Untested(_) => Ok(Confirmation::Confirmed),
-        Verdict::Holds(Witness::Sources(sources)) => {
+        Verdict::Holds(Witness::Orders(orders)) if level == Level::RegularWriteOrder => {
+            write_order::verify_write_orders(history, question, orders, watch)?;
+            Ok(Confirmation::Confirmed)
+        }
+        Verdict::Holds(Witness::Sources(sources)) if level != Level::RegularWriteOrder => {
             witness::verify_sources(history, level, question, sources, watch)?;
             Ok(Confirmation::Confirmed)
         }
-        Verdict::Holds(_) => Err(Mismatch("this level is witnessed by the write of each read".to_owned())),
+        Verdict::Holds(_) => Err(Mismatch("this level has a witness of another kind".to_owned())),
         Verdict::Violated(violations) if violations.is_empty() => {
             Err(Mismatch("violated, but by nothing".to_owned()))
         }
@@ -58,9 +63,11 @@ fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -
             false => Ok(()),
         };
     }
-    if !["stale-read", "future-read"].contains(&violation.kind.as_str()) {
+    let is_of_order = violation.kind.as_str() == "conflicting-order" && level == Level::RegularWriteOrder;
+    if !is_of_order && !["stale-read", "future-read"].contains(&violation.kind.as_str()) {
         return Err(format!("no read is unexplained as {}", violation.kind));
     }
     check_violation_matches_evidence(violation, violation.kind.as_str(), core.key, &core.operations)?;
-    ReadRefutation::new(records, level, core).check_core()
+    let refutation = ReadRefutation::new(records, level, core);
+    if is_of_order { refutation.check_order_conflict() } else { refutation.check_core() }
 }

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 
 /// The operations that are said to show that a read is not explained.
 pub(super) struct ReadRefutation<'a> {
-    records: &'a Records<'a>,
+    pub(super) records: &'a Records<'a>,
     level: Level,
-    core: &'a Core,
+    pub(super) core: &'a Core,
 }
 
 impl<'a> ReadRefutation<'a> {
@@ -20,6 +20,26 @@ impl<'a> ReadRefutation<'a> {
 
     /// Checks that the core has a completed read that nothing explains.
     pub(super) fn check_core(&self) -> Result<(), String> {
+        self.check_members()?;
+        let is_judged = |op: &&OpId| self.is_judged(**op);
+        let ruled_out = self.ruled_out_writes();
+        let mut reads = self.core.operations.iter().filter(is_judged);
+        match reads.any(|&read| self.is_unexplained(read, &ruled_out)) {
+            true => Ok(()),
+            false => Err("each read of the core may be explained".to_owned()),
+        }
+    }
+
+    /// Whether an operation of the core completed with a read that counts.
+    pub(super) fn is_judged(&self, op: OpId) -> bool {
+        let operation = self.records.operation(op);
+        operation.outcome == Outcome::Ok
+            && value_read_by(&operation).is_some()
+            && !self.core.writes_only.contains(&op)
+    }
+
+    /// Checks that the operations of the core are of its object, and that the core is about the whole history.
+    pub(super) fn check_members(&self) -> Result<(), String> {
         let history = self.records.history;
         let unknown =
             |op: &&OpId| history.key(**op) != self.core.key || history.outcome(**op) == Outcome::Fail;
@@ -30,22 +50,11 @@ impl<'a> ReadRefutation<'a> {
         if self.core.from.is_some() || self.core.until != NEVER {
             return Err("the core of a single read is about the whole history".to_owned());
         }
-        let is_judged = |op: &&OpId| {
-            let operation = self.records.operation(**op);
-            operation.outcome == Outcome::Ok
-                && value_read_by(&operation).is_some()
-                && !self.core.writes_only.contains(op)
-        };
-        let ruled_out = self.ruled_out_writes();
-        let mut reads = self.core.operations.iter().filter(is_judged);
-        match reads.any(|&read| self.is_unexplained(read, &ruled_out)) {
-            true => Ok(()),
-            false => Err("each read of the core may be explained".to_owned()),
-        }
+        Ok(())
     }
 
     /// The indeterminate compare-and-sets of the core that cannot have happened, because nothing explains what they found.
-    fn ruled_out_writes(&self) -> HashSet<OpId> {
+    pub(super) fn ruled_out_writes(&self) -> HashSet<OpId> {
         let mut ruled_out = HashSet::new();
         let is_doubtful = |op: &OpId| {
             let operation = self.records.operation(*op);
@@ -60,7 +69,7 @@ impl<'a> ReadRefutation<'a> {
     }
 
     /// Whether one operation is before another in what the history says of time.
-    fn is_before(&self, a: &Operation, b: &Operation) -> bool {
+    pub(super) fn is_before(&self, a: &Operation, b: &Operation) -> bool {
         a.precedes(b) && (self.records.history.has_real_time() || a.session == b.session)
     }
 
@@ -78,6 +87,7 @@ impl<'a> ReadRefutation<'a> {
                 let is_newer = source.as_ref().is_none_or(|source| self.is_before(source, &other));
                 is_write && is_newer && self.is_before(&other, &operation)
             });
+            let is_replaced = is_replaced && self.level != Level::ConsistentPrefix;
             let came_later = source.as_ref().is_some_and(|source| self.is_before(&operation, source));
             is_replaced || came_later || source.is_some_and(|source| ruled_out.contains(&source.id))
         })
@@ -86,7 +96,7 @@ impl<'a> ReadRefutation<'a> {
     /// The writes that the read may have returned. A safe register may have given a compare-and-set any value, so there the value that
     /// one expected need not have been written.
     fn candidates_of(&self, read: &Operation) -> Vec<Option<OpId>> {
-        if self.level == Level::Regular {
+        if self.level != Level::Safe {
             return self.records.candidate_versions(read.id);
         }
         let value = value_read_by(read);

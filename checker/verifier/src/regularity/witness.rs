@@ -21,7 +21,11 @@ pub(super) fn verify_sources(
             return error(one.read, "has two sources");
         }
     }
-    let newest = newest_writes_before(history, watch);
+    let newest = match level {
+        // A version may be returned however old it is.
+        Level::ConsistentPrefix => HashMap::new(),
+        _ => newest_writes_before(history, watch),
+    };
     let overlapped = match level {
         Level::Safe => overlapped_reads(history, |write| named.contains_key(&write), watch),
         _ => HashSet::new(),
