@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "what was tried is said")]
 
+mod absence;
 mod challenge;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../linearizability/containers.rs"]
@@ -21,6 +22,7 @@ mod sets;
 #[path = "../invariants/simulated.rs"]
 mod simulated;
 mod stores;
+mod untested;
 
 use challenge::{Effort, Tally, challenge};
 use checker::{

@@ -199,8 +199,11 @@ pub(super) fn check_foreign_data(
         let act = writer.ok_or_else(|| Mismatch("nobody asked for that action".to_owned()))?;
         let list = super::actions::parse_action_list(record, read)?;
         let has = list.iter().any(|element| super::equals_json(element, history.value_text(act.value())));
-        let own = history.sessions.text(act.session) == history.keys.text(read.key);
-        return ensure(act.function == Function::ACT && has && !own, || "it is the user's own".to_owned());
+        // An action that two users requested is the user's own, whoever else requested it.
+        let same = record.acts.get(&act.value()).into_iter().flatten().map(|&id| record.operation(id));
+        let own = |op: &Operation| history.sessions.text(op.session) == history.keys.text(read.key);
+        let is_own = own(&act) || same.filter(own).any(|op| op.outcome != Outcome::Fail);
+        return ensure(act.function == Function::ACT && has && !is_own, || "it is the user's own".to_owned());
     }
     ensure(returned_contents(read), || "it read nothing".to_owned())?;
     let ids = record.ids_of_session(read.key);
