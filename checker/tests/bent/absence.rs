@@ -16,7 +16,7 @@ use testkit::{TestRandom, draw_history, question_about, test_limits};
 use verifier::Standing;
 
 /// A store's history, the question about all findings, and the report.
-fn judged(seed: u64) -> (History, Question, Report) {
+pub(crate) fn judged(seed: u64) -> (History, Question, Report) {
     let history = stores::store_history(&mut TestRandom::new(seed));
     let sessions = SessionRules::from_header(&history).expect("the header is right");
     let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
@@ -48,7 +48,7 @@ fn deny(
     holds.map(|(answer, standing)| (kind(answer.property), standing)).collect()
 }
 
-fn findings_of(report: &Report) -> Vec<&Finding> {
+pub(crate) fn findings_of(report: &Report) -> Vec<&Finding> {
     let answers = report.answers.iter().chain(&report.beside);
     let violations = answers.filter_map(|answer| match &answer.verdict {
         Verdict::Violated(violations) => Some(violations),

@@ -13,6 +13,9 @@ mod challenge;
 #[path = "../linearizability/containers.rs"]
 mod containers;
 mod evidence;
+mod made_up_anomalies;
+mod made_up_breaches;
+mod made_up_findings;
 mod near;
 #[path = "../linearizability/random.rs"]
 mod objects;

@@ -209,7 +209,8 @@ pub(super) fn check_foreign_data(
     let ids = record.ids_of_session(read.key);
     if let Some(writer) = writer {
         ensure(shows_value(record, read, writer.value()), || "it does not show that".to_owned())?;
-        let sole = possible_writers(record, history.value_text(writer.value())).len() == 1;
+        let writers = possible_writers(record, history.value_text(writer.value()));
+        let sole = matches!(&writers[..], [only] if only.id == writer.id);
         let settled = record.creators.contains(&read.session);
         let other = !ids.contains(&writer.key) || (read.session != writer.session && settled);
         return ensure(sole && other, || "it is the reader's own".to_owned());

@@ -91,6 +91,10 @@ fn is_judged_at_mixed_levels(history: &History, id: OpId) -> bool {
     claims::declared_levels(history)[id.index()] != IsolationLevel::ReadUncommitted
 }
 
+fn is_list_read(history: &History, at: &ReadAt) -> bool {
+    history.micros_of(at.transaction)[at.place].kind == MicroKind::ReadList
+}
+
 /// Whether lists that were read show a phenomenon.
 fn is_shown_by_lists(
     history: &History,
@@ -122,7 +126,8 @@ fn is_shown_by_lists(
             | TransactionEvidence::IncompatibleOwnAppends { one, other },
         ) => {
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+            let are_lists = [one, other].iter().all(|at| is_list_read(history, at));
+            are_lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         // The readers' own appends are left out: a view says nothing of their place among those of others.
         // Own appends directly follow the version that was read, so that they count.
@@ -134,9 +139,7 @@ fn is_shown_by_lists(
             let counts = |at: &ReadAt| {
                 is_judged_at_mixed_levels(history, at.transaction) && !misses_own_write(history, *at)
             };
-            let lists = [one, other].iter().all(|at| {
-                counts(at) && history.micros_of(at.transaction)[at.place].kind == MicroKind::ReadList
-            });
+            let lists = [one, other].iter().all(|at| counts(at) && is_list_read(history, at));
             lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
