@@ -15,7 +15,9 @@ mod containers;
 mod evidence;
 mod made_up_anomalies;
 mod made_up_breaches;
+mod made_up_cores;
 mod made_up_findings;
+mod made_up_orders;
 mod near;
 #[path = "../linearizability/random.rs"]
 mod objects;

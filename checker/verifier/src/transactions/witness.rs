@@ -1,5 +1,6 @@
 //! Replays witnesses of isolation levels.
 
+use super::micros::{is_read, misses_own_write};
 use super::replay::{TransactionReplay, commits_of};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use super::writers::{KeyWriters, WriteRecord};
@@ -7,7 +8,7 @@ use super::{commit_order, ensure, execution, mixed, reads_own_appends};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{
-    Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionAction,
+    Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, ReadAt, TransactionAction,
     TransactionPoint, TransactionWitness,
 };
 use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
@@ -212,6 +213,10 @@ fn check_part_of_versions<'h>(
                 MicroKind::Read if micro.value() != ValueId::NULL => Some(micro.value()),
                 _ => None,
             };
+            let missed = || misses_own_write(history, ReadAt { transaction: id, place: at, key: micro.key });
+            ensure(reads.is_none() || !is_read(*micro) || !missed(), || {
+                format!("{id:?} reads something else than it wrote before")
+            })?;
             if let (Some(value), Some((writers, place))) = (value, reads) {
                 let Some(WriteRecord { by, last }) = writers.find_write(micro.key, value) else {
                     return Err(Mismatch(format!("{id:?} reads a value that no transaction wrote")));
