@@ -160,7 +160,10 @@ fn breaches_that_are_made_up_are_refuted() {
         for answer in report.answers.iter().filter(|answer| answer.verdict.name() == "holds") {
             let Property::Invariant(invariant) = answer.property else { continue };
             for _ in 0..150 {
-                let (kind, evidence) = forger.forge(&mut random);
+                let (mut kind, evidence) = forger.forge(&mut random);
+                if random.chance(8) {
+                    kind = random.one_of(&["lost", "stale", "duplicated", "unexpected", "long-fork"]);
+                }
                 let claim = report_of(&history, &question, answer, kind, evidence);
                 let standing =
                     &verifier::verify(&history, &question, &claim, &Limits::unbounded()).answers[0];

@@ -1,5 +1,6 @@
 //! Cores, cycles of versions and cycles of causality that are made up, for levels of objects that hold, and orders for those that do not.
 
+use crate::near::changed;
 use crate::{containers, objects, sets};
 use checker::{
     AnomalyName, Answer, CausalLink, CausalOrders, CausalProofStep, CausalRefutation, ConstraintReason,
@@ -256,6 +257,7 @@ impl ObjectForger<'_> {
     /// The source of each read: the first write of its value, or another one.
     fn sources(&self, random: &mut TestRandom) -> Vec<ReturnedWrite> {
         let reads = self.all.iter().filter(|op| seen(op).is_some() && op.outcome != Outcome::Fail);
+        let elsewhere = random.chance(8);
         let source = |op: &Operation| {
             let same = |other: &&Operation| {
                 other.key == op.key

@@ -1,6 +1,7 @@
 //! Witnesses of transactions that are made up, for levels that are violated: orders of commits near that of the events, snapshots taken
 //! somewhat earlier, executions with any sources of reads.
 
+use crate::near::changed;
 use checker::{
     Axiom, CycleFamily, IsolationLevel, Limits, OrderExtent, Property, ReadChoice, Report, TransactionAction,
     TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,

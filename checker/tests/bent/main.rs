@@ -15,6 +15,7 @@ mod containers;
 mod evidence;
 mod made_up_anomalies;
 mod made_up_breaches;
+mod made_up_cases;
 mod made_up_cores;
 mod made_up_findings;
 mod made_up_orders;

@@ -220,6 +220,15 @@ impl EventList {
     }
 }
 
+/// The history, or one near it.
+pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
+    if random.chance(60) {
+        return history;
+    }
+    let near = EventList::from_history(&history).changed(&HashSet::new(), random).read();
+    near.filter(|near| !near.is_empty()).unwrap_or(history)
+}
+
 fn find_leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Array(list) => {

@@ -231,7 +231,8 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
                 _ => None,
             };
             let (one, two) = (case.operation(*earlier), case.operation(*later));
-            let ordered = one.session == two.session && one.precedes(&two);
+            let are_reads = one.function == Function::READ && two.function == Function::READ;
+            let ordered = are_reads && one.session == two.session && one.precedes(&two);
             Some(ordered && value(*earlier)? == *from && value(*later)? == *to && from > to)
         }
         BreachEvidence::Reversed { first, second, read } => {
@@ -294,6 +295,10 @@ fn bounds_are_supported(
     most: i128,
 ) -> Option<bool> {
     let found = case.operation(read);
+    // The answer of an addition is no sum.
+    if found.function != Function::READ {
+        return None;
+    }
     let (mut low, mut high) = (0, 0);
     for op in case.history.operations().filter(|op| op.key == case.breach.key) {
         if !matches!(op.function, Function::ADD | Function::INC) || op.outcome == Outcome::Fail {
