@@ -67,7 +67,6 @@ struct Noticed {
 /// Of these kinds the second look counts everything again, so that it must notice each.
 const COUNTED_AGAIN: &[FindingKind] = &[
     FindingKind::AuditDuplicated,
-    FindingKind::AuditForged,
     FindingKind::AuditMissing,
     FindingKind::ClockWentBack,
     FindingKind::DivergentReplicas,

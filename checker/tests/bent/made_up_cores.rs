@@ -260,7 +260,7 @@ impl ObjectForger<'_> {
         let elsewhere = random.chance(8);
         let source = |op: &Operation| {
             let same = |other: &&Operation| {
-                other.key == op.key
+                (other.key == op.key || elsewhere)
                     && other.id != op.id
                     && written(other).is_some()
                     && written(other) == seen(op)
@@ -399,6 +399,7 @@ fn evidence_about_objects_that_is_made_up_is_refuted() {
     for seed in 0..1_200 * crate::times() {
         let (history, question) = draw(seed);
         let mut random = TestRandom::new(seed ^ 0xc0de);
+        let history = changed(history, &mut random);
         let Ok(report) = checker::check(&history, &question, &test_limits(300_000, 1 << 28)) else {
             continue;
         };

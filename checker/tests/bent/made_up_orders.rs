@@ -125,6 +125,7 @@ fn witnesses_that_are_made_up_are_refuted() {
                 history_of_mixed_levels(&mut random, kind, u32::MAX)
             }
         };
+        let history = changed(history, &mut random);
         let question =
             question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
         let report = checker::check(&history, &question, &test_limits(300_000, 1 << 28)).expect("it fits");

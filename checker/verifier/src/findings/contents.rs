@@ -82,7 +82,9 @@ pub(super) fn check_replaced_version(
     ensure(took_effect_by(older) < newer.invoked && took_effect_by(shown) < read.invoked, || {
         "not in this order".to_owned()
     })?;
-    ensure(belong_to_one_session(record, &ops), || "not one session".to_owned())?;
+    // An id that was replaced by another may be created again, for another session.
+    let is_same = newer.function != Function::CREATE || newer.key == read.key;
+    ensure(is_same && belong_to_one_session(record, &ops), || "not one session".to_owned())?;
     check_version_writers(record, kind, read, [of(read), of(newer)])
 }
 

@@ -64,6 +64,9 @@ pub(super) fn check_example(
         }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
             says(values_of_read(history, *at)?.contains(value) && *write > at.place)?;
+            let mut own = places_of_write(history, at.transaction, at.key, *value);
+            // An earlier write of the same value explains the read.
+            says(own.next().is_some_and(|first| first > at.place))?;
             says(places_of_write(history, at.transaction, at.key, *value).any(|place| place == *write))?;
             let mut others =
                 watch.take_while_in_time(StepCost::Look, history.ids()).filter(|&id| id != at.transaction);
@@ -209,7 +212,8 @@ fn is_version_cycle(
 ) -> bool {
     let closes = |at: usize, step: &VersionStep| step.later == steps[(at + 1) % steps.len()].earlier;
     let holds = |step: &VersionStep| match (step.earlier, step.later) {
-        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial => {
+        // A transaction that writes what it read writes another version, which its value does not name.
+        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial && earlier != later => {
             follows((earlier, later, step.order))
         }
         _ => false,
@@ -232,11 +236,17 @@ fn agrees_with_known(history: &History, at: ReadAt, because: &[usize], seen: &[V
     let mut appended = Vec::new();
     for &place in because {
         let micro = micros[place];
-        match micro.kind {
-            MicroKind::Append => appended.push(micro.value()),
-            MicroKind::Write => known = Some(vec![micro.value()]),
-            MicroKind::Read | MicroKind::ReadList => known = Some(values_of_micro(history, micro)),
-        }
+        let whole = match micro.kind {
+            MicroKind::Append => {
+                appended.push(micro.value());
+                continue;
+            }
+            MicroKind::Write => vec![micro.value()],
+            MicroKind::Read | MicroKind::ReadList => values_of_micro(history, micro),
+        };
+        // It has what was appended before.
+        known = Some(whole);
+        appended.clear();
     }
     match known {
         Some(mut known) => {

@@ -1,7 +1,7 @@
 //! What lists that were read say beyond their last elements.
 
 use super::ensure;
-use super::micros::is_read;
+use super::micros::{find_excess_element, is_read};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use histories::{History, KeyId, Micro, MicroKind, Outcome, ValueId};
@@ -25,6 +25,19 @@ pub(super) fn check_elements_were_appended(history: &History, watch: &Watch<'_>)
     let unwritten = reads
         .any(|read| history.list(read.list()).iter().any(|&value| !written.contains(&(read.key, value))));
     ensure(!unwritten, || "a list has an element that nobody can have appended".to_owned())
+}
+
+/// Checks that no list has an element more often than transactions appended it. O(n) for n micro-operations, plus O(n) for each element that
+/// a list has twice. Meaningless once the time is over.
+pub(super) fn check_no_element_too_often(history: &History, watch: &Watch<'_>) -> Result<(), Mismatch> {
+    let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+    for id in watch.take_while_in_time(StepCost::Follow, completed) {
+        for read in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            let excess = find_excess_element(history, read.key, history.list(read.list()));
+            ensure(excess.is_none(), || format!("a list that {id:?} read has an element too often"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks that of any two lists of a key, one is the beginning of the other: versions of a list grow at the end. Unless `with_own`, the
