@@ -43,6 +43,9 @@ impl ObjectForger<'_> {
         let left_out = |op: &&Operation| op.key == key && op.outcome != Outcome::Fail;
         let mut operations: Vec<OpId> = self.all.iter().filter(left_out).map(|op| op.id).collect();
         operations.retain(|_| random.chance(share));
+        if random.chance(5) && !operations.is_empty() {
+            operations.push(operations[0]);
+        }
         let mut core = Core::minimal_core(key, operations);
         let position = |random: &mut TestRandom| random.below(2 * self.all.len()) as u32;
         core.until = if random.chance(70) { NEVER } else { position(random) };

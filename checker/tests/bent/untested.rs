@@ -3,7 +3,8 @@
 use crate::near::EventList;
 use crate::{containers, objects, stores};
 use checker::{
-    FailedCas, FindingKind, IsolationLevel, Level, Limits, Model, Property, Question, SessionRules, Verdict,
+    FailedCas, FindingKind, IsolationLevel, Level, Limits, Model, Property, Question, Report, SessionRules,
+    Verdict, Witness,
 };
 use histories::{Function, History, Operation, Outcome};
 use std::collections::BTreeMap;
@@ -111,6 +112,7 @@ fn untested_is_what_check_calls_untested() {
             answer.verdict = Verdict::untested("somebody says so");
         }
         let found = verifier::verify(&history, &question, &claim, &Limits::unbounded());
+        assert_wrong_witness_refuted(&history, &question, &claim);
         let answers = report.answers.iter().chain(&report.beside);
         for (answer, standing) in answers.zip(found.answers.iter().chain(&found.beside)) {
             let is_untested = match answer.verdict {
@@ -140,4 +142,18 @@ fn untested_is_what_check_calls_untested() {
     assert!(counts.values().all(|&count| count >= 3), "{counts:?}");
     let untested: u64 = counts.iter().filter(|((_, untested), _)| *untested).map(|(_, count)| count).sum();
     assert!(untested > 3_000, "{counts:?}");
+}
+
+/// That nothing was tested is no excuse for a witness of another kind.
+fn assert_wrong_witness_refuted(history: &History, question: &Question, claim: &Report) {
+    let mut claim = claim.clone();
+    claim.answers.retain(|answer| !matches!(answer.property, Property::Finding(_)));
+    for answer in &mut claim.answers {
+        answer.verdict = Verdict::Holds(Witness::NothingFound);
+    }
+    let found = verifier::verify(history, question, &claim, &Limits::unbounded());
+    for (answer, standing) in claim.answers.iter().zip(found.answers) {
+        let told = || format!("{standing:?}: {answer:?}\n{}", draw_history(history));
+        assert!(matches!(standing, Standing::Refuted(_)), "{}", told());
+    }
 }
