@@ -38,3 +38,11 @@ kills:
 # Which small mistakes the tests notice: draw N mutants of a folder by a seed, test each, write the row of docs/trust.md.
 mutants MODULE SEED N *CRATES:
     cargo run --quiet -p mutants -- {{MODULE}} {{SEED}} {{N}} {{CRATES}}
+
+# Every way to an answer beside every other, on fresh random histories, for so many seconds. The seed is printed; STEADFAST_SEED repeats it.
+differ SECONDS="120":
+    STEADFAST_SECONDS={{SECONDS}} cargo test -p steadfast-checker --test differential -- --nocapture every_way_to_an_answer_agrees
+
+# How much of a folder random histories reach, by the same tool without a mutant.
+reach MODULE *CRATES:
+    cargo run --quiet -p mutants -- {{MODULE}} 1 0 {{CRATES}}

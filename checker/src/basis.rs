@@ -1,8 +1,8 @@
 //! What a verdict rests on: how many operations of a history could have contradicted a property.
 
 use claims::{Assume, FailedCas};
-use histories::{Function, History, Id, MicroKind, OpId, Outcome, ValueId};
-use rustc_hash::FxHashMap;
+use histories::{Function, History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 /// How much of a history could have contradicted a property. A *holds* that rests on a handful of answers says little.
@@ -98,6 +98,13 @@ pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: Fa
         Function::ACT => op.result != ValueId::NULL,
         _ => true,
     }
+}
+
+/// Whether an id of a session was created again, so that the first session must have ended: the acknowledgement says so.
+pub(crate) fn creates_an_id_again(history: &History) -> bool {
+    let mut created: FxHashSet<KeyId> = FxHashSet::default();
+    let mut creations = history.operations().filter(|op| op.function == Function::CREATE);
+    creations.any(|op| op.outcome != Outcome::Fail && !created.insert(op.key) && op.outcome == Outcome::Ok)
 }
 
 /// Counts the sessions that were answered by more than one node. O(n); each pattern of notes is parsed once.

@@ -3,7 +3,9 @@
 //! The engine of its kind decides each property. Then [`verifier`], which shares no code with any engine, checks every
 //! answer again. An answer that the verifier refutes is an internal error of this program and never becomes a verdict.
 
-use crate::{causality, continuity, invariants, linearizability, memory, regularity, sessions, transactions};
+use crate::{
+    basis, causality, continuity, invariants, linearizability, memory, regularity, sessions, transactions,
+};
 use claims::{
     AnomalyName, Answer, Evidence, FindingKind, Level, Limits, ObjectQuestion, Property, Question,
     QuestionError, Report, Verdict, Violation, Witness,
@@ -319,7 +321,9 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if matches!(answer.property, Property::Finding(kind) if kind.is_shown_by_actors()) {
         return;
     }
-    if !history.ids().any(|id| crate::basis::has_falsifiable_answer(history, id, question.failed_cas)) {
+    let is_answered = history.ids().any(|id| basis::has_falsifiable_answer(history, id, question.failed_cas));
+    let is_finding = matches!(answer.property, Property::Finding(_));
+    if !is_answered && !(is_finding && basis::creates_an_id_again(history)) {
         answer.verdict = Verdict::untested(match history.is_empty() {
             true => "the history has no operations",
             false => "no operation succeeded whose answer could have been wrong",

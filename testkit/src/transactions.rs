@@ -37,6 +37,12 @@ pub fn history_of_repeated_values(random: &mut TestRandom) -> History {
     history_of(random, KeyType::Register, values)
 }
 
+/// The same over lists, with few elements, so that several transactions append equal ones.
+pub fn history_of_repeated_elements(random: &mut TestRandom) -> History {
+    let values = 1 + random.below(4) as u32;
+    history_of(random, KeyType::List, values)
+}
+
 /// The same, with up to `values` values of registers. Each transaction declares an isolation level, or none (one in eight).
 pub fn history_of_mixed_levels(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
     let mut plans = plan_transactions(random, kind, values);

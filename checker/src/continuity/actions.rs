@@ -8,7 +8,7 @@ use super::index::acknowledged_position;
 use super::{Judge, is_ok};
 use claims::{FindingKind, FindingProof};
 use histories::{Function, History, KeyId, OpId, Outcome};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 
 /// Judges the actions. Returns why it could not, if the record is missing.
@@ -24,6 +24,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     }
     let mut asked: FxHashMap<&str, OpId> = FxHashMap::default();
     let mut by_user: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
+    let mut own: FxHashSet<(KeyId, &str)> = FxHashSet::default();
     for &act in &acts {
         let action = history.value_text(history.operation(act).value());
         let known = asked.entry(action).or_insert(act);
@@ -33,8 +34,12 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
         }
         if let Some(user) = history.keys.get(history.sessions.text(history.session(act))) {
             by_user.entry(user).or_default().push(act);
+            if history.outcome(act) != Outcome::Fail {
+                own.insert((user, action));
+            }
         }
     }
+    let requested = RequestedActions { first: asked, own };
     let mut lists: Vec<(OpId, Vec<&str>)> = Vec::new();
     for read in reads {
         match parse_action_list(history, read) {
@@ -54,7 +59,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
         }
     }
     for (read, list) in &lists {
-        judge_listed_actions(judge, *read, list, &asked);
+        judge_listed_actions(judge, *read, list, &requested);
         judge_missing_actions(judge, *read, list, by_user.get(&history.key(*read)), &last);
     }
     None
@@ -67,18 +72,27 @@ fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
     Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
+/// The actions that users requested.
+struct RequestedActions<'h> {
+    /// By action: the first request that did not fail, or else one that did.
+    first: FxHashMap<&'h str, OpId>,
+    /// The users with the actions that they requested themselves. An action that two users requested belongs to both.
+    own: FxHashSet<(KeyId, &'h str)>,
+}
+
 /// Finds actions in a list that should not be there, or that are there too often.
-fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], asked: &FxHashMap<&str, OpId>) {
+fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], requested: &RequestedActions<'_>) {
     let history = judge.facts.history;
     let mut times: FxHashMap<&str, usize> = FxHashMap::default();
     list.iter().for_each(|action| *times.entry(action).or_default() += 1);
     let mut told: Vec<(&str, usize)> = times.into_iter().collect();
     told.sort_unstable();
     for (action, times) in told {
-        let act = asked.get(action).copied();
+        let act = requested.first.get(action).copied();
         let owner = act.map(|act| history.session(act));
         if let (Some(act), Some(owner)) = (act, owner)
             && history.keys.get(history.sessions.text(owner)) != Some(history.key(read))
+            && !requested.own.contains(&(history.key(read), action))
         {
             let owner = history.session_text(owner).to_owned();
             let proof = FindingProof::Foreign { read, writer: Some(act), owner };

@@ -7,11 +7,18 @@
 
 #![allow(clippy::print_stdout, reason = "what was tried is said")]
 
+mod absence;
 mod challenge;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../linearizability/containers.rs"]
 mod containers;
 mod evidence;
+mod made_up_anomalies;
+mod made_up_breaches;
+mod made_up_cases;
+mod made_up_cores;
+mod made_up_findings;
+mod made_up_orders;
 mod near;
 #[path = "../linearizability/random.rs"]
 mod objects;
@@ -21,6 +28,7 @@ mod sets;
 #[path = "../invariants/simulated.rs"]
 mod simulated;
 mod stores;
+mod untested;
 
 use challenge::{Effort, Tally, challenge};
 use checker::{

@@ -8,8 +8,8 @@ use testkit::TestRandom;
 
 /// The lines of a history, as JSON.
 pub(crate) struct EventList {
-    header: Option<Value>,
-    events: Vec<Value>,
+    pub(crate) header: Option<Value>,
+    pub(crate) events: Vec<Value>,
 }
 
 impl EventList {
@@ -67,12 +67,12 @@ impl EventList {
         }
     }
 
-    fn is_invocation(&self, at: usize) -> bool {
+    pub(crate) fn is_invocation(&self, at: usize) -> bool {
         self.events[at]["type"] == "invoke"
     }
 
     /// The places of the events of an operation, by the place of either.
-    fn places_of_operation(&self, at: usize) -> (usize, Option<usize>) {
+    pub(crate) fn places_of_operation(&self, at: usize) -> (usize, Option<usize>) {
         let same = |other: &usize| self.events[*other]["process"] == self.events[at]["process"];
         if self.is_invocation(at) {
             let next = (at + 1..self.events.len()).find(same);
@@ -82,7 +82,7 @@ impl EventList {
         before.map_or((at, None), |before| (before, Some(at)))
     }
 
-    fn drop_operation(&mut self, at: usize) {
+    pub(crate) fn drop_operation(&mut self, at: usize) {
         let (invoked, completed) = self.places_of_operation(at);
         if let Some(completed) = completed {
             self.events.remove(completed);
@@ -218,6 +218,15 @@ impl EventList {
             }
         }
     }
+}
+
+/// The history, or one near it.
+pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
+    if random.chance(60) {
+        return history;
+    }
+    let near = EventList::from_history(&history).changed(&HashSet::new(), random).read();
+    near.filter(|near| !near.is_empty()).unwrap_or(history)
 }
 
 fn find_leaves(value: &Value, at: &str, found: &mut Vec<String>) {

@@ -122,9 +122,7 @@ impl<'a> ClaimChecker<'a> {
         match &answer.verdict {
             // An unknown verdict claims nothing.
             Verdict::Unknown(_) => return Standing::Confirmed,
-            Verdict::Untested(_) => {
-                return untested::verify_untested(self.history, self.question, answer.property, self.watch);
-            }
+            Verdict::Untested(_) => return self.standing_of_untested(answer.property),
             Verdict::Holds(_) | Verdict::Violated(_) => {}
         }
         let standing = match answer.property {
@@ -139,14 +137,7 @@ impl<'a> ClaimChecker<'a> {
                     evidence.check_verdict(level, &answer.verdict).map(|()| Confirmation::Confirmed),
                 )
             }
-            Property::Finding(kind) => {
-                let (history, question, report, watch) =
-                    (self.history, self.question, self.report, self.watch);
-                let findings = self.findings.get_or_insert_with(|| {
-                    findings::FindingClaims::new(history, &question.sessions, report, watch)
-                });
-                findings.standing_of_kind(kind, &answer.verdict)
-            }
+            Property::Finding(kind) => self.finding_claims().standing_of_kind(kind, &answer.verdict),
             Property::Invariant(invariant) => {
                 let rules = &self.question.bank;
                 standing_of_result(invariants::verify_invariant(
@@ -170,6 +161,25 @@ impl<'a> ClaimChecker<'a> {
         } else {
             standing
         }
+    }
+
+    /// The claim is false if an answer could have contradicted the property. Acknowledged writes of sessions say little, and two of them
+    /// may still contradict each other, so that the second look for findings must see nothing either.
+    fn standing_of_untested(&mut self, property: Property) -> Standing {
+        let standing = untested::verify_untested(self.history, self.question, property, self.watch);
+        let (Property::Finding(kind), Standing::Confirmed) = (property, &standing) else { return standing };
+        let against = self.finding_claims().standing_of_absence(kind);
+        match against {
+            _ if self.watch.is_over() => Standing::Unchecked,
+            Standing::Refuted(_) => against,
+            _ => standing,
+        }
+    }
+
+    fn finding_claims(&mut self) -> &findings::FindingClaims {
+        let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
+        self.findings
+            .get_or_insert_with(|| findings::FindingClaims::new(history, &question.sessions, report, watch))
     }
 
     fn standing_of_level(&mut self, level: Level, verdict: &Verdict) -> Standing {

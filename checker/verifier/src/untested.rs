@@ -50,7 +50,11 @@ pub(crate) fn verify_untested(
     let mut answers = history
         .operations()
         .filter(|op| (answered(op) || observed(op)) && is_judged(op) && !free.contains(&op.id));
+    let is_created_again = || matches!(property, Property::Finding(_)) && has_two_creations(history);
     match answers.next() {
+        None if is_created_again() && !is_unrecorded(history, question, property) => {
+            Standing::Refuted("the second creation of an id could have contradicted it".to_owned())
+        }
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
         Some(told) => Standing::Refuted(format!(
@@ -66,6 +70,18 @@ fn is_version_order_restricted(history: &History, question: &Question) -> bool {
         op.outcome != Outcome::Fail && op.function == Function::CAS || history.version(op.id).is_some()
     };
     question.assume.assumption_names().next().is_some() || history.operations().any(|op| orders_versions(&op))
+}
+
+/// Whether an acknowledged creation of an id follows another one that did not fail.
+fn has_two_creations(history: &History) -> bool {
+    let creations =
+        || history.operations().filter(|op| op.function == Function::CREATE && op.outcome != Outcome::Fail);
+    let mut first: HashMap<u32, u32> = HashMap::new();
+    for op in creations() {
+        let earliest = first.entry(op.key.raw()).or_insert(op.invoked);
+        *earliest = op.invoked.min(*earliest);
+    }
+    creations().any(|op| op.outcome == Outcome::Ok && first[&op.key.raw()] < op.invoked)
 }
 
 /// Whether the answer of an operation says something about the state.

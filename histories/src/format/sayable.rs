@@ -69,6 +69,13 @@ impl<'a> RepresentableHistory<'a> {
                     .to_owned(),
             ),
             TargetFormat::Edn => {
+                if history.header().is_some() && history.ids().any(|id| history.function(id) == Function::CREATE) {
+                    reasons.add_reason(
+                        "the header of a session store says how long sessions live and which version a save is based on, \
+                         and EDN has no header"
+                            .to_owned(),
+                    );
+                }
                 for name in history.unrecognised_clients() {
                     reasons.add_reason(format!(
                         "the process {name:?} does nothing that a model knows, and EDN cannot say that it is a client"

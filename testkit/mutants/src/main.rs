@@ -10,15 +10,18 @@
 //! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs, of which `CRATE/PROGRAM` chooses
 //! one. `STEADFAST_MINUTES` limits the time:
 //! the mutants that were not tried by then are tried when the same call is made again. The row of the module in `docs/trust.md` is written
-//! again, and the survivors go to `target/mutants/survivors.md`.
+//! again, and the survivors go to `target/mutants/survivors.md`. What random histories do not reach goes to
+//! `target/mutants/unreached.md`. With N = 0 only this is looked at.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod reach;
 mod results_file;
 mod rewrite;
 mod table;
 mod trials;
 mod workspace;
 
+use reach::Reach;
 use results_file::ResultsFile;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -49,6 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let known = ResultsFile::open(&scratch.join("results.tsv"), &programs)?;
     let tests = trials::run_unchanged_tests(&programs, &scratch, &known, deadline)?;
     println!("{} tests pass without a mutant", tests.len());
+    let reach = Reach::new(&module, &workspace, &tests);
+    println!("{reach}");
+    std::fs::write(scratch.join("unreached.md"), &reach.missing)?;
 
     let drawn = draw_sample(&workspace, seed, count);
     let numbers: Vec<(u32, u32)> = drawn.iter().map(|drawn| (drawn.number, drawn.place)).collect();
@@ -60,7 +66,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
     let result = ModuleResult::from_outcomes(&module, seed, workspace.total, building, &outcomes);
     println!("{result}");
-    table::write_row(&root.join("docs/trust.md"), &result)?;
+    let mut rows = vec![("| module | places", reach.to_string())];
+    if count > 0 {
+        rows.push(("| module | mutants", result.to_string()));
+    }
+    table::write_rows(&root.join("docs/trust.md"), reach.module(), &rows)?;
     let survivors = sample.iter().zip(&outcomes).filter_map(|(drawn, outcome)| match outcome {
         TrialOutcome::Survived(tests) => Some(format!("- {} (reached by {tests} tests)\n", drawn.told)),
         TrialOutcome::Caught(_) | TrialOutcome::TimedOut(_) => None,

@@ -5,6 +5,8 @@
 //! places inside it, because only one mutant runs at a time. The file therefore grows with the depth of nesting and not
 //! exponentially.
 //!
+//! A condition also tells how it was decided, so that a run of the tests shows the conditions that were only true or only false.
+//!
 //! Code that the compiler evaluates, patterns, types, tests and the arguments of macros are left alone.
 
 use std::ops::Range;
@@ -28,6 +30,8 @@ enum Shape {
 pub(crate) struct MutationSite {
     shape: Shape,
     range: Range<usize>,
+    /// Whether the code is a condition, so that both of its outcomes can be noted.
+    pub(crate) is_condition: bool,
     pub(crate) line: usize,
     pub(crate) mutants: Vec<Mutant>,
 }
@@ -94,6 +98,7 @@ impl SourceFile {
             out.push_str(&self.text[*at..range.end]);
             *at = range.end;
             out.push_str(match shape {
+                Shape::Expression if self.sites[site].is_condition => ") } })",
                 Shape::Expression => " } })",
                 Shape::Statement => " }",
                 Shape::Entry => "",
@@ -170,10 +175,13 @@ fn write_opening(
         written.push((from..out.len(), number, Some(at)));
         out.push_str(" } ");
     }
-    out.push_str(match site.shape {
-        Shape::Expression => "_ => { ",
-        _ => "_ => {} } ",
-    });
+    match site.shape {
+        Shape::Expression if site.is_condition => {
+            out.push_str(&format!("_ => {{ crate::mutant_switch::decided({first}, "));
+        }
+        Shape::Expression => out.push_str("_ => { "),
+        _ => out.push_str("_ => {} } "),
+    }
 }
 
 struct SiteFinder<'t> {
@@ -202,7 +210,16 @@ impl SiteFinder<'_> {
         };
         let mutants: Vec<Mutant> = mutants.into_iter().map(mutant).collect();
         if !mutants.is_empty() {
-            self.sites.push(MutationSite { shape, range, line, mutants });
+            self.sites.push(MutationSite { shape, range, is_condition: false, line, mutants });
+        }
+    }
+
+    /// Adds a condition with mutants.
+    fn add_condition(&mut self, node: &impl Spanned, mutants: Vec<String>) {
+        let count = self.sites.len();
+        self.add(Shape::Expression, node, mutants);
+        if let Some(site) = self.sites[count..].first_mut() {
+            site.is_condition = true;
         }
     }
 
@@ -242,7 +259,10 @@ impl SiteFinder<'_> {
             let others = [number.checked_add(1), number.checked_sub(1)];
             mutants.extend(others.iter().flatten().map(|other| format!("{left} {operator} {other}")));
         }
-        self.add(Shape::Expression, node, mutants);
+        match is_comparison || matches!(node.op, BinOp::And(_) | BinOp::Or(_)) {
+            true => self.add_condition(node, mutants),
+            false => self.add(Shape::Expression, node, mutants),
+        }
     }
 
     fn mutate_method_call(&mut self, node: &syn::ExprMethodCall) {
@@ -277,7 +297,10 @@ impl SiteFinder<'_> {
             ));
         }
         mutants.extend(self.swapped_arguments(node, node.args.iter().collect()));
-        self.add(Shape::Expression, node, mutants);
+        match ["any", "all", "is_some", "is_none", "is_ok", "is_err"].contains(&name.as_str()) {
+            true => self.add_condition(node, mutants),
+            false => self.add(Shape::Expression, node, mutants),
+        }
     }
 
     /// The code of a call with each two neighbouring arguments swapped.
@@ -309,7 +332,7 @@ impl SiteFinder<'_> {
             Expr::MethodCall(call) if call.method.to_string().starts_with("is_") && call.args.is_empty() => {}
             Expr::MethodCall(_) | Expr::Call(_) | Expr::Path(_) | Expr::Field(_) => {
                 let mutant = format!("!({})", self.text_of(condition));
-                self.add(Shape::Expression, condition, vec![mutant]);
+                self.add_condition(condition, vec![mutant]);
             }
             _ => {}
         }
@@ -474,7 +497,7 @@ impl<'ast> Visit<'ast> for SiteFinder<'_> {
             }
             Expr::Macro(called) if called.mac.path.is_ident("matches") => {
                 let mutant = format!("!{}", self.text_of(called));
-                self.add(Shape::Expression, node, vec![mutant]);
+                self.add_condition(node, vec![mutant]);
             }
             _ => {}
         }
@@ -506,7 +529,8 @@ mod tests {
         let sum = format!("(match {outer} {{ 1 => {{ a - g(a < 3) }} _ => {{ a + g(");
         assert!(written.contains(&sum), "{written}");
         let comparison = format!(
-            "(match {inner} {{ 1 => {{ a <= 3 }} 2 => {{ a >= 3 }} 3 => {{ a < 4 }} 4 => {{ a < 2 }} _ => {{ a < 3 }} }})"
+            "(match {inner} {{ 1 => {{ a <= 3 }} 2 => {{ a >= 3 }} 3 => {{ a < 4 }} 4 => {{ a < 2 }} \
+             _ => {{ crate::mutant_switch::decided(3, a < 3) }} }})"
         );
         assert!(written.contains(&comparison), "{written}");
         assert!(

@@ -1,4 +1,4 @@
-//! The row of a module in the table of `docs/trust.md`.
+//! The rows of a module in the tables of `docs/trust.md`.
 
 use crate::trials::TrialOutcome;
 use std::fmt;
@@ -57,16 +57,23 @@ impl fmt::Display for ModuleResult {
     }
 }
 
-/// Replaces the row of the module, or adds it to the end of the table.
-pub(crate) fn write_row(path: &Path, result: &ModuleResult) -> Result<(), Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string(path)?;
-    let written = replace_row(&text, &result.module, &result.to_string());
-    Ok(std::fs::write(path, written.ok_or("docs/trust.md has no table of mutants")?)?)
+/// Replaces the rows of a module, or adds them to the ends of their tables.
+pub(crate) fn write_rows(
+    path: &Path,
+    module: &str,
+    rows: &[(&str, String)],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut text = std::fs::read_to_string(path)?;
+    for (head, row) in rows {
+        text = replace_row(&text, head, module, row)
+            .ok_or_else(|| format!("{} has no table that begins with {head}", path.display()))?;
+    }
+    Ok(std::fs::write(path, text)?)
 }
 
-fn replace_row(text: &str, module: &str, row: &str) -> Option<String> {
+fn replace_row(text: &str, head: &str, module: &str, row: &str) -> Option<String> {
     let mut lines: Vec<&str> = text.lines().collect();
-    let head = lines.iter().position(|line| line.starts_with("| module |"))?;
+    let head = lines.iter().position(|line| line.starts_with(head))?;
     let length = lines[head..].iter().position(|line| !line.starts_with('|')).unwrap_or(lines.len() - head);
     let own = format!("| `{module}` |");
     match (head..head + length).find(|&at| lines[at].starts_with(&own)) {
@@ -83,10 +90,10 @@ mod tests {
     #[test]
     fn a_row_is_replaced_and_a_new_one_added_at_the_end_of_the_table() {
         let text = "# T\n\n| module | n |\n| --- | --- |\n| `a` | 1 |\n\nafter\n";
-        let replaced = replace_row(text, "a", "| `a` | 2 |").expect("a table");
+        let replaced = replace_row(text, "| module |", "a", "| `a` | 2 |").expect("a table");
         assert_eq!(replaced, text.replace("1", "2"));
-        let added = replace_row(text, "b", "| `b` | 3 |").expect("a table");
+        let added = replace_row(text, "| module |", "b", "| `b` | 3 |").expect("a table");
         assert_eq!(added, text.replace("| 1 |\n", "| 1 |\n| `b` | 3 |\n"));
-        assert_eq!(replace_row("no table", "a", ""), None);
+        assert_eq!(replace_row(text, "| module | m |", "a", ""), None);
     }
 }

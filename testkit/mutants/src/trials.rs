@@ -28,8 +28,17 @@ pub(crate) struct ReachingTest<'p> {
     program: &'p TestProgram,
     name: String,
     duration: Duration,
-    /// The first mutants of the places that it reaches.
-    reached: HashSet<u32>,
+    /// The first mutants of the places that it reaches, and of conditions how they were decided.
+    pub(crate) reached: HashSet<u32>,
+}
+
+impl ReachingTest<'_> {
+    /// The program and the test: `program::test`.
+    pub(crate) fn full_name(&self) -> String {
+        let program = self.program.path.file_name().unwrap_or_default().to_string_lossy();
+        let program = program.rsplit_once('-').map_or(&*program, |(name, _)| name);
+        format!("{program}::{}", self.name)
+    }
 }
 
 impl std::fmt::Display for ReachingTest<'_> {
@@ -153,8 +162,8 @@ fn try_mutant(tests: &[ReachingTest<'_>], number: u32, place: u32) -> TrialOutco
         command.env("STEADFAST_MUTANT", number.to_string());
         match run_within(command, test.duration * 5 + MUTANT_TIME_MORE) {
             Some(true) => passed += 1,
-            Some(false) => return TrialOutcome::Caught(test.name.clone()),
-            None => return TrialOutcome::TimedOut(test.name.clone()),
+            Some(false) => return TrialOutcome::Caught(test.full_name()),
+            None => return TrialOutcome::TimedOut(test.full_name()),
         }
     }
     TrialOutcome::Survived(passed)

@@ -82,7 +82,9 @@ pub(super) fn check_replaced_version(
     ensure(took_effect_by(older) < newer.invoked && took_effect_by(shown) < read.invoked, || {
         "not in this order".to_owned()
     })?;
-    ensure(belong_to_one_session(record, &ops), || "not one session".to_owned())?;
+    // An id that was replaced by another may be created again, for another session.
+    let is_same = newer.function != Function::CREATE || newer.key == read.key;
+    ensure(is_same && belong_to_one_session(record, &ops), || "not one session".to_owned())?;
     check_version_writers(record, kind, read, [of(read), of(newer)])
 }
 
@@ -98,9 +100,8 @@ pub(super) fn check_back_to_creation(
     ensure(returned_contents(read) && of(read) == of(birth), || {
         "it does not return what the creation wrote".to_owned()
     })?;
-    ensure(birth.function == Function::CREATE && took_effect_by(shown) < read.invoked, || {
-        "not in this order".to_owned()
-    })?;
+    let is_birth = birth.function == Function::CREATE && birth.outcome != Outcome::Fail;
+    ensure(is_birth && took_effect_by(shown) < read.invoked, || "not in this order".to_owned())?;
     ensure(of(shown).is_some() && of(shown) != of(birth), || {
         "the other operation shows no other version".to_owned()
     })?;
@@ -199,14 +200,18 @@ pub(super) fn check_foreign_data(
         let act = writer.ok_or_else(|| Mismatch("nobody asked for that action".to_owned()))?;
         let list = super::actions::parse_action_list(record, read)?;
         let has = list.iter().any(|element| super::equals_json(element, history.value_text(act.value())));
-        let own = history.sessions.text(act.session) == history.keys.text(read.key);
-        return ensure(act.function == Function::ACT && has && !own, || "it is the user's own".to_owned());
+        // An action that two users requested is the user's own, whoever else requested it.
+        let same = record.acts.of(act.value().index()).iter().map(|&id| record.operation(id));
+        let own = |op: &Operation| history.sessions.text(op.session) == history.keys.text(read.key);
+        let is_own = own(&act) || same.filter(own).any(|op| op.outcome != Outcome::Fail);
+        return ensure(act.function == Function::ACT && has && !is_own, || "it is the user's own".to_owned());
     }
     ensure(returned_contents(read), || "it read nothing".to_owned())?;
     let ids = record.ids_of_session(read.key);
     if let Some(writer) = writer {
         ensure(shows_value(record, read, writer.value()), || "it does not show that".to_owned())?;
-        let sole = possible_writers(record, history.value_text(writer.value())).len() == 1;
+        let writers = possible_writers(record, history.value_text(writer.value()));
+        let sole = matches!(&writers[..], [only] if only.id == writer.id);
         let settled = record.creators.contains(&read.session);
         let other = !ids.contains(&writer.key) || (read.session != writer.session && settled);
         return ensure(sole && other, || "it is the reader's own".to_owned());

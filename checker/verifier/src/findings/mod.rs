@@ -35,7 +35,7 @@ pub(crate) struct FindingClaims {
     found: HashMap<FindingKind, FindingCheck>,
     /// Counter-evidence to the claims that there are no findings.
     against: Vec<CounterEvidence>,
-    /// The kinds of which the report claims that there is no finding.
+    /// The kinds of which the report claims that there is no finding, or that nothing could have shown one.
     denied: HashSet<FindingKind>,
 }
 
@@ -60,11 +60,11 @@ impl FindingClaims {
             }
             found.insert(kind, checked);
         }
-        let holds = answers().filter_map(|answer| match (answer.property, &answer.verdict) {
-            (::claims::Property::Finding(kind), Verdict::Holds(_)) => Some(kind),
+        let absent = answers().filter_map(|answer| match (answer.property, &answer.verdict) {
+            (::claims::Property::Finding(kind), Verdict::Holds(_) | Verdict::Untested(_)) => Some(kind),
             _ => None,
         });
-        let denied: HashSet<FindingKind> = holds.collect();
+        let denied: HashSet<FindingKind> = absent.collect();
         drop(record);
         let against = match denied.is_empty() || watch.is_over() {
             true => Vec::new(),
@@ -89,7 +89,7 @@ impl FindingClaims {
 
     /// Counter-evidence may concern one of several kinds. It refutes the claim about one kind only if the report denies
     /// all of them.
-    fn standing_of_absence(&self, kind: FindingKind) -> Standing {
+    pub(crate) fn standing_of_absence(&self, kind: FindingKind) -> Standing {
         let own = || self.against.iter().filter(|against| against.kinds.contains(&kind));
         let refutes = |against: &&CounterEvidence| {
             against.certain && against.kinds.iter().all(|kind| self.denied.contains(kind))

@@ -43,8 +43,12 @@ pub(super) fn check_gone_session(
     let renews =
         record.question.renewed_by.includes_function(renewed.function) && renewed.outcome == Outcome::Ok;
     let there = renewed.function == Function::CREATE || found_session(&renewed);
-    let own = belong_to_one_session(record, &[gone, &renewed]);
-    ensure(renews && there && own && renewed.invoked < gone.completed, || "it was not renewed".to_owned())?;
+    let own = belong_to_one_session(record, &[gone, &renewed]) && renewed.id != gone.id;
+    // A creation that is still under way may create the id again, after its time had run out.
+    let is_over = renewed.function != Function::CREATE || took_effect_by(&renewed) < gone.invoked;
+    let in_time = is_over || count_creations(record, gone) == 1;
+    let renews = renews && there && in_time;
+    ensure(renews && own && renewed.invoked < gone.completed, || "it was not renewed".to_owned())?;
     let idle = record.history.completed_at(gone.id).zip(record.history.invoked_at(renewed.id));
     let idle = idle.map(|(until, from)| until - from);
     ensure(idle == idle_ns, || "it was left alone for another time than that".to_owned())?;

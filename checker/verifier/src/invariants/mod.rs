@@ -142,6 +142,10 @@ impl BreachCase<'_> {
 
     fn account_balances(&self, read: OpId) -> Option<Vec<(String, Option<i64>)>> {
         let balance = |value: Value| if value.is_null() { Some(None) } else { value.as_i64().map(Some) };
+        // The answer of a transfer has numbers too.
+        if self.operation(read).function != Function::READ {
+            return None;
+        }
         match self.returned_value(read)? {
             Value::Object(map) => map.into_iter().map(|(name, held)| Some((name, balance(held)?))).collect(),
             Value::Array(list) => list
@@ -227,7 +231,8 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
                 _ => None,
             };
             let (one, two) = (case.operation(*earlier), case.operation(*later));
-            let ordered = one.session == two.session && one.precedes(&two);
+            let are_reads = one.function == Function::READ && two.function == Function::READ;
+            let ordered = are_reads && one.session == two.session && one.precedes(&two);
             Some(ordered && value(*earlier)? == *from && value(*later)? == *to && from > to)
         }
         BreachEvidence::Reversed { first, second, read } => {
@@ -290,6 +295,10 @@ fn bounds_are_supported(
     most: i128,
 ) -> Option<bool> {
     let found = case.operation(read);
+    // The answer of an addition is no sum.
+    if found.function != Function::READ {
+        return None;
+    }
     let (mut low, mut high) = (0, 0);
     for op in case.history.operations().filter(|op| op.key == case.breach.key) {
         if !matches!(op.function, Function::ADD | Function::INC) || op.outcome == Outcome::Fail {

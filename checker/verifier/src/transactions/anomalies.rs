@@ -64,6 +64,9 @@ pub(super) fn check_example(
         }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
             says(values_of_read(history, *at)?.contains(value) && *write > at.place)?;
+            let mut own = places_of_write(history, at.transaction, at.key, *value);
+            // An earlier write of the same value explains the read.
+            says(own.next().is_some_and(|first| first > at.place))?;
             says(places_of_write(history, at.transaction, at.key, *value).any(|place| place == *write))?;
             let mut others =
                 watch.take_while_in_time(StepCost::Look, history.ids()).filter(|&id| id != at.transaction);
@@ -89,6 +92,10 @@ pub(super) fn check_example(
 /// Whether a transaction declares a level that asks anything of its reads.
 fn is_judged_at_mixed_levels(history: &History, id: OpId) -> bool {
     claims::declared_levels(history)[id.index()] != IsolationLevel::ReadUncommitted
+}
+
+fn is_list_read(history: &History, at: &ReadAt) -> bool {
+    history.micros_of(at.transaction)[at.place].kind == MicroKind::ReadList
 }
 
 /// Whether lists that were read show a phenomenon.
@@ -122,7 +129,8 @@ fn is_shown_by_lists(
             | TransactionEvidence::IncompatibleOwnAppends { one, other },
         ) => {
             let (a, b) = (values_of_read(history, *one)?, values_of_read(history, *other)?);
-            one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
+            let are_lists = [one, other].iter().all(|at| is_list_read(history, at));
+            are_lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         // The readers' own appends are left out: a view says nothing of their place among those of others.
         // Own appends directly follow the version that was read, so that they count.
@@ -134,9 +142,7 @@ fn is_shown_by_lists(
             let counts = |at: &ReadAt| {
                 is_judged_at_mixed_levels(history, at.transaction) && !misses_own_write(history, *at)
             };
-            let lists = [one, other].iter().all(|at| {
-                counts(at) && history.micros_of(at.transaction)[at.place].kind == MicroKind::ReadList
-            });
+            let lists = [one, other].iter().all(|at| counts(at) && is_list_read(history, at));
             lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
         (Phenomenon::Impossible(level), TransactionEvidence::IncompatibleOrder { one, other }) => {
@@ -206,7 +212,8 @@ fn is_version_cycle(
 ) -> bool {
     let closes = |at: usize, step: &VersionStep| step.later == steps[(at + 1) % steps.len()].earlier;
     let holds = |step: &VersionStep| match (step.earlier, step.later) {
-        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial => {
+        // A transaction that writes what it read writes another version, which its value does not name.
+        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial && earlier != later => {
             follows((earlier, later, step.order))
         }
         _ => false,
@@ -229,11 +236,17 @@ fn agrees_with_known(history: &History, at: ReadAt, because: &[usize], seen: &[V
     let mut appended = Vec::new();
     for &place in because {
         let micro = micros[place];
-        match micro.kind {
-            MicroKind::Append => appended.push(micro.value()),
-            MicroKind::Write => known = Some(vec![micro.value()]),
-            MicroKind::Read | MicroKind::ReadList => known = Some(values_of_micro(history, micro)),
-        }
+        let whole = match micro.kind {
+            MicroKind::Append => {
+                appended.push(micro.value());
+                continue;
+            }
+            MicroKind::Write => vec![micro.value()],
+            MicroKind::Read | MicroKind::ReadList => values_of_micro(history, micro),
+        };
+        // It has what was appended before.
+        known = Some(whole);
+        appended.clear();
     }
     match known {
         Some(mut known) => {

@@ -9,6 +9,7 @@ use super::cases::extent_of;
 use super::ensure;
 use super::list_ranks::check_longest_lists;
 use super::micros::misses_own_write;
+use super::mixed::check_shown_transactions_placed;
 use super::sources::{ReadSources, list_without_own_appends};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
@@ -33,7 +34,8 @@ pub(super) fn check_execution(
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
-        return check_longest_lists(history, order, watch);
+        check_longest_lists(history, order, watch)?;
+        return check_shown_transactions_placed(history, order, watch);
     }
     let view = ExecutionView::from_execution(history, execution, !level.is_defined_by_visibility(), watch)?;
     match level {

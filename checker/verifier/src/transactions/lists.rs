@@ -1,7 +1,7 @@
 //! What lists that were read say beyond their last elements.
 
 use super::ensure;
-use super::micros::is_read;
+use super::micros::{find_excess_element, is_read};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use histories::{History, KeyId, Micro, MicroKind, Outcome, ValueId};
@@ -27,15 +27,36 @@ pub(super) fn check_elements_were_appended(history: &History, watch: &Watch<'_>)
     ensure(!unwritten, || "a list has an element that nobody can have appended".to_owned())
 }
 
-/// Checks that of any two lists of a key, one is the beginning of the other: versions of a list grow at the end. The elements that the reader
-/// had appended itself are left out of its list. O(n) for n micro-operations and elements of lists. Meaningless once the time is over.
-pub(super) fn check_lists_extend_one_another(history: &History, watch: &Watch<'_>) -> Result<(), Mismatch> {
+/// Checks that no list has an element more often than transactions appended it. O(n) for n micro-operations, plus O(n) for each element that
+/// a list has twice. Meaningless once the time is over.
+pub(super) fn check_no_element_too_often(history: &History, watch: &Watch<'_>) -> Result<(), Mismatch> {
+    let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
+    for id in watch.take_while_in_time(StepCost::Follow, completed) {
+        for read in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            let excess = find_excess_element(history, read.key, history.list(read.list()));
+            ensure(excess.is_none(), || format!("a list that {id:?} read has an element too often"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that of any two lists of a key, one is the beginning of the other: versions of a list grow at the end. Unless `with_own`, the
+/// elements that the reader had appended itself are left out of its list. O(n) for n micro-operations and elements of lists. Meaningless
+/// once the time is over.
+pub(super) fn check_lists_extend_one_another(
+    history: &History,
+    with_own: bool,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
     let mut longest: FxHashMap<KeyId, &[ValueId]> = FxHashMap::default();
     let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
     for id in watch.take_while_in_time(StepCost::Follow, completed) {
         let micros = history.micros_of(id);
         for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| micro.kind == MicroKind::ReadList) {
-            let list = without_own_appends(history, &micros[..at], *micro);
+            let list = match with_own {
+                true => history.list(micro.list()),
+                false => without_own_appends(history, &micros[..at], *micro),
+            };
             let known = longest.entry(micro.key).or_default();
             ensure(list.starts_with(known) || known.starts_with(list), || {
                 format!(

@@ -53,7 +53,7 @@ pub(super) fn check_points(
 }
 
 /// Checks that the order contains every transaction whose append some list shows.
-fn check_shown_transactions_placed(
+pub(super) fn check_shown_transactions_placed(
     history: &History,
     order: &[OpId],
     watch: &Watch<'_>,

@@ -1,5 +1,6 @@
 //! Replays witnesses of isolation levels.
 
+use super::micros::{is_read, misses_own_write, places_of_write};
 use super::replay::{TransactionReplay, commits_of};
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use super::writers::{KeyWriters, WriteRecord};
@@ -7,7 +8,7 @@ use super::{commit_order, ensure, execution, mixed, reads_own_appends};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{
-    Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, TransactionAction,
+    Axiom, CycleFamily, IsolationLevel, IsolationSet, OrderExtent, Proviso, ReadAt, TransactionAction,
     TransactionPoint, TransactionWitness,
 };
 use histories::{History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
@@ -212,6 +213,10 @@ fn check_part_of_versions<'h>(
                 MicroKind::Read if micro.value() != ValueId::NULL => Some(micro.value()),
                 _ => None,
             };
+            let missed = || misses_own_write(history, ReadAt { transaction: id, place: at, key: micro.key });
+            ensure(reads.is_none() || !is_read(*micro) || !missed(), || {
+                format!("{id:?} reads something else than it wrote before")
+            })?;
             if let (Some(value), Some((writers, place))) = (value, reads) {
                 let Some(WriteRecord { by, last }) = writers.find_write(micro.key, value) else {
                     return Err(Mismatch(format!("{id:?} reads a value that no transaction wrote")));
@@ -244,8 +249,11 @@ fn check_list_order(
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut last: Vec<Option<u32>> = vec![None; shown.len()];
+    let place_of_append =
+        |id: OpId, key: usize, value: ValueId| places_of_write(history, id, KeyId::new(key), value).next();
     let mut listed: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
     for (key, list) in shown.iter().enumerate() {
+        let mut before: Option<(OpId, Option<usize>)> = None;
         for &value in watch.take_while_in_time(StepCost::Follow, list.iter()) {
             listed.insert((KeyId::new(key), value));
             let Some(WriteRecord { by, .. }) = writers.find_write(KeyId::new(key), value) else { continue };
@@ -257,6 +265,11 @@ fn check_list_order(
                 format!("in a witness, {by:?} comes too early for the place of its element in a list")
             })?;
             last[key] = Some(place);
+            let appended = place_of_append(by, key, value);
+            ensure(before.is_none_or(|(id, earlier)| id != by || earlier < appended), || {
+                format!("a list shows what {by:?} appended in another order")
+            })?;
+            before = Some((by, appended));
         }
     }
     let placed = history.ids().filter(|id| place[id.index()] != u32::MAX);
