@@ -165,7 +165,7 @@ pub(crate) fn run_checker(
 }
 
 /// Builds the question from the options; what they leave open is recognised from the history.
-fn build_question(plan: &CheckPlan, history: &mut History) -> Result<Question, QuestionError> {
+pub(crate) fn build_question(plan: &CheckPlan, history: &mut History) -> Result<Question, QuestionError> {
     let mut question = match plan.model {
         Some(model) => Question::about(model),
         None => Question::recognised(history)?,

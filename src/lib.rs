@@ -16,6 +16,8 @@ mod clock;
 mod commands;
 pub mod embedded;
 mod exit;
+#[cfg(feature = "command-line")]
+mod history_parts;
 mod input;
 #[cfg(feature = "command-line")]
 mod live;
@@ -72,6 +74,7 @@ pub fn run_command_line() -> ExitCode {
         },
         CliCommand::Check(args) => match args.into_plan() {
             Ok(plan) if plan.follow.is_some() => commands::follow::run_follow(&plan),
+            Ok(plan) if plan.spill.is_some() => commands::check_in_parts::run_check_in_parts(&plan),
             Ok(plan) => commands::check::run_check(&plan),
             Err(why) => reject_arguments(&why),
         },

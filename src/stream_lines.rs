@@ -53,6 +53,11 @@ impl StreamLines {
         self.events
     }
 
+    /// The header of the stream, without the promise that no event is missing.
+    pub(crate) fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
     /// The bytes of the line that is not complete.
     pub(crate) fn unfinished(&self) -> &[u8] {
         &self.rest

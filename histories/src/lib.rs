@@ -19,6 +19,7 @@
 mod builder;
 mod declared;
 mod effect;
+mod event_notes;
 mod history;
 mod ids;
 mod independent;
@@ -42,6 +43,7 @@ pub mod notation;
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
 pub use declared::{DeclaredConsistency, DeclaredIsolation};
 pub use effect::{Effect, TookEffect};
+pub use event_notes::Note;
 pub use history::{ActorEvent, History};
 pub use ids::{Id, KeyId, ListId, OpId, ProcessId, SessionId, ValueId};
 pub use initial::InitialTransaction;
@@ -49,7 +51,6 @@ pub use intern::Interner;
 pub use lists::Lists;
 pub use look_alikes::LookAlikes;
 pub use naming::with_names;
-pub use note::Note;
 pub use operation::{Argument, Function, Micro, MicroKind, NEVER, Operation, Outcome};
 pub use problem::{Problem, Problems};
 

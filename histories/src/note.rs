@@ -8,8 +8,8 @@
 //! **Cost.** Eight bytes for each event with a note, and eight more if some note has such a number. A note is found in
 //! O(log 64): the rows of each block of 64 positions are known.
 
+use crate::Id;
 use crate::intern::Interner;
-use crate::{History, Id};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -27,18 +27,8 @@ impl Id for NoteId {
     }
 }
 
-/// Further fields of an event, such as node, error or trace id. They are kept and shown, but no check of levels uses them for its
-/// verdict.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Note<'a> {
-    /// The position of its event.
-    pub position: u32,
-    /// The fields as a JSON object.
-    pub fields: Cow<'a, str>,
-}
-
 /// The fields whose numbers are kept apart. A recorder gives each event another number in one of them.
-const NUMBER_FIELDS: [&str; 2] = ["clock", "intended"];
+pub(crate) const NUMBER_FIELDS: [&str; 2] = ["clock", "intended"];
 
 /// Stands in a pattern for the number. JSON has no such character: in strings, it is escaped.
 const NUMBER_MARK: char = '\u{1}';
@@ -150,7 +140,7 @@ fn canonical_number(text: &str) -> Option<i64> {
 #[derive(Clone, Default)]
 pub(crate) struct NoteTable {
     /// The position and the pattern of each note, in order.
-    rows: Vec<(u32, u32)>,
+    pub(crate) rows: Vec<(u32, u32)>,
     /// The number of each note. Empty while no note has one.
     numbers: Vec<i64>,
     pub(crate) patterns: Interner<NoteId>,
@@ -174,7 +164,7 @@ impl NoteTable {
     }
 
     /// The row of the note of an event.
-    fn row_of(&self, position: u32) -> Option<usize> {
+    pub(crate) fn row_of(&self, position: u32) -> Option<usize> {
         let blocks = self.blocks.get_or_init(|| self.find_blocks());
         let block = (position >> BLOCK_BITS) as usize;
         let start = *blocks.get(block)? as usize;
@@ -195,13 +185,13 @@ impl NoteTable {
         blocks
     }
 
-    fn split_at(&self, row: usize) -> SplitNote<'_> {
+    pub(crate) fn split_at(&self, row: usize) -> SplitNote<'_> {
         let number = self.numbers.get(row).copied().unwrap_or(NO_NUMBER);
         SplitNote { pattern: self.patterns.text(NoteId(self.rows[row].1)), number }
     }
 
     /// The text of a row.
-    fn text_at(&self, row: usize) -> Cow<'_, str> {
+    pub(crate) fn text_at(&self, row: usize) -> Cow<'_, str> {
         let split = self.split_at(row);
         if split.number == NO_NUMBER { Cow::Borrowed(split.pattern) } else { Cow::Owned(split.join()) }
     }
@@ -230,45 +220,6 @@ impl NoteTable {
     }
 }
 
-impl History {
-    /// The further fields of the event at a position, if it has any. O(1).
-    pub fn note(&self, position: u32) -> Option<Note<'_>> {
-        let row = self.notes.row_of(position)?;
-        Some(Note { position, fields: self.notes.text_at(row) })
-    }
-
-    /// The integer in a further field of the event at a position, if it has one that fits in 64 bits. Fast for the fields `clock` and
-    /// `intended`, in which recorders write another number for each event.
-    pub fn note_number(&self, position: u32, name: &str) -> Option<i64> {
-        let split = self.notes.split_at(self.notes.row_of(position)?);
-        if split.number != NO_NUMBER && number_field(split.pattern) == Some(name) {
-            return Some(split.number);
-        }
-        if !split.pattern.contains(name) {
-            return None;
-        }
-        let fields: serde_json::Value = serde_json::from_str(&split.join()).ok()?;
-        fields.get(name)?.as_i64()
-    }
-
-    /// The events with further fields, in order: the position of each, and the number of its pattern among [`History::note_patterns`].
-    /// A caller that needs one field of all events can parse each pattern once.
-    pub fn note_rows(&self) -> &[(u32, u32)] {
-        &self.notes.rows
-    }
-
-    /// The number of the pattern of the event at a position, if it has further fields. O(1).
-    pub fn note_pattern_of(&self, position: u32) -> Option<u32> {
-        self.notes.row_of(position).map(|row| self.notes.rows[row].1)
-    }
-
-    /// The distinct patterns of further fields by number, each a JSON object. A pattern is the text without the integer in `clock` or
-    /// `intended`, in whose place there is 0; such an integer is in [`History::note_number`].
-    pub fn note_patterns(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.notes.patterns.iter().map(|(_, pattern)| zero_number(pattern))
-    }
-}
-
 /// A pattern as JSON: 0 stands for its number.
 pub(crate) fn zero_number(pattern: &str) -> Cow<'_, str> {
     match pattern.contains(NUMBER_MARK) {
@@ -278,7 +229,7 @@ pub(crate) fn zero_number(pattern: &str) -> Cow<'_, str> {
 }
 
 /// The name of the field whose number a pattern leaves out.
-fn number_field(pattern: &str) -> Option<&'static str> {
+pub(crate) fn number_field(pattern: &str) -> Option<&'static str> {
     let before = &pattern[..pattern.find(NUMBER_MARK)?];
     let before = before.strip_suffix("\":")?;
     NUMBER_FIELDS
@@ -289,7 +240,6 @@ fn number_field(pattern: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn split(fields: &str) -> (String, i64) {
         let mut pattern = String::new();
@@ -323,62 +273,6 @@ mod tests {
             "{\"node\":\"\u{1}\",\"clock\":7}",
         ] {
             assert_eq!(split(text), (text.to_owned(), NO_NUMBER));
-        }
-    }
-
-    fn history(notes: &[(u32, String)]) -> History {
-        let mut builder = crate::HistoryBuilder::new();
-        let count = notes.iter().map(|note| note.0 + 1).max().unwrap_or(0);
-        let mut notes = notes.iter().peekable();
-        for position in 0..count {
-            builder.add_actor_event(crate::ActorEvent {
-                position,
-                time: None,
-                actor: "a".into(),
-                kind: "info".into(),
-                function: String::new(),
-                value: "null".into(),
-            });
-            if let Some((_, fields)) = notes.next_if(|note| note.0 == position) {
-                builder.add_note(fields);
-            }
-        }
-        builder.finish()
-    }
-
-    proptest! {
-        /// A list of positions and texts says the same as the table, for each position.
-        #[test]
-        fn notes_come_back_as_they_were(
-            gaps in prop::collection::vec((1u32..200, any::<i64>(), 0..6usize), 0..30),
-        ) {
-            let mut position = 0;
-            let mut notes = Vec::new();
-            for (gap, number, kind) in gaps {
-                position += gap;
-                let text = match kind {
-                    0 => format!(r#"{{"clock":{number},"node":"n1"}}"#),
-                    1 => format!(r#"{{"intended":{number}}}"#),
-                    2 => format!(r#"{{"intended":{number}.5}}"#),
-                    3 => format!(r#"{{"clock":"{number}","intended":{number}}}"#),
-                    4 => format!(r#"{{"headers":{{"clock":{number}}},"node":"n{}"}}"#, number % 3),
-                    _ => r#"{"node":"n2"}"#.to_owned(),
-                };
-                notes.push((position, text));
-            }
-            let history = history(&notes);
-            prop_assert_eq!(history.note_rows().len(), notes.len());
-            for at in 0..position + 70 {
-                let expected = notes.iter().find(|note| note.0 == at).map(|note| note.1.as_str());
-                let found = history.note(at);
-                prop_assert_eq!(found.as_ref().map(|note| &*note.fields), expected);
-                for name in NUMBER_FIELDS {
-                    let parsed = expected.and_then(|text| {
-                        serde_json::from_str::<serde_json::Value>(text).unwrap().get(name)?.as_i64()
-                    });
-                    prop_assert_eq!(history.note_number(at, name), parsed);
-                }
-            }
         }
     }
 }

@@ -100,6 +100,12 @@ pub(crate) struct CheckArgs {
     /// Write the evidence for every verdict to a file, for `steadfast verify`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     certificate: Option<PathBuf>,
+    /// Check a history that is larger than the memory, in parts that wait in temporary files in this folder
+    ///
+    /// Each part has the operations on some of the objects. Levels that relate objects to one another are unknown. The
+    /// verdicts are those of the whole history. --memory also bounds each part.
+    #[arg(long, value_name = "FOLDER", help_heading = "Limits")]
+    spill: Option<PathBuf>,
     #[command(flatten)]
     pictures: PictureArgs,
     /// Print one line per history and no progress bar
@@ -205,6 +211,8 @@ pub(crate) struct CheckPlan {
     pub(crate) measuring: MeasuringPlan,
     pub(crate) format: ReportFormat,
     pub(crate) certificate: Option<PathBuf>,
+    /// Where parts of the history wait, if it is checked in parts.
+    pub(crate) spill: Option<PathBuf>,
     pub(crate) pictures: PictureArgs,
     pub(crate) quiet: bool,
     pub(crate) color: ColorMode,
@@ -235,6 +243,7 @@ impl CheckArgs {
             measuring: self.measuring.into_plan()?,
             format: self.format,
             certificate: self.certificate,
+            spill: self.spill,
             pictures: self.pictures,
             quiet: self.quiet,
             color: self.color.color_mode(),
@@ -243,11 +252,40 @@ impl CheckArgs {
         if follows {
             plan.reject_what_cannot_follow()?;
         }
+        if plan.spill.is_some() {
+            plan.reject_what_needs_the_whole()?;
+        }
         Ok(plan)
     }
 }
 
 impl CheckPlan {
+    /// Rejects options that cannot be used with parts of a history.
+    fn reject_what_needs_the_whole(&self) -> Result<(), String> {
+        let refuse = |what: &str| Err(format!("--spill cannot be used with {what}"));
+        if self.sources.len() != 1 {
+            return Err("--spill checks one history. Pass one file, or - for standard input".to_owned());
+        }
+        if !matches!(self.format, ReportFormat::Text | ReportFormat::Json) {
+            return refuse("this --format; it prints text or json");
+        }
+        if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
+            return Err("--spill reads JSON Lines only. `steadfast convert` writes them".to_owned());
+        }
+        let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
+        let given = [
+            (self.follow.is_some(), "--follow"),
+            (self.reading.map.is_some(), "--map"),
+            (self.certificate.is_some(), "--certificate"),
+            (self.pictures.report.is_some(), "--report"),
+            (self.pictures.dot.is_some(), "--dot"),
+            (measures, "measurements and objectives"),
+            (self.timeout.is_some(), "--timeout"),
+            (self.reading.independent, "--independent"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| refuse(name))
+    }
+
     /// Rejects options that need the whole history.
     fn reject_what_cannot_follow(&self) -> Result<(), String> {
         let refuse = |what: &str| {
@@ -319,6 +357,7 @@ impl AskArgs {
             measuring: MeasuringPlan::default(),
             format: ReportFormat::Text,
             certificate: None,
+            spill: None,
             pictures: PictureArgs::default(),
             quiet: false,
             color: ColorMode::Auto,

@@ -418,6 +418,7 @@ impl JudgeArgs {
                 )?,
             format: self.format,
             certificate: None,
+            spill: None,
             pictures: self.pictures,
             quiet: recorded.quiet,
             color: recorded.color,

@@ -1,6 +1,7 @@
 //! The commands, one per file.
 
 pub(crate) mod check;
+pub(crate) mod check_in_parts;
 pub(crate) mod clean;
 pub(crate) mod collect;
 pub(crate) mod compare;

@@ -197,7 +197,7 @@ fn isolation_as_json(findings: &CheckFindings<'_>) -> JsonIsolation {
 }
 
 /// The key as JSON; none for the one object of a history that names no objects.
-fn key_as_json(history: &History, key: KeyId) -> Option<Box<RawValue>> {
+pub(crate) fn key_as_json(history: &History, key: KeyId) -> Option<Box<RawValue>> {
     let text = (key != KeyId::NONE).then(|| history.keys.text(key).to_owned())?;
     Some(RawValue::from_string(text).expect("keys are interned as JSON"))
 }

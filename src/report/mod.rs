@@ -12,7 +12,7 @@ mod faults;
 mod github;
 mod graph;
 pub(crate) mod isolation;
-mod json;
+pub(crate) mod json;
 mod junit;
 pub(crate) mod lattice;
 pub(crate) mod layout;

@@ -18,6 +18,7 @@ mod levels_separations;
 mod objectives;
 mod output;
 mod page;
+mod parts;
 mod pictures;
 mod pipelines;
 mod program;

@@ -59,6 +59,15 @@ impl Level {
         matches!(self, Level::PerObjectSequential | Level::SlowMemory)
     }
 
+    /// Whether a history has the level if, for each object, the operations on it have: the level says nothing of operations on
+    /// different objects. A new level does not count until it is added to this list.
+    pub fn is_local(self) -> bool {
+        self.is_session_guarantee()
+            || self.is_sequential_per_object()
+            || self.judges_single_reads()
+            || matches!(self, Level::Linearizable | Level::TwoAtomic)
+    }
+
     /// Whether the level judges each read by itself.
     pub fn judges_single_reads(self) -> bool {
         matches!(self, Level::Regular | Level::Safe)

@@ -15,9 +15,9 @@
 //! that the whole write gave it. Values are numbered once for all fields, so that a sweep looks nothing up by a hash.
 
 use super::Judge;
-use super::contents::{PatchedFields, ReadContents};
 use super::index::{ValueWriter, acknowledged_position};
 use super::payload::{FieldContent, SessionContent};
+use super::read_contents::{PatchedFields, ReadContents};
 use claims::{FindingKind, FindingProof};
 use histories::{Function, History, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -26,6 +26,7 @@ mod index;
 mod live;
 mod payload;
 mod presence;
+mod read_contents;
 mod replicas;
 mod updates;
 

@@ -78,7 +78,7 @@ pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
 pub use read::{from_text, read};
 pub use sayable::{AcceptedLosses, NotRepresentable, RepresentableHistory};
-pub use write::{write_edn, write_native};
+pub use write::{push_event_line, write_edn, write_native};
 
 /// A format that histories can be read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

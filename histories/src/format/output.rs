@@ -39,6 +39,17 @@ impl Output {
         }))
     }
 
+    /// Compresses into a file that is open, fast rather than small. Without the feature for it, the file is not compressed.
+    ///
+    /// # Errors
+    /// The compression cannot start.
+    pub fn compressed(file: File) -> io::Result<Self> {
+        #[cfg(all(feature = "zstd", not(target_family = "wasm")))]
+        return Ok(Self(OutputEncoder::Zst(zstd::stream::write::Encoder::new(file, 1)?)));
+        #[cfg(any(not(feature = "zstd"), target_family = "wasm"))]
+        return Ok(Self(OutputEncoder::Plain(file)));
+    }
+
     /// Writes the bytes that are still buffered.
     ///
     /// # Errors

@@ -25,21 +25,40 @@ pub fn write_native(history: &History, mut to: impl Write) -> io::Result<()> {
         text.push_str(&versioned_header(history.header().unwrap_or("{}"), &clients));
         text.push('\n');
     }
-    write_events(history, &mut to, text, |fields, text| {
-        let mut separator = '{';
-        for (name, value) in fields.list {
-            text.push(separator);
-            separator = ',';
-            write_quoted(name, text);
-            text.push(':');
-            match value {
-                EventField::Name(name) => write_quoted(name, text),
-                EventField::Json(json) => text.push_str(json),
-                EventField::Int(int) => write!(text, "{int}").expect("text grows"),
-            }
+    write_events(history, &mut to, text, print_native)
+}
+
+/// Appends one event as a native line, under this index.
+pub fn push_event_line(history: &History, event: Event<'_>, position: u32, index: u64, text: &mut String) {
+    with_fields(history, event, position, &mut |fields| {
+        text.push_str("{\"index\":");
+        write!(text, "{index}").expect("text grows");
+        push_fields(fields.list.iter().filter(|field| field.0 != "index"), ',', text);
+    });
+}
+
+fn print_native(fields: &WrittenFields<'_>, text: &mut String) {
+    push_fields(fields.list.iter(), '{', text);
+}
+
+/// Appends the fields and the end of the line.
+fn push_fields<'a>(
+    fields: impl Iterator<Item = &'a (&'a str, EventField<'a>)>,
+    mut separator: char,
+    text: &mut String,
+) {
+    for (name, value) in fields {
+        text.push(separator);
+        separator = ',';
+        write_quoted(name, text);
+        text.push(':');
+        match value {
+            EventField::Name(name) => write_quoted(name, text),
+            EventField::Json(json) => text.push_str(json),
+            EventField::Int(int) => write!(text, "{int}").expect("text grows"),
         }
-        text.push_str("}\n");
-    })
+    }
+    text.push_str("}\n");
 }
 
 /// Writes a history as EDN, one map per line, like Jepsen's `history.edn`. The header becomes a comment.

@@ -206,7 +206,8 @@ impl Examination<'_> {
             return whole();
         };
         // Values are canonical JSON, and so are their parts as they stand.
-        let set = fields.into_iter().map(|(name, part)| (name, part.get())).filter(|(_, part)| *part != "null");
+        let set =
+            fields.into_iter().map(|(name, part)| (name, part.get())).filter(|(_, part)| *part != "null");
         set.map(|(name, text)| {
             let name = name.into_owned();
             ReadPart { name, value: self.survey.history.values.get(text), is_field: is_field(text) }
