@@ -29,3 +29,26 @@ pub(crate) fn has_read_without_overlap(history: &History) -> bool {
         began - ended == usize::from(effect.writes.is_some())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use claims::{Level, Limits, Model, Property, Question};
+    use histories::format::{Format, from_text};
+
+    /// The store gave versions to its writes, and every read overlapped a write. The engine said that nothing could have contradicted
+    /// `safe`; the second check took the version of a write for an answer that could, and the check ended with an internal error.
+    #[test]
+    fn the_version_of_a_write_does_not_contradict_a_level_of_single_reads() {
+        let lines = r#"{"process":1,"type":"invoke","f":"write","key":"x","value":1}
+{"process":2,"type":"invoke","f":"read","key":"x"}
+{"process":1,"type":"ok","f":"write","key":"x","value":1,"version":7}
+{"process":2,"type":"ok","f":"read","key":"x","value":1}
+"#;
+        let history = from_text(Format::Native, lines).expect("a history");
+        let asked = Some(vec![Property::Level(Level::Safe)]);
+        let question = Question { asked, ..Question::about(Model::Register) };
+        let report =
+            crate::check(&history, &question, &Limits::unbounded()).expect("the second check agrees");
+        assert_eq!(report.answers[0].verdict.name(), "untested");
+    }
+}

@@ -3,6 +3,7 @@
 use super::Standing;
 use super::findings::live::LiveRecord;
 use super::regularity::overlapped_reads;
+use super::sessions::value_read_by;
 use super::watch::Watch;
 use claims::{FailedCas, FindingKind, Level, Property, Question};
 use histories::{ActorEvent, Function, History, MicroKind, Operation, Outcome, ValueId};
@@ -38,8 +39,11 @@ pub(crate) fn verify_untested(
         }
         _ => HashSet::new(),
     };
-    let mut answers =
-        history.operations().filter(|op| (answered(op) || observed(op)) && !free.contains(&op.id));
+    // It judges single reads, so the version that a store gave to a write says nothing.
+    let is_judged = |op: &Operation| property != Property::Level(Level::Safe) || value_read_by(op).is_some();
+    let mut answers = history
+        .operations()
+        .filter(|op| (answered(op) || observed(op)) && is_judged(op) && !free.contains(&op.id));
     match answers.next() {
         None => Standing::Confirmed,
         Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
