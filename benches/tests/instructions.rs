@@ -4,6 +4,8 @@
 //! the compiler, so the counts name theirs, and another one is not compared. To accept new counts, which belong into a commit:
 //! `STEADFAST_ACCEPT_COUNTS=1 cargo test -p benches --test instructions`.
 
+#![allow(clippy::print_stdout, reason = "what was counted and what was skipped is said")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,14 +95,14 @@ fn hot_paths_take_no_more_instructions_than_before() {
     let has_valgrind =
         Command::new("valgrind").arg("--version").output().is_ok_and(|told| told.status.success());
     if !has_valgrind {
-        eprintln!("skipped: there is no valgrind, so no instructions are counted");
+        println!("skipped: there is no valgrind, so no instructions are counted");
         return;
     }
     let compiler = compiler().expect("rustc tells its version");
     let known = std::fs::read_to_string(counts_file()).unwrap_or_default();
     let accepts = std::env::var_os("STEADFAST_ACCEPT_COUNTS").is_some();
     if !accepts && known.lines().next() != Some(&format!("# {compiler}")) {
-        eprintln!("skipped: instructions.txt has the counts of another compiler than {compiler}");
+        println!("skipped: instructions.txt has the counts of another compiler than {compiler}");
         return;
     }
     let folder = std::env::temp_dir().join(format!("steadfast-hot-paths-{}", std::process::id()));
