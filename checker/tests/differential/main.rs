@@ -24,7 +24,7 @@ mod objects;
 #[path = "../linearizability/reference.rs"]
 mod order_reference;
 mod reduction;
-#[path = "../reference/mod.rs"]
+#[path = "../transactions/reference/mod.rs"]
 mod reference;
 mod relations;
 #[allow(dead_code, reason = "other tests use the rest")]

@@ -258,7 +258,8 @@ fn a_shrunk_part_is_violated_alike(subject: &Subject, seed: u64) -> Result<bool,
         return Err(format!("{} is violated, and asked alone it is not", property.name()));
     };
     let first = &violations[0];
-    let target = ShrinkTarget { property, kind: first.kind, key: first.key, operations: first.operations.clone() };
+    let target =
+        ShrinkTarget { property, kind: first.kind, key: first.key, operations: first.operations.clone() };
     let part = shrink_violation(&subject.history, &question, &target, &limits(), 4_000)
         .ok_or_else(|| format!("no part shows {} ({})", property.name(), first.kind.as_str()))?;
     let part = subject.history.restrict_to(&part.operations);

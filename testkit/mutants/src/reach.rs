@@ -44,7 +44,7 @@ const RANDOM_TESTS: &[&str] = &[
     "sessions::agrees",
     "sessions::cycles",
     "staleness::",
-    "transactions_brute::",
+    "transactions::brute::",
 ];
 
 /// The figures of a module.

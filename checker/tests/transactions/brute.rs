@@ -4,13 +4,9 @@
 //! Nothing that the reference refutes may hold, nothing that it allows may be violated; and where the history
 //! says enough, the answer must not be *unknown*.
 
-#![allow(clippy::print_stdout, reason = "how much is unknown is said")]
-
-mod reference;
-
+use super::reference::{Orders, allows};
 use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
 use histories::{DeclaredIsolation, History};
-use reference::{Orders, allows};
 use std::collections::BTreeMap;
 use testkit::transactions::{
     KeyType, history_of_mixed_levels, history_of_one_level, history_of_repeated_elements,

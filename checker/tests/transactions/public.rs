@@ -4,7 +4,7 @@
 //! They are not part of this repository: set `STEADFAST_HISTORIES` to a folder, or a file, with histories of dbcop
 //! (`history.bincode`) in it, such as those that VeriStrong, PolySI and dbcop publish. `STEADFAST_STEPS` bounds each check.
 //!
-//! `STEADFAST_HISTORIES=… cargo test --release -p checker --test transactions_public -- --nocapture`
+//! `STEADFAST_HISTORIES=… cargo test --release -p checker --test transactions public -- --nocapture`
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures, and says what came out")]
 

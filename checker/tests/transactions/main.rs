@@ -1,0 +1,13 @@
+//! The levels of transactions: against executions tried one by one, against other checkers, and case by case.
+//!
+//! One program, because each is linked by itself.
+
+#![allow(clippy::print_stdout, reason = "how much is unknown is said")]
+
+mod brute;
+mod case_evidence;
+mod cases;
+mod corpus;
+mod elle;
+mod public;
+mod reference;

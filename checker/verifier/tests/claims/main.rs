@@ -1,0 +1,9 @@
+//! Claims that are false, or that say more than the history shows: the verifier must refute each of them.
+//!
+//! One program, because each is linked by itself.
+
+mod cases;
+mod fault_classes;
+mod mixed_levels;
+mod reports;
+mod transactions;
