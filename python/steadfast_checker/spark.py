@@ -2,7 +2,7 @@
 
 The history is a data frame of events, with the columns of ``docs/formats.md`` (*Events as columns*). It is shuffled by object:
 all events of one ``key`` meet on one worker, are put into the order of ``index``, and are checked there by the same engine
-as everywhere. That is exact for what is decided of each object by itself: linearizability and the four session guarantees.
+as everywhere. That is exact for what is decided of each object by itself: linearizability and the session guarantees.
 Everything else needs the whole history: it is decided on the driver if the history is small, else it is *unknown*, with the
 reason.
 
@@ -29,7 +29,7 @@ __all__ = ["KeyAnomaly", "LevelAnswer", "ScaleReport", "check", "verdicts"]
 
 #: What is decided of each object by itself.
 LOCAL_LEVELS = frozenset(
-    ["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
+    ["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads", "session"]
 )
 #: Models whose objects are keys.
 LOCAL_MODELS = frozenset(["register", "cas-register", "kv", "counter", "set", "queue", "stack", "priority-queue", "mutex"])

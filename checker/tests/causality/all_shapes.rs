@@ -87,7 +87,6 @@ fn compare_all(shapes: &[&str], real_time: bool, step: usize) -> Comparison {
         shape.real_time = real_time;
         visit_histories(&shape, &mut comparison).expect("it is small enough");
     }
-    println!("{shapes:?}, real time {real_time}: {} histories, one in {step} compared", comparison.seen);
     comparison
 }
 

@@ -167,5 +167,4 @@ fn the_four_together_are_causal_convergence() {
     }
     assert!(counts.iter().flatten().all(|&count| count > 50), "{counts:?}");
     assert!(counts[0].iter().sum::<i32>() > 30_000, "{counts:?}");
-    println!("{counts:?}");
 }
