@@ -321,9 +321,10 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
     if matches!(answer.property, Property::Finding(kind) if kind.is_shown_by_actors()) {
         return;
     }
-    let is_answered = history.ids().any(|id| basis::has_falsifiable_answer(history, id, question.failed_cas));
     let is_finding = matches!(answer.property, Property::Finding(_));
-    if !is_answered && !(is_finding && basis::creates_an_id_again(history)) {
+    let is_answered = history.ids().any(|id| basis::has_falsifiable_answer(history, id, question.failed_cas))
+        || is_finding && basis::creates_an_id_again(history);
+    if !is_answered {
         answer.verdict = Verdict::untested(match history.is_empty() {
             true => "the history has no operations",
             false => "no operation succeeded whose answer could have been wrong",

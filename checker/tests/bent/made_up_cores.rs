@@ -366,7 +366,7 @@ fn draw(seed: u64) -> (History, Question) {
         Model::Mutex,
     ];
     let failed_cas = if random.chance(70) { FailedCas::SaysNothing } else { FailedCas::Observes };
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         let shape = RegisterShape { tokens: random.chance(15), ..RegisterShape::new(&mut random) };
         let initial = if random.chance(80) { "null" } else { "0" };
         let history = RegisterRun::new(random.fork(1), shape, initial).into_history();

@@ -115,6 +115,11 @@ impl BreachCase<'_> {
         (op.outcome == Outcome::Ok && op.key == self.breach.key).then(|| self.parse_value(op.result))?
     }
 
+    /// The result of a read of this object, if it ended `ok`. The answers of transfers and additions have numbers too.
+    fn read_value(&self, id: OpId) -> Option<Value> {
+        (self.operation(id).function == Function::READ).then(|| self.returned_value(id))?
+    }
+
     fn parse_value(&self, value: ValueId) -> Option<Value> {
         serde_json::from_str(self.history.value_text(value)).ok()
     }
@@ -142,11 +147,7 @@ impl BreachCase<'_> {
 
     fn account_balances(&self, read: OpId) -> Option<Vec<(String, Option<i64>)>> {
         let balance = |value: Value| if value.is_null() { Some(None) } else { value.as_i64().map(Some) };
-        // The answer of a transfer has numbers too.
-        if self.operation(read).function != Function::READ {
-            return None;
-        }
-        match self.returned_value(read)? {
+        match self.read_value(read)? {
             Value::Object(map) => map.into_iter().map(|(name, held)| Some((name, balance(held)?))).collect(),
             Value::Array(list) => list
                 .into_iter()
@@ -225,14 +226,13 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
             Some(saw(*one, x, y)? && saw(*other, y, x)?)
         }
         BreachEvidence::Backwards { earlier, later, register, from, to } => {
-            let value = |id: OpId| match (case.returned_value(id)?, register) {
+            let value = |id: OpId| match (case.read_value(id)?, register) {
                 (Value::Object(map), Some(name)) => map.get(name)?.as_i64(),
                 (value, None) => value.as_i64(),
                 _ => None,
             };
             let (one, two) = (case.operation(*earlier), case.operation(*later));
-            let are_reads = one.function == Function::READ && two.function == Function::READ;
-            let ordered = are_reads && one.session == two.session && one.precedes(&two);
+            let ordered = one.session == two.session && one.precedes(&two);
             Some(ordered && value(*earlier)? == *from && value(*later)? == *to && from > to)
         }
         BreachEvidence::Reversed { first, second, read } => {
@@ -295,10 +295,6 @@ fn bounds_are_supported(
     most: i128,
 ) -> Option<bool> {
     let found = case.operation(read);
-    // The answer of an addition is no sum.
-    if found.function != Function::READ {
-        return None;
-    }
     let (mut low, mut high) = (0, 0);
     for op in case.history.operations().filter(|op| op.key == case.breach.key) {
         if !matches!(op.function, Function::ADD | Function::INC) || op.outcome == Outcome::Fail {
@@ -316,7 +312,7 @@ fn bounds_are_supported(
             high += by.max(0);
         }
     }
-    let returned = i128::from(case.returned_value(read)?.as_i64()?);
+    let returned = i128::from(case.read_value(read)?.as_i64()?);
     Some(returned == value && (low, high) == (least, most) && (value < low || value > high))
 }
 
