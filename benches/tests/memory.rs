@@ -122,7 +122,7 @@ fn history_of(operations: impl Iterator<Item = (&'static str, String, String, St
 }
 
 /// Sessions that are created, written and read in turn.
-fn session_store() -> History {
+fn session_store(stale: bool) -> History {
     history_of((0..50_000).map(|at| {
         let (session, step) = (at / 10, at % 10);
         let key = format!("\"s-{session}\"");
@@ -130,6 +130,7 @@ fn session_store() -> History {
         let (function, asked, answered) = match step {
             0 => ("create", payload(1), payload(1)),
             step if step % 3 == 0 => ("write", payload(step / 3 + 1), payload(step / 3 + 1)),
+            _ if stale && at == 49_998 => ("read", "null".to_owned(), payload(1)),
             step => ("read", "null".to_owned(), payload(step / 3 + 1)),
         };
         (function, key.clone(), asked, answered)
@@ -207,8 +208,17 @@ fn the_limit_of_memory_is_what_is_taken() {
     let strict = || isolation(IsolationLevel::StrictSerializable);
     cases.push(("lists, skewed", &skewed_lists, Model::ListAppend, strict()));
     cases.push(("registers, skewed", &skewed_pairs, Model::RwRegister, strict()));
-    let store = session_store();
+    let (store, stale_store) = (session_store(false), session_store(true));
     cases.push(("store", &store, Model::Session, vec![Property::Finding(FindingKind::StaleSession)]));
+    let findings = [
+        FindingKind::StaleSession,
+        FindingKind::LostSession,
+        FindingKind::SessionLeak,
+        FindingKind::TornSession,
+    ];
+    cases.push(("store", &store, Model::Session, findings.map(Property::Finding).to_vec()));
+    let stale_session = vec![Property::Finding(FindingKind::StaleSession)];
+    cases.push(("store, stale", &stale_store, Model::Session, stale_session));
     let (queue, stack) = (elements("enqueue", "dequeue", false), elements("push", "pop", true));
     cases.push(("queue", &queue, Model::Queue, level(Level::Linearizable)));
     cases.push(("stack", &stack, Model::Stack, level(Level::Linearizable)));

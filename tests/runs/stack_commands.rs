@@ -65,6 +65,7 @@ fn one_life_is_walked_and_each_request_shown_without_its_secrets() {
         ("ok      read at blue: ", "value 2 of s-2 after it was written; found: it does"),
         ("ok      read at green: ", "value 2 of s-2; found: it does"),
         ("-       patch: not tried: ", "the file has no [patch]"),
+        ("-       live: not tried: ", "the file has no [live]"),
         ("-       touch: not tried: ", ""),
         ("ok      renew at blue: ", "another id; found: it does: cookie sid = digest-"),
         ("ok      read at blue: ", "value 2 of s-2 after the renewal; found: it does"),
@@ -73,14 +74,14 @@ fn one_life_is_walked_and_each_request_shown_without_its_secrets() {
         ("ok      destroy at blue: ", "the session ends; found: it does"),
         ("ok      read at blue: ", "nothing after the logout; found: it does"),
         ("ok      read at green: ", "nothing after the logout; found: it does"),
-        ("The description fits: 11 promises kept, 0 possible bugs, 3 steps not tried.", ""),
+        ("The description fits: 11 promises kept, 0 possible bugs, 4 steps not tried.", ""),
     ]
     .into_iter()
     .enumerate()
     {
         assert!(steps[number].starts_with(begins) && steps[number].contains(has), "{}: {printed}", steps[number]);
     }
-    assert_eq!(steps.len(), 15, "{printed}");
+    assert_eq!(steps.len(), 16, "{printed}");
     // The requests before the login's own, with what was taken from their answers.
     let url = format!("http://{}/login", shop.addresses[0]);
     for says in [

@@ -115,6 +115,13 @@ fn a_sample_of_five_operations_in_real_time_agrees_with_brute_force() {
     assert!(found.seen > 10_000, "{}", found.seen);
 }
 
+/// One of 97 of a million histories.
+#[test]
+fn a_sample_of_eight_operations_agrees_with_brute_force() {
+    let found = compare_all(&["3+3+2"], false, 97);
+    assert!(found.seen > 1_000_000, "{}", found.seen);
+}
+
 #[test]
 #[ignore = "takes minutes: all 600,000 histories of five operations in real time"]
 fn all_shapes_of_five_operations_agree_with_brute_force_in_real_time() {

@@ -17,18 +17,18 @@ use testkit::{
     test_limits,
 };
 
-const LEVELS: &[IsolationLevel] = IsolationLevel::ALL;
+pub(super) const LEVELS: &[IsolationLevel] = IsolationLevel::ALL;
 
 fn run(history: &History) -> Report {
     run_levels(history, LEVELS)
 }
 
-fn run_levels(history: &History, levels: &[IsolationLevel]) -> Report {
+pub(super) fn run_levels(history: &History, levels: &[IsolationLevel]) -> Report {
     let question = question_about(model_of_transactions(history), &isolation_properties(levels));
     check_confirmed(history, &question, &test_limits(100_000, 1 << 30))
 }
 
-fn level_of(property: Property) -> IsolationLevel {
+pub(super) fn level_of(property: Property) -> IsolationLevel {
     match property {
         Property::Isolation(level) => level,
         other => panic!("nobody asked for {}", other.name()),

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "how much is unknown is said")]
 
+mod all_shapes;
 mod brute;
 mod case_evidence;
 mod cases;
