@@ -104,7 +104,7 @@ def test_a_report_is_a_table():
     pytest.importorskip("pandas")
     frame = steadfast.check(STALE).to_pandas()
     assert list(frame[frame.anomaly.notna()].anomaly) == ["stale-read"]
-    assert len(frame) == 5 and set(frame.verdict) == {"violated", "holds"}
+    assert len(frame) == 6 and set(frame.verdict) == {"violated", "holds"}
 
 
 def test_what_is_wrong_with_rows_is_a_value_error_with_the_row():

@@ -54,7 +54,7 @@ def test_a_history_that_tested_nothing_fails_unless_it_is_accepted(pytester):
 
 def test_the_marker_has_the_options(pytester):
     body = (
-        "@pytest.mark.steadfast(consistency='monotonic-writes')\n"
+        "@pytest.mark.steadfast(consistency='monotonic-reads')\n"
         "def test_it(steadfast_history): drive(steadfast_history, lag=1)\n"
     )
     run(pytester, body).assert_outcomes(passed=1)
