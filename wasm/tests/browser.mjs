@@ -135,7 +135,7 @@ async function checkHistories(browser) {
   assert.equal(await browser.text("status"), "violated: history.jsonl", await browser.text("refused"));
   const rows = await browser.evaluate("[...document.querySelectorAll('#levels-told tr')].map((row) => [...row.cells].map((cell) => cell.textContent))");
   assert.deepEqual(rows[0], ["linearizable", "violated", "stale-read"]);
-  assert.equal(rows.length, 5);
+  assert.equal(rows.length, 6);
   const report = await browser.evaluate("document.getElementById('report').srcdoc");
   assert.match(report, /stale-read/);
   assert.match(report, /<\/html>/);
