@@ -54,7 +54,10 @@ impl HistoryParts {
     pub(crate) fn create(folder: &Path, count: usize) -> Result<Self, String> {
         let parts = (0..count).map(|_| HistoryPart::create(folder)).collect::<io::Result<_>>();
         let parts = parts.map_err(|why| {
-            format!("failed to create temporary files in {}: {why}. Pass another --spill", folder.display())
+            format!(
+                "failed to create temporary files in {}: {why}. Pass another folder to --spill",
+                folder.display()
+            )
         })?;
         Ok(Self {
             parts,

@@ -257,7 +257,7 @@ impl CheckArgs {
             plan.reject_what_cannot_follow()?;
         }
         if plan.spill.is_some() {
-            plan.reject_what_needs_the_whole()?;
+            plan.reject_what_parts_lack()?;
         }
         Ok(plan)
     }
@@ -265,44 +265,33 @@ impl CheckArgs {
 
 impl CheckPlan {
     /// Rejects options that cannot be used with parts of a history.
-    fn reject_what_needs_the_whole(&self) -> Result<(), String> {
-        let refuse = |what: &str| Err(format!("--spill cannot be used with {what}"));
-        if self.sources.len() != 1 {
-            return Err("--spill checks one history. Pass one file, or - for standard input".to_owned());
-        }
-        if !matches!(self.format, ReportFormat::Text | ReportFormat::Json) {
-            return refuse("this --format; it prints text or json");
-        }
-        if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
-            return Err("--spill reads JSON Lines only. `steadfast convert` writes them".to_owned());
-        }
-        let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
-        let given = [
-            (self.follow.is_some(), "--follow"),
-            (self.reading.map.is_some(), "--map"),
-            (self.certificate.is_some(), "--certificate"),
-            (self.pictures.report.is_some(), "--report"),
-            (self.pictures.dot.is_some(), "--dot"),
-            (measures, "measurements and objectives"),
-            (self.timeout.is_some(), "--timeout"),
-            (self.reading.independent, "--independent"),
-        ];
-        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| refuse(name))
+    fn reject_what_parts_lack(&self) -> Result<(), String> {
+        let further = [(self.follow.is_some(), "--follow"), (self.reading.lenient, "--lenient")];
+        self.reject_what_needs_the_whole("--spill", &further, "")
     }
 
-    /// Rejects options that need the whole history.
+    /// Rejects options that cannot be used while the history grows.
     fn reject_what_cannot_follow(&self) -> Result<(), String> {
-        let refuse = |what: &str| {
-            Err(format!("--follow cannot be used with {what}. Check the recorded history instead"))
-        };
+        self.reject_what_needs_the_whole("--follow", &[], ". Check the recorded history instead")
+    }
+
+    /// Rejects options that a reader of a stream does not know. `further` are those that `option` does not know either, and `hint` says
+    /// what to do.
+    fn reject_what_needs_the_whole(
+        &self,
+        option: &str,
+        further: &[(bool, &str)],
+        hint: &str,
+    ) -> Result<(), String> {
+        let refuse = |what: &str| Err(format!("{option} cannot be used with {what}{hint}"));
         if self.sources.len() != 1 {
-            return Err("--follow judges one history. Pass one file, or - for standard input".to_owned());
+            return Err(format!("{option} takes one history. Pass one file, or - for standard input"));
         }
         if !matches!(self.format, ReportFormat::Text | ReportFormat::Json) {
-            return refuse("this --format; it prints text or json");
+            return refuse("this --format, only with text and json");
         }
         if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
-            return Err("--follow reads JSON Lines only".to_owned());
+            return Err(format!("{option} reads JSON Lines only. `steadfast convert` writes them"));
         }
         let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
         let given = [
@@ -313,8 +302,11 @@ impl CheckPlan {
             (measures, "measurements and objectives"),
             (self.timeout.is_some(), "--timeout"),
             (self.reading.independent, "--independent"),
+            (!self.reading.key.is_empty(), "--key"),
+            (self.reading.columns.is_some(), "--columns"),
         ];
-        given.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, name)| refuse(name))
+        let mut given = given.iter().chain(further);
+        given.find(|(given, _)| *given).map_or(Ok(()), |(_, name)| refuse(name))
     }
 }
 

@@ -176,7 +176,8 @@ struct JoinedHistory {
 struct JoinedCounts {
     events: u64,
     operations: u64,
-    keys: u64,
+    /// `None` if no part was checked, because no level that was asked is local.
+    keys: Option<u64>,
 }
 
 #[derive(Default, Serialize)]
@@ -217,7 +218,9 @@ impl JoinedHistory {
     fn begin(&mut self, parts: &FinishedParts, question: &Question) {
         (self.parts, self.model) = (parts.parts.len(), question.model.name());
         (self.counts.events, self.counts.operations) = (parts.events, parts.operations);
-        self.levels = question.asked_properties().into_iter().map(JoinedLevel::without_parts).collect();
+        let is_empty = parts.operations == 0;
+        let without_parts = |property| JoinedLevel::without_parts(property, is_empty);
+        self.levels = question.asked_properties().into_iter().map(without_parts).collect();
     }
 
     /// Joins the answers about a part.
@@ -225,7 +228,7 @@ impl JoinedHistory {
         let findings = checked.as_findings(&self.history);
         let history = &checked.history;
         // Without the object of operations that name none, which each history has.
-        self.counts.keys += history.keys.len() as u64 - 1;
+        *self.counts.keys.get_or_insert(0) += history.keys.len() as u64 - 1;
         for answer in &checked.report.answers {
             let Some(level) = self.levels.iter_mut().find(|level| level.property == answer.property) else {
                 continue;
@@ -292,9 +295,10 @@ impl JoinedHistory {
         let JoinedCounts { events, operations, keys } = self.counts;
         writeln!(out, "{}", self.verdict.to_uppercase())?;
         writeln!(out, "history: {}, checked in {} parts", self.history, self.parts)?;
-        let [operations, keys, events] = [(operations, "operation"), (keys, "key"), (events, "event")]
-            .map(|(count, noun)| count_noun(usize::try_from(count).unwrap_or(usize::MAX), noun));
-        writeln!(out, "{}: {operations} on {keys}, {events}\n", self.model)?;
+        let told = |count: u64, noun| count_noun(usize::try_from(count).unwrap_or(usize::MAX), noun);
+        let keys = keys.map_or(String::new(), |keys| format!(" on {}", told(keys, "key")));
+        let (operations, events) = (told(operations, "operation"), told(events, "event"));
+        writeln!(out, "{}: {operations}{keys}, {events}\n", self.model)?;
         let width = self.levels.iter().map(|level| level.level.len()).max().unwrap_or(0);
         let columns = output::terminal_width();
         for level in &self.levels {
@@ -334,9 +338,10 @@ impl JoinedHistory {
 
 impl JoinedLevel {
     /// The answer before any part was checked.
-    fn without_parts(property: Property) -> Self {
+    fn without_parts(property: Property, is_empty: bool) -> Self {
         let is_local = matches!(property, Property::Level(level) if Level::is_local(level));
         let (verdict, reason) = match is_local {
+            true if is_empty => ("untested", Some("the history has no operations".to_owned())),
             true => {
                 ("untested", Some("no operation succeeded whose answer could have been wrong".to_owned()))
             }

@@ -139,15 +139,26 @@ fn mistakes_are_reported_with_their_lines() {
     assert!(why.contains("history.jsonl:2: ") && why.contains("still open"), "{why}");
 }
 
+/// `--key` was ignored by both, and the verdict was on all objects.
 #[test]
-fn what_needs_the_whole_history_is_refused() {
-    let file = Path::new("histories/corpus/stale-read/history.jsonl");
-    for options in [
-        &["--spill", "/tmp", "--certificate", "c.json"][..],
-        &["--spill", "/tmp", "--follow"],
-        &["--spill", "/no/such"],
-    ] {
-        let why = answers(file, options).expect_err("it is refused");
-        assert!(why.contains("--spill") || why.contains("--follow"), "{why}");
+fn what_a_stream_cannot_do_is_refused() {
+    let file = "histories/corpus/stale-read/history.jsonl";
+    let spill = ["--spill", "/tmp"];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&spill, &["--certificate", "c.json"]),
+        (&spill, &["--follow"]),
+        (&spill, &["--lenient"]),
+        (&spill, &["--key", "cart"]),
+        (&spill, &["--columns", "key=k"]),
+        (&["--follow"], &["--key", "cart"]),
+        (&["--follow"], &["--columns", "key=k"]),
+    ];
+    for (how, refused) in cases {
+        let why = answers(Path::new(file), &[*how, *refused].concat()).expect_err("it is refused");
+        let expected = format!("{} cannot be used with {}", how[0], refused[0]);
+        let reversed = format!("{} cannot be used with {}", refused[0], how[0]);
+        assert!(why.contains(&expected) || why.contains(&reversed), "{why}");
     }
+    let why = answers(Path::new(file), &["--spill", "/no/such"]).expect_err("it is refused");
+    assert!(why.contains("Pass another folder to --spill"), "{why}");
 }
