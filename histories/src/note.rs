@@ -2,8 +2,8 @@
 //!
 //! Under an open load each invocation tells when it was due, and each answer tells the clock of the server that gave it.
 //! If such notes were interned as they are, ten million events would need ten million texts, and reading would wait for
-//! memory at each of them. So the text is split: the pattern `{"clock":#,"node":"n1"}`, of which there are a few, is
-//! interned, and the number stands in a column. Put together again, they are the same text.
+//! memory at each of them. So the text is split. The pattern `{"clock":#,"node":"n1"}` is interned, because a history has few
+//! patterns; the number stands in a column. Put together again, they are the same text.
 //!
 //! **Cost.** Eight bytes for each event with a note, and eight more if some note has such a number. A note is found in
 //! O(log 64): the rows of each block of 64 positions are known.

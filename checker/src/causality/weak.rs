@@ -153,8 +153,8 @@ fn prove_overwritten_reads(
     found
 }
 
-/// Two operations of which the first is causally before the second, which completed before the first was invoked. `order` extends
-/// causal order.
+/// Finds an operation that is causally before one that had completed before it was invoked, and that one. `order` extends causal
+/// order.
 pub(super) fn find_return_from_future(problem: &CausalProblem<'_>, order: &[u32]) -> Option<(u32, u32)> {
     let rows = &problem.facts.rows;
     // For each vertex: of the operations that lead to it by reads-from alone, and the vertex itself, the one that was invoked last.

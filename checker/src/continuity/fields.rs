@@ -279,7 +279,7 @@ impl FieldSweep {
         let own = self.clusters[number];
         let other = self.latest.iter().flatten().copied().find(|&other| other != number)?;
         let cluster = self.clusters[other];
-        let shown = cluster.first.expect("it is among those of which something is over");
+        let shown = cluster.first.expect("an operation of the cluster has ended");
         let began = history.operation(cluster.last).invoked;
         if let Some(older) = own.first.filter(|&older| acknowledged_position(history, older) < began) {
             let (newer, field) = (cluster.last, field.map(str::to_owned));

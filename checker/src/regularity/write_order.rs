@@ -39,7 +39,7 @@ mod conflict;
 use super::RegisterRow;
 use backward::{BackwardOrder, WriteOrderPart};
 use claims::Limits;
-use conflict::ConflictShrinker;
+use conflict::shrink_conflict;
 use histories::ValueId;
 use rustc_hash::FxHashMap;
 
@@ -60,7 +60,7 @@ pub(super) enum WriteOrder {
     Stopped,
 }
 
-/// Writes of which none can be the last, and the reads that show it.
+/// Writes that have no last one, and the reads that show it.
 pub(super) struct WriteOrderConflict {
     /// The writes.
     pub(super) writes: Vec<u32>,
@@ -118,7 +118,7 @@ pub(super) fn find_write_order(
                 return WriteOrder::Stopped;
             }
             if let Some(stuck) = attempt.find_stuck_writes() {
-                let shrunk = ConflictShrinker::new(&relaxed, stuck).into_smaller_conflict();
+                let shrunk = shrink_conflict(&relaxed, stuck);
                 return WriteOrder::Conflict(with_reasons(shrunk, &needed_by));
             }
         }

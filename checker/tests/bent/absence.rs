@@ -156,7 +156,7 @@ impl Recorded<'_> {
         values.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    /// Whether the history cannot show that there is no finding of a kind. None where this takes more than looking at single events.
+    /// Whether the history lacks what would show a finding of a kind. `None` if single events do not tell.
     fn lacks(&self, kind: FindingKind) -> Option<bool> {
         let is_timed = self.operations("create").any(|event| event.get("time").is_some());
         let is_settled = self.actor_events("recorder", "settled").next().is_some();

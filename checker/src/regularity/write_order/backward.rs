@@ -223,7 +223,7 @@ impl<'a> BackwardOrder<'a> {
         self.order
     }
 
-    /// Writes of which none can be placed before another of them is, with the reads that show it. `None` if all are placed.
+    /// Writes that all wait for one another, with the reads that show it. `None` if all writes are placed.
     pub(super) fn find_stuck_writes(&self) -> Option<WriteOrderConflict> {
         let unplaced = |lists: &TimelineWrites| lists.by_completion.last().copied();
         let first = self.timelines.values().filter_map(unplaced).min()?;

@@ -200,7 +200,7 @@ pub(super) fn check_foreign_data(
         let act = writer.ok_or_else(|| Mismatch("nobody asked for that action".to_owned()))?;
         let list = super::actions::parse_action_list(record, read)?;
         let has = list.iter().any(|element| super::equals_json(element, history.value_text(act.value())));
-        // An action that two users requested is the user's own, whoever else requested it.
+        // An action that two users requested belongs to both of them.
         let same = record.acts.of(act.value().index()).iter().map(|&id| record.operation(id));
         let own = |op: &Operation| history.sessions.text(op.session) == history.keys.text(read.key);
         let is_own = own(&act) || same.filter(own).any(|op| op.outcome != Outcome::Fail);

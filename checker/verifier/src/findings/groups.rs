@@ -37,7 +37,7 @@ impl OperationGroups {
         }
     }
 
-    /// The number of groups, of which some may be empty.
+    /// The number of groups, including empty ones.
     pub(super) fn len(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }

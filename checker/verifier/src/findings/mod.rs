@@ -35,7 +35,7 @@ pub(crate) struct FindingClaims {
     found: HashMap<FindingKind, FindingCheck>,
     /// Counter-evidence to the claims that there are no findings.
     against: Vec<CounterEvidence>,
-    /// The kinds of which the report claims that there is no finding, or that nothing could have shown one.
+    /// The kinds that the report says are absent or untested.
     denied: HashSet<FindingKind>,
 }
 

@@ -89,7 +89,8 @@ impl<'a> ReadRefutation<'a> {
             });
             let is_replaced = is_replaced && self.level != Level::ConsistentPrefix;
             let came_later = source.as_ref().is_some_and(|source| self.is_before(&operation, source));
-            is_replaced || came_later || source.is_some_and(|source| ruled_out.contains(&source.id))
+            self.records.watch.has_time_after(self.core.operations.len() as u64)
+                && (is_replaced || came_later || source.is_some_and(|source| ruled_out.contains(&source.id)))
         })
     }
 

@@ -2,16 +2,16 @@
 //!
 //! An order has every completed write of its object once, extends real time, and has a place for each read: after a write of its value
 //! that had begun before the read ended, and after which no write comes that was complete before the read began. A conflict has writes
-//! of which none can be the last one: real time puts another one of them after it, or a read that began after it returned one of the
-//! others.
+//! that have no last one. After each of them comes another: real time puts it there, or a read that began afterwards returned it.
 //!
-//! Cost: O(n log n) for all orders; O(k³) for a conflict of k operations, and their candidates.
+//! Cost: O(n log n) for all orders; O(r·k + c) for a conflict of k operations, with the c writes that its reads may have returned. r is 1
+//! for a conflict without a superfluous write, and at most k.
 
 use super::reads::ReadRefutation;
 use crate::sessions::{value_read_by, value_written_by};
 use crate::watch::{StepCost, Watch};
 use claims::{Linearization, ObjectQuestion};
-use histories::{Function, History, KeyId, OpId, Operation, Outcome, ValueId};
+use histories::{Function, History, KeyId, OpId, Operation, Outcome, SessionId, ValueId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Checks that each object has an order of its writes that all reads agree with.
@@ -123,22 +123,57 @@ impl ReadRefutation<'_> {
     pub(super) fn check_order_conflict(&self) -> Result<(), String> {
         self.check_members()?;
         let ruled_out = self.ruled_out_writes();
-        let reads = self.certain_reads(&ruled_out);
-        let is_certain_write = |op: &OpId| {
-            let operation = self.records.operation(*op);
-            operation.outcome == Outcome::Ok && value_written_by(&operation).is_some()
-        };
-        let mut writes: HashSet<OpId> =
-            self.core.operations.iter().copied().filter(is_certain_write).collect();
-        loop {
-            let may_be_last = |write: &&OpId| !self.is_followed(**write, &writes, &reads, &ruled_out);
-            let Some(&last) = writes.iter().find(may_be_last) else { break };
-            writes.remove(&last);
+        let watch = self.records.watch;
+        let reads = watch.take_while_in_time(StepCost::Follow, self.certain_reads(&ruled_out).into_iter());
+        let reads: Vec<(Operation, Vec<OpId>)> = reads
+            .map(|read| {
+                let sources = self.possible_sources(read, &ruled_out);
+                watch.has_time_after(sources.len() as u64);
+                (self.records.operation(read), sources)
+            })
+            .collect();
+        let operations = self.core.operations.iter().map(|&op| self.records.operation(op));
+        let mut writes: HashMap<OpId, Operation> = operations
+            .filter(|one| one.outcome == Outcome::Ok && value_written_by(one).is_some())
+            .map(|one| (one.id, one))
+            .collect();
+        while watch.has_time_after((writes.len() + reads.len()) as u64) {
+            let latest = self.latest_beginnings(&writes, &reads);
+            let before = writes.len();
+            writes.retain(|_, write| {
+                latest.get(&self.timeline(write)).is_some_and(|latest| latest.follows(write))
+            });
+            if writes.len() == before {
+                break;
+            }
         }
         match writes.is_empty() {
             true => Err("the writes of the core may have an order".to_owned()),
             false => Ok(()),
         }
+    }
+
+    /// What is ordered by time: all operations, or those of one session.
+    fn timeline(&self, operation: &Operation) -> Option<SessionId> {
+        (!self.records.history.has_real_time()).then_some(operation.session)
+    }
+
+    /// Of each timeline, the last beginnings of what may come after a write: another write, or a read that returned one of the writes.
+    fn latest_beginnings(
+        &self,
+        writes: &HashMap<OpId, Operation>,
+        reads: &[(Operation, Vec<OpId>)],
+    ) -> HashMap<Option<SessionId>, LatestBeginnings> {
+        let mut latest: HashMap<Option<SessionId>, LatestBeginnings> = HashMap::new();
+        for write in writes.values() {
+            let known = latest.entry(self.timeline(write)).or_default();
+            known.write = known.write.max(Some(write.invoked));
+        }
+        let returned_one = |sources: &[OpId]| sources.iter().all(|source| writes.contains_key(source));
+        for (read, _) in reads.iter().filter(|(_, sources)| returned_one(sources)) {
+            latest.entry(self.timeline(read)).or_default().add_read(read);
+        }
+        latest
     }
 
     /// The reads of the core that count: those that completed, and those of indeterminate compare-and-sets that are the only candidate
@@ -150,12 +185,15 @@ impl ReadRefutation<'_> {
         while let Some(&read) = reads.get(at) {
             at += 1;
             let operation = self.records.operation(read);
-            let is_initial_gone = self.core.operations.iter().any(|&other| {
-                let other = self.records.operation(other);
-                value_written_by(&other).is_some() && self.is_before(&other, &operation)
-            });
-            let candidates = self.records.candidate_versions(read);
-            if candidates.contains(&None) && !is_initial_gone {
+            let is_initial_gone = || {
+                let mut others = self.core.operations.iter().map(|&other| self.records.operation(other));
+                others.any(|other| value_written_by(&other).is_some() && self.is_before(&other, &operation))
+            };
+            let may_be_initial = self.records.candidate_versions(read).contains(&None) && !is_initial_gone();
+            if !self.records.watch.has_time_after(self.core.operations.len() as u64) {
+                break;
+            }
+            if may_be_initial {
                 continue;
             }
             if let [only] = self.possible_sources(read, ruled_out)[..]
@@ -178,23 +216,36 @@ impl ReadRefutation<'_> {
             .filter(|&write| !self.is_before(&operation, &self.records.operation(write)))
             .collect()
     }
+}
 
-    /// Whether another one of the writes must come after this one.
-    fn is_followed(
-        &self,
-        write: OpId,
-        writes: &HashSet<OpId>,
-        reads: &[OpId],
-        ruled_out: &HashSet<OpId>,
-    ) -> bool {
-        let one = self.records.operation(write);
-        let by_time = writes.iter().any(|&other| self.is_before(&one, &self.records.operation(other)));
-        by_time
-            || reads.iter().any(|&read| {
-                let operation = self.records.operation(read);
-                self.is_before(&one, &operation)
-                    && value_written_by(&one) != value_read_by(&operation)
-                    && self.possible_sources(read, ruled_out).iter().all(|source| writes.contains(source))
-            })
+/// When the last write of some began, and the last reads of two different values.
+#[derive(Default)]
+struct LatestBeginnings {
+    write: Option<u32>,
+    /// Of the read that began last.
+    read: Option<(u32, Option<ValueId>)>,
+    /// Of the read of another value that began last.
+    other: Option<(u32, Option<ValueId>)>,
+}
+
+impl LatestBeginnings {
+    fn add_read(&mut self, read: &Operation) {
+        let new = (read.invoked, value_read_by(read));
+        match self.read {
+            Some(last) if last.1 == new.1 => self.read = Some(last.max(new)),
+            Some(last) if last.0 > new.0 => {
+                // One of the first value is known, so this one is of another.
+                self.other = self.other.max(Some(new));
+            }
+            last => (self.other, self.read) = (last, Some(new)),
+        }
+    }
+
+    /// Whether something of them must come after a write: a write that began after it, or a read of another value that did.
+    fn follows(&self, write: &Operation) -> bool {
+        let written = value_written_by(write);
+        let read = self.read.filter(|read| read.1 != written).or(self.other);
+        let begins = [self.write, read.map(|read| read.0)];
+        begins.into_iter().flatten().any(|began| write.completed < began)
     }
 }
