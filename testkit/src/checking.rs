@@ -5,6 +5,18 @@ use histories::History;
 use std::sync::atomic::AtomicBool;
 use verifier::Standing;
 
+/// The models of objects, except those of single registers.
+pub const OTHER_MODELS: [Model; 8] = [
+    Model::MultiRegister,
+    Model::Kv,
+    Model::Counter,
+    Model::Set,
+    Model::Queue,
+    Model::Stack,
+    Model::PriorityQueue,
+    Model::Mutex,
+];
+
 /// Limits of so many steps and bytes, with a stop flag that is never set.
 pub fn test_limits(steps: u64, bytes: usize) -> Limits<'static> {
     static NEVER: AtomicBool = AtomicBool::new(false);

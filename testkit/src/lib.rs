@@ -20,7 +20,7 @@ pub mod transactions;
 mod web;
 
 pub use checking::{
-    assert_confirmed, assert_refuted, check_all, check_confirmed, claim_standing, forge_report,
+    OTHER_MODELS, assert_confirmed, assert_refuted, check_all, check_confirmed, claim_standing, forge_report,
     isolation_properties, level_properties, model_of_transactions, question_about, test_limits, verdict_of,
 };
 pub use drawing::draw_history;

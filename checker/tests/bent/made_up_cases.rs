@@ -1,16 +1,13 @@
 //! Proofs by cases that are made up, for levels of transactions that hold.
 
-use crate::near::changed;
+use crate::near::draw_transactions;
 use checker::{
     CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, Phenomenon, Property, Report,
     TransactionAnomaly, TransactionEvidence,
 };
 use histories::{History, KeyId, Micro, MicroKind, OpId};
 use std::collections::BTreeMap;
-use testkit::transactions::{KeyType, history_of_mixed_levels, history_of_repeated_values, random_history};
-use testkit::{
-    TestRandom, draw_history, isolation_properties, model_of_transactions, question_about, test_limits,
-};
+use testkit::{TestRandom, draw_history, test_limits};
 use verifier::Standing;
 
 struct CaseForger<'h> {
@@ -94,21 +91,9 @@ fn proofs_by_cases_that_are_made_up_are_refuted() {
     let (mut tried, mut right) = (BTreeMap::<&'static str, u64>::new(), 0_u64);
     let mut confirmed: BTreeMap<&'static str, String> = BTreeMap::new();
     for seed in 0..500 * crate::times() {
-        let mut random = TestRandom::new(seed);
-        let history = match seed % 4 {
-            0 => random_history(&mut random, KeyType::List),
-            1 => random_history(&mut random, KeyType::Register),
-            2 => history_of_repeated_values(&mut random),
-            _ => {
-                let kind = random.one_of(&[KeyType::List, KeyType::Register]);
-                history_of_mixed_levels(&mut random, kind, u32::MAX)
-            }
-        };
-        let history = changed(history, &mut random);
-        let question =
-            question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
+        let (history, question, mut random) = draw_transactions(seed);
         let limits = test_limits(300_000, 1 << 28);
-        let Ok(report) = checker::check(&history, &question, &limits) else { continue };
+        let report = checker::check(&history, &question, &limits).expect("the question fits");
         let forger = CaseForger { history: &history, all: history.ids().collect() };
         let mut claim = Report { model: question.model, ..Report::default() };
         for _ in 0..10 {

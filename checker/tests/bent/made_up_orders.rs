@@ -1,7 +1,7 @@
 //! Witnesses of transactions that are made up, for levels that are violated: orders of commits near that of the events, snapshots taken
 //! somewhat earlier, executions with any sources of reads.
 
-use crate::near::changed;
+use crate::near::draw_transactions;
 use checker::{
     Axiom, CycleFamily, IsolationLevel, Limits, OrderExtent, Property, ReadChoice, Report, TransactionAction,
     TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,
@@ -9,10 +9,7 @@ use checker::{
 use histories::{History, MicroKind, OpId, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use testkit::transactions::{KeyType, history_of_mixed_levels, history_of_repeated_values, random_history};
-use testkit::{
-    TestRandom, draw_history, isolation_properties, model_of_transactions, question_about, test_limits,
-};
+use testkit::{TestRandom, draw_history, test_limits};
 use verifier::Standing;
 
 /// The committed transactions and some that may have been, in an order near that of their completions or invocations.
@@ -115,19 +112,7 @@ fn witnesses_that_are_made_up_are_refuted() {
     let (mut tried, mut right) = (BTreeMap::<&'static str, u64>::new(), 0_u64);
     let mut confirmed: BTreeMap<&'static str, String> = BTreeMap::new();
     for seed in 0..500 * crate::times() {
-        let mut random = TestRandom::new(seed);
-        let history = match seed % 4 {
-            0 => random_history(&mut random, KeyType::List),
-            1 => random_history(&mut random, KeyType::Register),
-            2 => history_of_repeated_values(&mut random),
-            _ => {
-                let kind = random.one_of(&[KeyType::List, KeyType::Register]);
-                history_of_mixed_levels(&mut random, kind, u32::MAX)
-            }
-        };
-        let history = changed(history, &mut random);
-        let question =
-            question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
+        let (history, question, mut random) = draw_transactions(seed);
         let report = checker::check(&history, &question, &test_limits(300_000, 1 << 28)).expect("it fits");
         for round in 0..16 {
             let mut claim = Report { model: question.model, ..Report::default() };

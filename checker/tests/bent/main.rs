@@ -39,7 +39,9 @@ use sets::SetPlan;
 use simulated::*;
 use testkit::registers::{RegisterRun, RegisterShape};
 use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
-use testkit::{TestRandom, isolation_properties, level_properties, model_of_transactions, question_about};
+use testkit::{
+    OTHER_MODELS, TestRandom, isolation_properties, level_properties, model_of_transactions, question_about,
+};
 
 /// How many times as many histories as usual are tried: `STEADFAST_TIMES`.
 fn times() -> u64 {
@@ -75,19 +77,9 @@ fn levels_of_registers() {
 #[test]
 fn linearizability_of_every_model() {
     let mut tally = Tally::default();
-    let models = [
-        Model::MultiRegister,
-        Model::Kv,
-        Model::Counter,
-        Model::Set,
-        Model::Queue,
-        Model::Stack,
-        Model::PriorityQueue,
-        Model::Mutex,
-    ];
     for seed in 0..400 * times() {
         let mut random = TestRandom::new(seed);
-        let model = models[seed as usize % models.len()];
+        let model = OTHER_MODELS[seed as usize % OTHER_MODELS.len()];
         let plan = ContainerPlan {
             operations: 4 + random.below(6),
             clients: 1 + random.below(4),

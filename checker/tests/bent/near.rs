@@ -1,10 +1,12 @@
 //! Histories that differ a little from another: an operation that is gone, another outcome, another value, another moment.
 
+use checker::{IsolationLevel, Question};
 use histories::History;
 use histories::format::{Format, from_text, write_native};
 use serde_json::Value;
 use std::collections::HashSet;
-use testkit::TestRandom;
+use testkit::transactions::{KeyType, history_of_mixed_levels, history_of_repeated_values, random_history};
+use testkit::{TestRandom, isolation_properties, model_of_transactions, question_about};
 
 /// The lines of a history, as JSON.
 pub(crate) struct EventList {
@@ -227,6 +229,24 @@ pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
     }
     let near = EventList::from_history(&history).changed(&HashSet::new(), random).read();
     near.filter(|near| !near.is_empty()).unwrap_or(history)
+}
+
+/// A history of transactions, the question about all levels, and the generator that goes on from there.
+pub(crate) fn draw_transactions(seed: u64) -> (History, Question, TestRandom) {
+    let mut random = TestRandom::new(seed);
+    let history = match seed % 4 {
+        0 => random_history(&mut random, KeyType::List),
+        1 => random_history(&mut random, KeyType::Register),
+        2 => history_of_repeated_values(&mut random),
+        _ => {
+            let kind = random.one_of(&[KeyType::List, KeyType::Register]);
+            history_of_mixed_levels(&mut random, kind, u32::MAX)
+        }
+    };
+    let history = changed(history, &mut random);
+    let levels = isolation_properties(IsolationLevel::ALL);
+    let question = question_about(model_of_transactions(&history), &levels);
+    (history, question, random)
 }
 
 fn find_leaves(value: &Value, at: &str, found: &mut Vec<String>) {

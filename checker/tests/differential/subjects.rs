@@ -12,7 +12,8 @@ use testkit::transactions::{
     random_history,
 };
 use testkit::{
-    TestRandom, draw_history, isolation_properties, level_properties, question_about, test_limits,
+    OTHER_MODELS, TestRandom, draw_history, isolation_properties, level_properties, question_about,
+    test_limits,
 };
 use verifier::Standing;
 
@@ -45,17 +46,6 @@ const CAUSAL_LEVELS: [Level; 8] = [
     Level::OrderedSequential,
     Level::PerObjectSequential,
     Level::SlowMemory,
-];
-
-const MODELS: [Model; 8] = [
-    Model::MultiRegister,
-    Model::Kv,
-    Model::Counter,
-    Model::Set,
-    Model::Queue,
-    Model::Stack,
-    Model::PriorityQueue,
-    Model::Mutex,
 ];
 
 impl Family {
@@ -152,7 +142,7 @@ impl Family {
 }
 
 fn draw_model(random: &mut TestRandom) -> (History, Question) {
-    let model = random.one_of(&MODELS);
+    let model = random.one_of(&OTHER_MODELS);
     let seed = random.next_u64();
     let plan = containers::ContainerPlan {
         operations: 3 + random.below(6),

@@ -7,15 +7,13 @@
 
 use super::two_versions::{verify_recent_versions, verify_two_atomicity};
 use super::{
-    ConfirmationResult, Moment, OperationsByObject, WithSpecification, check_all_are_ordered, core,
-    invocation_moment, order, run_with_specification, verify_linearizability,
+    ConfirmationResult, CoreRefutation, Moment, OperationsByObject, OrderReplay, check_all_are_ordered,
+    confirm_each, core, core_of_violation, invocation_moment, run_with_specification, verify_linearizability,
 };
-use crate::watch::{StepCost, Watch};
+use crate::watch::Watch;
 use crate::{Confirmation, Mismatch};
-use claims::specification::{Call, RecentVersionsRegister, Specification};
-use claims::{
-    Core, Evidence, FailedCas, Linearization, ObjectQuestion, StalenessBound, Verdict, Violation, Witness,
-};
+use claims::specification::RecentVersionsRegister;
+use claims::{FailedCas, ObjectQuestion, StalenessBound, Verdict, Violation, Witness};
 use histories::{Function, History, OpId, Operation, Outcome};
 use std::collections::HashMap;
 
@@ -92,20 +90,15 @@ fn verify_bounded_time(
         Verdict::Holds(Witness::Orders(orders)) => {
             check_all_are_ordered(history, question, orders, watch)?;
             for found in orders {
-                let replay = BoundedReplay { found, history, began, watch };
+                let replay =
+                    OrderReplay { found, history, began: &|operation| began.moment_of(operation), watch };
                 run_with_specification(history, question, found.key, &found.operations, None, replay)?;
             }
             Ok(Confirmation::Confirmed)
         }
         Verdict::Violated(violations) if !violations.is_empty() => {
             let objects = OperationsByObject::new(history, question);
-            let mut all = Confirmation::Confirmed;
-            for violation in violations {
-                if refute(&objects, violation, began, watch)? == Confirmation::TooLarge {
-                    all = Confirmation::TooLarge;
-                }
-            }
-            Ok(all)
+            confirm_each(violations, |violation| refute(&objects, violation, began, watch))
         }
         _ => Err(Mismatch("it rests on nothing that can be checked".to_owned())),
     }
@@ -117,58 +110,13 @@ fn refute(
     began: &EarlierBeginnings,
     watch: &Watch<'_>,
 ) -> ConfirmationResult {
-    let Evidence::Core(found) = &violation.evidence else {
-        return Err("evidence against bounded staleness is a core".to_owned());
-    };
-    if violation.key != found.key || violation.operations != found.operations {
-        return Err("it is told of other operations than its core".to_owned());
-    }
-    if found.from.is_some() {
+    let core = core_of_violation(violation)?;
+    if core.from.is_some() {
         return Err("a core of bounded staleness begins at the beginning".to_owned());
     }
-    core::check_omitted_operations(objects, found, watch)?;
+    core::check_omitted_operations(objects, core, watch)?;
     let (history, question) = (objects.history, objects.question);
-    let refutation = BoundedRefutation { found, history, began, watch };
-    run_with_specification(history, question, found.key, &found.operations, None, refutation)
-}
-
-struct BoundedReplay<'a> {
-    found: &'a Linearization,
-    history: &'a History,
-    began: &'a EarlierBeginnings,
-    watch: &'a Watch<'a>,
-}
-
-impl WithSpecification for BoundedReplay<'_> {
-    fn run_with<S: Specification>(
-        self,
-        specification: &S,
-        call: &mut dyn FnMut(OpId) -> Call,
-        _: &[S::State],
-    ) -> ConfirmationResult {
-        let operations = self.found.operations.iter().copied();
-        let operations = self.watch.take_while_in_time(StepCost::Follow, operations);
-        let began = |operation: &Operation| self.began.moment_of(operation);
-        order::replay_order(self.history, specification, call, &began, operations)?;
-        Ok(Confirmation::Confirmed)
-    }
-}
-
-struct BoundedRefutation<'a> {
-    found: &'a Core,
-    history: &'a History,
-    began: &'a EarlierBeginnings,
-    watch: &'a Watch<'a>,
-}
-
-impl WithSpecification for BoundedRefutation<'_> {
-    fn run_with<S: Specification>(
-        self,
-        specification: &S,
-        call: &mut dyn FnMut(OpId) -> Call,
-        any: &[S::State],
-    ) -> ConfirmationResult {
-        let began = |operation: &Operation| self.began.moment_of(operation);
-        core::try_every_order(self.history, specification, call, self.found, any, (&began, self.watch))
-    }
+    let began = |operation: &Operation| began.moment_of(operation);
+    let refutation = CoreRefutation { core, history, began: &began, watch };
+    run_with_specification(history, question, core.key, &core.operations, None, refutation)
 }

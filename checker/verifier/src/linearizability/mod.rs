@@ -135,7 +135,7 @@ fn check_all_orders(
             found.key,
             &found.operations,
             None,
-            OrderReplay(found, history, watch),
+            OrderReplay { found, history, began: &invocation_moment, watch },
         )
         .map(|_| ())
     })
@@ -177,13 +177,8 @@ fn check_all_cores(
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
     let objects = OperationsByObject::new(history, question);
-    let one = |violation: &Violation| {
-        let Evidence::Core(core) = &violation.evidence else {
-            return Err("evidence against linearizability is a core".to_owned());
-        };
-        if violation.key != core.key || violation.operations != core.operations {
-            return Err("it is told of other operations than its core".to_owned());
-        }
+    confirm_each(violations, |violation| {
+        let core = core_of_violation(violation)?;
         core::check_omitted_operations(&objects, core, watch)?;
         let kept = kept_set_elements(&objects, core);
         run_with_specification(
@@ -192,12 +187,30 @@ fn check_all_cores(
             core.key,
             &core.operations,
             kept.as_ref(),
-            CoreRefutation(core, history, watch),
+            CoreRefutation { core, history, began: &invocation_moment, watch },
         )
-    };
-    let all: Result<Vec<Confirmation>, String> = violations.par_iter().map(one).collect();
+    })
+}
+
+/// Checks the evidence of each violation, in parallel. The result is [`Confirmation::TooLarge`] if that of some was too large.
+fn confirm_each(
+    violations: &[Violation],
+    confirm: impl Fn(&Violation) -> ConfirmationResult + Send + Sync,
+) -> Result<Confirmation, Mismatch> {
+    let all: Result<Vec<Confirmation>, String> = violations.par_iter().map(confirm).collect();
     let too_large = all?.contains(&Confirmation::TooLarge);
     Ok(if too_large { Confirmation::TooLarge } else { Confirmation::Confirmed })
+}
+
+/// The core that shows a violation, which must be about the same operations.
+fn core_of_violation(violation: &Violation) -> Result<&Core, String> {
+    let Evidence::Core(core) = &violation.evidence else {
+        return Err("the evidence of this level is a core".to_owned());
+    };
+    match violation.key == core.key && violation.operations == core.operations {
+        true => Ok(core),
+        false => Err("it is told of other operations than its core".to_owned()),
+    }
 }
 
 /// The elements that a core is about, if it is one of a set.
@@ -288,7 +301,15 @@ trait WithSpecification {
 
 type ConfirmationResult = Result<Confirmation, String>;
 
-struct OrderReplay<'a>(&'a Linearization, &'a History, &'a Watch<'a>);
+/// When each operation begins: where it was invoked, or earlier.
+type BeginningOf<'a> = &'a (dyn Fn(&Operation) -> Moment + Sync);
+
+struct OrderReplay<'a> {
+    found: &'a Linearization,
+    history: &'a History,
+    began: BeginningOf<'a>,
+    watch: &'a Watch<'a>,
+}
 
 impl WithSpecification for OrderReplay<'_> {
     fn run_with<S: Specification>(
@@ -297,13 +318,19 @@ impl WithSpecification for OrderReplay<'_> {
         call: &mut dyn FnMut(OpId) -> Call,
         _: &[S::State],
     ) -> ConfirmationResult {
-        let operations = self.2.take_while_in_time(StepCost::Follow, self.0.operations.iter().copied());
-        order::replay_order(self.1, specification, call, &invocation_moment, operations)
+        let operations = self.found.operations.iter().copied();
+        let operations = self.watch.take_while_in_time(StepCost::Follow, operations);
+        order::replay_order(self.history, specification, call, self.began, operations)
             .map(|()| Confirmation::Confirmed)
     }
 }
 
-struct CoreRefutation<'a>(&'a Core, &'a History, &'a Watch<'a>);
+struct CoreRefutation<'a> {
+    core: &'a Core,
+    history: &'a History,
+    began: BeginningOf<'a>,
+    watch: &'a Watch<'a>,
+}
 
 impl WithSpecification for CoreRefutation<'_> {
     fn run_with<S: Specification>(
@@ -312,10 +339,11 @@ impl WithSpecification for CoreRefutation<'_> {
         call: &mut dyn FnMut(OpId) -> Call,
         any: &[S::State],
     ) -> ConfirmationResult {
-        if self.0.from.is_some() && any.is_empty() {
+        if self.core.from.is_some() && any.is_empty() {
             return Err("a core of this model has to begin at the beginning".to_owned());
         }
-        core::try_every_order(self.1, specification, call, self.0, any, (&invocation_moment, self.2))
+        let (began, watch) = (self.began, self.watch);
+        core::try_every_order(self.history, specification, call, self.core, any, (began, watch))
     }
 }
 

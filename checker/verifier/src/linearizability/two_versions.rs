@@ -4,11 +4,14 @@
 //! A core may leave out what a core of a register may leave out: a write whose value no operation of the core returned or compared with.
 //! Without such a write, no read is further behind than before. So the core has an order if the whole history has one.
 
-use super::{OperationsByObject, check_all_are_ordered, core, invocation_moment, order};
+use super::{
+    OperationsByObject, check_all_are_ordered, confirm_each, core, core_of_violation, invocation_moment,
+    order,
+};
 use crate::watch::{StepCost, Watch};
 use crate::{Confirmation, Mismatch};
 use claims::specification::{CallValues, Specification, TwoVersionRegister};
-use claims::{Evidence, FailedCas, Linearization, ObjectQuestion, Verdict, Violation, Witness};
+use claims::{FailedCas, Linearization, ObjectQuestion, Verdict, Violation, Witness};
 use histories::{History, OpId, ValueId};
 
 /// Verifies a verdict on 2-atomicity. The error names the part that does not follow.
@@ -26,7 +29,7 @@ pub(super) fn verify_recent_versions<S: Specification>(
     history: &History,
     question: &ObjectQuestion,
     verdict: &Verdict,
-    register: &dyn Fn(ValueId) -> S,
+    register: &(dyn Fn(ValueId) -> S + Sync),
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
     let question = &ObjectQuestion { failed_cas: FailedCas::SaysNothing, ..question.clone() };
@@ -46,13 +49,7 @@ pub(super) fn verify_recent_versions<S: Specification>(
         }
         Verdict::Violated(violations) => {
             let objects = OperationsByObject::new(history, question);
-            let mut all = Confirmation::Confirmed;
-            for violation in violations {
-                if refute(&objects, violation, register, watch)? == Confirmation::TooLarge {
-                    all = Confirmation::TooLarge;
-                }
-            }
-            Ok(all)
+            confirm_each(violations, |violation| refute(&objects, violation, register, watch))
         }
     }
 }
@@ -72,15 +69,10 @@ fn replay<S: Specification>(
 fn refute<S: Specification>(
     objects: &OperationsByObject<'_>,
     violation: &Violation,
-    register: &dyn Fn(ValueId) -> S,
+    register: &(dyn Fn(ValueId) -> S + Sync),
     watch: &Watch<'_>,
 ) -> Result<Confirmation, String> {
-    let Evidence::Core(found) = &violation.evidence else {
-        return Err("evidence against k-atomicity is a core".to_owned());
-    };
-    if violation.key != found.key || violation.operations != found.operations {
-        return Err("it is told of other operations than its core".to_owned());
-    }
+    let found = core_of_violation(violation)?;
     if found.from.is_some() || !found.writes_only.is_empty() {
         return Err("a core of k-atomicity begins at the beginning and has whole operations".to_owned());
     }
