@@ -97,7 +97,7 @@ impl HistoryParts {
 
     /// Ends all parts. `header` is that of the whole history.
     pub(crate) fn finish(self, header: Option<&str>) -> Result<FinishedParts, String> {
-        let header = header_of_parts(header, &self.clients);
+        let header = header_of_parts(header, &self.clients)?;
         let sample = from_text(Format::Native, &format!("{header}{}", self.sample))
             .map_err(|why| format!("internal error: what was read cannot be read again: {why}"))?;
         let parts = self.parts.into_iter().map(HistoryPart::finish).collect::<io::Result<_>>();
@@ -202,14 +202,15 @@ fn is_in_sample(
 }
 
 /// The first line of each part: the header of the history, with the clients that have a name.
-fn header_of_parts(header: Option<&str>, clients: &BTreeSet<String>) -> String {
-    let mut fields: BTreeMap<String, Box<RawValue>> =
-        header.and_then(|header| serde_json::from_str(header).ok()).unwrap_or_default();
+fn header_of_parts(header: Option<&str>, clients: &BTreeSet<String>) -> Result<String, String> {
+    // A header that was lost would take with it what it says of real time.
+    let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(header.unwrap_or("{}"))
+        .map_err(|why| format!("internal error: the header cannot be read again: {why}"))?;
     let raw = |json: String| RawValue::from_string(json).expect("it is JSON");
     fields.entry("steadfast".to_owned()).or_insert_with(|| raw("1".to_owned()));
     if !clients.is_empty() {
         let clients = serde_json::to_string(clients).expect("names can be written");
         fields.insert("clients".to_owned(), raw(clients));
     }
-    serde_json::to_string(&fields).expect("JSON can be written") + "\n"
+    Ok(serde_json::to_string(&fields).expect("JSON can be written") + "\n")
 }

@@ -99,8 +99,11 @@ fn hot_paths_take_no_more_instructions_than_before() {
         return;
     }
     let compiler = compiler().expect("rustc tells its version");
-    let known = std::fs::read_to_string(counts_file()).unwrap_or_default();
     let accepts = std::env::var_os("STEADFAST_ACCEPT_COUNTS").is_some();
+    let known = match accepts {
+        true => String::new(),
+        false => std::fs::read_to_string(counts_file()).expect("instructions.txt is part of the repository"),
+    };
     if !accepts && known.lines().next() != Some(&format!("# {compiler}")) {
         println!("skipped: instructions.txt has the counts of another compiler than {compiler}");
         return;

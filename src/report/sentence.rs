@@ -26,10 +26,9 @@ pub(crate) fn describe_object_violation(history: &History, anomaly: &Violation) 
         "future-read" => describe_future_read(history, anomaly),
         "lost-update" => describe_lost_update(history, &core.operations),
         "conflicting-order" => Some(describe_order_conflict(history, core)),
-        "too-stale" => Some(format!(
-            "{}, even if reads began earlier or were behind by the bound",
-            describe_core(history, core)
-        )),
+        "too-stale" => {
+            Some(format!("even if each read may be behind by the bound, {}", describe_core(history, core)))
+        }
         _ => None,
     };
     told.unwrap_or_else(|| describe_core(history, core))
@@ -118,9 +117,7 @@ pub(crate) fn suggest_next_step(kind: &str) -> &'static str {
         "write-order-inverted" | "write-before-read-cause" => {
             "find out how the store orders concurrent writers: by wall clocks, or by arrival at different nodes"
         }
-        _ => {
-            "start with the operation that began last in the drawing; the others can be explained without it"
-        }
+        _ => "start with the operation that began last in the drawing, and compare it with what came before",
     }
 }
 
