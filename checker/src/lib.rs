@@ -16,6 +16,7 @@ mod monitor;
 mod regularity;
 pub mod sessions;
 pub mod shrink;
+pub mod slices;
 pub mod transactions;
 
 pub use basis::Basis;

@@ -6,7 +6,7 @@
 
 use crate::events::Event;
 use crate::{
-    ActorEvent, Argument, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Micro,
+    ActorEvent, Argument, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, Lists, Micro,
     MicroInput, MicroKind, OpId, Outcome, Payload, ProcessId, ValueId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -25,6 +25,21 @@ impl History {
             }
         }
         mapped
+    }
+
+    /// Returns a copy without the elements of lists for which `keep` is false, key by key. O(elements), plus the copy.
+    #[must_use]
+    pub fn filter_lists(&self, keep: impl Fn(KeyId, ValueId) -> bool) -> History {
+        let mut filtered = self.clone();
+        filtered.lists = Lists::default();
+        for micro in &mut filtered.micros {
+            if micro.kind == MicroKind::ReadList {
+                let elements = self.list(micro.list()).iter().copied();
+                let kept: Vec<ValueId> = elements.filter(|&element| keep(micro.key, element)).collect();
+                micro.payload = filtered.lists.push(micro.key, &kept).raw();
+            }
+        }
+        filtered
     }
 
     /// Returns the history of only these operations, with the header and the events of actors. What a replica held of an

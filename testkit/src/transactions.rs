@@ -43,7 +43,19 @@ pub fn history_of_repeated_elements(random: &mut TestRandom) -> History {
     history_of(random, KeyType::List, values)
 }
 
-/// The same, with up to `values` values of registers. Each transaction declares an isolation level, or none (one in eight).
+/// Generates a history of `count` transactions on lists, most of which read what was committed last.
+pub fn long_history_of_lists(random: &mut TestRandom, count: usize) -> History {
+    let (keys, sessions) = (1 + random.below(3), 1 + random.below(4));
+    let mut value = 0;
+    let mut plans: Vec<TransactionPlan> =
+        (0..count).map(|_| plan_transaction(random, keys, sessions, &mut value)).collect();
+    let current_percent = 80 + random.below(20);
+    answer_reads(random, KeyType::List, (keys, current_percent), &mut plans);
+    spoil_one_read(random, KeyType::List, &mut plans, value);
+    build_history(random, KeyType::List, &plans)
+}
+
+/// A short history with up to `values` values of registers. Each transaction declares an isolation level, or none (one in eight).
 pub fn history_of_mixed_levels(random: &mut TestRandom, kind: KeyType, values: u32) -> History {
     let mut plans = plan_transactions(random, kind, values);
     for plan in &mut plans {
@@ -73,7 +85,7 @@ fn plan_transactions(random: &mut TestRandom, kind: KeyType, values: u32) -> Vec
     for write in plans.iter_mut().flat_map(|plan| &mut plan.micros).filter_map(|micro| micro.1.as_mut()) {
         *write = (*write - 1) % values + 1;
     }
-    answer_reads(random, kind, keys, &mut plans);
+    answer_reads(random, kind, (keys, 0), &mut plans);
     spoil_one_read(random, kind, &mut plans, value.min(values));
     plans
 }
@@ -100,12 +112,18 @@ fn plan_transaction(
     TransactionPlan { session: random.below(sessions), outcome, micros, reads: Vec::new(), isolation: None }
 }
 
-/// Runs the transactions in order, each on a snapshot that may be a few commits old.
-fn answer_reads(random: &mut TestRandom, kind: KeyType, keys: usize, plans: &mut [TransactionPlan]) {
+/// Runs the transactions in order, each on a snapshot that may be a few commits old. At least `current_percent` of them see the newest.
+fn answer_reads(
+    random: &mut TestRandom,
+    kind: KeyType,
+    (keys, current_percent): (usize, usize),
+    plans: &mut [TransactionPlan],
+) {
     let staleness = random.below(3);
     let mut states = vec![vec![Vec::new(); keys]];
     for plan in plans {
-        let age = random.below(staleness + 1).min(states.len() - 1);
+        let is_current = current_percent > 0 && random.chance(current_percent);
+        let age = if is_current { 0 } else { random.below(staleness + 1).min(states.len() - 1) };
         let mut state: Vec<Vec<u32>> = states[states.len() - 1 - age].clone();
         let mut newest: Vec<Vec<u32>> = states[states.len() - 1].clone();
         for &(key, write) in &plan.micros {

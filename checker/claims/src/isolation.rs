@@ -90,6 +90,20 @@ named! {
         "serializable, in an order that extends real time",
 }
 
+impl IsolationLevel {
+    /// Whether the level says something about real time. All other levels ignore when transactions ran, except for the order within
+    /// a session.
+    pub fn needs_real_time(self) -> bool {
+        use IsolationLevel::{
+            StrictSerializable, StrongReadCommitted, StrongReadUncommitted, StrongSnapshotIsolation,
+        };
+        matches!(
+            self,
+            StrongReadUncommitted | StrongReadCommitted | StrongSnapshotIsolation | StrictSerializable
+        )
+    }
+}
+
 /// An implication between two levels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Implication {

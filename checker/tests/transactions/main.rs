@@ -12,3 +12,4 @@ mod corpus;
 mod elle;
 mod public;
 mod reference;
+mod slices;
