@@ -42,6 +42,19 @@ impl History {
         filtered
     }
 
+    /// Returns a copy in which transactions do nothing to the keys for which `keep` is false. O(micro-operations), plus the copy.
+    #[must_use]
+    pub fn filter_transactions(&self, keep: impl Fn(KeyId) -> bool) -> History {
+        let mut filtered = self.clone();
+        filtered.micros.clear();
+        for id in self.ids().filter(|&id| self.function(id) == Function::TXN) {
+            let start = filtered.micros.len();
+            filtered.micros.extend(self.micros_of(id).iter().copied().filter(|micro| keep(micro.key)));
+            filtered.argument[id.index()] = [start as u32, (filtered.micros.len() - start) as u32];
+        }
+        filtered
+    }
+
     /// Returns the history of only these operations, with the header and the events of actors. What a replica held of an
     /// object that no operation here names is left out, and what the live connection of such a session brought. So are the counts of
     /// all objects on which replicas differed.

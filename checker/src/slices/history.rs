@@ -41,12 +41,28 @@ pub fn key_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
     uses
 }
 
-/// Returns a slice without the elements that none of its own transactions appended. The lists of the keys for which `is_irregular`
-/// stay as they are. `transactions` has the transactions of the slice and no others. O(elements).
-pub fn slice_history(transactions: &History, is_irregular: impl Fn(&str) -> bool) -> History {
-    let irregular: FxHashSet<KeyId> =
-        transactions.keys.iter().filter(|(_, text)| is_irregular(text)).map(|(key, _)| key).collect();
+/// How a slice has a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyPart {
+    /// The key is regular. Lists have only the elements that the slice appended.
+    Own,
+    /// The key is irregular, and all transactions that use it are in this slice. Its lists are complete.
+    Whole,
+    /// The key is irregular and belongs to another slice. What witnesses did to it is left out.
+    None,
+}
+
+/// Turns the transactions of a slice, with their lists as they were read, into the history of the slice. O(elements).
+pub fn slice_history(transactions: &History, part_of: impl Fn(&str) -> KeyPart) -> History {
+    let parts: FxHashMap<KeyId, KeyPart> =
+        transactions.keys.iter().map(|(key, text)| (key, part_of(text))).collect();
     let appends = transactions.micros().iter().filter(|micro| micro.kind == MicroKind::Append);
     let own: FxHashSet<(KeyId, ValueId)> = appends.map(|micro| (micro.key, micro.value())).collect();
-    transactions.filter_lists(|key, element| irregular.contains(&key) || own.contains(&(key, element)))
+    let keeps_element = |key: KeyId, element| parts[&key] != KeyPart::Own || own.contains(&(key, element));
+    match parts.values().any(|part| *part == KeyPart::None) {
+        false => transactions.filter_lists(keeps_element),
+        true => {
+            transactions.filter_transactions(|key| parts[&key] != KeyPart::None).filter_lists(keeps_element)
+        }
+    }
 }

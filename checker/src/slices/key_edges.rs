@@ -131,7 +131,18 @@ impl<'a> RegularKey<'a> {
         // A reader of part of what a transaction appended saw an intermediate state.
         let reads_whole_blocks =
             regular.versions.iter().flatten().all(|&version| regular.is_boundary(version));
-        reads_whole_blocks.then_some(regular)
+        (reads_whole_blocks && !regular.foretells()).then_some(regular)
+    }
+
+    /// Whether a transaction read what it appended only afterwards.
+    fn foretells(&self) -> bool {
+        let mut first: FxHashMap<usize, usize> = FxHashMap::default();
+        for (position, &writer) in self.writers.iter().enumerate() {
+            first.entry(writer).or_insert(position);
+        }
+        first
+            .iter()
+            .any(|(writer, position)| self.versions[*writer].is_some_and(|version| version > *position))
     }
 
     /// Whether a block of elements of one transaction begins or ends here.

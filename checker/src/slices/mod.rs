@@ -28,7 +28,7 @@
 //!
 //! Some keys have more than edges can say: lists that contradict each other, elements that nobody appended or that were appended twice,
 //! reads of failed or of unfinished appends. All transactions that use such an *irregular* key are put into one slice, and its lists stay
-//! complete. An append that no read shows may have any place behind the last one that was read. The slice leaves it open; between slices
+//! complete there ([`KeyPart`]). An append that no read shows may have any place behind the last one that was read. The slice leaves it open; between slices
 //! it has the order of the slices. An indeterminate transaction of which no read shows anything is left out, because it may never have
 //! taken effect.
 
@@ -37,7 +37,7 @@ mod key_edges;
 mod knots;
 mod spans;
 
-pub use history::{key_uses, slice_history};
+pub use history::{KeyPart, key_uses, slice_history};
 pub use key_edges::{KeyEdges, Vertex, key_edges, reading_witnesses};
 pub use knots::{Knot, KnotEdges, find_knots};
 pub use spans::{Span, merge_spans};
