@@ -8,6 +8,7 @@ mod model;
 mod objects;
 mod report;
 mod rows;
+mod slices;
 mod source;
 
 use pyo3::prelude::*;
@@ -17,18 +18,26 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<report::NativeReport>()?;
     module.add_class::<source::NativeHistory>()?;
+    module.add_class::<source::NativeTable>()?;
     module.add_function(wrap_pyfunction!(report::check, module)?)?;
     module.add_function(wrap_pyfunction!(objects::check_objects, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::list_uses, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::list_edges, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::merge_list_spans, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::list_members, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::list_knots, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::check_slices, module)?)?;
     module.add_function(wrap_pyfunction!(model::check_model, module)?)?;
     module.add_function(wrap_pyfunction!(source::read, module)?)?;
     module.add_function(wrap_pyfunction!(names, module)?)
 }
 
-/// The names of all models, or of all properties, each with a line about it.
+/// The names of all models, of all isolation levels, or of all properties, each with a line about it.
 #[pyfunction]
 fn names(of: &str) -> Vec<(&'static str, &'static str)> {
     match of {
         "models" => checker::Model::ALL.iter().map(|model| (model.name(), model.line())).collect(),
+        "isolation" => checker::IsolationLevel::ALL.iter().map(|level| (level.name(), level.line())).collect(),
         _ => checker::Property::all().map(|property| (property.name(), property.line())).collect(),
     }
 }

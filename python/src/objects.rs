@@ -7,6 +7,7 @@ use crate::report::refused;
 use crate::source::{run_interruptibly, stream};
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema};
+use histories::format::Loaded;
 use histories::format::columns::read_batches;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -17,7 +18,7 @@ use steadfast::embedded::{CheckRequest, EmbeddedRefusal, Rendering};
 
 /// The verdict on an object, the number of its operations, and the report in JSON unless everything holds. The verdict is
 /// `refused` where the events are no history, with the problems instead of a report.
-type ObjectVerdict = (&'static str, usize, Option<String>);
+pub(crate) type ObjectVerdict = (&'static str, usize, Option<String>);
 
 /// Checks the objects of a table whose rows are sorted by object: `objects` has the name of each, and the number of its rows.
 #[pyfunction]
@@ -28,23 +29,39 @@ pub(crate) fn check_objects(
     options: Vec<String>,
 ) -> PyResult<Vec<ObjectVerdict>> {
     let request = CheckRequest::from_options(options).map_err(PyValueError::new_err)?;
-    let reader = stream(events)?;
-    let schema = arrow_array::RecordBatchReader::schema(&reader);
-    let batches: Result<Vec<RecordBatch>, ArrowError> = reader.collect();
-    let batches = batches.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let (schema, batches) = collect_batches(events)?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if objects.iter().map(|(_, rows)| rows).sum::<usize>() != rows {
         return Err(PyValueError::new_err(format!("the objects have other rows than the table, which has {rows}")));
     }
     let checked = run_interruptibly(py, |stop| {
-        let mut next = RowCursor { batches: &batches, row: 0 };
-        let verdicts = objects.iter().map(|(name, rows)| {
-            let part = next.take_rows(*rows);
-            check_object(&request, name, &schema, part, stop)
-        });
-        verdicts.collect::<Result<Vec<ObjectVerdict>, EmbeddedRefusal>>()
+        check_rows(&request, (&schema, &batches), &objects, stop, |_, loaded| loaded)
     })?;
     checked.map_err(refused)
+}
+
+/// The schema and the batches of a table.
+pub(crate) fn collect_batches(table: &Bound<'_, PyAny>) -> PyResult<(Arc<Schema>, Vec<RecordBatch>)> {
+    let reader = stream(table)?;
+    let schema = arrow_array::RecordBatchReader::schema(&reader);
+    let batches: Result<Vec<RecordBatch>, ArrowError> = reader.collect();
+    Ok((schema, batches.map_err(|error| PyValueError::new_err(error.to_string()))?))
+}
+
+/// Checks some parts of a table, each with its name and the number of its rows. `prepare` gets the number and the history of each.
+pub(crate) fn check_rows(
+    request: &CheckRequest,
+    (schema, batches): (&Arc<Schema>, &[RecordBatch]),
+    parts: &[(String, usize)],
+    stop: &Arc<AtomicBool>,
+    prepare: impl Fn(usize, Loaded) -> Loaded,
+) -> Result<Vec<ObjectVerdict>, EmbeddedRefusal> {
+    let mut next = RowCursor { batches, row: 0 };
+    let verdicts = parts.iter().enumerate().map(|(at, (name, rows))| {
+        let part = next.take_rows(*rows);
+        check_object(request, name, (schema, part), stop, |loaded| prepare(at, loaded))
+    });
+    verdicts.collect()
 }
 
 /// The rows of a table that were not taken yet.
@@ -74,13 +91,13 @@ impl RowCursor<'_> {
 fn check_object(
     request: &CheckRequest,
     name: &str,
-    schema: &Arc<Schema>,
-    part: Vec<RecordBatch>,
+    (schema, part): (&Arc<Schema>, Vec<RecordBatch>),
     stop: &Arc<AtomicBool>,
+    prepare: impl FnOnce(Loaded) -> Loaded,
 ) -> Result<ObjectVerdict, EmbeddedRefusal> {
     let began = Instant::now();
     let loaded = match read_batches(name, schema, part.into_iter().map(Ok), &request.read_options()) {
-        Ok(loaded) => loaded,
+        Ok(loaded) => prepare(loaded),
         Err(problems) => return Ok(("refused", 0, Some(problems.to_string()))),
     };
     let operations = loaded.history.len();

@@ -3,8 +3,8 @@
 
 use crate::rows;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
-use arrow_schema::ArrowError;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchIterator, RecordBatchReader};
+use arrow_schema::{ArrowError, Field, Schema};
 use histories::format::columns::{EventBatches, read_batches};
 use histories::format::{self, Input, Loaded};
 use histories::{History, Problem, Problems};
@@ -27,6 +27,46 @@ pub struct NativeHistory {
     pub(crate) name: String,
     pub(crate) history: Arc<History>,
     pub(crate) remarks: Vec<String>,
+}
+
+/// A table in memory, for whatever reads Arrow's C stream interface.
+#[pyclass(module = "steadfast_checker._native", frozen)]
+pub struct NativeTable {
+    batch: RecordBatch,
+}
+
+impl NativeTable {
+    /// A table with these columns, of equal length. Any of them may have nulls.
+    pub(crate) fn new<const N: usize>(names: [&str; N], columns: [ArrayRef; N]) -> Self {
+        let fields = names.iter().zip(&columns);
+        let fields = fields.map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Self { batch: RecordBatch::try_new(schema, columns.into()).expect("the columns have one length") }
+    }
+}
+
+#[pymethods]
+impl NativeTable {
+    /// The table as a stream of one Arrow record batch.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        export(py, vec![Ok(self.batch.clone())], self.batch.schema())
+    }
+}
+
+/// A capsule with a stream of these batches.
+fn export(
+    py: Python<'_>,
+    batches: Vec<Result<RecordBatch, ArrowError>>,
+    schema: Arc<Schema>,
+) -> PyResult<Bound<'_, PyCapsule>> {
+    let reader: Box<dyn RecordBatchReader + Send> = Box::new(RecordBatchIterator::new(batches, schema));
+    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), STREAM)
 }
 
 /// What a history is made of, taken from Python and ready to be read without it.
@@ -180,8 +220,7 @@ impl NativeHistory {
         let schema = EventBatches::new(&self.history).schema();
         let batches: Vec<Result<RecordBatch, ArrowError>> =
             py.detach(|| EventBatches::new(&self.history).map(Ok).collect());
-        let reader: Box<dyn RecordBatchReader + Send> = Box::new(RecordBatchIterator::new(batches, schema));
-        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), STREAM)
+        export(py, batches, schema)
     }
 }
 

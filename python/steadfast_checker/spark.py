@@ -3,6 +3,7 @@
 The history is a data frame of events, with the columns of ``docs/formats.md`` (*Events as columns*). It is shuffled by object:
 all events of one ``key`` meet on one worker, are put into the order of ``index``, and are checked there by the same engine
 as everywhere. That is exact for what is decided of each object by itself: linearizability and the session guarantees.
+Transactions over lists are cut into parts that do not depend on each other (``_slices.py``).
 Everything else needs the whole history: it is decided on the driver if the history is small, else it is *unknown*, with the
 reason.
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from ._check import check as _check_here
 from ._check import check_options
+from ._slices import SliceLimits, check_slices
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,6 +53,8 @@ COLUMNS = (
     "value_json",
     "version",
 )
+#: Options under which lists mean something that slices do not know.
+NOT_IN_SLICES = frozenset(["init", "init_by_key", "assume"])
 #: Anomalies that a report keeps.
 ANOMALIES_MAX = 1000
 #: Events that a worker takes at a time, if they are of several objects.
@@ -206,6 +210,10 @@ def check(
         for row in _rows(lazy):
             report.add(row, by_key)
     others = [level for level in plan.levels if level not in by_key]
+    if others and plan.can_be_cut and plan.events > driver_rows_max:
+        in_slices = [level for level in others if level in _isolation_levels()]
+        others = [level for level in others if level not in in_slices]
+        report.add_slices(events, in_slices, header, SliceLimits(rows_max, driver_rows_max), options)
     if others:
         report.add_on_driver(events, others, header, driver_rows_max, options)
     return report.finish()
@@ -348,6 +356,8 @@ class _Plan:
     levels: list[str]
     is_local: bool
     events: int
+    #: Whether the history is one of lists that can be cut into slices.
+    can_be_cut: bool
 
 
 def _plan(
@@ -384,7 +394,19 @@ def _plan(
     is_local = told.model in LOCAL_MODELS
     if is_local and any(level in LOCAL_LEVELS for level in levels):
         _need_keys(events)
-    return _Plan(told.model, levels, is_local, counts["events"])
+    can_be_cut = told.model == "list-append" and not _has_versions(events) and not (set(options) & NOT_IN_SLICES)
+    return _Plan(told.model, levels, is_local, counts["events"], can_be_cut)
+
+
+def _has_versions(events: DataFrame) -> bool:
+    """Whether the store gave versions, which order what no list shows."""
+    return "version" in events.columns and bool(events.where("version is not null").limit(1).count())
+
+
+def _isolation_levels() -> frozenset[str]:
+    """The levels of transactions. What each transaction declares is in fields that are not shuffled."""
+    return frozenset(name for name, _ in _native.names("isolation")) - {"mixed"}
+
 
 
 def _need_columns(events: DataFrame) -> None:
@@ -555,6 +577,48 @@ class _Gathering:
             for one in answer.anomalies:
                 key = json.dumps(one.key)
                 self.keep(KeyAnomaly(answer.level, key, one.operations, one.type, one.text))
+
+    def add_slices(
+        self,
+        events: DataFrame,
+        levels: list[str],
+        header: Mapping[str, Any] | None,
+        limits: SliceLimits,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Decide levels of transactions over lists, slice by slice."""
+
+        def words(asked: list[str]) -> list[str]:
+            return check_options(consistency=asked, model="list-append", **{**options, "accept_untested": True})
+
+        clients = _clients(events)
+        told = check_slices(clients, levels, header, limits, words, _rows)
+        about = clients.where("type = 'invoke'")
+        self.operations = about.count()
+        for level in levels:
+            answer = self.answers[level]
+            found = {"violated": 0, "unknown": 0, "holds": 0}
+            for one in told.verdicts:
+                if level not in one.levels:
+                    continue
+                answers = {entry["level"]: entry for entry in one.report.get("levels", [])}
+                own = answers.get(level, {"verdict": one.verdict, "anomalies": []})
+                verdict = own["verdict"]
+                if verdict != "violated" and one.is_part_of_knot:
+                    verdict = "unknown"
+                    answer.reason = "transactions that depend on each other are too many for a worker (rows_max)"
+                elif verdict == "unknown":
+                    answer.reason = min(filter(None, [answer.reason, own.get("reason") or one.report.get("reason")]))
+                found[verdict] += 1
+                for entry in own.get("anomalies", []):
+                    key = json.dumps(entry.get("key"))
+                    self.keep(KeyAnomaly(level, key, tuple(entry["operations"]), entry["type"], entry["text"]))
+            if told.reasons and not found["violated"]:
+                found["unknown"] += 1
+                answer.reason = told.reasons[0]
+            if found["violated"] or found["unknown"] or told.has_reads:
+                verdict = next((name for name in ("violated", "unknown") if found[name]), "holds")
+                answer.keys[verdict] = 1
 
     def finish(self) -> ScaleReport:
         if self.refused:

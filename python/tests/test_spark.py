@@ -198,3 +198,84 @@ def test_a_worker_without_the_package_is_named():
 
     with pytest.raises(RuntimeError, match="Install it on the workers"):
         list(scale._rows(Frame()))
+
+
+def list_transactions(seed, count, stale_every=0, dirty_reads=False):
+    """Transactions on lists, of eight clients at once, on a store that runs them one after the other.
+
+    One in ``stale_every`` reads an old state. With ``dirty_reads``, what failed transactions appended stays.
+    """
+    draw = random.Random(seed)
+    states, rows, open_ones, element = [{}], [], {}, 0
+    clients = list(range(8))
+
+    def run(steps):
+        is_stale = stale_every and draw.randrange(stale_every) == 0
+        seen, newest, told = dict(states[-20 if is_stale and len(states) > 20 else -1]), dict(states[-1]), []
+        for kind, key, value in steps:
+            if kind == "append":
+                seen[key], newest[key] = seen.get(key, ()) + (value,), newest.get(key, ()) + (value,)
+            told.append([kind, key, value if kind == "append" else list(seen.get(key, ()))])
+        states.append(newest)
+        return told
+
+    while count or open_ones:
+        at = draw.randrange(len(clients))
+        if at in open_ones:
+            steps, outcome, told = open_ones.pop(at)
+            if told is None and (outcome == "ok" or outcome == "info" and draw.random() < 0.5 or dirty_reads):
+                told = run(steps)
+            rows.append((clients[at], outcome, "txn", told if outcome == "ok" else steps))
+            if outcome == "info":
+                clients[at] = max(clients) + 1
+        elif count:
+            count -= 1
+            steps = []
+            for _ in range(draw.randint(1, 3)):
+                element += 1
+                is_append = draw.random() < 0.5
+                steps.append(["append" if is_append else "r", draw.randrange(6), element if is_append else None])
+            outcome = draw.choices(["ok", "fail", "info"], [92, 5, 3])[0]
+            # Some take effect at once, others when they end.
+            told = run(steps) if outcome == "ok" and draw.random() < 0.5 else None
+            open_ones[at] = (steps, outcome, told)
+            rows.append((clients[at], "invoke", "txn", steps))
+    return events(*rows)
+
+
+LEVELS = ["strict-serializable", "serializable", "snapshot-isolation", "causal", "read-atomic", "read-committed"]
+
+
+@pytest.mark.parametrize(
+    ("flaws", "rows_max"),
+    [({}, 300), ({"stale_every": 60}, 300), ({"stale_every": 60}, 40), ({"dirty_reads": True}, 2000)],
+)
+def test_slices_of_transactions_have_the_verdicts_of_the_whole(session, flaws, rows_max):
+    history = list_transactions(11, 400, **flaws)
+    alone = steadfast.check(history, consistency=LEVELS, model="list-append")
+    together = scale.check(frame_of(session, history), consistency=LEVELS, rows_max=rows_max, driver_rows_max=900)
+    for level in LEVELS:
+        # A knot that no worker can take leaves open what a short cycle in it does not show.
+        expected = {alone[level].verdict} | ({"unknown"} if rows_max == 40 else set())
+        assert together[level].verdict in expected, (level, together[level])
+        shown = [anomaly for anomaly in together.anomalies if anomaly.level == level]
+        assert bool(shown) == (together[level].verdict == "violated")
+    assert together["strict-serializable"].verdict == ("holds" if not flaws else "violated")
+    assert together.operations == 400
+
+
+def test_transactions_of_the_corpus_are_as_on_one_machine(session, corpus):
+    levels = sorted(scale._isolation_levels())
+    lists = [folder for folder in corpus if '"append"' in (folder / "history.jsonl").read_text()]
+    compared = 0
+    for folder in lists[:: int(os.environ.get("STEADFAST_SCALE_STRIDE", "1"))]:
+        path = folder / "history.jsonl"
+        if steadfast.check(path).model != "list-append":
+            continue
+        header = json.loads(steadfast.read(path).header or "null")
+        alone = steadfast.check(path, consistency=levels, model="list-append")
+        frame = frame_of(session, path)
+        together = scale.check(frame, consistency=levels, model="list-append", header=header, driver_rows_max=0)
+        assert comparable(together, levels) == comparable(alone, levels), folder.name
+        compared += 1
+    assert compared >= 3
