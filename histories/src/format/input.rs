@@ -108,7 +108,12 @@ fn decode_zstd(bytes: impl Read + Send + 'static) -> io::Result<Box<dyn Read + S
     Ok(Box::new(zstd::stream::read::Decoder::new(bytes)?))
 }
 
-#[cfg(any(not(feature = "zstd"), target_family = "wasm"))]
+#[cfg(all(feature = "zstd", target_family = "wasm"))]
+fn decode_zstd(bytes: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(super::zstd_frames::ZstdFrames::new(bytes)))
+}
+
+#[cfg(not(feature = "zstd"))]
 fn decode_zstd(_: impl Read) -> io::Result<Box<dyn Read + Send>> {
     Err(not_built("zstd"))
 }

@@ -71,6 +71,8 @@ mod stream;
 mod whole;
 mod write;
 mod write_sessions;
+#[cfg(any(test, all(feature = "zstd", target_family = "wasm")))]
+mod zstd_frames;
 
 pub use input::{Input, open_decompressed};
 pub use loaded::{Loaded, ReadOptions};
