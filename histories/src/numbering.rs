@@ -11,6 +11,8 @@ pub(crate) struct Numbering {
     /// Positions at which counting restarts, each with its index; in order of position. Before the first run, the index
     /// is the position.
     runs: Vec<(u32, u64)>,
+    /// Whether the indexes may not grow from event to event.
+    is_disordered: bool,
 }
 
 impl Numbering {
@@ -23,8 +25,17 @@ impl Numbering {
         }
     }
 
-    /// The first position with this index. It may lie beyond the last event. O(runs).
+    /// The first position with this index. It may lie beyond the last event. O(log runs) if indexes grow, else O(runs).
     pub(crate) fn position_of(&self, index: u64) -> Option<u32> {
+        if !self.is_disordered {
+            let (from, (start, first)) = match self.runs.partition_point(|&(_, first)| first <= index) {
+                0 => (0, (0, 0)),
+                after => (after, self.runs[after - 1]),
+            };
+            let position = u64::from(start) + (index - first);
+            let end = self.runs.get(from).map_or(u32::MAX, |&(next, _)| next);
+            return u32::try_from(position).ok().filter(|&position| position < end);
+        }
         let first_run = self.runs.first().map_or(u64::from(u32::MAX), |&(start, _)| u64::from(start));
         if index < first_run {
             return Some(index as u32);
@@ -43,7 +54,9 @@ impl Numbering {
         let (start, first) = self.runs.last().copied().unwrap_or((0, 0));
         if position > start && position + 1 == count {
             // The last event: no search is needed.
-            if first + u64::from(position - start) != index {
+            let counted = first + u64::from(position - start);
+            if counted != index {
+                self.is_disordered |= index < counted;
                 self.runs.push((position, index));
             }
             return;
@@ -51,6 +64,7 @@ impl Numbering {
         if self.index_at(position) == index {
             return;
         }
+        self.is_disordered |= position > 0 || position + 1 < count;
         if position + 1 < count {
             self.start_run(position + 1, self.index_at(position + 1));
         }
@@ -98,6 +112,24 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|at| numbering.index_at(at)), [49, 50, 2, 3]);
     }
 
+    #[test]
+    fn growing_indexes_are_found_by_bisection() {
+        for first in [0, 5] {
+            let mut numbering = Numbering::default();
+            let mut column: Vec<u64> = (0..200).map(|at| first + at + at / 3 * (at % 7)).collect();
+            column.sort_unstable();
+            column.dedup();
+            for (position, &index) in (0..).zip(&column) {
+                numbering.set_index(position, index, position + 1);
+            }
+            assert!(!numbering.is_disordered);
+            for index in 0..column[column.len() - 1] {
+                let expected = column.iter().position(|&other| other == index).map(|at| at as u32);
+                assert_eq!(numbering.position_of(index), expected, "{index}");
+            }
+        }
+    }
+
     /// Compares with a plain column of numbers.
     #[test]
     fn agrees_with_a_column() {
@@ -114,6 +146,8 @@ mod tests {
                 numbering.set_index(target, index, position + 1);
                 for (at, &index) in column.iter().enumerate() {
                     assert_eq!(numbering.index_at(at as u32), index, "{column:?} {numbering:?}");
+                    let first = column.iter().position(|&other| other == index).map(|at| at as u32);
+                    assert_eq!(numbering.position_of(index), first, "{column:?} {numbering:?}");
                 }
             }
         }

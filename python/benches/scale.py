@@ -1,6 +1,7 @@
-"""What a check on a cluster costs: ``python scale.py FILE.parquet WORKERS`` prints one JSON object.
+"""What a check on a cluster costs: ``python scale.py FILE.parquet WORKERS [MODEL LEVEL]`` prints one JSON object.
 
-The engine is Sail on this machine; its driver and its workers are one process, whose CPU seconds and peak memory are told.
+Registers are checked for linearizability, unless a model and a level are given. The driver takes nothing, so that everything is done by
+workers. The engine is Sail on this machine; its driver and its workers are one process, whose CPU seconds and peak memory are told.
 """
 
 import json
@@ -9,7 +10,7 @@ import resource
 import sys
 import time
 
-path, workers = sys.argv[1:]
+path, workers, model, level = (*sys.argv[1:3], *(sys.argv[3:] or ["register", "linearizable"]))
 os.environ.update(
     {
         "SAIL_MODE": "local-cluster",
@@ -34,7 +35,7 @@ server.start(background=True)
 _, port = server.listening_address
 session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
 began, before = time.time(), cpu_seconds()
-report = scale.check(session.read.parquet(path), consistency=["linearizable"], model="register")
+report = scale.check(session.read.parquet(path), consistency=[level], model=model, driver_rows_max=1000)
 print(
     json.dumps(
         {

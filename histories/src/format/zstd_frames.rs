@@ -28,7 +28,8 @@ impl<R: Read> ZstdFrames<R> {
                     return Ok(true);
                 }
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length, ..
+                    length,
+                    ..
                 })) => {
                     let skipped = io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
                     if skipped < length.into() {
@@ -43,7 +44,9 @@ impl<R: Read> ZstdFrames<R> {
     fn end_frame(&mut self) -> io::Result<()> {
         self.is_in_frame = false;
         match (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum()) {
-            (Some(written), Some(found)) if written != found => Err(damaged("the checksum of a frame differs")),
+            (Some(written), Some(found)) if written != found => {
+                Err(damaged("the checksum of a frame differs"))
+            }
             _ => Ok(()),
         }
     }
@@ -56,7 +59,8 @@ impl<R: Read> Read for ZstdFrames<R> {
                 return self.decoder.read(buffer);
             }
             if self.is_in_frame && !self.decoder.is_finished() {
-                let blocks = self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
+                let blocks =
+                    self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
                 blocks.map_err(damaged)?;
             } else if self.is_in_frame {
                 self.end_frame()?;
@@ -103,7 +107,10 @@ mod tests {
         }
         assert_eq!(decode(&file).expect("whole frames"), expected);
         let mut by_c = Vec::new();
-        zstd::stream::read::Decoder::new(&*file).expect("frames").read_to_end(&mut by_c).expect("whole frames");
+        zstd::stream::read::Decoder::new(&*file)
+            .expect("frames")
+            .read_to_end(&mut by_c)
+            .expect("whole frames");
         assert_eq!(by_c, expected);
         assert!(decode(&[]).expect("nothing").is_empty());
     }
