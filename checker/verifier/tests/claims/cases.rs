@@ -303,3 +303,24 @@ fn a_patch_of_another_field_replaces_nothing() {
     let why = assert_refuted(&history, &question, Property::Finding(kind), verdict);
     assert!(why.contains("versions"), "{why}");
 }
+
+/// Each order is replayed from the beginning of the history. Two orders of one object, each legal by itself, were confirmed, and so was
+/// that a stale read is linearizable.
+#[test]
+fn two_orders_of_one_object_prove_nothing() {
+    let stale = drawn("a: [w1]\nb:      [r_]");
+    let parts = |history: &History| -> Vec<Linearization> {
+        let one = |id: OpId| Linearization { key: history.key(id), operations: vec![id] };
+        history.ids().map(one).collect()
+    };
+    for level in [Level::Linearizable, Level::TwoAtomic, Level::BoundedStaleness] {
+        let property = Property::Level(level);
+        let mut question = question_about(Model::Register, &[property]);
+        question.staleness = Some(claims::StalenessBound::Versions(1));
+        let stale =
+            if level == Level::TwoAtomic { &drawn("a: [w1] [w2]\nb:           [r_]") } else { &stale };
+        let verdict = Verdict::Holds(Witness::Orders(parts(stale)));
+        let why = assert_refuted(stale, &question, property, verdict);
+        assert!(why.contains("two orders"), "{level:?}: {why}");
+    }
+}
