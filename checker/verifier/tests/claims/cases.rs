@@ -4,10 +4,11 @@
 //! first. Where the history does not tell them, an empty list of candidates is no contradiction.
 
 use claims::{
-    AnomalyName, Answer, Axiom, CaseStep, Core, CycleFamily, CycleKind, Dependency, DependencyCycle,
-    DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization,
-    Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence,
-    TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation, Witness,
+    AnomalyName, Answer, Axiom, CaseEdge, CaseReason, CaseStep, Core, CycleFamily, CycleKind, Dependency,
+    DependencyCycle, DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level,
+    Linearization, Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly,
+    TransactionEvidence, TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation,
+    Witness,
 };
 use histories::format::{Format, from_text};
 use histories::{Function, History, KeyId, MicroKind, OpId, notation};
@@ -323,4 +324,22 @@ fn two_orders_of_one_object_prove_nothing() {
         let why = assert_refuted(stale, &question, property, verdict);
         assert!(why.contains("two orders"), "{level:?}: {why}");
     }
+}
+
+/// What a user asserts is about registers. A list shows its order itself, with the reader's own append at its end. It was confirmed that
+/// the two contradict each other.
+#[test]
+fn an_assertion_about_registers_orders_no_appends() {
+    let history = drawn("a: [t ax4]\nb:         [t ax5 rx(5)]");
+    let [one, other]: [OpId; 2] = history.ids().collect::<Vec<_>>().try_into().expect("two transactions");
+    let why = CaseReason::Overwrote(history.micros_of(one)[0].key);
+    let cycle = vec![CaseEdge { from: one, to: other, why }, CaseEdge { from: other, to: one, why }];
+    let phenomenon = Phenomenon::Impossible(IsolationLevel::Mixed);
+    let cases = TransactionEvidence::Cases(vec![CaseStep { assumed: Vec::new(), cycle }]);
+    let anomaly = TransactionAnomaly { phenomenon, count: 1, examples: vec![cases] };
+    let mut question = question_about(Model::ListAppend, &[Property::Isolation(IsolationLevel::Mixed)]);
+    question.assume.linearizable_keys = true;
+    let claim = Report { model: question.model, phenomena: vec![anomaly], ..Report::default() };
+    let found = verify(&history, &question, &claim, &claims::Limits::unbounded());
+    assert!(matches!(found.phenomena[0], Standing::Refuted(_)), "{found:?}");
 }
