@@ -39,6 +39,10 @@ kills:
 mutants MODULE SEED N *CRATES:
     cargo run --quiet -p mutants -- {{MODULE}} {{SEED}} {{N}} {{CRATES}}
 
+# Draw the claims of checker/verifier/tests/standings again: those of tests that tell mutants of the verifier apart. SECONDS for each test.
+collect SECONDS="240" *PROGRAMS="steadfast-checker/bent steadfast-checker/forgeries steadfast-checker/differential":
+    cargo run --quiet -p mutants -- collect {{SECONDS}} {{PROGRAMS}}
+
 # Every way to an answer beside every other, on fresh random histories, for so many seconds. The seed is printed; STEADFAST_SEED repeats it.
 differ SECONDS="120":
     STEADFAST_SECONDS={{SECONDS}} cargo test -p steadfast-checker --test differential -- --nocapture every_way_to_an_answer_agrees

@@ -4,9 +4,10 @@ use checker::transactions::explain;
 use checker::{Assume, CycleShape, IsolationLevel, Property, Question, Report, TransactionEvidence, Verdict};
 use histories::format::{Format, from_text};
 use histories::{History, notation};
+use testkit::transactions::{KeyType, history_of_mixed_levels, history_of_repeated_elements, random_history};
 use testkit::{
-    TestRandom, check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits,
-    verdict_of,
+    TestRandom, check_confirmed, draw_history, isolation_properties, model_of_transactions, question_about,
+    test_limits, verdict_of,
 };
 
 fn run_assuming(history: &History, assume: Assume) -> Report {
@@ -303,4 +304,27 @@ fn among_many_equal_values_the_cases_of_one_read_are_refuted() {
     let examples = &report.phenomena.iter().find(|anomaly| !anomaly.examples.is_empty()).unwrap().examples;
     let TransactionEvidence::Cases(steps) = &examples[0] else { panic!("{examples:?}") };
     assert!(steps.len() <= 8, "{} steps: {steps:?}", steps.len());
+}
+
+/// A list shows its order itself, and what a user asserts is about registers. One engine ignored the assertion and another one heeded it,
+/// so that `mixed` held or was violated depending on which of them decided.
+#[test]
+fn assertions_change_no_verdict_about_lists() {
+    let mut violated = 0;
+    for seed in 0..300 {
+        let mut random = TestRandom::new(seed);
+        let history = match seed % 3 {
+            0 => random_history(&mut random, KeyType::List),
+            1 => history_of_mixed_levels(&mut random, KeyType::List, u32::MAX),
+            _ => history_of_repeated_elements(&mut random),
+        };
+        let usual = run_assuming(&history, Assume::default());
+        let assumed = run_assuming(&history, Assume { sequential_keys: true, linearizable_keys: true });
+        for (one, other) in usual.answers.iter().zip(&assumed.answers) {
+            let told = || format!("seed {seed}: {one:?}\n{other:?}\n{}", draw_history(&history));
+            assert_eq!(one.verdict.name(), other.verdict.name(), "{}", told());
+            violated += u64::from(one.verdict.name() == "violated");
+        }
+    }
+    assert!(violated > 1_000, "{violated}");
 }

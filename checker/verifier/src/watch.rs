@@ -95,3 +95,54 @@ impl<'a> Watch<'a> {
         spent.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BETWEEN, GRACE, StepCost, Watch};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_loop_ends_when_the_grace_period_is_used_up() {
+        for cost in [StepCost::Look, StepCost::Follow, StepCost::Parse] {
+            let stop = AtomicBool::new(true);
+            let watch = Watch::new(&stop);
+            let items = watch.take_while_in_time(cost, 0..u64::MAX).count() as u64;
+            assert_eq!(items * cost as u64, GRACE);
+            assert!(watch.is_over());
+            // Nothing is left for another loop, however short it is.
+            assert_eq!(watch.take_while_in_time(cost, 0..1).count(), 0);
+            assert!(!watch.has_time_after(1));
+            assert!(!watch.has_time_for(1));
+        }
+    }
+
+    #[test]
+    fn steps_that_are_not_items_use_up_the_grace_period_too() {
+        let stop = AtomicBool::new(true);
+        let watch = Watch::new(&stop);
+        let steps = BETWEEN / 4;
+        let calls = (1..).find(|_| !watch.has_time_after(steps)).expect("it ends");
+        // The flag is looked at after each `BETWEEN` steps. The first look that fails is the one after the grace period.
+        assert_eq!(calls * steps, GRACE + BETWEEN);
+        assert!(watch.is_over());
+
+        let watch = Watch::new(&stop);
+        assert!(watch.has_time_for(GRACE - 1) && !watch.is_over());
+        assert!(!watch.has_time_for(0) && watch.is_over());
+        let watch = Watch::new(&stop);
+        assert!(!watch.has_time_for(GRACE) && watch.is_over());
+    }
+
+    #[test]
+    fn time_never_ends_before_the_flag_is_set() {
+        let stop = AtomicBool::new(false);
+        let watch = Watch::new(&stop);
+        let items = 2 * GRACE;
+        assert_eq!(watch.take_while_in_time(StepCost::Look, 0..items).count() as u64, items);
+        assert!((0..2_000).all(|_| watch.has_time_after(BETWEEN)) && watch.has_time_for(items));
+        assert!(!watch.is_over());
+        // All of the grace period is left for what comes after the flag.
+        stop.store(true, Ordering::Relaxed);
+        assert!(watch.has_time_for(GRACE - 1) && !watch.is_over());
+    }
+}

@@ -14,6 +14,7 @@
 //! `target/mutants/unreached.md`. With N = 0 only this is looked at.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod collection;
 mod reach;
 mod results_file;
 mod rewrite;
@@ -23,6 +24,7 @@ mod workspace;
 
 use reach::Reach;
 use results_file::ResultsFile;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,14 +34,19 @@ use workspace::MutatedWorkspace;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let root = std::env::current_dir()?;
+    if let [first, seconds, programs @ ..] = arguments.as_slice()
+        && first == "collect"
+    {
+        return collection::collect_cases(&root, seconds.parse()?, programs);
+    }
     let [module, seed, count, crates @ ..] = arguments.as_slice() else {
-        return Err("usage: mutants MODULE SEED N [CRATE…]".into());
+        return Err("usage: mutants MODULE SEED N [CRATE…], or mutants collect SECONDS [CRATE…]".into());
     };
     let (seed, count): (u64, usize) = (seed.parse()?, count.parse()?);
     // A run that is limited goes on where it ended when it is called again.
     let minutes = std::env::var("STEADFAST_MINUTES").ok().map(|text| text.parse()).transpose()?;
     let deadline = Instant::now() + Duration::from_secs(60 * minutes.unwrap_or(1_000_000));
-    let root = std::env::current_dir()?;
     let module = PathBuf::from(module.trim_end_matches('/'));
     let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
     println!("{} mutants in {}", workspace.total, module.display());
@@ -47,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let building = workspace.mutants().filter(|mutant| mutant.builds).count();
     println!("{building} of them build");
 
-    let programs = workspace.build_tests(crates)?;
+    let programs = workspace.build_tests(crates, true)?;
     let scratch = root.join("target/mutants");
     let known = ResultsFile::open(&scratch.join("results.tsv"), &programs)?;
     let tests = trials::run_unchanged_tests(&programs, &scratch, &known, deadline)?;
@@ -64,13 +71,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Mutants for which no time was left are no part of the sample. They are the last that were drawn.
     let (sample, outcomes): (Vec<DrawnMutant>, Vec<TrialOutcome>) =
         drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
-    let result = ModuleResult::from_outcomes(&module, seed, workspace.total, building, &outcomes);
-    println!("{result}");
-    let mut rows = vec![("| module | places", reach.to_string())];
-    if count > 0 {
-        rows.push(("| module | mutants", result.to_string()));
+    let trust = root.join("docs/trust.md");
+    table::write_row(&trust, "| module | places", reach.module(), &reach.to_string())?;
+    for room in if count > 0 { rooms_of(&workspace, &module) } else { BTreeSet::new() } {
+        let row = result_of_room(&workspace, &room, seed, sample.iter().zip(&outcomes));
+        println!("{row}");
+        table::write_row(&trust, "| module | mutants", &room.display().to_string(), &row.to_string())?;
     }
-    table::write_rows(&root.join("docs/trust.md"), reach.module(), &rows)?;
     let survivors = sample.iter().zip(&outcomes).filter_map(|(drawn, outcome)| match outcome {
         TrialOutcome::Survived(tests) => Some(format!("- {} (reached by {tests} tests)\n", drawn.told)),
         TrialOutcome::Caught(_) | TrialOutcome::TimedOut(_) => None,
@@ -79,8 +86,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The module itself, and the folders in it: each has a row of its own.
+fn rooms_of(workspace: &MutatedWorkspace, module: &Path) -> BTreeSet<PathBuf> {
+    let folder = |(path, _): (&Path, _)| {
+        let inside = path.strip_prefix(module).ok()?.iter().next()?;
+        Some(module.join(inside)).filter(|room| room != path)
+    };
+    workspace.sites().filter_map(folder).chain([module.to_owned()]).collect()
+}
+
+fn result_of_room<'a>(
+    workspace: &MutatedWorkspace,
+    room: &Path,
+    seed: u64,
+    sample: impl Iterator<Item = (&'a DrawnMutant, &'a TrialOutcome)>,
+) -> ModuleResult {
+    let sites = || workspace.sites().filter(|(path, _)| path.starts_with(room)).map(|(_, site)| site);
+    let total = sites().map(|site| site.mutants.len()).sum();
+    let building = sites().flat_map(|site| &site.mutants).filter(|mutant| mutant.builds).count();
+    let of_room = sample.filter(|(drawn, _)| drawn.path.starts_with(room));
+    let outcomes: Vec<TrialOutcome> = of_room.map(|(_, outcome)| outcome.clone()).collect();
+    ModuleResult::from_outcomes(room, seed, total, building, &outcomes)
+}
+
 /// A mutant of the sample.
 struct DrawnMutant {
+    path: PathBuf,
     number: u32,
     /// The number of the first mutant of its place.
     place: u32,
@@ -94,7 +125,7 @@ fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<Dra
         let place = site.mutants[0].number;
         for mutant in site.mutants.iter().filter(|mutant| mutant.builds) {
             let told = format!("{}:{}: {}", shown(path), site.line, mutant.told);
-            all.push(DrawnMutant { number: mutant.number, place, told });
+            all.push(DrawnMutant { path: path.to_owned(), number: mutant.number, place, told });
         }
     }
     let mut state = seed;

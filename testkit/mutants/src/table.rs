@@ -8,7 +8,7 @@ use std::path::Path;
 pub(crate) struct ModuleResult {
     module: String,
     seed: u64,
-    total: u32,
+    total: usize,
     building: usize,
     sample: usize,
     caught: usize,
@@ -20,7 +20,7 @@ impl ModuleResult {
     pub(crate) fn from_outcomes(
         module: &Path,
         seed: u64,
-        total: u32,
+        total: usize,
         building: usize,
         outcomes: &[TrialOutcome],
     ) -> ModuleResult {
@@ -57,17 +57,16 @@ impl fmt::Display for ModuleResult {
     }
 }
 
-/// Replaces the rows of a module, or adds them to the ends of their tables.
-pub(crate) fn write_rows(
+/// Replaces the row of a module, or adds it to the end of the table that begins with `head`.
+pub(crate) fn write_row(
     path: &Path,
+    head: &str,
     module: &str,
-    rows: &[(&str, String)],
+    row: &str,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let mut text = std::fs::read_to_string(path)?;
-    for (head, row) in rows {
-        text = replace_row(&text, head, module, row)
-            .ok_or_else(|| format!("{} has no table that begins with {head}", path.display()))?;
-    }
+    let text = std::fs::read_to_string(path)?;
+    let text = replace_row(&text, head, module, row)
+        .ok_or_else(|| format!("{} has no table that begins with {head}", path.display()))?;
     Ok(std::fs::write(path, text)?)
 }
 

@@ -1,8 +1,8 @@
 //! Runs tests against one mutant at a time.
 //!
 //! Without a mutant each test runs once, to see that it passes, how long it takes and which places it reaches. A mutant then needs
-//! only the tests that reach it, the fastest first, until one fails. A test that needs much longer than without the mutant,
-//! or much more memory, fails too.
+//! only the tests that reach it, until one fails. Tests come first that are fast and have caught many of the mutants before. A test that
+//! needs much longer than without the mutant, or much more memory, fails too.
 
 use crate::results_file::ResultsFile;
 use crate::workspace::TestProgram;
@@ -30,9 +30,18 @@ pub(crate) struct ReachingTest<'p> {
     duration: Duration,
     /// The first mutants of the places that it reaches, and of conditions how they were decided.
     pub(crate) reached: HashSet<u32>,
+    /// How many mutants it was tried with, and how many of them it caught.
+    tried: AtomicUsize,
+    caught: AtomicUsize,
 }
 
 impl ReachingTest<'_> {
+    /// The seconds that it takes for each mutant that it catches, as far as is known.
+    fn seconds_per_catch(&self) -> f64 {
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed) as f64;
+        self.duration.as_secs_f64() * (count(&self.tried) + 2.0) / (count(&self.caught) + 1.0)
+    }
+
     /// The program and the test: `program::test`.
     pub(crate) fn full_name(&self) -> String {
         let program = self.program.path.file_name().unwrap_or_default().to_string_lossy();
@@ -88,7 +97,8 @@ pub(crate) fn run_unchanged_tests<'p>(
         };
         let duration = Duration::from_micros(micros);
         let reached = numbers.map(|number| number as u32).collect();
-        Ok(Some(ReachingTest { program, name: name.clone(), duration, reached }))
+        let [tried, caught] = [0, 0].map(AtomicUsize::new);
+        Ok(Some(ReachingTest { program, name: name.clone(), duration, reached, tried, caught }))
     });
     let found = found.into_iter().collect::<Result<Vec<_>, String>>()?;
     let mut tests: Vec<ReachingTest<'p>> = found.into_iter().flatten().collect();
@@ -156,20 +166,25 @@ impl TrialOutcome {
 }
 
 fn try_mutant(tests: &[ReachingTest<'_>], number: u32, place: u32) -> TrialOutcome {
-    let mut passed = 0;
-    for test in tests.iter().filter(|test| test.reached.contains(&place)) {
+    let mut reaching: Vec<&ReachingTest<'_>> =
+        tests.iter().filter(|test| test.reached.contains(&place)).collect();
+    reaching.sort_by(|one, other| one.seconds_per_catch().total_cmp(&other.seconds_per_catch()));
+    for test in &reaching {
         let mut command = command_of_test(test.program, &test.name);
         command.env("STEADFAST_MUTANT", number.to_string());
-        match run_within(command, test.duration * 5 + MUTANT_TIME_MORE) {
-            Some(true) => passed += 1,
+        let passed = run_within(command, test.duration * 5 + MUTANT_TIME_MORE);
+        test.tried.fetch_add(1, Ordering::Relaxed);
+        test.caught.fetch_add(usize::from(passed != Some(true)), Ordering::Relaxed);
+        match passed {
+            Some(true) => {}
             Some(false) => return TrialOutcome::Caught(test.full_name()),
             None => return TrialOutcome::TimedOut(test.full_name()),
         }
     }
-    TrialOutcome::Survived(passed)
+    TrialOutcome::Survived(reaching.len())
 }
 
-fn list_tests(program: &TestProgram, more: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
+pub(crate) fn list_tests(program: &TestProgram, more: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
     let mut command = Command::new(&program.path);
     command.args(["--list", "--format", "terse"]).args(more).current_dir(&program.folder);
     let output = command.output()?;
@@ -177,9 +192,9 @@ fn list_tests(program: &TestProgram, more: &[&str]) -> Result<Vec<String>, Box<d
     Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-fn command_of_test(program: &TestProgram, name: &str) -> Command {
+pub(crate) fn command_of_test(program: &TestProgram, name: &str) -> Command {
     let mut command = Command::new("sh");
-    let script = format!("ulimit -v {MEMORY_KB_MAX}; exec nice -n 19 \"$0\" \"$@\"");
+    let script = format!("ulimit -v {MEMORY_KB_MAX}; exec \"$0\" \"$@\"");
     command.args(["-c", &script]).arg(&program.path);
     command.args(["--exact", name, "--test-threads=1"]).current_dir(&program.folder);
     command.env("INSTA_UPDATE", "no").env("PROPTEST_RNG_SEED", "1").env("RUST_BACKTRACE", "0");
@@ -206,7 +221,7 @@ fn run_within(mut command: Command, limit: Duration) -> Option<bool> {
 }
 
 /// The results of `work` for each number below `count`, on all cores.
-fn in_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

@@ -152,34 +152,53 @@ impl MutatedWorkspace {
         let Some((file, _)) = places.first() else { return 0 };
         let bytes = places.iter().filter(|(of, _)| of == file).map(|(_, byte)| *byte);
         let (from, to) = (bytes.clone().min().unwrap_or(0), bytes.max().unwrap_or(0));
-        self.files.get_mut(Path::new(file)).map_or(0, |file| file.give_up_statements_within(from..to + 1))
+        let Some(file) = self.files.get_mut(Path::new(file)) else { return 0 };
+        // A statement that leaves a loop may come after all of them.
+        let mut wider = (0..5).map(|times| from.saturating_sub(times * 400)..to + 1 + times * 400);
+        wider
+            .find_map(|bytes| Some(file.give_up_statements_within(bytes)).filter(|count| *count > 0))
+            .unwrap_or(0)
     }
 
     /// Builds the tests of the module's crate, and the tests in the `tests` folders of some others: all of a crate, or one program, as
-    /// `crate/program`.
-    pub(crate) fn build_tests(&self, others: &[String]) -> Result<Vec<TestProgram>, Box<dyn Error>> {
-        let mut messages = self.run_cargo(&["test", "--no-run", "-p", &self.crate_name])?;
-        for other in others {
-            let (name, program) = other.split_once('/').unwrap_or((other, "*"));
-            messages.extend(self.run_cargo(&["test", "--no-run", "-p", name, "--test", program])?);
-        }
-        if let Some(error) = messages.iter().find(|message| is_error(message)) {
-            return Err(format!("a test does not compile: {}", error["message"]["rendered"]).into());
-        }
-        let mut programs = Vec::new();
-        for message in messages.iter().filter(|message| message["profile"]["test"] == true) {
-            let (Some(path), Some(manifest)) =
-                (message["executable"].as_str(), message["manifest_path"].as_str())
-            else {
-                continue;
+    /// `crate/program`. With `with_units`, the unit tests of these crates as well.
+    ///
+    /// Cargo is asked once, because it chooses the features for all packages together. Asked for one package after another, it would
+    /// build the mutants for each.
+    pub(crate) fn build_tests(
+        &self,
+        others: &[String],
+        with_units: bool,
+    ) -> Result<Vec<TestProgram>, Box<dyn Error>> {
+        let own = format!("{}/*", self.crate_name);
+        let mut arguments = vec!["test".to_owned(), "--no-run".to_owned()];
+        arguments.extend(with_units.then(|| "--lib".to_owned()));
+        for wanted in [&own].into_iter().chain(others) {
+            let (name, program) = wanted.split_once('/').unwrap_or((wanted, "*"));
+            arguments.extend(["-p".to_owned(), name.to_owned()]);
+            let programs = match program {
+                "*" => self.programs_of_crate(name)?,
+                one => vec![one.to_owned()],
             };
-            let folder = Path::new(manifest).parent().ok_or("a manifest without a folder")?;
-            programs.push(TestProgram { path: path.into(), folder: folder.into() });
+            arguments.extend(programs.into_iter().flat_map(|program| ["--test".to_owned(), program]));
         }
-        if programs.is_empty() {
-            return Err("Cargo built no test program".into());
-        }
-        Ok(programs)
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        programs_of(&self.run_cargo(&arguments)?)
+    }
+
+    /// The names of the test programs in the `tests` folder of a crate.
+    fn programs_of_crate(&self, name: &str) -> Result<Vec<String>, Box<dyn Error>> {
+        let messages = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version=1", "--quiet"])
+            .current_dir(&self.folder)
+            .stderr(Stdio::inherit())
+            .output()?;
+        let metadata: Value = serde_json::from_slice(&messages.stdout)?;
+        let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+        let own = packages.iter().filter(|package| package["name"] == name);
+        let targets = own.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+        let tests = targets.filter(|target| target["kind"][0] == "test");
+        Ok(tests.filter_map(|target| Some(target["name"].as_str()?.to_owned())).collect())
     }
 
     /// Adds the switch to the crate of the module.
@@ -195,14 +214,24 @@ impl MutatedWorkspace {
         Ok(())
     }
 
+    /// Puts the collector in front of the verifier. The next run of the tool takes it away again.
+    pub(crate) fn add_collector(&self) -> Result<(), Box<dyn Error>> {
+        let source = self.folder.join(&self.crate_folder).join("src");
+        let collector = include_str!("collector.txt").replace("SITES", &self.total.to_string());
+        write_changed(&source.join("mutant_collector.rs"), collector.as_bytes())?;
+        let library = source.join("lib.rs");
+        let text = fs::read_to_string(&library)?;
+        let hidden = text.replacen("pub fn verify(", "pub(crate) fn verify_without_mutants(", 1);
+        if hidden == text {
+            return Err("the crate has no function that verifies".into());
+        }
+        Ok(fs::write(library, hidden + "\nmod mutant_collector;\npub use mutant_collector::verify;\n")?)
+    }
+
     /// Runs Cargo in the copy, and returns its messages.
     fn run_cargo(&self, arguments: &[&str]) -> Result<Vec<Value>, Box<dyn Error>> {
         let mut cargo = Command::new("cargo");
         cargo.args(arguments).args(["--message-format=json", "--quiet"]);
-        // The switches make the module several times longer, so optimising it would take longer than the tests. All others are
-        // optimised: the tests search and brute-force, and run once for every mutant.
-        let name = self.crate_name.as_str();
-        cargo.args(["--config", &format!("profile.dev.package.{name}.opt-level=0")]);
         cargo.args(["--config", "profile.dev.debug=false"]);
         cargo.current_dir(&self.folder).env("CARGO_TARGET_DIR", self.target.join("build"));
         let output = cargo.stderr(Stdio::inherit()).output()?;
@@ -212,6 +241,27 @@ impl MutatedWorkspace {
             return Err(format!("cargo {} ended with {}", arguments.join(" "), output.status).into());
         }
         Ok(messages)
+    }
+}
+
+/// The test programs that Cargo built, by its messages.
+fn programs_of(messages: &[Value]) -> Result<Vec<TestProgram>, Box<dyn Error>> {
+    if let Some(error) = messages.iter().find(|message| is_error(message)) {
+        return Err(format!("a test does not compile: {}", error["message"]["rendered"]).into());
+    }
+    let mut programs = Vec::new();
+    for message in messages.iter().filter(|message| message["profile"]["test"] == true) {
+        let (Some(path), Some(manifest)) =
+            (message["executable"].as_str(), message["manifest_path"].as_str())
+        else {
+            continue;
+        };
+        let folder = Path::new(manifest).parent().ok_or("a manifest without a folder")?;
+        programs.push(TestProgram { path: path.into(), folder: folder.into() });
+    }
+    match programs.is_empty() {
+        true => Err("Cargo built no test program".into()),
+        false => Ok(programs),
     }
 }
 

@@ -27,6 +27,7 @@ use claims::{
 };
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// Verifies a verdict on linearizability. The error names the part that does not follow.
 ///
@@ -141,7 +142,7 @@ fn check_all_orders(
     })
 }
 
-/// Checks that every required operation is in the order of its object, exactly once, and no operation that took no effect.
+/// Checks that each object has one order, with every required operation exactly once, and no operation that took no effect.
 fn check_all_are_ordered(
     history: &History,
     question: &ObjectQuestion,
@@ -149,7 +150,13 @@ fn check_all_are_ordered(
     watch: &Watch<'_>,
 ) -> Result<(), String> {
     let mut ordered = vec![false; history.len()];
+    // Each order is replayed from the beginning, so two orders of one object would explain more than one.
+    let mut objects: HashSet<KeyId> = HashSet::new();
     for found in orders {
+        let object = if has_object_per_key(question.model) { found.key } else { KeyId::NONE };
+        if !objects.insert(object) {
+            return Err("an object has two orders".to_owned());
+        }
         for &id in watch.take_while_in_time(StepCost::Look, found.operations.iter()) {
             if has_object_per_key(question.model) && history.key(id) != found.key {
                 return Err(format!("operation {} is of another key", history.operation_index(id)));

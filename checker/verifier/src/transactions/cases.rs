@@ -137,8 +137,11 @@ impl Rules<'_> {
             (self.history.version(earlier), self.history.version(later)),
             (Some(one), Some(other)) if one < other
         );
-        let asserted =
-            self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session);
+        // A list shows its order itself. Nothing is assumed of it.
+        let mut micros = self.history.micros_of(earlier).iter();
+        let is_list = micros.any(|micro| micro.kind == MicroKind::Append && micro.key == key);
+        let asserted = !is_list
+            && (self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session));
         step.assumed.contains(&CaseChoice::Before { key, earlier, later })
             || self.sources.is_listed_before(key, earlier, later)
             || self.is_shown_before(key, earlier, later)

@@ -4,10 +4,11 @@
 //! first. Where the history does not tell them, an empty list of candidates is no contradiction.
 
 use claims::{
-    AnomalyName, Answer, Axiom, CaseStep, Core, CycleFamily, CycleKind, Dependency, DependencyCycle,
-    DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level, Linearization,
-    Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly, TransactionEvidence,
-    TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation, Witness,
+    AnomalyName, Answer, Axiom, CaseEdge, CaseReason, CaseStep, Core, CycleFamily, CycleKind, Dependency,
+    DependencyCycle, DependencyReason, Evidence, Finding, FindingKind, FindingProof, IsolationLevel, Level,
+    Linearization, Model, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly,
+    TransactionEvidence, TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Violation,
+    Witness,
 };
 use histories::format::{Format, from_text};
 use histories::{Function, History, KeyId, MicroKind, OpId, notation};
@@ -302,4 +303,43 @@ fn a_patch_of_another_field_replaces_nothing() {
     let verdict = Verdict::Violated(vec![violation]);
     let why = assert_refuted(&history, &question, Property::Finding(kind), verdict);
     assert!(why.contains("versions"), "{why}");
+}
+
+/// Each order is replayed from the beginning of the history. Two orders of one object, each legal by itself, were confirmed, and so was
+/// that a stale read is linearizable.
+#[test]
+fn two_orders_of_one_object_prove_nothing() {
+    let stale = drawn("a: [w1]\nb:      [r_]");
+    let parts = |history: &History| -> Vec<Linearization> {
+        let one = |id: OpId| Linearization { key: history.key(id), operations: vec![id] };
+        history.ids().map(one).collect()
+    };
+    for level in [Level::Linearizable, Level::TwoAtomic, Level::BoundedStaleness] {
+        let property = Property::Level(level);
+        let mut question = question_about(Model::Register, &[property]);
+        question.staleness = Some(claims::StalenessBound::Versions(1));
+        let stale =
+            if level == Level::TwoAtomic { &drawn("a: [w1] [w2]\nb:           [r_]") } else { &stale };
+        let verdict = Verdict::Holds(Witness::Orders(parts(stale)));
+        let why = assert_refuted(stale, &question, property, verdict);
+        assert!(why.contains("two orders"), "{level:?}: {why}");
+    }
+}
+
+/// What a user asserts is about registers. A list shows its order itself, with the reader's own append at its end. It was confirmed that
+/// the two contradict each other.
+#[test]
+fn an_assertion_about_registers_orders_no_appends() {
+    let history = drawn("a: [t ax4]\nb:         [t ax5 rx(5)]");
+    let [one, other]: [OpId; 2] = history.ids().collect::<Vec<_>>().try_into().expect("two transactions");
+    let why = CaseReason::Overwrote(history.micros_of(one)[0].key);
+    let cycle = vec![CaseEdge { from: one, to: other, why }, CaseEdge { from: other, to: one, why }];
+    let phenomenon = Phenomenon::Impossible(IsolationLevel::Mixed);
+    let cases = TransactionEvidence::Cases(vec![CaseStep { assumed: Vec::new(), cycle }]);
+    let anomaly = TransactionAnomaly { phenomenon, count: 1, examples: vec![cases] };
+    let mut question = question_about(Model::ListAppend, &[Property::Isolation(IsolationLevel::Mixed)]);
+    question.assume.linearizable_keys = true;
+    let claim = Report { model: question.model, phenomena: vec![anomaly], ..Report::default() };
+    let found = verify(&history, &question, &claim, &claims::Limits::unbounded());
+    assert!(matches!(found.phenomena[0], Standing::Refuted(_)), "{found:?}");
 }

@@ -3,7 +3,9 @@
 //! One program, because each is linked by itself.
 
 mod cases;
+mod dead_ends;
 mod fault_classes;
 mod mixed_levels;
+mod own_specification;
 mod reports;
 mod transactions;
