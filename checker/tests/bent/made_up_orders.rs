@@ -81,7 +81,7 @@ fn forge_execution(history: &History, order: Vec<OpId>, random: &mut TestRandom)
             reads.push(ReadChoice { reader, place, writer });
         }
     }
-    TransactionExecution { order, reads }
+    TransactionExecution { order, reads, elements: Vec::new() }
 }
 
 fn forge_witness(history: &History, level: IsolationLevel, random: &mut TestRandom) -> TransactionWitness {

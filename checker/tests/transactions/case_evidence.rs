@@ -9,7 +9,9 @@ use checker::{
 };
 
 use histories::{History, KeyId};
-use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
+use testkit::transactions::{
+    KeyType, history_of_repeated_elements, history_of_repeated_values, random_history,
+};
 use testkit::{
     TestRandom, check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits,
 };
@@ -60,9 +62,10 @@ fn evidence_of_one_level_is_none_of_another_with_the_contrary_verdict() {
     let (mut proofs, mut orders) = (0, 0);
     for seed in 0..1_500 {
         let mut random = TestRandom::new(seed);
-        let history = match seed % 3 {
+        let history = match seed % 4 {
             0 => random_history(&mut random, KeyType::List),
             1 => random_history(&mut random, KeyType::Register),
+            2 => history_of_repeated_elements(&mut random),
             _ => history_of_repeated_values(&mut random),
         };
         let question =
