@@ -23,7 +23,9 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
     }
     text.push_str("\nThe history leaves some choices open. Each case leads to a contradiction:");
     if steps.len() == 1 && steps[0].cycle.is_empty() {
-        text.push_str("\n  (1) A read returned a version that no transaction can have left: a contradiction.");
+        text.push_str(
+            "\n  (1) A read returned a version that no transaction can have left: a contradiction.",
+        );
     } else {
         for (at, step) in shown.iter().enumerate() {
             words.write_step(at, step, &mut text);

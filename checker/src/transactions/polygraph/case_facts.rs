@@ -144,9 +144,11 @@ impl<'h> FactCollector<'h> {
                 .filter(answered)
                 .any(|id| declared[id.index()] == IsolationLevel::ReadUncommitted)
         {
-            return Err("equal elements were appended to a list, and a transaction declares read-uncommitted, so \
+            return Err(
+                "equal elements were appended to a list, and a transaction declares read-uncommitted, so \
                         its lists do not show whose elements they have"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         for id in transactions().filter(answered) {
             if stopped(id) {

@@ -60,7 +60,10 @@ impl CaseEncoding<'_, '_> {
                     writers.iter().map(|&writer| self.element_literal(list, writer, at)).collect();
                 for one in 1..at_position.len() {
                     for other in 0..one {
-                        self.add_element_clause(vec![at_position[other].negated(), at_position[one].negated()])?;
+                        self.add_element_clause(vec![
+                            at_position[other].negated(),
+                            at_position[one].negated(),
+                        ])?;
                     }
                 }
                 self.add_element_clause(at_position)?;
@@ -174,7 +177,8 @@ impl CaseEncoding<'_, '_> {
         if from == to {
             return;
         }
-        let premises = [self.element_literal(list, one.0, one.1), self.element_literal(list, other.0, other.1)];
+        let premises =
+            [self.element_literal(list, one.0, one.1), self.element_literal(list, other.0, other.1)];
         let link = CaseLinkReason::Wrote { key: list.key };
         let (from, to) = (self.moments.commit_moment(from), self.moments.commit_moment(to));
         self.add_edge(ConditionalEdge { from, to, premises, link, closes: false });

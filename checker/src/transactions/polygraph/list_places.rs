@@ -114,7 +114,11 @@ impl ListPlacements {
 }
 
 /// By position: the transaction whose append certainly is there, because it read its own appends.
-fn find_owners(pins: &ListPins, count: usize, appends_of: impl Fn(OpId) -> Vec<ValueId>) -> Vec<Option<OpId>> {
+fn find_owners(
+    pins: &ListPins,
+    count: usize,
+    appends_of: impl Fn(OpId) -> Vec<ValueId>,
+) -> Vec<Option<OpId>> {
     let mut owners = vec![None; count];
     for (&id, start) in pins {
         let Some(start) = start.map(|start| start as usize).filter(|&start| start < count) else { continue };

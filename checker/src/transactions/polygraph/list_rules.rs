@@ -26,7 +26,8 @@ impl CaseEncoding<'_, '_> {
             });
             let mut first: FxHashMap<u32, u32> = FxHashMap::default();
             for open in by_end {
-                let free = open.starts.iter().copied().find(|&start| start == UNLISTED || taken.insert(start));
+                let free =
+                    open.starts.iter().copied().find(|&start| start == UNLISTED || taken.insert(start));
                 first.insert(open.writer, free.unwrap_or(open.starts[0]));
             }
             for open in &written.open {

@@ -145,7 +145,8 @@ impl CaseEncoding<'_, '_> {
     fn writers_after(&self, key: u32, place: Option<u32>, own: Option<u32>) -> Vec<u32> {
         let written = &self.facts.keys[key as usize];
         let next = written.next_after(place);
-        let open = place.into_iter().flat_map(|place| written.open_before(place).chain(written.open_after(place)));
+        let open =
+            place.into_iter().flat_map(|place| written.open_before(place).chain(written.open_after(place)));
         if self.shape.writes_lead_on() && own.is_none_or(|own| !next.contains(&own)) {
             return open.chain(next).collect();
         }

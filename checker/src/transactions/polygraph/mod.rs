@@ -37,13 +37,13 @@ mod written_key;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};
 use claims::{
-    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, ListPlace, OrderExtent, ReadAt,
-    ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, ListPlace, OrderExtent,
+    ReadAt, ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
 };
 use clauses::{ChoiceLiteral, Clause, ClauseOrigin, ClauseSolver, SolverOutcome};
-use list_places::UNLISTED;
 use encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable};
 use histories::{History, OpId};
+use list_places::UNLISTED;
 use shape::{AntiDependencyRule, LevelShape, MomentLayout};
 use std::sync::Arc;
 
@@ -179,7 +179,9 @@ fn build_witness(
             let mut reads: Vec<ReadChoice> = Vec::new();
             let mut elements: Vec<ListPlace> = Vec::new();
             for (variable, _) in cases.variables.iter().zip(values).filter(|(_, value)| **value) {
-                if let (CaseVariable::Placed { key, writer, start }, false) = (variable, facts.elements.is_empty()) {
+                if let (CaseVariable::Placed { key, writer, start }, false) =
+                    (variable, facts.elements.is_empty())
+                {
                     elements.push(build_list_place(facts, *key, *writer, *start));
                 }
                 // The order itself shows who left a list at the length at which it was read.

@@ -174,7 +174,8 @@ impl<'h> Appends<'h> {
         for (at, &value) in (0u32..).zip(list) {
             of_value.entry(value).or_default().push(at);
         }
-        let mut found = ShownElements { key: number, writers: Vec::new(), positions: Vec::new(), shared: Vec::new() };
+        let mut found =
+            ShownElements { key: number, writers: Vec::new(), positions: Vec::new(), shared: Vec::new() };
         let mut of_list: Vec<(OpId, ValueId, usize)> = Vec::new();
         for ((_, value), ids) in self.writers.iter().filter(|((of, _), _)| *of == key) {
             let same = ids.chunk_by(|one, other| one == other);
@@ -197,7 +198,8 @@ impl<'h> Appends<'h> {
                 }
                 found.shared.push(SharedElement { writer, count, positions, may_come_after });
             }
-            let comes_after = if self.history.outcome(id) == Outcome::Fail { Some(false) } else { comes_after };
+            let comes_after =
+                if self.history.outcome(id) == Outcome::Fail { Some(false) } else { comes_after };
             found.writers.push(ElementWriter { id, number: numbers.get(&id).copied(), comes_after });
         }
         found

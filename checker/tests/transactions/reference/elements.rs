@@ -9,7 +9,8 @@ use histories::{Function, Id, KeyId, MicroKind, Outcome, ValueId};
 
 /// Whether these transactions, in this order, explain the lists of all keys. Unless `whole`, others may follow.
 pub fn explains_lists(orders: &Orders<'_>, order: &[usize], whole: bool) -> bool {
-    (0..orders.history.keys.len()).all(|key| ListOfKey::new(orders, KeyId::new(key)).is_explained(order, whole))
+    (0..orders.history.keys.len())
+        .all(|key| ListOfKey::new(orders, KeyId::new(key)).is_explained(order, whole))
 }
 
 struct ListOfKey<'o, 'h> {
@@ -61,10 +62,8 @@ impl<'o, 'h> ListOfKey<'o, 'h> {
             return !whole || self.is_rest_explained(taken);
         };
         let appends = self.orders.micros(first).iter();
-        let own: Vec<ValueId> = appends
-            .filter(|m| m.kind == MicroKind::Append && m.key == self.key)
-            .map(|m| m.value())
-            .collect();
+        let own: Vec<ValueId> =
+            appends.filter(|m| m.kind == MicroKind::Append && m.key == self.key).map(|m| m.value()).collect();
         self.place_appends(&own, (from, from), rest, taken, whole)
     }
 

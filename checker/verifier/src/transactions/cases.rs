@@ -24,8 +24,9 @@ pub(super) fn check(
     level: IsolationLevel,
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
-    let elements = (!asks_of_reads(level))
-        .then(|| ElementPlaces::from_history(history, &history.micros().iter().map(|micro| micro.key).collect()));
+    let elements = (!asks_of_reads(level)).then(|| {
+        ElementPlaces::from_history(history, &history.micros().iter().map(|micro| micro.key).collect())
+    });
     let levels = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
     let mut sources = ReadSources::new(history);
     if let Some(levels) = &levels {
@@ -218,7 +219,9 @@ impl Rules<'_> {
         known
             && match self.level {
                 L::Mixed => false,
-                L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => missed == 0,
+                L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => {
+                    missed == 0
+                }
                 L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => missed == 0,
                 L::CursorStability => {
                     missed == 0 || (cycle.len() == 2 && missed == 1 && self.on_one_key(cycle))

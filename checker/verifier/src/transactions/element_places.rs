@@ -172,9 +172,9 @@ impl<'h> ElementPlaces<'h> {
         may_have_happened(self.history, place.writer)
             && list.appends.iter().any(|(&value, writers)| {
                 let Some(&count) = writers.get(&place.writer) else { return false };
-                let is_left =
-                    |at: &usize| !elsewhere.contains(&&ListPlace { start: Some(*at), ..*place });
-                list.may_come_after(value) && list.positions_of(value).iter().filter(|at| is_left(at)).count() < count
+                let is_left = |at: &usize| !elsewhere.contains(&&ListPlace { start: Some(*at), ..*place });
+                list.may_come_after(value)
+                    && list.positions_of(value).iter().filter(|at| is_left(at)).count() < count
             })
     }
 
@@ -190,7 +190,9 @@ impl<'h> ElementPlaces<'h> {
             })?;
         }
         let in_order: HashMap<OpId, usize> = order.iter().copied().zip(0..).collect();
-        self.lists.iter().try_for_each(|(&key, list)| list.check_order(self.history, &in_order, |at| said.get(&(key, at)).copied()))
+        self.lists.iter().try_for_each(|(&key, list)| {
+            list.check_order(self.history, &in_order, |at| said.get(&(key, at)).copied())
+        })
     }
 }
 
@@ -233,7 +235,9 @@ impl<'h> ElementsOfList<'h> {
             let Some(writers) = self.appends.get(value) else { continue };
             let only = writers.keys().next().filter(|_| writers.len() == 1).copied();
             let Some(writer) = said(at).or(only) else {
-                return Err(Mismatch(format!("a witness does not say whose element stands at position {at}")));
+                return Err(Mismatch(format!(
+                    "a witness does not say whose element stands at position {at}"
+                )));
             };
             let times = used.entry((writer, *value)).or_default();
             *times += 1;
@@ -244,7 +248,8 @@ impl<'h> ElementsOfList<'h> {
         }
         for (value, writers) in &self.appends {
             for (writer, count) in writers {
-                if used.get(&(*writer, *value)).copied().unwrap_or(0) < *count && self.may_come_after(*value) {
+                if used.get(&(*writer, *value)).copied().unwrap_or(0) < *count && self.may_come_after(*value)
+                {
                     positions.entry(*writer).or_default().push(AFTER_THE_LIST);
                 }
             }
@@ -257,7 +262,9 @@ impl<'h> ElementsOfList<'h> {
                 Some(&place) => spans.push((place, first, last)),
                 None => {
                     let must = first != AFTER_THE_LIST && may_have_happened(history, writer);
-                    ensure(!must, || format!("a list has an element of {writer:?}, which is not in a witness"))?;
+                    ensure(!must, || {
+                        format!("a list has an element of {writer:?}, which is not in a witness")
+                    })?;
                 }
             }
         }

@@ -8,9 +8,9 @@
 use super::cases::extent_of;
 use super::ensure;
 use super::list_ranks::check_longest_lists;
+use super::list_states::ListStates;
 use super::micros::misses_own_write;
 use super::mixed::check_shown_transactions_placed;
-use super::list_states::ListStates;
 use super::sources::ReadSources;
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;

@@ -48,8 +48,9 @@ impl ListPlaces {
     ) -> Self {
         let len = list.elements.len();
         let claims = list.own.iter().filter_map(|(&id, &from)| Some((id, from?)));
-        let claimed: Vec<ListPart> =
-            claims.map(|(writer, from)| ListPart { writer, from, to: from + appended(writer).len() }).collect();
+        let claimed: Vec<ListPart> = claims
+            .map(|(writer, from)| ListPart { writer, from, to: from + appended(writer).len() })
+            .collect();
         let mut belongs_to: HashMap<usize, OpId> = HashMap::new();
         for part in &claimed {
             belongs_to.extend((part.from..part.to.min(len)).map(|at| (at, part.writer)));

@@ -50,7 +50,8 @@ pub(super) fn is_evident(sources: &ReadSources<'_>, assumed: &[CaseChoice]) -> b
             _ => {}
         }
     }
-    let pairs = placed.iter().enumerate().flat_map(|(at, one)| placed[..at].iter().map(move |other| (one, other)));
+    let pairs =
+        placed.iter().enumerate().flat_map(|(at, one)| placed[..at].iter().map(move |other| (one, other)));
     pairs.into_iter().any(|(one, other)| exclude_each_other(sources, one, other))
         || elsewhere.iter().any(|place| is_nowhere(sources, place, &elsewhere))
         || is_position_left_out(sources, &placed, &elsewhere)

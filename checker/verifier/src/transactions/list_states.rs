@@ -47,7 +47,9 @@ impl<'h> ListStates<'h> {
         let nothing = OrderedList::default();
         let list = self.lists.get(&key).unwrap_or(&nothing);
         let never = || {
-            Mismatch(format!("in a witness, the list never has the state that micro-operation {read} of {id:?} read"))
+            Mismatch(format!(
+                "in a witness, the list never has the state that micro-operation {read} of {id:?} read"
+            ))
         };
         let shown = if with_own { whole } else { outside };
         ensure(list.elements.starts_with(shown), || never().0)?;

@@ -124,7 +124,6 @@ impl<'a> TransactionClaims<'a> {
             result = result
                 .and_then(|()| anomalies::check_example(history, self.watch, assume, *phenomenon, example));
         }
-        if std::env::var("DBG").is_ok() && result.is_err() { eprintln!("DBG {result:?} {:?}", self.anomalies[at]); }
         self.require_time_left()?;
         self.checked[at] = Some(result.clone());
         result
@@ -164,7 +163,8 @@ impl<'a> TransactionClaims<'a> {
             true => IsolationLevel::ReadCommitted,
             false => IsolationLevel::ReadUncommitted,
         };
-        let execution = TransactionExecution { order: order.to_vec(), reads: Vec::new(), elements: Vec::new() };
+        let execution =
+            TransactionExecution { order: order.to_vec(), reads: Vec::new(), elements: Vec::new() };
         let execution = TransactionWitness::Execution(as_level, Arc::new(execution));
         witness::verify_witness(self.history, &execution, self.watch)
     }

@@ -217,7 +217,9 @@ impl<'h> ReadSources<'h> {
     pub(super) fn own_places(&self) -> impl Iterator<Item = (KeyId, OpId, Option<usize>)> + '_ {
         let own = self.own.iter().filter(|(key, _)| !self.mixed_keys.contains(key));
         own.flat_map(move |(&key, own)| {
-            own.keys().map(move |&id| (key, id, self.places_in(key).and_then(|places| places.starts_of(id).first().copied())))
+            own.keys().map(move |&id| {
+                (key, id, self.places_in(key).and_then(|places| places.starts_of(id).first().copied()))
+            })
         })
     }
 
