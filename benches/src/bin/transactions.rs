@@ -1,12 +1,14 @@
 //! Times the analysis of simulated transactions:
 //! `transactions TRANSACTIONS CLIENTS KEYS WRITES_PER_KEY LENGTH SHAPE ISOLATION DEFECT LEVELS SEED [FILE…]`.
 //!
-//! SHAPE is `lists`, `registers` or `uniform`; ISOLATION and DEFECT are named as in `workloads::databases`, `none`
+//! SHAPE is `lists`, `registers`, `uniform` or `equal-elements`; ISOLATION and DEFECT are named as in `workloads::databases`, `none`
 //! for no defect; LEVELS are separated by commas; `+linearizable-keys` among them is the assumption. `uniform` are
-//! registers with all KEYS as likely and exactly LENGTH operations, strictly serializable whatever ISOLATION says.
+//! registers with all KEYS as likely and exactly LENGTH operations, strictly serializable whatever ISOLATION says. `equal-elements` are
+//! lists, strictly serializable too; one append in a hundred has an element that the list has already.
 //! With a FILE the history is written instead of checked: as JSON Lines, or for `.txt` as the text of Plume.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
+use benches::equal_elements::EqualElements;
 use benches::phases::check_timed;
 use benches::uniform::{Uniform, write_plume};
 use checker::{Assume, IsolationLevel, Limits, Model, Property, Question, Verdict};
@@ -42,6 +44,13 @@ fn history(args: &[String]) -> History {
     if args[5] == "uniform" {
         let (transactions, sessions, keys, length) = (number(0), number(1), number(2), number(4));
         return Uniform { transactions, sessions, keys, length, seed }.history();
+    }
+    if args[5] == "equal-elements" {
+        let (transactions, sessions, keys) = (number(0), number(1), number(2));
+        let (appends_per_key, length_max) = (number(3), number(4));
+        let plan =
+            EqualElements { transactions, sessions, keys, appends_per_key, length_max, one_in: 100, seed };
+        return plan.history();
     }
     let isolation = Isolation::ALL.iter().find(|each| format!("{each:?}") == args[6]);
     simulate_history(&SimulationPlan {

@@ -29,6 +29,22 @@ pub enum CaseChoice {
     ReadFrom(ReadChoice),
     /// The read did not return the write of this writer.
     NotReadFrom(ReadChoice),
+    /// The appends of the transaction stand at this place.
+    Placed(ListPlace),
+    /// The appends of the transaction do not stand at this place.
+    NotPlaced(ListPlace),
+}
+
+/// Where the appends of one transaction stand in the longest list that was read of a key. Other transactions may have appended equal
+/// elements. At levels that ask nothing of reads, each append stands by itself, and a transaction may have several places.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ListPlace {
+    /// The list.
+    pub key: KeyId,
+    /// The transaction that appended.
+    pub writer: OpId,
+    /// The index of its first append in the list; `None` if its appends come after the list.
+    pub start: Option<usize>,
 }
 
 /// A read, and the write that it returned.

@@ -1,6 +1,6 @@
 //! Evidence that an isolation level holds: an order of all committed transactions that can be replayed.
 
-use crate::{Axiom, CycleFamily, IsolationLevel, OrderExtent, ReadChoice};
+use crate::{Axiom, CycleFamily, IsolationLevel, ListPlace, OrderExtent, ReadChoice};
 use histories::OpId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,6 +43,10 @@ pub struct TransactionExecution {
     /// The source of each read whose value several transactions wrote.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<ReadChoice>,
+    /// At levels that ask nothing of reads: where the appends of transactions stand in the longest list, if several transactions appended
+    /// equal elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<ListPlace>,
 }
 
 /// One step of a transaction.

@@ -34,7 +34,7 @@ mod version_order;
 
 pub use answer::{AnomalyName, Answer, Evidence, Reason, Verdict, Violation, Witness};
 pub use breach::{Breach, BreachEvidence};
-pub use cases::{CaseChoice, CaseEdge, CaseReason, CaseStep, ReadChoice};
+pub use cases::{CaseChoice, CaseEdge, CaseReason, CaseStep, ListPlace, ReadChoice};
 pub use causal_order::{
     CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
     LinkReason, SessionSerialization,

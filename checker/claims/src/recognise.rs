@@ -12,9 +12,13 @@ use histories::{Function, History, MicroKind, OpId, Outcome, ValueId};
 /// # Errors
 /// Returns the possible models, or the operation that no model has.
 pub(crate) fn recognise_model(history: &History) -> Result<Model, QuestionError> {
-    let does = |functions: &[Function]| {
-        functions.iter().any(|&wanted| history.ids().any(|id| history.function(id) == wanted))
-    };
+    let mut present = [false; Function::WELL_KNOWN.len()];
+    for id in history.ids() {
+        if let Some(present) = present.get_mut(history.function(id).index()) {
+            *present = true;
+        }
+    }
+    let does = |functions: &[Function]| functions.iter().any(|wanted| present[wanted.index()]);
     if let Some(strange) = history.ids().map(|id| history.function(id)).find(|f| !is_well_known(*f)) {
         let name = history.function_name(strange);
         return Err(unrecognised_error(format!(

@@ -490,7 +490,7 @@ impl LevelJudge<'_, '_> {
         }
         let components = find_components(self.graph, CycleFamily::G0, extent, self.limits);
         let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
-        let execution = TransactionExecution { order, reads: Vec::new() };
+        let execution = TransactionExecution { order, reads: Vec::new(), elements: Vec::new() };
         Some(TransactionWitness::Execution(level, Arc::new(execution)))
     }
 

@@ -92,6 +92,8 @@ struct SuspectPlaces {
 fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut AnomalyCollector) {
     let places = find_suspect_places(index, key);
     let longest = longest_known_read(index, key);
+    // Where equal elements were appended, no read is on the trunk. What the longest list does not show, none of its prefixes does.
+    let mut longest_is_clean = None;
     for touch in known_reads(index, key) {
         let micro = index.micro_at(touch.micro);
         if micro.kind == MicroKind::Read {
@@ -102,13 +104,17 @@ fn check_list_key(index: &TransactionIndex<'_>, key: KeyId, findings: &mut Anoma
         let list = index.history.list(micro.list());
         let lists = index.history.lists();
         let on_trunk = index.key(key).on_trunk && lists.is_prefix(micro.list());
+        let Some(longest) = longest else { continue };
+        let whole = index.history.list(index.micro_at(longest.micro).list());
         if on_trunk {
             check_prefix_read(index, touch, key, list.len(), &places, findings);
         } else {
-            check_stray_read(index, touch, key, findings);
+            let mut is_clean =
+                || *longest_is_clean.get_or_insert_with(|| !shows_something_wrong(index, longest, key));
+            if !(whole.starts_with(list) && is_clean()) {
+                check_stray_read(index, touch, key, findings);
+            }
         }
-        let Some(longest) = longest else { continue };
-        let whole = index.history.list(index.micro_at(longest.micro).list());
         if !on_trunk && !whole.starts_with(list) {
             let (one, other) = (locate_read(index, touch, key), locate_read(index, longest, key));
             let (shown, most) = (elements_of_others(index, one), elements_of_others(index, other));
@@ -221,6 +227,13 @@ fn check_prefix_read(
             value: versions[at].value,
         });
     }
+}
+
+/// Whether a read that is not a prefix of the key's order has an anomaly.
+fn shows_something_wrong(index: &TransactionIndex<'_>, touch: Touch, key: KeyId) -> bool {
+    let mut findings = AnomalyCollector::default();
+    check_stray_read(index, touch, key, &mut findings);
+    !findings.into_anomalies().is_empty()
 }
 
 /// Checks a read that is not a prefix of the key's order, element by element.

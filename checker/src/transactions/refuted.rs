@@ -13,10 +13,12 @@ pub(super) fn all_ruled_out_levels(anomalies: &[TransactionAnomaly], own_appends
 /// refute levels that are defined by what a transaction sees.
 fn levels_ruled_out_by_anomaly(anomaly: &TransactionAnomaly, own_appends_read: bool) -> IsolationSet {
     let all = anomaly.ruled_out_set();
-    let by_dependencies = matches!(
-        anomaly.phenomenon,
-        Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder
-    );
+    let by_dependencies = match anomaly.phenomenon {
+        Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder => true,
+        // A level that looks at versions was refuted.
+        Phenomenon::Impossible(level) => !level.is_defined_by_visibility(),
+        _ => false,
+    };
     match own_appends_read && by_dependencies {
         true => all.iter().filter(|level| !level.is_defined_by_visibility()).collect(),
         false => all,

@@ -56,7 +56,8 @@ pub(super) fn decide_by_cases(
         if known.own_write_missed {
             match level {
                 IsolationLevel::Mixed => refute_by_own_write(known, anomalies),
-                _ => continue,
+                _ if asks_for_own_writes(level) => continue,
+                _ => {}
             }
         }
         let representative = polygraph::representative_level(level);

@@ -3,10 +3,10 @@
 
 use crate::near::draw_transactions;
 use checker::{
-    Axiom, CycleFamily, IsolationLevel, Limits, OrderExtent, Property, ReadChoice, Report, TransactionAction,
-    TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,
+    Axiom, CycleFamily, IsolationLevel, Limits, ListPlace, OrderExtent, Property, ReadChoice, Report,
+    TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,
 };
-use histories::{History, MicroKind, OpId, Outcome};
+use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use testkit::{TestRandom, draw_history, test_limits};
@@ -64,6 +64,33 @@ fn forge_actions(history: &History, order: &[OpId], random: &mut TestRandom) -> 
     actions
 }
 
+/// Whose element stands at each position of the longest list of each key: any transaction that appended it.
+fn forge_places(history: &History, random: &mut TestRandom) -> Vec<ListPlace> {
+    let mut longest: BTreeMap<KeyId, &[ValueId]> = BTreeMap::new();
+    for id in history.ids().filter(|&id| history.outcome(id) == Outcome::Ok) {
+        for read in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+            let (known, list) = (longest.entry(read.key).or_default(), history.list(read.list()));
+            if list.len() > known.len() {
+                *known = list;
+            }
+        }
+    }
+    let mut places = Vec::new();
+    for (key, list) in longest {
+        for (at, value) in list.iter().enumerate() {
+            let appended = |id: &OpId| {
+                let mut micros = history.micros_of(*id).iter();
+                micros.any(|m| m.kind == MicroKind::Append && m.key == key && m.value() == *value)
+            };
+            let writers: Vec<OpId> = history.ids().filter(appended).collect();
+            if !writers.is_empty() && !random.chance(3) {
+                places.push(ListPlace { key, writer: random.one_of(&writers), start: Some(at) });
+            }
+        }
+    }
+    places
+}
+
 /// An execution in which each read that could have several sources has one of them, or any.
 fn forge_execution(history: &History, order: Vec<OpId>, random: &mut TestRandom) -> TransactionExecution {
     let mut reads = Vec::new();
@@ -81,7 +108,8 @@ fn forge_execution(history: &History, order: Vec<OpId>, random: &mut TestRandom)
             reads.push(ReadChoice { reader, place, writer });
         }
     }
-    TransactionExecution { order, reads }
+    let elements = forge_places(history, random);
+    TransactionExecution { order, reads, elements }
 }
 
 fn forge_witness(history: &History, level: IsolationLevel, random: &mut TestRandom) -> TransactionWitness {

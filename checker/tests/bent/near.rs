@@ -5,7 +5,10 @@ use histories::History;
 use histories::format::{Format, from_text, write_native};
 use serde_json::Value;
 use std::collections::HashSet;
-use testkit::transactions::{KeyType, history_of_mixed_levels, history_of_repeated_values, random_history};
+use testkit::transactions::{
+    KeyType, history_of_mixed_levels, history_of_repeated_elements, history_of_repeated_values,
+    random_history,
+};
 use testkit::{TestRandom, isolation_properties, model_of_transactions, question_about};
 
 /// The lines of a history, as JSON.
@@ -234,10 +237,11 @@ pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
 /// A history of transactions, the question about all levels, and the generator that goes on from there.
 pub(crate) fn draw_transactions(seed: u64) -> (History, Question, TestRandom) {
     let mut random = TestRandom::new(seed);
-    let history = match seed % 4 {
+    let history = match seed % 5 {
         0 => random_history(&mut random, KeyType::List),
         1 => random_history(&mut random, KeyType::Register),
         2 => history_of_repeated_values(&mut random),
+        3 => history_of_repeated_elements(&mut random),
         _ => {
             let kind = random.one_of(&[KeyType::List, KeyType::Register]);
             history_of_mixed_levels(&mut random, kind, u32::MAX)

@@ -1,8 +1,7 @@
 //! Random small histories against a reference that is written from the definitions: it tries every order.
 //!
 //! Lists and registers, failed and indeterminate transactions, sessions with several transactions in flight.
-//! Nothing that the reference refutes may hold, nothing that it allows may be violated; and where the history
-//! says enough, the answer must not be *unknown*.
+//! Nothing that the reference refutes may hold, nothing that it allows may be violated, and nothing may be *unknown*.
 
 use super::reference::{Orders, allows};
 use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
@@ -44,7 +43,7 @@ const BY_EXECUTION: &[IsolationLevel] =
 enum Kind {
     Distinct(KeyType),
     Repeated,
-    /// Lists to which several transactions append equal elements. These may leave a level open.
+    /// Lists to which several transactions append equal elements.
     RepeatedElements,
     /// Transactions that declare levels, with few or many values.
     Mixed(KeyType, u32),
@@ -79,12 +78,11 @@ fn compare_levels(kind: Kind, levels: &[IsolationLevel], seeds: std::ops::Range<
             let right = match &answer.verdict {
                 Verdict::Holds(_) => allowed,
                 Verdict::Violated(_) => !allowed,
-                Verdict::Untested(_) => false,
-                Verdict::Unknown(_) => matches!(kind, Kind::RepeatedElements),
+                Verdict::Untested(_) | Verdict::Unknown(_) => false,
             };
             assert!(
                 right,
-                "seed {seed}: {} is {name}, the reference says {allowed}\n{answer:?}\n{}\n{:#?}",
+                "{kind:?}, seed {seed}: {} is {name}, the reference says {allowed}\n{answer:?}\n{}\n{:#?}",
                 level.name(),
                 draw_history(&history),
                 report.phenomena
@@ -130,18 +128,12 @@ fn registers_whose_values_repeat_agree_with_the_reference() {
     both_occur(&compare(Kind::Repeated, 0..seeds()), OF_WRITES_ALONE);
 }
 
-/// Two appends of equal elements leave open which of them a list shows. What is decided must be right, and how much is decided must
-/// not become less.
+/// Two appends of equal elements leave open which of them a list shows. Each way to tell them apart is a case.
 #[test]
 fn lists_whose_elements_repeat_agree_with_the_reference() {
     let counts = compare(Kind::RepeatedElements, 0..seeds());
     both_occur(&counts, &[]);
-    let sum = |is: fn(&str) -> bool| -> u32 {
-        counts.iter().filter(|((_, verdict), _)| is(verdict)).map(|(_, count)| count).sum()
-    };
-    let (unknown, all) = (sum(|verdict| verdict == "unknown"), sum(|_| true));
-    println!("lists whose elements repeat: {unknown} of {all} verdicts are unknown: {counts:#?}");
-    assert!(unknown * 2 < all, "{unknown} of {all} unknown: {counts:#?}");
+    println!("lists whose elements repeat: {counts:#?}");
 }
 
 /// Each transaction declares a level of its own, or none. Now and then all levels are asked together: the verdict must not depend on it.

@@ -4,12 +4,16 @@
 //! meets. A verifier that forgot to look at the formula would confirm all of these, and would pass every test of right evidence.
 
 use checker::{
-    AnomalyName, Answer, Evidence, IsolationLevel, Phenomenon, Property, Report, TransactionAnomaly,
-    TransactionEvidence, TransactionWitness, Verdict, Violation, Witness,
+    AnomalyName, Answer, CaseChoice, CaseEdge, CaseReason, CaseStep, Evidence, IsolationLevel, ListPlace,
+    Phenomenon, Property, Report, TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
+    Violation, Witness,
 };
 
-use histories::{History, KeyId};
-use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
+use histories::{History, KeyId, MicroKind, OpId};
+use std::collections::BTreeMap;
+use testkit::transactions::{
+    KeyType, history_of_repeated_elements, history_of_repeated_values, random_history,
+};
 use testkit::{
     TestRandom, check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits,
 };
@@ -60,9 +64,10 @@ fn evidence_of_one_level_is_none_of_another_with_the_contrary_verdict() {
     let (mut proofs, mut orders) = (0, 0);
     for seed in 0..1_500 {
         let mut random = TestRandom::new(seed);
-        let history = match seed % 3 {
+        let history = match seed % 4 {
             0 => random_history(&mut random, KeyType::List),
             1 => random_history(&mut random, KeyType::Register),
+            2 => history_of_repeated_elements(&mut random),
             _ => history_of_repeated_values(&mut random),
         };
         let question =
@@ -146,4 +151,83 @@ fn a_proof_that_lacks_something_is_refuted() {
         }
     }
     assert!(tried > 500, "{tried} were broken");
+}
+
+/// A place at which a transaction may stand in a list, or not: its element need not be there.
+fn forge_place(history: &History, random: &mut TestRandom) -> Option<ListPlace> {
+    let ids: Vec<OpId> = history.ids().collect();
+    let writer = random.one_of(&ids);
+    let append = history.micros_of(writer).iter().find(|micro| micro.kind == MicroKind::Append)?;
+    let start = (!random.chance(25)).then(|| random.below(4));
+    Some(ListPlace { key: append.key, writer, start })
+}
+
+/// A cycle of two transactions, for reasons that may be those of the history.
+fn forge_cycle(history: &History, one: OpId, random: &mut TestRandom) -> Vec<CaseEdge> {
+    let ids: Vec<OpId> = history.ids().collect();
+    let other = random.one_of(&ids);
+    let edge = |from: OpId, to: OpId, random: &mut TestRandom| {
+        let place = |id: OpId, random: &mut TestRandom| random.below(history.micros_of(id).len().max(1));
+        let why = match random.below(5) {
+            0 => CaseReason::Read(place(to, random)),
+            1 | 2 => {
+                let writer = random.chance(50).then(|| random.one_of(&ids));
+                CaseReason::Missed { place: place(from, random), writer }
+            }
+            3 => CaseReason::Session,
+            _ => history.micros_of(to).first().map_or(CaseReason::Session, |m| CaseReason::Overwrote(m.key)),
+        };
+        CaseEdge { from, to, why }
+    };
+    vec![edge(one, other, random), edge(other, one, random)]
+}
+
+/// A proof that a transaction can stand neither at a place nor elsewhere, with cycles or without.
+fn forge_proof_about_places(history: &History, random: &mut TestRandom) -> Option<Vec<CaseStep>> {
+    let mut steps = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let place = forge_place(history, random)?;
+        let other = ListPlace { start: random.chance(50).then(|| random.below(4)), ..place };
+        for assumed in [
+            vec![CaseChoice::Placed(place)],
+            vec![CaseChoice::NotPlaced(place)],
+            vec![CaseChoice::NotPlaced(place), CaseChoice::NotPlaced(other)],
+            vec![CaseChoice::Placed(place), CaseChoice::Placed(forge_place(history, random)?)],
+        ] {
+            if random.chance(50) {
+                let cycle =
+                    if random.chance(70) { forge_cycle(history, place.writer, random) } else { Vec::new() };
+                steps.push(CaseStep { assumed, cycle });
+            }
+        }
+    }
+    steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
+    Some(steps)
+}
+
+/// Proofs about places in lists that are made up, for levels that hold.
+#[test]
+fn proofs_about_places_that_are_made_up_are_refuted() {
+    let mut tried: BTreeMap<&str, u32> = BTreeMap::new();
+    for seed in 0..400 {
+        let mut random = TestRandom::new(seed);
+        let history = history_of_repeated_elements(&mut random);
+        let question =
+            question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
+        let report = check_confirmed(&history, &question, &test_limits(100_000, 1 << 30));
+        for found in report.answers.iter().filter(|answer| answer.verdict.name() == "holds") {
+            let Property::Isolation(level) = found.property else { continue };
+            for _ in 0..20 {
+                let Some(steps) = forge_proof_about_places(&history, &mut random) else { continue };
+                let examples = [TransactionEvidence::Cases(steps)];
+                let standing = claimed_impossible(&history, &report, level, &examples);
+                assert!(matches!(standing, Standing::Refuted(_)), "seed {seed}: {level:?} by {examples:?}");
+                *tried.entry(level.name()).or_default() += 1;
+            }
+        }
+    }
+    assert!(
+        tried.len() == IsolationLevel::ALL.len() && tried.values().all(|&count| count > 300),
+        "{tried:?}"
+    );
 }

@@ -328,3 +328,60 @@ fn assertions_change_no_verdict_about_lists() {
     }
     assert!(violated > 1_000, "{violated}");
 }
+
+/// Transactions of eight sessions append to forty lists and read them, one after another. Of a hundred elements, one was appended before.
+/// `more` are further transactions, one after another.
+fn history_of_equal_elements(transactions: usize, more: &[&str]) -> History {
+    let mut random = TestRandom::new(1);
+    let mut held: Vec<Vec<usize>> = vec![Vec::new(); 40];
+    let mut text = "{\"steadfast\":1}\n".to_owned();
+    let mut add = |session: usize, invoked: &str, answered: &str| {
+        for (kind, micros) in [("invoke", invoked), ("ok", answered)] {
+            text += &format!(
+                "{{\"process\":{session},\"type\":\"{kind}\",\"f\":\"txn\",\"value\":[{micros}]}}\n"
+            );
+        }
+    };
+    for turn in 0..transactions {
+        let (one, other) = (random.below(40), random.below(40));
+        let again = random.one_in(100) && !held[one].is_empty();
+        let element = if again { random.one_of(&held[one]) } else { turn };
+        let read = if other == one { 0 } else { other };
+        let read = if read == one { 1 } else { read };
+        let (append, list) = (format!("[\"append\",{one},{element}]"), format!("{:?}", held[read]));
+        add(turn % 8, &format!("{append},[\"r\",{read},null]"), &format!("{append},[\"r\",{read},{list}]"));
+        held[one].push(element);
+    }
+    more.iter().for_each(|micros| add(0, micros, micros));
+    from_text(Format::Native, &text).expect("a history")
+}
+
+/// Every list shows some element twice, so that no read tells whose it is. Two thousand transactions take few steps at each level.
+#[test]
+fn lists_with_equal_elements_are_decided_in_few_steps() {
+    let history = history_of_equal_elements(2_000, &[]);
+    let question =
+        question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
+    let report = check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 30));
+    for answer in &report.answers {
+        assert_eq!(answer.verdict.name(), "holds", "{answer:?}");
+    }
+}
+
+/// Among them, two transactions both append 1 to a new list, and a third one reads it with one of them. Whichever it is, the third one
+/// missed what that transaction appended to another list.
+#[test]
+fn among_many_equal_elements_the_cases_of_one_are_refuted() {
+    let history = history_of_equal_elements(
+        500,
+        &[
+            "[\"append\",900,1],[\"append\",901,1]",
+            "[\"append\",900,1],[\"append\",902,1]",
+            "[\"r\",900,[1]],[\"r\",901,[]],[\"r\",902,[]]",
+        ],
+    );
+    let level = IsolationLevel::Serializable;
+    let question = question_about(model_of_transactions(&history), &isolation_properties(&[level]));
+    let report = check_confirmed(&history, &question, &test_limits(1_000_000, 1 << 30));
+    assert_eq!(verdict(&report, level), "violated");
+}

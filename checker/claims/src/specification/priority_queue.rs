@@ -13,6 +13,7 @@ use super::{Call, CallValues, Refused, Specification};
 use histories::{Function, ValueId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 /// A priority queue that is empty at first. An element is an integer, which is its priority, or a list of an integer
 /// priority and a value. A `delete-min` that returns `null` found it empty.
@@ -29,7 +30,8 @@ pub struct PriorityClass(Vec<BTreeMap<ValueId, usize>>);
 /// another length.
 pub fn parse_priority(text: &str) -> Option<i128> {
     if !text.starts_with('[') {
-        return text.parse().ok();
+        // Most are short, and wide integers take several times as long to parse.
+        return text.parse::<i64>().map(i128::from).or_else(|_| text.parse()).ok();
     }
     match serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text).ok()?.as_slice() {
         [priority, _] => priority.get().parse().ok(),
@@ -40,8 +42,15 @@ pub fn parse_priority(text: &str) -> Option<i128> {
 impl PriorityQueue {
     /// A priority queue into which at most these values are inserted.
     pub fn new(values: &CallValues<'_>, inserted: impl Iterator<Item = ValueId>) -> Self {
-        let priority = |value: ValueId| Some((value, parse_priority(values.text_of_value(value))?));
-        Self { priorities: inserted.filter_map(priority).collect() }
+        let mut priorities = FxHashMap::default();
+        for value in inserted {
+            if let Entry::Vacant(vacant) = priorities.entry(value)
+                && let Some(priority) = parse_priority(values.text_of_value(value))
+            {
+                vacant.insert(priority);
+            }
+        }
+        Self { priorities }
     }
 
     /// The priority of a value that is inserted. `None` if it has none.

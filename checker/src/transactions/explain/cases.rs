@@ -1,7 +1,7 @@
 //! Describes proofs by cases as text.
 
 use super::describe_transaction;
-use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ReadChoice};
+use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ListPlace, ReadChoice};
 use histories::{History, OpId};
 use std::fmt::Write as _;
 
@@ -23,7 +23,9 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
     }
     text.push_str("\nThe history leaves some choices open. Each case leads to a contradiction:");
     if steps.len() == 1 && steps[0].cycle.is_empty() {
-        text.push_str("\n  (1) A read returned a version that no transaction wrote: a contradiction.");
+        text.push_str(
+            "\n  (1) A read returned a version that no transaction can have left: a contradiction.",
+        );
     } else {
         for (at, step) in shown.iter().enumerate() {
             words.write_step(at, step, &mut text);
@@ -56,6 +58,10 @@ impl CaseProofWriter<'_> {
             CaseChoice::ReadFrom(read) | CaseChoice::NotReadFrom(read) => {
                 [Some(read.reader), read.writer].map(|id| id.map_or((), |id| self.add_transaction(id)))
             }
+            CaseChoice::Placed(place) | CaseChoice::NotPlaced(place) => {
+                self.add_transaction(place.writer);
+                [(), ()]
+            }
         };
     }
 
@@ -75,7 +81,12 @@ impl CaseProofWriter<'_> {
         };
         write!(text, "\n  ({}){suppose}", at + 1).expect("writing to a string");
         if step.cycle.is_empty() {
-            text.push_str(" The earlier steps rule out every remaining case: a contradiction.");
+            let about_lists =
+                |choice: &CaseChoice| matches!(choice, CaseChoice::Placed(_) | CaseChoice::NotPlaced(_));
+            text.push_str(match step.assumed.iter().any(about_lists) {
+                true => " The lists that were read, or the earlier steps, rule this out: a contradiction.",
+                false => " The earlier steps rule out every remaining case: a contradiction.",
+            });
         }
         for (at, edge) in step.cycle.iter().enumerate() {
             let (but, end) = match at + 1 == step.cycle.len() {
@@ -101,6 +112,16 @@ impl CaseProofWriter<'_> {
             }
             CaseChoice::ReadFrom(read) => self.describe_read_choice(read, "read"),
             CaseChoice::NotReadFrom(read) => self.describe_read_choice(read, "did not read"),
+            CaseChoice::Placed(place) => self.describe_place(place, "are", "come"),
+            CaseChoice::NotPlaced(place) => self.describe_place(place, "are not", "do not come"),
+        }
+    }
+
+    fn describe_place(&self, ListPlace { key, writer, start }: ListPlace, are: &str, come: &str) -> String {
+        let (key, writer) = (self.history.key_text(key), self.transaction_name(writer));
+        match start {
+            Some(start) => format!("the appends of {writer} {are} at position {} of {key}", start + 1),
+            None => format!("the appends of {writer} {come} after all elements of {key} that were read"),
         }
     }
 

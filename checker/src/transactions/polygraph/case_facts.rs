@@ -5,7 +5,10 @@
 //! transactions: its own appends are at the end of the list, and the read does not show their place among later appends of others.
 
 use super::super::index::NONE;
+use super::list_places::{ListPins, ListPlacements, ShownList};
+use super::shown_elements::ShownElements;
 use super::shown_lists::ShownLists;
+use super::written_key::{WrittenKey, WrittenKeyBuilder};
 use claims::{Assume, IsolationLevel, Limits, ReadAt};
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,20 +24,12 @@ pub(super) struct OutsideRead {
     pub key: u32,
     /// The numbers of the transactions whose version the read may have returned; [`INITIAL`] for the initial state.
     pub sources: Vec<u32>,
+    /// For lists: the number of elements that other transactions appended.
+    pub length: Option<u32>,
 }
 
 /// The initial state as a source.
 pub(super) const INITIAL: u32 = NONE;
-
-/// A key and its writers.
-#[derive(Clone, Debug)]
-pub(super) struct WrittenKey {
-    pub key: KeyId,
-    /// The transactions that write the key. Writers of list elements that reads show come first, in the order of the list.
-    pub writers: Vec<u32>,
-    /// The number of leading writers whose order is certain: each of them comes before all later entries of `writers`.
-    pub ordered: u32,
-}
 
 /// The certain facts and the open choices of a history. Transactions, keys and reads have dense numbers.
 pub(super) struct CaseFacts<'h> {
@@ -53,6 +48,10 @@ pub(super) struct CaseFacts<'h> {
     pub declared: Option<Vec<IsolationLevel>>,
     /// The numbers of keys and of two of their writers: an additional list shows that the first writer came first.
     pub listed: Vec<(u32, u32, u32)>,
+    /// Whether a transaction read its own appends where they cannot stand.
+    pub misplaced: bool,
+    /// Whose elements lists show, for levels that ask nothing of reads.
+    pub elements: Vec<ShownElements>,
 }
 
 /// The result of the extraction.
@@ -65,6 +64,8 @@ pub(super) enum ExtractionOutcome<'h> {
 
 /// The maximum number of list elements that are examined.
 const ELEMENTS_MAX: usize = 1 << 26;
+const TOO_MANY_PLACES: &str =
+    "equal elements were appended to a list so often that there are too many ways to tell them apart";
 
 /// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the
 /// first read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the
@@ -88,8 +89,10 @@ pub(super) fn extract_case_facts<'h>(
         declared,
         shown: ShownLists::default(),
         written: FxHashMap::default(),
+        repeated: FxHashSet::default(),
         reads: Vec::new(),
         longest: FxHashMap::default(),
+        pins: FxHashMap::default(),
         elements: 0,
     };
     if let Err(why) = collector.collect_transactions(limits) {
@@ -109,31 +112,53 @@ struct FactCollector<'h> {
     /// The lists that transactions of any level read; filled only if they declare levels.
     shown: ShownLists<'h>,
     written: WritersByKeyAndValue,
+    /// The lists to which equal elements were appended, even by transactions that failed.
+    repeated: FxHashSet<KeyId>,
     /// The reader, the index of the read, and the number of list elements that other transactions appended (`None` for
     /// registers).
     reads: Vec<(OpId, u32, Option<usize>)>,
     /// For each list, the longest read, and the number of its elements that count.
     longest: FxHashMap<KeyId, (ReadAt, usize)>,
+    /// By list: the transactions that read their own appends.
+    pins: FxHashMap<KeyId, ListPins>,
     elements: usize,
 }
 
 impl<'h> FactCollector<'h> {
     fn collect_transactions(&mut self, limits: &Limits<'_>) -> Result<(), String> {
-        let stopped = || Limits::STOPPED.to_owned();
-        for id in self.history.ids() {
-            if id.raw() & 0xfff == 0 && limits.stop_requested() {
-                return Err(stopped());
+        let history = self.history;
+        let stopped = |id: OpId| id.raw() & 0xfff == 0 && limits.stop_requested();
+        let transactions = || history.ids().filter(|&id| history.function(id) == Function::TXN);
+        let mut appended: FxHashSet<(KeyId, ValueId)> = FxHashSet::default();
+        for id in transactions() {
+            if stopped(id) {
+                return Err(Limits::STOPPED.to_owned());
             }
-            if self.history.function(id) == Function::TXN && self.history.outcome(id) != Outcome::Fail {
-                self.collect_writes(id)?;
-                if self.history.outcome(id) == Outcome::Ok {
-                    if self.declared.is_some() {
-                        self.elements += self.shown.add_lists(self.history, id);
-                    }
-                    if self.asks_of_reads(id) {
-                        self.collect_reads(id);
-                    }
-                }
+            self.collect_writes(id, &mut appended);
+        }
+        drop(appended);
+        let answered = |id: &OpId| history.outcome(*id) == Outcome::Ok;
+        if let Some(declared) = &self.declared
+            && !self.repeated.is_empty()
+            && transactions()
+                .filter(answered)
+                .any(|id| declared[id.index()] == IsolationLevel::ReadUncommitted)
+        {
+            return Err(
+                "equal elements were appended to a list, and a transaction declares read-uncommitted, so \
+                        its lists do not show whose elements they have"
+                    .to_owned(),
+            );
+        }
+        for id in transactions().filter(answered) {
+            if stopped(id) {
+                return Err(Limits::STOPPED.to_owned());
+            }
+            if self.declared.is_some() {
+                self.elements += self.shown.add_lists(history, id, |key| !self.repeated.contains(&key));
+            }
+            if self.asks_of_reads(id) {
+                self.collect_reads(id);
             }
         }
         if limits.stop_requested() || self.elements > ELEMENTS_MAX {
@@ -147,30 +172,23 @@ impl<'h> FactCollector<'h> {
         self.declared.as_ref().is_none_or(|declared| declared[id.index()] != IsolationLevel::ReadUncommitted)
     }
 
-    fn collect_writes(&mut self, id: OpId) -> Result<(), String> {
+    fn collect_writes(&mut self, id: OpId, appended: &mut FxHashSet<(KeyId, ValueId)>) {
         let micros = self.history.micros_of(id);
+        let happened = self.history.outcome(id) != Outcome::Fail;
         for (at, micro) in micros.iter().enumerate() {
             let again = |other: &Micro| other.key == micro.key && other.kind == MicroKind::Write;
-            match micro.kind {
-                MicroKind::Write if !micros[at + 1..].iter().any(again) => {
-                    self.written.entry((micro.key, micro.value())).or_default().push(id);
-                }
-                MicroKind::Append => {
-                    let writers = self.written.entry((micro.key, micro.value())).or_default();
-                    writers.push(id);
-                    if writers.len() > 1 {
-                        return Err(format!(
-                            "{} was appended to {} more than once (again at {})",
-                            self.history.value_text(micro.value()),
-                            self.history.key_text(micro.key),
-                            self.history.operation_index(id)
-                        ));
-                    }
-                }
-                _ => {}
+            let left = match micro.kind {
+                MicroKind::Write => !micros[at + 1..].iter().any(again),
+                MicroKind::Append => true,
+                MicroKind::Read | MicroKind::ReadList => false,
+            };
+            if micro.kind == MicroKind::Append && !appended.insert((micro.key, micro.value())) {
+                self.repeated.insert(micro.key);
+            }
+            if left && happened {
+                self.written.entry((micro.key, micro.value())).or_default().push(id);
             }
         }
-        Ok(())
     }
 
     fn collect_reads(&mut self, id: OpId) {
@@ -193,6 +211,11 @@ impl<'h> FactCollector<'h> {
             if !self.every_read && before().any(same) {
                 continue; // Both reads may have returned the same version, so one is enough.
             }
+            if let (Some(count), true, true) = (others, self.with_own, own > 0) {
+                let start = Some(count as u32);
+                let pin = self.pins.entry(micro.key).or_default().entry(id).or_insert(start);
+                *pin = pin.filter(|_| *pin == start);
+            }
             if let Some(count) = others {
                 let count = if self.with_own { count + own } else { count };
                 self.elements += count;
@@ -212,13 +235,9 @@ impl<'h> FactCollector<'h> {
     }
 
     fn into_case_facts(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> ExtractionOutcome<'h> {
-        let mut blocks: FxHashMap<KeyId, ListBlocks> = FxHashMap::default();
-        for (&key, &(read, count)) in &self.longest {
-            blocks.insert(
-                key,
-                ListBlocks::from_list(self.history, &self.written, key, self.list_prefix(read, count)),
-            );
-        }
+        let Some(places) = self.place_appends() else {
+            return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
+        };
         let mut sources: Vec<Vec<Option<OpId>>> = Vec::with_capacity(self.reads.len());
         for &(id, place, others) in &self.reads {
             let micro = self.history.micros_of(id)[place as usize];
@@ -231,17 +250,55 @@ impl<'h> FactCollector<'h> {
                     if !shared {
                         return ExtractionOutcome::Incompatible(read, longest);
                     }
-                    // A transaction cannot read what it appends only later.
-                    let source = blocks[&micro.key].writer_at_length(count);
-                    source.filter(|source| *source != Some(id)).into_iter().collect()
+                    match count {
+                        0 => vec![None],
+                        // A transaction cannot read what it appends only later.
+                        _ => {
+                            let writers = places[&micro.key].writers_that_end_at(count).into_iter();
+                            writers.filter(|&writer| writer != id).map(Some).collect()
+                        }
+                    }
                 }
             });
         }
         if let Some(only) = only {
+            if !self.repeated.is_empty() {
+                return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
+            }
             self.keep(&mut sources, only);
         }
-        let facts = self.number_facts(&sources, &blocks, assume, only);
-        ExtractionOutcome::Ready(facts)
+        ExtractionOutcome::Ready(self.number_facts(&sources, &places, assume, only))
+    }
+
+    /// Finds where the appends of each transaction may stand in the longest list of each key. `None` if there are too many places.
+    fn place_appends(&self) -> Option<FxHashMap<KeyId, ListPlacements>> {
+        let history = self.history;
+        let mut read_ends: FxHashMap<KeyId, Vec<bool>> = FxHashMap::default();
+        for (&key, &(_, count)) in &self.longest {
+            read_ends.insert(key, vec![false; count + 1]);
+        }
+        for &(id, place, others) in &self.reads {
+            let ends = read_ends.get_mut(&history.micros_of(id)[place as usize].key);
+            if let (Some(end), Some(ends)) = (others, ends) {
+                ends[end] = true;
+            }
+        }
+        let (mut places, no_pins) = (FxHashMap::default(), ListPins::default());
+        for (&key, &(read, count)) in &self.longest {
+            let list = ShownList {
+                elements: self.list_prefix(read, count),
+                pins: self.pins.get(&key).unwrap_or(&no_pins),
+                read_ends: &read_ends[&key],
+            };
+            let writers = |value| self.written.get(&(key, value)).map_or(&[][..], Vec::as_slice);
+            let appends = |id| {
+                let own = history.micros_of(id).iter();
+                let own = own.filter(|micro| micro.kind == MicroKind::Append && micro.key == key);
+                own.map(|micro| micro.value()).collect()
+            };
+            places.insert(key, ListPlacements::find(&list, writers, appends)?);
+        }
+        Some(places)
     }
 
     /// Leaves out reads of others than some transactions, or from others.
@@ -264,12 +321,12 @@ impl<'h> FactCollector<'h> {
     fn number_facts(
         &self,
         sources: &[Vec<Option<OpId>>],
-        blocks: &FxHashMap<KeyId, ListBlocks>,
+        places: &FxHashMap<KeyId, ListPlacements>,
         assume: Option<Assume>,
         only: Option<&[OpId]>,
     ) -> CaseFacts<'h> {
         let history = self.history;
-        let shown = blocks.values().flat_map(|blocks| blocks.ends.iter().map(|&(_, id)| id));
+        let shown = places.values().flat_map(|places| places.all.iter().map(|place| place.writer));
         let shown = shown.chain(
             self.shown
                 .elements
@@ -285,11 +342,11 @@ impl<'h> FactCollector<'h> {
         };
         let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
         let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
-        let mut keys: Vec<WrittenKey> = Vec::new();
+        let mut keys: Vec<WrittenKeyBuilder> = Vec::new();
         let mut key_numbers: FxHashMap<KeyId, u32> = FxHashMap::default();
-        let mut number_of = |key: KeyId, keys: &mut Vec<WrittenKey>| {
+        let mut number_of = |key: KeyId, keys: &mut Vec<WrittenKeyBuilder>| {
             *key_numbers.entry(key).or_insert_with(|| {
-                keys.push(WrittenKey { key, writers: Vec::new(), ordered: 0 });
+                keys.push(WrittenKeyBuilder { key, writers: Vec::new() });
                 keys.len() as u32 - 1
             })
         };
@@ -306,79 +363,55 @@ impl<'h> FactCollector<'h> {
             }
         }
         let mut reads = Vec::with_capacity(self.reads.len());
-        for (&(id, place, _), sources) in self.reads.iter().zip(sources) {
+        for (&(id, place, length), sources) in self.reads.iter().zip(sources) {
             let key = number_of(history.micros_of(id)[place as usize].key, &mut keys);
             let sources =
                 sources.iter().map(|source| source.map_or(INITIAL, |writer| numbers[&writer])).collect();
-            reads.push(OutsideRead { reader: numbers[&id], place, key, sources });
+            let length = length.map(|length| length as u32);
+            reads.push(OutsideRead { reader: numbers[&id], place, key, sources, length });
         }
-        for each in &mut keys {
-            let ends = blocks.get(&each.key).map_or(&[][..], |blocks| &blocks.ends);
-            let ends = ends.iter().map(|end| end.1).filter(|id| numbers.contains_key(id));
-            let ranks: FxHashMap<OpId, usize> = ends.zip(0..).collect();
-            let rank = |number: &u32| {
-                let id = transactions[*number as usize];
-                let operation = history.operation(id);
-                let listed = ranks.get(&id).copied();
-                (listed.unwrap_or(usize::MAX), operation.completed, operation.invoked)
-            };
-            each.writers.sort_by_cached_key(rank);
-            each.ordered = ranks.len() as u32;
-        }
-        let places = (0u32..).zip(&keys).flat_map(|(key, each)| {
+        let placed: FxHashSet<(KeyId, OpId)> = places
+            .iter()
+            .flat_map(|(&key, places)| places.all.iter().map(move |place| (key, place.writer)))
+            .collect();
+        let mut pins = self.pins.iter().flat_map(|(&key, pins)| pins.keys().map(move |&id| (key, id)));
+        let misplaced = pins.any(|pin| numbers.contains_key(&pin.1) && !placed.contains(&pin));
+        let when = |number: u32| {
+            let operation = history.operation(transactions[number as usize]);
+            (operation.completed, operation.invoked)
+        };
+        let keys: Vec<WrittenKey> = keys
+            .into_iter()
+            .map(|key| {
+                let places = places.get(&key.key);
+                key.build(places, &numbers, when)
+            })
+            .collect();
+        let places_of_writers = (0u32..).zip(&keys).flat_map(|(key, each)| {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))
         });
-        let places = places.collect();
+        let places_of_writers = places_of_writers.collect();
         let declared = self.declared.as_ref().map(|declared| {
             transactions.iter().map(|&id| declared[id.index()]).collect::<Vec<IsolationLevel>>()
         });
         let mut listed = Vec::new();
-        for (number, each) in (0u32..).zip(&keys) {
+        for (number, each) in (0u32..).zip(&keys).filter(|(_, each)| !self.repeated.contains(&each.key)) {
             let pairs = self.shown.order_writers(history, each.key, &each.writers, &transactions);
             listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
         }
-        CaseFacts { history, transactions, reads, keys, writes, places, assume, declared, listed }
-    }
-}
-
-/// A list as a sequence of blocks. Each block has all appends of one transaction. It ends where the list stops having this
-/// form.
-struct ListBlocks {
-    /// For each block, the length of the list at its end, and the transaction.
-    ends: Vec<(usize, OpId)>,
-}
-
-impl ListBlocks {
-    fn from_list(history: &History, written: &WritersByKeyAndValue, key: KeyId, list: &[ValueId]) -> Self {
-        let mut ends: Vec<(usize, OpId)> = Vec::new();
-        let mut at = 0;
-        let mut seen = FxHashSet::default();
-        while at < list.len() {
-            let Some(&[writer]) = written.get(&(key, list[at])).map(Vec::as_slice) else { break };
-            let appends = history.micros_of(writer).iter();
-            let own: Vec<ValueId> = appends
-                .filter(|m| m.kind == MicroKind::Append && m.key == key)
-                .map(|micro| micro.value())
-                .collect();
-            // The last block of the list may be incomplete: its own transaction read it before its remaining appends.
-            let fits = list[at..].starts_with(&own) || own.starts_with(&list[at..]);
-            if !fits || !seen.insert(writer) {
-                break;
-            }
-            at += own.len();
-            ends.push((at, writer));
+        CaseFacts {
+            history,
+            transactions,
+            reads,
+            keys,
+            writes,
+            places: places_of_writers,
+            assume,
+            declared,
+            listed,
+            misplaced,
+            elements: Vec::new(),
         }
-        ListBlocks { ends }
-    }
-
-    /// The transaction that left a list of this length: `Some(None)` for the initial state, and `None` if no transaction left
-    /// the list at this length.
-    fn writer_at_length(&self, count: usize) -> Option<Option<OpId>> {
-        if count == 0 {
-            return Some(None);
-        }
-        let at = self.ends.binary_search_by_key(&count, |end| end.0).ok()?;
-        Some(Some(self.ends[at].1))
     }
 }
 
@@ -407,8 +440,8 @@ impl CaseFacts<'_> {
     /// places among the writers of the key.
     pub(super) fn certain_order(&self, key: u32, one: u32, other: u32) -> Option<bool> {
         let written = &self.keys[key as usize];
-        if one.min(other) < written.ordered {
-            return Some(one < other);
+        if let Some(order) = written.order_by_list(one, other) {
+            return Some(order);
         }
         let assume = self.assume?;
         let operation = |at: u32| {

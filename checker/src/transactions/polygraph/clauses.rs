@@ -43,6 +43,8 @@ impl ChoiceLiteral {
 pub(super) enum ClauseOrigin<E> {
     /// The clause is a rule of the problem.
     Rule,
+    /// The clause says what is evident from the history, and is a step of a proof by itself.
+    Evident,
     /// If all its literals are false, these edges close a forbidden cycle.
     Cycle(Vec<E>),
     /// An edge of the choice that the only literal negates closes a forbidden cycle with the edges that were active before. The cycle
@@ -218,7 +220,7 @@ impl<T: Theory> ClauseSolver<T> {
     fn store_clause(&mut self, clause: Clause<T::Edge>) -> u32 {
         self.size += clause.literals.len()
             + match &clause.origin {
-                ClauseOrigin::Rule | ClauseOrigin::Deferred { .. } => 0,
+                ClauseOrigin::Rule | ClauseOrigin::Evident | ClauseOrigin::Deferred { .. } => 0,
                 ClauseOrigin::Cycle(edges) => edges.len(),
                 ClauseOrigin::Learned { clauses, certain } => clauses.len() + certain.len(),
             };
@@ -515,7 +517,10 @@ impl<T: Theory> ClauseSolver<T> {
                     todo.extend(clauses);
                     variables.extend(certain);
                 }
-                ClauseOrigin::Rule | ClauseOrigin::Cycle(_) | ClauseOrigin::Deferred { .. } => {}
+                ClauseOrigin::Rule
+                | ClauseOrigin::Evident
+                | ClauseOrigin::Cycle(_)
+                | ClauseOrigin::Deferred { .. } => {}
             }
             // Literals that are decided without assumptions were propagated. The clauses that implied them are needed too.
             variables.extend(clause.literals.iter().map(|literal| literal.variable()));

@@ -7,13 +7,14 @@
 //! start.
 
 use super::super::graph::RealTimeChain;
-use super::case_facts::{CaseFacts, INITIAL, OutsideRead, WrittenKey};
+use super::case_facts::{CaseFacts, INITIAL, OutsideRead};
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
 use super::closure::CertainReachability;
 use super::cursor::CompletionCursor;
 use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
+use super::written_key::WrittenKey;
 use claims::{Limits, OrderExtent};
 use histories::{NEVER, Outcome};
 use rustc_hash::FxHashMap;
@@ -63,6 +64,8 @@ pub(super) enum CaseVariable {
     Before { key: u32, one: u32, other: u32 },
     /// The read returned the version of this source.
     From { read: u32, source: u32 },
+    /// The appends of the writer at this place among the writers of the key begin at this position of its longest list.
+    Placed { key: u32, writer: u32, start: u32 },
 }
 
 /// The maximum number of edges.
@@ -76,6 +79,10 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pub variables: Vec<CaseVariable>,
     /// The variable of each open pair of writers: by the key and the two places, the smaller place first.
     pairs: FxHashMap<(u32, u32, u32), u32>,
+    /// The variable of each place at which appends may stand: by the key, the place among its writers, and the position.
+    pub(super) placed: FxHashMap<(u32, u32, u32), u32>,
+    /// By variable of such a place, counted from the first: whether it is tried first.
+    pub(super) placed_first: Vec<bool>,
     /// By read: the variable of its first source. Only reads with several sources have variables.
     pub(super) sources: Vec<u32>,
     /// By variable: whether the edges to what a read missed were added for this source.
@@ -123,6 +130,8 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             moments,
             variables: vec![CaseVariable::True],
             pairs: FxHashMap::default(),
+            placed: FxHashMap::default(),
+            placed_first: Vec::new(),
             sources: Vec::new(),
             connected: Vec::new(),
             edges: Vec::new(),
@@ -145,6 +154,9 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         let stopped =
             |limits: &Limits<'_>| if limits.stop_requested() { Err(Limits::STOPPED) } else { Ok(()) };
         stopped(limits)?;
+        cases.add_list_rules()?;
+        cases.add_element_rules()?;
+        stopped(limits)?;
         cases.connect_time_orders();
         cases.connect_writes();
         cases.connect_reads();
@@ -166,10 +178,10 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
 
     /// An upper bound for the memory of the edges between writers, and from sources to reads, in bytes.
     fn bytes_needed(&self) -> usize {
-        // Writers with a certain place have one edge each; all others have edges to one another.
+        // Writers whose order is open have edges to one another; all others have one edge each.
         let pairs = |key: &WrittenKey| {
-            let open = key.writers.len() - key.ordered as usize;
-            (open * open / 2).saturating_add(key.writers.len())
+            let open: usize = (0..key.writers.len() as u32).map(|writer| key.open_after(writer).len()).sum();
+            open.saturating_add(key.writers.len())
         };
         let pairs: usize = self.facts.keys.iter().map(pairs).fold(0, usize::saturating_add);
         let sources: usize = self.facts.reads.iter().map(|read| read.sources.len()).sum();
@@ -177,6 +189,8 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
     }
 
     fn create_variables(&mut self) {
+        self.create_place_variables();
+        self.create_element_variables();
         for (number, read) in (0u32..).zip(&self.facts.reads) {
             self.sources.push(self.variables.len() as u32);
             if read.sources.len() > 1 {
@@ -185,9 +199,8 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             }
         }
         for (key, written) in (0u32..).zip(&self.facts.keys) {
-            let count = written.writers.len() as u32;
-            for one in written.ordered..count {
-                for other in one + 1..count {
+            for one in 0..written.writers.len() as u32 {
+                for other in written.open_after(one) {
                     if self.facts.certain_order(key, one, other).is_none() {
                         self.pairs.insert((key, one, other), self.variables.len() as u32);
                         self.variables.push(CaseVariable::Before { key, one, other });
@@ -227,6 +240,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         let prefers = |variable: &CaseVariable| match *variable {
             CaseVariable::True | CaseVariable::Before { .. } => true,
             CaseVariable::From { read, source } => bests[read as usize] == Some(source),
+            CaseVariable::Placed { key, writer, start } => self.is_placed_first(key, writer, start),
         };
         self.variables.iter().map(prefers).collect()
     }
@@ -358,29 +372,24 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             self.add_certain_edge(from, to, CaseLinkReason::Wrote { key });
         }
         for (key, written) in (0u32..).zip(&facts.keys) {
-            let count = written.writers.len() as u32;
-            // A writer with a certain place has one edge to the next such writer; the last of them has edges to all others.
-            for one in 0..count {
-                let last = match one < written.ordered {
-                    true if one + 1 < written.ordered => one + 2,
-                    _ => count,
-                };
-                for other in one + 1..last {
-                    for (a, b) in [(one, other), (other, one)] {
-                        let premise = self.write_order_literal(key, a, b);
-                        let (from, to) = (written.writers[a as usize], written.writers[b as usize]);
-                        let (from, to) = (self.moments.commit_moment(from), self.write_moment(key, to));
-                        let premises = [premise, ChoiceLiteral::TRUE];
-                        self.add_edge(ConditionalEdge {
-                            from,
-                            to,
-                            premises,
-                            link: CaseLinkReason::Wrote { key },
-                            closes: false,
-                        });
-                    }
+            for one in 0..written.writers.len() as u32 {
+                // Of those that certainly come later, the next ones suffice.
+                for other in written.open_after(one).chain(written.next_after(Some(one))) {
+                    self.connect_writers(key, one, other);
                 }
             }
+        }
+    }
+
+    /// Adds an edge for each order of two writers of a key.
+    fn connect_writers(&mut self, key: u32, one: u32, other: u32) {
+        let writers = &self.facts.keys[key as usize].writers;
+        for (a, b) in [(one, other), (other, one)] {
+            let premises = [self.write_order_literal(key, a, b), ChoiceLiteral::TRUE];
+            let (from, to) = (writers[a as usize], writers[b as usize]);
+            let (from, to) = (self.moments.commit_moment(from), self.write_moment(key, to));
+            let link = CaseLinkReason::Wrote { key };
+            self.add_edge(ConditionalEdge { from, to, premises, link, closes: false });
         }
     }
 

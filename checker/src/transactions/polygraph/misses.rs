@@ -4,12 +4,11 @@
 //! would never be used. So the edges of a source are made when it is chosen for the first time, and not those that say nothing because of
 //! what is certain ([`CertainReachability`](super::closure::CertainReachability)).
 
-use super::case_facts::{INITIAL, WrittenKey};
+use super::case_facts::INITIAL;
 use super::clauses::ChoiceLiteral;
 use super::encode::{CaseEncoding, CaseLinkReason, CaseVariable, ConditionalEdge, TOO_MANY};
 use super::shape::{AntiDependencyRule, Visibility};
 use claims::Limits;
-use std::ops::Range;
 
 /// How often the limits are looked at, in reads.
 const READS_BETWEEN_LOOKS: u32 = 1 << 10;
@@ -141,14 +140,16 @@ impl CaseEncoding<'_, '_> {
         }
     }
 
-    /// The places of the writers that a read of this version may have missed. It does not miss the versions with a certain place before
-    /// its own. If `ww` edges count, an edge to the next certain version suffices, because `ww` edges lead from there to all later ones.
-    fn writers_after(&self, key: u32, place: Option<u32>, own: Option<u32>) -> Range<u32> {
-        let WrittenKey { writers, ordered, .. } = &self.facts.keys[key as usize];
-        let first = place.filter(|place| place < ordered).map_or(0, |place| place + 1);
-        match first < *ordered && self.shape.writes_lead_on() && Some(first) != own {
-            true => first..first + 1,
-            false => first..writers.len() as u32,
+    /// The places of the writers that a read of this version may have missed. It does not miss the versions that certainly precede its own.
+    /// If `ww` edges count, edges to the next certain versions suffice, because `ww` edges lead from there to all later ones.
+    fn writers_after(&self, key: u32, place: Option<u32>, own: Option<u32>) -> Vec<u32> {
+        let written = &self.facts.keys[key as usize];
+        let next = written.next_after(place);
+        let open =
+            place.into_iter().flat_map(|place| written.open_before(place).chain(written.open_after(place)));
+        if self.shape.writes_lead_on() && own.is_none_or(|own| !next.contains(&own)) {
+            return open.chain(next).collect();
         }
+        open.chain(next.start..written.writers.len() as u32).collect()
     }
 }

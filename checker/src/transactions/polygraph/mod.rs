@@ -21,27 +21,38 @@ mod closure;
 mod completion;
 mod cursor;
 mod direct_misses;
+mod element_rules;
 mod encode;
+mod list_places;
+mod list_rules;
 mod misses;
 mod moments;
 mod order;
 mod reachability;
 mod sequence;
 mod shape;
+mod shown_elements;
 mod shown_lists;
+mod written_key;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};
 use claims::{
-    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, OrderExtent, ReadAt,
-    ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, ListPlace, OrderExtent,
+    ReadAt, ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
 };
 use clauses::{ChoiceLiteral, Clause, ClauseOrigin, ClauseSolver, SolverOutcome};
 use encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable};
 use histories::{History, OpId};
+use list_places::UNLISTED;
 use shape::{AntiDependencyRule, LevelShape, MomentLayout};
 use std::sync::Arc;
 
 pub(crate) use shape::representative_level;
+
+fn asks_nothing_of_reads(level: IsolationLevel) -> bool {
+    use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
+    matches!(level, ReadUncommitted | StrongSessionReadUncommitted | StrongReadUncommitted)
+}
 
 /// The maximum number of steps for one level, even if the caller allows more. It corresponds to minutes of work. Histories of
 /// thousands of transactions with repeated values can need more; an early *unknown* is more useful to their users.
@@ -77,12 +88,7 @@ pub(super) fn try_cases_of(
     only: Option<&[OpId]>,
     limits: &Limits<'_>,
 ) -> CaseOutcome {
-    let Some(shape) = LevelShape::for_level(level) else {
-        return CaseOutcome::Unknown(format!(
-            "{} has no condition on reads to decide case by case",
-            level.name()
-        ));
-    };
+    let shape = LevelShape::for_level(level);
     if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
         return CaseOutcome::Unknown(claims::NO_REAL_TIME.to_owned());
     }
@@ -93,18 +99,25 @@ pub(super) fn try_cases_of(
     let every_read = shape.layout == MomentLayout::Actions;
     let assume = looks_at_versions.then_some(assume);
     let declared = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
-    let facts = match case_facts::extract_case_facts(
-        history,
-        (every_read, !level.is_defined_by_visibility()),
-        assume,
-        only,
-        declared,
-        limits,
-    ) {
+    let extracted = match asks_nothing_of_reads(level) {
+        true => shown_elements::extract_shown_elements(history, limits),
+        false => case_facts::extract_case_facts(
+            history,
+            (every_read, !level.is_defined_by_visibility()),
+            assume,
+            only,
+            declared,
+            limits,
+        ),
+    };
+    let facts = match extracted {
         ExtractionOutcome::Ready(facts) => facts,
         ExtractionOutcome::Incompatible(one, other) => return CaseOutcome::Incompatible(one, other),
         ExtractionOutcome::Unclear(reason) => return CaseOutcome::Unknown(reason),
     };
+    if facts.misplaced {
+        return CaseOutcome::Impossible(vec![CaseStep { assumed: Vec::new(), cycle: Vec::new() }]);
+    }
     let mut cases = match CaseEncoding::new(&facts, shape, limits) {
         Ok(cases) => cases,
         Err(reason) => return CaseOutcome::Unknown(reason.to_owned()),
@@ -164,8 +177,18 @@ fn build_witness(
         _ => {
             let order = cases.commit_sequence();
             let mut reads: Vec<ReadChoice> = Vec::new();
+            let mut elements: Vec<ListPlace> = Vec::new();
             for (variable, _) in cases.variables.iter().zip(values).filter(|(_, value)| **value) {
-                if let CaseVariable::From { read, source } = *variable {
+                if let (CaseVariable::Placed { key, writer, start }, false) =
+                    (variable, facts.elements.is_empty())
+                {
+                    elements.push(build_list_place(facts, *key, *writer, *start));
+                }
+                // The order itself shows who left a list at the length at which it was read.
+                let is_list = |read: u32| facts.reads[read as usize].length.is_some();
+                if let CaseVariable::From { read, source } = *variable
+                    && !is_list(read)
+                {
                     let choice = build_read_choice(facts, read, source);
                     let known =
                         |known: &ReadChoice| (known.reader, known.place) == (choice.reader, choice.place);
@@ -174,7 +197,7 @@ fn build_witness(
                     }
                 }
             }
-            TransactionWitness::Execution(level, Arc::new(TransactionExecution { order, reads }))
+            TransactionWitness::Execution(level, Arc::new(TransactionExecution { order, reads, elements }))
         }
     }
 }
@@ -220,6 +243,15 @@ fn build_read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoic
     }
 }
 
+fn build_list_place(facts: &CaseFacts<'_>, key: u32, writer: u32, start: u32) -> ListPlace {
+    let written = &facts.keys[key as usize];
+    let writer = match facts.elements.iter().find(|list| list.key == key) {
+        Some(list) => list.writers[writer as usize].id,
+        None => facts.transactions[written.writers[writer as usize] as usize],
+    };
+    ListPlace { key: written.key, writer, start: (start != UNLISTED).then_some(start as usize) }
+}
+
 /// Translates the clauses of a refutation to steps of a proof. The clauses that are rules need no step.
 fn write_proof(
     clauses: &[Clause<CaseLink>],
@@ -238,13 +270,17 @@ fn write_proof(
             true => CaseChoice::ReadFrom(build_read_choice(facts, read, source)),
             false => CaseChoice::NotReadFrom(build_read_choice(facts, read, source)),
         },
+        CaseVariable::Placed { key, writer, start } => {
+            let place = build_list_place(facts, key, writer, start);
+            if literal.is_positive() { CaseChoice::Placed(place) } else { CaseChoice::NotPlaced(place) }
+        }
     };
     let mut steps = Vec::new();
     for clause in clauses {
         let cycle = match &clause.origin {
             ClauseOrigin::Rule => continue,
             ClauseOrigin::Deferred { .. } => unreachable!("a refutation has the cycles of its clauses"),
-            ClauseOrigin::Learned { .. } => Vec::new(),
+            ClauseOrigin::Learned { .. } | ClauseOrigin::Evident => Vec::new(),
             ClauseOrigin::Cycle(links) => choices::join_by_transaction(links),
         };
         let assumed = clause.literals.iter().map(|literal| choice(literal.negated())).collect();

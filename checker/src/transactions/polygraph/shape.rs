@@ -66,8 +66,8 @@ const READS_AND_SESSIONS: EdgeSelection = EdgeSelection { sessions: true, ..READ
 const READS_AND_WRITES: EdgeSelection = EdgeSelection { writes: true, ..READS };
 
 impl LevelShape {
-    /// The conditions of a level; `None` for the read-uncommitted levels, which have no condition on reads.
-    pub(super) fn for_level(level: IsolationLevel) -> Option<LevelShape> {
+    /// The conditions of a level.
+    pub(super) fn for_level(level: IsolationLevel) -> LevelShape {
         use IsolationLevel as L;
         use OrderExtent::{Data, RealTime, Session};
         let whole = |extent, anti| LevelShape { extent, layout: MomentLayout::Whole, conflicts: false, anti };
@@ -81,11 +81,13 @@ impl LevelShape {
         };
         let along = |edges| AntiDependencyRule::Missed(Visibility::Along(edges));
         let directly = |edges| AntiDependencyRule::Missed(Visibility::Directly(edges));
-        Some(match level {
-            L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => return None,
-            L::ReadCommitted => whole(Data, AntiDependencyRule::Ignored),
-            L::StrongSessionReadCommitted => whole(Session, AntiDependencyRule::Ignored),
-            L::StrongReadCommitted => whole(RealTime, AntiDependencyRule::Ignored),
+        match level {
+            // The levels that ask nothing of reads have other facts: none about reads.
+            L::ReadUncommitted | L::ReadCommitted => whole(Data, AntiDependencyRule::Ignored),
+            L::StrongSessionReadUncommitted | L::StrongSessionReadCommitted => {
+                whole(Session, AntiDependencyRule::Ignored)
+            }
+            L::StrongReadUncommitted | L::StrongReadCommitted => whole(RealTime, AntiDependencyRule::Ignored),
             L::CursorStability => whole(Data, AntiDependencyRule::Missed(Visibility::OwnPredecessors)),
             L::MonotonicView => actions(Data, true, along(READS_AND_WRITES)),
             L::MonotonicSnapshotRead => actions(Data, true, AntiDependencyRule::Edges),
@@ -110,7 +112,7 @@ impl LevelShape {
                 whole(Session, AntiDependencyRule::Edges)
             }
             L::StrictSerializable => whole(RealTime, AntiDependencyRule::Edges),
-        })
+        }
     }
 }
 

@@ -16,10 +16,16 @@ pub(super) struct ShownLists<'h> {
 }
 
 impl<'h> ShownLists<'h> {
-    /// Adds the lists that a transaction read. Returns the number of their elements.
-    pub(super) fn add_lists(&mut self, history: &'h History, id: OpId) -> usize {
+    /// Adds the lists of some keys that a transaction read. Returns the number of their elements.
+    pub(super) fn add_lists(
+        &mut self,
+        history: &'h History,
+        id: OpId,
+        counts: impl Fn(KeyId) -> bool,
+    ) -> usize {
         let mut count = 0;
-        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+        let lists = history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList);
+        for micro in lists.filter(|micro| counts(micro.key)) {
             let list = history.list(micro.list());
             count += list.len();
             let longest = self.longest.entry(micro.key).or_default();

@@ -6,6 +6,8 @@
 //! told by the dependencies between whole transactions, or their operations (Adya 1999; for monotonic atomic view Biswas & Enea
 //! 2019). Values are compared, so it does not matter whether they are written once.
 
+#[path = "elements.rs"]
+mod elements;
 #[path = "mixed.rs"]
 mod mixed;
 
@@ -81,7 +83,9 @@ impl Execution<'_, '_> {
         let orders = self.orders;
         let all = 0..orders.ids.len();
         let is_placed = |placed: &[Placed], at: usize| placed.iter().any(|each| each.at == at);
-        if all.clone().all(|at| is_placed(&self.placed, at) || !self.takes_part(at)) {
+        if all.clone().all(|at| is_placed(&self.placed, at) || !orders.must(at))
+            && (!asks_nothing_of_reads(self.level) || self.explains_lists())
+        {
             return true;
         }
         let sessions = match by_view(self.level) {
@@ -114,21 +118,6 @@ impl Execution<'_, '_> {
             }
         }
         false
-    }
-
-    /// Whether a transaction certainly took effect: it said so, or, where reads have no sources that would show it, a list
-    /// shows what it appended.
-    fn takes_part(&self, at: usize) -> bool {
-        let orders = self.orders;
-        let shown = |key: KeyId, value: ValueId| {
-            let reads = (0..orders.ids.len()).filter(|&reader| orders.must(reader));
-            let mut micros = reads.flat_map(|reader| orders.micros(reader));
-            micros.any(|m| {
-                m.kind == MicroKind::ReadList && m.key == key && returned(orders.history, *m).contains(&value)
-            })
-        };
-        let mut appends = orders.micros(at).iter().filter(|micro| micro.kind == MicroKind::Append);
-        orders.must(at) || (asks_nothing_of_reads(self.level) && appends.any(|m| shown(m.key, m.value())))
     }
 
     fn newest(&self) -> State {
@@ -322,35 +311,16 @@ impl Execution<'_, '_> {
         })
     }
 
-    /// Whether what a transaction appended comes after what those before it appended, by the longest list that was read of each
-    /// key; what none shows comes last, and what only others show has no place.
+    /// Whether the elements of all lists are in the order of the placed transactions and one more.
     fn lists_in_order(&self, at: usize) -> bool {
-        let history = self.orders.history;
-        let lists = |key: KeyId| {
-            let reads = (0..self.orders.ids.len()).filter(|&reader| self.orders.must(reader));
-            let micros = reads.flat_map(|reader| self.orders.micros(reader));
-            micros
-                .filter(move |m| m.kind == MicroKind::ReadList && m.key == key)
-                .map(|m| returned(history, *m))
-        };
-        let rank = |key: KeyId, value: ValueId| {
-            let longest = lists(key).reduce(|best, list| if list.len() > best.len() { list } else { best });
-            let place = longest.unwrap_or_default().iter().position(|&element| element == value);
-            match place {
-                Some(place) => Some(place),
-                None if lists(key).any(|list| list.contains(&value)) => None,
-                None => Some(usize::MAX),
-            }
-        };
-        let appended = |at: usize| {
-            let appends = self.orders.micros(at).iter().filter(|micro| micro.kind == MicroKind::Append);
-            appends.filter_map(|m| Some((m.key, rank(m.key, m.value())?))).collect::<Vec<_>>()
-        };
-        let own = appended(at);
-        let mut before = self.placed.iter().flat_map(|each| appended(each.at));
-        let twice = |key: KeyId| lists(key).any(|list| (1..list.len()).any(|i| list[..i].contains(&list[i])));
-        before.all(|(key, rank)| own.iter().all(|other| other.0 != key || rank <= other.1))
-            && !own.iter().any(|each| twice(each.0))
+        let order: Vec<usize> = self.placed.iter().map(|each| each.at).chain([at]).collect();
+        elements::explains_lists(self.orders, &order, false)
+    }
+
+    /// Whether the placed transactions explain all lists.
+    fn explains_lists(&self) -> bool {
+        let order: Vec<usize> = self.placed.iter().map(|each| each.at).collect();
+        elements::explains_lists(self.orders, &order, true)
     }
 }
 

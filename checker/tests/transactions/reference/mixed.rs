@@ -9,7 +9,9 @@ pub fn extend(execution: &mut Execution<'_, '_>) -> bool {
     let orders = execution.orders;
     let is_placed =
         |execution: &Execution<'_, '_>, at: usize| execution.placed.iter().any(|each| each.at == at);
-    if (0..orders.ids.len()).all(|at| is_placed(execution, at) || !execution.takes_part(at)) {
+    if (0..orders.ids.len()).all(|at| is_placed(execution, at) || !orders.must(at))
+        && execution.explains_lists()
+    {
         return true;
     }
     for at in 0..orders.ids.len() {

@@ -3,13 +3,17 @@
 //! Each cycle of a proof must be in the history, and the level must forbid it. Each other step must follow from the steps before
 //! it by unit propagation.
 
+use super::element_places::ElementPlaces;
+use super::list_proof::{can_be_placed, is_evident, narrowest_span};
 use super::list_ranks::ListRanks;
 use super::mixed::is_cycle_forbidden;
 use super::sources::{ReadSources, may_have_happened};
 use super::{asks_of_reads, ensure};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
-use claims::{Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, OrderExtent, ReadChoice};
+use claims::{
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, ListPlace, OrderExtent, ReadChoice,
+};
 use histories::{History, Id, KeyId, MicroKind, OpId};
 use std::collections::HashMap;
 
@@ -20,7 +24,9 @@ pub(super) fn check(
     level: IsolationLevel,
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
-    ensure(asks_of_reads(level), || format!("{} asks nothing of reads", level.name()))?;
+    let elements = (!asks_of_reads(level)).then(|| {
+        ElementPlaces::from_history(history, &history.micros().iter().map(|micro| micro.key).collect())
+    });
     let levels = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
     let mut sources = ReadSources::new(history);
     if let Some(levels) = &levels {
@@ -28,9 +34,15 @@ pub(super) fn check(
     }
     sources.collect(!level.is_defined_by_visibility());
     let declared = levels.map(|levels| (levels, ListRanks::from_history(history, watch)));
-    let rules = Rules { level, sources, assume, history, declared };
+    let rules = Rules { level, sources, assume, history, declared, elements };
     let mut known = Known::default();
-    for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, rules.sources.all_reads()) {
+    let own_places = rules.sources.own_places().filter(|_| rules.elements.is_none());
+    for (key, writer, start) in own_places {
+        let place = |start| CaseChoice::Placed(ListPlace { key, writer, start: Some(start) });
+        known.add(start.map(place).into_iter());
+    }
+    let reads = rules.sources.all_reads().filter(|_| rules.elements.is_none());
+    for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, reads) {
         if sources.len() != 1 {
             let of = |writer| CaseChoice::ReadFrom(ReadChoice { reader, place, writer });
             let clause = sources.into_iter().map(of).collect::<Vec<_>>();
@@ -42,7 +54,10 @@ pub(super) fn check(
             ensure(rules.is_open(choice), || format!("{choice:?} is no choice"))?;
         }
         match step.cycle.is_empty() {
-            true => ensure(known.contradicts(&step.assumed, watch), || format!("nothing shows {step:?}"))?,
+            true => {
+                let shown = rules.is_evident(&step.assumed) || known.contradicts(&step.assumed, watch);
+                ensure(shown, || format!("nothing shows {step:?}"))?;
+            }
             false => rules.cycle(step)?,
         }
         known.add(step.assumed.iter().copied().map(contrary));
@@ -59,6 +74,8 @@ fn contrary(choice: CaseChoice) -> CaseChoice {
         }
         CaseChoice::ReadFrom(read) => CaseChoice::NotReadFrom(read),
         CaseChoice::NotReadFrom(read) => CaseChoice::ReadFrom(read),
+        CaseChoice::Placed(place) => CaseChoice::NotPlaced(place),
+        CaseChoice::NotPlaced(place) => CaseChoice::Placed(place),
     }
 }
 
@@ -70,10 +87,24 @@ struct Rules<'h> {
     assume: Assume,
     /// If each transaction declares a level: these levels, and the order that lists show.
     declared: Option<(Vec<IsolationLevel>, ListRanks<'h>)>,
+    /// If the level asks nothing of reads: whose elements lists show.
+    elements: Option<ElementPlaces<'h>>,
 }
 
 impl Rules<'_> {
+    /// Whether choices contradict each other by themselves.
+    fn is_evident(&self, assumed: &[CaseChoice]) -> bool {
+        match &self.elements {
+            Some(elements) => elements.is_evident(assumed),
+            None => is_evident(&self.sources, assumed),
+        }
+    }
+
     fn is_open(&self, choice: &CaseChoice) -> bool {
+        if let Some(elements) = &self.elements {
+            let (CaseChoice::Placed(place) | CaseChoice::NotPlaced(place)) = choice else { return false };
+            return elements.can_be_placed(place);
+        }
         match *choice {
             CaseChoice::Before { key, earlier, later } => {
                 earlier != later && self.sources.wrote_key(earlier, key) && self.sources.wrote_key(later, key)
@@ -82,6 +113,7 @@ impl Rules<'_> {
             | CaseChoice::NotReadFrom(ReadChoice { reader, place, writer }) => {
                 self.sources.sources_of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
             }
+            CaseChoice::Placed(place) | CaseChoice::NotPlaced(place) => can_be_placed(&self.sources, place),
         }
     }
 
@@ -103,6 +135,11 @@ impl Rules<'_> {
         match edge.why {
             CaseReason::Session => a.session == b.session && a.precedes(&b),
             CaseReason::RealTime => self.history.has_real_time() && a.precedes(&b),
+            // Some levels ask nothing of reads. Their versions are the elements of lists.
+            CaseReason::Read(_) | CaseReason::Missed { .. } if self.elements.is_some() => false,
+            CaseReason::Overwrote(key) if let Some(elements) = &self.elements => {
+                elements.is_before(&step.assumed, key, edge.from, edge.to)
+            }
             CaseReason::Read(place) => self.read_from(step, edge.to, place, Some(edge.from)),
             CaseReason::Overwrote(key) => self.before(step, key, edge.from, edge.to),
             CaseReason::Missed { place, writer } => {
@@ -143,9 +180,16 @@ impl Rules<'_> {
         let asserted = !is_list
             && (self.assume.linearizable_keys || (self.assume.sequential_keys && a.session == b.session));
         step.assumed.contains(&CaseChoice::Before { key, earlier, later })
-            || self.sources.is_listed_before(key, earlier, later)
+            || self.is_listed_before(step, key, earlier, later)
             || self.is_shown_before(key, earlier, later)
             || (looks && (token || (asserted && a.precedes(&b))))
+    }
+
+    /// Whether the list shows the appends of one transaction before those of another, where the step assumes them to stand.
+    fn is_listed_before(&self, step: &CaseStep, key: KeyId, earlier: OpId, later: OpId) -> bool {
+        let [one, other] =
+            [earlier, later].map(|writer| narrowest_span(&self.sources, &step.assumed, key, writer));
+        one.1 < other.0
     }
 
     /// Whether the longest list that was read of a key, at any level, shows the first writer before the second.
@@ -178,7 +222,9 @@ impl Rules<'_> {
         known
             && match self.level {
                 L::Mixed => false,
-                L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => false,
+                L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted => {
+                    missed == 0
+                }
                 L::ReadCommitted | L::StrongSessionReadCommitted | L::StrongReadCommitted => missed == 0,
                 L::CursorStability => {
                     missed == 0 || (cycle.len() == 2 && missed == 1 && self.on_one_key(cycle))

@@ -8,14 +8,15 @@
 use super::cases::extent_of;
 use super::ensure;
 use super::list_ranks::check_longest_lists;
+use super::list_states::ListStates;
 use super::micros::misses_own_write;
 use super::mixed::check_shown_transactions_placed;
-use super::sources::{ReadSources, list_without_own_appends};
+use super::sources::ReadSources;
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{IsolationLevel, OrderExtent, ReadAt, TransactionExecution, TransactionPoint};
-use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
+use histories::{History, Id, KeyId, MicroKind, OpId, Outcome};
 use std::collections::HashMap;
 
 pub(super) fn check_execution(
@@ -34,7 +35,7 @@ pub(super) fn check_execution(
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
-        check_longest_lists(history, order, watch)?;
+        check_longest_lists(history, order, Some(&execution.elements), watch)?;
         return check_shown_transactions_placed(history, order, watch);
     }
     let view = ExecutionView::from_execution(history, execution, !level.is_defined_by_visibility(), watch)?;
@@ -137,7 +138,7 @@ impl<'a> ExecutionView<'a> {
             place[id.index()] = at;
         }
         let mut writers: HashMap<KeyId, Vec<u32>> = HashMap::new();
-        let mut lists: HashMap<KeyId, Vec<ValueId>> = HashMap::new();
+        let mut lists = ListStates::new(history);
         for (at, &id) in (0u32..).zip(order) {
             for micro in history.micros_of(id) {
                 if matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
@@ -147,7 +148,7 @@ impl<'a> ExecutionView<'a> {
                     }
                 }
                 if micro.kind == MicroKind::Append {
-                    lists.entry(micro.key).or_default().push(micro.value());
+                    lists.append(at, micro.key, micro.value());
                 }
             }
         }
@@ -171,7 +172,7 @@ impl<'a> ExecutionView<'a> {
         sources: &ReadSources<'_>,
         chosen: &HashMap<(OpId, usize), Option<OpId>>,
         place: &[u32],
-        (lists, with_own): (&HashMap<KeyId, Vec<ValueId>>, bool),
+        (lists, with_own): (&ListStates<'_>, bool),
     ) -> Result<(), Mismatch> {
         let micros = self.history.micros_of(id);
         for (read, micro) in micros.iter().enumerate() {
@@ -187,16 +188,12 @@ impl<'a> ExecutionView<'a> {
                 continue;
             }
             if micro.kind == MicroKind::ReadList {
-                let shown = match with_own {
-                    true => self.history.list(micro.list()),
-                    false => list_without_own_appends(self.history, micros, read),
-                };
-                let whole = lists.get(&micro.key).map_or(&[][..], Vec::as_slice);
-                ensure(whole.starts_with(shown), || {
-                    format!(
-                        "in a witness, the list never has the state that micro-operation {read} of {id:?} read"
-                    )
+                ensure(!sources.is_mixed(micro.key), || {
+                    format!("{id:?} reads a key that is both a list and a register")
                 })?;
+                let from = lists.find_source((at, id), read, with_own)?;
+                self.reads.push(SourcedRead { reader: at, place: read, key: micro.key, from });
+                continue;
             }
             let possible = sources.sources_of_read(id, read).ok_or_else(|| {
                 Mismatch(format!("micro-operation {read} of {id:?} has no known set of possible sources"))

@@ -1,9 +1,11 @@
 //! The order of elements by the longest list that any transaction read, committed or not.
 
+use super::element_places::{ElementPlaces, find_repeated_lists, places_by_order};
 use super::ensure;
 use super::micros::{count_appends, find_excess_element};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
+use claims::ListPlace;
 use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -13,6 +15,8 @@ pub(super) struct ListRanks<'h> {
     ranks: HashMap<(KeyId, ValueId), usize>,
     /// All elements that some read shows.
     read: HashSet<(KeyId, ValueId)>,
+    /// Lists to which equal elements were appended. Their elements have no ranks.
+    repeated: HashSet<KeyId>,
 }
 
 impl<'h> ListRanks<'h> {
@@ -34,14 +38,15 @@ impl<'h> ListRanks<'h> {
             .iter()
             .flat_map(|(&key, list)| list.iter().enumerate().map(move |(at, &value)| ((key, value), at)))
             .collect();
-        Self { history, ranks, read }
+        Self { history, ranks, read, repeated: find_repeated_lists(history) }
     }
 
     /// By key, the first and the last rank of the elements that a transaction appended. An element that no read shows comes after
     /// the longest list. An element that only other reads show has no rank.
     pub(super) fn spans_of(&self, id: OpId) -> HashMap<KeyId, (usize, usize)> {
         let mut spans: HashMap<KeyId, (usize, usize)> = HashMap::new();
-        for micro in self.history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+        let appends = self.history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append);
+        for micro in appends.filter(|micro| !self.repeated.contains(&micro.key)) {
             let element = (micro.key, micro.value());
             let unread = (!self.read.contains(&element)).then_some(usize::MAX);
             if let Some(rank) = self.ranks.get(&element).copied().or(unread) {
@@ -85,14 +90,23 @@ fn check_no_element_in_excess(history: &History, watch: &Watch<'_>) -> Result<()
     is_within.then_some(()).ok_or_else(excess)
 }
 
-/// Checks that the transactions wrote the elements of each list in the order of its longest read.
+/// Checks that the transactions wrote the elements of each list in the order of its longest read. `places` says whose element stands at
+/// each position if several transactions appended equal elements; without it, the lists must be those of the order.
 pub(super) fn check_longest_lists(
     history: &History,
     order: &[OpId],
+    places: Option<&[ListPlace]>,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     check_no_element_in_excess(history, watch)?;
     let ranks = ListRanks::from_history(history, watch);
+    if !ranks.repeated.is_empty() {
+        let elements = ElementPlaces::from_history(history, &ranks.repeated);
+        match places {
+            Some(places) => elements.check_order(order, places)?,
+            None => elements.check_order(order, &places_by_order(history, order, &ranks.repeated))?,
+        }
+    }
     let mut last: HashMap<KeyId, usize> = HashMap::new();
     for &id in watch.take_while_in_time(StepCost::Follow, order.iter()) {
         for (key, (first, end)) in ranks.spans_of(id) {

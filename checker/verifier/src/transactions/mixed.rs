@@ -25,7 +25,7 @@ pub(super) fn check_points(
     let levels = declared_levels(history);
     let order = commits_of(points);
     check_all_transactions_placed(history, &order, watch)?;
-    check_longest_lists(history, &order, watch)?;
+    check_longest_lists(history, &order, None, watch)?;
     check_shown_transactions_placed(history, &order, watch)?;
     let mut replay = TransactionReplay::new(history);
     let mut past = PastVersions::default();

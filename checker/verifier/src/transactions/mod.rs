@@ -9,9 +9,13 @@ mod anomalies;
 mod cases;
 mod commit_order;
 mod cycle;
+mod element_places;
 mod execution;
 mod lemmas;
+mod list_places;
+mod list_proof;
 mod list_ranks;
+mod list_states;
 mod lists;
 mod micros;
 mod mixed;
@@ -159,7 +163,8 @@ impl<'a> TransactionClaims<'a> {
             true => IsolationLevel::ReadCommitted,
             false => IsolationLevel::ReadUncommitted,
         };
-        let execution = TransactionExecution { order: order.to_vec(), reads: Vec::new() };
+        let execution =
+            TransactionExecution { order: order.to_vec(), reads: Vec::new(), elements: Vec::new() };
         let execution = TransactionWitness::Execution(as_level, Arc::new(execution));
         witness::verify_witness(self.history, &execution, self.watch)
     }
@@ -180,10 +185,11 @@ impl<'a> TransactionClaims<'a> {
         // At mixed levels it depends on the transaction, so that the anomaly is one of its own.
         let asks = asks_of_reads(level) && level != IsolationLevel::Mixed;
         let own_missed = asks && anomaly.examples.iter().any(own);
-        let by_dependencies = matches!(
-            anomaly.phenomenon,
-            Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder
-        );
+        let by_dependencies = match anomaly.phenomenon {
+            Phenomenon::Cycle(_) | Phenomenon::CommitOrder(_) | Phenomenon::IncompatibleOrder => true,
+            Phenomenon::Impossible(refuted) => !refuted.is_defined_by_visibility(),
+            _ => false,
+        };
         let own_appends_read = || *self.own_appends_read.get_or_init(|| reads_own_appends(self.history));
         let tells = !(by_dependencies && level.is_defined_by_visibility() && own_appends_read());
         (tells && anomaly.ruled_out_set().contains(level)) || own_missed

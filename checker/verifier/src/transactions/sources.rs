@@ -1,8 +1,9 @@
 //! The writes that a read may have returned, looked up in the history. A value may have been written more than once.
 //!
 //! A proof by cases takes *no possible write* for a contradiction. So this module must not return an empty list where the
-//! history only fails to tell: an element that several transactions appended, or a key that is both a list and a register.
+//! history only fails to tell, as for a key that is both a list and a register.
 
+use super::list_places::{ListPlaces, ListToDivide};
 use histories::{Function, History, KeyId, Micro, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
 
@@ -13,10 +14,13 @@ pub(super) struct ReadSources<'h> {
     written: HashMap<(KeyId, ValueId), Vec<OpId>>,
     /// By key: the longest list that a read returned. The readers' own appends count only if the caller asked for them.
     longest: HashMap<KeyId, &'h [ValueId]>,
-    /// By key: the transactions whose appends make up the longest list, each with the length of the list after it.
-    parts: HashMap<KeyId, Vec<(usize, OpId)>>,
-    /// Lists with an element that several appends may have added. What comes after it has no known writer.
-    unclear_lists: HashSet<KeyId>,
+    /// By key: where the appends of transactions may stand in the longest list.
+    places: HashMap<KeyId, ListPlaces>,
+    /// The maximum number of appends of one transaction to one key.
+    appends_max: usize,
+    /// By key and length without the reader's own appends: who read a list so. By key: who read their own appends, and from where on.
+    readers: HashMap<KeyId, HashMap<usize, Vec<OpId>>>,
+    own: HashMap<KeyId, HashMap<OpId, Option<usize>>>,
     /// Keys that are both written and appended to. No version order is defined for them.
     mixed_keys: HashSet<KeyId>,
     /// Transactions whose reads say nothing.
@@ -78,8 +82,10 @@ impl<'h> ReadSources<'h> {
             history,
             written: HashMap::new(),
             longest: HashMap::new(),
-            parts: HashMap::new(),
-            unclear_lists: HashSet::new(),
+            places: HashMap::new(),
+            appends_max: 0,
+            readers: HashMap::new(),
+            own: HashMap::new(),
             mixed_keys: find_mixed_keys(history),
             ignored: HashSet::new(),
         }
@@ -102,6 +108,11 @@ impl<'h> ReadSources<'h> {
                     MicroKind::Append => true,
                     MicroKind::Read | MicroKind::ReadList => false,
                 };
+                if micro.kind == MicroKind::Append {
+                    let own = micros[..=place].iter();
+                    let own = own.filter(|m| m.kind == MicroKind::Append && m.key == micro.key).count();
+                    sources.appends_max = sources.appends_max.max(own);
+                }
                 if left {
                     sources.written.entry((micro.key, micro.value())).or_default().push(id);
                 }
@@ -115,38 +126,37 @@ impl<'h> ReadSources<'h> {
                     if shown.len() > longest.len() {
                         *longest = shown;
                     }
+                    sources.note_length(id, place, with_own);
                 }
             }
         }
         let lists: Vec<(KeyId, &[ValueId])> =
             sources.longest.iter().map(|(&key, &list)| (key, list)).collect();
-        for (key, list) in lists {
-            sources.split_list(key, list);
+        for (key, elements) in lists {
+            let list = ListToDivide {
+                elements,
+                readers: sources.readers.remove(&key).unwrap_or_default(),
+                own: sources.own.get(&key).cloned().unwrap_or_default(),
+            };
+            let appended = |id| appended_elements(history, id, key);
+            let writers = |value| sources.written.get(&(key, value)).cloned().unwrap_or_default();
+            let places = ListPlaces::divide(list, appended, writers);
+            sources.places.insert(key, places);
         }
     }
 
-    /// Splits the longest list of a key into the appends of one transaction after another, as far as they are known.
-    fn split_list(&mut self, key: KeyId, list: &[ValueId]) {
-        let mut parts = Vec::new();
-        let mut rest = list;
-        let mut seen = HashSet::new();
-        while let Some(first) = rest.first() {
-            let writers = self.written.get(&(key, *first)).map_or(&[][..], Vec::as_slice);
-            let [writer] = writers else {
-                if !writers.is_empty() {
-                    self.unclear_lists.insert(key);
-                }
-                break;
-            };
-            let all = appended_elements(self.history, *writer, key);
-            // The last transaction's own read may show some of its appends only.
-            let in_part = all.starts_with(rest);
-            let after = rest.strip_prefix(all.as_slice()).or(in_part.then_some(&[][..]));
-            let (Some(after), true) = (after, seen.insert(*writer)) else { break };
-            parts.push((list.len() - rest.len() + all.len(), *writer));
-            rest = after;
+    /// Notes at which length a list was read, and where the reader's own appends are in it if they count.
+    fn note_length(&mut self, id: OpId, place: usize, with_own: bool) {
+        let micros = self.history.micros_of(id);
+        let (key, len) = (micros[place].key, self.history.list(micros[place].list()).len());
+        let length = list_without_own_appends(self.history, micros, place).len();
+        self.readers.entry(key).or_default().entry(length).or_default().push(id);
+        if with_own && length < len {
+            let from = self.own.entry(key).or_default().entry(id).or_insert(Some(length));
+            if *from != Some(length) {
+                *from = None;
+            }
         }
-        self.parts.insert(key, parts);
     }
 
     /// The transactions whose version a read may have returned; `None` among them stands for the initial state. An empty list
@@ -170,13 +180,9 @@ impl<'h> ReadSources<'h> {
             if !whole.starts_with(shown) {
                 return None;
             }
-            let at = self.parts.get(&micro.key)?.iter().find(|part| part.0 == shown.len());
-            if at.is_none() && self.unclear_lists.contains(&micro.key) {
-                return None;
-            }
+            let writers = self.places.get(&micro.key)?.writers_at_length(shown.len(), self.appends_max);
             // What the reader itself appends later, it cannot have read.
-            let source = at.filter(|part| part.1 != reader);
-            return Some(source.map(|part| Some(part.1)).into_iter().collect());
+            return Some(writers.into_iter().filter(|&writer| writer != reader).map(Some).collect());
         }
         let own = |before: &Micro| before.kind == MicroKind::Write && before.key == micro.key;
         if micros[..place].iter().any(own) {
@@ -207,14 +213,50 @@ impl<'h> ReadSources<'h> {
             && self.history.micros_of(id).iter().any(|&micro| !is_read(micro) && micro.key == key)
     }
 
-    /// Whether the longest list shows that one transaction appended before another.
-    pub(super) fn is_listed_before(&self, key: KeyId, one: OpId, other: OpId) -> bool {
-        let Some(parts) = self.parts.get(&key) else { return false };
-        let place = |id: OpId| parts.iter().position(|part| part.1 == id);
-        match (place(one), place(other)) {
-            (Some(one), Some(other)) => one < other,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
+    /// The transactions that read their own appends to a list, by key; for each, where its appends begin, if they can stand there.
+    pub(super) fn own_places(&self) -> impl Iterator<Item = (KeyId, OpId, Option<usize>)> + '_ {
+        let own = self.own.iter().filter(|(key, _)| !self.mixed_keys.contains(key));
+        own.flat_map(move |(&key, own)| {
+            own.keys().map(move |&id| {
+                (key, id, self.places_in(key).and_then(|places| places.starts_of(id).first().copied()))
+            })
+        })
+    }
+
+    /// Whether a key is both written and appended to.
+    pub(super) fn is_mixed(&self, key: KeyId) -> bool {
+        self.mixed_keys.contains(&key)
+    }
+
+    /// The places of transactions in the longest list of a key.
+    pub(super) fn places_in(&self, key: KeyId) -> Option<&ListPlaces> {
+        self.places.get(&key).filter(|_| !self.mixed_keys.contains(&key))
+    }
+
+    /// The transactions that may have left a list at a length above zero.
+    pub(super) fn writers_at_length(&self, key: KeyId, length: usize) -> Vec<OpId> {
+        self.places_in(key).map_or_else(Vec::new, |places| places.writers_at_length(length, self.appends_max))
+    }
+
+    /// The number of elements that a transaction appended to a list.
+    pub(super) fn count_appended(&self, id: OpId, key: KeyId) -> usize {
+        appended_elements(self.history, id, key).len()
+    }
+
+    /// The number of elements of other transactions in a list that was read; `None` if the micro-operation read no list.
+    pub(super) fn length_of_read(&self, reader: OpId, place: usize) -> Option<(KeyId, usize)> {
+        let micros = self.history.micros_of(reader);
+        let micro = micros.get(place).filter(|micro| micro.kind == MicroKind::ReadList)?;
+        Some((micro.key, list_without_own_appends(self.history, micros, place).len()))
+    }
+
+    /// The places at which the appends of a transaction may begin, ascending. `None` among them, at the end, stands for all places after
+    /// the longest list.
+    pub(super) fn possible_starts(&self, key: KeyId, id: OpId) -> Vec<Option<usize>> {
+        let Some(places) = self.places_in(key) else { return vec![None] };
+        let read_itself = self.own.get(&key).is_some_and(|own| own.contains_key(&id));
+        let listed = places.starts_of(id).iter().copied().map(Some);
+        let after = (!read_itself && !places.must_stand(id)).then_some(None);
+        listed.chain(after).collect()
     }
 }

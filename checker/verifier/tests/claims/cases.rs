@@ -242,7 +242,8 @@ fn an_order_by_last_elements_proves_nothing_of_lists_that_contradict_each_other(
 #[test]
 fn an_order_of_a_list_with_an_element_too_often_is_refuted() {
     let history = drawn("a: [t ax1]\nb:         [t ax2]\nc:                [t rx(1,1)]");
-    let order = TransactionExecution { order: history.ids().collect(), reads: Vec::new() };
+    let order =
+        TransactionExecution { order: history.ids().collect(), reads: Vec::new(), elements: Vec::new() };
     let witness = TransactionWitness::Execution(IsolationLevel::ReadUncommitted, Arc::new(order));
     let found = standing_of_order(&history, IsolationLevel::ReadUncommitted, witness);
     assert!(matches!(found, Standing::Refuted(_)), "{found:?}");

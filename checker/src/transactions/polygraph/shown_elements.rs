@@ -1,0 +1,207 @@
+//! The facts for levels that ask nothing of reads, where equal elements were appended to a list: whose element stands at each position of
+//! its longest list.
+//!
+//! At these levels a list may have elements of transactions that failed, and the elements of two transactions may be interleaved, which
+//! is a violation. So each element is placed by itself, and not the appends of a transaction as a whole
+//! ([`super::list_places`]). The committed elements of the longest list are in the order of their transactions, and what no list
+//! shows comes after them.
+
+use super::case_facts::{CaseFacts, ExtractionOutcome};
+use super::shown_lists::ShownLists;
+use super::written_key::WrittenKeyBuilder;
+use claims::Limits;
+use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// The longest list of a key to which equal elements were appended.
+#[derive(Clone, Debug)]
+pub(super) struct ShownElements {
+    /// The number of the key.
+    pub key: u32,
+    /// The transactions that appended to the key, even those that failed.
+    pub writers: Vec<ElementWriter>,
+    /// By position: the writers that appended its element, by their places in `writers`. None if nobody did.
+    pub positions: Vec<Vec<u32>>,
+    /// The elements that several writers may have appended.
+    pub shared: Vec<SharedElement>,
+}
+
+/// A transaction that appended to a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ElementWriter {
+    pub id: OpId,
+    /// The number of the transaction; `None` if it failed, so that the order of its elements does not matter.
+    pub number: Option<u32>,
+    /// Whether an append of it comes after the longest list: certainly, perhaps (`None`), or not.
+    pub comes_after: Option<bool>,
+}
+
+/// An element with what a writer did with it.
+#[derive(Clone, Debug)]
+pub(super) struct SharedElement {
+    /// The place of the writer.
+    pub writer: u32,
+    /// How often it appended the element.
+    pub count: usize,
+    /// The positions of the element in the list.
+    pub positions: Vec<u32>,
+    /// Whether an append of it that is not in the list comes after it.
+    pub may_come_after: bool,
+}
+
+/// The appends of a history, as far as these levels look at them.
+struct Appends<'h> {
+    history: &'h History,
+    /// By key and element: the transactions that appended it, once for each append.
+    writers: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
+    /// By key and element: how often the list shows it that shows it most often.
+    shown_most: FxHashMap<(KeyId, ValueId), usize>,
+    longest: FxHashMap<KeyId, &'h [ValueId]>,
+    repeated: FxHashSet<KeyId>,
+    lists: ShownLists<'h>,
+}
+
+/// Extracts the facts.
+pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'_>) -> ExtractionOutcome<'h> {
+    let Some(appends) = Appends::collect(history, limits) else {
+        return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
+    };
+    let takes_part = |id: &OpId| {
+        let shown = |key, value| {
+            appends.shown_most.contains_key(&(key, value)) || appends.lists.elements.contains(&(key, value))
+        };
+        let mut own = history.micros_of(*id).iter().filter(|micro| micro.kind == MicroKind::Append);
+        history.function(*id) == Function::TXN
+            && match history.outcome(*id) {
+                Outcome::Ok => true,
+                Outcome::Fail => false,
+                _ => own.any(|micro| shown(micro.key, micro.value())),
+            }
+    };
+    let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
+    let mut writers: FxHashMap<KeyId, Vec<u32>> = FxHashMap::default();
+    for (number, &id) in (0u32..).zip(&transactions) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            let of_key = writers.entry(micro.key).or_default();
+            if of_key.last() != Some(&number) {
+                of_key.push(number);
+            }
+        }
+    }
+    let mut sorted: Vec<KeyId> = writers.keys().copied().collect();
+    sorted.sort_unstable();
+    let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
+    let (mut keys, mut listed, mut elements) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, key) in (0u32..).zip(sorted) {
+        keys.push(WrittenKeyBuilder { key, writers: Vec::new() }.build(None, &numbers, |_| (0, 0)));
+        if appends.repeated.contains(&key) {
+            elements.push(appends.find_elements(number, key, &numbers));
+        } else {
+            let pairs = appends.lists.order_writers(history, key, &writers[&key], &transactions);
+            listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
+        }
+    }
+    ExtractionOutcome::Ready(CaseFacts {
+        history,
+        writes: vec![Vec::new(); transactions.len()],
+        transactions,
+        reads: Vec::new(),
+        keys,
+        places: FxHashMap::default(),
+        assume: None,
+        declared: None,
+        listed,
+        misplaced: false,
+        elements,
+    })
+}
+
+impl<'h> Appends<'h> {
+    /// `None` if the check was stopped.
+    fn collect(history: &'h History, limits: &Limits<'_>) -> Option<Self> {
+        let mut appends = Self {
+            history,
+            writers: FxHashMap::default(),
+            shown_most: FxHashMap::default(),
+            longest: FxHashMap::default(),
+            repeated: FxHashSet::default(),
+            lists: ShownLists::default(),
+        };
+        let transactions = || history.ids().filter(|&id| history.function(id) == Function::TXN);
+        for id in transactions() {
+            for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+                let same = appends.writers.entry((micro.key, micro.value())).or_default();
+                same.push(id);
+                if same.len() > 1 {
+                    appends.repeated.insert(micro.key);
+                }
+            }
+        }
+        for id in transactions().filter(|&id| history.outcome(id) == Outcome::Ok) {
+            if id.raw() & 0xff == 0 && limits.stop_requested() {
+                return None;
+            }
+            appends.lists.add_lists(history, id, |key| !appends.repeated.contains(&key));
+            for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
+                if appends.repeated.contains(&micro.key) {
+                    appends.add_list(micro.key, history.list(micro.list()));
+                }
+            }
+        }
+        Some(appends)
+    }
+
+    fn add_list(&mut self, key: KeyId, list: &'h [ValueId]) {
+        let longest = self.longest.entry(key).or_default();
+        // A list shows nothing new if it is a prefix of the longest one.
+        if longest.starts_with(list) {
+            return;
+        }
+        if list.len() > longest.len() {
+            *longest = list;
+        }
+        let mut counts: FxHashMap<ValueId, usize> = FxHashMap::default();
+        list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
+        for (value, count) in counts {
+            let most = self.shown_most.entry((key, value)).or_default();
+            *most = count.max(*most);
+        }
+    }
+
+    fn find_elements(&self, number: u32, key: KeyId, numbers: &FxHashMap<OpId, u32>) -> ShownElements {
+        let list = self.longest.get(&key).copied().unwrap_or_default();
+        let mut of_value: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
+        for (at, &value) in (0u32..).zip(list) {
+            of_value.entry(value).or_default().push(at);
+        }
+        let mut found =
+            ShownElements { key: number, writers: Vec::new(), positions: Vec::new(), shared: Vec::new() };
+        let mut of_list: Vec<(OpId, ValueId, usize)> = Vec::new();
+        for ((_, value), ids) in self.writers.iter().filter(|((of, _), _)| *of == key) {
+            let same = ids.chunk_by(|one, other| one == other);
+            of_list.extend(same.map(|same| (same[0], *value, same.len())));
+        }
+        of_list.sort_unstable();
+        found.positions = vec![Vec::new(); list.len()];
+        for own in of_list.chunk_by(|one, other| one.0 == other.0) {
+            let (id, writer) = (own[0].0, found.writers.len() as u32);
+            let mut comes_after = Some(false);
+            for &(_, value, count) in own {
+                let positions = of_value.get(&value).cloned().unwrap_or_default();
+                positions.iter().for_each(|&at| found.positions[at as usize].push(writer));
+                let all = self.writers[&(key, value)].len();
+                let most = self.shown_most.get(&(key, value)).copied().unwrap_or(0);
+                let may_come_after = most <= positions.len() && all > positions.len();
+                if may_come_after {
+                    let must = count > positions.len();
+                    comes_after = if must || comes_after == Some(true) { Some(true) } else { None };
+                }
+                found.shared.push(SharedElement { writer, count, positions, may_come_after });
+            }
+            let comes_after =
+                if self.history.outcome(id) == Outcome::Fail { Some(false) } else { comes_after };
+            found.writers.push(ElementWriter { id, number: numbers.get(&id).copied(), comes_after });
+        }
+        found
+    }
+}
