@@ -39,6 +39,11 @@ impl StreamJudge {
         }
     }
 
+    /// How long the last judgement took.
+    pub(crate) fn judgement_took(&self) -> Duration {
+        self.judgement_took
+    }
+
     /// Takes the next bytes.
     pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamTrouble> {
         let monitor = &mut self.monitor;

@@ -1,6 +1,7 @@
 //! Options of `check` that judge a history while it is being written.
 
 use super::quantity;
+use super::watch::{WatchArgs, WatchPlan};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ pub(super) struct FollowArgs {
     /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     checkpoint: Option<PathBuf>,
+    /// With --follow: show the state of the judgement on the terminal, and print the violations when the command ends
+    ///
+    /// Without a terminal on standard error, a line is printed every five seconds as without this option.
+    #[arg(long, help_heading = "While it is written")]
+    view: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// How a history is followed.
@@ -32,6 +40,9 @@ pub(crate) struct FollowPlan {
     pub(crate) staleness_bound: Option<Duration>,
     /// Where the state of the monitor is written to, and read from at the beginning.
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Whether the state is shown on the terminal.
+    pub(crate) view: bool,
+    pub(crate) watch: WatchPlan,
 }
 
 impl FollowArgs {
@@ -41,13 +52,16 @@ impl FollowArgs {
             let given = [
                 (self.staleness_bound.is_some(), "--staleness-bound"),
                 (self.checkpoint.is_some(), "--checkpoint"),
+                (self.view, "--view"),
             ];
-            return match given.into_iter().find(|(given, _)| *given) {
-                Some((_, name)) => Err(format!("{name} is about a stream. Pass --follow as well")),
+            let given = given.into_iter().find(|(given, _)| *given).map(|(_, name)| name);
+            return match given.or(self.watch.given_option()) {
+                Some(name) => Err(format!("{name} is about a stream. Pass --follow as well")),
                 None => Ok(None),
             };
         }
-        Ok(Some(FollowPlan { staleness_bound: self.staleness_bound, checkpoint: self.checkpoint }))
+        let Self { staleness_bound, checkpoint, view, watch, .. } = self;
+        Ok(Some(FollowPlan { staleness_bound, checkpoint, view, watch: watch.into_plan() }))
     }
 }
 

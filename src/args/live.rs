@@ -1,5 +1,6 @@
 //! Options of `run` that judge the history while it is written.
 
+use super::watch::{WatchArgs, WatchPlan};
 use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
 use workloads::WorkloadKind;
@@ -15,6 +16,8 @@ pub(super) struct LiveArgs {
     /// End the run early: `violated` at the first violation (includes --live)
     #[arg(long, value_name = "WHEN", value_enum, help_heading = "Question")]
     until: Option<RunUntil>,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// What ends a run early.
@@ -30,6 +33,8 @@ pub(crate) struct LivePlan {
     pub(crate) bytes: usize,
     /// Whether the first violation ends the run.
     pub(crate) until_violated: bool,
+    /// Who is told what is found.
+    pub(crate) watch: WatchPlan,
 }
 
 impl LiveArgs {
@@ -41,7 +46,10 @@ impl LiveArgs {
         asked: &[Property],
     ) -> Result<Option<LivePlan>, String> {
         if !self.live && self.until.is_none() {
-            return Ok(None);
+            return match self.watch.given_option() {
+                Some(name) => Err(format!("{name} is about a run that is judged while it goes on. Pass --live as well.")),
+                None => Ok(None),
+            };
         }
         let option = if self.live { "--live" } else { "--until violated" };
         let model = match workload {
@@ -65,6 +73,7 @@ impl LiveArgs {
             ));
         }
         question.asked = Some(online);
-        Ok(Some(LivePlan { question, bytes: BYTES, until_violated: self.until.is_some() }))
+        let watch = self.watch.clone().into_plan();
+        Ok(Some(LivePlan { question, bytes: BYTES, until_violated: self.until.is_some(), watch }))
     }
 }
