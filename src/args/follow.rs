@@ -10,8 +10,8 @@ pub(super) struct FollowArgs {
     /// Judge the history while it is being written
     ///
     /// Each violation is printed as soon as it is certain. The command ends at the end of standard input, at the event with
-    /// which a recording ends, or on Ctrl-C. Registers with reads and writes are judged in this way, and transactions over
-    /// lists or registers (with --model list-append or rw-register).
+    /// which a recording ends, or on Ctrl-C. Registers with reads and writes are judged in this way. So are transactions
+    /// over lists or registers (with --model list-append or rw-register), and session stores (with --model session).
     #[arg(long, help_heading = "Reading")]
     follow: bool,
     /// With --follow: how old a version can be that a transaction reads [default: no bound]
@@ -20,6 +20,12 @@ pub(super) struct FollowArgs {
     /// the verdicts assume that no transaction takes effect before one that had completed this long before it began.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     staleness_bound: Option<Duration>,
+    /// With --follow and --model session: how long a session can be unused that is used again [default: no bound]
+    ///
+    /// A session that was not used for longer is forgotten. Every verdict then assumes that no request uses it later. A
+    /// request that does so all the same makes the findings unknown.
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
+    session_idle: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists
     ///
     /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
@@ -38,6 +44,7 @@ pub(super) struct FollowArgs {
 #[derive(Clone, Debug)]
 pub(crate) struct FollowPlan {
     pub(crate) staleness_bound: Option<Duration>,
+    pub(crate) session_idle: Option<Duration>,
     /// Where the state of the monitor is written to, and read from at the beginning.
     pub(crate) checkpoint: Option<PathBuf>,
     /// Whether the state is shown on the terminal.
@@ -51,6 +58,7 @@ impl FollowArgs {
         if !self.follow {
             let given = [
                 (self.staleness_bound.is_some(), "--staleness-bound"),
+                (self.session_idle.is_some(), "--session-idle"),
                 (self.checkpoint.is_some(), "--checkpoint"),
                 (self.view, "--view"),
             ];
@@ -60,14 +68,23 @@ impl FollowArgs {
                 None => Ok(None),
             };
         }
-        let Self { staleness_bound, checkpoint, view, watch, .. } = self;
-        Ok(Some(FollowPlan { staleness_bound, checkpoint, view, watch: watch.into_plan() }))
+        let Self { staleness_bound, session_idle, checkpoint, view, watch, .. } = self;
+        Ok(Some(FollowPlan { staleness_bound, session_idle, checkpoint, view, watch: watch.into_plan() }))
     }
 }
 
 impl FollowPlan {
     /// The staleness bound in nanoseconds.
     pub(crate) fn staleness_bound_ns(&self) -> Option<i64> {
-        self.staleness_bound.map(|bound| i64::try_from(bound.as_nanos()).unwrap_or(i64::MAX))
+        self.staleness_bound.map(nanoseconds)
     }
+
+    /// The bound on unused sessions in nanoseconds.
+    pub(crate) fn session_idle_ns(&self) -> Option<i64> {
+        self.session_idle.map(nanoseconds)
+    }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,6 @@
 //! Options of `run` that judge the history while it is written.
 
+use super::sessions::SessionArgs;
 use super::watch::{WatchArgs, WatchPlan};
 use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
@@ -31,6 +32,8 @@ enum RunUntil {
 pub(crate) struct LivePlan {
     pub(crate) question: Question,
     pub(crate) bytes: usize,
+    /// What the user says of sessions.
+    pub(crate) sessions: SessionArgs,
     /// Whether the first violation ends the run.
     pub(crate) until_violated: bool,
     /// Who is told what is found.
@@ -44,6 +47,7 @@ impl LiveArgs {
         &self,
         workload: WorkloadKind,
         asked: &[Property],
+        sessions: SessionArgs,
     ) -> Result<Option<LivePlan>, String> {
         if !self.live && self.until.is_none() {
             return match self.watch.given_option() {
@@ -56,15 +60,22 @@ impl LiveArgs {
             WorkloadKind::Register => Model::Register,
             WorkloadKind::ListAppend => Model::ListAppend,
             WorkloadKind::RwRegister => Model::RwRegister,
+            WorkloadKind::Session => Model::Session,
             other => {
                 return Err(format!(
-                    "{option} judges the workloads register, list-append and rw-register. The workload {} is judged when the \
+                    "{option} judges the workloads register, list-append, rw-register and session. The workload {} is judged when the \
                      run has ended: leave {option} out, or pass another --workload.",
                     other.name()
                 ));
             }
         };
         let mut question = Question::about(model);
+        let watch = self.watch.clone().into_plan();
+        let until_violated = self.until.is_some();
+        if asked.is_empty() && model == Model::Session {
+            // The monitor leaves out what is not judged online, and what was not recorded.
+            return Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }));
+        }
         let mut online = if asked.is_empty() { question.asked_properties() } else { asked.to_vec() };
         online.retain(|property| Monitor::judges(*property) && model.properties().contains(property));
         if online.is_empty() {
@@ -73,7 +84,6 @@ impl LiveArgs {
             ));
         }
         question.asked = Some(online);
-        let watch = self.watch.clone().into_plan();
-        Ok(Some(LivePlan { question, bytes: BYTES, until_violated: self.until.is_some(), watch }))
+        Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }))
     }
 }

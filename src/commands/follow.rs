@@ -14,11 +14,16 @@ use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::stream_violation::write_violation;
 use crate::stream_watch::StreamWatchers;
 use checker::{Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Question};
+use histories::HistoryBuilder;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+
+/// What to pass if the stream is not about registers.
+const OTHER_MODELS: &str =
+    "For transactions, pass --model list-append or --model rw-register; for a session store, --model session";
 
 /// The time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -88,14 +93,16 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
 /// The limits that the options describe.
 fn build_limits(plan: &CheckPlan) -> MonitorLimits {
     let staleness_bound_ns = plan.follow.as_ref().and_then(FollowPlan::staleness_bound_ns);
-    MonitorLimits { staleness_bound_ns, ..MonitorLimits::within(plan.bytes.max(MonitorLimits::BYTES_MIN)) }
+    let session_idle_ns = plan.follow.as_ref().and_then(FollowPlan::session_idle_ns);
+    let within = MonitorLimits::within(plan.bytes.max(MonitorLimits::BYTES_MIN));
+    MonitorLimits { staleness_bound_ns, session_idle_ns, ..within }
 }
 
 /// Says what to pass if the stream is about something else.
 fn describe_refusal(plan: &CheckPlan, why: &MonitorError) -> String {
     match (why, plan.model) {
         (MonitorError::OfflineOnly(_), None) => {
-            format!("{why}. For transactions, pass --model list-append or --model rw-register")
+            format!("{why}. {OTHER_MODELS}")
         }
         _ => why.to_string(),
     }
@@ -112,9 +119,9 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
         );
     };
     let Some(state) = StreamState::read(path)? else { return Ok(None) };
-    if *state.monitor.question() != build_question(plan)? || state.monitor.limits() != build_limits(plan) {
+    if *state.monitor.question() != question_of_state(plan, &state)? || state.monitor.limits() != build_limits(plan) {
         return Err(format!(
-            "{} was written with other options (model, levels, initial values, memory or staleness bound). Pass the same, or \
+            "{} was written with other options (model, levels, initial values, rules of sessions, memory or bounds). Pass the same, or \
              remove the file to begin again",
             path.display()
         ));
@@ -126,6 +133,19 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
         history.display()
     ));
     Ok(Some(state))
+}
+
+/// The question that the options describe, with what the header of the stream says of sessions.
+fn question_of_state(plan: &CheckPlan, state: &StreamState) -> Result<Question, String> {
+    let mut question = build_question(plan)?;
+    if question.model == Model::Session && state.lines.event_count() > 0 {
+        let mut builder = HistoryBuilder::new();
+        if let Some(header) = state.lines.header() {
+            builder.set_header(header);
+        }
+        question.sessions = plan.sessions.session_rules(&builder.finish())?;
+    }
+    Ok(question)
 }
 
 /// The question that the options describe. Without `--model` it is about registers.
@@ -177,7 +197,7 @@ impl<'a> StreamFollower<'a> {
         Self {
             plan,
             name: plan.sources[0].name(),
-            judge: StreamJudge::new(monitor),
+            judge: StreamJudge::new(monitor, plan.sessions.clone()),
             report: report::report_writer(plan.format, plan.quiet, output::terminal_width()),
             out: ResumedWriter::new(output::ResultWriter::new(plan.color), Vec::new(), true),
             checkpoint: plan
@@ -273,9 +293,8 @@ impl<'a> StreamFollower<'a> {
     fn end_with(&mut self, why: &str) -> bool {
         let message = format!("{}: {why}. Nothing after this is judged", self.name);
         self.watchers.messages().tell(&message, output::print_error);
-        if self.plan.model.is_none() && why.contains("\"txn\"") {
-            let hint = "for transactions, pass --model list-append or --model rw-register";
-            self.watchers.messages().tell(hint, output::print_note);
+        if self.plan.model.is_none() && why.contains("not a read or a write of a register") {
+            self.watchers.messages().tell(OTHER_MODELS, output::print_note);
         }
         self.judge.monitor.end_judgement(self.judge.lines.event_count(), why);
         self.exit = self.exit.max(Exit::BadInput);

@@ -35,7 +35,7 @@ impl LiveJudge {
         let reading =
             stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends), 0)?;
         let run = JudgedRun {
-            judge: StreamJudge::new(monitor),
+            judge: StreamJudge::new(monitor, plan.sessions.clone()),
             name,
             watchers,
             stop: plan.until_violated.then_some(stop),
