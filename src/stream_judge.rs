@@ -87,7 +87,11 @@ impl StreamJudge {
 }
 
 /// Sets the rules of sessions by the options, and for the rest by the header of the stream.
-fn set_session_rules(monitor: &mut Monitor, sessions: &SessionArgs, first: StreamEvent<'_>) -> Result<(), String> {
+fn set_session_rules(
+    monitor: &mut Monitor,
+    sessions: &SessionArgs,
+    first: StreamEvent<'_>,
+) -> Result<(), String> {
     if monitor.question().model != Model::Session {
         return Ok(());
     }

@@ -51,7 +51,9 @@ impl LiveArgs {
     ) -> Result<Option<LivePlan>, String> {
         if !self.live && self.until.is_none() {
             return match self.watch.given_option() {
-                Some(name) => Err(format!("{name} is about a run that is judged while it goes on. Pass --live as well.")),
+                Some(name) => Err(format!(
+                    "{name} is about a run that is judged while it goes on. Pass --live as well."
+                )),
                 None => Ok(None),
             };
         }

@@ -9,8 +9,8 @@ use crate::output;
 use crate::report::{self, ReportFormat, ReportWriter};
 use crate::stream_checkpoint::{CheckpointWriter, FilePlace, ResumedWriter, StreamState};
 use crate::stream_input::{self, StreamInput};
-use crate::stream_levels::describe_answers;
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
+use crate::stream_levels::describe_answers;
 use crate::stream_violation::write_violation;
 use crate::stream_watch::StreamWatchers;
 use checker::{Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Question};
@@ -65,17 +65,18 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         if stops {
             reading_ends.store(true, Ordering::SeqCst);
         }
-        let goes_on = match reading.input.recv_timeout(if stops && !reads_file { Duration::ZERO } else { QUIET }) {
-            // A pipe that is never silent is read up to what waited when the signal came.
-            Ok(_) if stops && !reads_file && late_inputs > stream_input::CHUNKS_MAX => false,
-            Ok(input) => {
-                late_inputs += usize::from(stops);
-                follower.take_input(input)
-            }
-            Err(RecvTimeoutError::Timeout) if stops && !reads_file => false,
-            Err(RecvTimeoutError::Timeout) => follower.judge_now(),
-            Err(RecvTimeoutError::Disconnected) => false,
-        };
+        let goes_on =
+            match reading.input.recv_timeout(if stops && !reads_file { Duration::ZERO } else { QUIET }) {
+                // A pipe that is never silent is read up to what waited when the signal came.
+                Ok(_) if stops && !reads_file && late_inputs > stream_input::CHUNKS_MAX => false,
+                Ok(input) => {
+                    late_inputs += usize::from(stops);
+                    follower.take_input(input)
+                }
+                Err(RecvTimeoutError::Timeout) if stops && !reads_file => false,
+                Err(RecvTimeoutError::Timeout) => follower.judge_now(),
+                Err(RecvTimeoutError::Disconnected) => false,
+            };
         if !goes_on {
             break;
         }
@@ -119,7 +120,9 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
         );
     };
     let Some(state) = StreamState::read(path)? else { return Ok(None) };
-    if *state.monitor.question() != question_of_state(plan, &state)? || state.monitor.limits() != build_limits(plan) {
+    if *state.monitor.question() != question_of_state(plan, &state)?
+        || state.monitor.limits() != build_limits(plan)
+    {
         return Err(format!(
             "{} was written with other options (model, levels, initial values, rules of sessions, memory or bounds). Pass the same, or \
              remove the file to begin again",

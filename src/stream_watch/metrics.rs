@@ -25,7 +25,11 @@ pub(super) fn format_metrics(status: &StreamStatus) -> String {
         ("open_operations", "Operations without a completion.", Some(status.open_operations as f64)),
         ("watermark_events", "Events that are judged for good.", Some(status.judged as f64)),
         ("lag_events", "Events after the watermark.", Some(status.lag_events() as f64)),
-        ("unread_bytes", "Bytes of the file that were not read.", status.unread_bytes.map(|bytes| bytes as f64)),
+        (
+            "unread_bytes",
+            "Bytes of the file that were not read.",
+            status.unread_bytes.map(|bytes| bytes as f64),
+        ),
         ("quiet_seconds", "Time since the last event.", Some(status.quiet_seconds)),
         ("judgement_seconds", "Duration of the last judgement.", Some(status.judgement_seconds)),
         ("kept_operations", "Operations that the monitor keeps.", Some(status.kept_operations as f64)),
@@ -39,7 +43,13 @@ pub(super) fn format_metrics(status: &StreamStatus) -> String {
         }
     }
     let violations = status.violations.len() as f64;
-    add_metric(&mut text, "violations_total", "counter", "Levels that were found violated.", &one(violations));
+    add_metric(
+        &mut text,
+        "violations_total",
+        "counter",
+        "Levels that were found violated.",
+        &one(violations),
+    );
     let levels: Vec<MetricRow<'_>> = status
         .levels
         .iter()

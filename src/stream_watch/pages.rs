@@ -120,7 +120,11 @@ impl StreamPages {
 }
 
 fn make_page(shown: &mut ShownStream, path: &str, role: ServerRole) -> Option<ServedPage> {
-    let data = |content_type, text: String| ServedPage { content_type, policy: DATA_POLICY, body: text.into_bytes() };
+    let data = |content_type, text: String| ServedPage {
+        content_type,
+        policy: DATA_POLICY,
+        body: text.into_bytes(),
+    };
     match path {
         "/metrics" if role.metrics => Some(data(METRICS_TYPE, format_metrics(&shown.status))),
         "/" if role.page => {

@@ -95,7 +95,11 @@ fn figure_lines(status: &StreamStatus) -> Vec<Line<'_>> {
             "Operations",
             format!(
                 "{:.0}/s   {} ok   {} failed   {} indeterminate   {} open",
-                status.operations_per_second, outcomes.ok, outcomes.fail, outcomes.info, status.open_operations
+                status.operations_per_second,
+                outcomes.ok,
+                outcomes.fail,
+                outcomes.info,
+                status.open_operations
             ),
         ),
         (
@@ -106,7 +110,10 @@ fn figure_lines(status: &StreamStatus) -> Vec<Line<'_>> {
         ("Last judgement took", format_elapsed(status.judgement_seconds)),
         (
             "Memory",
-            format!("{used} in all   {} kept by the monitor", count_noun(status.kept_operations, "operation")),
+            format!(
+                "{used} in all   {} kept by the monitor",
+                count_noun(status.kept_operations, "operation")
+            ),
         ),
     ];
     if let Some(unread) = status.unread_bytes {
@@ -157,7 +164,12 @@ mod tests {
     use crate::stream_lines::OutcomeCounts;
     use ratatui::backend::TestBackend;
 
-    fn level(level: &'static str, verdict: &'static str, event: Option<u64>, reason: Option<&str>) -> FollowedLevel {
+    fn level(
+        level: &'static str,
+        verdict: &'static str,
+        event: Option<u64>,
+        reason: Option<&str>,
+    ) -> FollowedLevel {
         let reason = reason.map(str::to_owned);
         FollowedLevel { level, verdict, event, reason, keys: None, assumption: None }
     }

@@ -99,7 +99,9 @@ fn run_command(settings: &CommandSettings, json: String) -> CommandEnd {
     drop(command);
     if let Some(mut input) = child.stdin.take() {
         // A command need not read its input, which may be larger than a pipe.
-        std::thread::spawn(move || drop(input.write_all(json.as_bytes()).and_then(|()| input.write_all(b"\n"))));
+        std::thread::spawn(move || {
+            drop(input.write_all(json.as_bytes()).and_then(|()| input.write_all(b"\n")))
+        });
     }
     let (tail, output_ended) = collect_tail(output);
     let status = wait_until_ended(&mut child, settings.timeout)?;
@@ -163,8 +165,7 @@ mod tests {
     use super::*;
 
     fn run(command: &str, timeout: Duration, json: &str) -> String {
-        let settings =
-            CommandSettings { command: command.to_owned(), timeout, say: Arc::new(|_| {}) };
+        let settings = CommandSettings { command: command.to_owned(), timeout, say: Arc::new(|_| {}) };
         describe_end(run_command(&settings, json.to_owned()), timeout)
     }
 
@@ -173,7 +174,10 @@ mod tests {
     #[test]
     fn a_command_gets_the_violation_and_its_end_is_told() {
         let told = run("read line; echo \"got $line\"; echo bad >&2; exit 3", LONG, "{\"a\":1}");
-        assert!(told.contains("exit code 3") && told.contains("got {\"a\":1}") && told.contains("bad"), "{told}");
+        assert!(
+            told.contains("exit code 3") && told.contains("got {\"a\":1}") && told.contains("bad"),
+            "{told}"
+        );
         assert_eq!(run("cat > /dev/null", LONG, "{}"), "the command ended with exit code 0");
         assert!(run("kill -TERM $$", LONG, "").contains("signal 15"));
     }
@@ -225,7 +229,10 @@ mod tests {
         let mut told = told.lock().expect("a lock").clone();
         told.sort();
         assert_eq!(told.len(), 6, "{told:?}");
-        assert!(told.iter().zip(0..).all(|(line, number)| line.contains(&format!("event {number}"))), "{told:?}");
+        assert!(
+            told.iter().zip(0..).all(|(line, number)| line.contains(&format!("event {number}"))),
+            "{told:?}"
+        );
         assert!(began.elapsed() >= Duration::from_millis(600), "two at a time");
     }
 }

@@ -33,10 +33,19 @@ pub(super) struct ViolationSpans {
 
 impl ViolationSpans {
     /// Starts the thread. `say` takes what is said of failures.
-    pub(super) fn start(collector: CollectorAddress, history: &str, say: Arc<dyn Fn(String) + Send + Sync>) -> Self {
+    pub(super) fn start(
+        collector: CollectorAddress,
+        history: &str,
+        say: Arc<dyn Fn(String) + Send + Sync>,
+    ) -> Self {
         let (requests, waiting) = mpsc::channel();
         let thread = std::thread::spawn(move || send_requests(&waiting, &collector, &*say));
-        Self { requests: Some(requests), thread: Some(thread), history: history.to_owned(), began_ns: unix_ns() }
+        Self {
+            requests: Some(requests),
+            thread: Some(thread),
+            history: history.to_owned(),
+            began_ns: unix_ns(),
+        }
     }
 
     /// Has a violation sent.
@@ -92,7 +101,8 @@ fn build_span(
     history: &str,
 ) -> Value {
     let level = violation.property.name();
-    let told = findings.answers().first().and_then(|answer| findings.describe_anomalies(answer).into_iter().next());
+    let told =
+        findings.answers().first().and_then(|answer| findings.describe_anomalies(answer).into_iter().next());
     let mut attributes = vec![
         text_attribute("steadfast.history", history),
         text_attribute("steadfast.model", violation.question.model.name()),
@@ -129,7 +139,9 @@ fn build_span(
 /// their trace ids.
 fn find_links(history: &History) -> Vec<Value> {
     let is_hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.bytes().any(|byte| byte != b'0')
+        text.len() == length
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && text.bytes().any(|byte| byte != b'0')
     };
     let links = history.ids().filter_map(|id| {
         let trace = note_field(history, id, "trace_id").filter(|trace| is_hex(trace, 32))?;

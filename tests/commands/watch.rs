@@ -102,7 +102,11 @@ fn a_command_gets_each_violation_while_the_stream_goes_on() {
     assert_eq!(found[0]["verdict"], "violated");
     assert_eq!(found[0]["levels"][0]["anomalies"][0]["type"], "stale-read");
     let (out, err, code) = followed.finish();
-    assert!(err.contains("linearizable at event 5: the command ended with exit code 4") && err.contains("it rang"), "{err}");
+    assert!(
+        err.contains("linearizable at event 5: the command ended with exit code 4")
+            && err.contains("it rang"),
+        "{err}"
+    );
     assert_eq!(code, Some(1), "the command does not decide the exit code: {out}{err}");
 }
 
@@ -215,7 +219,10 @@ fn the_page_has_the_state_and_the_report_on_the_violation() {
     assert_eq!(state["violations"][0]["event"], 5);
     let (head, report) = get(&address, "/violations/1");
     assert!(head.contains(" 200 ") && !head.contains("connect-src"), "{head}");
-    assert!(report.contains("<svg") && report.contains("stale-read") && report.contains("cart"), "the picture");
+    assert!(
+        report.contains("<svg") && report.contains("stale-read") && report.contains("cart"),
+        "the picture"
+    );
     for path in ["/violations/2", "/violations/0", "/violations/x", "/metrics", "/violations/"] {
         assert!(get(&address, path).0.contains(" 404 "), "{path}");
     }
@@ -280,7 +287,10 @@ fn a_violation_is_a_span_with_links_to_the_traces_of_its_operations() {
     assert_eq!(attribute("steadfast.level")["stringValue"], "linearizable");
     assert_eq!(attribute("steadfast.anomaly")["stringValue"], "stale-read");
     assert_eq!(attribute("steadfast.event")["intValue"], "5");
-    assert!(attribute("steadfast.text")["stringValue"].as_str().is_some_and(|text| text.contains("cart")), "{event}");
+    assert!(
+        attribute("steadfast.text")["stringValue"].as_str().is_some_and(|text| text.contains("cart")),
+        "{event}"
+    );
     // A recording of steadfast has no span ids, and its spans have the second half of their trace ids.
     let links: Vec<(&str, &str)> = (span["links"].as_array().expect("a list").iter())
         .map(|link| (link["traceId"].as_str().expect("text"), link["spanId"].as_str().expect("text")))

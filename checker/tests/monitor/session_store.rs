@@ -4,8 +4,8 @@
 //! came back after it was forgotten and still *holds*.
 
 use checker::{
-    FindingKind, Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Property, Question, SessionRules,
-    StreamEvent,
+    FindingKind, Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Property, Question,
+    SessionRules, StreamEvent,
 };
 use histories::History;
 use histories::format::{Format, from_text};
@@ -63,7 +63,13 @@ fn assert_online_is_offline(history: &History, cuts: &[usize], what: &str) -> us
             ever_violated[at] |= offline[at] == "violated";
             let expected = if ever_violated[at] { "violated" } else { offline[at] };
             let drawn = || draw_history(&prefixes.prefix(number));
-            assert_eq!(online, expected, "{what}, {number} events, {} ({why}):\n{}", KINDS[at].name(), drawn());
+            assert_eq!(
+                online,
+                expected,
+                "{what}, {number} events, {} ({why}):\n{}",
+                KINDS[at].name(),
+                drawn()
+            );
         }
     }
     ever_violated.into_iter().filter(|violated| *violated).count()
@@ -136,6 +142,9 @@ struct StoreRun {
     sessions: BTreeMap<u64, StoredSession>,
     /// All values that were written under each id.
     values: BTreeMap<u64, Vec<u64>>,
+    /// Whether users use the sessions of others; if not, the ids with their owners.
+    shares: bool,
+    owned: Vec<(u64, usize)>,
     next_id: u64,
     next_value: u64,
     next_process: u64,
@@ -151,7 +160,21 @@ impl StoreRun {
         };
         let (sessions, values) = (BTreeMap::new(), BTreeMap::new());
         let (next_id, next_value, next_process) = (0, 0, 0);
-        Self { random, defects, expires, text, now_ms: 0, sessions, values, next_id, next_value, next_process }
+        let (shares, owned) = (random.chance(40), Vec::new());
+        Self {
+            shares,
+            owned,
+            random,
+            defects,
+            expires,
+            text,
+            now_ms: 0,
+            sessions,
+            values,
+            next_id,
+            next_value,
+            next_process,
+        }
     }
 
     fn into_history(mut self, operations: usize) -> History {
@@ -185,7 +208,8 @@ impl StoreRun {
     fn invoke(&mut self, client: usize) -> OpenRequest {
         let recent = self.next_id.saturating_sub(self.random.below(4) as u64 + 1);
         // Now and then an id that was used long ago.
-        let key = if self.random.chance(6) { self.random.below(self.next_id as usize + 1) as u64 } else { recent };
+        let key =
+            if self.random.chance(6) { self.random.below(self.next_id as usize + 1) as u64 } else { recent };
         let (function, key, asked) = match self.random.below(100) {
             0..=19 => {
                 self.next_id += 1;
@@ -202,6 +226,10 @@ impl StoreRun {
             _ => ("read", key, None),
         };
         self.next_process += 1;
+        let given = if function == "renew" { asked.expect("an id") } else { key };
+        if !self.shares && matches!(function, "create" | "renew") {
+            self.owned.push((given, client));
+        }
         let request = OpenRequest { process: self.next_process, function, key, asked, done: None };
         self.write_event(client, &request, "invoke", request.asked);
         request
@@ -350,7 +378,12 @@ fn compare_while_forgetting(history: &History, limits: MonitorLimits, what: &str
         for (at, (online, why)) in answers(&monitor).into_iter().enumerate() {
             ever_violated[at] |= offline[at] == "violated";
             let told = || {
-                let drawn = draw_history(&prefixes.prefix(number));
+                let mut drawn = draw_history(&prefixes.prefix(number));
+                if let Some(MonitorVerdict::Violated(found)) =
+                    monitor.answers().nth(at).map(|answer| answer.verdict)
+                {
+                    drawn += &format!("shown by\n{}{:?}", draw_history(&found.history), found.report.answers);
+                }
                 format!("{what}, {number} events, {}: {online} ({why})\n{drawn}", KINDS[at].name())
             };
             match online {
@@ -424,7 +457,8 @@ fn a_sound_store_holds_to_the_end_and_little_is_kept() {
         }
     }
     let history = from_text(Format::Native, &text).expect("a history");
-    let mut monitor = Monitor::new(ask(&history), forgets_at_once()).expect("a question about a session store");
+    let mut monitor =
+        Monitor::new(ask(&history), forgets_at_once()).expect("a question about a session store");
     let mut most = 0;
     for event in StreamEvent::all(&history) {
         monitor.push(event).expect("a history");
@@ -452,7 +486,8 @@ fn sessions_that_do_not_fit_make_the_findings_unknown() {
     }
     // One that is kept shows a finding all the same.
     text += "{\"process\":0,\"session\":\"u\",\"type\":\"invoke\",\"f\":\"read\",\"key\":\"s499\",\"value\":null}\n";
-    text += "{\"process\":0,\"session\":\"u\",\"type\":\"ok\",\"f\":\"read\",\"key\":\"s499\",\"value\":null}\n";
+    text +=
+        "{\"process\":0,\"session\":\"u\",\"type\":\"ok\",\"f\":\"read\",\"key\":\"s499\",\"value\":null}\n";
     let history = from_text(Format::Native, &text).expect("a history");
     let limits = MonitorLimits { steps: STEPS, ..MonitorLimits::within(MonitorLimits::BYTES_MIN) };
     let mut monitor = Monitor::new(ask(&history), limits).expect("a question about a session store");
@@ -466,7 +501,9 @@ fn sessions_that_do_not_fit_make_the_findings_unknown() {
     for (kind, (verdict, why)) in &by_kind {
         match kind {
             FindingKind::LostSession => assert_eq!(*verdict, "violated", "{why}"),
-            FindingKind::StaleSession => assert!(*verdict == "unknown" && why.contains("--session-idle"), "{why}"),
+            FindingKind::StaleSession => {
+                assert!(*verdict == "unknown" && why.contains("--session-idle"), "{why}")
+            }
             _ => assert!(matches!(*verdict, "unknown" | "untested"), "{kind:?}: {verdict}"),
         }
     }
@@ -488,7 +525,9 @@ fn an_interrupted_monitor_of_sessions_says_the_same() {
                 }
                 monitor.judge().expect("no internal error");
                 let found = monitor.take_violations().into_iter();
-                told.extend(found.map(|found| format!("{:?} {} {:?}", found.property, found.event, found.report)));
+                told.extend(
+                    found.map(|found| format!("{:?} {} {:?}", found.property, found.event, found.report)),
+                );
             }
             (answers(&monitor), told)
         };
@@ -498,25 +537,37 @@ fn an_interrupted_monitor_of_sessions_says_the_same() {
 
 #[test]
 fn what_only_a_whole_recording_shows_is_refused_or_left_out() {
-    let by_name = |kind| Question { asked: Some(vec![Property::Finding(kind)]), ..Question::about(Model::Session) };
+    let by_name =
+        |kind| Question { asked: Some(vec![Property::Finding(kind)]), ..Question::about(Model::Session) };
     for kind in [FindingKind::LostUpdate, FindingKind::AuditMissing, FindingKind::ClockWentBack] {
         let refused = Monitor::new(by_name(kind), keeps_all()).err();
-        assert!(matches!(&refused, Some(MonitorError::OfflineOnly(why)) if why.contains(kind.name())), "{refused:?}");
+        assert!(
+            matches!(&refused, Some(MonitorError::OfflineOnly(why)) if why.contains(kind.name())),
+            "{refused:?}"
+        );
     }
     let text = "{\"process\":0,\"type\":\"invoke\",\"f\":\"create\",\"key\":\"a\",\"value\":1}\n\
                 {\"process\":0,\"type\":\"ok\",\"f\":\"create\",\"key\":\"a\",\"value\":1}\n\
                 {\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"a\",\"value\":null}\n\
                 {\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"key\":\"a\",\"value\":1}\n";
     let history = from_text(Format::Native, text).expect("a history");
-    let mut monitor = Monitor::new(Question::about(Model::Session), keeps_all()).expect("the default question");
+    let mut monitor =
+        Monitor::new(Question::about(Model::Session), keeps_all()).expect("the default question");
     for event in StreamEvent::all(&history) {
         monitor.push(event).expect("a history");
     }
     monitor.judge().expect("no internal error");
     let names: Vec<&str> = monitor.answers().map(|answer| answer.property.name()).collect();
-    assert!(names.contains(&"lost-session") && !names.contains(&"expired-late"), "no time to live: {names:?}");
-    assert!(monitor.answers().all(|answer| matches!(answer.verdict, MonitorVerdict::HoldsSoFar)), "{names:?}");
-    let foreign = from_text(Format::Native, "{\"process\":9,\"type\":\"invoke\",\"f\":\"cas\",\"value\":[1,2]}\n");
+    assert!(
+        names.contains(&"lost-session") && !names.contains(&"expired-late"),
+        "no time to live: {names:?}"
+    );
+    assert!(
+        monitor.answers().all(|answer| matches!(answer.verdict, MonitorVerdict::HoldsSoFar)),
+        "{names:?}"
+    );
+    let foreign =
+        from_text(Format::Native, "{\"process\":9,\"type\":\"invoke\",\"f\":\"cas\",\"value\":[1,2]}\n");
     let foreign = foreign.expect("a history");
     let event = StreamEvent::all(&foreign).next().expect("an event");
     assert!(matches!(monitor.push(event), Err(MonitorError::OfflineOnly(_))));

@@ -14,12 +14,13 @@
 //! is noticed as well. A read of another session that returns a value of this one is noticed, because no kept operation wrote the value.
 //! In each case the findings are *unknown* from that event on. An indeterminate write of a session that is absent has no effect.
 //!
-//! A leak also depends on the users who ever created a session. They are remembered by fingerprint.
+//! A leak also depends on the users who ever create a session. Those who did are remembered by fingerprint, and so are those who read a
+//! session of somebody else.
 //!
 //! With `--session-idle`, a session without any event for that long is forgotten as well. That no request uses it later is an
 //! assumption, which is printed with every verdict. An id that is used again all the same is noticed as above.
 
-use super::kept::{KeptSession, StoreAction};
+use super::kept::{KeptRequest, KeptSession, StoreAction};
 use claims::SessionRules;
 use histories::Outcome;
 
@@ -64,7 +65,7 @@ fn is_id_over(session: &KeptSession, id: &str) -> bool {
 fn has_expired(session: &KeptSession, with: ForgetRules<'_>) -> bool {
     let Some(live) = with.rules.time_to_live_ns else { return false };
     let (Some(now), Some(last)) = (with.now_ns, session.last_time()) else { return false };
-    let indeterminate = |operation: &&super::kept::KeptRequest| operation.outcome == Some(Outcome::Info);
+    let indeterminate = |operation: &&KeptRequest| operation.outcome == Some(Outcome::Info);
     let spares = session.operations.iter().filter(indeterminate).count() as i64;
     let span = live.saturating_add(with.rules.tolerance_ns);
     now > last.saturating_add(span.saturating_mul(1 + spares))

@@ -24,14 +24,19 @@ impl StoreMonitor {
         for answer in &report.answers {
             let Property::Finding(kind) = answer.property else { continue };
             let at = self.findings.iter().position(|told| told.kind == kind).expect("it was asked");
-            self.findings[at].is_tested |= !matches!(answer.verdict, Verdict::Untested(_));
+            let could_show = || self.has_forgotten && self.recorded.could_show(kind, &self.question.sessions);
+            let is_tested = !matches!(answer.verdict, Verdict::Untested(_)) || could_show();
+            self.findings[at].is_tested |= is_tested;
             match &answer.verdict {
                 Verdict::Holds(_) | Verdict::Untested(_) => {}
                 Verdict::Violated(violations) => {
                     let may_be_forgotten =
                         |violation: &&Violation| self.has_forgotten && names_no_writer(violation);
                     lost.extend(
-                        violations.iter().filter(may_be_forgotten).map(|told| key_of(&window, told.operations[0])),
+                        violations
+                            .iter()
+                            .filter(may_be_forgotten)
+                            .map(|told| key_of(&window, told.operations[0])),
                     );
                     if let Some(first) = violations.iter().find(|violation| !may_be_forgotten(violation)) {
                         let shown = self.show_finding(kind, first, violations.len(), &window)?;
@@ -60,11 +65,15 @@ impl StoreMonitor {
     ) -> Result<History, MonitorError> {
         let sessions = self.sessions.iter().flatten().filter(|session| wanted(session));
         let mut lines: Vec<(u64, &str)> = Vec::new();
-        for operation in sessions.chain(actions.then_some(&self.actions)).flat_map(|session| &session.operations) {
+        for operation in
+            sessions.chain(actions.then_some(&self.actions)).flat_map(|session| &session.operations)
+        {
             lines.push((operation.invoked, &operation.invocation));
             lines.extend(operation.ended.zip(operation.completion.as_deref()));
         }
-        lines.extend(self.actors.iter().chain(&self.deciding_actors).map(|(position, line)| (*position, &**line)));
+        lines.extend(
+            self.actors.iter().chain(&self.deciding_actors).map(|(position, line)| (*position, &**line)),
+        );
         lines.sort_unstable_by_key(|line| line.0);
         let mut text = String::with_capacity(lines.iter().map(|line| line.1.len()).sum::<usize>() + 256);
         if let Some(header) = &self.header {

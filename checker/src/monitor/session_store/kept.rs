@@ -82,9 +82,32 @@ pub(super) struct KeptSession {
     pub(super) operations: Vec<KeptRequest>,
     /// The position of the last event.
     pub(super) last_event: u64,
+    /// Whether several users have operations on the session.
+    pub(super) is_shared: bool,
 }
 
 impl KeptSession {
+    /// Adds an invoked operation.
+    pub(super) fn add_request(&mut self, request: KeptRequest) {
+        self.last_event = request.invoked;
+        self.is_shared |= self.operations.first().is_some_and(|first| first.session != request.session);
+        self.operations.push(request);
+    }
+
+    /// The users who created the session, or tried to.
+    pub(super) fn creators(&self) -> impl Iterator<Item = &Arc<str>> {
+        let creations = self.operations.iter().filter(|operation| operation.action == StoreAction::Create);
+        creations.map(|operation| &operation.session)
+    }
+
+    /// The users who read the session although somebody else wrote it.
+    pub(super) fn foreign_readers(&self) -> impl Iterator<Item = &Arc<str>> {
+        let operations = if self.is_shared { &self.operations[..] } else { &[] };
+        let reads = operations.iter().filter(|read| read.action == StoreAction::Read && read.is_ok());
+        let foreign = reads.filter(|read| self.has_write_by_others(&read.session));
+        foreign.map(|read| &read.session)
+    }
+
     /// The kept operation that was invoked at a position. O(log n).
     pub(super) fn find_operation(&mut self, invoked: u64) -> Option<&mut KeptRequest> {
         let at = self.operations.binary_search_by_key(&invoked, |operation| operation.invoked).ok()?;
@@ -108,11 +131,23 @@ impl KeptSession {
         Some(last)
     }
 
+    /// Whether somebody else than this user wrote the session.
+    pub(super) fn has_write_by_others(&self, user: &str) -> bool {
+        let writes = |action| matches!(action, StoreAction::Create | StoreAction::Write);
+        self.operations.iter().any(|operation| {
+            writes(operation.action)
+                && &*operation.session != user
+                && operation.outcome != Some(Outcome::Fail)
+        })
+    }
+
     /// Takes the operations of another session, which a renewal joins with this one.
     pub(super) fn join(&mut self, other: Self) {
         self.ids.extend(other.ids);
         self.operations.extend(other.operations);
         self.operations.sort_by_key(|operation| operation.invoked);
+        self.is_shared |= other.is_shared;
+        self.is_shared |= self.operations.windows(2).any(|pair| pair[0].session != pair[1].session);
         self.last_event = self.last_event.max(other.last_event);
     }
 }

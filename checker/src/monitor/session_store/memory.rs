@@ -1,10 +1,12 @@
 //! Keeps the monitor within its memory: forgets sessions that are over, and gives up what does not fit.
 
 use super::forget::{ForgetRules, may_forget};
-use super::kept::StoreAction;
+use super::kept::{KeptRequest, KeptSession, StoreAction};
 use super::{MonitoredFinding, StoreMonitor, UnknownFrom, fingerprint};
 use claims::FindingKind;
 use histories::Outcome;
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
 
 /// The memory of a fingerprint.
 const FINGERPRINT_BYTES: usize = 32;
@@ -30,19 +32,45 @@ impl StoreMonitor {
     }
 
     /// Forgets sessions until no more than so many bytes are kept, those first that were not used for the longest time.
+    ///
+    /// A session that a user created is not forgotten while a session of somebody else is kept that this user read: the two together
+    /// are a leak, and the answer of the read is then no evidence for another finding.
     fn forget_sessions(&mut self, enough: usize, recent_from: u64) {
         let with = ForgetRules {
             rules: &self.question.sessions,
             now_ns: self.now_ns,
             idle_ns: self.limits.session_idle_ns,
         };
-        let sessions = (0u32..).zip(&self.sessions).filter_map(|(at, session)| Some((at, session.as_ref()?)));
-        let old = sessions.filter(|(_, session)| session.last_event < recent_from || self.limits.horizon == 0);
-        let mut over: Vec<(u64, u32)> =
-            old.filter(|(_, session)| may_forget(session, with)).map(|(at, session)| (session.last_event, at)).collect();
+        let mut over: Vec<(bool, u64, u32)> = Vec::new();
+        let mut readers: FxHashSet<Arc<str>> = FxHashSet::default();
+        for (at, session) in (0u32..).zip(&self.sessions) {
+            let Some(session) = session else { continue };
+            let is_old = session.last_event < recent_from || self.limits.horizon == 0;
+            if is_old && may_forget(session, with) {
+                // Shared ones first, and all of them, so that no reader of one that is kept is forgotten.
+                over.push((!session.is_shared, session.last_event, at));
+            } else {
+                readers.extend(session.foreign_readers().cloned());
+            }
+        }
         over.sort_unstable();
-        for (_, at) in over {
-            if self.bytes <= enough {
+        // Which of the shared ones stay, because of readers, adds readers.
+        loop {
+            let before = over.len();
+            over.retain(|&(_, _, at)| {
+                let session = self.sessions[at as usize].as_ref().expect("it was found above");
+                let stays = session.creators().any(|user| readers.contains(user));
+                if stays {
+                    readers.extend(session.foreign_readers().cloned());
+                }
+                !stays
+            });
+            if over.len() == before {
+                break;
+            }
+        }
+        for (is_alone, _, at) in over {
+            if is_alone && self.bytes <= enough {
                 break;
             }
             self.forget_session(at);
@@ -55,14 +83,42 @@ impl StoreMonitor {
             // It may have been because of this session that a finding is not decided: it stays so.
             self.keep_what_is_undecided();
         }
-        self.has_forgotten = true;
+        self.remember_users(&session);
         for id in &session.ids {
             if self.forgotten_ids.insert(fingerprint(id)) {
                 self.forgotten_order.push_back(fingerprint(id));
             }
         }
-        let creations = session.operations.iter().filter(|operation| operation.action == StoreAction::Create);
-        self.forgotten_users.extend(creations.map(|operation| fingerprint(&operation.session)));
+    }
+
+    /// Remembers what a leak depends on: who created a session, and who read one of somebody else.
+    fn remember_users(&mut self, session: &KeptSession) {
+        self.has_forgotten = true;
+        self.forgotten_users.extend(session.creators().map(|user| fingerprint(user)));
+        self.suspected_readers.extend(session.foreign_readers().map(|user| fingerprint(user)));
+    }
+
+    /// A user creates a session. What they read before of somebody else is a leak from now on.
+    pub(super) fn look_for_suspected_reader(&mut self, user: &str, event: u64, is_kept: bool) {
+        let print = fingerprint(user);
+        if self.suspected_readers.contains(&print) {
+            let reason = format!(
+                "event {event} creates a session for a user who had read one of somebody else, which was forgotten"
+            );
+            self.give_up_findings(event, &reason, 1, |kind| kind == FindingKind::SessionLeak);
+        }
+        if !is_kept {
+            self.forgotten_users.insert(print);
+            let reason =
+                format!("event {event} creates a session of a reader under an id that was forgotten");
+            for at in 0..self.sessions.len() as u32 {
+                let is_read =
+                    |session: &KeptSession| session.foreign_readers().any(|reader| **reader == *user);
+                if self.sessions[at as usize].as_ref().is_some_and(is_read) {
+                    self.lose_session(at, event, &reason);
+                }
+            }
+        }
     }
 
     fn keep_what_is_undecided(&mut self) {
@@ -74,7 +130,7 @@ impl StoreMonitor {
     }
 
     /// Removes a session from what is kept.
-    fn remove_session(&mut self, at: u32) -> Option<super::kept::KeptSession> {
+    fn remove_session(&mut self, at: u32) -> Option<KeptSession> {
         let session = self.sessions[at as usize].take()?;
         self.free.push(at);
         session.ids.iter().for_each(|id| _ = self.session_of.remove(id));
@@ -95,6 +151,11 @@ impl StoreMonitor {
             self.forgotten_users.clear();
             self.forgot_users = true;
         }
+        if self.suspected_readers.len() > most {
+            self.suspected_readers.clear();
+            let reason = "memory: too many users read sessions of others";
+            self.give_up_findings(self.latest_index, reason, 0, |kind| kind == FindingKind::SessionLeak);
+        }
         if self.lost_ids.len() > most {
             self.end_judgement(self.latest_index, "memory: too many sessions were given up");
         }
@@ -104,10 +165,13 @@ impl StoreMonitor {
     fn give_up_what_does_not_fit(&mut self, enough: usize) {
         let event = self.latest_index;
         if self.actions.bytes() > enough / 2 {
-            let reason = format!("memory: {} operations on lists of actions do not fit", self.actions.operations.len());
+            let reason = format!(
+                "memory: {} operations on lists of actions do not fit",
+                self.actions.operations.len()
+            );
             self.bytes -= self.actions.bytes();
             self.kept -= self.actions.operations.len();
-            self.actions = super::kept::KeptSession::default();
+            self.actions = KeptSession::default();
             self.actions_lost = true;
             self.give_up_findings(event, &reason, 0, depends_on_actions);
         }
@@ -126,7 +190,7 @@ impl StoreMonitor {
     /// What keeps a session from being forgotten.
     fn describe_pins(&self, at: u32) -> String {
         let Some(session) = &self.sessions[at as usize] else { return "memory".to_owned() };
-        let count = |what: &dyn Fn(&super::kept::KeptRequest) -> bool| {
+        let count = |what: &dyn Fn(&KeptRequest) -> bool| {
             session.operations.iter().filter(|operation| what(operation)).count()
         };
         let open = count(&|operation| operation.outcome.is_none());
@@ -141,14 +205,21 @@ impl StoreMonitor {
         )
     }
 
-    /// Judges nothing about a session any more.
+    /// Judges nothing about a session any more, nor about sessions of others that its creators read.
     pub(super) fn lose_session(&mut self, at: u32, event: u64, reason: &str) {
-        let Some(session) = self.remove_session(at) else { return };
-        self.has_forgotten = true;
-        self.lost_ids.extend(session.ids.iter().map(|id| fingerprint(id)));
-        let creations = session.operations.iter().filter(|operation| operation.action == StoreAction::Create);
-        self.forgotten_users.extend(creations.map(|operation| fingerprint(&operation.session)));
-        self.give_up_findings(event, reason, 1, |_| true);
+        let mut waiting = vec![at];
+        while let Some(at) = waiting.pop() {
+            let Some(session) = self.remove_session(at) else { continue };
+            self.remember_users(&session);
+            self.lost_ids.extend(session.ids.iter().map(|id| fingerprint(id)));
+            self.give_up_findings(event, reason, 1, |_| true);
+            let creators: FxHashSet<&Arc<str>> = session.creators().collect();
+            let sessions =
+                (0u32..).zip(&self.sessions).filter_map(|(at, session)| Some((at, session.as_ref()?)));
+            let read =
+                sessions.filter(|(_, kept)| kept.foreign_readers().any(|user| creators.contains(user)));
+            waiting.extend(read.map(|(at, _)| at));
+        }
     }
 
     /// An operation on a forgotten id that may have found the session, or may have created it again.
@@ -162,6 +233,18 @@ impl StoreMonitor {
         );
         self.lost_ids.insert(fingerprint(key));
         self.give_up_findings(event, &reason, 1, |_| true);
+    }
+
+    /// An id is given to a session that is not kept: what is found under the id cannot be judged.
+    pub(super) fn lose_renewed_id(&mut self, key: &str, new_id: &str, event: u64) {
+        let reason = format!("event {event} renews {key}, which was forgotten, to {new_id}");
+        match self.session_of.get(new_id).copied() {
+            Some(at) => self.lose_session(at, event, &reason),
+            None => {
+                self.lost_ids.extend([fingerprint(key), fingerprint(new_id)]);
+                self.give_up_findings(event, &reason, 1, |_| true);
+            }
+        }
     }
 
     /// A read returned a value that no kept operation wrote.
@@ -179,16 +262,13 @@ impl StoreMonitor {
 
     /// A read by a user other than the writer is a leak if the reader has a session. That may have been forgotten.
     pub(super) fn look_for_forgotten_user(&mut self, key: &str, reader: &str, event: u64) {
-        if !self.has_forgotten || !(self.forgot_users || self.forgotten_users.contains(&fingerprint(reader))) {
+        if !self.has_forgotten || !(self.forgot_users || self.forgotten_users.contains(&fingerprint(reader)))
+        {
             return;
         }
         let Some(&at) = self.session_of.get(key) else { return };
         let session = self.sessions[at as usize].as_ref().expect("a session under a known id");
-        let writes = |action| matches!(action, StoreAction::Create | StoreAction::Write);
-        let by_others = session.operations.iter().any(|operation| {
-            writes(operation.action) && &*operation.session != reader && operation.outcome != Some(Outcome::Fail)
-        });
-        if by_others {
+        if session.has_write_by_others(reader) {
             let reason = format!(
                 "event {event} reads the session {key} of another user, and the monitor has forgotten whether the reader \
                  has one of their own"

@@ -62,6 +62,34 @@ struct OpenRequest {
     invoked: u64,
 }
 
+/// What was recorded so far, whether or not it was forgotten. A finding that nothing could have shown is *untested*.
+#[derive(Default, Serialize, Deserialize)]
+struct RecordedFacts {
+    renewal: bool,
+    destroy: bool,
+    time: bool,
+    settled: bool,
+    /// An answer that could have been wrong.
+    answer: bool,
+}
+
+impl RecordedFacts {
+    /// Whether something that was recorded could have shown a finding about presence or contents.
+    fn could_show(&self, kind: FindingKind, rules: &SessionRules) -> bool {
+        let expires = rules.time_to_live_ns.is_some();
+        let is_recorded = match kind {
+            FindingKind::OldIdAlive => self.renewal,
+            FindingKind::ResurrectedSession => self.destroy || expires,
+            FindingKind::ExpiredEarly | FindingKind::ExpiredLate => expires && self.time,
+            FindingKind::LostWrite => self.settled,
+            // Operations on actions are in the window, or were given up.
+            FindingKind::DuplicatedAction | FindingKind::LostAction => false,
+            _ => true,
+        };
+        self.answer && is_recorded
+    }
+}
+
 /// Where an operation is filed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum RequestPlace {
@@ -101,6 +129,8 @@ pub(super) struct StoreMonitor {
     /// Fingerprints of the users who created a session that was forgotten.
     forgotten_users: FxHashSet<u64>,
     forgot_users: bool,
+    /// Fingerprints of the users who read a session of somebody else that was forgotten. That is a leak once they have a session.
+    suspected_readers: FxHashSet<u64>,
     /// Whether operations were forgotten.
     has_forgotten: bool,
     #[serde(with = "super::snapshot::pairs")]
@@ -108,6 +138,7 @@ pub(super) struct StoreMonitor {
     /// Events of fault injectors as lines, with their positions: the latest, and those that findings depend on.
     actors: VecDeque<(u64, Box<str>)>,
     deciding_actors: Vec<(u64, Box<str>)>,
+    recorded: RecordedFacts,
     /// The latest time of an event.
     now_ns: Option<i64>,
     /// The number of events so far, and how many of them were judged.
@@ -150,10 +181,12 @@ impl StoreMonitor {
             lost_ids: FxHashSet::default(),
             forgotten_users: FxHashSet::default(),
             forgot_users: false,
+            suspected_readers: FxHashSet::default(),
             has_forgotten: false,
             open: FxHashMap::default(),
             actors: VecDeque::new(),
             deciding_actors: Vec::new(),
+            recorded: RecordedFacts::default(),
             now_ns: None,
             position: 0,
             judged: 0,
@@ -201,11 +234,12 @@ impl StoreMonitor {
     /// The verdicts so far. What nothing was recorded of is left out, unless it was asked by name, or nothing at all was recorded.
     pub(super) fn answers(&self) -> Vec<MonitorAnswer<'_>> {
         let answers = self.findings.iter().map(|told| {
-            let untested = !told.is_tested && !self.question.accept_untested && self.ended.is_none();
+            let untested = !told.is_tested && !self.question.accept_untested;
             let verdict = match (&told.violation, told.unknown.as_ref().or(told.undecided.as_ref())) {
                 (Some(violation), _) => MonitorVerdict::Violated(violation),
-                (None, _) if untested => MonitorVerdict::Untested,
+                // What would have shown it may be among what was given up.
                 (None, Some(unknown)) => MonitorVerdict::Unknown(unknown),
+                (None, None) if untested => MonitorVerdict::Untested,
                 (None, None) => MonitorVerdict::HoldsSoFar,
             };
             MonitorAnswer { property: Property::Finding(told.kind), verdict }
@@ -222,7 +256,10 @@ impl StoreMonitor {
     pub(super) fn assumption(&self) -> String {
         let mut text = super::FORGET_ASSUMPTION.to_owned();
         if let Some(idle) = self.limits.session_idle_ns {
-            text += &format!(", and that no session is used again after {} s without a request (--session-idle)", idle as f64 / 1e9);
+            text += &format!(
+                ", and that no session is used again after {} s without a request (--session-idle)",
+                idle as f64 / 1e9
+            );
         }
         text
     }

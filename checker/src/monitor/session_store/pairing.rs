@@ -2,6 +2,7 @@
 
 use super::kept::{KeptRequest, KeptSession, StoreAction};
 use super::{MonitorError, OpenRequest, RequestPlace, StoreMonitor};
+use crate::basis::has_falsifiable_answer;
 use crate::monitor::stream::StreamEvent;
 use histories::events::Event;
 use histories::faults::OBSERVERS;
@@ -21,7 +22,8 @@ impl StoreMonitor {
         if !self.has_header {
             self.has_header = true;
             // What promises that no event is missing is not true of a window.
-            self.header = event.part.header().map(|text| text.replace("\"gapless\":true", "\"gapless\":false"));
+            self.header =
+                event.part.header().map(|text| text.replace("\"gapless\":true", "\"gapless\":false"));
         }
         match event.event {
             Event::Invoke(id) => self.take_invocation(event, id)?,
@@ -41,7 +43,8 @@ impl StoreMonitor {
         }
         let Some(action) = action_of(part.function(id)) else {
             let name = part.function_name(part.function(id));
-            let reason = format!("event {} is a {name:?}, which is not an operation of a session store", event.index);
+            let reason =
+                format!("event {} is a {name:?}, which is not an operation of a session store", event.index);
             self.end_judgement(event.index, &reason);
             return Err(MonitorError::OfflineOnly(reason));
         };
@@ -57,20 +60,30 @@ impl StoreMonitor {
             None => self.place_of_actions(),
             Some(_) => self.place_of_id(&key, event.index),
         };
-        self.open.insert(process, OpenRequest { place, key: Arc::clone(&key), invoked });
-        if !matches!(place, RequestPlace::Session | RequestPlace::Actions) {
-            return Ok(());
+        self.recorded.renewal |= action == Some(StoreAction::Renew);
+        self.recorded.destroy |= action == Some(StoreAction::Destroy);
+        self.recorded.time |= invoked_at.is_some();
+        let user: Arc<str> = Arc::from(part.sessions.text(part.session(id)));
+        if action == Some(StoreAction::Create) {
+            self.look_for_suspected_reader(&user, event.index, place == RequestPlace::Session);
         }
-        let new_id = match part.argument(id) {
+        self.open.insert(process, OpenRequest { place, key: Arc::clone(&key), invoked });
+        let new_id: Option<Arc<str>> = match part.argument(id) {
             Argument::Value(value) if part.function(id) == Function::RENEW && value != ValueId::NULL => {
                 Some(Arc::from(part.value_text(value)))
             }
             _ => None,
         };
+        if !matches!(place, RequestPlace::Session | RequestPlace::Actions) {
+            if let Some(new_id) = new_id {
+                self.lose_renewed_id(&key, &new_id, event.index);
+            }
+            return Ok(());
+        }
         let request = KeptRequest {
             action: action.unwrap_or(StoreAction::Write),
             key: Arc::clone(&key),
-            session: Arc::from(part.sessions.text(part.session(id))),
+            session: user,
             new_id: new_id.clone(),
             invoked,
             invoked_at,
@@ -83,8 +96,7 @@ impl StoreMonitor {
         self.bytes += request.bytes();
         self.kept += 1;
         let session = self.session_at(place, &key).expect("it was found or made");
-        session.last_event = invoked;
-        session.operations.push(request);
+        session.add_request(request);
         if let Some(new_id) = new_id {
             self.join_ids(&key, &new_id, event.index);
         }
@@ -100,6 +112,7 @@ impl StoreMonitor {
         let (outcome, ended_at) = (part.outcome(id), part.completed_at(id));
         self.now_ns = self.now_ns.max(ended_at);
         let reads = part.function(id) == Function::READ;
+        self.recorded.answer |= has_falsifiable_answer(part, id, self.question.failed_cas);
         if place == RequestPlace::Forgotten {
             let finds_nothing = outcome == Outcome::Ok && reads && part.operation(id).result == ValueId::NULL;
             if !(finds_nothing || outcome == Outcome::Fail || (reads && outcome == Outcome::Info)) {
@@ -203,6 +216,7 @@ impl StoreMonitor {
         if observes && !settles {
             return;
         }
+        self.recorded.settled |= settles;
         let line = line_of(event);
         let decides = settles || may_change_clocks(&actor.function);
         if decides && self.deciding_actors.len() < DECIDING_LINES_MAX {

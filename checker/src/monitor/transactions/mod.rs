@@ -17,10 +17,10 @@ mod registers;
 mod times;
 mod window;
 
-use super::{FORGET_ASSUMPTION, SESSION_ASSUMPTION};
 use super::limits::{MonitorError, MonitorLimits};
 use super::stream::{ProcessName, StreamEvent};
 use super::verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
+use super::{FORGET_ASSUMPTION, SESSION_ASSUMPTION};
 use claims::{IsolationLevel, Model, Property, Question};
 use histories::ActorEvent;
 use kept::KeptTransaction;
