@@ -58,7 +58,8 @@ function showViolations(violations) {
   for (const violation of violations.filter((violation) => !known.has(violation.number))) {
     known.add(violation.number);
     const address = `/violations/${violation.number}`;
-    const heading = element("h3", `${violation.anomaly}: ${violation.level} is violated at event ${violation.event}`);
+    const on = violation.key === null ? "" : ` on ${violation.key}`;
+    const heading = element("h3", `${violation.anomaly}${on}: ${violation.level} is violated at event ${violation.event}`);
     const link = element("a", "Open the report on its own");
     link.href = address;
     const frame = document.createElement("iframe");

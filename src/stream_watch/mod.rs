@@ -18,6 +18,7 @@ use crate::report::{CheckFindings, ReportWriter};
 use crate::stream_judge::StreamJudge;
 use crate::stream_violation::with_violation_findings;
 use checker::OnlineViolation;
+use histories::KeyId;
 use pages::StreamPages;
 use status::{StatusKeeper, ViolationStatus};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -148,7 +149,7 @@ impl StreamWatchers {
                 commands.add_violation(what, render(findings, &mut JsonReport).trim_end().to_owned());
             }
             if let Some(spans) = &self.spans {
-                spans.add_violation(findings, violation);
+                spans.add_violation(&told, violation);
             }
             if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has_page()) {
                 pages.add_report(render(findings, &mut PageReport::default()));
@@ -183,9 +184,17 @@ fn describe_violation(
     violation: &OnlineViolation,
     number: usize,
 ) -> ViolationStatus {
-    let anomalies = findings.answers().iter().flat_map(|answer| findings.describe_anomalies(answer));
-    let (anomaly, text) = anomalies.map(|told| (told.kind.to_owned(), told.text)).next().unwrap_or_default();
-    ViolationStatus { number, event: violation.event, level: violation.property.name(), anomaly, text }
+    let mut anomalies = findings.answers().iter().flat_map(|answer| findings.describe_anomalies(answer));
+    let told = anomalies.next();
+    let key = told.as_ref().map_or(KeyId::NONE, |told| told.key);
+    ViolationStatus {
+        number,
+        event: violation.event,
+        level: violation.property.name(),
+        anomaly: told.as_ref().map_or_else(String::new, |told| told.kind.to_owned()),
+        key: (key != KeyId::NONE).then(|| findings.history.keys.text(key).to_owned()),
+        text: told.map_or_else(String::new, |told| told.text),
+    }
 }
 
 /// A violation as a report writes it.

@@ -57,6 +57,8 @@ pub(crate) struct ViolationStatus {
     pub(crate) level: &'static str,
     /// The kind of the anomaly.
     pub(crate) anomaly: String,
+    /// The object as JSON, if it has a name.
+    pub(crate) key: Option<String>,
     pub(crate) text: String,
 }
 

@@ -137,10 +137,11 @@ fn level_line(level: &FollowedLevel) -> Line<'_> {
 }
 
 fn violation_lines(violation: &ViolationStatus) -> [Line<'_>; 2] {
-    let ViolationStatus { event, level, anomaly, text, .. } = violation;
+    let ViolationStatus { event, level, anomaly, key, text, .. } = violation;
+    let on = key.as_ref().map_or_else(String::new, |key| format!(" on {key}"));
     let red = verdict_style("violated");
     [
-        Line::styled(format!("{anomaly}: {level} is violated at event {event}"), red),
+        Line::styled(format!("{anomaly}{on}: {level} is violated at event {event}"), red),
         Line::raw(format!("  {text}")),
     ]
 }
@@ -198,6 +199,7 @@ mod tests {
                 event: 5,
                 level: "linearizable",
                 anomaly: "stale-read".to_owned(),
+                key: Some("\"cart\"".to_owned()),
                 text: "read 1 from cart\u{1b}[2J".to_owned(),
             }],
             ..StreamStatus::default()
@@ -226,7 +228,7 @@ mod tests {
             "session                unknown       from event 9 on: memory: key x keeps 7 operations",
             "monotonic-reads        holds so far",
             "1 violation",
-            "stale-read: linearizable is violated at event 5",
+            "stale-read on \"cart\": linearizable is violated at event 5",
             "note: a command ended",
         ] {
             assert!(text.contains(part), "{part}:\n{text}");

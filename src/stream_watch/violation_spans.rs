@@ -4,8 +4,8 @@
 //! found. It has one event, `steadfast.violation`, which says what was found, and links to the spans of the operations that show
 //! it, where the history has their trace ids. A thread sends; it never delays the judgement. At the end, the program waits for it.
 
+use super::status::ViolationStatus;
 use crate::args::CollectorAddress;
-use crate::report::CheckFindings;
 use crate::report::describe::note_field;
 use crate::spans::post_spans;
 use checker::OnlineViolation;
@@ -49,8 +49,8 @@ impl ViolationSpans {
     }
 
     /// Has a violation sent.
-    pub(super) fn add_violation(&self, findings: &CheckFindings<'_>, violation: &OnlineViolation) {
-        let span = build_span(findings, violation, (self.began_ns, unix_ns()), &self.history);
+    pub(super) fn add_violation(&self, told: &ViolationStatus, violation: &OnlineViolation) {
+        let span = build_span(told, violation, (self.began_ns, unix_ns()), &self.history);
         let request = json!({"resourceSpans": [{
             "resource": {"attributes": [
                 text_attribute("service.name", "steadfast"),
@@ -95,25 +95,23 @@ fn send_requests(waiting: &Receiver<Value>, collector: &CollectorAddress, say: &
 }
 
 fn build_span(
-    findings: &CheckFindings<'_>,
+    told: &ViolationStatus,
     violation: &OnlineViolation,
     (began_ns, found_ns): (u64, u64),
     history: &str,
 ) -> Value {
-    let level = violation.property.name();
-    let told =
-        findings.answers().first().and_then(|answer| findings.describe_anomalies(answer).into_iter().next());
+    let level = told.level;
     let mut attributes = vec![
         text_attribute("steadfast.history", history),
         text_attribute("steadfast.model", violation.question.model.name()),
         text_attribute("steadfast.level", level),
         text_attribute("steadfast.verdict", "violated"),
         json!({"key": "steadfast.event", "value": {"intValue": violation.event.to_string()}}),
+        text_attribute("steadfast.anomaly", &told.anomaly),
     ];
-    let kind = told.as_ref().map_or("", |told| told.kind);
-    attributes.push(text_attribute("steadfast.anomaly", kind));
+    attributes.extend(told.key.iter().map(|key| text_attribute("steadfast.key", key)));
     let mut event = attributes.clone();
-    event.push(text_attribute("steadfast.text", told.as_ref().map_or("", |told| &told.text)));
+    event.push(text_attribute("steadfast.text", &told.text));
     // Ids must differ between violations and between monitors. They need not be random.
     let digest = Sha256::digest(format!("{history}\0{level}\0{}\0{began_ns}", violation.event));
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

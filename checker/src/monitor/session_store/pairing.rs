@@ -3,6 +3,7 @@
 use super::kept::{KeptRequest, KeptSession, StoreAction};
 use super::{MonitorError, OpenRequest, RequestPlace, StoreMonitor};
 use crate::basis::has_falsifiable_answer;
+use crate::monitor::limits::BYTES_PER_OPERATION;
 use crate::monitor::stream::StreamEvent;
 use histories::events::Event;
 use histories::faults::OBSERVERS;
@@ -52,6 +53,10 @@ impl StoreMonitor {
             let reason = "a history without real time".to_owned();
             self.end_judgement(event.index, &reason);
             return Err(MonitorError::OfflineOnly(reason));
+        }
+        if self.open.len() >= self.limits.bytes / BYTES_PER_OPERATION {
+            let reason = format!("memory: {} operations are open at once", self.open.len());
+            self.end_judgement(event.index, &reason);
         }
         let (invoked, invoked_at) = (self.position, part.invoked_at(id));
         self.now_ns = self.now_ns.max(invoked_at);
