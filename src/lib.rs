@@ -42,7 +42,13 @@ mod stream_input;
 #[cfg(feature = "command-line")]
 mod stream_judge;
 #[cfg(feature = "command-line")]
+mod stream_levels;
+#[cfg(feature = "command-line")]
 mod stream_lines;
+#[cfg(feature = "command-line")]
+mod stream_violation;
+#[cfg(feature = "command-line")]
+mod stream_watch;
 mod timer;
 mod times;
 mod traces;

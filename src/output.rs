@@ -85,6 +85,11 @@ pub(crate) fn print_warning(message: &str) {
     let _ = writeln!(stderr, "{RED}warning{RED:#}: {message}");
 }
 
+/// Indents each line of a text that is quoted in a message.
+pub(crate) fn indent_text(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
 /// Prints a note on standard error.
 pub(crate) fn print_note(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "note: {message}");

@@ -35,7 +35,8 @@ pub(crate) fn export_history(recorded: &Path, target: &SpanTarget, force: bool) 
         }
         SpanTarget::Collector { address, path } => {
             let failed = |why: io::Error| format!("failed to export spans to {address}{path}: {why}");
-            let requests = send_spans(&history, zero, address, path).map_err(failed)?;
+            let requests = OtlpLines::new(&history, zero).and_then(|lines| post_spans(address, path, lines));
+            let requests = requests.map_err(failed)?;
             Ok(format!("spans:   {address}{path} accepted {requests} requests"))
         }
     }
@@ -49,7 +50,12 @@ fn start_of_simulated_run(history: &History) -> u64 {
     now.saturating_sub(last.unwrap_or(0).max(0) as u64)
 }
 
-fn send_spans(history: &History, zero: u64, address: &str, path: &str) -> io::Result<u64> {
+/// Sends requests of spans over one connection. Returns their number, once the collector has accepted all spans.
+pub(crate) fn post_spans(
+    address: &str,
+    path: &str,
+    bodies: impl Iterator<Item = io::Result<String>>,
+) -> io::Result<u64> {
     let mut resolved = address.to_socket_addrs()?;
     let first = resolved.next().ok_or_else(|| io::Error::other("the host name has no address"))?;
     let stream = TcpStream::connect_timeout(&first, PATIENCE)?;
@@ -57,8 +63,8 @@ fn send_spans(history: &History, zero: u64, address: &str, path: &str) -> io::Re
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut connection = BufReader::new(stream);
     let mut requests = 0;
-    for line in OtlpLines::new(history, zero)? {
-        let body = line?;
+    for body in bodies {
+        let body = body?;
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",

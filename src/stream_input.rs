@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -35,6 +35,20 @@ pub(crate) enum StreamInput {
     Failed(String),
 }
 
+/// What is read of a stream.
+pub(crate) struct StreamReading {
+    pub(crate) input: Receiver<StreamInput>,
+    /// The bytes of a file that were not read yet; none of a pipe.
+    unread: Option<Arc<AtomicU64>>,
+}
+
+impl StreamReading {
+    /// The bytes of a file that were not read yet; none of a pipe, because what its writer holds is not known.
+    pub(crate) fn unread_bytes(&self) -> Option<u64> {
+        self.unread.as_ref().map(|unread| unread.load(Ordering::Relaxed))
+    }
+}
+
 /// Starts to read, a file from the byte at `offset` on. Once `stop` is set, a file is read to its present end.
 ///
 /// # Errors
@@ -43,20 +57,23 @@ pub(crate) fn start_reading(
     source: &HistorySource,
     stop: Arc<AtomicBool>,
     offset: u64,
-) -> Result<Receiver<StreamInput>, String> {
+) -> Result<StreamReading, String> {
     let (tell, told) = sync_channel(CHUNKS_MAX);
     match source {
         HistorySource::StandardInput => {
             std::thread::spawn(move || read_pipe(io::stdin().lock(), &tell));
+            Ok(StreamReading { input: told, unread: None })
         }
         HistorySource::File(path) => {
             let mut file = open_file(path)?;
             file.seek(SeekFrom::Start(offset)).map_err(|error| format!("{}: {error}", path.display()))?;
-            let mut reader = GrowingFile { path: path.clone(), file, offset, stop, tell };
+            let unread = Arc::new(AtomicU64::new(0));
+            let mut reader =
+                GrowingFile { path: path.clone(), file, offset, unread: Arc::clone(&unread), stop, tell };
             std::thread::spawn(move || reader.read_until_stopped());
+            Ok(StreamReading { input: told, unread: Some(unread) })
         }
     }
-    Ok(told)
 }
 
 fn open_file(path: &Path) -> Result<File, String> {
@@ -90,6 +107,8 @@ struct GrowingFile {
     path: PathBuf,
     file: File,
     offset: u64,
+    /// The bytes between the offset and the end of the file.
+    unread: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     tell: SyncSender<StreamInput>,
 }
@@ -137,6 +156,7 @@ impl GrowingFile {
                     self.offset
                 )));
             }
+            self.unread.store(len - self.offset, Ordering::Relaxed);
             match self.file.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(read) => {

@@ -3,8 +3,9 @@
 //! A judgement costs as much as what the monitor keeps, so a busy stream is judged in blocks. A quiet one is judged after
 //! [`QUIET`], so that a violation is known within a second of the event that makes it certain.
 
+use crate::args::SessionArgs;
 use crate::stream_lines::{StreamFlaw, StreamLines};
-use checker::{Monitor, MonitorError};
+use checker::{Model, Monitor, MonitorError, StreamEvent};
 use std::time::{Duration, Instant};
 
 /// How long to wait for the next bytes before what came is judged.
@@ -25,25 +26,36 @@ pub(crate) enum StreamTrouble {
 pub(crate) struct StreamJudge {
     pub(crate) monitor: Monitor,
     pub(crate) lines: StreamLines,
+    /// What the user says of sessions. The header of the stream tells the rest.
+    sessions: SessionArgs,
     judged_at: Instant,
     judgement_took: Duration,
 }
 
 impl StreamJudge {
-    pub(crate) fn new(monitor: Monitor) -> Self {
+    pub(crate) fn new(monitor: Monitor, sessions: SessionArgs) -> Self {
         Self {
             monitor,
+            sessions,
             lines: StreamLines::default(),
             judged_at: Instant::now(),
             judgement_took: Duration::ZERO,
         }
     }
 
+    /// How long the last judgement took.
+    pub(crate) fn judgement_took(&self) -> Duration {
+        self.judgement_took
+    }
+
     /// Takes the next bytes.
     pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamTrouble> {
-        let monitor = &mut self.monitor;
+        let (monitor, sessions) = (&mut self.monitor, &self.sessions);
         let mut internal = false;
         let taken = self.lines.add_bytes(bytes, &mut |event| {
+            if monitor.event_count() == 0 {
+                set_session_rules(monitor, sessions, event)?;
+            }
             monitor.push(event).map_err(|why| {
                 internal |= matches!(why, MonitorError::Internal(_));
                 why.to_string()
@@ -72,4 +84,17 @@ impl StreamJudge {
         self.judgement_took = began.elapsed();
         judged.map_err(|why| StreamTrouble::Internal(why.to_string()))
     }
+}
+
+/// Sets the rules of sessions by the options, and for the rest by the header of the stream.
+fn set_session_rules(
+    monitor: &mut Monitor,
+    sessions: &SessionArgs,
+    first: StreamEvent<'_>,
+) -> Result<(), String> {
+    if monitor.question().model != Model::Session {
+        return Ok(());
+    }
+    let rules = sessions.session_rules(first.part)?;
+    monitor.set_session_rules(rules).map_err(|why| why.to_string())
 }

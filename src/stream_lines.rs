@@ -7,7 +7,7 @@
 use checker::StreamEvent;
 use histories::events::Event;
 use histories::format::{Format, from_text};
-use histories::{Argument, History, KeyId, MicroKind, OpId, Problem, ValueId};
+use histories::{Argument, History, KeyId, MicroKind, OpId, Outcome, Problem, ValueId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,6 +22,29 @@ pub(crate) enum StreamFlaw {
     Line(u64, String),
     /// The caller refused an event.
     Refused(String),
+}
+
+/// How many operations ended, by outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OutcomeCounts {
+    pub(crate) ok: u64,
+    pub(crate) fail: u64,
+    pub(crate) info: u64,
+}
+
+impl OutcomeCounts {
+    /// The number of operations that ended.
+    pub(crate) fn total(self) -> u64 {
+        self.ok + self.fail + self.info
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Ok => self.ok += 1,
+            Outcome::Fail => self.fail += 1,
+            Outcome::Info => self.info += 1,
+        }
+    }
 }
 
 /// Cuts a stream into events.
@@ -41,6 +64,9 @@ pub(crate) struct StreamLines {
     latest_time: Option<i64>,
     /// The invocations of open operations as lines, by process.
     open: BTreeMap<String, String>,
+    /// How many operations ended, by outcome.
+    #[serde(default)]
+    outcomes: OutcomeCounts,
     /// Whether the recorder said that the recording has ended.
     pub(crate) has_ended: bool,
     /// The first event whose time lies before that of an earlier one, and by how many nanoseconds.
@@ -51,6 +77,16 @@ impl StreamLines {
     /// The number of events so far.
     pub(crate) fn event_count(&self) -> u64 {
         self.events
+    }
+
+    /// How many operations ended, by outcome.
+    pub(crate) fn outcomes(&self) -> OutcomeCounts {
+        self.outcomes
+    }
+
+    /// The number of operations that are open.
+    pub(crate) fn open_count(&self) -> usize {
+        self.open.len()
     }
 
     /// The header of the stream, without the promise that no event is missing.
@@ -174,7 +210,10 @@ impl StreamLines {
                 Event::Invoke(id) => {
                     _ = self.open.insert(process_json(history, id), invocation_line(history, id))
                 }
-                Event::Complete(id) => _ = self.open.remove(&process_json(history, id)),
+                Event::Complete(id) => {
+                    self.open.remove(&process_json(history, id));
+                    self.outcomes.count(history.outcome(id));
+                }
                 Event::Actor(actor) => self.has_ended |= actor.actor == "recorder" && actor.function == "end",
             }
             self.events += 1;

@@ -1,5 +1,5 @@
-//! What the servers of this crate have in common: the tap, and the receiver of spans. Connections are accepted up to a bound, with TLS or
-//! without, in HTTP/1 and HTTP/2, and are served until the server is to end.
+//! What the servers of this crate have in common: the tap, the receiver of spans, and the server of pages. Connections are accepted up
+//! to a bound, with TLS or without, in HTTP/1 and HTTP/2, and are served until the server is to end.
 
 use crate::Stop;
 use hyper::body::{Body, Incoming};

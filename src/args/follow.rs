@@ -1,6 +1,7 @@
 //! Options of `check` that judge a history while it is being written.
 
 use super::quantity;
+use super::watch::{WatchArgs, WatchPlan};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ pub(super) struct FollowArgs {
     /// Judge the history while it is being written
     ///
     /// Each violation is printed as soon as it is certain. The command ends at the end of standard input, at the event with
-    /// which a recording ends, or on Ctrl-C. Registers with reads and writes are judged in this way, and transactions over
-    /// lists or registers (with --model list-append or rw-register).
+    /// which a recording ends, or on Ctrl-C. Registers with reads and writes are judged in this way. So are transactions
+    /// over lists or registers (with --model list-append or rw-register), and session stores (with --model session).
     #[arg(long, help_heading = "Reading")]
     follow: bool,
     /// With --follow: how old a version can be that a transaction reads [default: no bound]
@@ -19,19 +20,36 @@ pub(super) struct FollowArgs {
     /// the verdicts assume that no transaction takes effect before one that had completed this long before it began.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     staleness_bound: Option<Duration>,
+    /// With --follow and --model session: how long a session can be unused that is used again [default: no bound]
+    ///
+    /// A session that was not used for longer is forgotten. Every verdict then assumes that no request uses it later. A
+    /// request that does so all the same makes the findings unknown.
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
+    session_idle: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists
     ///
     /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     checkpoint: Option<PathBuf>,
+    /// With --follow: show the state of the judgement on the terminal, and print the violations when the command ends
+    ///
+    /// Without a terminal on standard error, a line is printed every five seconds as without this option.
+    #[arg(long, help_heading = "While it is written")]
+    view: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// How a history is followed.
 #[derive(Clone, Debug)]
 pub(crate) struct FollowPlan {
     pub(crate) staleness_bound: Option<Duration>,
+    pub(crate) session_idle: Option<Duration>,
     /// Where the state of the monitor is written to, and read from at the beginning.
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Whether the state is shown on the terminal.
+    pub(crate) view: bool,
+    pub(crate) watch: WatchPlan,
 }
 
 impl FollowArgs {
@@ -40,20 +58,33 @@ impl FollowArgs {
         if !self.follow {
             let given = [
                 (self.staleness_bound.is_some(), "--staleness-bound"),
+                (self.session_idle.is_some(), "--session-idle"),
                 (self.checkpoint.is_some(), "--checkpoint"),
+                (self.view, "--view"),
             ];
-            return match given.into_iter().find(|(given, _)| *given) {
-                Some((_, name)) => Err(format!("{name} is about a stream. Pass --follow as well")),
+            let given = given.into_iter().find(|(given, _)| *given).map(|(_, name)| name);
+            return match given.or(self.watch.given_option()) {
+                Some(name) => Err(format!("{name} is about a stream. Pass --follow as well")),
                 None => Ok(None),
             };
         }
-        Ok(Some(FollowPlan { staleness_bound: self.staleness_bound, checkpoint: self.checkpoint }))
+        let Self { staleness_bound, session_idle, checkpoint, view, watch, .. } = self;
+        Ok(Some(FollowPlan { staleness_bound, session_idle, checkpoint, view, watch: watch.into_plan() }))
     }
 }
 
 impl FollowPlan {
     /// The staleness bound in nanoseconds.
     pub(crate) fn staleness_bound_ns(&self) -> Option<i64> {
-        self.staleness_bound.map(|bound| i64::try_from(bound.as_nanos()).unwrap_or(i64::MAX))
+        self.staleness_bound.map(nanoseconds)
     }
+
+    /// The bound on unused sessions in nanoseconds.
+    pub(crate) fn session_idle_ns(&self) -> Option<i64> {
+        self.session_idle.map(nanoseconds)
+    }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! Options of `run` that judge the history while it is written.
 
+use super::sessions::SessionArgs;
+use super::watch::{WatchArgs, WatchPlan};
 use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
 use workloads::WorkloadKind;
@@ -15,6 +17,8 @@ pub(super) struct LiveArgs {
     /// End the run early: `violated` at the first violation (includes --live)
     #[arg(long, value_name = "WHEN", value_enum, help_heading = "Question")]
     until: Option<RunUntil>,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 /// What ends a run early.
@@ -28,8 +32,12 @@ enum RunUntil {
 pub(crate) struct LivePlan {
     pub(crate) question: Question,
     pub(crate) bytes: usize,
+    /// What the user says of sessions.
+    pub(crate) sessions: SessionArgs,
     /// Whether the first violation ends the run.
     pub(crate) until_violated: bool,
+    /// Who is told what is found.
+    pub(crate) watch: WatchPlan,
 }
 
 impl LiveArgs {
@@ -39,24 +47,37 @@ impl LiveArgs {
         &self,
         workload: WorkloadKind,
         asked: &[Property],
+        sessions: SessionArgs,
     ) -> Result<Option<LivePlan>, String> {
         if !self.live && self.until.is_none() {
-            return Ok(None);
+            return match self.watch.given_option() {
+                Some(name) => Err(format!(
+                    "{name} is about a run that is judged while it goes on. Pass --live as well."
+                )),
+                None => Ok(None),
+            };
         }
         let option = if self.live { "--live" } else { "--until violated" };
         let model = match workload {
             WorkloadKind::Register => Model::Register,
             WorkloadKind::ListAppend => Model::ListAppend,
             WorkloadKind::RwRegister => Model::RwRegister,
+            WorkloadKind::Session => Model::Session,
             other => {
                 return Err(format!(
-                    "{option} judges the workloads register, list-append and rw-register. The workload {} is judged when the \
+                    "{option} judges the workloads register, list-append, rw-register and session. The workload {} is judged when the \
                      run has ended: leave {option} out, or pass another --workload.",
                     other.name()
                 ));
             }
         };
         let mut question = Question::about(model);
+        let watch = self.watch.clone().into_plan();
+        let until_violated = self.until.is_some();
+        if asked.is_empty() && model == Model::Session {
+            // The monitor leaves out what is not judged online, and what was not recorded.
+            return Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }));
+        }
         let mut online = if asked.is_empty() { question.asked_properties() } else { asked.to_vec() };
         online.retain(|property| Monitor::judges(*property) && model.properties().contains(property));
         if online.is_empty() {
@@ -65,6 +86,6 @@ impl LiveArgs {
             ));
         }
         question.asked = Some(online);
-        Ok(Some(LivePlan { question, bytes: BYTES, until_violated: self.until.is_some() }))
+        Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }))
     }
 }

@@ -15,7 +15,9 @@ mod names;
 mod pictures;
 pub(crate) mod quantity;
 mod sessions;
+mod spans;
 pub(crate) mod suggest;
+mod watch;
 
 // The options of the commands that the library does not need.
 #[cfg(feature = "command-line")]
@@ -55,8 +57,6 @@ mod run_objectives;
 #[cfg(feature = "command-line")]
 mod scenario;
 #[cfg(feature = "command-line")]
-mod spans;
-#[cfg(feature = "command-line")]
 mod stack;
 #[cfg(feature = "command-line")]
 mod stores;
@@ -87,6 +87,7 @@ pub(crate) use {
     stack::{StackCommand, StackInitArgs, StackTestArgs},
     stores::read_description,
     tap::{TapArgs, TapPlan},
+    watch::{CollectorAddress, WatchPlan},
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -387,7 +387,8 @@ impl RunArgs {
 impl JudgeArgs {
     /// How to judge the history while it is written, if the user asked for that.
     pub(crate) fn live_plan(&self, recorded: &RunPlan) -> Result<Option<LivePlan>, String> {
-        self.live.live_plan(recorded.settings.workload.kind, &self.consistency)
+        let sessions = SessionArgs { tolerance: self.tolerance.clone(), ..SessionArgs::default() };
+        self.live.live_plan(recorded.settings.workload.kind, &self.consistency, sessions)
     }
 
     /// The plan to check a recorded history.

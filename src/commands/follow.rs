@@ -2,23 +2,28 @@
 //!
 //! This file reads, waits and prints; [`StreamJudge`] has the stream judged.
 
-use super::followed::{FollowedLevel, FollowedStream, describe_answer, write_json, write_text};
+use super::followed::{FollowedStream, write_json, write_text};
 use crate::args::{CheckPlan, ColorMode, FollowPlan, HistorySource};
 use crate::exit::Exit;
 use crate::output;
-use crate::report::{self, CheckFindings, ReportFormat, ReportWriter};
+use crate::report::{self, ReportFormat, ReportWriter};
 use crate::stream_checkpoint::{CheckpointWriter, FilePlace, ResumedWriter, StreamState};
 use crate::stream_input::{self, StreamInput};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
-use crate::times::PhaseTimes;
-use checker::{
-    Basis, Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, OnlineViolation, Question,
-};
-use std::io::Write;
+use crate::stream_levels::describe_answers;
+use crate::stream_violation::write_violation;
+use crate::stream_watch::StreamWatchers;
+use checker::{Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Question};
+use histories::HistoryBuilder;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+
+/// What to pass if the stream is not about registers.
+const OTHER_MODELS: &str =
+    "For transactions, pass --model list-append or --model rw-register; for a session store, --model session";
 
 /// The time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -37,20 +42,22 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
     let source = &plan.sources[0];
     let resumed = read_checkpoint(plan)?;
     let stop = recorder::Stop::default();
-    let _guard = stop.request_on_signals();
+    let guard = stop.request_on_signals();
     let reading_ends = Arc::new(AtomicBool::new(false));
     let offset = resumed.as_ref().map_or(0, |state| state.place.offset());
     let reads_file = matches!(source, HistorySource::File(_));
+    let follow = plan.follow.as_ref().expect("only a plan that follows comes here");
+    let watchers = StreamWatchers::start(&follow.watch, &source.name())?;
     let mut follower = match resumed {
-        Some(state) => StreamFollower::resume(plan, source.name(), state),
-        None => StreamFollower::new(
-            plan,
-            source.name(),
-            Monitor::new(build_question(plan)?, build_limits(plan))
-                .map_err(|why| describe_refusal(plan, &why))?,
-        ),
+        Some(state) => StreamFollower::resume(plan, watchers, state),
+        None => {
+            let monitor = Monitor::new(build_question(plan)?, build_limits(plan))
+                .map_err(|why| describe_refusal(plan, &why))?;
+            StreamFollower::new(plan, watchers, monitor)
+        }
     };
-    let input = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
+    let reading = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
+    follower.has_view = follow.view && follower.watchers.open_view();
     follower.print_violations();
     let mut late_inputs = 0;
     loop {
@@ -58,17 +65,18 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         if stops {
             reading_ends.store(true, Ordering::SeqCst);
         }
-        let goes_on = match input.recv_timeout(if stops && !reads_file { Duration::ZERO } else { QUIET }) {
-            // A pipe that is never silent is read up to what waited when the signal came.
-            Ok(_) if stops && !reads_file && late_inputs > stream_input::CHUNKS_MAX => false,
-            Ok(input) => {
-                late_inputs += usize::from(stops);
-                follower.take_input(input)
-            }
-            Err(RecvTimeoutError::Timeout) if stops && !reads_file => false,
-            Err(RecvTimeoutError::Timeout) => follower.judge_now(),
-            Err(RecvTimeoutError::Disconnected) => false,
-        };
+        let goes_on =
+            match reading.input.recv_timeout(if stops && !reads_file { Duration::ZERO } else { QUIET }) {
+                // A pipe that is never silent is read up to what waited when the signal came.
+                Ok(_) if stops && !reads_file && late_inputs > stream_input::CHUNKS_MAX => false,
+                Ok(input) => {
+                    late_inputs += usize::from(stops);
+                    follower.take_input(input)
+                }
+                Err(RecvTimeoutError::Timeout) if stops && !reads_file => false,
+                Err(RecvTimeoutError::Timeout) => follower.judge_now(),
+                Err(RecvTimeoutError::Disconnected) => false,
+            };
         if !goes_on {
             break;
         }
@@ -76,21 +84,26 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
             reading_ends.store(true, Ordering::SeqCst);
         }
         follower.print_progress();
+        follower.watchers.show_if_due(&follower.judge, reading.unread_bytes());
     }
+    // There is nothing to undo: from here on, a signal ends the program at once.
+    drop(guard);
     Ok(follower.finish())
 }
 
 /// The limits that the options describe.
 fn build_limits(plan: &CheckPlan) -> MonitorLimits {
     let staleness_bound_ns = plan.follow.as_ref().and_then(FollowPlan::staleness_bound_ns);
-    MonitorLimits { staleness_bound_ns, ..MonitorLimits::within(plan.bytes.max(MonitorLimits::BYTES_MIN)) }
+    let session_idle_ns = plan.follow.as_ref().and_then(FollowPlan::session_idle_ns);
+    let within = MonitorLimits::within(plan.bytes.max(MonitorLimits::BYTES_MIN));
+    MonitorLimits { staleness_bound_ns, session_idle_ns, ..within }
 }
 
 /// Says what to pass if the stream is about something else.
 fn describe_refusal(plan: &CheckPlan, why: &MonitorError) -> String {
     match (why, plan.model) {
         (MonitorError::OfflineOnly(_), None) => {
-            format!("{why}. For transactions, pass --model list-append or --model rw-register")
+            format!("{why}. {OTHER_MODELS}")
         }
         _ => why.to_string(),
     }
@@ -107,9 +120,11 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
         );
     };
     let Some(state) = StreamState::read(path)? else { return Ok(None) };
-    if *state.monitor.question() != build_question(plan)? || state.monitor.limits() != build_limits(plan) {
+    if *state.monitor.question() != question_of_state(plan, &state)?
+        || state.monitor.limits() != build_limits(plan)
+    {
         return Err(format!(
-            "{} was written with other options (model, levels, initial values, memory or staleness bound). Pass the same, or \
+            "{} was written with other options (model, levels, initial values, rules of sessions, memory or bounds). Pass the same, or \
              remove the file to begin again",
             path.display()
         ));
@@ -121,6 +136,19 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
         history.display()
     ));
     Ok(Some(state))
+}
+
+/// The question that the options describe, with what the header of the stream says of sessions.
+fn question_of_state(plan: &CheckPlan, state: &StreamState) -> Result<Question, String> {
+    let mut question = build_question(plan)?;
+    if question.model == Model::Session && state.lines.event_count() > 0 {
+        let mut builder = HistoryBuilder::new();
+        if let Some(header) = state.lines.header() {
+            builder.set_header(header);
+        }
+        question.sessions = plan.sessions.session_rules(&builder.finish())?;
+    }
+    Ok(question)
 }
 
 /// The question that the options describe. Without `--model` it is about registers.
@@ -159,15 +187,20 @@ struct StreamFollower<'a> {
     progress_at: Instant,
     progress_events: u64,
     told_about_clock: bool,
+    watchers: StreamWatchers,
+    /// Whether the state is shown on the terminal.
+    has_view: bool,
+    /// What waits until the view has ended, because it would be printed on the same terminal.
+    held_output: Vec<u8>,
 }
 
 impl<'a> StreamFollower<'a> {
-    fn new(plan: &'a CheckPlan, name: String, monitor: Monitor) -> Self {
+    fn new(plan: &'a CheckPlan, watchers: StreamWatchers, monitor: Monitor) -> Self {
         let now = Instant::now();
         Self {
             plan,
-            name,
-            judge: StreamJudge::new(monitor),
+            name: plan.sources[0].name(),
+            judge: StreamJudge::new(monitor, plan.sessions.clone()),
             report: report::report_writer(plan.format, plan.quiet, output::terminal_width()),
             out: ResumedWriter::new(output::ResultWriter::new(plan.color), Vec::new(), true),
             checkpoint: plan
@@ -182,17 +215,21 @@ impl<'a> StreamFollower<'a> {
             progress_at: now,
             progress_events: 0,
             told_about_clock: false,
+            watchers,
+            has_view: false,
+            held_output: Vec::new(),
         }
     }
 
     /// Goes on from the state of an earlier process.
-    fn resume(plan: &'a CheckPlan, name: String, state: StreamState) -> Self {
+    fn resume(plan: &'a CheckPlan, watchers: StreamWatchers, state: StreamState) -> Self {
         let already = state.read_printed_since();
-        let mut follower = Self::new(plan, name, state.monitor);
+        let mut follower = Self::new(plan, watchers, state.monitor);
         let plain = plan.color != ColorMode::Always;
         follower.out = ResumedWriter::new(output::ResultWriter::new(plan.color), already, plain);
         follower.judge.lines = state.lines;
         follower.place = state.place;
+        follower.watchers.begin_rate(&follower.judge);
         follower
     }
 
@@ -228,7 +265,8 @@ impl<'a> StreamFollower<'a> {
         if let Err(why) = saved
             && !std::mem::replace(&mut self.told_about_checkpoint, true)
         {
-            output::print_warning(&format!("--checkpoint: {why}. A killed monitor will begin again"));
+            let message = format!("--checkpoint: {why}. A killed monitor will begin again");
+            self.watchers.messages().tell(&message, output::print_warning);
         }
     }
 
@@ -242,10 +280,8 @@ impl<'a> StreamFollower<'a> {
             )),
             StreamInput::Replaced => {
                 self.place = FilePlace::default();
-                output::print_note(&format!(
-                    "{} was replaced; reading the new file from its beginning",
-                    self.name
-                ));
+                let message = format!("{} was replaced; reading the new file from its beginning", self.name);
+                self.watchers.messages().tell(&message, output::print_note);
                 true
             }
             StreamInput::Failed(why) => {
@@ -258,9 +294,10 @@ impl<'a> StreamFollower<'a> {
 
     /// Reports that the stream cannot be judged any further.
     fn end_with(&mut self, why: &str) -> bool {
-        output::print_error(&format!("{}: {why}. Nothing after this is judged", self.name));
-        if self.plan.model.is_none() && why.contains("\"txn\"") {
-            output::print_note("for transactions, pass --model list-append or --model rw-register");
+        let message = format!("{}: {why}. Nothing after this is judged", self.name);
+        self.watchers.messages().tell(&message, output::print_error);
+        if self.plan.model.is_none() && why.contains("not a read or a write of a register") {
+            self.watchers.messages().tell(OTHER_MODELS, output::print_note);
         }
         self.judge.monitor.end_judgement(self.judge.lines.event_count(), why);
         self.exit = self.exit.max(Exit::BadInput);
@@ -282,10 +319,11 @@ impl<'a> StreamFollower<'a> {
             && !std::mem::replace(&mut self.told_about_clock, true)
         {
             let back = report::layout::format_elapsed(ns as f64 / 1e9);
-            output::print_warning(&format!(
+            let message = format!(
                 "the time of event {event} lies {back} before that of an earlier event. The order of the stream counts; if \
                  it is not the order in which the events happened, verdicts can be wrong"
-            ));
+            );
+            self.watchers.messages().tell(&message, output::print_warning);
         }
     }
 
@@ -312,14 +350,17 @@ impl<'a> StreamFollower<'a> {
         if self.judge.monitor.has_news() {
             self.save_state();
         }
+        let holds_back = self.has_view && io::stdout().is_terminal();
         for violation in self.judge.monitor.take_violations() {
-            write_violation(&mut *self.report, &mut self.out, &self.name, violation);
+            let out: &mut dyn Write = if holds_back { &mut self.held_output } else { &mut self.out };
+            write_violation(&mut *self.report, out, &self.name, violation);
+            self.watchers.tell_violation(&self.name, violation);
         }
     }
 
     fn print_progress(&mut self) {
         let elapsed = self.progress_at.elapsed();
-        if self.plan.quiet || elapsed < PROGRESS_EVERY {
+        if self.plan.quiet || self.has_view || elapsed < PROGRESS_EVERY {
             return;
         }
         let events = self.judge.monitor.event_count();
@@ -346,17 +387,17 @@ impl<'a> StreamFollower<'a> {
             let line = self.judge.lines.unfinished_line();
             let why = format!("line {line}: the stream ends in the middle of this line");
             match self.plan.reading.lenient {
-                true => output::print_note(&format!("{}: {why}; it was dropped (--lenient)", self.name)),
+                true => {
+                    let message = format!("{}: {why}; it was dropped (--lenient)", self.name);
+                    self.watchers.messages().tell(&message, output::print_note);
+                }
                 false => _ = self.end_with(&why),
             }
         }
         self.judge_now();
-        let answers: Vec<FollowedLevel> = self
-            .judge
-            .monitor
-            .answers()
-            .map(|answer| describe_answer(&self.judge.monitor, &answer))
-            .collect();
+        self.watchers.close_view();
+        let _ = self.out.write_all(&std::mem::take(&mut self.held_output));
+        let answers = describe_answers(&self.judge.monitor);
         let has = |verdict: &str| answers.iter().any(|answer| answer.verdict == verdict);
         let verdict =
             ["violated", "unknown", "untested"].into_iter().find(|&name| has(name)).unwrap_or("holds");
@@ -386,30 +427,9 @@ impl<'a> StreamFollower<'a> {
         if sound {
             self.save_state();
         }
+        self.watchers.finish(&self.judge);
         self.out.into_inner().finish(exit.max(self.exit))
     }
-}
-
-/// Writes a violation that was found in a stream, as `check` writes it. A failed write is remembered by the writer.
-pub(crate) fn write_violation(
-    report: &mut dyn ReportWriter,
-    out: &mut dyn Write,
-    stream: &str,
-    violation: &OnlineViolation,
-) {
-    let name = format!("{stream} at event {}", violation.event);
-    let findings = CheckFindings {
-        name: &name,
-        history: &violation.history,
-        question: &violation.question,
-        report: &violation.report,
-        basis: Basis::from_history(&violation.history, violation.question.failed_cas),
-        measured: None,
-        times: &PhaseTimes::unmeasured(),
-        explains: None,
-    };
-    let _ = report.write_checked(&findings, out);
-    let _ = out.flush();
 }
 
 fn name_so_far(verdict: &MonitorVerdict<'_>) -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::output;
 use crate::report;
-use checker::{Monitor, MonitorAnswer, MonitorVerdict};
+use crate::stream_levels::FollowedLevel;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -21,40 +21,6 @@ pub(super) struct FollowedStream<'a> {
     /// The number of events before the slowest open operation.
     pub(super) judged: u64,
     pub(super) levels: Vec<FollowedLevel>,
-}
-
-#[derive(Serialize)]
-pub(super) struct FollowedLevel {
-    pub(super) level: &'static str,
-    pub(super) verdict: &'static str,
-    /// The event that made a violation certain, or from which on the level is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) event: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
-    /// The number of keys that the reason applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) keys: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) assumption: Option<String>,
-}
-
-pub(super) fn describe_answer(monitor: &Monitor, answer: &MonitorAnswer<'_>) -> FollowedLevel {
-    let (event, reason, keys) = match answer.verdict {
-        MonitorVerdict::Violated(violation) => (Some(violation.event), None, None),
-        MonitorVerdict::Unknown(from) => {
-            (Some(from.event), Some(from.reason.clone()), Some(from.objects).filter(|&keys| keys > 0))
-        }
-        MonitorVerdict::HoldsSoFar | MonitorVerdict::Untested => (None, None, None),
-    };
-    FollowedLevel {
-        level: answer.property.name(),
-        verdict: answer.verdict.name(),
-        event,
-        reason,
-        keys,
-        assumption: monitor.assumption(answer.property),
-    }
 }
 
 pub(super) fn write_json(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -27,6 +27,7 @@ pub fn keeps_all() -> MonitorLimits {
         judge_after: u64::MAX,
         horizon: 1 << 40,
         staleness_bound_ns: None,
+        session_idle_ns: None,
     }
 }
 

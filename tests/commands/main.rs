@@ -27,4 +27,5 @@ mod spans;
 mod traces;
 mod transactions;
 mod verify;
+mod watch;
 mod words;

@@ -36,14 +36,49 @@ fn what_is_told_live_changes_no_verdict() {
     assert!(!text(&plain.stderr).contains("stale-read"), "{}", text(&plain.stderr));
 }
 
+/// A run tells what `check --follow` tells: here a command, which has ended when the run has.
+#[test]
+fn a_run_has_a_command_for_each_violation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = "sleep 0.5; cat > found-$$.json";
+    let live = run_in(folder.path(), &["--seed", "1", "--quiet", "--live", "--on-violation", command]);
+    assert_eq!(live.status.code(), Some(1), "{}", text(&live.stderr));
+    let files = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+    let texts = files.filter(|file| file.file_name().to_string_lossy().starts_with("found-"));
+    let found: Vec<Value> = texts
+        .map(|file| std::fs::read_to_string(file.path()).expect("text"))
+        .map(|text| serde_json::from_str(&text).expect("JSON"))
+        .collect();
+    assert!(!found.is_empty(), "{}", text(&live.stderr));
+    assert!(found.iter().all(|one| one["verdict"] == "violated"), "{found:?}");
+    assert_eq!(text(&live.stderr).matches("the command ended with exit code 0").count(), found.len());
+}
+
+/// The built-in store loses sessions in a failover. What is told live is what the check of the whole finds.
+#[test]
+fn findings_of_a_session_store_are_told_live() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = ["--workload", "session", "--seed", "1", "--quiet", "--format", "json", "--live"];
+    let live = run_in(folder.path(), &words);
+    assert_eq!(live.status.code(), Some(1), "{}", text(&live.stderr));
+    let whole: Value = serde_json::from_slice(&live.stdout).expect("one object");
+    let levels = whole["levels"].as_array().expect("levels");
+    let violated = levels.iter().filter(|level| level["verdict"] == "violated");
+    let names: Vec<&str> = violated.map(|level| level["level"].as_str().expect("a name")).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        assert!(text(&live.stderr).contains(name), "{name} was not told: {}", text(&live.stderr));
+    }
+}
+
 /// What only a whole history decides is refused before anything runs.
 #[test]
 fn what_cannot_be_judged_live_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     for (words, why) in [
         (
-            &["--workload", "session", "--live"][..],
-            "judges the workloads register, list-append and rw-register",
+            &["--workload", "queue", "--live"][..],
+            "judges the workloads register, list-append, rw-register and session",
         ),
         (&["--consistency", "sequential", "--until", "violated"], "none of them is among the levels"),
     ] {

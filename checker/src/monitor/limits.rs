@@ -23,6 +23,9 @@ pub struct MonitorLimits {
     /// Transactions only: how long ago the version that a read returns can have been replaced, in nanoseconds of the
     /// stream. None: no bound.
     pub staleness_bound_ns: Option<i64>,
+    /// Session stores only: after how long without a request a session is not used again, in nanoseconds of the stream. None: no
+    /// bound.
+    pub session_idle_ns: Option<i64>,
 }
 
 impl MonitorLimits {
@@ -38,6 +41,7 @@ impl MonitorLimits {
             judge_after: (operations / 4).clamp(16, 65_536),
             horizon: (operations / 8).clamp(16, 16_384),
             staleness_bound_ns: None,
+            session_idle_ns: None,
         }
     }
 }

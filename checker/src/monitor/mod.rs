@@ -14,7 +14,8 @@
 //! judged again with the next events; since at least as many events are new as are kept, each operation is judged a
 //! constant number of times on average.
 //!
-//! `objects` has the window of registers, `transactions` that of transactions. Both have a `forget.rs` with the proof.
+//! `objects` has the window of registers, `transactions` that of transactions, and `session_store` that of a session store. Each has a
+//! `forget.rs` with the proof.
 //!
 //! # The promise
 //!
@@ -30,16 +31,18 @@
 
 mod limits;
 mod objects;
+mod session_store;
 mod snapshot;
 mod stream;
 mod transactions;
 mod verdicts;
 mod window;
 
-use claims::{Property, Question};
+use claims::{Model, Property, Question, SessionRules};
 pub use limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};
 use objects::ObjectMonitor;
 use serde::{Deserialize, Serialize};
+use session_store::StoreMonitor;
 pub use stream::StreamEvent;
 use transactions::TransactionMonitor;
 pub use verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
@@ -47,6 +50,9 @@ pub use verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
 /// What a verdict on a level without real time assumes about the rest of the stream.
 pub const SESSION_ASSUMPTION: &str = "assumes that no read returned a value before its write was invoked, and that no value is written again \
      after it was forgotten";
+
+/// What a verdict assumes whose proof needs no more than that a forgotten value can be told from a new one.
+const FORGET_ASSUMPTION: &str = "assumes that no value is written again after it was forgotten";
 
 /// Judges a stream of events while it grows.
 ///
@@ -73,6 +79,7 @@ pub struct Monitor(MonitorKind);
 enum MonitorKind {
     Objects(Box<ObjectMonitor>),
     Transactions(Box<TransactionMonitor>),
+    Store(Box<StoreMonitor>),
 }
 
 /// Calls a method of the monitor, whatever it is about.
@@ -81,22 +88,40 @@ macro_rules! of_either {
         match $kind {
             MonitorKind::Objects($monitor) => $call,
             MonitorKind::Transactions($monitor) => $call,
+            MonitorKind::Store($monitor) => $call,
         }
     };
 }
 
 impl Monitor {
-    /// A monitor for a question about registers or about transactions.
+    /// A monitor for a question about registers, about transactions, or about a session store.
     ///
     /// # Errors
     /// [`MonitorError::OfflineOnly`] for any other model, for a level that only a whole history decides, and for
     /// assumptions about version orders.
     pub fn new(question: Question, limits: MonitorLimits) -> Result<Self, MonitorError> {
         let limits = MonitorLimits { bytes: limits.bytes.max(MonitorLimits::BYTES_MIN), ..limits };
-        Ok(Self(match question.model.has_transactions() {
-            true => MonitorKind::Transactions(Box::new(TransactionMonitor::new(question, limits)?)),
-            false => MonitorKind::Objects(Box::new(ObjectMonitor::new(question, limits)?)),
+        Ok(Self(match question.model {
+            Model::Session => MonitorKind::Store(Box::new(StoreMonitor::new(question, limits)?)),
+            model if model.has_transactions() => {
+                MonitorKind::Transactions(Box::new(TransactionMonitor::new(question, limits)?))
+            }
+            _ => MonitorKind::Objects(Box::new(ObjectMonitor::new(question, limits)?)),
         }))
+    }
+
+    /// Sets the rules of the sessions of a session store, which the header of a stream tells. Of another model, nothing happens.
+    ///
+    /// # Errors
+    /// [`MonitorError::OfflineOnly`] if a finding was asked that does not follow from a sample.
+    ///
+    /// # Panics
+    /// In debug builds, if an event was taken before.
+    pub fn set_session_rules(&mut self, rules: SessionRules) -> Result<(), MonitorError> {
+        match &mut self.0 {
+            MonitorKind::Store(monitor) => monitor.set_session_rules(rules),
+            MonitorKind::Objects(_) | MonitorKind::Transactions(_) => Ok(()),
+        }
     }
 
     /// Whether a monitor judges this property of some model. All others are offline only.
@@ -104,7 +129,8 @@ impl Monitor {
         match property {
             Property::Level(level) => objects::judges_level(level),
             Property::Isolation(level) => transactions::ONLINE_LEVELS.contains(&level),
-            Property::Finding(_) | Property::Invariant(_) => false,
+            Property::Finding(kind) => session_store::ONLINE_FINDINGS.contains(&kind),
+            Property::Invariant(_) => false,
         }
     }
 
@@ -156,6 +182,7 @@ impl Monitor {
                 assumes.then(|| SESSION_ASSUMPTION.to_owned())
             }
             MonitorKind::Transactions(monitor) => Some(monitor.assumption(property)),
+            MonitorKind::Store(monitor) => Some(monitor.assumption()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! What went wrong elsewhere: online checkers that forget what still matters, and then say *holds*; that take a *violated*
 //! back; or that call a legal read stale because they have forgotten its write.
 
+mod session_store;
 mod snapshots;
 mod transactions;
 

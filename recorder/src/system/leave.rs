@@ -9,7 +9,7 @@
 
 use super::clean::remove_folder;
 use super::folder::PREFIX;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,12 @@ pub fn kill_descendants_and_clean() {
         // `steadfast clean` finds a folder that cannot be removed now.
         let _ = remove_folder(&entry.path());
     }
+}
+
+/// Kills a process that this one started as the leader of a group of its own, with everything in that group.
+pub fn kill_process_group(leader: u32) {
+    // The signal fails only if the group has already ended.
+    let _ = i32::try_from(leader).map(|leader| killpg(Pid::from_raw(leader), Signal::SIGKILL));
 }
 
 /// The living descendants of this process. Zombies are left out, because they disappear when this process ends.

@@ -35,7 +35,7 @@ pub use clean::{Cleaned, clean, clean_undoing};
 pub use disk::Disk;
 pub use folder::RunFolder;
 pub use given::ForeignProcess;
-pub use leave::kill_descendants_and_clean;
+pub use leave::{kill_descendants_and_clean, kill_process_group};
 pub use machine::{Machine, MachineNeeds, Machines};
 pub use namespace::{NetworkIsolation, enter_user_namespace, run_in_machine_network, run_isolated};
 pub use network::{FaultyNetwork, Means};

@@ -3,18 +3,19 @@
 //! A thread follows the file of the history, as `check --follow` does, and prints each violation on standard error when it
 //! is certain. When the run has ended, the whole file is checked, so nothing here changes a verdict.
 
-use super::super::follow::write_violation;
 use crate::args::{HistorySource, LivePlan};
 use crate::output;
 use crate::report::{self, ReportFormat};
-use crate::stream_input::{self, StreamInput};
+use crate::stream_input::{self, StreamInput, StreamReading};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
+use crate::stream_violation::write_violation;
+use crate::stream_watch::StreamWatchers;
 use checker::{Monitor, MonitorLimits};
 use recorder::Stop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 
 /// The thread that judges. When this is dropped, the thread judges what was written by then, and ends.
@@ -29,14 +30,17 @@ impl LiveJudge {
         let monitor = Monitor::new(plan.question.clone(), MonitorLimits::within(plan.bytes));
         let monitor = monitor.map_err(|why| format!("--live: {why}"))?;
         let writing_ends = Arc::new(AtomicBool::new(false));
-        let input =
+        let name = file.display().to_string();
+        let watchers = StreamWatchers::start(&plan.watch, &name)?;
+        let reading =
             stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends), 0)?;
         let run = JudgedRun {
-            judge: StreamJudge::new(monitor),
-            name: file.display().to_string(),
+            judge: StreamJudge::new(monitor, plan.sessions.clone()),
+            name,
+            watchers,
             stop: plan.until_violated.then_some(stop),
         };
-        let thread = std::thread::spawn(move || run.follow(&input));
+        let thread = std::thread::spawn(move || run.follow(&reading));
         Ok(Self { writing_ends, thread: Some(thread) })
     }
 }
@@ -54,14 +58,15 @@ impl Drop for LiveJudge {
 struct JudgedRun {
     judge: StreamJudge,
     name: String,
+    watchers: StreamWatchers,
     /// The run that a violation ends.
     stop: Option<Stop>,
 }
 
 impl JudgedRun {
-    fn follow(mut self, input: &Receiver<StreamInput>) {
+    fn follow(mut self, reading: &StreamReading) {
         loop {
-            let (judged, goes_on) = match input.recv_timeout(QUIET) {
+            let (judged, goes_on) = match reading.input.recv_timeout(QUIET) {
                 Ok(StreamInput::Bytes(bytes)) => {
                     let judged = self.judge.take_bytes(&bytes).and_then(|()| self.judge.judge_if_due());
                     (judged, true)
@@ -78,12 +83,14 @@ impl JudgedRun {
                     "--live: {}: {why}. The rest is judged when the run has ended",
                     self.name
                 ));
-                return;
+                break;
             }
             if !goes_on {
-                return;
+                break;
             }
+            self.watchers.show_if_due(&self.judge, reading.unread_bytes());
         }
+        self.watchers.finish(&self.judge);
     }
 
     fn tell_violations(&mut self) {
@@ -92,6 +99,7 @@ impl JudgedRun {
         let found = !violations.is_empty();
         for violation in violations {
             write_violation(&mut *report, &mut anstream::stderr().lock(), &self.name, violation);
+            self.watchers.tell_violation(&self.name, violation);
         }
         if let Some(stop) = self.stop.take_if(|_| found) {
             output::print_status("the first violation ends the run (--until violated)");

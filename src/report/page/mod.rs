@@ -44,6 +44,9 @@ const SECTIONS_MAX: usize = 20;
 /// The most characters of a text that is shown in full.
 const TEXT_CHARS_MAX: usize = 400;
 
+/// The style sheet of all pages.
+pub(crate) const STYLE: &str = include_str!("style.css");
+
 /// The page under construction.
 #[derive(Default)]
 pub(crate) struct PageReport {
@@ -100,7 +103,7 @@ fn begin_page(title: &str) -> Html {
     html.open_tag("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &policy)]);
     html.open_tag("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
     html.add_leaf("title", &[], format!("steadfast: {}", clip_text(title)));
-    html.add_asset("style", include_str!("style.css"));
+    html.add_asset("style", STYLE);
     html.close_tag("head");
     html.break_line();
     html.open_tag("body", &[]);

@@ -17,10 +17,10 @@ mod registers;
 mod times;
 mod window;
 
-use super::SESSION_ASSUMPTION;
 use super::limits::{MonitorError, MonitorLimits};
 use super::stream::{ProcessName, StreamEvent};
 use super::verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
+use super::{FORGET_ASSUMPTION, SESSION_ASSUMPTION};
 use claims::{IsolationLevel, Model, Property, Question};
 use histories::ActorEvent;
 use kept::KeptTransaction;
@@ -200,7 +200,7 @@ impl TransactionMonitor {
     /// What a verdict on a level assumes.
     pub(super) fn assumption(&self, property: Property) -> String {
         if property == Property::Isolation(IsolationLevel::StrictSerializable) {
-            return "assumes that no value is written again after it was forgotten".to_owned();
+            return FORGET_ASSUMPTION.to_owned();
         }
         match self.limits.staleness_bound_ns {
             None => SESSION_ASSUMPTION.to_owned(),

@@ -1,0 +1,122 @@
+//! Options that say who is told what the judgement of a stream finds: commands, pages, monitoring systems.
+
+use super::quantity;
+use super::spans::SpanTarget;
+use std::str::FromStr;
+use std::time::Duration;
+
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct WatchArgs {
+    /// While the history is judged: run a shell command for each violation, with the violation as JSON on its standard input
+    ///
+    /// The command runs beside the judgement and does not delay it. The exit code of the command and the end of its output are
+    /// printed on standard error. To call an address, use curl.
+    #[arg(long, value_name = "COMMAND", help_heading = "While it is written")]
+    on_violation: Option<String>,
+    /// Time after which a command of --on-violation is killed
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "60s", help_heading = "While it is written")]
+    command_timeout: Duration,
+    /// While the history is judged: serve figures for Prometheus under /metrics; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = parse_own_address, help_heading = "While it is written")]
+    metrics: Option<String>,
+    /// While the history is judged: serve a page for browsers; a port alone is one of 127.0.0.1
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = parse_own_address, help_heading = "While it is written")]
+    live_page: Option<String>,
+    /// While the history is judged: send each violation as a span to a collector, such as http://127.0.0.1:4318/v1/traces
+    #[arg(long, value_name = "URL", value_parser = CollectorAddress::from_str, help_heading = "While it is written")]
+    otlp_violations: Option<CollectorAddress>,
+}
+
+/// Who is told what the judgement of a stream finds.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchPlan {
+    /// The shell command for each violation.
+    pub(crate) on_violation: Option<String>,
+    pub(crate) command_timeout: Duration,
+    /// The addresses to listen on, `host:port`.
+    pub(crate) metrics: Option<String>,
+    pub(crate) live_page: Option<String>,
+    /// Where violations are sent as spans.
+    pub(crate) otlp_violations: Option<CollectorAddress>,
+}
+
+/// An OTLP/HTTP endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct CollectorAddress {
+    /// `HOST:PORT`.
+    pub(crate) address: String,
+    pub(crate) path: String,
+}
+
+impl FromStr for CollectorAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            SpanTarget::Collector { address, path } => Ok(Self { address, path }),
+            SpanTarget::File(_) => Err("pass an address such as http://HOST:PORT/v1/traces".to_owned()),
+        }
+    }
+}
+
+impl WatchArgs {
+    pub(super) fn into_plan(self) -> WatchPlan {
+        let Self { on_violation, command_timeout, metrics, live_page, otlp_violations } = self;
+        WatchPlan { on_violation, command_timeout, metrics, live_page, otlp_violations }
+    }
+
+    /// The first option that was given, if any.
+    pub(super) fn given_option(&self) -> Option<&'static str> {
+        let given = [
+            (self.on_violation.is_some(), "--on-violation"),
+            (self.metrics.is_some(), "--metrics"),
+            (self.live_page.is_some(), "--live-page"),
+            (self.otlp_violations.is_some(), "--otlp-violations"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+}
+
+/// Reads a port, which is then one of the loopback address, or a host and a port.
+fn parse_own_address(typed: &str) -> Result<String, String> {
+    if typed.parse::<u16>().is_ok() {
+        return Ok(format!("127.0.0.1:{typed}"));
+    }
+    match typed.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok() => {
+            Ok(typed.to_owned())
+        }
+        _ => Err("pass a port such as 9464, or HOST:PORT such as 0.0.0.0:9464".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A port alone must not open the figures to the network.
+    #[test]
+    fn a_port_alone_is_one_of_this_machine() {
+        for (typed, read) in [
+            ("9464", "127.0.0.1:9464"),
+            ("0", "127.0.0.1:0"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:80", "[::1]:80"),
+            ("host:1", "host:1"),
+        ] {
+            assert_eq!(parse_own_address(typed).as_deref(), Ok(read));
+        }
+        for wrong in ["", ":80", "host", "70000", "http://host:80", "host:80/path"] {
+            assert!(parse_own_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_collector_has_an_address() {
+        let read: CollectorAddress = "http://127.0.0.1:4318".parse().expect("an address");
+        assert_eq!((read.address.as_str(), read.path.as_str()), ("127.0.0.1:4318", "/v1/traces"));
+        for wrong in ["spans.json", "https://collector", ""] {
+            assert!(wrong.parse::<CollectorAddress>().is_err(), "{wrong}");
+        }
+    }
+}
