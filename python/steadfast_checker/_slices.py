@@ -335,17 +335,19 @@ def _checked(
     def verdicts_of(events):  # type: ignore[no-untyped-def]
         import pyarrow
 
-        from .spark import _with_header
+        from .spark import _by_index, _with_header
 
         events = _with_header(events.sort_by([("slice", "ascending"), ("index", "ascending")]), header)
         slices = [
             (entry["values"], entry["counts"]) for entry in events.column("slice").value_counts().to_pylist()
         ]
         found = _native.check_slices(events.drop_columns(["slice"]), slices, irregular, words)
-        rows = [
-            {"slice": number, "verdict": verdict, "operations": operations, "report": told if verdict != "refused" else json.dumps({"reason": told})}
-            for (number, _), (verdict, operations, told) in zip(slices, found)
-        ]
+        rows, start = [], 0
+        for (number, length), (verdict, operations, told) in zip(slices, found):
+            if verdict == "refused":
+                told = json.dumps({"reason": _by_index(told or "", events.slice(start, length))})
+            start += length
+            rows.append({"slice": number, "verdict": verdict, "operations": operations, "report": told})
         schema = pyarrow.schema(
             [
                 ("slice", pyarrow.int64()),
