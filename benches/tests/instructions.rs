@@ -1,8 +1,9 @@
 //! Counts the instructions of ten hot paths, and fails if one takes 5 % more than `instructions.txt` says.
 //!
 //! A clock cannot hold this: on a busy machine, times differ by a factor of two. Instructions differ by a thousandth. They depend on
-//! the compiler, so the counts name theirs, and another one is not compared. To accept new counts, which belong into a commit:
-//! `STEADFAST_ACCEPT_COUNTS=1 cargo test -p benches --test instructions`.
+//! the compiler, so the counts name theirs, and another one is not compared. They also depend on the features of the packages that are built
+//! together, so this test belongs to a build of the whole workspace. To accept new counts, which belong into a commit:
+//! `STEADFAST_ACCEPT_COUNTS=1 cargo test --workspace --test instructions`.
 
 #![allow(clippy::print_stdout, reason = "what was counted and what was skipped is said")]
 
@@ -134,7 +135,7 @@ fn hot_paths_take_no_more_instructions_than_before() {
     assert!(
         slower.is_empty(),
         "slower by more than {GROWTH_PERCENT} %:\n{}\nIf that is intended, run\n\
-         STEADFAST_ACCEPT_COUNTS=1 cargo test -p benches --test instructions\nand commit benches/tests/instructions.txt.",
+         STEADFAST_ACCEPT_COUNTS=1 cargo test --workspace --test instructions\nand commit benches/tests/instructions.txt.",
         slower.join("\n")
     );
 }
