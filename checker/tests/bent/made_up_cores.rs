@@ -1,12 +1,12 @@
 //! Cores, cycles of versions and cycles of causality that are made up, for levels of objects that hold, and orders for those that do not.
 
-use crate::near::changed;
+use crate::near::{changed, seldom_strange};
 use crate::{containers, objects, sets};
 use checker::{
     AnomalyName, Answer, CausalLink, CausalOrders, CausalProofStep, CausalRefutation, ConstraintReason,
     Contradiction, Core, Evidence, FailedCas, InferenceRule, InferredOrder, Level, Limits, Linearization,
-    LinkReason, Model, Property, Question, Report, ReturnedWrite, SessionSerialization, Verdict,
-    VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation, Violation, Witness,
+    LinkReason, Model, Property, Question, Report, ReturnedWrite, SessionSerialization, StalenessBound,
+    Verdict, VersionConstraint, VersionOrder, VersionProofStep, VersionRefutation, Violation, Witness,
 };
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
 use std::collections::BTreeMap;
@@ -207,6 +207,33 @@ impl ObjectForger<'_> {
         Some(Violation { kind, key, operations, evidence })
     }
 
+    /// A proof that two writes have no order: each order of them is on a cycle.
+    fn forge_order_proof(&self, level: Level, random: &mut TestRandom) -> Option<Violation> {
+        let writes: Vec<&Operation> = self.all.iter().filter(|op| written(op).is_some()).collect();
+        let one = *writes.get(random.below(writes.len().max(1)))?;
+        let same: Vec<&&Operation> =
+            writes.iter().filter(|op| op.key == one.key || random.chance(5)).collect();
+        let other = **same.get(random.below(same.len().max(1)))?;
+        let (a, b) = (one.id, other.id);
+        let session = random.chance(50).then_some(one.session);
+        let mut proof = vec![CausalProofStep::Order { a, b }];
+        for (from, to) in [(a, b), (b, a)] {
+            let pool: Vec<CausalLink> = (0..60).map(|_| self.link(random)).collect();
+            let mut cycle = vec![CausalLink { from: Some(from), to: Some(to), why: LinkReason::Assumed }];
+            cycle.extend(self.path(&pool, Some(to), Some(from))?);
+            let contradiction = Contradiction { session, inferred: Vec::new(), cycle };
+            proof.push(CausalProofStep::Contradiction(contradiction));
+        }
+        if random.chance(5) {
+            proof.pop();
+        }
+        let refutation = CausalRefutation { proof };
+        let operations = refutation.involved_operations();
+        let kind = AnomalyName::new(refutation.anomaly_name(level));
+        let key = operations.first().map_or(KeyId::NONE, |&id| self.history.key(id));
+        Some(Violation { kind, key, operations, evidence: Evidence::Causal(refutation) })
+    }
+
     /// An order of each object, near that of the events, or for each read the first write of its value.
     fn forge_witness(&self, level: Level, is_one_object: bool, random: &mut TestRandom) -> Witness {
         if level.judges_single_reads() {
@@ -222,7 +249,7 @@ impl ObjectForger<'_> {
         if level == Level::Session || level.is_session_guarantee() {
             return Witness::Versions(self.forge_versions(random));
         }
-        let is_of_objects = matches!(level, Level::Linearizable | Level::TwoAtomic);
+        let is_of_objects = matches!(level, Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness);
         if !is_of_objects {
             return Witness::Causal(self.forge_serializations(level, random));
         }
@@ -341,12 +368,14 @@ impl ObjectForger<'_> {
         if is_violated {
             return Some(Verdict::Holds(self.forge_witness(level, is_one_object, random)));
         }
-        let by_core = matches!(level, Level::Linearizable | Level::TwoAtomic | Level::Regular | Level::Safe);
+        let by_core = level.judges_single_reads()
+            || matches!(level, Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness);
         let violation = match level {
             _ if by_core => self.forge_core(random),
             level if level == Level::Session || level.is_session_guarantee() => {
                 self.forge_version_cycle(random)?
             }
+            level if random.chance(25) => self.forge_order_proof(level, random)?,
             level => self.forge_causal_cycle(level, random)?,
         };
         Some(Verdict::Violated(vec![violation]))
@@ -362,7 +391,10 @@ fn draw(seed: u64) -> (History, Question) {
         let history = RegisterRun::new(random.fork(1), shape, initial).into_history();
         let mut question = question_about(Model::CasRegister, &level_properties(Level::ALL));
         question.initial.set_default(initial).expect("it is JSON");
-        return (history, Question { failed_cas, ..question });
+        let bounds = [1, 2, 3, 4].map(StalenessBound::Versions).into_iter();
+        let bounds: Vec<_> = bounds.chain([1, 5, 20].map(StalenessBound::Nanoseconds)).collect();
+        let staleness = random.chance(60).then(|| random.one_of(&bounds));
+        return (history, Question { failed_cas, staleness, ..question });
     }
     let model = random.one_of(&OTHER_MODELS);
     let plan = containers::ContainerPlan {
@@ -392,7 +424,7 @@ fn evidence_about_objects_that_is_made_up_is_refuted() {
     for seed in 0..1_200 * crate::times() {
         let (history, question) = draw(seed);
         let mut random = TestRandom::new(seed ^ 0xc0de);
-        let history = changed(history, &mut random);
+        let history = seldom_strange(changed(history, &mut random), &mut random);
         // A changed history may be one of another model.
         if question.check(&history).is_err() {
             continue;

@@ -32,7 +32,8 @@ mod untested;
 
 use challenge::{Effort, Tally, challenge};
 use checker::{
-    Assume, FailedCas, FindingKind, Invariant, IsolationLevel, Level, Model, Property, Question, SessionRules,
+    Assume, FailedCas, FindingKind, Invariant, IsolationLevel, Level, Model, Property, Question,
+    SessionRules, StalenessBound,
 };
 use containers::ContainerPlan;
 use sets::SetPlan;
@@ -65,8 +66,11 @@ fn levels_of_registers() {
         let assume = Assume { sequential_keys: random.chance(15), linearizable_keys: random.chance(15) };
         let failed_cas = if random.chance(50) { FailedCas::SaysNothing } else { FailedCas::Observes };
         let history = RegisterRun::new(random.fork(1), shape, initial).into_history();
+        let history = near::seldom_strange(history, &mut random);
         let levels = level_properties(Level::ALL);
-        let mut question = Question { assume, failed_cas, ..question_about(Model::CasRegister, &levels) };
+        let staleness = Some(StalenessBound::Versions(1 + random.below(4) as u32));
+        let question = question_about(Model::CasRegister, &levels);
+        let mut question = Question { assume, failed_cas, staleness, ..question };
         question.initial.set_default(initial).expect("it is JSON");
         challenge(history, question, Effort { near: 4, bends: 12 }, &mut random, &mut tally);
     }
@@ -117,10 +121,15 @@ fn levels_of_transactions() {
             1 => random_history(&mut random, KeyType::Register),
             _ => history_of_repeated_values(&mut random),
         };
-        let assume = Assume { sequential_keys: random.chance(15), linearizable_keys: random.chance(15) };
+        let history = near::seldom_strange(history, &mut random);
+        let linearizable_keys = random.chance(15) && history.has_real_time();
+        let assume = Assume { sequential_keys: random.chance(15), linearizable_keys };
         let levels = isolation_properties(IsolationLevel::ALL);
         let question = question_about(model_of_transactions(&history), &levels);
-        let question = Question { assume, ..question };
+        let mut question = Question { assume, ..question };
+        if question.model == Model::RwRegister && random.chance(15) {
+            question.initial.set_default("1").expect("it is JSON");
+        }
         challenge(history, question, Effort { near: 4, bends: 12 }, &mut random, &mut tally);
     }
     println!("{tally:#?}");

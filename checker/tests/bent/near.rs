@@ -1,9 +1,9 @@
 //! Histories that differ a little from another: an operation that is gone, another outcome, another value, another moment.
 
-use checker::{IsolationLevel, Question};
+use checker::{Assume, IsolationLevel, Model, Question};
 use histories::History;
 use histories::format::{Format, from_text, write_native};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use testkit::transactions::{
     KeyType, history_of_mixed_levels, history_of_repeated_elements, history_of_repeated_values,
@@ -69,6 +69,60 @@ impl EventList {
             14 => self.take_field(at, "key", random),
             15 => self.take_field(at, ["version", "time", "based_on"][random.below(3)], random),
             _ => self.change_times(at, random),
+        }
+    }
+
+    /// Gives the history what few histories have: no real time, operations that declare a consistency, functions by other names, times, or
+    /// versions that the store told.
+    pub(crate) fn make_strange(&mut self, random: &mut TestRandom) {
+        let mut time = 0;
+        match random.below(5) {
+            0 => {
+                let mut header = self.header.take().unwrap_or_else(|| json!({"steadfast": 1}));
+                header["real_time"] = false.into();
+                self.header = Some(header);
+            }
+            1 => {
+                let names = ["linearizable", "linearizable", "sequential", "sequential", "quorum"];
+                for at in 0..self.events.len() {
+                    if self.is_invocation(at) && random.chance(50) {
+                        self.events[at]["consistency"] = random.one_of(&names).into();
+                    }
+                }
+            }
+            2 => {
+                let (of_read, of_write) =
+                    (["get", "get", "contains", "look"], ["put", "put", "contains", "shake"]);
+                let (at, other) = (random.below(self.events.len().max(1)), random.below(4));
+                self.rename_function(at, |name| match name {
+                    "read" => of_read[other],
+                    "write" => of_write[other],
+                    _ => "contains",
+                });
+            }
+            3 => {
+                for event in &mut self.events {
+                    time += random.one_of(&[0, 1, 1, 5]);
+                    event["time"] = time.into();
+                }
+            }
+            _ => {
+                for event in self.events.iter_mut().filter(|event| event["type"] == "ok") {
+                    time += random.one_of(&[1, 1, 1, 0]);
+                    if random.chance(70) {
+                        event["version"] = time.into();
+                    }
+                }
+            }
+        }
+    }
+
+    fn rename_function(&mut self, at: usize, other: impl FnOnce(&str) -> &'static str) {
+        let Some(event) = self.events.get(at) else { return };
+        let name = other(event["f"].as_str().unwrap_or_default());
+        let (invoked, completed) = self.places_of_operation(at);
+        for place in [Some(invoked), completed].into_iter().flatten() {
+            self.events[place]["f"] = name.into();
         }
     }
 
@@ -234,6 +288,16 @@ pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
     near.filter(|near| !near.is_empty()).unwrap_or(history)
 }
 
+/// The history, or now and then a strange one.
+pub(crate) fn seldom_strange(history: History, random: &mut TestRandom) -> History {
+    if random.chance(88) {
+        return history;
+    }
+    let mut list = EventList::from_history(&history);
+    list.make_strange(random);
+    list.read().filter(|strange| !strange.is_empty()).unwrap_or(history)
+}
+
 /// A history of transactions, the question about all levels, and the generator that goes on from there.
 pub(crate) fn draw_transactions(seed: u64) -> (History, Question, TestRandom) {
     let mut random = TestRandom::new(seed);
@@ -247,9 +311,14 @@ pub(crate) fn draw_transactions(seed: u64) -> (History, Question, TestRandom) {
             history_of_mixed_levels(&mut random, kind, u32::MAX)
         }
     };
-    let history = changed(history, &mut random);
+    let history = seldom_strange(changed(history, &mut random), &mut random);
     let levels = isolation_properties(IsolationLevel::ALL);
-    let question = question_about(model_of_transactions(&history), &levels);
+    let mut question = question_about(model_of_transactions(&history), &levels);
+    let linearizable_keys = random.chance(10) && history.has_real_time();
+    question.assume = Assume { sequential_keys: random.chance(10), linearizable_keys };
+    if question.model == Model::RwRegister && random.chance(10) {
+        question.initial.set_default(random.one_of(&["1", "7"])).expect("it is JSON");
+    }
     (history, question, random)
 }
 

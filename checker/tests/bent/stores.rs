@@ -44,8 +44,11 @@ struct StoreRun<'r> {
 
 const MS: i64 = 1_000_000;
 
-/// A history of four to fourteen requests.
+/// A history of four to fourteen requests, or one of clients that save.
 pub(crate) fn store_history(random: &mut TestRandom) -> History {
+    if random.chance(12) {
+        return save_history(random);
+    }
     let live_ns = random.chance(40).then_some(500 * MS);
     let has_header = live_ns.is_some() || random.chance(60);
     let mut run = StoreRun {
@@ -75,6 +78,95 @@ pub(crate) fn store_history(random: &mut TestRandom) -> History {
     run.serve_clients(has_header);
     run.look_at_the_end();
     let lines: Vec<String> = run.lines.iter().map(Value::to_string).collect();
+    from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|why| panic!("{why}\n{}", lines.join("\n")))
+}
+
+/// What a client that saves a session does next.
+#[derive(Clone, Copy)]
+enum NextStep {
+    Read,
+    BeAnswered,
+    Save,
+    BeAcknowledged,
+}
+
+impl NextStep {
+    fn following(self, random: &mut TestRandom) -> NextStep {
+        match self {
+            NextStep::Read => NextStep::BeAnswered,
+            NextStep::BeAnswered if random.chance(10) => NextStep::Read,
+            NextStep::BeAnswered => NextStep::Save,
+            NextStep::Save => NextStep::BeAcknowledged,
+            NextStep::BeAcknowledged if random.chance(20) => NextStep::Save,
+            NextStep::BeAcknowledged => NextStep::Read,
+        }
+    }
+}
+
+/// A client that saves a session: its next step, and the versions that it read and saved last.
+#[derive(Clone, Copy)]
+struct SavingClient {
+    next: Option<NextStep>,
+    seen: usize,
+    saved: usize,
+}
+
+impl Default for SavingClient {
+    fn default() -> Self {
+        Self { next: Some(NextStep::Read), seen: 0, saved: 0 }
+    }
+}
+
+/// A history of clients that read a session and save it whole, again and again, so that one may overwrite what another saved.
+fn save_history(random: &mut TestRandom) -> History {
+    let (has_header, mistaken) = (random.chance(50), random.chance(60));
+    let mut lines: Vec<Value> = if has_header { vec![json!({"steadfast": 1})] } else { Vec::new() };
+    let version = |number: usize| json!({"bytes": 64, "session": "u", "version": number});
+    let event = |process: usize, kind: &str, function: &str, value: Value| {
+        let mut event =
+            json!({"process": process, "session": "u", "type": kind, "f": function, "value": value});
+        event["key"] = "u1".into();
+        event
+    };
+    lines.extend([event(0, "invoke", "create", version(0)), event(0, "ok", "create", version(0))]);
+    let (mut held, mut newest) = (0, 0);
+    let mut clients = vec![SavingClient::default(); 2 + random.below(2)];
+    for _ in 0..16 + random.below(16) {
+        let at = random.below(clients.len());
+        let mut client = clients[at];
+        match client.next {
+            Some(NextStep::Read) => lines.push(event(at, "invoke", "read", Value::Null)),
+            Some(NextStep::BeAnswered) => {
+                client.seen = held;
+                lines.push(event(at, "ok", "read", version(held)));
+            }
+            Some(NextStep::Save) => {
+                newest += 1;
+                client.saved = newest;
+                let mut save = event(at, "invoke", "write", version(newest));
+                if has_header && random.chance(90) {
+                    let base = if random.chance(90) { client.seen } else { random.below(newest) };
+                    save["based_on"] = version(base);
+                }
+                lines.push(save);
+            }
+            Some(NextStep::BeAcknowledged) => {
+                let is_refused = held != client.seen && !mistaken;
+                let kind = if is_refused { "fail" } else { random.one_of(&["ok", "ok", "ok", "ok", "info"]) };
+                held = if is_refused { held } else { client.saved };
+                lines.push(event(at, kind, "write", version(client.saved)));
+                if kind == "info" {
+                    // It goes on as another process.
+                    client.next = None;
+                    clients.push(SavingClient::default());
+                }
+            }
+            None => continue,
+        }
+        client.next = client.next.map(|step| step.following(random));
+        clients[at] = client;
+    }
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     from_text(Format::Native, &lines.join("\n")).unwrap_or_else(|why| panic!("{why}\n{}", lines.join("\n")))
 }
 

@@ -172,7 +172,7 @@ mod tests {
             Candidate { case, mutants: mutants.to_vec(), first: 0, length }
         };
         let all =
-            [candidate(&[1, 2], 9), candidate(&[2, 3, 4], 9), candidate(&[4, 5], 9), candidate(&[1, 5], 9)];
+            [candidate(&[1, 2], 9), candidate(&[2, 3, 4], 9), candidate(&[4, 5], 9), candidate(&[1, 5], 10)];
         let chosen = |counts: fn(u32) -> bool| -> Vec<Vec<u32>> {
             cover(&all.iter().collect::<Vec<_>>(), counts)
                 .into_iter()
@@ -180,6 +180,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(chosen(|_| true), [vec![2, 3, 4], vec![1, 5]]);
+        // Of two that tell as many apart, the shorter one is chosen.
         assert_eq!(chosen(|mutant| mutant > 4), [vec![4, 5]]);
     }
 }
