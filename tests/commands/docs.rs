@@ -50,6 +50,7 @@ fn folder_of_examples() -> tempfile::TempDir {
         place(name, "stale-read");
     }
     place("txns.jsonl", "txn-write-skew");
+    place("app.jsonl", "real-lost-session");
     for number in 1..=5 {
         place(&format!("before-{number}.jsonl"), "cas-chain");
         place(&format!("after-{number}.jsonl"), "cas-chain");

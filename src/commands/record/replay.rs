@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 /// Options that only affect where results go and how they look. The flag says whether a value follows.
-const LEFT_OUT: [(&str, bool); 12] = [
+const LEFT_OUT: [(&str, bool); 17] = [
     ("--output", true),
     ("-o", true),
     ("--format", true),
@@ -17,6 +17,11 @@ const LEFT_OUT: [(&str, bool); 12] = [
     ("--dot", true),
     ("--otlp", true),
     ("--certificate", true),
+    ("--on-violation", true),
+    ("--command-timeout", true),
+    ("--metrics", true),
+    ("--live-page", true),
+    ("--otlp-violations", true),
     ("--force", false),
     ("--quiet", false),
     ("-q", false),
@@ -132,6 +137,9 @@ mod tests {
             "--report",
             "r.html",
             "--quiet",
+            "--on-violation",
+            "page me",
+            "--metrics=9464",
             "--force",
             "--seed",
             "7",
