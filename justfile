@@ -50,3 +50,7 @@ differ SECONDS="120":
 # How much of a folder random histories reach, by the same tool without a mutant.
 reach MODULE *CRATES:
     cargo run --quiet -p mutants -- {{MODULE}} 1 0 {{CRATES}}
+
+# How each engine grows, from 10,000 operations to MAX: the table of benches/README.md. CPU seconds; unknown verdicts included.
+growth MAX="1000000" *ENGINES:
+    cargo run --release --quiet -p benches --bin growth -- {{MAX}} {{ENGINES}}

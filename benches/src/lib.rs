@@ -1,5 +1,6 @@
 //! Measurements against peers, and the rules of the house.
 
+pub mod containers;
 pub mod equal_elements;
 pub mod event_lines;
 pub mod phases;

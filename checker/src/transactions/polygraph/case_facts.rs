@@ -5,8 +5,8 @@
 //! transactions: its own appends are at the end of the list, and the read does not show their place among later appends of others.
 
 use super::super::index::NONE;
+use super::element_candidates::ShownElements;
 use super::list_places::{ListPins, ListPlacements, ShownList};
-use super::shown_elements::ShownElements;
 use super::shown_lists::ShownLists;
 use super::written_key::{WrittenKey, WrittenKeyBuilder};
 use claims::{Assume, IsolationLevel, Limits, ReadAt};
@@ -318,6 +318,30 @@ impl<'h> FactCollector<'h> {
         initial.into_iter().chain(others.map(Some)).collect()
     }
 
+    /// Whether a transaction read its own appends where they cannot stand.
+    fn is_misplaced(
+        &self,
+        places: &FxHashMap<KeyId, ListPlacements>,
+        numbers: &FxHashMap<OpId, u32>,
+    ) -> bool {
+        let placed: FxHashSet<(KeyId, OpId)> = places
+            .iter()
+            .flat_map(|(&key, places)| places.all.iter().map(move |place| (key, place.writer)))
+            .collect();
+        let mut pins = self.pins.iter().flat_map(|(&key, pins)| pins.keys().map(move |&id| (key, id)));
+        pins.any(|pin| numbers.contains_key(&pin.1) && !placed.contains(&pin))
+    }
+
+    /// The pairs of writers whose order is shown by lists that transactions of any level read.
+    fn order_shown_writers(&self, keys: &[WrittenKey], transactions: &[OpId]) -> Vec<(u32, u32, u32)> {
+        let mut listed = Vec::new();
+        for (number, each) in (0u32..).zip(keys).filter(|(_, each)| !self.repeated.contains(&each.key)) {
+            let pairs = self.shown.order_writers(self.history, each.key, &each.writers, transactions);
+            listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
+        }
+        listed
+    }
+
     fn number_facts(
         &self,
         sources: &[Vec<Option<OpId>>],
@@ -370,12 +394,7 @@ impl<'h> FactCollector<'h> {
             let length = length.map(|length| length as u32);
             reads.push(OutsideRead { reader: numbers[&id], place, key, sources, length });
         }
-        let placed: FxHashSet<(KeyId, OpId)> = places
-            .iter()
-            .flat_map(|(&key, places)| places.all.iter().map(move |place| (key, place.writer)))
-            .collect();
-        let mut pins = self.pins.iter().flat_map(|(&key, pins)| pins.keys().map(move |&id| (key, id)));
-        let misplaced = pins.any(|pin| numbers.contains_key(&pin.1) && !placed.contains(&pin));
+        let misplaced = self.is_misplaced(places, &numbers);
         let when = |number: u32| {
             let operation = history.operation(transactions[number as usize]);
             (operation.completed, operation.invoked)
@@ -394,11 +413,7 @@ impl<'h> FactCollector<'h> {
         let declared = self.declared.as_ref().map(|declared| {
             transactions.iter().map(|&id| declared[id.index()]).collect::<Vec<IsolationLevel>>()
         });
-        let mut listed = Vec::new();
-        for (number, each) in (0u32..).zip(&keys).filter(|(_, each)| !self.repeated.contains(&each.key)) {
-            let pairs = self.shown.order_writers(history, each.key, &each.writers, &transactions);
-            listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
-        }
+        let listed = self.order_shown_writers(&keys, &transactions);
         CaseFacts {
             history,
             transactions,

@@ -5,9 +5,10 @@
 //! If it has fewer, one of its appends comes after the list.
 
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
+use super::element_candidates::{SharedElement, ShownElements};
 use super::encode::{CaseEncoding, CaseLinkReason, CaseVariable, ConditionalEdge, TOO_MANY};
 use super::list_places::UNLISTED;
-use super::shown_elements::{SharedElement, ShownElements};
+
 use rustc_hash::FxHashSet;
 
 /// The maximum number of clauses.

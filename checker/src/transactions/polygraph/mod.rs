@@ -21,6 +21,7 @@ mod closure;
 mod completion;
 mod cursor;
 mod direct_misses;
+mod element_candidates;
 mod element_rules;
 mod encode;
 mod list_places;

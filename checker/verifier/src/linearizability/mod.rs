@@ -27,6 +27,7 @@ use claims::{
 };
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, ValueId};
 use rayon::prelude::*;
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 /// Verifies a verdict on linearizability. The error names the part that does not follow.
@@ -408,14 +409,14 @@ fn run_with_specification(
             // The lists that reads returned must be decoded before the first step.
             let calls: Vec<(OpId, Call)> =
                 operations.iter().map(|&id| (id, lists.call_of_operation(id))).collect();
-            let calls: rustc_hash::FxHashMap<OpId, Call> = calls.into_iter().collect();
+            let mut calls = CallsInTurn::new(&calls);
             let set = specification::Set { values: &lists };
             match kept {
                 Some(kept) => {
                     let projected = elements::ProjectedSet { set, kept };
-                    what.run_with(&projected, &mut |id| calls[&id].clone(), &kept.all_states())
+                    what.run_with(&projected, &mut |id| calls.call_of(id), &kept.all_states())
                 }
-                None => what.run_with(&set, &mut |id| calls[&id].clone(), &[]),
+                None => what.run_with(&set, &mut |id| calls.call_of(id), &[]),
             }
         }
         Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
@@ -430,6 +431,28 @@ fn run_with_specification(
             &[false, true],
         ),
         other => Err(format!("{} has no sequential specification", other.name())),
+    }
+}
+
+/// Calls that are mostly asked for in turn, so that a table of them is rarely needed.
+struct CallsInTurn<'a> {
+    calls: &'a [(OpId, Call)],
+    next: usize,
+    places: OnceCell<rustc_hash::FxHashMap<OpId, usize>>,
+}
+
+impl<'a> CallsInTurn<'a> {
+    fn new(calls: &'a [(OpId, Call)]) -> Self {
+        Self { calls, next: 0, places: OnceCell::new() }
+    }
+
+    fn call_of(&mut self, id: OpId) -> Call {
+        if self.calls.get(self.next).is_none_or(|call| call.0 != id) {
+            let places = || self.calls.iter().enumerate().map(|(place, call)| (call.0, place)).collect();
+            self.next = self.places.get_or_init(places)[&id];
+        }
+        self.next += 1;
+        self.calls[self.next - 1].1.clone()
     }
 }
 

@@ -72,7 +72,7 @@ impl ListPlaces {
         };
         let mut beginning: Vec<Vec<ListPart>> = vec![Vec::new(); len];
         let mut can_reach: HashSet<usize> = HashSet::from([0]);
-        for from in 0..len {
+        for (from, parts) in beginning.iter_mut().enumerate() {
             if !can_reach.contains(&from) {
                 continue;
             }
@@ -83,7 +83,7 @@ impl ListPlaces {
                 let part = ListPart { writer, from, to: from + own.len() };
                 if may_stand(&part, &own) {
                     can_reach.insert(part.to.min(len));
-                    beginning[from].push(part);
+                    parts.push(part);
                 }
             }
         }
