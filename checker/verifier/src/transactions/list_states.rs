@@ -3,7 +3,8 @@
 use super::ensure;
 use super::sources::list_without_own_appends;
 use crate::Mismatch;
-use histories::{History, KeyId, OpId, ValueId};
+use crate::watch::{StepCost, Watch};
+use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashMap;
 
 /// The appends of all transactions in an order. Transactions are given by their places in it.
@@ -17,6 +18,30 @@ struct OrderedList {
     elements: Vec<ValueId>,
     /// The transactions that appended, in order, each with the length of the list before it.
     writers: Vec<(u32, usize)>,
+}
+
+/// Checks that each list that was read is the state of the list after some transaction of the order. Last elements do not show that: an
+/// element may be missing before the last one. O(n) for n micro-operations and elements of lists. Meaningless once the time is over.
+pub(super) fn check_lists_of_order(
+    history: &History,
+    order: &[OpId],
+    with_own: bool,
+    watch: &Watch<'_>,
+) -> Result<(), Mismatch> {
+    let mut states = ListStates::new(history);
+    for (at, &id) in (0u32..).zip(watch.take_while_in_time(StepCost::Follow, order.iter())) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
+            states.append(at, micro.key, micro.value());
+        }
+    }
+    for (at, &id) in (0u32..).zip(watch.take_while_in_time(StepCost::Follow, order.iter())) {
+        let micros = history.micros_of(id);
+        let is_list = |place: &usize| micros[*place].kind == MicroKind::ReadList;
+        for read in (0..micros.len()).filter(|_| history.outcome(id) == Outcome::Ok).filter(is_list) {
+            states.find_source((at, id), read, with_own)?;
+        }
+    }
+    Ok(())
 }
 
 impl<'h> ListStates<'h> {

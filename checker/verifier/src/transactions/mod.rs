@@ -143,6 +143,9 @@ impl<'a> TransactionClaims<'a> {
         let with_own = matches!(found, TransactionWitness::Versions(..));
         lists::check_elements_were_appended(self.history, self.watch)?;
         lists::check_lists_extend_one_another(self.history, with_own, self.watch)?;
+        if let TransactionWitness::CommitOrder(_, order) | TransactionWitness::Versions(_, _, order) = found {
+            list_states::check_lists_of_order(self.history, order, with_own, self.watch)?;
+        }
         self.require_time_left()
     }
 
