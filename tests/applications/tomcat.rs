@@ -72,9 +72,11 @@ fn replicated_sessions_survive_a_node() {
     // At the end of the run the killed node is started again. It fetches the sessions of the other node while that one still answers, so that
     // in one run of some dozens the last read of a session finds it too old or not at all. No user has seen that.
     let seen_by_users = answer["levels"].as_array().expect("levels").iter().flat_map(|level| {
-        level["anomalies"].as_array().expect("anomalies").iter().filter(|anomaly| {
-            !anomaly["text"].as_str().expect("a text").contains("of final at web1")
-        })
+        level["anomalies"]
+            .as_array()
+            .expect("anomalies")
+            .iter()
+            .filter(|anomaly| !anomaly["text"].as_str().expect("a text").contains("of final at web1"))
     });
     assert_eq!(seen_by_users.count(), 0, "{code}: {answer}\n{}", example.logs());
     // The run could have found something: both nodes answered, and the kills were seen.
