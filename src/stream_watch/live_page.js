@@ -80,7 +80,9 @@ function show(state) {
   byId("headline").textContent = headline;
   byId("headline").className = `verdict ${violated.length ? "violated" : unknown.length ? "unknown" : "holds"}`;
   byId("state").className = "";
-  byId("state").textContent = `${state.history} (${state.model}), ${ended ? "ended" : "running"} after ${state.elapsed_seconds.toFixed(0)} s`;
+  const name = state.history === "-" ? "standard input" : state.history;
+  const seconds = state.elapsed_seconds.toFixed(0);
+  byId("state").textContent = `${name} (${state.model}): ${ended ? `ended after ${seconds} s` : `followed for ${seconds} s`}`;
   document.title = violated.length ? "steadfast: violated" : "steadfast: live";
   showFigures(state);
   showLevels(state.levels);
