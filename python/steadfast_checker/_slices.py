@@ -9,7 +9,7 @@ verdicts of all slices together are that of the whole. Here are the steps of it 
 4. by slice: the events of its members, checked.
 
 If spans are too large for a worker, the driver takes the edges in them and finds the *knots*: the sets of transactions that depend on
-each other in a circle.
+each other in a cycle.
 """
 
 from __future__ import annotations
