@@ -260,7 +260,7 @@ fn odd_histories() -> Vec<Odd> {
                 ("[[\"r\",\"x\",null]]", "[[\"r\",\"x\",[1]]]"),
             ],
             1,
-            &["1 was appended to x more than once", "1 was written to x by operations 0 and 2"],
+            &["strict-serializable-impossible", "T1 = at 0: [append x 1]", "T2 = at 2: [append x 1]"],
         ),
         (
             "two appends of one value, and a dirty read elsewhere",
