@@ -64,7 +64,7 @@ pub(super) enum ExtractionOutcome<'h> {
 
 /// The maximum number of list elements that are examined.
 const ELEMENTS_MAX: usize = 1 << 26;
-const TOO_MANY_PLACES: &str =
+pub(super) const TOO_MANY_PLACES: &str =
     "equal elements were appended to a list so often that there are too many ways to tell them apart";
 
 /// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the

@@ -4,31 +4,25 @@
 //! Each position has one of the transactions that appended its element, and each transaction has no more positions than it made appends.
 //! If it has fewer, one of its appends comes after the list.
 
-use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
+use super::clauses::ChoiceLiteral;
 use super::element_candidates::{SharedElement, ShownElements};
 use super::encode::{CaseEncoding, CaseLinkReason, CaseVariable, ConditionalEdge, TOO_MANY};
 use super::list_places::UNLISTED;
-
-use rustc_hash::FxHashSet;
-
-/// The maximum number of clauses.
-const CLAUSES_MAX: usize = 1 << 22;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 impl CaseEncoding<'_, '_> {
     /// Creates a variable for each transaction that may stand at a position of a list, where there are several.
     pub(super) fn create_element_variables(&mut self) {
         for list in &self.facts.elements {
-            let mut taken: FxHashSet<(u32, usize)> = FxHashSet::default();
+            let mut element_of: FxHashMap<(u32, u32), usize> = FxHashMap::default();
+            for (element, shared) in list.shared.iter().enumerate() {
+                element_of.extend(shared.positions.iter().map(|&at| ((shared.writer, at), element)));
+            }
+            let mut taken: FxHashSet<usize> = FxHashSet::default();
             let mut first: Vec<Option<u32>> = Vec::new();
-            for (at, writers) in list.positions.iter().enumerate() {
+            for (at, writers) in (0u32..).zip(&list.positions) {
                 // Tried first: a writer of the element that has no position yet.
-                let same = |writer: &u32| {
-                    let shared = list.shared.iter().position(|shared| {
-                        shared.writer == *writer && shared.positions.contains(&(at as u32))
-                    });
-                    (*writer, shared.unwrap_or(0))
-                };
-                first.push(writers.iter().copied().find(|writer| taken.insert(same(writer))));
+                first.push(writers.iter().copied().find(|&writer| taken.insert(element_of[&(writer, at)])));
             }
             for (at, writers) in (0u32..).zip(&list.positions).filter(|(_, writers)| writers.len() > 1) {
                 for &writer in writers {
@@ -78,11 +72,11 @@ impl CaseEncoding<'_, '_> {
     }
 
     fn add_element_clause(&mut self, literals: Vec<ChoiceLiteral>) -> Result<(), &'static str> {
-        if !literals.contains(&ChoiceLiteral::TRUE) {
-            let literals = literals.into_iter().filter(|literal| *literal != ChoiceLiteral::TRUE.negated());
-            self.rules.push(Clause { literals: literals.collect(), origin: ClauseOrigin::Evident });
+        if literals.contains(&ChoiceLiteral::TRUE) {
+            return Ok(());
         }
-        if self.rules.len() > CLAUSES_MAX { Err(TOO_MANY) } else { Ok(()) }
+        let literals = literals.into_iter().filter(|literal| *literal != ChoiceLiteral::TRUE.negated());
+        self.add_evident(literals.collect())
     }
 
     /// The literal that an append of a writer stands at a position, or after the list.

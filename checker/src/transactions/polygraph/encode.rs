@@ -108,7 +108,12 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pub(super) frames: Vec<(ChoiceLiteral, usize, usize)>,
     /// The clauses that hold from the start.
     pub rules: Vec<Clause<CaseLink>>,
+    /// The number of literals of those that are evident.
+    evident_literals: usize,
 }
+
+/// The maximum number of clauses that hold from the start.
+pub(super) const CLAUSES_MAX: usize = 1 << 22;
 
 /// The reason for *unknown* when the encoding exceeds the limit of memory.
 pub(super) const TOO_MANY: &str = "the history leaves too many choices open to decide case by case";
@@ -146,6 +151,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             closing: Vec::new(),
             frames: Vec::new(),
             rules: Vec::new(),
+            evident_literals: 0,
         };
         if cases.bytes_needed() > cases.edge_bytes_max() {
             return Err(TOO_MANY);
@@ -164,6 +170,18 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         cases.forbid_direct_misses();
         stopped(limits)?;
         Ok(cases)
+    }
+
+    /// Adds a clause that is evident from the history.
+    ///
+    /// # Errors
+    /// The reason if the clauses are too many, or take more than a quarter of the memory.
+    pub(super) fn add_evident(&mut self, literals: Vec<ChoiceLiteral>) -> Result<(), &'static str> {
+        self.evident_literals += literals.len();
+        self.rules.push(Clause { literals, origin: ClauseOrigin::Evident });
+        let bytes = self.rules.len() * size_of::<Clause<CaseLink>>()
+            + self.evident_literals * size_of::<ChoiceLiteral>();
+        if self.rules.len() > CLAUSES_MAX || bytes > self.bytes / 4 { Err(TOO_MANY) } else { Ok(()) }
     }
 
     /// Whether the edges take more memory than they may.

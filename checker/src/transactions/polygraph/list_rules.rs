@@ -5,13 +5,10 @@
 
 use super::case_facts::INITIAL;
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
-use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, TOO_MANY};
+use super::encode::{CLAUSES_MAX, CaseEncoding, CaseLink, CaseLinkReason, CaseVariable, TOO_MANY};
 use super::list_places::UNLISTED;
 use super::written_key::OpenWriter;
 use rustc_hash::{FxHashMap, FxHashSet};
-
-/// The maximum number of clauses.
-const CLAUSES_MAX: usize = 1 << 22;
 
 impl CaseEncoding<'_, '_> {
     /// Creates a variable for each place at which appends may stand.
@@ -57,7 +54,7 @@ impl CaseEncoding<'_, '_> {
             }
             self.place_each_writer_once(key)?;
             self.forbid_overlaps(key)?;
-            self.occupy_positions(key);
+            self.occupy_positions(key)?;
             self.order_placed_writers(key)?;
         }
         self.place_sources()
@@ -65,11 +62,6 @@ impl CaseEncoding<'_, '_> {
 
     fn at_place(&self, key: u32, writer: u32, start: u32) -> ChoiceLiteral {
         ChoiceLiteral::from_value(self.placed[&(key, writer, start)], true)
-    }
-
-    fn add_evident(&mut self, literals: Vec<ChoiceLiteral>) -> Result<(), &'static str> {
-        self.rules.push(Clause { literals, origin: ClauseOrigin::Evident });
-        if self.rules.len() > CLAUSES_MAX { Err(TOO_MANY) } else { Ok(()) }
     }
 
     fn place_each_writer_once(&mut self, key: u32) -> Result<(), &'static str> {
@@ -110,7 +102,7 @@ impl CaseEncoding<'_, '_> {
     }
 
     /// Some transaction stands at each position of the list at which one must begin.
-    fn occupy_positions(&mut self, key: u32) {
+    fn occupy_positions(&mut self, key: u32) -> Result<(), &'static str> {
         let facts = self.facts;
         for position in &facts.keys[key as usize].occupied {
             let by: Vec<ChoiceLiteral> =
@@ -123,10 +115,10 @@ impl CaseEncoding<'_, '_> {
                     .collect(),
             };
             for premise in premises {
-                let literals = premise.into_iter().chain(by.iter().copied()).collect();
-                self.rules.push(Clause { literals, origin: ClauseOrigin::Evident });
+                self.add_evident(premise.into_iter().chain(by.iter().copied()).collect())?;
             }
         }
+        Ok(())
     }
 
     /// The places of two transactions imply their order.

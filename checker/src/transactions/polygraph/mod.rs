@@ -246,9 +246,10 @@ fn build_read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoic
 
 fn build_list_place(facts: &CaseFacts<'_>, key: u32, writer: u32, start: u32) -> ListPlace {
     let written = &facts.keys[key as usize];
-    let writer = match facts.elements.iter().find(|list| list.key == key) {
-        Some(list) => list.writers[writer as usize].id,
-        None => facts.transactions[written.writers[writer as usize] as usize],
+    // The lists are in the order of their keys.
+    let writer = match facts.elements.binary_search_by_key(&key, |list| list.key) {
+        Ok(at) => facts.elements[at].writers[writer as usize].id,
+        Err(_) => facts.transactions[written.writers[writer as usize] as usize],
     };
     ListPlace { key: written.key, writer, start: (start != UNLISTED).then_some(start as usize) }
 }

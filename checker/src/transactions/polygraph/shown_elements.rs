@@ -6,7 +6,7 @@
 //! ([`super::list_places`]). The committed elements of the longest list are in the order of their transactions, and what no list
 //! shows comes after them.
 
-use super::case_facts::{CaseFacts, ExtractionOutcome};
+use super::case_facts::{CaseFacts, ExtractionOutcome, TOO_MANY_PLACES};
 use super::element_candidates::{ElementWriter, SharedElement, ShownElements};
 use super::shown_lists::ShownLists;
 use super::written_key::WrittenKeyBuilder;
@@ -23,8 +23,13 @@ struct Appends<'h> {
     shown_most: FxHashMap<(KeyId, ValueId), usize>,
     longest: FxHashMap<KeyId, &'h [ValueId]>,
     repeated: FxHashSet<KeyId>,
+    /// By key: the elements that were appended to it.
+    elements: FxHashMap<KeyId, Vec<ValueId>>,
     lists: ShownLists<'h>,
 }
+
+/// The maximum number of pairs of a position and a transaction that may stand there, over all lists.
+const PAIRS_MAX: usize = 1 << 18;
 
 /// Extracts the facts.
 pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'_>) -> ExtractionOutcome<'h> {
@@ -57,9 +62,17 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
     sorted.sort_unstable();
     let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
     let (mut keys, mut listed, mut elements) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pairs = 0;
     for (number, key) in (0u32..).zip(sorted) {
+        if limits.stop_requested() {
+            return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
+        }
         keys.push(WrittenKeyBuilder { key, writers: Vec::new() }.build(None, &numbers, |_| (0, 0)));
         if appends.repeated.contains(&key) {
+            pairs += appends.count_pairs(key);
+            if pairs > PAIRS_MAX {
+                return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
+            }
             elements.push(appends.find_elements(number, key, &numbers));
         } else {
             let pairs = appends.lists.order_writers(history, key, &writers[&key], &transactions);
@@ -90,15 +103,21 @@ impl<'h> Appends<'h> {
             shown_most: FxHashMap::default(),
             longest: FxHashMap::default(),
             repeated: FxHashSet::default(),
+            elements: FxHashMap::default(),
             lists: ShownLists::default(),
         };
         let transactions = || history.ids().filter(|&id| history.function(id) == Function::TXN);
         for id in transactions() {
+            if id.raw() & 0xfff == 0 && limits.stop_requested() {
+                return None;
+            }
             for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
                 let same = appends.writers.entry((micro.key, micro.value())).or_default();
                 same.push(id);
                 if same.len() > 1 {
                     appends.repeated.insert(micro.key);
+                } else {
+                    appends.elements.entry(micro.key).or_default().push(micro.value());
                 }
             }
         }
@@ -133,6 +152,13 @@ impl<'h> Appends<'h> {
         }
     }
 
+    /// The pairs of a position of the longest list and one of several transactions that may stand there.
+    fn count_pairs(&self, key: KeyId) -> usize {
+        let list = self.longest.get(&key).copied().unwrap_or_default();
+        let writers = |value| self.writers.get(&(key, value)).map_or(0, Vec::len);
+        list.iter().map(|&value| writers(value)).filter(|&count| count > 1).sum()
+    }
+
     fn find_elements(&self, number: u32, key: KeyId, numbers: &FxHashMap<OpId, u32>) -> ShownElements {
         let list = self.longest.get(&key).copied().unwrap_or_default();
         let mut of_value: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
@@ -142,9 +168,9 @@ impl<'h> Appends<'h> {
         let mut found =
             ShownElements { key: number, writers: Vec::new(), positions: Vec::new(), shared: Vec::new() };
         let mut of_list: Vec<(OpId, ValueId, usize)> = Vec::new();
-        for ((_, value), ids) in self.writers.iter().filter(|((of, _), _)| *of == key) {
-            let same = ids.chunk_by(|one, other| one == other);
-            of_list.extend(same.map(|same| (same[0], *value, same.len())));
+        for &value in &self.elements[&key] {
+            let same = self.writers[&(key, value)].chunk_by(|one, other| one == other);
+            of_list.extend(same.map(|same| (same[0], value, same.len())));
         }
         of_list.sort_unstable();
         found.positions = vec![Vec::new(); list.len()];

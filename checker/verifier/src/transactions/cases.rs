@@ -25,7 +25,8 @@ pub(super) fn check(
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
     let elements = (!asks_of_reads(level)).then(|| {
-        ElementPlaces::from_history(history, &history.micros().iter().map(|micro| micro.key).collect())
+        let keys = history.micros().iter().map(|micro| micro.key).collect();
+        ElementPlaces::from_history(history, &keys, watch)
     });
     let levels = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
     let mut sources = ReadSources::new(history);

@@ -8,6 +8,7 @@ use super::ensure;
 use super::micros::is_read;
 use super::sources::may_have_happened;
 use crate::Mismatch;
+use crate::watch::{StepCost, Watch};
 use claims::{CaseChoice, ListPlace};
 use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::{HashMap, HashSet};
@@ -16,10 +17,11 @@ use std::collections::{HashMap, HashSet};
 const AFTER_THE_LIST: usize = usize::MAX;
 
 /// The lists to which equal elements were appended, even by transactions that failed.
-pub(super) fn find_repeated_lists(history: &History) -> HashSet<KeyId> {
+pub(super) fn find_repeated_lists(history: &History, watch: &Watch<'_>) -> HashSet<KeyId> {
     let mut seen = HashSet::new();
     let mut repeated = HashSet::new();
-    for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+    let transactions = history.ids().filter(|&id| history.function(id) == Function::TXN);
+    for id in watch.take_while_in_time(StepCost::Look, transactions) {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append) {
             if !seen.insert((micro.key, micro.value())) {
                 repeated.insert(micro.key);
@@ -42,14 +44,19 @@ struct ElementsOfList<'h> {
     appends: HashMap<ValueId, HashMap<OpId, usize>>,
     /// By element: how often the list shows it that shows it most often.
     shown_most: HashMap<ValueId, usize>,
+    /// By element: its positions in the longest list.
+    positions: HashMap<ValueId, Vec<usize>>,
+    /// By transaction: the elements that it appended.
+    own: HashMap<OpId, Vec<ValueId>>,
 }
 
 impl<'h> ElementPlaces<'h> {
     /// Collects the elements of some lists. Keys that are written as registers have none.
-    pub(super) fn from_history(history: &'h History, keys: &HashSet<KeyId>) -> Self {
+    pub(super) fn from_history(history: &'h History, keys: &HashSet<KeyId>, watch: &Watch<'_>) -> Self {
         let mut lists: HashMap<KeyId, ElementsOfList<'h>> = HashMap::new();
         let mut written = HashSet::new();
-        for id in history.ids().filter(|&id| history.function(id) == Function::TXN) {
+        let transactions = history.ids().filter(|&id| history.function(id) == Function::TXN);
+        for id in watch.take_while_in_time(StepCost::Follow, transactions) {
             let micros = history.micros_of(id).iter().filter(|micro| keys.contains(&micro.key));
             for micro in micros {
                 let list = lists.entry(micro.key).or_default();
@@ -68,6 +75,7 @@ impl<'h> ElementPlaces<'h> {
             }
         }
         lists.retain(|key, _| !written.contains(key));
+        lists.values_mut().for_each(ElementsOfList::index);
         Self { history, lists }
     }
 
@@ -86,9 +94,7 @@ impl<'h> ElementPlaces<'h> {
             None => {
                 may_have_happened(self.history, place.writer)
                     && self.lists.get(&place.key).is_some_and(|list| {
-                        let of_one = |writers: &HashMap<OpId, usize>| writers.contains_key(&place.writer);
-                        let mut own = list.appends.iter().filter(|(_, writers)| of_one(writers));
-                        own.any(|(value, _)| list.may_come_after(*value))
+                        list.own(place.writer).iter().any(|&value| list.may_come_after(value))
                     })
             }
         }
@@ -105,14 +111,14 @@ impl<'h> ElementPlaces<'h> {
             }
         }
         let Some(list) = self.lists.get(&key) else { return found };
-        for (&value, writers) in &list.appends {
-            let Some(&count) = writers.get(&writer) else { continue };
-            let positions = list.positions_of(value);
+        for &value in list.own(writer) {
+            let (writers, positions) = (&list.appends[&value], list.positions_of(value));
+            let count = writers[&writer];
             if list.may_come_after(value) && count > positions.len() {
                 found.push(AFTER_THE_LIST);
             }
             if writers.len() == 1 {
-                found.extend(positions);
+                found.extend_from_slice(positions);
             }
         }
         found
@@ -170,8 +176,8 @@ impl<'h> ElementPlaces<'h> {
     fn has_too_few_positions(&self, place: &ListPlace, elsewhere: &[&ListPlace]) -> bool {
         let Some(list) = self.lists.get(&place.key) else { return false };
         may_have_happened(self.history, place.writer)
-            && list.appends.iter().any(|(&value, writers)| {
-                let Some(&count) = writers.get(&place.writer) else { return false };
+            && list.own(place.writer).iter().any(|&value| {
+                let count = list.appends[&value][&place.writer];
                 let is_left = |at: &usize| !elsewhere.contains(&&ListPlace { start: Some(*at), ..*place });
                 list.may_come_after(value)
                     && list.positions_of(value).iter().filter(|at| is_left(at)).count() < count
@@ -180,9 +186,14 @@ impl<'h> ElementPlaces<'h> {
 
     /// Checks that an order of transactions is the order of the elements in the longest lists. `places` says whose element stands at
     /// each position that several transactions may have; of those that it leaves out, the element must have one writer, or none.
-    pub(super) fn check_order(&self, order: &[OpId], places: &[ListPlace]) -> Result<(), Mismatch> {
+    pub(super) fn check_order(
+        &self,
+        order: &[OpId],
+        places: &[ListPlace],
+        watch: &Watch<'_>,
+    ) -> Result<(), Mismatch> {
         let mut said: HashMap<(KeyId, usize), OpId> = HashMap::new();
-        for place in places {
+        for place in watch.take_while_in_time(StepCost::Look, places.iter()) {
             let Some(at) = place.start else { continue };
             let other = said.insert((place.key, at), place.writer);
             ensure(other.is_none_or(|other| other == place.writer), || {
@@ -190,7 +201,7 @@ impl<'h> ElementPlaces<'h> {
             })?;
         }
         let in_order: HashMap<OpId, usize> = order.iter().copied().zip(0..).collect();
-        self.lists.iter().try_for_each(|(&key, list)| {
+        watch.take_while_in_time(StepCost::Parse, self.lists.iter()).try_for_each(|(&key, list)| {
             list.check_order(self.history, &in_order, |at| said.get(&(key, at)).copied())
         })
     }
@@ -212,13 +223,29 @@ impl<'h> ElementsOfList<'h> {
         }
     }
 
-    fn positions_of(&self, value: ValueId) -> Vec<usize> {
-        (0..self.longest.len()).filter(|&at| self.longest[at] == value).collect()
+    /// Prepares the maps that are looked up by element and by transaction. O(elements + appends).
+    fn index(&mut self) {
+        for (at, &value) in self.longest.iter().enumerate() {
+            self.positions.entry(value).or_default().push(at);
+        }
+        for (&value, writers) in &self.appends {
+            for &writer in writers.keys() {
+                self.own.entry(writer).or_default().push(value);
+            }
+        }
+    }
+
+    fn own(&self, writer: OpId) -> &[ValueId] {
+        self.own.get(&writer).map_or(&[], Vec::as_slice)
+    }
+
+    fn positions_of(&self, value: ValueId) -> &[usize] {
+        self.positions.get(&value).map_or(&[], Vec::as_slice)
     }
 
     /// Whether an append of this element that is not in the longest list comes after it: no other list may show it.
     fn may_come_after(&self, value: ValueId) -> bool {
-        let here = self.longest.iter().filter(|&&element| element == value).count();
+        let here = self.positions_of(value).len();
         let appended: usize = self.appends.get(&value).map_or(0, |writers| writers.values().sum());
         self.shown_most.get(&value).copied().unwrap_or(0) <= here && appended > here
     }

@@ -2,7 +2,7 @@
 
 use super::element_places::{ElementPlaces, find_repeated_lists, places_by_order};
 use super::ensure;
-use super::micros::{count_appends, find_excess_element};
+use super::micros::is_read;
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::ListPlace;
@@ -38,7 +38,7 @@ impl<'h> ListRanks<'h> {
             .iter()
             .flat_map(|(&key, list)| list.iter().enumerate().map(move |(at, &value)| ((key, value), at)))
             .collect();
-        Self { history, ranks, read, repeated: find_repeated_lists(history) }
+        Self { history, ranks, read, repeated: find_repeated_lists(history, watch) }
     }
 
     /// By key, the first and the last rank of the elements that a transaction appended. An element that no read shows comes after
@@ -69,25 +69,48 @@ impl<'h> ListRanks<'h> {
 /// Most lists extend one that was read before, so only what is new in them is counted.
 fn check_no_element_in_excess(history: &History, watch: &Watch<'_>) -> Result<(), Mismatch> {
     let mut longest: HashMap<KeyId, &[ValueId]> = HashMap::new();
-    let mut counts: HashMap<(KeyId, ValueId), usize> = HashMap::new();
-    let excess = || Mismatch("a list has an element more often than it was appended".to_owned());
+    // How often each element is in the longest list, and in that of all others which has it most often.
+    let mut in_longest: HashMap<(KeyId, ValueId), usize> = HashMap::new();
+    let mut most: HashMap<(KeyId, ValueId), usize> = HashMap::new();
     let completed = history.ids().filter(|&id| history.outcome(id) == Outcome::Ok);
     for id in watch.take_while_in_time(StepCost::Follow, completed) {
         for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
             let list = history.list(micro.list());
             let known = longest.entry(micro.key).or_default();
+            if known.starts_with(list) {
+                continue;
+            }
             if let Some(new) = list.strip_prefix(*known) {
-                new.iter().for_each(|&value| *counts.entry((micro.key, value)).or_default() += 1);
+                new.iter().for_each(|&value| *in_longest.entry((micro.key, value)).or_default() += 1);
                 *known = list;
-            } else if !known.starts_with(list) && find_excess_element(history, micro.key, list).is_some() {
-                return Err(excess());
+                continue;
+            }
+            let mut counts: HashMap<ValueId, usize> = HashMap::new();
+            list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
+            for (value, count) in counts {
+                let most = most.entry((micro.key, value)).or_default();
+                *most = count.max(*most);
             }
         }
     }
-    let several = counts.into_iter().filter(|&(_, count)| count > 1);
-    let mut several = watch.take_while_in_time(StepCost::Look, several);
-    let is_within = several.all(|((key, value), count)| count <= count_appends(history, key, value));
-    is_within.then_some(()).ok_or_else(excess)
+    for (element, count) in in_longest {
+        let most = most.entry(element).or_default();
+        *most = count.max(*most);
+    }
+    most.retain(|_, count| *count > 1);
+    if most.is_empty() {
+        return Ok(());
+    }
+    for id in watch.take_while_in_time(StepCost::Look, history.ids()) {
+        for micro in history.micros_of(id).iter().filter(|micro| !is_read(**micro)) {
+            if let Some(left) = most.get_mut(&(micro.key, micro.value())) {
+                *left = left.saturating_sub(1);
+            }
+        }
+    }
+    ensure(most.values().all(|&left| left == 0), || {
+        "a list has an element more often than it was appended".to_owned()
+    })
 }
 
 /// Checks that the transactions wrote the elements of each list in the order of its longest read. `places` says whose element stands at
@@ -101,10 +124,10 @@ pub(super) fn check_longest_lists(
     check_no_element_in_excess(history, watch)?;
     let ranks = ListRanks::from_history(history, watch);
     if !ranks.repeated.is_empty() {
-        let elements = ElementPlaces::from_history(history, &ranks.repeated);
+        let elements = ElementPlaces::from_history(history, &ranks.repeated, watch);
         match places {
-            Some(places) => elements.check_order(order, places)?,
-            None => elements.check_order(order, &places_by_order(history, order, &ranks.repeated))?,
+            Some(places) => elements.check_order(order, places, watch)?,
+            None => elements.check_order(order, &places_by_order(history, order, &ranks.repeated), watch)?,
         }
     }
     let mut last: HashMap<KeyId, usize> = HashMap::new();
