@@ -11,9 +11,9 @@ use histories::format::{self, Input, OtlpLines, Output, ReadOptions, began_unix_
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-/// Timeout of each network operation.
+/// Timeout of a connection, and of each request with its response.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest response that is read.
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
@@ -59,12 +59,11 @@ pub(crate) fn post_spans(
     let mut resolved = address.to_socket_addrs()?;
     let first = resolved.next().ok_or_else(|| io::Error::other("the host name has no address"))?;
     let stream = TcpStream::connect_timeout(&first, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut connection = BufReader::new(stream);
+    let mut connection = BufReader::new(StreamUntil { stream, deadline: Instant::now() });
     let mut requests = 0;
     for body in bodies {
         let body = body?;
+        connection.get_mut().deadline = Instant::now() + PATIENCE;
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
@@ -78,8 +77,48 @@ pub(crate) fn post_spans(
     Ok(requests)
 }
 
+/// A connection whose operations together end at a deadline, however slowly the collector sends or takes bytes.
+struct StreamUntil {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl StreamUntil {
+    fn time_left(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(late()) } else { Ok(left) }
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the collector did not answer in time")
+}
+
+/// The operating system reports a timeout as an operation that would block.
+fn name_timeout(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { late() } else { error }
+}
+
+impl Read for StreamUntil {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.time_left()?))?;
+        self.stream.read(into).map_err(name_timeout)
+    }
+}
+
+impl Write for StreamUntil {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.time_left()?))?;
+        self.stream.write(bytes).map_err(name_timeout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// Reads a response and returns an error unless the collector accepted all spans.
-fn expect_acceptance(connection: &mut BufReader<TcpStream>) -> io::Result<()> {
+fn expect_acceptance(connection: &mut BufReader<StreamUntil>) -> io::Result<()> {
     let mut limited = connection.take(ANSWER_BYTES_MAX);
     let status = read_header_line(&mut limited)?;
     let (mut length, mut chunked) = (0, false);
@@ -142,4 +181,34 @@ fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
 
 fn invalid_answer(found: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the collector sent an invalid answer: {found:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Each byte comes well before the timeout of one network operation.
+    #[test]
+    fn a_collector_that_answers_one_byte_at_a_time_ends_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let collector = std::thread::spawn(move || {
+            let (mut taken, _) = listener.accept().expect("a connection");
+            let mut sent = 0;
+            while taken.write_all(b"x").is_ok() {
+                sent += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            sent
+        });
+        let stream = TcpStream::connect(address).expect("a connection");
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let mut connection = BufReader::new(StreamUntil { stream, deadline });
+        let error = expect_acceptance(&mut connection).expect_err("the answer never ends");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(Instant::now() >= deadline);
+        drop(connection);
+        assert!(collector.join().expect("the collector ends") > 1);
+    }
 }

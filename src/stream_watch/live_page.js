@@ -72,13 +72,19 @@ function showViolations(violations) {
 
 function show(state) {
   ended = state.ended;
-  const violated = state.levels.filter((level) => level.verdict === "violated").map((level) => level.level);
-  const unknown = state.levels.filter((level) => level.verdict === "unknown").map((level) => level.level);
-  let headline = ended ? "No level is violated" : "No level is violated so far";
-  if (unknown.length) headline = `No level is violated; unknown: ${unknown.join(", ")}`;
-  if (violated.length) headline = `Violated: ${violated.join(", ")}`;
+  const [violated, unknown, untested] = ["violated", "unknown", "untested"].map((verdict) =>
+    state.levels.filter((level) => level.verdict === verdict).map((level) => level.level));
+  const soFar = ended ? "" : " so far";
+  const undecided = [["unknown", unknown], ["untested", untested]].filter(([, levels]) => levels.length)
+    .map(([name, levels]) => `; ${name}: ${levels.join(", ")}`);
+  let [verdict, headline] = ["holds", `All levels hold${soFar}`];
+  if (undecided.length) headline = `No level is violated${soFar}${undecided.join("")}`;
+  if (untested.length) verdict = "untested";
+  if (untested.length === state.levels.length) headline = `Nothing has tested any level${soFar}`;
+  if (unknown.length) verdict = "unknown";
+  if (violated.length) [verdict, headline] = ["violated", `Violated: ${violated.join(", ")}`];
   byId("headline").textContent = headline;
-  byId("headline").className = `verdict ${violated.length ? "violated" : unknown.length ? "unknown" : "holds"}`;
+  byId("headline").className = `verdict ${verdict}`;
   byId("state").className = "";
   const name = state.history === "-" ? "standard input" : state.history;
   const seconds = state.elapsed_seconds.toFixed(0);

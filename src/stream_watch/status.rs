@@ -63,8 +63,11 @@ pub(crate) struct ViolationStatus {
 }
 
 impl StreamStatus {
-    /// The worst verdict so far: `violated`, `unknown`, `untested` or `holds`.
+    /// The worst verdict so far: `violated`, `unknown`, `untested` or `holds`. Without any level, nothing was tested.
     pub(crate) fn verdict(&self) -> &'static str {
+        if self.levels.is_empty() {
+            return "untested";
+        }
         let has = |verdict: &&str| self.levels.iter().any(|level| level.verdict == *verdict);
         ["violated", "unknown", "untested"].into_iter().find(has).unwrap_or("holds")
     }

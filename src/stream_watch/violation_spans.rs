@@ -157,6 +157,7 @@ fn text_attribute(name: &str, value: &str) -> Value {
     json!({"key": name, "value": {"stringValue": value}})
 }
 
+/// The time since 1970. OpenTelemetry has no earlier time, so a clock that is set before 1970 counts as 1970.
 fn unix_ns() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
 }

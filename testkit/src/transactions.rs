@@ -43,7 +43,7 @@ pub fn history_of_repeated_elements(random: &mut TestRandom) -> History {
     history_of(random, KeyType::List, values)
 }
 
-/// Generates a history of `count` transactions on lists, most of which read what was committed last.
+/// Generates a history of `count` transactions on lists. Most of them read what was committed last.
 pub fn long_history_of_lists(random: &mut TestRandom, count: usize) -> History {
     let (keys, sessions) = (1 + random.below(3), 1 + random.below(4));
     let mut value = 0;

@@ -256,7 +256,7 @@ fn find_appends(uses: &[KeyUse]) -> Option<FxHashMap<u32, (usize, usize)>> {
     Some(appends)
 }
 
-/// The longest list that was read. `None` if another list is no prefix of it, or if it has an element twice.
+/// The longest list that was read. `None` if it has an element twice, or if another list that was read is not a prefix of it.
 fn find_trunk(uses: &[KeyUse]) -> Option<&[u32]> {
     let lists = || {
         uses.iter().flat_map(|of| &of.steps).filter_map(|step| match step {

@@ -17,7 +17,7 @@ pub struct KnotEdges<'a> {
     pub real_time: bool,
 }
 
-/// Transactions each of which depends on each other one.
+/// A set of transactions in which each one depends on every other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Knot {
     /// Their invocations, in order.

@@ -28,9 +28,9 @@
 //!
 //! Some keys have more than edges can say: lists that contradict each other, elements that nobody appended or that were appended twice,
 //! reads of failed or of unfinished appends. All transactions that use such an *irregular* key are put into one slice, and its lists stay
-//! complete there ([`KeyPart`]). An append that no read shows may have any place behind the last one that was read. The slice leaves it open; between slices
-//! it has the order of the slices. An indeterminate transaction of which no read shows anything is left out, because it may never have
-//! taken effect.
+//! complete there ([`KeyPart`]). An append that no read shows may have any place behind the last one that was read. The slice leaves it
+//! open; between slices it has the order of the slices. An indeterminate transaction is left out if no read shows any of its appends,
+//! because it may never have taken effect.
 
 mod history;
 mod key_edges;

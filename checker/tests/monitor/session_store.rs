@@ -471,7 +471,7 @@ fn a_sound_store_holds_to_the_end_and_little_is_kept() {
     assert!(most < 20, "{most} operations");
 }
 
-/// More sessions than fit, none of which is over: the findings are unknown, and the memory is bounded.
+/// There are more open sessions than the memory can hold: the findings are unknown, and the memory stays bounded.
 #[test]
 fn sessions_that_do_not_fit_make_the_findings_unknown() {
     let mut text = String::new();

@@ -21,9 +21,9 @@ enum Cut {
 #[derive(Default, Debug)]
 struct CutTally {
     histories: usize,
-    /// Histories of which no transaction is in a slice.
+    /// Histories without any slice.
     empty: usize,
-    /// Histories of which some transactions are in slices, and others are not.
+    /// Histories with some transactions in slices and some outside.
     partial: usize,
     /// Histories with several slices.
     several: usize,

@@ -116,7 +116,7 @@ pub(super) struct StoreMonitor {
     /// Places among the sessions that are free.
     free: Vec<u32>,
     session_of: FxHashMap<Arc<str>, u32>,
-    /// The operations on lists of actions, of which each list has all that came before. They are never forgotten.
+    /// The operations on lists of actions. Each list repeats all earlier actions, so these operations are never forgotten.
     actions: KeptSession,
     actions_lost: bool,
     /// Fingerprints of the ids that were forgotten, and the order in which they were.

@@ -190,7 +190,7 @@ impl StoreMonitor {
         }
     }
 
-    /// Joins the sessions of two ids, of which a renewal gives the second to the session of the first.
+    /// A renewal gives a session a second id: joins what is kept under the two ids.
     fn join_ids(&mut self, key: &Arc<str>, new_id: &Arc<str>, event: u64) {
         let Some(&at) = self.session_of.get(key) else { return };
         if let Some(&other) = self.session_of.get(new_id) {

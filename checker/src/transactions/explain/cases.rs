@@ -2,7 +2,7 @@
 
 use super::describe_transaction;
 use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ListPlace, ReadChoice};
-use histories::{History, OpId};
+use histories::{History, MicroKind, OpId};
 use std::fmt::Write as _;
 
 /// The maximum number of steps that are written out.
@@ -23,9 +23,11 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
     }
     text.push_str("\nThe history leaves some choices open. Each case leads to a contradiction:");
     if steps.len() == 1 && steps[0].cycle.is_empty() {
-        text.push_str(
-            "\n  (1) A read returned a version that no transaction can have left: a contradiction.",
-        );
+        let has_lists = history.micros().iter().any(|micro| micro.kind == MicroKind::Append);
+        text.push_str(match has_lists {
+            true => "\n  (1) No order of the appends gives the lists that were read: a contradiction.",
+            false => "\n  (1) A read returned a version that no transaction can have left: a contradiction.",
+        });
     } else {
         for (at, step) in shown.iter().enumerate() {
             words.write_step(at, step, &mut text);
@@ -37,6 +39,10 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
             .expect("writing to a string");
     }
     text
+}
+
+fn is_about_lists(choice: &CaseChoice) -> bool {
+    matches!(choice, CaseChoice::Placed(_) | CaseChoice::NotPlaced(_))
 }
 
 struct CaseProofWriter<'h> {
@@ -81,10 +87,10 @@ impl CaseProofWriter<'_> {
         };
         write!(text, "\n  ({}){suppose}", at + 1).expect("writing to a string");
         if step.cycle.is_empty() {
-            let about_lists =
-                |choice: &CaseChoice| matches!(choice, CaseChoice::Placed(_) | CaseChoice::NotPlaced(_));
-            text.push_str(match step.assumed.iter().any(about_lists) {
-                true => " The lists that were read, or the earlier steps, rule this out: a contradiction.",
+            text.push_str(match step.assumed.iter().any(is_about_lists) {
+                true => {
+                    " The lists that were read and the earlier steps leave no such case: a contradiction."
+                }
                 false => " The earlier steps rule out every remaining case: a contradiction.",
             });
         }
@@ -112,16 +118,32 @@ impl CaseProofWriter<'_> {
             }
             CaseChoice::ReadFrom(read) => self.describe_read_choice(read, "read"),
             CaseChoice::NotReadFrom(read) => self.describe_read_choice(read, "did not read"),
-            CaseChoice::Placed(place) => self.describe_place(place, "are", "come"),
-            CaseChoice::NotPlaced(place) => self.describe_place(place, "are not", "do not come"),
+            CaseChoice::Placed(place) => self.describe_place(place, true),
+            CaseChoice::NotPlaced(place) => self.describe_place(place, false),
         }
     }
 
-    fn describe_place(&self, ListPlace { key, writer, start }: ListPlace, are: &str, come: &str) -> String {
-        let (key, writer) = (self.history.key_text(key), self.transaction_name(writer));
-        match start {
-            Some(start) => format!("the appends of {writer} {are} at position {} of {key}", start + 1),
-            None => format!("the appends of {writer} {come} after all elements of {key} that were read"),
+    fn describe_place(&self, place: ListPlace, placed: bool) -> String {
+        let (key, writer) = (self.history.key_text(place.key), self.transaction_name(place.writer));
+        let own = self.history.micros_of(place.writer).iter().filter(|micro| micro.key == place.key);
+        let several = own.filter(|micro| micro.kind == MicroKind::Append).count() > 1;
+        match (place.start.map(|start| start + 1), several) {
+            (Some(at), true) => {
+                let are = if placed { "are" } else { "are not" };
+                format!("the appends of {writer} {are} placed at element {at} of {key}")
+            }
+            (Some(at), false) => {
+                let is = if placed { "is" } else { "is not" };
+                format!("the append of {writer} {is} element {at} of {key}")
+            }
+            (None, true) => {
+                let append = if placed { "an append" } else { "no append" };
+                format!("{append} of {writer} comes after all elements of {key} that were read")
+            }
+            (None, false) => {
+                let comes = if placed { "comes" } else { "does not come" };
+                format!("the append of {writer} {comes} after all elements of {key} that were read")
+            }
         }
     }
 

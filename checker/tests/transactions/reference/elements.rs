@@ -1,4 +1,4 @@
-//! Whether an order of transactions explains the elements of lists, whoever read them and at whatever level.
+//! Whether transactions, in a given order, give the lists that were read. Neither the readers nor their levels matter.
 //!
 //! The committed elements of the longest list of each key are in the order of their transactions. What no list shows comes after them;
 //! what only other lists show has no place. Elements of failed transactions may be anywhere. Equal elements are told apart in every
