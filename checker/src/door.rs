@@ -11,6 +11,7 @@ use claims::{
     QuestionError, Report, Verdict, Violation, Witness,
 };
 use histories::{History, KeyId};
+use rayon::prelude::*;
 use verifier::{Standing, UNCHECKED};
 
 /// Why a check returned no report.
@@ -95,15 +96,17 @@ fn decide_properties(
     {
         report.remarks.push(format!("bounded-staleness: {bound}"));
     }
-    let mut answers: Vec<Answer> = Vec::new();
-    for group in group_properties(asked) {
+    let (of_levels, others): (Vec<_>, Vec<_>) =
+        group_properties(asked).into_iter().partition(|group| matches!(group[0], Property::Level(_)));
+    let mut answers = decide_level_groups(history, &of_levels, &objects, limits, observer);
+    for group in others {
         observer.phase_begins(&CheckPhase::Check(group.clone()));
         if let Some(why) = memory::explain_lack_of_memory(history, question.model, &group, limits) {
             answers.extend(group.iter().map(|&property| answer_without_verdict(property, &why)));
             continue;
         }
         match group[0] {
-            Property::Level(_) => answers.extend(decide_levels(history, &group, &objects, limits)),
+            Property::Level(_) => unreachable!("levels were decided before"),
             Property::Isolation(_) => {
                 let (found, phenomena) = decide_isolation_levels(history, question, &group, limits);
                 answers.extend(found);
@@ -173,6 +176,38 @@ fn group_properties(asked: &[Property]) -> Vec<Vec<Property>> {
         }
     }
     groups
+}
+
+/// Decides all groups of levels, several at a time if there is memory for them.
+fn decide_level_groups(
+    history: &History,
+    groups: &[Vec<Property>],
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+    observer: &mut dyn Observer,
+) -> Vec<Answer> {
+    let decide = |group: &Vec<Property>| match memory::explain_lack_of_memory(
+        history,
+        question.model,
+        group,
+        limits,
+    ) {
+        Some(why) => group.iter().map(|&property| answer_without_verdict(property, &why)).collect(),
+        None => decide_levels(history, group, question, limits),
+    };
+    if groups.len() > 1 && memory::should_decide_at_once(history, question.model, groups, limits) {
+        observer.phase_begins(&CheckPhase::Check(groups.concat()));
+        // Each thread has groups of its own, so that none begins a second group while it waits.
+        let threads = rayon::current_num_threads().min(groups.len());
+        let of_thread = |thread| groups.iter().skip(thread).step_by(threads).flat_map(decide);
+        return (0..threads).into_par_iter().flat_map_iter(of_thread).collect();
+    }
+    let mut answers = Vec::new();
+    for group in groups {
+        observer.phase_begins(&CheckPhase::Check(group.clone()));
+        answers.extend(decide(group));
+    }
+    answers
 }
 
 fn decide_levels(

@@ -7,7 +7,7 @@
 //! The session guarantees and the causal levels have estimates of their own, because they depend on how many objects
 //! are decided at once.
 
-use claims::{IsolationLevel, Limits, Model, Property};
+use claims::{IsolationLevel, Level, Limits, Model, Property};
 use histories::{Function, History, Id};
 
 /// Bytes for each operation, whatever its object, and for each operation of an object that is being decided.
@@ -29,10 +29,13 @@ impl ObjectMemory {
     }
 }
 
-/// Whether there is memory to decide linearizability of all objects at once. If not, they are decided one after the other.
-pub(crate) fn all_objects_fit(history: &History, model: Model, limits: &Limits<'_>) -> bool {
+/// Whether there is memory to decide linearizability of as many objects at once as there are threads. If not, they are decided one
+/// after the other.
+pub(crate) fn several_objects_fit(history: &History, model: Model, limits: &Limits<'_>) -> bool {
     let memory = ObjectMemory::of_model(model);
-    history.len().saturating_mul(memory.everywhere + memory.deciding) <= limits.bytes
+    let at_once = largest_object(history, model).saturating_mul(rayon::current_num_threads());
+    let bytes = history.len() * memory.everywhere + at_once.min(history.len()) * memory.deciding;
+    bytes <= limits.bytes
 }
 
 /// The bytes that are needed to decide these properties, which one engine decides together. 0 where the engine has its own
@@ -40,9 +43,7 @@ pub(crate) fn all_objects_fit(history: &History, model: Model, limits: &Limits<'
 fn estimate_bytes(history: &History, model: Model, group: &[Property]) -> usize {
     let per_operation = |bytes: usize| history.len().saturating_mul(bytes);
     match group[0] {
-        Property::Level(
-            claims::Level::Linearizable | claims::Level::TwoAtomic | claims::Level::BoundedStaleness,
-        ) => {
+        Property::Level(Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness) => {
             let memory = ObjectMemory::of_model(model);
             per_operation(memory.everywhere) + largest_object(history, model) * memory.deciding
         }
@@ -62,6 +63,36 @@ fn estimate_bytes(history: &History, model: Model, group: &[Property]) -> usize 
         Property::Invariant(_) => per_operation(180),
     }
 }
+
+/// Whether it is worth to decide as many groups of levels at once as there are threads, and whether there is memory for it.
+pub(crate) fn should_decide_at_once(
+    history: &History,
+    model: Model,
+    groups: &[Vec<Property>],
+    limits: &Limits<'_>,
+) -> bool {
+    let of_group = |group: &Vec<Property>| match group[0] {
+        Property::Level(Level::Linearizable | Level::TwoAtomic | Level::BoundedStaleness) => {
+            let memory = ObjectMemory::of_model(model);
+            memory.everywhere + memory.deciding
+        }
+        Property::Level(level) if level.is_session_guarantee() => SESSION_LEVELS_MOST,
+        _ => OTHER_LEVEL_MOST,
+    };
+    let mut bytes: Vec<usize> = groups.iter().map(of_group).collect();
+    bytes.sort_unstable_by(|a, b| b.cmp(a));
+    let largest: usize = bytes.iter().take(rayon::current_num_threads()).sum();
+    history.len() >= SEVERAL_LEVELS_FROM && history.len().saturating_mul(largest) <= limits.bytes
+}
+
+/// The levels of a history with fewer operations than this are decided one after the other, because starting other threads takes
+/// longer.
+const SEVERAL_LEVELS_FROM: usize = 20_000;
+
+/// The most that the session guarantees take together, for each operation.
+const SESSION_LEVELS_MOST: usize = 190;
+/// The most that another level takes for each operation.
+const OTHER_LEVEL_MOST: usize = 270;
 
 /// Bytes for each transaction and for each of its operations.
 fn bytes_of_isolation_level(level: IsolationLevel, appends: bool) -> (usize, usize) {

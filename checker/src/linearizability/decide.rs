@@ -46,7 +46,7 @@ pub(crate) fn check_linearizability(
     };
     let one_by_one = history.len() < PARALLEL_FROM
         || objects.len() < 2
-        || !crate::memory::all_objects_fit(history, question.model, limits);
+        || !crate::memory::several_objects_fit(history, question.model, limits);
     let parts: Vec<ObjectVerdict> = if one_by_one {
         objects.iter().map(decide).collect()
     } else {

@@ -1,24 +1,27 @@
 //! From a history to objects: which operation wrote each version, and which operations read it.
 //!
-//! Operations are sorted by object and session with two passes of counting sort. Written values are looked up in one
-//! table over all values. Each entry says which object it belongs to, so the table is never cleared.
+//! Operations are sorted by object with a counting sort, and those of each object by session. The objects are collected in as many
+//! parts as there are threads. In each part, written values are looked up in one table over all values. Each entry says which object
+//! it belongs to, so the table is never cleared.
 //!
 //! An indeterminate write took effect if an operation that took effect returned it. An indeterminate compare-and-set
 //! did not take effect, and is no version, if its expected value can never have been there. Whether a value can have
 //! been there is a least fixed point, so that two indeterminate compare-and-sets cannot justify each other.
 //!
-//! Cost: O(n). Besides the rows, 8 bytes for each distinct value and 8 for each operation.
+//! Cost: O(n log n). Besides the rows, 4 bytes for each operation, and 8 for each distinct value and part.
 
 use super::objects::{
-    CHOICE, Choice, INITIAL, NOTHING, ObjectRow, ObjectStarts, SessionObjects, VersionClass, VersionRead,
-    VersionToken, is_read_function, is_write_function, value_expected, value_read, value_written,
+    CHOICE, Choice, INITIAL, NOTHING, ObjectPart, ObjectRow, ObjectStarts, SessionObjects, VersionClass,
+    VersionRead, VersionToken, is_read_function, is_write_function, value_expected, value_read,
+    value_written,
 };
 use claims::{Limits, Model, ObjectQuestion, Reason, VersionOrder};
 use histories::{Function, History, Id, NEVER, OpId, Operation, Outcome, ValueId};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 impl SessionObjects {
-    /// Sorts a history by object. O(n).
+    /// Sorts a history by object. O(n log n).
     pub(super) fn new(
         history: &History,
         question: &ObjectQuestion,
@@ -46,25 +49,26 @@ impl SessionObjects {
         if let Some(op) = history.ids().find(transaction) {
             return Err(super::foreign_operation_reason(history, op));
         }
-        let all_at_once = needed.all_at_once() <= limits.bytes;
-        collect_objects(history, question, limits)
-            .map(|objects| Self { all_at_once, ..objects })
+        let several_at_once = needed.several_at_once() <= limits.bytes;
+        let part_count = if several_at_once { rayon::current_num_threads() } else { 1 };
+        collect_parts(history, question, part_count, limits)
+            .map(|parts| Self { parts, several_at_once })
             .ok_or_else(|| Reason { reason: Limits::STOPPED.to_owned() })
     }
 }
 
 /// The memory that the session levels take.
 struct SessionMemory {
-    /// Rows, tables and witnesses.
+    /// Rows, the table of one part, and witnesses.
     shared: usize,
     /// The graph of the largest object, or what its second check takes.
     largest: usize,
-    /// The graphs of all objects, or those of the largest object for all levels.
-    graphs: usize,
+    /// The graphs and the tables of as many objects as there are threads.
+    several: usize,
 }
 
 impl SessionMemory {
-    /// For each operation: its row, its place in the order by session and by key, and its place in each witness.
+    /// For each operation: its row, its place in the order by key, and its place in each witness.
     const PER_OPERATION: usize = size_of::<ObjectRow>() + 8;
     const PER_OPERATION_AND_LEVEL: usize = size_of::<OpId>();
     const PER_OBJECT_AND_LEVEL: usize = size_of::<VersionOrder>();
@@ -78,12 +82,16 @@ impl SessionMemory {
         // The common order of each object is kept beside that of each level.
         let orders = level_count + 1;
         let per_operation = Self::PER_OPERATION + orders * Self::PER_OPERATION_AND_LEVEL;
+        let table = history.values.len() * size_of::<ValueHead>();
+        let threads = rayon::current_num_threads();
+        // At most one object for each thread, or all objects for each level.
+        let operations = (largest * threads).min(history.len() * level_count);
         Self {
             shared: history.len() * per_operation
-                + history.values.len() * size_of::<ValueHead>()
+                + table
                 + history.keys.len() * orders * Self::PER_OBJECT_AND_LEVEL,
             largest: largest * Self::PER_OPERATION_OF_GRAPH,
-            graphs: history.len().max(largest * level_count) * Self::PER_OPERATION_OF_GRAPH,
+            several: operations * Self::PER_OPERATION_OF_GRAPH + table * (threads - 1),
         }
     }
 
@@ -91,39 +99,71 @@ impl SessionMemory {
         self.shared + self.largest
     }
 
-    fn all_at_once(&self) -> usize {
-        self.shared + self.graphs
+    fn several_at_once(&self) -> usize {
+        self.shared + self.several
     }
 }
 
-/// The objects of a history; none if the caller asks to stop.
-fn collect_objects(
+/// The objects of a history in at most `part_count` parts; none if the caller asks to stop.
+fn collect_parts(
     history: &History,
     question: &ObjectQuestion,
+    part_count: usize,
     limits: &Limits<'_>,
-) -> Option<SessionObjects> {
-    let order = sort_by_key_and_session(history, limits)?;
-    let mut collector = ObjectCollector::new(history, question);
-    for operations in order.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
+) -> Option<Vec<ObjectPart>> {
+    let ids: Vec<OpId> = history.ids().collect();
+    let by_key = match history.keys.len() {
+        1 => ids,
+        count => counting_sort(&ids, count, |op| history.key(op).index()),
+    };
+    let parts = split_between_keys(history, &by_key, part_count);
+    parts.into_par_iter().map(|operations| collect_part(history, question, operations, limits)).collect()
+}
+
+/// Splits operations that are sorted by key into parts of about equal size. Each key is in one part.
+fn split_between_keys<'o>(history: &History, by_key: &'o [OpId], part_count: usize) -> Vec<&'o [OpId]> {
+    let mut parts = Vec::new();
+    let mut rest = by_key;
+    for left in (1..=part_count).rev() {
+        let mut end = rest.len() / left;
+        if let Some(&last) = rest.get(end.saturating_sub(1)) {
+            let same = |&op: &OpId| history.key(op) == history.key(last);
+            end += rest[end..].partition_point(same);
+        }
+        let (part, after) = rest.split_at(end);
+        parts.extend((!part.is_empty()).then_some(part));
+        rest = after;
+    }
+    parts
+}
+
+/// The objects of operations that are sorted by key.
+fn collect_part(
+    history: &History,
+    question: &ObjectQuestion,
+    by_key: &[OpId],
+    limits: &Limits<'_>,
+) -> Option<ObjectPart> {
+    let mut collector = ObjectCollector::new(history, question, by_key.len());
+    for operations in by_key.chunk_by(|&a, &b| history.key(a) == history.key(b)) {
         if limits.stop_requested() {
             return None;
         }
-        collector.add_object(operations);
+        collector.add_object(&sort_by_session(history, operations));
     }
     Some(collector.objects)
 }
 
-/// All operations, sorted by key, then by session, then by invocation; none if the caller asks to stop. O(n).
-fn sort_by_key_and_session(history: &History, limits: &Limits<'_>) -> Option<Vec<OpId>> {
-    let ids: Vec<OpId> = history.ids().collect();
-    let by_session = counting_sort(&ids, history.sessions.len(), |op| history.session(op).index());
-    if history.keys.len() == 1 {
-        return Some(by_session);
+/// Sorts the operations of one object by session, then by invocation. O(n) if the object has more operations than the history has
+/// sessions, otherwise O(n log n).
+fn sort_by_session(history: &History, operations: &[OpId]) -> Vec<OpId> {
+    if operations.len() > history.sessions.len() {
+        return counting_sort(operations, history.sessions.len(), |op| history.session(op).index());
     }
-    if limits.stop_requested() {
-        return None;
-    }
-    Some(counting_sort(&by_session, history.keys.len(), |op| history.key(op).index()))
+    let mut sorted: Vec<(usize, OpId)> =
+        operations.iter().map(|&op| (history.session(op).index(), op)).collect();
+    sorted.sort_unstable();
+    sorted.into_iter().map(|(_, op)| op).collect()
 }
 
 fn counting_sort(ids: &[OpId], class_count: usize, class: impl Fn(OpId) -> usize) -> Vec<OpId> {
@@ -156,11 +196,11 @@ struct ObjectCollector<'a> {
     /// For each version of the present object, the next version with the same value.
     same: Vec<u32>,
     object: u32,
-    objects: SessionObjects,
+    objects: ObjectPart,
 }
 
 impl<'a> ObjectCollector<'a> {
-    fn new(history: &'a History, question: &'a ObjectQuestion) -> Self {
+    fn new(history: &'a History, question: &'a ObjectQuestion, operation_count: usize) -> Self {
         let value_count = history.values.len().max(question.initial.highest_value_id().index() + 1);
         Self {
             history,
@@ -168,18 +208,10 @@ impl<'a> ObjectCollector<'a> {
             heads: vec![ValueHead { object: 0, first: NOTHING }; value_count],
             same: Vec::new(),
             object: 0,
-            objects: SessionObjects {
-                keys: Vec::new(),
+            objects: ObjectPart {
                 starts: vec![ObjectStarts::default()],
-                rows: Vec::with_capacity(history.len()),
-                writers: Vec::new(),
-                took_effect: Vec::new(),
-                choices: Vec::new(),
-                classes: Vec::new(),
-                tokens: Vec::new(),
-                unwritten: Vec::new(),
-                foreign: None,
-                all_at_once: false,
+                rows: Vec::with_capacity(operation_count),
+                ..ObjectPart::default()
             },
         }
     }

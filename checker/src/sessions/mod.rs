@@ -101,7 +101,7 @@ pub fn check_session_levels(
     let one = |&level: &Level| {
         check_session_level(history, level, question, limits, (&objects, &common), &unwritten)
     };
-    match objects.all_at_once {
+    match objects.several_at_once {
         true => levels.par_iter().map(one).collect(),
         false => levels.iter().map(one).collect(),
     }
@@ -117,14 +117,14 @@ fn find_common_orders(
     limits: &Limits<'_>,
     objects: &SessionObjects,
 ) -> Vec<Option<VersionOrder>> {
-    if levels.len() == 1 && objects.keys.len() == 1 {
+    if levels.len() == 1 && objects.count() == 1 {
         return vec![None];
     }
     let guarantees = Guarantees::union_of(levels, question.assume);
-    let one = |at| decide::find_order_without_search(history, guarantees, limits, &objects.object(at));
-    match objects.all_at_once {
-        true => (0..objects.keys.len()).into_par_iter().map(one).collect(),
-        false => (0..objects.keys.len()).map(one).collect(),
+    let one = |object| decide::find_order_without_search(history, guarantees, limits, &object);
+    match objects.several_at_once {
+        true => objects.par_iter().map(one).collect(),
+        false => objects.iter().map(one).collect(),
     }
 }
 
@@ -140,8 +140,8 @@ fn check_session_level(
     let mut decider = decide::ObjectDecider::new(history, guarantees, limits);
     let mut orders = Vec::new();
     let mut anomalies = unwritten.to_vec();
-    let mut unknown: Option<Reason> = objects.foreign.map(|op| foreign_operation_reason(history, op));
-    for (at, common) in common.iter().enumerate() {
+    let mut unknown: Option<Reason> = objects.foreign().map(|op| foreign_operation_reason(history, op));
+    for (object, common) in objects.iter().zip(common) {
         if anomalies.len() >= ANOMALIES_MAX {
             break;
         }
@@ -149,7 +149,7 @@ fn check_session_level(
             orders.push(order.clone());
             continue;
         }
-        match decider.decide_object(&objects.object(at)) {
+        match decider.decide_object(&object) {
             ObjectDecision::Holds(order) => orders.push(order),
             ObjectDecision::Violated(cycles) => anomalies.extend(cycles.into_iter().map(cycle_violation)),
             ObjectDecision::Unknown(reason) => unknown = unknown.or(Some(Reason { reason })),
@@ -177,7 +177,8 @@ fn foreign_operation_reason(history: &History, op: OpId) -> Reason {
 
 /// Reads of values that no operation wrote. They violate every level.
 fn unwritten_violations_of_objects(history: &History, objects: &SessionObjects) -> Vec<Violation> {
-    unwritten_read_violations(history, &objects.unwritten)
+    let reads: Vec<OpId> = objects.parts.iter().flat_map(|part| &part.unwritten).copied().collect();
+    unwritten_read_violations(history, &reads)
 }
 
 /// Violations for reads that returned a value which no operation wrote.

@@ -8,6 +8,7 @@
 //! expected, and a write.
 
 use histories::{Argument, Function, History, KeyId, NEVER, OpId, Operation, SessionId, ValueId};
+use rayon::prelude::*;
 
 /// The version of the initial value.
 pub(super) const INITIAL: u32 = 0;
@@ -83,8 +84,9 @@ pub(super) struct ObjectStarts {
     pub(super) tokens: usize,
 }
 
-/// All objects of a history.
-pub(super) struct SessionObjects {
+/// Some objects of a history, one after the other.
+#[derive(Default)]
+pub(super) struct ObjectPart {
     pub(super) keys: Vec<KeyId>,
     /// The starts of each object, and the end of the last one.
     pub(super) starts: Vec<ObjectStarts>,
@@ -98,11 +100,18 @@ pub(super) struct SessionObjects {
     pub(super) unwritten: Vec<OpId>,
     /// An operation other than a read, a write or a compare-and-set. Its key is left out.
     pub(super) foreign: Option<OpId>,
-    /// Whether there is memory for the graphs of all objects at once. If not, objects are decided one after the other.
-    pub(super) all_at_once: bool,
 }
 
-/// The parts of [`Objects`] that belong to one object.
+/// All objects of a history, by key.
+pub(super) struct SessionObjects {
+    /// The parts that were collected at once.
+    pub(super) parts: Vec<ObjectPart>,
+    /// Whether there is memory for the graphs of as many objects as there are threads. If not, objects are decided one after the
+    /// other.
+    pub(super) several_at_once: bool,
+}
+
+/// The parts of an [`ObjectPart`] that belong to one object.
 #[derive(Clone, Copy)]
 pub(super) struct SessionObject<'a> {
     pub(super) key: KeyId,
@@ -140,8 +149,30 @@ impl<'a> SessionObject<'a> {
 }
 
 impl SessionObjects {
+    /// All objects.
+    pub(super) fn iter(&self) -> impl Iterator<Item = SessionObject<'_>> {
+        self.parts.iter().flat_map(|part| (0..part.keys.len()).map(|at| part.object(at)))
+    }
+
+    /// All objects, for several threads.
+    pub(super) fn par_iter(&self) -> impl ParallelIterator<Item = SessionObject<'_>> {
+        self.parts.par_iter().flat_map(|part| (0..part.keys.len()).into_par_iter().map(|at| part.object(at)))
+    }
+
+    /// The number of objects.
+    pub(super) fn count(&self) -> usize {
+        self.parts.iter().map(|part| part.keys.len()).sum()
+    }
+
+    /// The first operation other than a read, a write or a compare-and-set.
+    pub(super) fn foreign(&self) -> Option<OpId> {
+        self.parts.iter().find_map(|part| part.foreign)
+    }
+}
+
+impl ObjectPart {
     /// The object at a place in `keys`.
-    pub(super) fn object(&self, at: usize) -> SessionObject<'_> {
+    fn object(&self, at: usize) -> SessionObject<'_> {
         let (from, to) = (self.starts[at], self.starts[at + 1]);
         SessionObject {
             key: self.keys[at],

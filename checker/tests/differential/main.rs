@@ -37,6 +37,7 @@ mod sets;
 mod stores;
 mod subjects;
 mod transforms;
+mod wide;
 
 use relations::RELATIONS;
 use std::collections::BTreeMap;

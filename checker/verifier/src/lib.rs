@@ -18,6 +18,7 @@ pub use linearizability::why::{DeadEnd, dead_ends};
 
 use claims::{Answer, Level, Limits, ObjectQuestion, Property, Question, Report, Verdict};
 use histories::History;
+use rayon::prelude::*;
 use watch::Watch;
 
 /// The standing of a claim.
@@ -92,8 +93,9 @@ pub fn verify(history: &History, question: &Question, report: &Report, limits: &
     let rebased = (question.model.has_transactions() && !question.initial.are_all_absent())
         .then(|| question.initial.rebase_on_null(history));
     let mut cases = ClaimChecker::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
+    cases.check_levels_at_once(limits);
     Verification {
-        answers: report.answers.iter().map(|answer| cases.standing_of_answer(answer)).collect(),
+        answers: (0..report.answers.len()).map(|at| cases.standing_of_answer_at(at)).collect(),
         beside: report.beside.iter().map(|answer| cases.standing_of_answer(answer)).collect(),
         phenomena: cases.standings_of_phenomena(),
     }
@@ -108,11 +110,66 @@ struct ClaimChecker<'a> {
     transactions: Option<transactions::TransactionClaims<'a>>,
     findings: Option<findings::FindingClaims>,
     sessions: Option<sessions::SessionClaims>,
+    /// The verdicts on levels that were verified at once, by their places among the answers.
+    levels: Vec<Option<Standing>>,
 }
+
+/// The most that the verification of a level takes for each operation, in bytes.
+const LEVEL_BYTES_MAX: usize = 270;
+/// The levels of a history with fewer operations than this are verified one after the other, because starting other threads takes
+/// longer.
+const LEVELS_AT_ONCE_FROM: usize = 20_000;
 
 impl<'a> ClaimChecker<'a> {
     fn new(history: &'a History, question: &'a Question, report: &'a Report, watch: &'a Watch<'a>) -> Self {
-        Self { history, question, report, watch, transactions: None, findings: None, sessions: None }
+        Self {
+            history,
+            question,
+            report,
+            watch,
+            transactions: None,
+            findings: None,
+            sessions: None,
+            levels: Vec::new(),
+        }
+    }
+
+    /// Verifies the verdicts on levels, as many at a time as there are threads. Leaves them for later if there is no memory for that.
+    fn check_levels_at_once(&mut self, limits: &Limits<'_>) {
+        let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
+        // The session guarantees share their evidence.
+        let (mut units, mut sessions): (Vec<Vec<usize>>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (at, answer) in report.answers.iter().enumerate() {
+            match answer.property {
+                Property::Level(level) if level.is_session_guarantee() => sessions.push(at),
+                Property::Level(_) => units.push(vec![at]),
+                _ => {}
+            }
+        }
+        units.extend((!sessions.is_empty()).then_some(sessions));
+        let threads = rayon::current_num_threads();
+        let bytes = history.len().saturating_mul(LEVEL_BYTES_MAX).saturating_mul(threads);
+        if units.len() < 2 || history.len() < LEVELS_AT_ONCE_FROM || bytes > limits.bytes {
+            return;
+        }
+        // Each thread has units of its own, so that none begins a second unit while it waits.
+        let threads = threads.min(units.len());
+        let verify_units = |thread| {
+            let mut checker = ClaimChecker::new(history, question, report, watch);
+            let answers = units.iter().skip(thread).step_by(threads).flatten();
+            answers.map(|&at| (at, checker.standing_of_answer(&report.answers[at]))).collect::<Vec<_>>()
+        };
+        let standings: Vec<(usize, Standing)> =
+            (0..threads).into_par_iter().flat_map_iter(verify_units).collect();
+        self.levels = vec![None; report.answers.len()];
+        standings.into_iter().for_each(|(at, standing)| self.levels[at] = Some(standing));
+    }
+
+    fn standing_of_answer_at(&mut self, at: usize) -> Standing {
+        match self.levels.get_mut(at).and_then(Option::take) {
+            Some(standing) => standing,
+            None => self.standing_of_answer(&self.report.answers[at]),
+        }
     }
 
     fn standing_of_answer(&mut self, answer: &'a Answer) -> Standing {
