@@ -60,10 +60,10 @@ impl ChunkMerger {
             .position(|pair| !same(pair))
             .unwrap_or(invoked.len().min(micros.len()));
         let step = |micro: Option<String>| micro.unwrap_or_else(|| "the end".to_owned());
-        let found = micros.get(at).map(|&micro| clip_text(&micros_json(history, &[micro])));
+        let found = micros.get(at).map(|&micro| clip_text(&micros_json(history, [micro])));
         let expected = invoked
             .get(at)
-            .map(|&micro| clip_text(&micros_json(history, &[micro_input(history, micro, false)])));
+            .map(|&micro| clip_text(&micros_json(history, [micro_input(history, micro, false)])));
         Err(PairingError::Differs {
             process: history.process_number(history.process(id)),
             open: history.operation_index(id),
@@ -115,7 +115,7 @@ impl ChunkMerger {
                     }
                 };
                 let all = invoked.len() == micros.len() && invoked.iter().zip(micros).all(same);
-                (!all).then(|| micros_json(history, micros))
+                (!all).then(|| micros_json(history, micros.iter().copied()))
             }
         }
     }

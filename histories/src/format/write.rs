@@ -9,7 +9,9 @@ use super::edn::is_plain_keyword;
 use super::json;
 use crate::events::Event;
 use crate::{Argument, Function, History, KeyId, Micro, MicroInput, MicroKind, OpId, Outcome, ValueId};
+use rayon::prelude::*;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -106,34 +108,36 @@ struct WrittenFields<'a> {
     is_transaction: bool,
 }
 
-const BUFFER_BYTES: usize = 1 << 16;
+/// The number of events that one thread formats at a time.
+const EVENTS_OF_PART: usize = 1 << 10;
+/// The number of events that are formatted before they are written.
+const EVENTS_OF_BLOCK: usize = 1 << 14;
 
-/// Formats each event with `print`, and writes the text in blocks of [`BUFFER_BYTES`].
+/// Writes a text, and then the events, each formatted with `print`. Several threads format, unless the history is small.
 fn write_events(
     history: &History,
     to: &mut impl Write,
-    mut text: String,
-    mut print: impl FnMut(&WrittenFields<'_>, &mut String),
+    text: String,
+    print: impl Fn(&WrittenFields<'_>, &mut String) + Sync,
 ) -> io::Result<()> {
-    for (event, position) in history.events().zip(0..) {
-        write_event(history, event, position, &mut text, &mut print);
-        if text.len() >= BUFFER_BYTES {
-            to.write_all(text.as_bytes())?;
-            text.clear();
-        }
-    }
     to.write_all(text.as_bytes())?;
-    to.flush()
-}
-
-fn write_event(
-    history: &History,
-    event: Event<'_>,
-    position: u32,
-    text: &mut String,
-    print: &mut impl FnMut(&WrittenFields<'_>, &mut String),
-) {
-    with_fields(history, event, position, &mut |fields| print(fields, text));
+    let format_part = |part: &[(Event<'_>, u32)]| {
+        let mut text = String::new();
+        for &(event, position) in part {
+            with_fields(history, event, position, &mut |fields| print(fields, &mut text));
+        }
+        text
+    };
+    let mut events = history.events().zip(0..);
+    loop {
+        let block: Vec<(Event<'_>, u32)> = events.by_ref().take(EVENTS_OF_BLOCK).collect();
+        if block.len() <= EVENTS_OF_PART {
+            to.write_all(format_part(&block).as_bytes())?;
+            return to.flush();
+        }
+        let parts: Vec<String> = block.par_chunks(EVENTS_OF_PART).map(format_part).collect();
+        parts.iter().try_for_each(|part| to.write_all(part.as_bytes()))?;
+    }
 }
 
 /// Calls `tell` with the fields of one event, by name, in the order in which they are written.
@@ -230,32 +234,34 @@ fn operation_fields(
 }
 
 /// The name of an operation's session as JSON; none if the process is its own session.
-pub(super) fn session_name(history: &History, id: OpId) -> Option<String> {
+pub(super) fn session_name(history: &History, id: OpId) -> Option<&str> {
     let name = history.sessions.text(history.session(id));
-    let own = format!("process {}", history.process_text(history.process(id)));
-    (name != own).then(|| name.to_owned())
+    let is_own = |process: &str| process == history.process_text(history.process(id)).as_ref();
+    (!name.strip_prefix("process ").is_some_and(is_own)).then_some(name)
 }
 
-pub(super) fn argument_json(history: &History, id: OpId) -> String {
+pub(super) fn argument_json(history: &History, id: OpId) -> Cow<'_, str> {
     match history.argument(id) {
-        Argument::Value(value) => history.value_text(value).to_owned(),
-        Argument::Pair(old, new) => format!("[{},{}]", history.value_text(old), history.value_text(new)),
+        Argument::Value(value) => Cow::Borrowed(history.value_text(value)),
+        Argument::Pair(old, new) => {
+            Cow::Owned(format!("[{},{}]", history.value_text(old), history.value_text(new)))
+        }
         Argument::Micros(range) => {
             let unread = history.outcome(id) == Outcome::Ok;
             let micros = history.micros()[range].iter().map(|&micro| micro_input(history, micro, unread));
-            micros_json(history, &micros.collect::<Vec<_>>())
+            Cow::Owned(micros_json(history, micros))
         }
     }
 }
 
-pub(super) fn result_json(history: &History, id: OpId) -> String {
+pub(super) fn result_json(history: &History, id: OpId) -> Cow<'_, str> {
     let function = history.function(id);
     if history.outcome(id) == Outcome::Ok && function == Function::TXN {
         let micros = history.micros_of(id).iter().map(|&micro| micro_input(history, micro, false));
-        return micros_json(history, &micros.collect::<Vec<_>>());
+        return Cow::Owned(micros_json(history, micros));
     }
     if history.outcome(id) == Outcome::Ok && function != Function::CAS {
-        return history.value_text(history.operation(id).result).to_owned();
+        return Cow::Borrowed(history.value_text(history.operation(id).result));
     }
     argument_json(history, id)
 }
@@ -271,9 +277,9 @@ pub(super) fn micro_input(history: &History, micro: Micro, unread: bool) -> Micr
 }
 
 /// Formats micro-operations: `[["r","x",null],["append","x",1]]`.
-pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> String {
+pub(super) fn micros_json<'a>(history: &History, micros: impl IntoIterator<Item = MicroInput<'a>>) -> String {
     let mut text = String::from("[");
-    for (at, micro) in micros.iter().enumerate() {
+    for (at, micro) in micros.into_iter().enumerate() {
         if at > 0 {
             text.push(',');
         }
@@ -282,10 +288,12 @@ pub(super) fn micros_json(history: &History, micros: &[MicroInput<'_>]) -> Strin
             MicroInput::Write(key, _) => ("w", key),
             MicroInput::Append(key, _) => ("append", key),
         };
-        write!(text, "[\"{name}\",{},", history.keys.text(*key)).expect("text grows");
+        for part in ["[\"", name, "\",", history.keys.text(key), ","] {
+            text.push_str(part);
+        }
         match micro {
             MicroInput::Read(_, value) | MicroInput::Write(_, value) | MicroInput::Append(_, value) => {
-                text.push_str(history.value_text(*value));
+                text.push_str(history.value_text(value));
             }
             MicroInput::ReadList(_, list) => {
                 text.push('[');

@@ -6,6 +6,7 @@ use histories::format::{self, Format, Input, Output, ReadOptions};
 use histories::{Argument, Function, History, Outcome};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 /// Values of every kind that a history may hold.
 fn value() -> impl Strategy<Value = Value> {
@@ -368,4 +369,32 @@ fn completions_alone_are_operations_if_asked_for() {
     let operations: Vec<_> = history.operations().collect();
     assert_eq!(operations.len(), 2);
     assert!(operations[0].precedes(&operations[1]) && history.has_real_time());
+}
+
+/// A history that several threads format is written in the order of its events, up to the last one.
+#[test]
+fn a_large_history_is_written_event_by_event() {
+    for count in [1_024, 1_025, 16_384, 16_385, 40_000] {
+        let mut given = String::new();
+        for index in 0..count {
+            let (operation, kind) = (index / 2, ["invoke", "ok"][index % 2]);
+            let process = operation % 7;
+            let list = if kind == "ok" { format!("[{operation}]") } else { "null".to_owned() };
+            let value = format!(r#"[["append","x",{operation}],["r","y",{list}]]"#);
+            let session = if process == 3 { r#""session":"s","# } else { "" };
+            writeln!(
+                given,
+                r#"{{"index":{index},"time":{},"process":{process},"type":"{kind}","f":"txn",{session}"value":{value},"note":{index}}}"#,
+                index * 3
+            )
+            .expect("text grows");
+        }
+        let history = read_bytes("-", given.into_bytes(), &ReadOptions::default());
+        let mut by_event = String::new();
+        for (event, position) in history.events().zip(0..) {
+            format::push_event_line(&history, event, position, u64::from(position), &mut by_event);
+        }
+        assert_eq!(native(&history), by_event, "{count} events");
+        assert_eq!(by_event.lines().count(), count);
+    }
 }
