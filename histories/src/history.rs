@@ -108,7 +108,7 @@ impl History {
     }
 
     /// One operation as a row. O(1).
-    #[inline]
+    #[inline(always)] // The caller then reads only the columns that it uses.
     pub fn operation(&self, id: OpId) -> Operation {
         let i = id.index();
         Operation {
@@ -158,6 +158,12 @@ impl History {
     #[inline]
     pub fn function(&self, id: OpId) -> Function {
         self.function[id.index()]
+    }
+
+    /// The position of the `ok` or `fail` event of an operation; [`NEVER`](crate::NEVER) if it has none.
+    #[inline]
+    pub fn completed(&self, id: OpId) -> u32 {
+        self.completed[id.index()]
     }
 
     /// How an operation ended.

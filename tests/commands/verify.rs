@@ -183,3 +183,14 @@ fn the_history_is_known_by_what_it_says_and_the_question_is_printed() {
     assert!(text.contains("given      model register; initial value null"), "{text}");
     assert!(text.contains("confirmed  linearizable violated"), "{text}");
 }
+
+/// The two files are easily given in the wrong order.
+#[test]
+fn a_certificate_in_place_of_the_history_is_told() {
+    let certified = Certified::of("stale-read", "linearizable");
+    let file = certified.folder.path().join("certificate.json");
+    let output = steadfast().arg("verify").args([&certified.history, &file]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("is a certificate, and a certificate comes before its history"), "{said}");
+}

@@ -277,7 +277,7 @@ pub(super) fn collect_calls(
             Outcome::Info => NEVER,
             Outcome::Fail => return None,
         };
-        Some(TimedCall { id, call: values.call_of_operation(id), invoked: operation.invoked, returned })
+        Some(TimedCall { id, call: values.decode_call(id), invoked: operation.invoked, returned })
     };
     operations.iter().filter_map(timed).collect()
 }

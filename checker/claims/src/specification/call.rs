@@ -88,8 +88,19 @@ impl<'a> CallValues<'a> {
         self.text_of_value(value).parse().ok()
     }
 
+    /// Converts an operation to a call, as [`CallValues::call_of_operation`] does, and decodes the list that a read returned, for
+    /// [`CallValues::list_elements`].
+    pub fn decode_call(&mut self, id: OpId) -> Call {
+        let call = self.call_of_operation(id);
+        if let (Function::READ, Some(found)) = (call.function, call.output) {
+            self.decode_list(found);
+        }
+        call
+    }
+
     /// Converts an operation to a call. A failed operation becomes a call that was refused.
-    pub fn call_of_operation(&mut self, id: OpId) -> Call {
+    #[inline]
+    pub fn call_of_operation(&self, id: OpId) -> Call {
         let operation = self.history.operation(id);
         let input = match operation.argument {
             Argument::Value(value) => CallInput::Value(value),
@@ -100,9 +111,6 @@ impl<'a> CallValues<'a> {
             Outcome::Ok => Some(operation.result),
             Outcome::Fail | Outcome::Info => None,
         };
-        if operation.function == Function::READ {
-            self.decode_list(operation.result);
-        }
         Call { function: operation.function, input, output, refused: operation.outcome == Outcome::Fail }
     }
 

@@ -168,7 +168,7 @@ impl KeptSetElements {
             core.operations.iter().filter_map(|&id| element_of_operation(history, id)).collect();
         // Elements that only answers mention are numbered as they come, so all answers are decoded, as for the check itself.
         let mut values = CallValues::new(history);
-        let calls: Vec<Call> = core.operations.iter().map(|&id| values.call_of_operation(id)).collect();
+        let calls: Vec<Call> = core.operations.iter().map(|&id| values.decode_call(id)).collect();
         let answered =
             core.operations.iter().zip(&calls).filter(|(id, _)| is_answered_read(history, **id, core));
         // An answer that lists nothing, such as null, is the empty set.

@@ -73,7 +73,7 @@ pub fn verify_specification<S: Specification>(
     };
     let mut values = CallValues::new(history);
     // The lists that reads returned must be decoded before the first step.
-    let calls: Vec<Call> = history.ids().map(|id| values.call_of_operation(id)).collect();
+    let calls: Vec<Call> = history.ids().map(|id| values.decode_call(id)).collect();
     let mut call = |id: OpId| calls[id.index()].clone();
     let result = match verdict {
         Verdict::Holds(Witness::Orders(orders)) => check_all_are_ordered(history, question, orders, &watch)
@@ -293,7 +293,7 @@ fn completion_moment(history: &History, id: OpId) -> Moment {
 
 /// The position after which the operation has taken effect, if it did.
 fn returned_position(history: &History, id: OpId) -> u32 {
-    if history.outcome(id) == Outcome::Info { NEVER } else { history.operation(id).completed }
+    if history.outcome(id) == Outcome::Info { NEVER } else { history.completed(id) }
 }
 
 /// A computation that is generic over the specification. `any` are all states in which the object may be at some
@@ -303,7 +303,7 @@ trait WithSpecification {
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
-        any: &[S::State],
+        any: &dyn Fn() -> Vec<S::State>,
     ) -> ConfirmationResult;
 }
 
@@ -324,7 +324,7 @@ impl WithSpecification for OrderReplay<'_> {
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
-        _: &[S::State],
+        _: &dyn Fn() -> Vec<S::State>,
     ) -> ConfirmationResult {
         let operations = self.found.operations.iter().copied();
         let operations = self.watch.take_while_in_time(StepCost::Follow, operations);
@@ -345,13 +345,15 @@ impl WithSpecification for CoreRefutation<'_> {
         self,
         specification: &S,
         call: &mut dyn FnMut(OpId) -> Call,
-        any: &[S::State],
+        any: &dyn Fn() -> Vec<S::State>,
     ) -> ConfirmationResult {
+        // Only a core that begins later begins in any state.
+        let any = if self.core.from.is_some() { any() } else { Vec::new() };
         if self.core.from.is_some() && any.is_empty() {
             return Err("a core of this model has to begin at the beginning".to_owned());
         }
         let (began, watch) = (self.began, self.watch);
-        core::try_every_order(self.history, specification, call, self.core, any, (began, watch))
+        core::try_every_order(self.history, specification, call, self.core, &any, (began, watch))
     }
 }
 
@@ -370,16 +372,19 @@ fn run_with_specification(
     what: impl WithSpecification,
 ) -> ConfirmationResult {
     let mut lists = CallValues::new(history);
-    let mut values = CallValues::new(history);
+    let values = CallValues::new(history);
     let initial = question.initial.value_of_key(key);
     let mentioned = || operations.iter().flat_map(|&id| values_of_operation(history, id));
     match question.model {
         Model::Kv => {
-            let mut any: Vec<std::sync::Arc<str>> =
-                mentioned().map(|id| lists.decode_string(id).into()).collect();
-            any.push("no operation wrote this".into());
-            any.sort_unstable();
-            any.dedup();
+            let any = || {
+                let mut any: Vec<std::sync::Arc<str>> =
+                    mentioned().map(|id| lists.decode_string(id).into()).collect();
+                any.push("no operation wrote this".into());
+                any.sort_unstable();
+                any.dedup();
+                any
+            };
             what.run_with(
                 &specification::Kv::new(&lists, mentioned()),
                 &mut |id| values.call_of_operation(id),
@@ -387,49 +392,55 @@ fn run_with_specification(
             )
         }
         Model::Register | Model::CasRegister => {
-            let mut any: Vec<ValueId> = mentioned().chain([initial, OTHER]).collect();
-            any.sort_unstable();
-            any.dedup();
+            let any = || {
+                let mut any: Vec<ValueId> = mentioned().chain([initial, OTHER]).collect();
+                any.sort_unstable();
+                any.dedup();
+                any
+            };
             what.run_with(&specification::Register { initial }, &mut |id| values.call_of_operation(id), &any)
         }
         Model::MultiRegister => {
             let of = |key| question.initial.value_of_key(KeyId::new(key));
             let model = specification::MultiRegister { initial: (0..history.keys.len()).map(of).collect() };
-            what.run_with(&model, &mut |id| values.call_of_operation(id), &[])
+            what.run_with(&model, &mut |id| values.call_of_operation(id), &Vec::new)
         }
         Model::Counter => {
             let initial = question.initial.integer_of_key(history, key);
             what.run_with(
                 &specification::Counter { values: &lists, initial },
                 &mut |id| values.call_of_operation(id),
-                &[],
+                &Vec::new,
             )
         }
         Model::Set => {
             // The lists that reads returned must be decoded before the first step.
-            let calls: Vec<(OpId, Call)> =
-                operations.iter().map(|&id| (id, lists.call_of_operation(id))).collect();
+            let calls: Vec<(OpId, Call)> = operations.iter().map(|&id| (id, lists.decode_call(id))).collect();
             let mut calls = CallsInTurn::new(&calls);
             let set = specification::Set { values: &lists };
             match kept {
                 Some(kept) => {
                     let projected = elements::ProjectedSet { set, kept };
-                    what.run_with(&projected, &mut |id| calls.call_of(id), &kept.all_states())
+                    what.run_with(&projected, &mut |id| calls.call_of(id), &|| kept.all_states())
                 }
-                None => what.run_with(&set, &mut |id| calls.call_of(id), &[]),
+                None => what.run_with(&set, &mut |id| calls.call_of(id), &Vec::new),
             }
         }
-        Model::Queue => what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &[]),
-        Model::Stack => what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &[]),
+        Model::Queue => {
+            what.run_with(&specification::Fifo, &mut |id| values.call_of_operation(id), &Vec::new)
+        }
+        Model::Stack => {
+            what.run_with(&specification::Lifo, &mut |id| values.call_of_operation(id), &Vec::new)
+        }
         Model::PriorityQueue => {
             let model = specification::PriorityQueue::new(&lists, mentioned());
-            what.run_with(&model, &mut |id| values.call_of_operation(id), &[])
+            what.run_with(&model, &mut |id| values.call_of_operation(id), &Vec::new)
         }
-        Model::Mutex => what.run_with(
-            &specification::MutexSpecification,
-            &mut |id| values.call_of_operation(id),
-            &[false, true],
-        ),
+        Model::Mutex => {
+            what.run_with(&specification::MutexSpecification, &mut |id| values.call_of_operation(id), &|| {
+                vec![false, true]
+            })
+        }
         other => Err(format!("{} has no sequential specification", other.name())),
     }
 }

@@ -60,7 +60,7 @@ fn replay<S: Specification>(
     found: &Linearization,
     watch: &Watch<'_>,
 ) -> Result<(), String> {
-    let mut values = CallValues::new(history);
+    let values = CallValues::new(history);
     let operations = watch.take_while_in_time(StepCost::Follow, found.operations.iter().copied());
     let mut call = |id: OpId| values.call_of_operation(id);
     order::replay_order(history, register, &mut call, &invocation_moment, operations)
@@ -78,7 +78,7 @@ fn refute<S: Specification>(
     }
     core::check_omitted_operations(objects, found, watch)?;
     let register = register(objects.question.initial.value_of_key(found.key));
-    let mut values = CallValues::new(objects.history);
+    let values = CallValues::new(objects.history);
     let mut call = |id: OpId| values.call_of_operation(id);
     core::try_every_order(objects.history, &register, &mut call, found, &[], (&invocation_moment, watch))
 }

@@ -87,7 +87,7 @@ impl WithSpecification for DeadEndSearch<'_> {
         self,
         model: &S,
         call: &mut dyn FnMut(OpId) -> Call,
-        _: &[S::State],
+        _: &dyn Fn() -> Vec<S::State>,
     ) -> ConfirmationResult {
         let pieces: Vec<NextOperation> =
             self.core.operations.iter().map(|&id| self.operation_of_core(id, call(id))).collect();
