@@ -1,6 +1,6 @@
 //! What a verdict rests on: how many operations of a history could have contradicted a property.
 
-use claims::{Assume, FailedCas};
+use claims::{Assume, FailedCas, Invariant};
 use histories::{Function, History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -94,10 +94,29 @@ pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: Fa
         | Function::INC
         | Function::CREATE
         | Function::TRANSFER => false,
-        Function::ADD | Function::REMOVE => matches!(history.value_text(op.result), "true" | "false"),
+        Function::ADD | Function::REMOVE | Function::CONTAINS => {
+            matches!(history.value_text(op.result), "true" | "false")
+        }
         Function::ACT => op.result != ValueId::NULL,
         _ => true,
     }
+}
+
+/// Why an invariant that compares answers had no two to compare, if so.
+pub(crate) fn explain_lack_of_answers(history: &History, invariant: Invariant) -> Option<&'static str> {
+    let (functions, by_session, why): (&[Function], bool, _) = match invariant {
+        Invariant::UniqueIds => (&[Function::GENERATE], false, "fewer than two ids were generated"),
+        Invariant::LongFork => (&[Function::READ, Function::TXN], false, "fewer than two reads succeeded"),
+        Invariant::Monotonic => (&[Function::READ], true, "no session has two reads that succeeded"),
+        _ => return None,
+    };
+    let mut seen = FxHashSet::default();
+    let mut answered = history
+        .operations()
+        .filter(|op| op.outcome == Outcome::Ok && functions.contains(&op.function))
+        .map(|op| (op.key, by_session.then_some(op.session)));
+    let has_two = answered.any(|of| !seen.insert(of));
+    (!has_two).then_some(why)
 }
 
 /// Whether an id of a session was created again, so that the first session must have ended: the acknowledgement says so.

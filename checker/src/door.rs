@@ -369,6 +369,11 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
         && !regularity::has_read_without_overlap(history)
     {
         answer.verdict = Verdict::untested("every read overlaps a write of its object");
+    } else if let Property::Invariant(invariant) = answer.property
+        && matches!(answer.verdict, Verdict::Holds(_))
+        && let Some(why) = basis::explain_lack_of_answers(history, invariant)
+    {
+        answer.verdict = Verdict::untested(why);
     } else if answer.property == Property::Level(Level::MonotonicWrites)
         && matches!(answer.verdict, Verdict::Holds(_))
         && question.asks_monotonic_writes_alone()

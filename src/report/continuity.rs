@@ -241,10 +241,14 @@ impl<'a> FindingDescriber<'a> {
                     asked.unwrap_or_default()
                 )
             }
-            Proof::Undone { read, act, later } => {
+            Proof::Undone { read, act, seen, later } => {
                 let later = later.map(|id| format!("; {} shows it", self.operation_phrase(id)));
+                let done = match seen {
+                    None => "was acknowledged".to_owned(),
+                    Some(seen) => format!("was in the list that {} returned", self.operation_phrase(*seen)),
+                };
                 format!(
-                    "{} was acknowledged, but the list that {} returned does not contain it{}",
+                    "{} {done}, but the list that {} returned does not contain it{}",
                     self.operation_phrase(*act),
                     self.operation_phrase(*read),
                     later.unwrap_or_default()

@@ -32,6 +32,26 @@ fn the_default_store_loses_writes_in_a_failover_and_quorum_does_not() {
     }
 }
 
+/// Without faults and with majorities, the embedded store keeps every promise. Whatever a workload reports then is a false alarm.
+#[test]
+fn a_sound_store_is_found_sound_by_every_workload() {
+    let folder = folder();
+    let help = steadfast().args(["run", "--help"]).assert().code(0).get_output().clone();
+    let help = String::from_utf8(help.stdout).expect("text");
+    let listed =
+        help.split("--workload <NAME>").nth(1).and_then(|text| text.split("\n  -").next()).expect("a list");
+    let names = listed.lines().filter_map(|line| line.trim().strip_prefix("- ")?.split(':').next());
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() >= 8 && names.contains(&"counter"), "{names:?}");
+    for workload in names {
+        let options = ["run", "--replication", "quorum", "--faults", "none", "--duration", "3s", "--force"];
+        let run = steadfast().current_dir(&folder).args(options).args(["--workload", workload]).assert();
+        let output = run.get_output();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.starts_with("HOLDS"), "{workload}: {text}");
+    }
+}
+
 #[test]
 fn the_same_seed_writes_the_same_bytes() {
     let folder = folder();

@@ -66,7 +66,7 @@ struct Cell {
 fn measure(row: &Growth, size: usize) -> Cell {
     let history = (row.history)(size);
     let stop = AtomicBool::new(false);
-    let limits = Limits { steps: u64::MAX, bytes: 2 << 30, stop: &stop };
+    let limits = Limits { steps: u64::MAX, bytes: 4 << 30, stop: &stop };
     let question = Question { asked: Some(vec![row.property]), ..Question::about(row.model) };
     let (done, is_done) = channel::<()>();
     std::thread::scope(|scope| {

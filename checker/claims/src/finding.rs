@@ -229,12 +229,15 @@ pub enum FindingProof {
         /// The number of occurrences.
         times: usize,
     },
-    /// The list of actions that `read` returned lacks the action of `act`, which had completed before `read` began.
+    /// The list of actions that `read` returned lacks the action of `act`. Before `read` began, `act` had completed, or `seen` had.
     Undone {
         /// The operation that returned the list.
         read: OpId,
         /// The operation that performed the action.
         act: OpId,
+        /// An earlier read that returned a list with the action. `None` if `act` itself says that the action was done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<OpId>,
         /// A read that began later and returned a list with the action.
         later: Option<OpId>,
     },
@@ -347,7 +350,7 @@ impl FindingProof {
             FindingProof::Repeated { read, act, .. } | FindingProof::Unasked { read, act, .. } => {
                 with(&[*read], &[*act])
             }
-            FindingProof::Undone { read, act, later } => with(&[*read, *act], &[*later]),
+            FindingProof::Undone { read, act, seen, later } => with(&[*read, *act], &[*seen, *later]),
             FindingProof::NoList { read } => with(&[*read], &[]),
             FindingProof::ToldEarlier { earlier, later, .. } => with(&[*earlier, *later], &[]),
             FindingProof::Overwritten { save, read, other, other_read } => {

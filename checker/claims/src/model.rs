@@ -169,6 +169,11 @@ impl Model {
     /// Names an operation that the sequential specification of the model does not have, or one whose values it cannot
     /// interpret. Failed operations are allowed, because they did nothing.
     pub(crate) fn explain_foreign_operation(self, history: &History) -> Option<String> {
+        let is_list =
+            |micro: &histories::Micro| matches!(micro.kind, MicroKind::Append | MicroKind::ReadList);
+        if self == Model::MultiRegister && history.micros().iter().any(is_list) {
+            return Some(format!("{} is about w and r; this history has lists", self.name()));
+        }
         let known = self.known_functions();
         if known.is_empty() {
             return None;
@@ -176,8 +181,11 @@ impl Model {
         let function = |id| history.function_name(history.function(id));
         let foreign = |id: &OpId| history.outcome(*id) != Outcome::Fail && !known.contains(&function(*id));
         let Some(id) = history.ids().find(foreign) else {
-            let has_priorities = self == Model::PriorityQueue;
-            return if has_priorities { priority::explain_foreign_element(history) } else { None };
+            return match self {
+                Model::PriorityQueue => priority::explain_foreign_element(history),
+                Model::Counter => explain_foreign_amount(history),
+                _ => None,
+            };
         };
         let (index, name) = (history.operation_index(id), self.name());
         let function = function(id);
@@ -194,6 +202,19 @@ impl Model {
     pub(crate) fn model_for_invariants(self) -> Model {
         if self == Model::Queue { Model::TotalQueue } else { self }
     }
+}
+
+/// Names the first operation that adds something else than an integer of 64 bits to a counter.
+fn explain_foreign_amount(history: &History) -> Option<String> {
+    let adds = |id: &OpId| {
+        matches!(history.function(*id), Function::ADD | Function::INC)
+            && history.outcome(*id) != Outcome::Fail
+    };
+    let amount = |id: OpId| history.value_text(history.operation(id).value());
+    let is_foreign = |text: &str| text != "null" && text.parse::<i64>().is_err();
+    let id = history.ids().filter(adds).find(|&id| is_foreign(amount(id)))?;
+    let (index, text) = (history.operation_index(id), amount(id));
+    Some(format!("operation {index} adds {text}: a counter adds integers of 64 bits"))
 }
 
 impl Property {

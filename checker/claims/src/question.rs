@@ -216,7 +216,7 @@ impl InitialValueIds {
     }
 
     /// The initial value of one object as an integer; 0 if it is not one.
-    pub fn integer_of_key(&self, history: &History, key: KeyId) -> i64 {
+    pub fn integer_of_key(&self, history: &History, key: KeyId) -> i128 {
         let value = self.value_of_key(key);
         if value.index() < history.values.len() {
             return history.value_text(value).parse().unwrap_or(0);

@@ -1,8 +1,8 @@
-//! Checks that every acknowledged action was done, and that none was done more than once.
+//! Checks that every action that was acknowledged or seen stays done, and that none was done more than once.
 //!
 //! An action has an id that is unique in the history, and the list of actions done for a user only grows. So an id that
-//! is in a list twice, or in the lists of two users, was done repeatedly. An acknowledged action that is absent from a
-//! list read afterwards was lost; if a later list contains it, the answer was merely stale.
+//! is in a list twice, or in the lists of two users, was done repeatedly. An action that was acknowledged or in a list, and is absent
+//! from a list read afterwards, was lost; if a later list contains it, the answer was merely stale.
 
 use super::index::acknowledged_position;
 use super::{Judge, is_ok};
@@ -47,22 +47,44 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
             None => judge.record_finding(FindingKind::Unexplained, vec![read], FindingProof::NoList { read }),
         }
     }
-    // For each user and action, the read that has it in its list and completed last.
-    let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
+    let mut shown: FxHashMap<(KeyId, &str), ShownAction> = FxHashMap::default();
     for (read, list) in &lists {
         let completed = |id: OpId| history.operation(id).completed;
         for &action in list {
-            let known = last.entry((history.key(*read), action)).or_insert(*read);
-            if completed(*known) < completed(*read) {
-                *known = *read;
+            let of_action = shown.entry((history.key(*read), action));
+            let known = of_action.or_insert(ShownAction { first: *read, last: *read });
+            if completed(*read) < completed(known.first) {
+                known.first = *read;
+            }
+            if completed(known.last) < completed(*read) {
+                known.last = *read;
             }
         }
     }
     for (read, list) in &lists {
         judge_listed_actions(judge, *read, list, &requested);
-        judge_missing_actions(judge, *read, list, by_user.get(&history.key(*read)), &last);
+        judge_missing_actions(judge, *read, list, by_user.get(&history.key(*read)), &shown);
     }
     None
+}
+
+/// The reads that have an action of a user in their lists: those that completed first and last.
+struct ShownAction {
+    first: OpId,
+    last: OpId,
+}
+
+/// Whether a list was read of a user who had requested an action by then.
+pub(super) fn is_acting_user_read(history: &History) -> bool {
+    let mut acted: FxHashMap<&str, u32> = FxHashMap::default();
+    for op in history.operations().filter(|op| op.function == Function::ACT && op.outcome != Outcome::Fail) {
+        acted.entry(history.sessions.text(op.session)).or_insert(op.invoked);
+    }
+    let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);
+    lists.any(|op| {
+        op.outcome == Outcome::Ok
+            && acted.get(history.keys.text(op.key)).is_some_and(|&invoked| invoked < op.completed)
+    })
 }
 
 /// The actions in a list, as JSON. `null` is the empty list.
@@ -114,28 +136,42 @@ fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], reques
     }
 }
 
-/// Finds acknowledged actions that are missing from a list.
+/// Finds actions that are missing from a list although they were acknowledged or seen before.
 fn judge_missing_actions(
     judge: &mut Judge<'_>,
     read: OpId,
     list: &[&str],
     acts: Option<&Vec<OpId>>,
-    last: &FxHashMap<(KeyId, &str), OpId>,
+    shown: &FxHashMap<(KeyId, &str), ShownAction>,
 ) {
     let history = judge.facts.history;
-    let began = history.operation(read).invoked;
-    let known: std::collections::BTreeSet<&str> = list.iter().copied().collect();
-    for &act in acts.into_iter().flatten().filter(|&&act| acknowledged_position(history, act) < began) {
-        let action = history.value_text(history.operation(act).value());
-        if known.contains(action) {
-            continue;
+    let (key, began) = (history.key(read), history.operation(read).invoked);
+    let mut known: FxHashSet<&str> = list.iter().copied().collect();
+    let action = |act: OpId| history.value_text(history.operation(act).value());
+    let is_acknowledged = |act: OpId| acknowledged_position(history, act) < began;
+    let seen_before = |act: OpId| {
+        let first = shown.get(&(key, action(act)))?.first;
+        (history.outcome(act) != Outcome::Fail && history.operation(first).completed < began).then_some(first)
+    };
+    let acts = || acts.into_iter().flatten().copied();
+    let acknowledged = acts().filter(|&act| is_acknowledged(act) && !known.contains(action(act)));
+    let mut missing: Vec<(OpId, Option<OpId>)> = acknowledged.map(|act| (act, None)).collect();
+    known.extend(missing.iter().map(|&(act, _)| action(act)));
+    for act in acts() {
+        if let Some(seen) = seen_before(act)
+            && known.insert(action(act))
+        {
+            missing.push((act, Some(seen)));
         }
-        let later = last.get(&(history.key(read), action)).copied();
-        let later = later.filter(|&later| history.operation(later).completed > began);
+    }
+    for (act, seen) in missing {
+        let last = shown.get(&(key, action(act))).map(|shown| shown.last);
+        let later = last.filter(|&later| history.operation(later).completed > began);
         let (kind, operations) = match later {
-            Some(later) => (FindingKind::StaleSession, vec![read, act, later]),
-            None => (FindingKind::LostAction, vec![act, read]),
+            Some(later) => (FindingKind::StaleSession, [Some(read), Some(act), seen, Some(later)]),
+            None => (FindingKind::LostAction, [Some(act), seen, Some(read), None]),
         };
-        judge.record_finding_against(kind, operations, FindingProof::Undone { read, act, later }, read);
+        let proof = FindingProof::Undone { read, act, seen, later };
+        judge.record_finding_against(kind, operations.into_iter().flatten().collect(), proof, read);
     }
 }

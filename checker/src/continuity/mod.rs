@@ -139,7 +139,9 @@ fn is_partly_recorded(history: &History, kind: FindingKind) -> bool {
 
 /// Why the history cannot show a kind. The modules of the kinds report further reasons themselves.
 fn reason_not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
-    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let does = |function| {
+        history.ids().any(|id| history.function(id) == function && history.outcome(id) != Outcome::Fail)
+    };
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let missing = match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate if question.time_to_live_ns.is_none() => {
@@ -150,13 +152,25 @@ fn reason_not_recorded(history: &History, question: &SessionRules, kind: Finding
             "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
              than lost: see stale-session"
         }
-        FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
+        FindingKind::LostWrite if !is_read_after(history, settled_position(history)) => {
+            "nothing was read after the store had settled"
+        }
+        FindingKind::OldIdAlive if !does(Function::RENEW) => "no renewal can have taken effect",
+        FindingKind::LostAction if !actions::is_acting_user_read(history) => {
+            "no list was read of a user who had acted: the key of actions is the session of act"
+        }
         FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
-            "no operation ended a session"
+            "no operation can have ended a session"
         }
         _ => return None,
     };
     Some(missing.to_owned())
+}
+
+/// Whether a read of a session that succeeded began after a position.
+fn is_read_after(history: &History, position: Option<u32>) -> bool {
+    let mut reads = history.operations().filter(|op| op.function == Function::READ);
+    reads.any(|op| op.outcome == Outcome::Ok && Some(op.invoked) > position)
 }
 
 /// The position of the event with which the recorder says that the store had settled.

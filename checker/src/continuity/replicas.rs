@@ -13,13 +13,16 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
     let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut keys: Vec<&str> = Vec::new();
     let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
+    // Whether two replicas answered about one key.
+    let (mut several, mut first_node) = (false, FxHashMap::<&str, &str>::default());
     for event in reads {
         // A replica that did not answer shows nothing.
         if super::faults::find_note_field(history, event.position, "error").is_some() {
             continue;
         }
-        let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
+        let Ok([node, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
         let known = held.entry(key.get()).or_default();
+        several |= node.get() != *first_node.entry(key.get()).or_insert(node.get());
         if known.is_empty() {
             keys.push(key.get());
         }
@@ -27,6 +30,9 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
     }
     if keys.is_empty() {
         return Some("no replica was read by itself".to_owned());
+    }
+    if !several {
+        return Some("no two replicas were asked for the same key".to_owned());
     }
     for key in keys {
         let answers = &held[key];

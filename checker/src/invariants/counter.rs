@@ -26,7 +26,10 @@ pub(super) fn check_counter(object: &ObjectOperations<'_>, found: &mut BreachCol
     );
     for read in object.acknowledged_operations(Function::READ) {
         let op = history.operation(read);
-        let Some(value) = values::parse_integer(history, op.result).map(i128::from) else {
+        // Stores answer null before the first addition.
+        let shown =
+            if op.result == ValueId::NULL { Some(0) } else { values::parse_integer(history, op.result) };
+        let Some(value) = shown.map(i128::from) else {
             found.note_unclear(format!("operation {} returned no integer", history.operation_index(read)));
             continue;
         };

@@ -50,7 +50,7 @@ pub(super) fn unserved_by_session(samples: &Samples) -> Vec<i64> {
     let waits = samples.sessions_with_rows().map(|session| {
         let (mut sum, mut since, mut last) = (0, None::<i64>, i64::MIN);
         for row in samples.rows_of_session(session) {
-            last = last.max(row.ended.unwrap_or(row.invoked));
+            last = last.max(row.until);
             match (row.end, since) {
                 (UserOutcome::Error, None) => since = Some(row.invoked),
                 (UserOutcome::Success | UserOutcome::Refusal, Some(from)) => {

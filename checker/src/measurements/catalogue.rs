@@ -76,7 +76,7 @@ metrics! {
     "lost-writes" "lost_writes" Count Less "acknowledged writes that are lost";
     "lost-renewals" "lost_renewals" Count Less "acknowledged renewals (new session ids) that are lost";
     "recovery-point" "recovery_point_seconds" Seconds Less "time from the first to the last lost write; worst fault";
-    "lost-actions" "lost_actions" Count Less "acknowledged actions that took no effect";
+    "lost-actions" "lost_actions" Count Less "actions that were acknowledged or seen, and are gone";
     "duplicated-actions" "duplicated_actions" Count Less "actions that took effect more than once";
     "errors" "error_share" Share Less "share of operations that ended without an answer of the store";
     "retries" "retries" Count Less "operations that were repeated after a failure or a timeout";

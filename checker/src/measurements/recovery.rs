@@ -153,7 +153,8 @@ fn find_start_of_wait(samples: &Samples, session: SessionId, first: &Sample, str
 fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, began: i64, end: i64) -> WaitEnd {
     let mut answered: Option<i64> = None;
     // The latest time at which one of the requests that were visited was in progress.
-    let mut last = first.ended.unwrap_or(first.invoked);
+    let mut last = first.until;
+    // Whether it asked again, or still waits.
     let mut again = false;
     for row in rows_since(samples, session, first) {
         if answered.is_some_and(|answered| row.invoked > answered) {
@@ -166,8 +167,8 @@ fn find_end_of_wait(samples: &Samples, session: SessionId, first: &Sample, began
         if row.end != UserOutcome::Error {
             answered = answered.into_iter().chain(row.ended).min();
         }
-        again |= row.id != first.id;
-        last = last.max(row.ended.unwrap_or(row.invoked));
+        again |= row.id != first.id || row.ended.is_none();
+        last = last.max(row.until);
     }
     match answered {
         Some(at) => WaitEnd::Answered(at),
@@ -182,7 +183,7 @@ fn is_own_silence(began: i64, last: i64, next: i64) -> bool {
 }
 
 fn last_activity<'a>(rows: impl Iterator<Item = &'a Sample>) -> i64 {
-    rows.map(|row| row.ended.unwrap_or(row.invoked)).max().unwrap_or(0)
+    rows.map(|row| row.until).max().unwrap_or(0)
 }
 
 fn rows_since<'a>(
@@ -256,6 +257,30 @@ mod tests {
             is(values, "recovered_with_state_share", 1.0);
             is(values, "recovery_with_state_max_seconds", 2.001);
         }
+    }
+
+    /// The read of b never ends. Its user waited until the recording ended, at 60 s. Without an end, it used to count as over when it
+    /// began: nobody was affected, and nobody waited.
+    #[test]
+    fn who_is_never_answered_waits_until_the_end() {
+        let found = measured(&format!(
+            "{}
+             900-? b read b null
+             1000 nemesis kill \"n1\"
+             1100-1110 a read a {} ok
+             2500 nemesis heal-kill \"n1\"
+             60000-60001 a read a {} ok",
+            two_sessions(),
+            payload("a", 1),
+            payload("a", 1)
+        ));
+        for values in [&found.run, &found.faults[0].values] {
+            is(values, "affected_sessions", 1.0);
+            is(values, "unrecovered_sessions", 1.0);
+            is(values, "silent_sessions", 0.0);
+            bounded(values, "recovery_max_seconds", 59.001, f64::INFINITY);
+        }
+        is(&found.run, "session_unavailable_max_seconds", 59.101);
     }
 
     /// Session b fails at 1.6 s and asks again a minute later, which is not the store's fault. It is known only that b

@@ -36,6 +36,8 @@ pub(super) struct Sample {
     pub(super) invoked: i64,
     /// When its last event came. `None` if only its invocation was recorded.
     pub(super) ended: Option<i64>,
+    /// Until when its user waited at least: its last event, or the last event of the history if it has none.
+    pub(super) until: i64,
     pub(super) end: UserOutcome,
     pub(super) outcome: Outcome,
     /// The kind of its error, as an index into [`Samples::errors`].
@@ -80,6 +82,7 @@ impl Samples {
             }
         });
         in_time(stop)?;
+        let last_event = find_last_event(history, stop);
         let operations = history.operations().until_stopped(stop);
         for op in operations.take_while(|op| op.invoked < settled).filter(|op| op.invoked >= warm) {
             let (at, Some(invoked)) = (op.id.index(), history.invoked_at(op.id)) else { continue };
@@ -91,6 +94,7 @@ impl Samples {
                 wanted: intended[at].map_or(invoked, |wanted| wanted.min(invoked)),
                 invoked,
                 ended,
+                until: ended.unwrap_or(last_event),
                 end: UserOutcome::Success,
                 outcome: op.outcome,
                 error: NONE,
@@ -156,7 +160,7 @@ impl Samples {
     fn build_indexes(&mut self, sessions: usize) {
         let mut reach = i64::MIN;
         for row in &self.rows {
-            reach = reach.max(row.ended.unwrap_or(row.invoked));
+            reach = reach.max(row.until);
             self.reach.push(reach);
         }
         self.session_starts = vec![0; sessions + 1];
@@ -182,6 +186,14 @@ impl Samples {
         self.errors = errors.texts;
         facts
     }
+}
+
+/// The time of the last event of a history.
+fn find_last_event(history: &History, stop: &AtomicBool) -> i64 {
+    let of_operation = |op: histories::Operation| history.completed_at(op.id).max(history.invoked_at(op.id));
+    let of_operations = history.operations().until_stopped(stop).filter_map(of_operation);
+    let of_actors = history.actor_events().iter().filter_map(|event| event.time);
+    of_operations.chain(of_actors).max().unwrap_or(i64::MIN)
 }
 
 /// Hands each operation the facts of its two events: three lists by position, walked side by side.

@@ -150,6 +150,31 @@ impl Recorded<'_> {
         writes.filter(|&at| !failed(at)).map(|at| &self.events[at]).collect()
     }
 
+    /// The places of the invocations that did not fail, of operations with one name, and those of their completions.
+    fn begun(&self, function: &str) -> Vec<(usize, Option<usize>)> {
+        let list = EventList { header: None, events: self.events.to_vec() };
+        let invoked =
+            (0..self.events.len()).filter(|&at| list.is_invocation(at) && self.events[at]["f"] == function);
+        let both = invoked.map(|at| (at, list.places_of_operation(at).1));
+        both.filter(|(_, end)| end.is_none_or(|end| self.events[end]["type"] != "fail")).collect()
+    }
+
+    fn is_read_after_settling(&self) -> bool {
+        let settled = |event: &Value| event["process"] == "recorder" && event["f"] == "settled";
+        let Some(settled) = self.events.iter().position(settled) else { return false };
+        let is_ok = |end: &Option<usize>| end.is_some_and(|end| self.events[end]["type"] == "ok");
+        self.begun("read").iter().any(|(at, end)| *at > settled && is_ok(end))
+    }
+
+    fn is_acting_user_read(&self) -> bool {
+        let acts = self.begun("act");
+        self.begun("actions").iter().filter_map(|&(_, end)| end).any(|end| {
+            let list = &self.events[end];
+            list["type"] == "ok"
+                && acts.iter().any(|&(at, _)| at < end && self.events[at]["session"] == list["key"])
+        })
+    }
+
     fn repeats_a_value(&self) -> bool {
         let mut values: Vec<String> = self.writes().iter().map(|event| event["value"].to_string()).collect();
         values.sort();
@@ -165,10 +190,11 @@ impl Recorded<'_> {
         let mut answered_lists = self.operations("actions").filter(|event| event["type"] == "ok");
         Some(match kind {
             FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !self.expires() || !is_timed,
-            FindingKind::LostWrite => !is_settled || self.repeats_a_value(),
-            FindingKind::OldIdAlive => self.operations("renew").next().is_none(),
-            FindingKind::ResurrectedSession => self.operations("destroy").next().is_none() && !self.expires(),
-            FindingKind::DuplicatedAction | FindingKind::LostAction => answered_lists.next().is_none(),
+            FindingKind::LostWrite => !is_settled || !self.is_read_after_settling() || self.repeats_a_value(),
+            FindingKind::OldIdAlive => self.begun("renew").is_empty(),
+            FindingKind::ResurrectedSession => self.begun("destroy").is_empty() && !self.expires(),
+            FindingKind::LostAction => !self.is_acting_user_read(),
+            FindingKind::DuplicatedAction => answered_lists.next().is_none(),
             FindingKind::ClockWentBack => {
                 !self.events.iter().any(|event| event["type"] == "ok" && event["clock"].is_i64())
             }

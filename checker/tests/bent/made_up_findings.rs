@@ -127,7 +127,8 @@ impl FindingForger<'_> {
         );
         let later = later.then(|| self.of(&[F::ACTIONS], random));
         let kind = random.one_of(&[K::LostAction, K::StaleSession]);
-        forged.push(self.finding(kind, FindingProof::Undone { read, act, later }));
+        let seen = random.chance(40).then(|| self.of(&[F::ACTIONS], random));
+        forged.push(self.finding(kind, FindingProof::Undone { read, act, seen, later }));
         let (earlier, later) = (self.any(random), self.any(random));
         let told = self.clock(earlier).zip(self.clock(later));
         let back_ns = told.map_or(1_000_000_000, |(first, second)| first - second);

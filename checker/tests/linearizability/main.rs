@@ -2,6 +2,7 @@
 //! histories; every witness and every core is checked again.
 
 mod containers;
+mod counters;
 mod random;
 mod reference;
 mod sets;

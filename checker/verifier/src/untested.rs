@@ -5,7 +5,7 @@ use super::findings::live::LiveRecord;
 use super::regularity::overlapped_reads;
 use super::sessions::value_read_by;
 use super::watch::Watch;
-use claims::{FailedCas, FindingKind, Level, Property, Question};
+use claims::{FailedCas, FindingKind, Invariant, Level, Property, Question};
 use histories::{ActorEvent, Function, History, MicroKind, Operation, Outcome, ValueId};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -31,6 +31,9 @@ pub(crate) fn verify_untested(
             true => Standing::Confirmed,
             false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
         };
+    }
+    if matches!(property, Property::Invariant(invariant) if !has_answers_to_compare(history, invariant)) {
+        return Standing::Confirmed;
     }
     if property == Property::Level(Level::MonotonicWrites)
         && question.asks_monotonic_writes_alone()
@@ -64,6 +67,25 @@ pub(crate) fn verify_untested(
     }
 }
 
+/// Whether two operations ended `ok` whose answers the invariant compares with each other.
+fn has_answers_to_compare(history: &History, invariant: Invariant) -> bool {
+    let is_compared = |op: &Operation| match invariant {
+        Invariant::UniqueIds => op.function == Function::GENERATE,
+        Invariant::LongFork => matches!(op.function, Function::READ | Function::TXN),
+        Invariant::Monotonic => op.function == Function::READ,
+        _ => true,
+    };
+    if !matches!(invariant, Invariant::UniqueIds | Invariant::LongFork | Invariant::Monotonic) {
+        return true;
+    }
+    let mut counts: HashMap<(u32, u32), u32> = HashMap::new();
+    for op in history.operations().filter(|op| op.outcome == Outcome::Ok && is_compared(op)) {
+        let session = if invariant == Invariant::Monotonic { op.session.raw() } else { 0 };
+        *counts.entry((op.key.raw(), session)).or_default() += 1;
+    }
+    counts.into_values().any(|count| count > 1)
+}
+
 /// Whether anything but session order orders two versions of an object.
 fn is_version_order_restricted(history: &History, question: &Question) -> bool {
     let orders_versions = |op: &Operation| {
@@ -94,7 +116,9 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
         Function::WRITE | Function::PUT | Function::APPEND | Function::DELETE => false,
         Function::ENQUEUE | Function::PUSH | Function::INSERT => false,
         Function::INC | Function::CREATE | Function::TRANSFER => false,
-        Function::ADD | Function::REMOVE => ["true", "false"].contains(&history.value_text(op.result)),
+        Function::ADD | Function::REMOVE | Function::CONTAINS => {
+            ["true", "false"].contains(&history.value_text(op.result))
+        }
         Function::DEQUEUE | Function::POP | Function::DRAIN => true,
         // The answer of a lock says whether it was free or held.
         Function::ACQUIRE | Function::RELEASE => true,
@@ -105,7 +129,8 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 /// Whether the history does not record what would show the finding.
 fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
     let Property::Finding(kind) = property else { return false };
-    let does = |function| history.ids().any(|id| history.function(id) == function);
+    let does =
+        |function| history.operations().any(|op| op.function == function && op.outcome != Outcome::Fail);
     let settled = || {
         let mut events = history.actor_events().iter();
         events.any(|event| event.actor == "recorder" && event.function == "settled")
@@ -114,7 +139,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
     let expires = question.sessions.time_to_live_ns.is_some();
     match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
-        FindingKind::LostWrite => !settled(),
+        FindingKind::LostWrite => !settled() || !is_read_after_settling(history),
         FindingKind::LostUpdate => {
             let writes = || history.operations().filter(|op| op.function == Function::WRITE);
             match history.header() {
@@ -125,7 +150,8 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
         }
         FindingKind::OldIdAlive => !does(Function::RENEW),
         FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
-        FindingKind::LostAction | FindingKind::DuplicatedAction => {
+        FindingKind::LostAction => !has_list_of_actor(history),
+        FindingKind::DuplicatedAction => {
             let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);
             !lists.any(|op| op.outcome == Outcome::Ok)
         }
@@ -133,10 +159,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
             let mut events = history.actor_events().iter();
             !events.any(|event| event.actor == "recorder" && event.function == "audit")
         }
-        FindingKind::DivergentReplicas => !history
-            .actor_events()
-            .iter()
-            .any(|event| event.actor == "replica" && is_replica_answer(history, event)),
+        FindingKind::DivergentReplicas => !has_two_replicas_of_one_key(history),
         FindingKind::ConnectionNotResumed => !LiveRecord::from_history(history).tells_of_losses(),
         FindingKind::LostMessage | FindingKind::DuplicatedMessage => {
             !LiveRecord::from_history(history).tells_of_messages()
@@ -157,17 +180,59 @@ fn names_known_base(history: &History, save: &Operation) -> bool {
     base.is_some_and(|base| history.values.get(&base).is_some())
 }
 
-/// Whether a replica answered, and the answer names a node, a key and a value.
-fn is_replica_answer(history: &History, event: &ActorEvent) -> bool {
+/// Whether two replicas answered about one key.
+pub(crate) fn has_two_replicas_of_one_key(history: &History) -> bool {
+    let answers = history.actor_events().iter().filter(|event| event.actor == "replica");
+    let mut nodes: HashMap<String, HashSet<String>> = HashMap::new();
+    for [node, key, _] in answers.filter_map(|event| replica_answer(history, event)) {
+        nodes.entry(key.to_string()).or_default().insert(node.to_string());
+    }
+    nodes.values().any(|nodes| nodes.len() > 1)
+}
+
+/// The node, the key and the value of an answer of a replica.
+fn replica_answer(history: &History, event: &ActorEvent) -> Option<[Value; 3]> {
     let note = history.note(event.position);
     let fields: Option<Value> = note.and_then(|note| serde_json::from_str(&note.fields).ok());
-    fields.is_none_or(|fields| fields.get("error").is_none())
-        && serde_json::from_str::<[Value; 3]>(&event.value).is_ok()
+    let is_error = fields.is_some_and(|fields| fields.get("error").is_some());
+    if is_error { None } else { serde_json::from_str(&event.value).ok() }
+}
+
+/// Whether a session was read with success by an operation that began after the store had settled.
+pub(crate) fn is_read_after_settling(history: &History) -> bool {
+    let mut events = history.actor_events().iter();
+    let settled = events.find(|event| event.actor == "recorder" && event.function == "settled");
+    settled.is_some_and(|settled| {
+        history.operations().any(|op| {
+            op.function == Function::READ && op.outcome == Outcome::Ok && op.invoked > settled.position
+        })
+    })
+}
+
+/// Whether a list of actions was returned for a user after that user had begun to request an action.
+pub(crate) fn has_list_of_actor(history: &History) -> bool {
+    let mut acting: HashSet<&str> = HashSet::new();
+    let mut events: Vec<(u32, Operation)> = Vec::new();
+    for op in history.operations() {
+        match (op.function, op.outcome) {
+            (Function::ACT, Outcome::Ok | Outcome::Info) => events.push((op.invoked, op)),
+            (Function::ACTIONS, Outcome::Ok) => events.push((op.completed, op)),
+            _ => {}
+        }
+    }
+    events.sort_unstable_by_key(|event| event.0);
+    events.iter().any(|(_, op)| {
+        if op.function == Function::ACT {
+            acting.insert(history.sessions.text(op.session));
+            return false;
+        }
+        acting.contains(history.keys.text(op.key))
+    })
 }
 
 /// Whether each write of a whole session directly follows, in its process and on its object, a read that returned
 /// something. O(n).
-fn every_write_follows_a_read(history: &History) -> bool {
+pub(crate) fn every_write_follows_a_read(history: &History) -> bool {
     let mut read_last: HashMap<(u32, u32), bool> = HashMap::new();
     for op in history.operations() {
         let returned = op.outcome == Outcome::Ok && op.result != ValueId::NULL;

@@ -38,9 +38,9 @@ pub(super) enum StringProcesses {
 /// The actor of lines that name no process.
 const LOG: &str = "log";
 
-/// Whether a process of this name is never a client.
+/// Whether a process of this name is never a client. A client may have the name of an observer, whose events are all `info`.
 fn is_always_actor(name: &str) -> bool {
-    name == "nemesis" || OBSERVERS.contains(&name)
+    name == "nemesis" || name == LOG
 }
 
 /// The fields with a meaning; all others are notes.
@@ -233,7 +233,7 @@ fn parse_owner<'d>(
             Some(actor) if rules.strings == StringProcesses::Actors || is_always_actor(actor) => {
                 Some(EventOwner::Actor(actor))
             }
-            Some(name) if rules.strings == StringProcesses::Clients => {
+            Some(name) if rules.strings == StringProcesses::Clients && !OBSERVERS.contains(&name) => {
                 Some(EventOwner::Client(chunk.intern_named_process(name)))
             }
             Some(name) => Some(EventOwner::Either(name)),

@@ -73,6 +73,24 @@ fn a_client_may_have_a_name() {
     assert!(history.same_events(&format::from_text(Format::Edn, &edn).expect("a history")), "{edn}");
 }
 
+/// Observers of the recorder have these names. All of their events are `info`.
+#[test]
+fn a_client_may_have_the_name_of_an_observer() {
+    for name in histories::faults::OBSERVERS.iter().filter(|name| **name != "log") {
+        let text = format!(
+            r#"{{"process":"{name}","type":"invoke","f":"read","value":null}}
+{{"process":"{name}","type":"ok","f":"read","value":null}}
+"#
+        );
+        let read = history("a.jsonl", &text);
+        assert_eq!((read.len(), read.actor_events().len()), (1, 0), "{name}");
+        written_and_read(&read);
+        let observed = format!(r#"{{"process":"{name}","type":"info","f":"read","value":1}}"#);
+        let read = history("a.jsonl", &observed);
+        assert_eq!((read.len(), read.actor_events().len()), (0, 1), "{name}");
+    }
+}
+
 #[test]
 fn two_names_are_two_clients_even_if_one_is_the_text_of_a_number() {
     let text = r#"{"process":"0","type":"invoke","f":"write","value":1}

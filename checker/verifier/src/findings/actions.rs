@@ -48,12 +48,12 @@ pub(super) fn check_not_a_list(record: &SessionRecord<'_>, read: &Operation) -> 
     ensure(is_actions_read(read) && parse_action_list(record, read).is_err(), || "it is a list".to_owned())
 }
 
-/// Checks that an action had been acknowledged before a list without it was read.
+/// Checks that an action had been acknowledged or seen before a list without it was read.
 pub(super) fn check_missing_action(
     record: &SessionRecord<'_>,
     kind: FindingKind,
     [read, act]: [&Operation; 2],
-    later: Option<Operation>,
+    [seen, later]: [Option<Operation>; 2],
 ) -> FindingCheck {
     let history = record.history;
     let action = history.value_text(act.value());
@@ -64,9 +64,17 @@ pub(super) fn check_missing_action(
     };
     let own = history.sessions.text(act.session) == history.keys.text(read.key);
     ensure(act.function == Function::ACT && own, || "it is no action of that user".to_owned())?;
-    ensure(took_effect_by(act) < read.invoked && !has(read)?, || {
-        "it is there, or was not acknowledged before".to_owned()
-    })?;
+    let is_done = match seen {
+        None => took_effect_by(act) < read.invoked,
+        Some(seen) => {
+            act.outcome != Outcome::Fail
+                && seen.key == read.key
+                && seen.outcome == Outcome::Ok
+                && seen.completed < read.invoked
+                && has(&seen)?
+        }
+    };
+    ensure(is_done && !has(read)?, || "it is there, or was neither acknowledged nor seen before".to_owned())?;
     match (kind, later) {
         (FindingKind::LostAction, None) => {
             let mut others = record

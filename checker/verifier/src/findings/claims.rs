@@ -44,8 +44,8 @@ pub(super) fn check_claim(record: &SessionRecord<'_>, finding: &Finding) -> Find
             actions::check_requested_by(record, some(act), action)?;
             actions::check_repeated_action(record, &op(read), action, *times)
         }
-        FindingProof::Undone { read, act, later } => {
-            actions::check_missing_action(record, kind, [&op(read), &op(act)], some(later))
+        FindingProof::Undone { read, act, seen, later } => {
+            actions::check_missing_action(record, kind, [&op(read), &op(act)], [some(seen), some(later)])
         }
         FindingProof::Unasked { read, action, act } => {
             actions::check_requested_by(record, some(act), action)?;

@@ -179,6 +179,8 @@ struct SessionRecord<'a> {
     trail: OnceCell<trails::AuditTrail>,
     /// What is recorded of live connections, computed on first use.
     live: OnceCell<LiveRecord>,
+    /// Whether each save follows a read of its process, computed on first use.
+    saves_follow_reads: OnceCell<bool>,
 }
 
 impl<'a> SessionRecord<'a> {
@@ -212,6 +214,7 @@ impl<'a> SessionRecord<'a> {
             creators,
             trail: OnceCell::new(),
             live: OnceCell::new(),
+            saves_follow_reads: OnceCell::new(),
         }
     }
 

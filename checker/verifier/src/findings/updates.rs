@@ -1,6 +1,7 @@
 //! Checks lost updates: two saves of a session, each of which undid the change of the other.
 
 use super::{FindingCheck, SessionRecord, ensure, found_session};
+use crate::untested::every_write_follows_a_read;
 use histories::{Function, Id, Operation, Outcome};
 use serde_json::Value;
 
@@ -50,6 +51,10 @@ fn base_of_save(record: &SessionRecord<'_>, (save, read): &SaveRequest) -> Resul
         return notes.get("based_on").cloned().ok_or_else(nothing);
     };
     ensure(record.history.header().is_none(), || "clients of this recorder are used in turn".to_owned())?;
+    let follow = || every_write_follows_a_read(record.history);
+    ensure(*record.saves_follow_reads.get_or_init(follow), || {
+        "some save follows no read, so reads and saves are not parts of one request".to_owned()
+    })?;
     ensure(read.function == Function::READ && found_session(read), || "it read nothing".to_owned())?;
     ensure(read.key == save.key && read.process == save.process && read.invoked < save.invoked, || {
         "the read is not of this request".to_owned()

@@ -312,7 +312,10 @@ fn bounds_are_supported(
             high += by.max(0);
         }
     }
-    let returned = i128::from(case.read_value(read)?.as_i64()?);
+    let returned = match case.read_value(read)? {
+        Value::Null => 0,
+        shown => i128::from(shown.as_i64()?),
+    };
     Some(returned == value && (low, high) == (least, most) && (value < low || value > high))
 }
 

@@ -211,7 +211,10 @@ impl<'a> InvariantObject<'a> {
                 if !completes {
                     begun.insert(op.id, sure);
                 } else if let Some([up, down]) = begun.remove(&op.id) {
-                    let value = i128::from(self.parse_integer(op, op.result)?);
+                    let value = match op.result {
+                        ValueId::NULL => 0,
+                        result => i128::from(self.parse_integer(op, result)?),
+                    };
                     if value < up + may[1] || value > may[0] + down {
                         return Err(
                             self.describe_contradiction(op, "is outside of what can have been counted")

@@ -2,8 +2,9 @@
 
 use super::Examination;
 use crate::findings::live::LiveRecord;
+use crate::untested::{has_list_of_actor, has_two_replicas_of_one_key, is_read_after_settling};
 use ::claims::FindingKind;
-use histories::{ActorEvent, Function, History};
+use histories::{ActorEvent, Function, History, Outcome};
 
 /// The kinds that depend on knowing which operation wrote a value.
 const OF_VALUES: &[FindingKind] = &[
@@ -18,7 +19,8 @@ impl Examination<'_> {
     /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn report_unrecorded_kinds(&self) {
         let history = self.survey.history;
-        let does = |function| history.ids().any(|id| history.function(id) == function);
+        let does =
+            |function| history.operations().any(|op| op.function == function && op.outcome != Outcome::Fail);
         let expires = self.survey.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
             if lacking {
@@ -31,9 +33,16 @@ impl Examination<'_> {
         lacks(expires && !timed, &expiry, "the history has no times");
         let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
+        lacks(
+            !is_read_after_settling(history),
+            &[FindingKind::LostWrite],
+            "nothing was read after it had settled",
+        );
         lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "the history has no renewal");
         let ended = does(Function::DESTROY) || expires;
         lacks(!ended, &[FindingKind::ResurrectedSession], "no operation ended a session");
+        let of_actor = has_list_of_actor(history);
+        lacks(!of_actor, &[FindingKind::LostAction], "no list was read of a user who had acted");
         let actions = [FindingKind::DuplicatedAction, FindingKind::LostAction];
         lacks(
             self.acknowledged_operations(Function::ACTIONS).is_empty(),
@@ -46,8 +55,8 @@ impl Examination<'_> {
         let whole = find_recorder_event(history, "audit").is_some_and(|told| told.value.parse() == Ok(trail));
         let audit = [FindingKind::AuditMissing, FindingKind::AuditDuplicated, FindingKind::AuditForged];
         lacks(!whole, &audit, "no audit trail was recorded, or not all of it");
-        let replicas = events_of_actor(history, "replica").count();
-        lacks(replicas == 0, &[FindingKind::DivergentReplicas], "no replica was read by itself");
+        let replicas = has_two_replicas_of_one_key(history);
+        lacks(!replicas, &[FindingKind::DivergentReplicas], "no two replicas were asked for the same key");
         let live = LiveRecord::from_history(history);
         let losses = "no live connection was lost while its session lived on";
         lacks(!live.tells_of_losses(), &[FindingKind::ConnectionNotResumed], losses);

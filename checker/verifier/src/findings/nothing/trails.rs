@@ -43,12 +43,23 @@ impl Examination<'_> {
                 of_user.entry(user).or_default().push(act);
             }
         }
-        for read in self.acknowledged_operations(Function::ACTIONS) {
+        let reads = self.acknowledged_operations(Function::ACTIONS);
+        let list_of = |read: &Operation| -> Result<Option<Vec<Value>>, _> {
+            serde_json::from_str(history.value_text(read.result))
+        };
+        // When an action was first known to be in the list of a user.
+        let mut shown: HashMap<(KeyId, String), u32> = HashMap::new();
+        for read in &reads {
+            for action in list_of(read).ok().flatten().unwrap_or_default() {
+                let first = shown.entry((read.key, action.to_string())).or_insert(read.completed);
+                *first = read.completed.min(*first);
+            }
+        }
+        for read in reads {
             if self.is_wrong(&read) {
                 continue;
             }
-            let told: Result<Option<Vec<Value>>, _> = serde_json::from_str(history.value_text(read.result));
-            let Ok(told) = told else {
+            let Ok(told) = list_of(&read) else {
                 self.report_contradiction(
                     &[FindingKind::Unexplained],
                     Some(read.id),
@@ -85,8 +96,11 @@ impl Examination<'_> {
                     );
                 }
             }
-            let due =
-                of_user.get(&read.key).into_iter().flatten().filter(|act| took_effect_by(act) < read.invoked);
+            let known_by = |act: &Operation| {
+                let key = (read.key, history.value_text(act.value()).to_owned());
+                took_effect_by(act).min(shown.get(&key).copied().unwrap_or(u32::MAX))
+            };
+            let due = of_user.get(&read.key).into_iter().flatten().filter(|act| known_by(act) < read.invoked);
             let missing = due.filter(|act| {
                 list.binary_search_by(|one| one.as_str().cmp(history.value_text(act.value()))).is_err()
             });
@@ -94,7 +108,7 @@ impl Examination<'_> {
                 self.report_contradiction(
                     UNDONE,
                     Some(read.id),
-                    "returned a list without an action that had been acknowledged",
+                    "returned a list without an action that had been acknowledged or seen",
                 );
             }
         }
