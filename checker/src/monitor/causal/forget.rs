@@ -222,7 +222,9 @@ impl<'a> ForgetPlanner<'a> {
             let reads_open_write =
                 self.order.source_of(row).is_some_and(|write| self.entry(write).operation.outcome.is_none());
             let is_recent = entry.operation.last_event >= self.recent_from;
-            exact[row] = important[row] || is_recent || reads_open_write || self.is_pending(row);
+            // An open read is no write; an indeterminate write that is forgotten need not stay.
+            let is_pending = self.is_pending(row) && !plan.is_relay[row];
+            exact[row] = important[row] || is_recent || reads_open_write || is_pending;
         }
         plan.keep = self.order.operations_to_keep(&important, &exact);
         plan.keep.truncate(count);

@@ -169,8 +169,8 @@ impl CausalMonitor {
             Some(false) => {}
             Some(true) => {
                 let why = format!(
-                    "event {event} reads {value} from key {name}, which every reading session had seen replaced when the monitor forgot \
-                     operations. Check the recorded history"
+                    "event {event} reads {value} from key {name}, an old value whose successors were forgotten. Check the recorded \
+                     history"
                 );
                 self.late_read.get_or_insert((event, why));
             }
