@@ -424,6 +424,60 @@ fn causal_order_survives_the_operations_that_it_leads_through() {
     }
 }
 
+/// Follows operations in this order while everything that may be forgotten is forgotten. Returns the verdict on convergence; the check of
+/// the whole says *violated*, and *holds* of `causal`.
+fn follow_conflict(operations: &[(&str, &str, &str, u32)]) -> &'static str {
+    let timed = operations.iter().zip(1..).map(|(&(session, function, key, value), second)| {
+        operation((session, function, key, value, second)).replace("\"value\":0", "\"value\":null")
+    });
+    let text: String = timed.collect();
+    let history = from_text(Format::Native, &text).expect("a history");
+    let whole = Prefixes::new(&history).verdicts(history.event_count() as usize, &ask_causal());
+    assert_eq!(whole, ["holds", "holds", "violated"]);
+    compare_while_forgetting(&history, forgets_at_once(), "a conflict", &mut CausalTally::default());
+    follow(&text, forgets_at_once())[2].0
+}
+
+/// The second read of `e` brings no write into its past, but it demands that 2 came before 1. `d` demands the opposite. `g` has seen nothing
+/// yet, so that both values are kept.
+#[test]
+fn what_a_read_had_demanded_is_kept_although_it_brought_nothing_new() {
+    let verdict = follow_conflict(&[
+        ("d", "read", "y", 0),
+        ("g", "read", "y", 0),
+        ("e", "write", "x", 1),
+        ("e", "write", "u", 1),
+        ("f", "write", "x", 2),
+        ("f", "write", "z", 1),
+        ("e", "read", "z", 1),
+        ("e", "read", "x", 1),
+        ("d", "read", "u", 1),
+        ("d", "read", "x", 2),
+    ]);
+    assert_eq!(verdict, "violated");
+}
+
+/// `new1` sees the first value of `k` through `j`, after that value was forgotten, and reads a value that `new2` wrote blindly. This puts the
+/// forgotten value, and `m` = 1 with it, before the new one. `new4` demands the opposite.
+#[test]
+fn a_new_session_that_demands_something_of_a_forgotten_write_is_noticed() {
+    let verdict = follow_conflict(&[
+        ("a", "write", "m", 1),
+        ("a", "write", "k", 1),
+        ("a", "write", "j", 1),
+        ("a", "write", "k", 2),
+        ("a", "read", "k", 2),
+        ("new2", "write", "k", 3),
+        ("new1", "read", "j", 1),
+        ("new1", "read", "k", 3),
+        ("new3", "read", "k", 3),
+        ("new3", "write", "m", 2),
+        ("new4", "read", "m", 2),
+        ("new4", "read", "m", 1),
+    ]);
+    assert_eq!(verdict, "unknown");
+}
+
 #[test]
 fn causal_levels_and_levels_of_each_object_are_judged_together() {
     let levels = [Level::CausalConvergence, Level::Linearizable, Level::Causal, Level::Session];
