@@ -20,10 +20,10 @@ pub(super) struct FollowArgs {
     /// the verdicts assume that no transaction takes effect before one that had completed this long before it began.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     staleness_bound: Option<Duration>,
-    /// With --follow and --model session: how long a session can be unused that is used again [default: no bound]
+    /// With --follow: how long a session can be unused that is used again [default: no bound]
     ///
-    /// A session that was not used for longer is forgotten. Every verdict then assumes that no request uses it later. A
-    /// request that does so all the same makes the findings unknown.
+    /// For --model session and for the causal levels of registers. A session that was not used for longer is forgotten. Every
+    /// verdict then assumes that no request uses it later. A request that does so all the same makes the verdicts unknown.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     session_idle: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists

@@ -122,9 +122,73 @@ fn a_stream_that_breaks_does_not_hold() {
 }
 
 #[test]
+fn a_clock_that_goes_back_is_said_once_and_changes_no_verdict() {
+    let times = [5, 6, 2, 3, 8, 1];
+    let timed = |text: &str| -> String {
+        let lines = text.lines().zip(times);
+        lines.map(|(line, time)| line.replace('}', &format!(",\"time\":{time}000000000}}\n"))).collect()
+    };
+    for (text, code, says) in
+        [(fresh(), 0, "holds     linearizable"), (STALE.to_owned(), 1, "violated  linearizable")]
+    {
+        let (out, err, found) = follow(&timed(&text), &[]);
+        assert_eq!(found, Some(code), "{out}{err}");
+        assert!(out.contains(says), "{out}");
+        assert_eq!(err.matches("before that of an earlier event").count(), 1, "{err}");
+        assert!(err.contains("the time of event 2"), "{err}");
+    }
+}
+
+/// Two writers that do not know of one another: indexes that do not grow, one process that does two things, and lines that
+/// are mixed with one another.
+#[test]
+fn two_writers_into_one_file_are_noticed() {
+    let numbered = |text: &str, process: u32| -> Vec<String> {
+        let lines = text.lines().enumerate();
+        lines
+            .map(|(index, line)| {
+                let line = line.replace("\"process\":0", &format!("\"process\":{process}"));
+                line.replacen('{', &format!("{{\"index\":{index},"), 1) + "\n"
+            })
+            .collect()
+    };
+    let alternate = |first: Vec<String>, second: Vec<String>| -> String {
+        first.into_iter().zip(second).flat_map(|(one, other)| [one, other]).collect()
+    };
+    let indexed = alternate(numbered(&fresh(), 5), numbered(&fresh(), 6));
+    let plain = |text: &str| text.lines().map(|line| format!("{line}\n")).collect::<Vec<_>>();
+    let same_process = alternate(plain(&fresh()), plain(&fresh()));
+    let mixed = fresh().replacen("\"key\":\"cart\",\"value\":2}\n", "\"key\":{\"process\":9,\"ty", 1);
+    for (text, says) in [(indexed, "line 2: "), (same_process, "line 2: "), (mixed, "line 3: ")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("run.jsonl"), &text).expect("a file");
+        let (out, err, code) =
+            told(start(&["run.jsonl"], folder.path()).wait_with_output().expect("it ends"));
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(err.contains(says) && err.contains("Nothing after this is judged"), "{says}: {err}");
+        assert!(out.contains("unknown   linearizable") && !out.contains("holds "), "{out}");
+    }
+}
+
+#[test]
+fn causal_levels_are_judged_while_the_stream_goes_on() {
+    let swapped = STALE.replace("\"session\":\"bob\"", "\"session\":\"alice\"");
+    let asked = ["--consistency", "causal,causal-convergence,linearizable"];
+    let (out, err, code) = follow(&swapped, &asked);
+    assert_eq!(code, Some(1), "{out}{err}");
+    for level in ["violated  causal ", "violated  causal-convergence ", "violated  linearizable "] {
+        assert!(out.contains(level), "{level}: {out}");
+    }
+    assert!(out.contains("overwritten-read (WriteCORead) on cart"), "{out}");
+    let (out, err, code) = follow(STALE, &["--consistency", "causal,causal-convergence"]);
+    assert_eq!(code, Some(0), "no causal order leads from one session to the other: {out}{err}");
+    assert!(out.contains("Each verdict assumes that no read returned a value"), "{out}");
+}
+
+#[test]
 fn what_needs_the_whole_history_is_refused() {
     for (args, says) in [
-        (&["--consistency", "causal"][..], "offline only"),
+        (&["--consistency", "causal-memory"][..], "offline only"),
         (&["--model", "queue"][..], "offline only"),
         (&["--assume", "linearizable-keys"][..], "offline only"),
         (&["--certificate", "proof.json"][..], "--certificate"),

@@ -76,6 +76,51 @@ fn findings_of_a_session_store_are_told_live() {
     }
 }
 
+/// The first violation is left as a history of its own, from which no operation can be left out.
+#[test]
+fn until_violated_writes_the_smallest_part_that_shows_the_violation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = [
+        "--seed",
+        "1",
+        "--quiet",
+        "--consistency",
+        "linearizable",
+        "--until",
+        "violated",
+        "--output",
+        "run.jsonl",
+    ];
+    let run = run_in(folder.path(), &words);
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("run.violation.jsonl has the smallest part"), "{}", text(&run.stderr));
+    let part = std::fs::read_to_string(folder.path().join("run.violation.jsonl")).expect("a part");
+    let check = |history: &str| {
+        std::fs::write(folder.path().join("part.jsonl"), history).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+        command.args(["check", "--consistency", "linearizable", "part.jsonl"]).current_dir(folder.path());
+        command.output().expect("it runs").status.code()
+    };
+    assert_eq!(check(&part), Some(1), "{part}");
+    let process_of = |line: &str| serde_json::from_str::<Value>(line).expect("an event")["process"].clone();
+    let operations: Vec<&str> = part.lines().filter(|line| line.contains("\"type\":\"invoke\"")).collect();
+    assert!((2..=4).contains(&operations.len()), "{part}");
+    // Without the reads nothing is wrong, and the whole recording is still there.
+    let readers: Vec<Value> =
+        operations.iter().filter(|line| line.contains("\"read\"")).map(|line| process_of(line)).collect();
+    let without: String = part
+        .lines()
+        .filter(|line| !line.contains("\"read\"") || !readers.contains(&process_of(line)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(check(&without), Some(1), "{without}");
+    let whole = std::fs::read_to_string(folder.path().join("run.jsonl")).expect("a recording");
+    assert!(whole.lines().count() > 10 * part.lines().count());
+    // A second run does not write over the first one's part.
+    let again = run_in(folder.path(), &[&words[..], &["--force"]].concat());
+    assert!(text(&again.stderr).contains("run.violation.2.jsonl"), "{}", text(&again.stderr));
+}
+
 /// What only a whole history decides is refused before anything runs.
 #[test]
 fn what_cannot_be_judged_live_is_refused() {

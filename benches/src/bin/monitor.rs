@@ -4,12 +4,15 @@
 //! Every value is written once, each process is a session, and all processes are busy. All operations end at the end of
 //! each block of 20,000. The time for generating the stream is measured separately.
 //!
+//! `monitor causal OPERATIONS PROCESSES KEYS INDETERMINATE_PER_MILLION MEBIBYTES SEED LEVELS` does the same with the levels that follow,
+//! separated by commas: by default causal and causal-convergence. `monitor sessions …` takes the four session guarantees and `session`.
+//!
 //! `monitor lists|registers TRANSACTIONS CLIENTS KEYS WRITES_PER_KEY LENGTH INDETERMINATE_PER_MILLION MEBIBYTES SEED LEVELS`
 //! does the same with transactions on a strictly serializable store. LEVELS are separated by commas.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
 use benches::transaction_stream::{StreamPlan, TransactionStream};
-use checker::{IsolationLevel, Model, Monitor, MonitorLimits, Property, Question, StreamEvent};
+use checker::{IsolationLevel, Level, Model, Monitor, MonitorLimits, Property, Question, StreamEvent};
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, Outcome, Payload, ValueId,
 };
@@ -17,6 +20,7 @@ use std::time::{Duration, Instant};
 use workloads::databases::{Random, Shape};
 
 const BLOCK: u64 = 20_000;
+const GUARANTEES: &str = "read-your-writes,monotonic-reads,monotonic-writes,writes-follow-reads,session";
 
 /// What an open operation has done: its process, key and argument, and what it returns once it took effect.
 struct OpenOperation {
@@ -118,12 +122,16 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("lists") => follow_transactions(Shape::Lists, &args[1..]),
         Some("registers") => follow_transactions(Shape::Registers, &args[1..]),
-        _ => follow_registers(&args),
+        Some("causal") => follow_registers(&args[1..], Some("causal,causal-convergence")),
+        Some("sessions") => follow_registers(&args[1..], Some(GUARANTEES)),
+        _ => follow_registers(&args, None),
     }
 }
 
-fn follow_registers(args: &[String]) {
-    let n: Vec<u64> = args.iter().map(|arg| arg.parse().expect("a number")).collect();
+/// `levels` are those that are asked unless others are typed; none are those of registers.
+fn follow_registers(args: &[String], levels: Option<&str>) {
+    let (numbers, typed) = args.split_at(6.min(args.len()));
+    let n: Vec<u64> = numbers.iter().map(|arg| arg.parse().expect("a number")).collect();
     let [operations, processes, keys, indeterminate, mebibytes, seed] = n[..] else {
         panic!("six numbers: operations processes keys indeterminate-per-million mebibytes seed");
     };
@@ -135,7 +143,11 @@ fn follow_registers(args: &[String]) {
         next_value: 0,
         indeterminate_per_million: indeterminate as usize,
     };
-    let question = Question::about(Model::Register);
+    let mut question = Question::about(Model::Register);
+    if let Some(levels) = typed.first().map(String::as_str).or(levels) {
+        let level = |level: &str| Property::Level(level.parse::<Level>().expect("a level"));
+        question.asked = Some(levels.split(',').map(level).collect());
+    }
     time_monitor(question, operations, mebibytes, || stream.next_block());
 }
 

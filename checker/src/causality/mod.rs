@@ -64,6 +64,7 @@ mod outcome;
 mod paths;
 mod problem;
 mod real_time;
+mod retained;
 mod serial;
 mod weak;
 
@@ -73,6 +74,7 @@ use claims::{
 };
 use facts::RegisterFacts;
 use histories::{Function, History, KeyId, OpId, Outcome};
+pub(crate) use retained::{WindowOrder, with_window_order};
 
 /// The method that decided one level, and the verdict.
 pub(crate) type CausalLevelVerdict = (String, Verdict<Witness, Vec<Violation>>);

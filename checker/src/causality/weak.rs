@@ -98,7 +98,7 @@ pub(super) fn refutation_from(found: impl Iterator<Item = Contradiction>) -> Ass
 
 /// Reads of values that were overwritten in their past, and demands on the order of conflicting writes, up to `room`
 /// of them.
-fn collect_demands(
+pub(super) fn collect_demands(
     problem: &CausalProblem<'_>,
     clocks: &LaneClocks,
     room: usize,

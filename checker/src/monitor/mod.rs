@@ -14,8 +14,8 @@
 //! judged again with the next events; since at least as many events are new as are kept, each operation is judged a
 //! constant number of times on average.
 //!
-//! `objects` has the window of registers, `transactions` that of transactions, and `session_store` that of a session store. Each has a
-//! `forget.rs` with the proof.
+//! `objects` has the windows of single registers, `causal` that of all registers, `transactions` that of transactions, and
+//! `session_store` that of a session store. Each has a `forget.rs` with the proof.
 //!
 //! # The promise
 //!
@@ -29,8 +29,10 @@
 //!
 //! Cost: amortized O(log n) an event, and the cost of the engines.
 
+mod causal;
 mod limits;
 mod objects;
+mod registers;
 mod session_store;
 mod snapshot;
 mod stream;
@@ -40,7 +42,7 @@ mod window;
 
 use claims::{Model, Property, Question, SessionRules};
 pub use limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};
-use objects::ObjectMonitor;
+use registers::RegisterMonitor;
 use serde::{Deserialize, Serialize};
 use session_store::StoreMonitor;
 pub use stream::StreamEvent;
@@ -77,7 +79,7 @@ pub struct Monitor(MonitorKind);
 /// What the stream is about.
 #[derive(Serialize, Deserialize)]
 enum MonitorKind {
-    Objects(Box<ObjectMonitor>),
+    Registers(Box<RegisterMonitor>),
     Transactions(Box<TransactionMonitor>),
     Store(Box<StoreMonitor>),
 }
@@ -86,7 +88,7 @@ enum MonitorKind {
 macro_rules! of_either {
     ($kind:expr, $monitor:ident => $call:expr) => {
         match $kind {
-            MonitorKind::Objects($monitor) => $call,
+            MonitorKind::Registers($monitor) => $call,
             MonitorKind::Transactions($monitor) => $call,
             MonitorKind::Store($monitor) => $call,
         }
@@ -106,7 +108,7 @@ impl Monitor {
             model if model.has_transactions() => {
                 MonitorKind::Transactions(Box::new(TransactionMonitor::new(question, limits)?))
             }
-            _ => MonitorKind::Objects(Box::new(ObjectMonitor::new(question, limits)?)),
+            _ => MonitorKind::Registers(Box::new(RegisterMonitor::new(question, limits)?)),
         }))
     }
 
@@ -120,14 +122,14 @@ impl Monitor {
     pub fn set_session_rules(&mut self, rules: SessionRules) -> Result<(), MonitorError> {
         match &mut self.0 {
             MonitorKind::Store(monitor) => monitor.set_session_rules(rules),
-            MonitorKind::Objects(_) | MonitorKind::Transactions(_) => Ok(()),
+            MonitorKind::Registers(_) | MonitorKind::Transactions(_) => Ok(()),
         }
     }
 
     /// Whether a monitor judges this property of some model. All others are offline only.
     pub fn judges(property: Property) -> bool {
         match property {
-            Property::Level(level) => objects::judges_level(level),
+            Property::Level(level) => registers::judges_level(level),
             Property::Isolation(level) => transactions::ONLINE_LEVELS.contains(&level),
             Property::Finding(kind) => session_store::ONLINE_FINDINGS.contains(&kind),
             Property::Invariant(_) => false,
@@ -177,10 +179,7 @@ impl Monitor {
     /// assumes nothing.
     pub fn assumption(&self, property: Property) -> Option<String> {
         match &self.0 {
-            MonitorKind::Objects(_) => {
-                let assumes = matches!(property, Property::Level(level) if level.is_session_guarantee());
-                assumes.then(|| SESSION_ASSUMPTION.to_owned())
-            }
+            MonitorKind::Registers(monitor) => monitor.assumption(property),
             MonitorKind::Transactions(monitor) => Some(monitor.assumption(property)),
             MonitorKind::Store(monitor) => Some(monitor.assumption()),
         }

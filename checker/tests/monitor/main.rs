@@ -3,6 +3,7 @@
 //! What went wrong elsewhere: online checkers that forget what still matters, and then say *holds*; that take a *violated*
 //! back; or that call a legal read stale because they have forgotten its write.
 
+mod causal;
 mod session_store;
 mod snapshots;
 mod transactions;
@@ -57,10 +58,11 @@ fn assert_evidence(monitor: &mut Monitor) {
 
 /// Feeds a history, judges at these numbers of events, and compares with the check of the prefix. A level that was once
 /// violated stays violated.
-fn assert_online_is_offline(history: &History, cuts: &[usize], what: &str) {
+fn assert_online_is_offline(history: &History, question: &Question, cuts: &[usize], what: &str) {
     let prefixes = Prefixes::new(history);
-    let mut monitor = Monitor::new(question(), keeps_all()).expect("a question about registers");
-    let mut ever_violated = [false; LEVELS.len()];
+    let mut monitor = Monitor::new(question.clone(), keeps_all()).expect("a question about registers");
+    let levels = question.asked_properties();
+    let mut ever_violated = vec![false; levels.len()];
     for (event, number) in StreamEvent::all(history).zip(1..) {
         monitor.push(event).expect("a history");
         if !cuts.contains(&number) {
@@ -68,11 +70,11 @@ fn assert_online_is_offline(history: &History, cuts: &[usize], what: &str) {
         }
         monitor.judge().expect("no internal error");
         assert_evidence(&mut monitor);
-        let offline = prefixes.verdicts(number, &question());
+        let offline = prefixes.verdicts(number, question);
         for (at, (online, why)) in answers(&monitor).into_iter().enumerate() {
             ever_violated[at] |= offline[at] == "violated";
             let expected = if ever_violated[at] { "violated" } else { offline[at] };
-            let level = LEVELS[at].name();
+            let level = levels[at].name();
             assert_eq!(
                 online,
                 expected,
@@ -103,7 +105,7 @@ fn online_is_offline_on_the_corpus_at_every_cut() {
             0..=150 => (1..=events).collect(),
             _ => (0..40).map(|_| 1 + random.below(events)).chain([events]).collect(),
         };
-        assert_online_is_offline(history, &cuts, &case.name);
+        assert_online_is_offline(history, &question(), &cuts, &case.name);
     }
     assert!(tried >= 30, "only {tried} histories of the corpus are of registers");
 }
@@ -119,7 +121,7 @@ fn online_is_offline_on_random_histories_at_every_cut() {
     for seed in 0..5_000 {
         let history = small_history(seed);
         let cuts: Vec<usize> = (1..=history.event_count() as usize).collect();
-        assert_online_is_offline(&history, &cuts, &format!("seed {seed}"));
+        assert_online_is_offline(&history, &question(), &cuts, &format!("seed {seed}"));
     }
 }
 
@@ -273,7 +275,7 @@ fn a_store_that_is_linearizable_holds_to_the_end_and_little_is_kept() {
 fn what_is_not_monitored_is_refused_at_once() {
     let ask = |model, property| Question { asked: Some(vec![property]), ..Question::about(model) };
     let refused = [
-        ask(Model::Register, Property::Level(Level::Causal)),
+        ask(Model::Register, Property::Level(Level::CausalMemory)),
         ask(Model::CasRegister, Property::Level(Level::Linearizable)),
         ask(Model::Queue, Property::Level(Level::Linearizable)),
     ];

@@ -1,5 +1,6 @@
 //! A monitor that is written down and read back at any moment says what one says that was never interrupted.
 
+use super::causal::{ask_causal, replicated_history};
 use super::{long_history, question, small_history};
 use checker::{Model, Monitor, Question, StreamEvent};
 use histories::History;
@@ -56,7 +57,8 @@ fn an_interrupted_monitor_says_the_same() {
             (random_history(&mut TestRandom::new(seed), kind), ask_online(model, levels))
         });
         let objects = [small_history(seed), long_history(seed, 10)].map(|history| (history, question()));
-        for (history, question) in transactions.into_iter().chain(objects) {
+        let causal = [(replicated_history(seed), ask_causal())];
+        for (history, question) in transactions.into_iter().chain(objects).chain(causal) {
             let whole = follow(&history, &question, None);
             violations += whole.1.len();
             assert_eq!(follow(&history, &question, Some(seed)), whole, "seed {seed}");

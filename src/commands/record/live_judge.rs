@@ -5,14 +5,15 @@
 
 use crate::args::{HistorySource, LivePlan};
 use crate::output;
+use crate::report::layout::count_noun;
 use crate::report::{self, ReportFormat};
 use crate::stream_input::{self, StreamInput, StreamReading};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
-use crate::stream_violation::write_violation;
+use crate::stream_violation::{write_smallest_part, write_violation};
 use crate::stream_watch::StreamWatchers;
 use checker::{Monitor, MonitorLimits};
 use recorder::Stop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -37,6 +38,7 @@ impl LiveJudge {
         let run = JudgedRun {
             judge: StreamJudge::new(monitor, plan.sessions.clone()),
             name,
+            file: file.to_owned(),
             watchers,
             stop: plan.until_violated.then_some(stop),
         };
@@ -58,6 +60,7 @@ impl Drop for LiveJudge {
 struct JudgedRun {
     judge: StreamJudge,
     name: String,
+    file: PathBuf,
     watchers: StreamWatchers,
     /// The run that a violation ends.
     stop: Option<Stop>,
@@ -96,14 +99,22 @@ impl JudgedRun {
     fn tell_violations(&mut self) {
         let mut report = report::report_writer(ReportFormat::Text, false, output::terminal_width());
         let violations = self.judge.monitor.take_violations();
-        let found = !violations.is_empty();
-        for violation in violations {
+        for violation in &violations {
             write_violation(&mut *report, &mut anstream::stderr().lock(), &self.name, violation);
             self.watchers.tell_violation(&self.name, violation);
         }
-        if let Some(stop) = self.stop.take_if(|_| found) {
-            output::print_status("the first violation ends the run (--until violated)");
+        let Some(first) = violations.first() else { return };
+        if let Some(stop) = self.stop.take() {
             stop.request_stop();
+            output::print_status("the first violation ends the run (--until violated)");
+            match write_smallest_part(&self.file, first) {
+                Ok((path, operations)) => output::print_status(&format!(
+                    "{} has the smallest part that shows it: {}",
+                    path.display(),
+                    count_noun(operations, "operation")
+                )),
+                Err(why) => output::print_warning(&format!("--until violated: {why}")),
+            }
         }
     }
 }

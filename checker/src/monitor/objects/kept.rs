@@ -8,40 +8,40 @@ use std::sync::Arc;
 
 /// An operation that is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct KeptOperation {
-    pub(super) process: ProcessName,
-    pub(super) session: Arc<str>,
-    pub(super) writes: bool,
+pub(in crate::monitor) struct KeptOperation {
+    pub(in crate::monitor) process: ProcessName,
+    pub(in crate::monitor) session: Arc<str>,
+    pub(in crate::monitor) writes: bool,
     /// The value that it writes, or the one that it returned.
-    pub(super) value: Option<Arc<str>>,
+    pub(in crate::monitor) value: Option<Arc<str>>,
     /// The position of its invocation in the stream.
-    pub(super) invoked: u64,
+    pub(in crate::monitor) invoked: u64,
     /// The position of its `ok` or `fail` event; [`NOT_YET`] for `info`, as for an open operation.
-    pub(super) completed: u64,
+    pub(in crate::monitor) completed: u64,
     /// None while it is open.
     #[serde(with = "crate::monitor::snapshot::outcome")]
-    pub(super) outcome: Option<Outcome>,
+    pub(in crate::monitor) outcome: Option<Outcome>,
     /// The version token that the store returned.
-    pub(super) version: Option<i64>,
-    pub(super) invocation: EventDetails,
-    pub(super) completion: EventDetails,
+    pub(in crate::monitor) version: Option<i64>,
+    pub(in crate::monitor) invocation: EventDetails,
+    pub(in crate::monitor) completion: EventDetails,
     /// The position of its last event.
-    pub(super) last_event: u64,
+    pub(in crate::monitor) last_event: u64,
 }
 
 impl KeptOperation {
     /// Whether it is certain that the operation took effect.
-    pub(super) fn is_ok(&self) -> bool {
+    pub(in crate::monitor) fn is_ok(&self) -> bool {
         self.outcome == Some(Outcome::Ok)
     }
 
     /// Whether the operation constrains nothing and never will: a read that did not succeed.
-    pub(super) fn is_void(&self) -> bool {
+    pub(in crate::monitor) fn is_void(&self) -> bool {
         !self.writes && matches!(self.outcome, Some(Outcome::Fail | Outcome::Info))
     }
 
     /// Whether it is an indeterminate write.
-    pub(super) fn is_indeterminate_write(&self) -> bool {
+    pub(in crate::monitor) fn is_indeterminate_write(&self) -> bool {
         self.writes && self.outcome == Some(Outcome::Info)
     }
 }

@@ -1,8 +1,9 @@
 //! Keeps the monitor within its memory: forgets what cannot matter, and gives up what does not fit.
 
+use super::ObjectMonitor;
 use super::forget::{self, ForgetMoments, JudgedGuarantees};
 use super::kept::{KeptObject, KeptOperation};
-use super::{MonitoredLevel, ObjectMonitor, UnknownFrom};
+use super::levels::MonitoredLevel;
 use claims::Level;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -181,10 +182,7 @@ impl ObjectMonitor {
         concerns: impl Fn(Level) -> bool,
     ) {
         for told in self.levels.iter_mut().filter(|told| concerns(told.level)) {
-            match &mut told.unknown {
-                Some(known) => known.objects += objects,
-                None => told.unknown = Some(UnknownFrom { event, reason: reason.to_owned(), objects }),
-            }
+            told.give_up(event, reason, objects);
         }
     }
 }

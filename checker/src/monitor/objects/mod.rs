@@ -1,18 +1,21 @@
 //! Objects: linearizability of registers, and the session guarantees. What is kept are operations, by object.
 
+pub(super) mod evidence;
 mod forget;
 mod judging;
-mod kept;
+pub(super) mod kept;
+pub(super) mod levels;
 mod memory;
 mod pairing;
-mod window;
+pub(super) mod window;
 
 use super::limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};
 use super::stream::{ProcessName, StreamEvent};
-use super::verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};
-use claims::{Level, Model, Property, Question};
+use super::verdicts::{MonitorAnswer, OnlineViolation, UnknownFrom};
+use claims::{Level, Property, Question};
 use histories::ActorEvent;
 use kept::KeptObject;
+use levels::MonitoredLevel;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -21,18 +24,6 @@ use std::sync::Arc;
 /// Whether the level is judged online.
 pub(super) fn judges_level(level: Level) -> bool {
     level == Level::Linearizable || level.is_session_guarantee()
-}
-
-/// One level that is monitored.
-#[derive(Serialize, Deserialize)]
-struct MonitoredLevel {
-    level: Level,
-    #[serde(with = "super::snapshot::violation")]
-    violation: Option<Box<OnlineViolation>>,
-    /// An object was given up.
-    unknown: Option<UnknownFrom>,
-    /// The last judgement reached a limit. A later one may decide.
-    undecided: Option<UnknownFrom>,
 }
 
 /// Judges a stream of events on registers while it grows.
@@ -70,20 +61,13 @@ impl ObjectMonitor {
     /// A monitor for a question about registers.
     ///
     /// # Errors
-    /// [`MonitorError::OfflineOnly`] for any other model, for a level other than `linearizable` and the session
-    /// guarantees, and for assumptions about version orders.
+    /// [`MonitorError::OfflineOnly`] for a level other than `linearizable` and the session guarantees.
     pub(in crate::monitor) fn new(question: Question, limits: MonitorLimits) -> Result<Self, MonitorError> {
-        if question.model != Model::Register {
-            return Err(MonitorError::OfflineOnly(format!("the model {}", question.model.name())));
-        }
-        if let Some(name) = question.assume.assumption_names().next() {
-            return Err(MonitorError::OfflineOnly(format!("the assumption {name}")));
-        }
         let mut levels = Vec::new();
         for property in question.asked_properties() {
             match property {
                 Property::Level(level) if judges_level(level) => {
-                    levels.push(MonitoredLevel { level, violation: None, unknown: None, undecided: None });
+                    levels.push(MonitoredLevel::new(level));
                 }
                 other => return Err(MonitorError::OfflineOnly(format!("the level {}", other.name()))),
             }
@@ -158,20 +142,10 @@ impl ObjectMonitor {
 
     /// The verdicts so far, in the order of the question.
     pub(in crate::monitor) fn answers(&self) -> Vec<MonitorAnswer<'_>> {
+        let is_tested = self.has_falsifiable_answer || self.question.accept_untested || self.ended.is_some();
         let answers = self.levels.iter().map(|told| MonitorAnswer {
             property: Property::Level(told.level),
-            verdict: match (&told.violation, told.unknown.as_ref().or(told.undecided.as_ref())) {
-                (Some(violation), _) => MonitorVerdict::Violated(violation),
-                (None, Some(_)) | (None, None)
-                    if !self.has_falsifiable_answer
-                        && !self.question.accept_untested
-                        && self.ended.is_none() =>
-                {
-                    MonitorVerdict::Untested
-                }
-                (None, Some(unknown)) => MonitorVerdict::Unknown(unknown),
-                (None, None) => MonitorVerdict::HoldsSoFar,
-            },
+            verdict: told.verdict(is_tested),
         });
         answers.collect()
     }
@@ -187,10 +161,6 @@ impl ObjectMonitor {
         !self.news.is_empty()
     }
 
-    pub(in crate::monitor) fn limits(&self) -> MonitorLimits {
-        self.limits
-    }
-
     /// The number of events so far.
     pub(in crate::monitor) fn event_count(&self) -> u64 {
         self.position
@@ -199,11 +169,6 @@ impl ObjectMonitor {
     /// The number of operations that are kept.
     pub(in crate::monitor) fn kept_operations(&self) -> usize {
         self.kept
-    }
-
-    /// The question that is asked of the stream.
-    pub(in crate::monitor) fn question(&self) -> &Question {
-        &self.question
     }
 
     /// Ends the judgement: the levels are *unknown* from the next event on.

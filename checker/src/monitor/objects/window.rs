@@ -6,14 +6,17 @@ use histories::{Completion, Function, History, Invocation, KeyId, Outcome, Paylo
 
 /// An operation of a window, with the name of its object.
 #[derive(Clone, Copy)]
-pub(super) struct WindowOperation<'a> {
-    pub(super) key: &'a str,
-    pub(super) operation: &'a KeptOperation,
+pub(in crate::monitor) struct WindowOperation<'a> {
+    pub(in crate::monitor) key: &'a str,
+    pub(in crate::monitor) operation: &'a KeptOperation,
 }
 
 /// Builds the history of these operations, which must be in order of invocation: the n-th operation of the history is
 /// the n-th of the window. O(n log n).
-pub(super) fn build_window(operations: &[WindowOperation<'_>], detail: WindowDetail<'_>) -> History {
+pub(in crate::monitor) fn build_window(
+    operations: &[WindowOperation<'_>],
+    detail: WindowDetail<'_>,
+) -> History {
     let spans = operations.iter().enumerate().map(|(at, WindowOperation { operation, .. })| {
         (at, operation.invoked, end_in_window(operation.outcome, operation.completed, operation.last_event))
     });
