@@ -39,7 +39,7 @@ pub(super) enum StringProcesses {
 const LOG: &str = "log";
 
 /// Whether a process of this name is never a client.
-fn is_always_actor(name: &str) -> bool {
+pub(super) fn is_always_actor(name: &str) -> bool {
     name == "nemesis" || OBSERVERS.contains(&name)
 }
 
@@ -461,13 +461,7 @@ fn parse_actor_event(
     actor: &str,
     flaws: &mut Vec<Flaw>,
 ) -> Option<ChunkEvent> {
-    let kind = match event.kind {
-        EventKind::Invoke => "invoke",
-        EventKind::Ok => "ok",
-        EventKind::Fail => "fail",
-        EventKind::Info => "info",
-        EventKind::Actor | EventKind::Broken => unreachable!("a type that no event has"),
-    };
+    let kind = event.kind.event_type().expect("no event has another type");
     let mut notes = fields.notes.clone();
     for (name, field) in [("key", fields.key), ("session", fields.session), ("version", fields.version)] {
         notes.extend(field.map(|field| (name, field)));
