@@ -26,7 +26,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     let mut by_user: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
     let mut own: FxHashSet<(KeyId, &str)> = FxHashSet::default();
     for &act in &acts {
-        let action = history.value_text(history.operation(act).value());
+        let action = history.value_text(history.argument_value(act));
         let known = asked.entry(action).or_insert(act);
         if history.outcome(*known) == Outcome::Fail {
             // The action was requested again after its first request had failed.
@@ -50,7 +50,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     // For each user and action, the read that has it in its list and completed last.
     let mut last: FxHashMap<(KeyId, &str), OpId> = FxHashMap::default();
     for (read, list) in &lists {
-        let completed = |id: OpId| history.operation(id).completed;
+        let completed = |id: OpId| history.completion_position(id);
         for &action in list {
             let known = last.entry((history.key(*read), action)).or_insert(*read);
             if completed(*known) < completed(*read) {
@@ -67,7 +67,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
 
 /// The actions in a list, as JSON. `null` is the empty list.
 fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
-    let text = history.value_text(history.operation(read).result);
+    let text = history.value_text(history.result(read));
     let parsed: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
     Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
@@ -105,7 +105,7 @@ fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], reques
         }
         let possible = act.is_some_and(|act| {
             history.outcome(act) != Outcome::Fail
-                && history.operation(act).invoked < history.operation(read).completed
+                && history.invocation_position(act) < history.completion_position(read)
         });
         if !possible {
             let proof = FindingProof::Unasked { read, action: action.to_owned(), act };
@@ -123,15 +123,15 @@ fn judge_missing_actions(
     last: &FxHashMap<(KeyId, &str), OpId>,
 ) {
     let history = judge.facts.history;
-    let began = history.operation(read).invoked;
+    let began = history.invocation_position(read);
     let known: std::collections::BTreeSet<&str> = list.iter().copied().collect();
     for &act in acts.into_iter().flatten().filter(|&&act| acknowledged_position(history, act) < began) {
-        let action = history.value_text(history.operation(act).value());
+        let action = history.value_text(history.argument_value(act));
         if known.contains(action) {
             continue;
         }
         let later = last.get(&(history.key(read), action)).copied();
-        let later = later.filter(|&later| history.operation(later).completed > began);
+        let later = later.filter(|&later| history.completion_position(later) > began);
         let (kind, operations) = match later {
             Some(later) => (FindingKind::StaleSession, vec![read, act, later]),
             None => (FindingKind::LostAction, vec![act, read]),
