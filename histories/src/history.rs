@@ -56,7 +56,7 @@ pub struct History {
 pub(crate) const NOT_GIVEN: i64 = i64::MIN;
 
 /// An event of an actor that is not a client, such as a fault injector.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct ActorEvent {
     /// Its position among all events.
     pub position: u32,
@@ -134,6 +134,34 @@ impl History {
             Function::CAS => Argument::Pair(ValueId::from_raw(a), ValueId::from_raw(b)),
             _ => Argument::Value(ValueId::from_raw(a)),
         }
+    }
+
+    /// The argument of an operation if it is a single value; `null` for a pair or a transaction. As [`Operation::value`], without
+    /// the rest of the row.
+    #[inline]
+    pub fn argument_value(&self, id: OpId) -> ValueId {
+        match self.function[id.index()] {
+            Function::TXN | Function::CAS => ValueId::NULL,
+            _ => ValueId::from_raw(self.argument[id.index()][0]),
+        }
+    }
+
+    /// The result of an `ok` operation; else `null`.
+    #[inline]
+    pub fn result(&self, id: OpId) -> ValueId {
+        self.result[id.index()]
+    }
+
+    /// The position of the invocation of an operation among all events.
+    #[inline]
+    pub fn invocation_position(&self, id: OpId) -> u32 {
+        self.invoked[id.index()]
+    }
+
+    /// The position of the `ok` or `fail` event of an operation; [`crate::NEVER`] for `info` and for no completion.
+    #[inline]
+    pub fn completion_position(&self, id: OpId) -> u32 {
+        self.completed[id.index()]
     }
 
     /// The key of the object of an operation.

@@ -250,7 +250,7 @@ impl TextEnds {
     /// Whether the text at `index` is `text`. Faster than taking it out of the string.
     fn is_text(&self, arena: &str, index: usize, text: &str) -> bool {
         let (start, end) = (self.start_of(index), self.end_of(index));
-        end - start == text.len() && arena.as_bytes()[start..end] == *text.as_bytes()
+        are_equal(&arena.as_bytes()[start..end], text.as_bytes())
     }
 
     fn len(&self) -> usize {
@@ -260,6 +260,21 @@ impl TextEnds {
     fn clear(&mut self) {
         self.low.clear();
         self.beyond.clear();
+    }
+}
+
+/// Whether two texts are equal. Most names have a few bytes, and are compared without a call.
+#[inline]
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(text: &[u8]) -> Option<[[u8; N]; 2]> {
+        Some([*text.first_chunk()?, *text.last_chunk()?])
+    }
+    match one.len() {
+        len if len != other.len() => false,
+        17.. => one == other,
+        8.. => ends::<8>(one) == ends::<8>(other),
+        4.. => ends::<4>(one) == ends::<4>(other),
+        _ => one.iter().eq(other),
     }
 }
 
@@ -386,6 +401,22 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(ends.start_of(0), 0);
         assert_eq!(ends.start_of(5) as u64, expected[4]);
+    }
+
+    /// A difference at any place of a text of any length is seen.
+    #[test]
+    fn texts_that_differ_in_one_byte_are_not_equal() {
+        let text: Vec<u8> = (0..40).collect();
+        for len in 0..=text.len() {
+            let one = &text[..len];
+            assert!(are_equal(one, one), "{len}");
+            assert!(len == 0 || !are_equal(one, &text[..len - 1]) && !are_equal(one, &text[1..len]), "{len}");
+            for at in 0..len {
+                let mut other = one.to_vec();
+                other[at] ^= 1;
+                assert!(!are_equal(one, &other), "{len} {at}");
+            }
+        }
     }
 
     /// Names whose hashes are equal, or whose places wrap around at the end of the table, must still be told apart.

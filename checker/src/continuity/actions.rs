@@ -26,7 +26,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     let mut by_user: FxHashMap<KeyId, Vec<OpId>> = FxHashMap::default();
     let mut own: FxHashSet<(KeyId, &str)> = FxHashSet::default();
     for &act in &acts {
-        let action = history.value_text(history.operation(act).value());
+        let action = history.value_text(history.argument_value(act));
         let known = asked.entry(action).or_insert(act);
         if history.outcome(*known) == Outcome::Fail {
             // The action was requested again after its first request had failed.
@@ -49,7 +49,7 @@ pub(super) fn judge_actions(judge: &mut Judge<'_>) -> Option<String> {
     }
     let mut shown: FxHashMap<(KeyId, &str), ShownAction> = FxHashMap::default();
     for (read, list) in &lists {
-        let completed = |id: OpId| history.operation(id).completed;
+        let completed = |id: OpId| history.completion_position(id);
         for &action in list {
             let of_action = shown.entry((history.key(*read), action));
             let known = of_action.or_insert(ShownAction { first: *read, last: *read });
@@ -89,7 +89,7 @@ pub(super) fn is_acting_user_read(history: &History) -> bool {
 
 /// The actions in a list, as JSON. `null` is the empty list.
 fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
-    let text = history.value_text(history.operation(read).result);
+    let text = history.value_text(history.result(read));
     let parsed: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
     Some(parsed.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
@@ -127,7 +127,7 @@ fn judge_listed_actions(judge: &mut Judge<'_>, read: OpId, list: &[&str], reques
         }
         let possible = act.is_some_and(|act| {
             history.outcome(act) != Outcome::Fail
-                && history.operation(act).invoked < history.operation(read).completed
+                && history.invocation_position(act) < history.completion_position(read)
         });
         if !possible {
             let proof = FindingProof::Unasked { read, action: action.to_owned(), act };
@@ -145,13 +145,13 @@ fn judge_missing_actions(
     shown: &FxHashMap<(KeyId, &str), ShownAction>,
 ) {
     let history = judge.facts.history;
-    let (key, began) = (history.key(read), history.operation(read).invoked);
+    let (key, began) = (history.key(read), history.invocation_position(read));
     let mut known: FxHashSet<&str> = list.iter().copied().collect();
-    let action = |act: OpId| history.value_text(history.operation(act).value());
+    let action = |act: OpId| history.value_text(history.argument_value(act));
     let is_acknowledged = |act: OpId| acknowledged_position(history, act) < began;
     let seen_before = |act: OpId| {
         let first = shown.get(&(key, action(act)))?.first;
-        (history.outcome(act) != Outcome::Fail && history.operation(first).completed < began).then_some(first)
+        (history.outcome(act) != Outcome::Fail && history.completion_position(first) < began).then_some(first)
     };
     let acts = || acts.into_iter().flatten().copied();
     let acknowledged = acts().filter(|&act| is_acknowledged(act) && !known.contains(action(act)));
@@ -166,7 +166,7 @@ fn judge_missing_actions(
     }
     for (act, seen) in missing {
         let last = shown.get(&(key, action(act))).map(|shown| shown.last);
-        let later = last.filter(|&later| history.operation(later).completed > began);
+        let later = last.filter(|&later| history.completion_position(later) > began);
         let (kind, operations) = match later {
             Some(later) => (FindingKind::StaleSession, [Some(read), Some(act), seen, Some(later)]),
             None => (FindingKind::LostAction, [Some(act), seen, Some(read), None]),

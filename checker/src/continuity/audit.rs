@@ -7,6 +7,7 @@ use claims::{Finding, FindingKind, FindingProof};
 use histories::{ActorEvent, Function, History, Id, KeyId, OpId, Outcome, SessionId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// Identifies an event of the audit trail: the function, the id of the session, and the value.
 type AuditEntryName<'a> = (&'a str, &'a str, &'a str);
@@ -27,28 +28,89 @@ pub(super) fn judge_audit_trail(judge: &mut Judge<'_>) -> Option<String> {
             trail.len()
         ));
     }
-    let mut requests: FxHashMap<AuditEntryName<'_>, Vec<OpId>> = FxHashMap::default();
+    let mut tallies: FxHashMap<AuditEntryName<'_>, EventTally> = FxHashMap::default();
     for id in history.ids() {
         if let Some(name) = name_of_request(history, id) {
-            requests.entry(name).or_default().push(id);
+            tallies.entry(name).or_default().add_request(history, id);
         }
     }
-    let mut entries: FxHashMap<AuditEntryName<'_>, Vec<u32>> = FxHashMap::default();
-    for entry in &trail {
-        if let Some(name) = name_of_entry(entry) {
-            entries.entry(name).or_default().push(entry.position);
-        }
+    for name in trail.iter().filter_map(|entry| name_of_entry(entry)) {
+        tallies.entry(name).or_default().entries += 1;
     }
-    let mut names: Vec<AuditEntryName<'_>> = requests.keys().chain(entries.keys()).copied().collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        let asked = requests.get(&name).map_or(&[][..], Vec::as_slice);
-        let found = entries.get(&name).map_or(&[][..], Vec::as_slice);
-        judge_entry_count(judge, name, asked, found);
-    }
-    find_out_of_order_entries(judge, &trail, &requests);
+    record_wrong_counts(judge, &trail, &tallies);
+    find_out_of_order_entries(judge, &trail, &tallies);
     None
+}
+
+/// How often an event was requested, and how often it is in the trail.
+#[derive(Clone, Copy, Default)]
+struct EventTally {
+    acknowledged: usize,
+    /// The requests that did not fail.
+    possible: usize,
+    /// One of the requests that did not fail.
+    cause: Option<OpId>,
+    entries: usize,
+}
+
+impl EventTally {
+    fn add_request(&mut self, history: &History, id: OpId) {
+        self.acknowledged += usize::from(is_ok(history, id));
+        if history.outcome(id) != Outcome::Fail {
+            self.possible += 1;
+            self.cause = Some(id);
+        }
+    }
+
+    /// What the number of entries shows, if it is not a possible one.
+    fn finding_kind(&self) -> Option<FindingKind> {
+        match self.entries {
+            count if count < self.acknowledged => Some(FindingKind::AuditMissing),
+            count if count <= self.possible => None,
+            _ if self.possible == 0 => Some(FindingKind::AuditForged),
+            _ => Some(FindingKind::AuditDuplicated),
+        }
+    }
+}
+
+/// Records the events that are in the trail too often or not often enough, in the order of their names. Only of these are the
+/// requests and the entries collected.
+fn record_wrong_counts(
+    judge: &mut Judge<'_>,
+    trail: &[&ActorEvent],
+    tallies: &FxHashMap<AuditEntryName<'_>, EventTally>,
+) {
+    let history = judge.facts.history;
+    let wrong = tallies.iter().filter_map(|(name, tally)| Some((*name, (tally.finding_kind()?, *tally))));
+    let wrong: BTreeMap<AuditEntryName<'_>, (FindingKind, EventTally)> = wrong.collect();
+    if wrong.is_empty() {
+        return;
+    }
+    let mut asked: FxHashMap<AuditEntryName<'_>, Vec<OpId>> = FxHashMap::default();
+    let mut found: FxHashMap<AuditEntryName<'_>, Vec<u32>> = FxHashMap::default();
+    for id in history.ids() {
+        if let Some(name) = name_of_request(history, id).filter(|name| wrong.contains_key(name)) {
+            asked.entry(name).or_default().push(id);
+        }
+    }
+    for entry in trail {
+        if let Some(name) = name_of_entry(entry).filter(|name| wrong.contains_key(name)) {
+            found.entry(name).or_default().push(entry.position);
+        }
+    }
+    for (name, (kind, tally)) in wrong {
+        let EventTally { acknowledged, possible, entries, .. } = tally;
+        let proof = FindingProof::Entries { found: entries, acknowledged, possible };
+        let (asked, found) = (asked.remove(&name), found.remove(&name));
+        record_audit_finding(
+            judge,
+            kind,
+            name.1,
+            asked.unwrap_or_default(),
+            found.unwrap_or_default(),
+            proof,
+        );
+    }
 }
 
 /// The name under which the audit trail has a critical request.
@@ -67,26 +129,12 @@ fn name_of_entry(entry: &ActorEvent) -> Option<AuditEntryName<'_>> {
     Some((&entry.function, key.get(), value.get()))
 }
 
-fn judge_entry_count(judge: &mut Judge<'_>, name: AuditEntryName<'_>, asked: &[OpId], found: &[u32]) {
-    let history = judge.facts.history;
-    let acknowledged = asked.iter().filter(|&&id| is_ok(history, id)).count();
-    let possible = asked.iter().filter(|&&id| history.outcome(id) != Outcome::Fail).count();
-    let kind = match found.len() {
-        count if count < acknowledged => FindingKind::AuditMissing,
-        count if count <= possible => return,
-        _ if possible == 0 => FindingKind::AuditForged,
-        _ => FindingKind::AuditDuplicated,
-    };
-    let proof = FindingProof::Entries { found: found.len(), acknowledged, possible };
-    record_audit_finding(judge, kind, name.1, asked.to_vec(), found.to_vec(), proof);
-}
-
 /// Finds entries of one session whose order contradicts the order of their acknowledged requests. Each entry is
 /// compared with the earlier entry whose request began last. O(n).
 fn find_out_of_order_entries(
     judge: &mut Judge<'_>,
     trail: &[&ActorEvent],
-    requests: &FxHashMap<AuditEntryName<'_>, Vec<OpId>>,
+    tallies: &FxHashMap<AuditEntryName<'_>, EventTally>,
 ) {
     let history = judge.facts.history;
     // For each session, the entry so far whose request began last.
@@ -97,11 +145,10 @@ fn find_out_of_order_entries(
     for entry in trail {
         let Some(name) = name_of_entry(entry).filter(|name| seen.insert(*name)) else { continue };
         // A failed request for the same event caused no entry.
-        let causes = requests.get(&name).into_iter().flatten().copied();
-        let mut causes = causes.filter(|&id| history.outcome(id) != Outcome::Fail);
-        let (Some(request), None) = (causes.next(), causes.next()) else { continue };
+        let only = tallies.get(&name).filter(|tally| tally.possible == 1);
+        let Some(request) = only.and_then(|tally| tally.cause) else { continue };
         let component = judge.facts.index.component_of(history.key(request));
-        let began = history.operation(request).invoked;
+        let began = history.invocation_position(request);
         if let Some(&(first_began, other, first)) = latest.get(&component)
             && acknowledged_position(history, request) < first_began
         {
@@ -135,7 +182,7 @@ fn record_audit_finding(
 }
 
 fn faults_during(history: &History, faults: &FaultPeriods, operations: &[OpId]) -> Vec<u32> {
-    let from = operations.iter().map(|&id| history.operation(id).invoked).min();
+    let from = operations.iter().map(|&id| history.invocation_position(id)).min();
     let until = operations.iter().map(|&id| super::faults::end_position(history, id)).max();
     from.zip(until).map(|(from, until)| faults.active_between(from, until)).unwrap_or_default()
 }

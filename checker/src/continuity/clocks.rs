@@ -18,7 +18,7 @@ pub(super) fn judge_clocks(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.facts.history;
     let clock = |at: usize| {
         let id = OpId::new(at);
-        let is_answer = is_ok(history, id) && history.operation(id).completed != NEVER;
+        let is_answer = is_ok(history, id) && history.completion_position(id) != NEVER;
         is_answer.then(|| answer_clock(history, id)).flatten()
     };
     let clocks: Vec<Option<i64>> = match history.len() < TASK_OPERATIONS {

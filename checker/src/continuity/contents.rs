@@ -84,7 +84,7 @@ fn find_foreign_or_torn_part(
                     let proof = FindingProof::Foreign { read, writer: Some(writer), owner };
                     return Some((FindingKind::SessionLeak, vec![read, writer], proof));
                 }
-                if history.operation(writer).invoked > history.operation(read).completed {
+                if history.invocation_position(writer) > history.completion_position(read) {
                     return unwritten(Some(writer));
                 }
             }
@@ -127,7 +127,7 @@ fn find_uncleared_field(judge: &mut Judge<'_>, read: OpId, content: &SessionCont
     for (field, part) in &content.fields {
         let FieldContent::Known(value) = part else { continue };
         let Some(patch) = one(Some(*value)) else { continue };
-        if acknowledged_position(history, patch) < history.operation(write).invoked {
+        if acknowledged_position(history, patch) < history.invocation_position(write) {
             let field = field.clone().into_owned();
             let proof = FindingProof::Uncleared { read, field, patch, write };
             judge.record_finding(FindingKind::StaleSession, vec![read, patch, write], proof);

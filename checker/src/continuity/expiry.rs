@@ -6,10 +6,11 @@
 //! is a *spare*: it can extend the session by one time to live, and is then used up.
 
 use super::Judge;
+use super::events::OrderedEvents;
 use super::index::{ShownPresence, shown_presence};
 use super::presence::certainly_renews;
 use claims::{FindingKind, FindingProof};
-use histories::{NEVER, OpId, Outcome};
+use histories::{OpId, Outcome};
 
 /// Finds operations that found a session whose time had run out. O(n log n) in the operations of the component.
 pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, members: &[OpId]) {
@@ -19,33 +20,26 @@ pub(super) fn find_overdue_sessions(judge: &mut Judge<'_>, component: u32, membe
         return;
     }
     let span_ns = live_ns + judge.facts.question.tolerance_ns;
-    let mut events: Vec<(u32, bool, OpId)> = Vec::with_capacity(2 * members.len());
-    for &id in members.iter().filter(|&&id| history.outcome(id) != Outcome::Fail) {
-        let op = history.operation(id);
-        events.push((op.invoked, false, id));
-        if op.outcome == Outcome::Ok && op.completed != NEVER {
-            events.push((op.completed, true, id));
-        }
-    }
-    events.sort_unstable();
+    let events = OrderedEvents::of_operations(history, members.iter().copied());
     // The time by which the session is gone unless a spare was used; the operation that renewed it last; the number of
     // renewals in progress; the number of spares.
     let (mut gone_ns, mut renewed, mut open, mut spares) = (None, None, 0_u32, 0_i64);
-    for (_, completes, id) in events {
+    for event in events.iter() {
+        let id = members[event.place as usize];
         let may_renew = judge.facts.question.renewed_by.includes_function(history.function(id));
-        if !completes {
+        if !event.completes {
             match history.outcome(id) {
                 Outcome::Ok => {
                     open += u32::from(may_renew && certainly_renews(history, &judge.facts.question, id))
                 }
-                _ if may_renew => {
+                Outcome::Info if may_renew => {
                     let reach = gone_ns.map(|ns: i64| ns + spares * span_ns);
                     let at = history.invoked_at(id);
                     // A renewal that is in progress may keep the session alive until then.
                     let may = open > 0 || reach.zip(at).is_none_or(|(reach, at)| at <= reach);
                     spares += i64::from(may);
                 }
-                _ => {}
+                Outcome::Fail | Outcome::Info => {}
             }
             continue;
         }

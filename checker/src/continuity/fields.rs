@@ -15,11 +15,12 @@
 //! that the whole write gave it. Values are numbered once for all fields, so that a sweep looks nothing up by a hash.
 
 use super::Judge;
+use super::events::{OrderedEvent, OrderedEvents};
 use super::index::{ValueWriter, acknowledged_position};
 use super::payload::{FieldContent, SessionContent};
 use super::read_contents::{PatchedFields, ReadContents};
 use claims::{FindingKind, FindingProof};
-use histories::{Function, History, NEVER, OpId, Outcome, ValueId};
+use histories::{Function, History, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 
@@ -75,8 +76,8 @@ enum ShownValue {
 /// The operations of a session that write or return contents.
 struct ContentOperations {
     operations: Vec<(OpId, ShownValue)>,
-    /// The position of each event, the place of its operation, and whether it completes the operation. In order.
-    events: Vec<(u32, u32, bool)>,
+    /// The places are those of the operations.
+    events: OrderedEvents,
     /// For each content, the number of the value of the whole and of each field.
     parts: Vec<u32>,
     /// The number of entries of a content in `parts`.
@@ -98,9 +99,8 @@ impl ContentOperations {
         let parts = contents.list.iter().flat_map(|content| numbers.parts_of(content, &patches.names));
         let parts: Vec<u32> = parts.collect();
         let mut operations = Vec::with_capacity(members.len());
-        let mut events = Vec::with_capacity(2 * members.len());
         for &id in members.iter().filter(|&&id| !judge.is_excluded(id)) {
-            let written = || history.operation(id).value();
+            let written = || history.argument_value(id);
             let shown = match history.function(id) {
                 Function::CREATE | Function::WRITE | Function::PATCH
                     if history.outcome(id) == Outcome::Fail =>
@@ -117,14 +117,9 @@ impl ContentOperations {
                     None => continue,
                 },
             };
-            let (op, place) = (history.operation(id), operations.len() as u32);
             operations.push((id, shown));
-            events.push((op.invoked, place, false));
-            if op.outcome == Outcome::Ok && op.completed != NEVER {
-                events.push((op.completed, place, true));
-            }
         }
-        events.sort_unstable();
+        let events = OrderedEvents::of_operations(history, operations.iter().map(|&(id, _)| id));
         Self { operations, events, parts, width, writes: numbers.writes }
     }
 
@@ -194,7 +189,7 @@ fn judge_field(
     // The cluster of each operation that counts.
     let mut cluster_of = vec![NONE; all.operations.len()];
     let mut old: Vec<OldRead> = Vec::new();
-    for &(position, place, completes) in &all.events {
+    for OrderedEvent { position, place, completes } in all.events.iter() {
         let id = all.operations[place as usize].0;
         if completes {
             let number = cluster_of[place as usize];
@@ -232,12 +227,12 @@ fn judge_field(
 /// Reports a read of an outdated value. The newer write was lost if the store had settled on the older one.
 fn report_old_read(judge: &mut Judge<'_>, clusters: &[FieldCluster], old: OldRead) {
     let history = judge.facts.history;
-    let settled = judge.facts.settled.is_some_and(|settled| history.operation(old.read).invoked > settled);
+    let settled = judge.facts.settled.is_some_and(|settled| history.invocation_position(old.read) > settled);
     let newer = &clusters[old.newer];
     let acknowledged = history.outcome(newer.write) == Outcome::Ok;
     let older = clusters[old.cluster].write;
     // Of two overlapping writes, either may survive.
-    let in_turn = acknowledged_position(history, older) < history.operation(newer.write).invoked;
+    let in_turn = acknowledged_position(history, older) < history.invocation_position(newer.write);
     let lost = settled && acknowledged && in_turn && !newer.settled;
     let mut operations = match lost {
         true => vec![newer.write, old.read],
@@ -280,15 +275,17 @@ impl FieldSweep {
         let other = self.latest.iter().flatten().copied().find(|&other| other != number)?;
         let cluster = self.clusters[other];
         let shown = cluster.first.expect("an operation of the cluster has ended");
-        let began = history.operation(cluster.last).invoked;
+        let began = history.invocation_position(cluster.last);
         if let Some(older) = own.first.filter(|&older| acknowledged_position(history, older) < began) {
             let (newer, field) = (cluster.last, field.map(str::to_owned));
             return Some((other, FindingProof::Replaced { read, field, older, newer, shown }));
         }
         // A session is created once, before any other write to it.
         let first = history.function(own.write) == Function::CREATE && self.births == 1;
-        let field = field.map(str::to_owned);
-        first.then_some((other, FindingProof::BackToBirth { read, field, birth: own.write, shown }))
+        first.then(|| {
+            let field = field.map(str::to_owned);
+            (other, FindingProof::BackToBirth { read, field, birth: own.write, shown })
+        })
     }
 
     fn record_invocation(&mut self, number: usize, id: OpId) {

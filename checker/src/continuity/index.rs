@@ -27,7 +27,7 @@ pub(super) fn shown_presence(history: &History, id: OpId) -> ShownPresence {
         return ShownPresence::Nothing;
     }
     match history.function(id) {
-        Function::READ if history.operation(id).result == ValueId::NULL => ShownPresence::Gone,
+        Function::READ if history.result(id) == ValueId::NULL => ShownPresence::Gone,
         Function::READ
         | Function::WRITE
         | Function::PATCH
@@ -54,7 +54,7 @@ pub(super) fn is_session_operation(function: Function) -> bool {
 
 /// The new id that a renewal gives, if any operation uses it.
 pub(super) fn renewed_id(history: &History, id: OpId) -> Option<KeyId> {
-    let value = history.operation(id).value();
+    let value = history.argument_value(id);
     if value == ValueId::NULL { None } else { history.keys.get(history.value_text(value)) }
 }
 
@@ -90,7 +90,7 @@ impl SessionIndex {
             let (function, key) = (history.function(id), history.key(id));
             let fails = history.outcome(id) == Outcome::Fail;
             if matches!(function, Function::CREATE | Function::WRITE | Function::PATCH) {
-                let value = history.operation(id).value();
+                let value = history.argument_value(id);
                 if fails {
                     failed.entry(value).or_insert(id);
                 } else if writers[value.index()] == NOBODY {
@@ -204,5 +204,5 @@ fn group_by_component(history: &History, component: &[u32]) -> (Vec<usize>, Vec<
 
 /// The position by which an operation certainly took effect: its completion if it was acknowledged, else never.
 pub(super) fn acknowledged_position(history: &History, id: OpId) -> u32 {
-    if history.outcome(id) == Outcome::Ok { history.operation(id).completed } else { NEVER }
+    if history.outcome(id) == Outcome::Ok { history.completion_position(id) } else { NEVER }
 }

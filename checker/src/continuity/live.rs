@@ -132,7 +132,7 @@ fn judge_lost_connection(judge: &mut Judge<'_>, session: &str, lost: u32, end: u
     let ends = |id: &OpId| {
         history.key(*id) == key && matches!(history.function(*id), Function::DESTROY | Function::RENEW)
     };
-    let began_before = |id: OpId, position: u32| history.operation(id).invoked < position;
+    let began_before = |id: OpId, position: u32| history.invocation_position(id) < position;
     if members.iter().filter(|id| counts(id) && ends(id)).any(|&id| began_before(id, end)) {
         return true;
     }

@@ -19,6 +19,7 @@ mod actions;
 mod audit;
 mod clocks;
 mod contents;
+mod events;
 mod expiry;
 mod faults;
 mod fields;
@@ -319,7 +320,8 @@ impl<'a> Judge<'a> {
     ) {
         let history = self.facts.history;
         let (key, session) = (history.key(operations[0]), history.session(operations[0]));
-        let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
+        let from =
+            operations.iter().map(|&id| history.invocation_position(id)).min().expect("some operation");
         let faults = self.facts.faults.active_between(from, end_position(history, operations[0]));
         self.findings.push(Finding { kind, key, session, operations, events: Vec::new(), faults, proof });
     }
@@ -337,7 +339,8 @@ impl<'a> Judge<'a> {
         let telling = operations[0];
         let key = history.key(telling);
         let owner = self.facts.session_owner(self.facts.index.component_of(key));
-        let from = operations.iter().map(|&id| history.operation(id).invoked).min().expect("some operation");
+        let from =
+            operations.iter().map(|&id| history.invocation_position(id)).min().expect("some operation");
         // A lost session or write was lost, at the latest, by the end of the operations that show it.
         let until =
             operations.iter().take(2).map(|&id| end_position(history, id)).max().expect("some operation");

@@ -5,6 +5,7 @@
 //! stand, without a tree. Anything else is parsed as JSON.
 
 use histories::{Interner, ValueId};
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -27,9 +28,45 @@ pub(super) enum FieldContent<'a> {
     Unknown(&'a str),
 }
 
+/// What is known of the text of a part.
+#[derive(Clone, Copy)]
+struct PartFacts {
+    /// The value with this text, if the history has one.
+    value: Option<ValueId>,
+    /// Whether the part belongs to a field.
+    names_field: bool,
+    is_torn: bool,
+}
+
+impl PartFacts {
+    fn of_text(text: &str, value: Option<ValueId>) -> Self {
+        Self { value, names_field: text.contains("\"field\":"), is_torn: is_torn_payload(text) }
+    }
+}
+
+/// The parts of the values of one session, by their texts. Most parts are in many answers, and were written to the session
+/// itself. The writes of a session are few, and are found without a look into the table of all values.
+pub(super) struct SessionParts<'a> {
+    values: &'a Interner<ValueId>,
+    known: FxHashMap<&'a str, PartFacts>,
+}
+
+impl<'a> SessionParts<'a> {
+    /// Begins with the values that were written to the session.
+    pub(super) fn new(values: &'a Interner<ValueId>, written: impl Iterator<Item = ValueId>) -> Self {
+        let written = written.map(|value| (values.text(value), value));
+        let known = written.map(|(text, value)| (text, PartFacts::of_text(text, Some(value))));
+        Self { values, known: known.collect() }
+    }
+
+    fn facts_of(&mut self, text: &'a str) -> PartFacts {
+        *self.known.entry(text).or_insert_with(|| PartFacts::of_text(text, self.values.get(text)))
+    }
+}
+
 /// Splits a value into its parts.
-pub(super) fn parse_content(values: &Interner<ValueId>, value: ValueId) -> SessionContent<'_> {
-    let text = values.text(value);
+pub(super) fn parse_content<'a>(parts: &mut SessionParts<'a>, value: ValueId) -> SessionContent<'a> {
+    let text = parts.values.text(value);
     let mut content = SessionContent { whole: None, fields: Vec::new(), torn: false };
     if !text.starts_with("{\"fields\":") {
         // A single field is not a session.
@@ -46,10 +83,10 @@ pub(super) fn parse_content(values: &Interner<ValueId>, value: ValueId) -> Sessi
         if raw == "null" {
             continue;
         }
-        content.torn |= is_torn_payload(raw);
-        let names_field = raw.contains("\"field\":");
-        match values.get(raw) {
-            Some(known) if !names_field => content.whole = Some(known),
+        let part = parts.facts_of(raw);
+        content.torn |= part.is_torn;
+        match part.value {
+            Some(known) if !part.names_field => content.whole = Some(known),
             Some(known) => content.fields.push((name, FieldContent::Known(known))),
             None => content.fields.push((name, FieldContent::Unknown(raw))),
         }
@@ -64,22 +101,30 @@ fn cut_fields(text: &str) -> Option<NamedTexts<'_>> {
     let mut rest = text.strip_prefix("{\"fields\":{")?.strip_suffix("}}")?;
     let mut fields: NamedTexts<'_> = Vec::new();
     while !rest.is_empty() {
-        let (name, after) = rest.strip_prefix('"')?.split_once('"')?;
-        let after = after.strip_prefix(':')?;
-        let len = value_len(after.as_bytes())?;
-        let in_order = fields.last().is_none_or(|last| &*last.0 < name);
-        if name.contains('\\') || !in_order || len == 0 {
+        let (name, value, after) = cut_first_field(rest)?;
+        if fields.last().is_some_and(|last| *last.0 >= *name) {
             return None;
         }
-        fields.push((Cow::Borrowed(name), &after[..len]));
-        rest = match after[len..].strip_prefix(',') {
-            Some("") => return None,
-            Some(more) => more,
-            None if len == after.len() => "",
-            None => return None,
-        };
+        fields.push((Cow::Borrowed(name), value));
+        rest = after;
     }
     Some(fields)
+}
+
+/// Cuts the first field from `"name":value,…`, the text between the brackets of an object: the name, which must have no escapes; the
+/// value; and the text behind it.
+fn cut_first_field(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, after) = text.strip_prefix('"')?.split_once('"')?;
+    let after = after.strip_prefix(':')?;
+    let len = value_len(after.as_bytes())?;
+    if len == 0 || name.contains('\\') {
+        return None;
+    }
+    let (value, rest) = after.split_at(len);
+    match rest.strip_prefix(',') {
+        Some(more) => (!more.is_empty()).then_some((name, value, more)),
+        None => rest.is_empty().then_some((name, value, "")),
+    }
 }
 
 /// The length of the value at the beginning of a text: up to a comma outside of it, or the end. `None` if brackets do not match.
@@ -128,9 +173,26 @@ pub(super) fn payload_field(text: &str) -> Option<Cow<'_, str>> {
         #[serde(borrow)]
         field: Option<Cow<'a, str>>,
     }
+    if let Some(field) = cut_field_name(text) {
+        return field.map(Cow::Borrowed);
+    }
     // A list would be taken for its first element.
     let payload: FieldName<'_> = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
     payload.field
+}
+
+/// The name of the field of a payload, cut out; `None` if the payload has to be parsed.
+fn cut_field_name(text: &str) -> Option<Option<&str>> {
+    let mut rest = text.strip_prefix('{')?.strip_suffix('}')?;
+    while !rest.is_empty() {
+        let (name, value, after) = cut_first_field(rest)?;
+        if name == "field" {
+            let field = value.strip_prefix('"')?.strip_suffix('"')?;
+            return (!field.contains('\\')).then_some(Some(field));
+        }
+        rest = after;
+    }
+    Some(None)
 }
 
 /// The session that a payload names as its owner.
@@ -172,6 +234,18 @@ mod tests {
         assert_eq!(payload_field(r#"{"field":"a\"b"}"#).as_deref(), Some("a\"b"));
         for text in [r#"["cart"]"#, r#"{"field":7}"#, r#"{"x":"field"}"#, r#""field""#, "null"] {
             assert_eq!(payload_field(text), None, "{text}");
+        }
+        // Cut out, without a parser; a name with an escape could be any name.
+        for (text, field) in [
+            (r#"{"bytes":1,"field":"cart","version":2}"#, Some(Some("cart"))),
+            (r#"{"a":{"field":"x","b":[1,"}"]},"field":""}"#, Some(Some(""))),
+            (r#"{"a":"\"field\":\"x\""}"#, Some(None)),
+            ("{}", Some(None)),
+            (r#"{"f\u0069eld":"x"}"#, None),
+            (r#"{"field":"a\"b"}"#, None),
+            (r#"{"field":7}"#, None),
+        ] {
+            assert_eq!(cut_field_name(text), field, "{text}");
         }
     }
 }

@@ -115,7 +115,7 @@ impl FirstSeen {
         keys.sort_unstable_by(|a, b| b.cmp(a));
         for (birth, key) in keys {
             let old = history.key(birth);
-            let known = first[key.index()].filter(|known| known.0 > history.operation(birth).invoked);
+            let known = first[key.index()].filter(|known| known.0 > history.invocation_position(birth));
             if let Some(seen) = known
                 && first[old.index()].is_none_or(|at| seen.0 < at.0)
                 && old != key
@@ -163,7 +163,7 @@ fn collect_id_operations<'a>(
             _ => None,
         });
         match seen {
-            Some((at, op)) if at < end.done && at > history.operation(id).invoked => {
+            Some((at, op)) if at < end.done && at > history.invocation_position(id) => {
                 SessionEnd { done: at, shown: Some(op), ..end }
             }
             _ => end,
@@ -190,8 +190,8 @@ fn collect_id_operations<'a>(
 /// Finds sessions that were present before any operation that could create them began.
 fn find_unborn(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
     let history = judge.facts.history;
-    let born = of.births.iter().map(|&birth| history.operation(birth).invoked).min().unwrap_or(NEVER);
-    for &seen in of.there.iter().take_while(|&&id| history.operation(id).invoked < born) {
+    let born = of.births.iter().map(|&birth| history.invocation_position(birth)).min().unwrap_or(NEVER);
+    for &seen in of.there.iter().take_while(|&&id| history.invocation_position(id) < born) {
         if acknowledged_position(history, seen) < born {
             judge.record_finding(FindingKind::Unexplained, vec![seen], FindingProof::Unborn { seen });
         }
@@ -204,7 +204,7 @@ fn find_returns_after_end(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
         return;
     }
     let history = judge.facts.history;
-    let invoked = |id: OpId| history.operation(id).invoked;
+    let invoked = |id: OpId| history.invocation_position(id);
     let ended =
         LatestStart::new(of.ends.iter().enumerate().map(|(at, end)| (end.done, invoked(end.op), at as u32)));
     let births = LatestCompletion::new(
@@ -245,8 +245,11 @@ fn finding_kind_of_end(history: &History, end: OpId) -> FindingKind {
 
 /// Finds sessions that were absent after they had been present, although nothing can have ended them.
 fn find_unexplained_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>, renewals: Option<&[OpId]>) {
+    if of.gone.is_empty() {
+        return;
+    }
     let history = judge.facts.history;
-    let invoked = |id: OpId| history.operation(id).invoked;
+    let invoked = |id: OpId| history.invocation_position(id);
     let alive: Vec<OpId> = of.there.iter().chain(of.births).copied().collect();
     let usable = |id: &&OpId| history.outcome(**id) == Outcome::Ok && !judge.is_excluded(**id);
     let there = LatestStart::new(
@@ -309,20 +312,23 @@ fn looks_expired_early(judge: &Judge<'_>, gone: OpId, renewed: Option<OpId>, idl
     let by_clocks = (answer_clock(judge.facts.history, gone).zip(answer_clock(judge.facts.history, renewed)))
         .is_some_and(|(late, early)| late - early >= live_ns - judge.facts.question.tolerance_ns);
     by_clocks
-        || judge.facts.faults.clocks_were_set(judge.facts.history.operation(gone).completed)
+        || judge.facts.faults.clocks_were_set(judge.facts.history.completion_position(gone))
         || idle_ns >= live_ns / 2
 }
 
 /// The clock time that an answer carries.
 pub(super) fn answer_clock(history: &History, id: OpId) -> Option<i64> {
-    history.note_number(history.operation(id).completed, "clock")
+    history.note_number(history.completion_position(id), "clock")
 }
 
 /// Finds sessions that were present again after they had been present and then absent.
 fn find_returns_after_absence(judge: &mut Judge<'_>, of: &IdOperations<'_>) {
+    if of.gone.is_empty() {
+        return;
+    }
     let history = judge.facts.history;
     let &[birth] = of.births else { return };
-    let invoked = |id: OpId| history.operation(id).invoked;
+    let invoked = |id: OpId| history.invocation_position(id);
     let born = of.there.iter().filter(|&&id| !judge.is_excluded(id)).chain([&birth]);
     let born =
         born.map(|&id| (acknowledged_position(history, id), id)).min().filter(|first| first.0 != NEVER);

@@ -1,6 +1,6 @@
 //! What the operations of one session wrote and returned: parsed once, for all that is judged of it.
 
-use super::payload::{SessionContent, parse_content, payload_field};
+use super::payload::{SessionContent, SessionParts, parse_content, payload_field};
 use histories::{Function, History, OpId, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -14,9 +14,14 @@ pub(super) struct ReadContents<'a> {
 impl<'a> ReadContents<'a> {
     pub(super) fn of_members(history: &'a History, members: &[OpId]) -> Self {
         let mut contents = Self { places: FxHashMap::default(), list: Vec::new() };
+        let writes = |id: &&OpId| {
+            matches!(history.function(**id), Function::CREATE | Function::WRITE | Function::PATCH)
+        };
+        let written = members.iter().filter(writes).map(|&id| history.argument_value(id));
+        let mut parts = SessionParts::new(&history.values, written);
         for value in members.iter().filter_map(|&id| returned_value(history, id)) {
             contents.places.entry(value).or_insert_with(|| {
-                contents.list.push(parse_content(&history.values, value));
+                contents.list.push(parse_content(&mut parts, value));
                 contents.list.len() as u32 - 1
             });
         }
@@ -44,7 +49,7 @@ impl<'a> PatchedFields<'a> {
     pub(super) fn from_members(history: &'a History, members: &[OpId]) -> Self {
         let (mut names, mut patched): (Vec<Cow<'a, str>>, _) = (Vec::new(), Vec::new());
         for &id in members.iter().filter(|&&id| history.function(id) == Function::PATCH) {
-            let Some(field) = payload_field(history.value_text(history.operation(id).value())) else {
+            let Some(field) = payload_field(history.value_text(history.argument_value(id))) else {
                 continue;
             };
             let number = names.iter().position(|name| *name == field).unwrap_or_else(|| {
@@ -66,5 +71,5 @@ impl<'a> PatchedFields<'a> {
 /// The value that a read returned, if the read succeeded and found a session.
 fn returned_value(history: &History, id: OpId) -> Option<ValueId> {
     let reads = history.function(id) == Function::READ && history.outcome(id) == Outcome::Ok;
-    Some(history.operation(id).result).filter(|&value| reads && value != ValueId::NULL)
+    Some(history.result(id)).filter(|&value| reads && value != ValueId::NULL)
 }

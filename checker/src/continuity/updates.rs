@@ -83,7 +83,7 @@ fn infer_bases_from_reads(history: &History) -> Vec<SaveWithBase> {
                 read.function == Function::READ && is_ok(history, id) && read.result != ValueId::NULL
             };
             let Some(read) = before.filter(found) else { return Vec::new() };
-            saves.push(SaveWithBase { save: op.id, read: Some(read), base: history.operation(read).result });
+            saves.push(SaveWithBase { save: op.id, read: Some(read), base: history.result(read) });
         }
     }
     saves
@@ -117,8 +117,8 @@ fn judge_saves_of_session(judge: &mut Judge<'_>, saves: &[SaveWithBase]) {
 
 /// Whether the two requests overlap.
 fn requests_overlap(history: &History, one: SaveWithBase, other: SaveWithBase) -> bool {
-    let began = |save: SaveWithBase| save.read.map_or(0, |read| history.operation(read).invoked);
-    let over = |save: SaveWithBase| history.operation(save.save).completed;
+    let began = |save: SaveWithBase| save.read.map_or(0, |read| history.invocation_position(read));
+    let over = |save: SaveWithBase| history.completion_position(save.save);
     began(one) < over(other) && began(other) < over(one)
 }
 
@@ -128,7 +128,7 @@ fn find_save_between(
     earlier: &[SaveWithBase],
     save: SaveWithBase,
 ) -> Option<SaveWithBase> {
-    let (read, began) = (history.operation(save.read?).completed, history.operation(save.save).invoked);
+    let (read, began) = (history.completion_position(save.read?), history.invocation_position(save.save));
     let other = |other: &&SaveWithBase| {
         let op = history.operation(other.save);
         op.invoked > read && op.completed < began && other.read != save.read

@@ -61,6 +61,19 @@ pub(super) enum EventKind {
     Broken,
 }
 
+impl EventKind {
+    /// The type of an event as it stands in files.
+    pub(super) fn event_type(self) -> Option<&'static str> {
+        match self {
+            EventKind::Invoke => Some("invoke"),
+            EventKind::Ok => Some("ok"),
+            EventKind::Fail => Some("fail"),
+            EventKind::Info => Some("info"),
+            EventKind::Actor | EventKind::Broken => None,
+        }
+    }
+}
+
 /// The value of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum EventValue {

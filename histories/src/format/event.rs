@@ -38,9 +38,9 @@ pub(super) enum StringProcesses {
 /// The actor of lines that name no process.
 const LOG: &str = "log";
 
-/// Whether a process of this name is never a client. A client may have the name of an observer, whose events are all `info`.
-fn is_always_actor(name: &str) -> bool {
-    name == "nemesis" || name == LOG
+/// Whether a process of this name is never a client. `stack` and `live` need no rule: all events of these observers are `info`.
+pub(super) fn is_always_actor(name: &str) -> bool {
+    ["nemesis", "recorder", "replica", "audit", LOG].contains(&name)
 }
 
 /// The fields with a meaning; all others are notes.
@@ -95,11 +95,31 @@ fn parse_event(
     let shared = ChunkEvent { kind, time, index, ..ChunkEvent::broken(datum.at, *process) };
     match who {
         EventOwner::Client(_) => parse_client_event(chunk, datum, &fields, shared, rules, flaws),
-        EventOwner::Actor(actor) => parse_actor_event(chunk, &fields, shared, actor, flaws),
+        EventOwner::Actor(actor) => {
+            flaws.extend(refuse_reserved_name(datum, &fields, kind, actor, rules));
+            parse_actor_event(chunk, &fields, shared, actor, flaws)
+        }
         EventOwner::Either(actor) => {
             parse_ambiguous_event(chunk, datum, &fields, (shared, actor), rules, flaws)
         }
     }
+}
+
+/// A client has the name of an observer: its operations would be dropped.
+fn refuse_reserved_name(
+    datum: &Datum<'_>,
+    fields: &EventFields<'_, '_>,
+    kind: EventKind,
+    actor: &str,
+    rules: EventRules,
+) -> Option<Flaw> {
+    let function = fields.function.and_then(Datum::as_name)?;
+    let invokes = kind == EventKind::Invoke && Function::WELL_KNOWN.contains(&function);
+    let is_reserved = OBSERVERS.contains(&actor) && rules.strings != StringProcesses::Actors;
+    (invokes && is_reserved).then(|| {
+        let found = format!("{function} invoked by {actor}, whose events tell what a recorder saw");
+        Flaw::new(fields.process.map_or(datum.at, |process| process.at), found, "another name of a client")
+    })
 }
 
 /// Builds the event of a process that is a string, both as a client's and as an actor's event. The merge decides which
@@ -461,13 +481,7 @@ fn parse_actor_event(
     actor: &str,
     flaws: &mut Vec<Flaw>,
 ) -> Option<ChunkEvent> {
-    let kind = match event.kind {
-        EventKind::Invoke => "invoke",
-        EventKind::Ok => "ok",
-        EventKind::Fail => "fail",
-        EventKind::Info => "info",
-        EventKind::Actor | EventKind::Broken => unreachable!("a type that no event has"),
-    };
+    let kind = event.kind.event_type().expect("no event has another type");
     let mut notes = fields.notes.clone();
     for (name, field) in [("key", fields.key), ("session", fields.session), ("version", fields.version)] {
         notes.extend(field.map(|field| (name, field)));

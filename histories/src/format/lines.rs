@@ -22,7 +22,7 @@ pub(super) fn for_each_line(
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let unfinished = block.last && len == rest.len();
         let line = &rest[..len];
-        if !line.trim_ascii().is_empty() {
+        if !line.trim_ascii_start().is_empty() {
             read(chunk, start, line, unfinished);
         }
         newlines += u64::from(len < rest.len());

@@ -15,8 +15,8 @@ use super::names::NameTranslation;
 use super::places::FilePosition;
 use crate::history::NOT_GIVEN;
 use crate::{
-    Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome, PairingError,
-    Payload, Problem, Problems, ProcessId, SessionId,
+    ActorEvent, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome,
+    PairingError, Payload, Problem, Problems, ProcessId, SessionId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -62,6 +62,8 @@ pub(super) struct ChunkMerger {
     flat: ConditionalProblems,
     /// The value of a completion that no check uses; it becomes part of the note.
     value_note: Option<String>,
+    /// The events of actors of the current chunk. Each is taken once.
+    actors: Vec<ActorEvent>,
 }
 
 /// Whether events name their processes.
@@ -162,6 +164,7 @@ impl ChunkMerger {
             lone: ConditionalProblems::default(),
             flat: ConditionalProblems::default(),
             value_note: None,
+            actors: Vec::new(),
         }
     }
 
@@ -184,6 +187,7 @@ impl ChunkMerger {
                 self.builder.set_header(&header);
             }
         }
+        self.actors = std::mem::take(&mut chunk.actors);
         let chunk = &*chunk;
         self.match_brackets(bytes, chunk, &mut flaws);
         let mut names = NameTranslation::for_chunk(chunk, self.builder.history());
@@ -337,10 +341,8 @@ impl ChunkMerger {
                 }
                 return;
             }
-            EventKind::Actor => self.builder.add_actor_event(chunk.actors[event.process.index()].clone()),
-            _ if self.belongs_to_actor(chunk, event) => {
-                self.builder.add_actor_event(chunk.actors[event.actor.index()].clone());
-            }
+            EventKind::Actor => self.add_actor_event(event.process),
+            _ if self.belongs_to_actor(chunk, event) => self.add_actor_event(event.actor),
             EventKind::Invoke | EventKind::Ok | EventKind::Fail | EventKind::Info => {
                 let process = match event.process.if_given() {
                     Some(local) => {
@@ -369,6 +371,10 @@ impl ChunkMerger {
                 flaws.push_flaw(Flaw::new(event.at as usize, found, "an index that no other event has"));
             }
         }
+    }
+
+    fn add_actor_event(&mut self, actor: LocalId) {
+        self.builder.add_actor_event(std::mem::take(&mut self.actors[actor.index()]));
     }
 
     /// Whether an event that may be a client's or an actor's belongs to an actor. A process that never invoked an

@@ -3,7 +3,8 @@
 //! Nearly every line of a history is an object of a dozen short fields: integers of a few digits, strings, the payload
 //! of a session store, and for transactions a list of micro-operations. The text of an integer or a string is canonical
 //! as it stands and can be interned unchanged, without an allocation; the text of a payload is after its fields were
-//! sorted (`nested`). A list that a transaction read is compared with the one that it extends (`steps`).
+//! sorted (`nested`). What probably repeats an earlier event is compared with it: an object (`repeats`), the further fields
+//! (`notes`), and a list that a transaction read (`steps`). Events of actors that are never clients are scanned, too.
 //!
 //! The scanner reports no problems. At anything unusual (a float, a number beyond 64 bits, an escape that could be spelt
 //! in another way, a repeated field, a missing field) it gives up and leaves no event, and the careful path reads the
@@ -11,19 +12,25 @@
 //! compares them.
 
 mod cursor;
+mod event_fields;
 mod fields;
 mod nested;
+mod notes;
+mod repeats;
 mod steps;
 
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId, LocalNote, intern_note};
 use super::event::EventRules;
-use crate::DeclaredIsolation;
 use crate::declared::ISOLATION_FIELD;
 use crate::history::NOT_GIVEN;
 use crate::note::{NO_NUMBER, SplitNote, push_note_value};
+use crate::{ActorEvent, DeclaredIsolation, Id};
 use cursor::{LineCursor, ScannedValue};
+use event_fields::{ScannedFields, ScannedProcess, set_once};
 use fields::{ExpectedNames, LineField};
 use nested::CanonicalText;
+use notes::KnownNotes;
+use repeats::{KnownObjects, ObjectOwner};
 use steps::{ListTrunks, scan_micros};
 
 /// Scans the event of a text that stands alone. Returns false if the event is not of the usual shape.
@@ -40,6 +47,8 @@ pub(super) struct LineScanner<'a> {
     rules: EventRules,
     names: ExpectedNames,
     trunks: ListTrunks,
+    objects: KnownObjects,
+    known_notes: KnownNotes<'a>,
     canonical: CanonicalText,
     /// The further fields of the current event.
     notes: Vec<(&'a str, ScannedValue<'a>)>,
@@ -47,9 +56,10 @@ pub(super) struct LineScanner<'a> {
 
 impl<'a> LineScanner<'a> {
     pub(super) fn new(text: &'a str, base: usize, rules: EventRules) -> Self {
-        let (names, trunks, canonical) =
-            (ExpectedNames::default(), ListTrunks::default(), CanonicalText::default());
-        Self { text, base, rules, names, trunks, canonical, notes: Vec::new() }
+        let (names, trunks) = (ExpectedNames::default(), ListTrunks::default());
+        let (objects, known_notes) = (KnownObjects::default(), KnownNotes::default());
+        let (canonical, notes) = (CanonicalText::default(), Vec::new());
+        Self { text, base, rules, names, trunks, objects, known_notes, canonical, notes }
     }
 
     /// Scans the event between two places of the text. Returns false if it is not of the usual shape.
@@ -62,9 +72,7 @@ impl<'a> LineScanner<'a> {
         self.notes.clear();
         let event = self
             .scan_fields(chunk, &mut cursor, &mut fields)
-            .filter(|()| {
-                self.text.as_bytes().get(cursor.at..end).is_some_and(|rest| rest.trim_ascii().is_empty())
-            })
+            .filter(|()| self.text.as_bytes().get(cursor.at..end).is_some_and(is_blank))
             .and_then(|()| self.assemble_event(chunk, &fields, at));
         match event {
             Some(event) => chunk.events.push(event),
@@ -86,10 +94,13 @@ impl<'a> LineScanner<'a> {
             let (field, name) = self.names.scan_name(position, cursor)?;
             match field {
                 LineField::Value => {
-                    let value = self.scan_event_value(chunk, cursor, fields.function)?;
+                    let value = self.scan_event_value(chunk, cursor, fields)?;
                     set_once(&mut fields.value, value)?;
                 }
-                LineField::Note => self.add_note(name, cursor.scan_value()?)?,
+                LineField::Note => {
+                    let name = name.text(cursor)?;
+                    self.add_note(name, cursor.scan_value()?)?;
+                }
                 _ => fields.scan_field(field, cursor)?,
             }
             position += 1;
@@ -104,14 +115,37 @@ impl<'a> LineScanner<'a> {
         &mut self,
         chunk: &mut Chunk,
         cursor: &mut LineCursor<'a>,
-        function: Option<&str>,
+        fields: &ScannedFields<'a>,
     ) -> Option<ScannedValue<'a>> {
-        match (function.filter(|_| !self.rules.independent), cursor.peek()?) {
+        let is_actor = matches!(fields.process, Some(ScannedProcess::Actor(_)));
+        match (fields.function.filter(|_| !is_actor && !self.rules.independent), cursor.peek()?) {
             (Some("txn"), b'[') => scan_micros(chunk, cursor, &mut self.trunks),
             (Some("txn" | "cas"), _) => cursor.scan_value(),
-            (Some(_), b'{') => self.intern_nested(chunk, cursor).map(ScannedValue::Interned),
+            (Some(_), b'{') => self.intern_object(chunk, cursor, fields).map(ScannedValue::Interned),
             _ => cursor.scan_value(),
         }
+    }
+
+    /// Interns the object at the cursor, which is the value of an event with these fields.
+    fn intern_object(
+        &mut self,
+        chunk: &mut Chunk,
+        cursor: &mut LineCursor<'a>,
+        fields: &ScannedFields<'a>,
+    ) -> Option<LocalId> {
+        let key = fields.key.and_then(ScannedValue::canonical_text);
+        let owner = match (fields.function, key, fields.process) {
+            (Some("read"), Some(key), _) => ObjectOwner::Key(chunk.keys.intern(key)),
+            (_, _, Some(ScannedProcess::Client(process))) => ObjectOwner::Process(process),
+            _ => return self.intern_nested(chunk, cursor),
+        };
+        if let Some(known) = self.objects.scan_repetition(owner, cursor) {
+            return Some(known);
+        }
+        let start = cursor.at;
+        let value = self.intern_nested(chunk, cursor)?;
+        self.objects.remember_object(owner, start, cursor, value);
+        Some(value)
     }
 
     fn add_note(&mut self, name: &'a str, raw: ScannedValue<'a>) -> Option<()> {
@@ -135,6 +169,14 @@ impl<'a> LineScanner<'a> {
         at: usize,
     ) -> Option<ChunkEvent> {
         let kind = fields.kind?;
+        let process = match fields.process? {
+            ScannedProcess::Client(process) => process,
+            // All events of observers are `info`. Whether others are a mistake, the careful path decides.
+            ScannedProcess::Actor(_) if kind != EventKind::Info => return None,
+            ScannedProcess::Actor(actor) => {
+                return self.assemble_actor_event(chunk, fields, (kind, actor), at);
+            }
+        };
         let (key, value) = match (self.rules.independent, fields.value) {
             (false, value) => (fields.key, value.unwrap_or(ScannedValue::Null)),
             (true, Some(ScannedValue::Nested(pair))) if fields.key.is_none() => {
@@ -175,7 +217,7 @@ impl<'a> LineScanner<'a> {
         Some(ChunkEvent {
             at: at as u32,
             kind,
-            process: chunk.intern_process(fields.process?),
+            process: chunk.intern_process(process),
             function: chunk.functions.intern(function),
             typed: LocalId::ABSENT,
             actor: LocalId::ABSENT,
@@ -188,6 +230,41 @@ impl<'a> LineScanner<'a> {
             index: fields.index.unwrap_or(NOT_GIVEN),
             version,
         })
+    }
+
+    /// Assembles the event of an actor that is never a client, such as an entry of an audit trail.
+    fn assemble_actor_event(
+        &mut self,
+        chunk: &mut Chunk,
+        fields: &ScannedFields<'a>,
+        (kind, actor): (EventKind, &str),
+        at: usize,
+    ) -> Option<ChunkEvent> {
+        if fields.key.is_some() || fields.session.is_some() || fields.version.is_some() {
+            // Of an actor, they are further fields.
+            return None;
+        }
+        let value = match fields.value.unwrap_or(ScannedValue::Null) {
+            ScannedValue::Nested(text) => {
+                self.canonical.text.clear();
+                self.canonical.push_value(&mut self.enter(text))?;
+                self.canonical.text.clone()
+            }
+            ScannedValue::Interned(id) => chunk.values.text(id).to_owned(),
+            scalar => scalar.canonical_text()?.to_owned(),
+        };
+        let (time, index) = (fields.time.unwrap_or(NOT_GIVEN), fields.index.unwrap_or(NOT_GIVEN));
+        let (function, note) = (fields.function?, self.intern_note(chunk)?);
+        let process = LocalId::new(chunk.actors.len());
+        chunk.actors.push(ActorEvent {
+            position: 0,
+            time: (time != NOT_GIVEN).then_some(time),
+            actor: actor.to_owned(),
+            kind: kind.event_type()?.to_owned(),
+            function: function.to_owned(),
+            value,
+        });
+        Some(ChunkEvent { kind: EventKind::Actor, time, index, note, ..ChunkEvent::broken(at, process) })
     }
 
     /// A cursor at a part of the text.
@@ -217,6 +294,10 @@ impl<'a> LineScanner<'a> {
         if self.notes.is_empty() {
             return Some(LocalNote::ABSENT);
         }
+        if let Some(known) = self.known_notes.find_note(&self.notes) {
+            return Some(known);
+        }
+        let place = self.known_notes.begin_note(&self.notes);
         self.notes.sort_unstable_by_key(|&(name, _)| name);
         self.canonical.text.clear();
         let mut number = NO_NUMBER;
@@ -232,60 +313,21 @@ impl<'a> LineScanner<'a> {
             }
         }
         self.canonical.text.push('}');
-        Some(intern_note(&mut chunk.notes, SplitNote { pattern: &self.canonical.text, number }))
+        let note = intern_note(&mut chunk.notes, SplitNote { pattern: &self.canonical.text, number });
+        self.known_notes.finish_note(place, note);
+        Some(note)
     }
 }
 
 const NOTES_MAX: usize = 8;
 
-/// The fields of a line with a meaning.
-#[derive(Default)]
-struct ScannedFields<'a> {
-    kind: Option<EventKind>,
-    process: Option<i64>,
-    function: Option<&'a str>,
-    value: Option<ScannedValue<'a>>,
-    key: Option<ScannedValue<'a>>,
-    session: Option<ScannedValue<'a>>,
-    version: Option<i64>,
-    time: Option<i64>,
-    index: Option<i64>,
-}
-
-/// Sets a field; none if it is set already.
-fn set_once<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
-}
-
-impl<'a> ScannedFields<'a> {
-    /// Scans a field that is neither the value nor a note; none if it is repeated or unusual.
-    fn scan_field(&mut self, field: LineField, cursor: &mut LineCursor<'a>) -> Option<()> {
-        match field {
-            LineField::Kind => {
-                let kind = match cursor.scan_name()? {
-                    "invoke" => EventKind::Invoke,
-                    "ok" => EventKind::Ok,
-                    "fail" => EventKind::Fail,
-                    "info" => EventKind::Info,
-                    _ => return None,
-                };
-                set_once(&mut self.kind, kind)
-            }
-            LineField::Process => set_once(&mut self.process, cursor.scan_number()?),
-            LineField::Function => {
-                set_once(&mut self.function, cursor.scan_name().filter(|name| !name.is_empty())?)
-            }
-            LineField::Key => set_once(&mut self.key, cursor.scan_value()?),
-            LineField::Session => set_once(&mut self.session, cursor.scan_value()?),
-            LineField::Version => set_once(&mut self.version, cursor.scan_number()?),
-            LineField::Time => set_once(&mut self.time, cursor.scan_number_or_null()?),
-            LineField::Index => {
-                let index = cursor.scan_number_or_null()?;
-                set_once(&mut self.index, index).filter(|()| index >= 0 || index == NOT_GIVEN)
-            }
-            LineField::Value | LineField::Note => None,
-        }
+/// Whether a text is blank. Lines of a recorder end with hundreds of spaces at the end of each page.
+fn is_blank(mut text: &[u8]) -> bool {
+    const SPACES: [u8; 32] = [b' '; 32];
+    while let Some(rest) = text.strip_prefix(&SPACES) {
+        text = rest;
     }
+    text.trim_ascii_start().is_empty()
 }
 
 /// Whether a nested value could be a list of micro-operations, which is a transaction whatever its function is called.

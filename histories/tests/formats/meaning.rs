@@ -73,21 +73,26 @@ fn a_client_may_have_a_name() {
     assert!(history.same_events(&format::from_text(Format::Edn, &edn).expect("a history")), "{edn}");
 }
 
-/// Observers of the recorder have these names. All of their events are `info`.
+/// Observers of the recorder have these names. All of their events are `info`. The operations of a client are never dropped.
 #[test]
-fn a_client_may_have_the_name_of_an_observer() {
+fn a_client_with_the_name_of_an_observer_is_read_or_refused() {
     for name in histories::faults::OBSERVERS.iter().filter(|name| **name != "log") {
         let text = format!(
             r#"{{"process":"{name}","type":"invoke","f":"read","value":null}}
 {{"process":"{name}","type":"ok","f":"read","value":null}}
 "#
         );
-        let read = history("a.jsonl", &text);
-        assert_eq!((read.len(), read.actor_events().len()), (1, 0), "{name}");
-        written_and_read(&read);
+        if ["live", "stack"].contains(name) {
+            let read = history("a.jsonl", &text);
+            assert_eq!((read.len(), read.actor_events().len()), (1, 0), "{name}");
+            written_and_read(&read);
+        } else {
+            let refused = read("a.jsonl", &text).expect_err("the name is reserved");
+            assert!(refused.contains(&format!("a.jsonl:1:12: found read invoked by {name}")), "{refused}");
+        }
         let observed = format!(r#"{{"process":"{name}","type":"info","f":"read","value":1}}"#);
-        let read = history("a.jsonl", &observed);
-        assert_eq!((read.len(), read.actor_events().len()), (0, 1), "{name}");
+        let observed = history("a.jsonl", &observed);
+        assert_eq!((observed.len(), observed.actor_events().len()), (0, 1), "{name}");
     }
 }
 

@@ -19,14 +19,18 @@ use crate::note::split_note;
 use arrow_array::{Array, RecordBatch};
 use std::borrow::Cow;
 
-/// Reads the events of a batch.
-pub(super) fn read_batch(batch: &RecordBatch, layout: &Layout, options: &ReadOptions) -> Chunk {
+/// Reads the events of a batch into an empty chunk.
+pub(super) fn read_batch(
+    batch: &RecordBatch,
+    layout: &Layout,
+    options: &ReadOptions,
+    mut chunk: Chunk,
+) -> Chunk {
     let rules = EventRules {
         independent: options.independent,
         process_required: true,
         strings: StringProcesses::Recognised,
     };
-    let mut chunk = Chunk::default();
     let mut fast = (!rules.independent).then(|| FastColumns::of(batch, layout));
     for row in 0..batch.num_rows() {
         if let Some(event) = fast.as_mut().and_then(|fast| fast.event(&mut chunk, row)) {
@@ -187,9 +191,23 @@ fn is_plain_scalar(text: &str) -> bool {
     }
 }
 
+/// Remembers what a text of a dictionary means.
+fn remember_text<T: Copy>(known: &mut Vec<T>, number: Option<usize>, unknown: T, meaning: T) {
+    if let Some(number) = number {
+        if number >= known.len() {
+            known.resize(number + 1, unknown);
+        }
+        known[number] = meaning;
+    }
+}
+
 /// The columns of a batch.
 struct FastColumns<'a> {
     fields: [Vec<Source<'a>>; 9],
+    /// By the number of a text in the dictionary of types: what kind of event it means, once it was seen.
+    kinds: Vec<Option<EventKind>>,
+    /// By the number of a text in the dictionary of functions: its name in the chunk, once it was seen. Only usual functions are here.
+    functions: Vec<LocalId>,
     notes: Vec<(&'a str, Source<'a>)>,
     further: Option<Source<'a>>,
     scratch: String,
@@ -217,6 +235,8 @@ impl<'a> FastColumns<'a> {
         let notes = layout.notes.iter().filter(|note| is_used(&note.place));
         Self {
             fields: layout.fields.each_ref().map(sources),
+            kinds: Vec::new(),
+            functions: Vec::new(),
             notes: notes.map(|note| (note.quoted.as_str(), source(note.place))).collect(),
             further: further.filter(is_used).map(source),
             scratch: String::new(),
@@ -226,17 +246,8 @@ impl<'a> FastColumns<'a> {
 
     /// The event of a usual row.
     fn event(&mut self, chunk: &mut Chunk, row: usize) -> Option<ChunkEvent> {
-        let kind = match self.name(TYPE, row)? {
-            "invoke" => EventKind::Invoke,
-            "ok" => EventKind::Ok,
-            "fail" => EventKind::Fail,
-            "info" => EventKind::Info,
-            _ => return None,
-        };
-        let function = self.name(FUNCTION, row)?;
-        if function.is_empty() || function.starts_with(':') || matches!(function, "txn" | "cas") {
-            return None;
-        }
+        let kind = self.kind(row)?;
+        let function = self.function(row, chunk)?;
         let process = self.integer(PROCESS, row)?.filter(|&process| process != NOT_GIVEN)?;
         let (time, index, version) =
             (self.integer(TIME, row)?, self.integer(INDEX, row)?, self.integer(VERSION, row)?);
@@ -255,7 +266,7 @@ impl<'a> FastColumns<'a> {
         let note = self.note(row, &mut chunk.notes)?;
         Some(ChunkEvent {
             kind,
-            function: chunk.functions.intern(function),
+            function,
             session,
             key,
             value: EventValue::One(value),
@@ -265,6 +276,46 @@ impl<'a> FastColumns<'a> {
             version: version.unwrap_or(NOT_GIVEN),
             ..ChunkEvent::broken(row, chunk.intern_process(process))
         })
+    }
+
+    fn kind(&mut self, row: usize) -> Option<EventKind> {
+        let number = self.dictionary_number(TYPE, row);
+        if let Some(known) = number.and_then(|number| *self.kinds.get(number)?) {
+            return Some(known);
+        }
+        let kind = match self.name(TYPE, row)? {
+            "invoke" => EventKind::Invoke,
+            "ok" => EventKind::Ok,
+            "fail" => EventKind::Fail,
+            "info" => EventKind::Info,
+            _ => return None,
+        };
+        remember_text(&mut self.kinds, number, None, Some(kind));
+        Some(kind)
+    }
+
+    /// The function of a usual row.
+    fn function(&mut self, row: usize, chunk: &mut Chunk) -> Option<LocalId> {
+        let number = self.dictionary_number(FUNCTION, row);
+        let known = number.and_then(|number| self.functions.get(number)?.if_given());
+        if known.is_some() {
+            return known;
+        }
+        let name = self.name(FUNCTION, row)?;
+        if name.is_empty() || name.starts_with(':') || matches!(name, "txn" | "cas") {
+            return None;
+        }
+        let function = chunk.functions.intern(name);
+        remember_text(&mut self.functions, number, LocalId::ABSENT, function);
+        Some(function)
+    }
+
+    /// The number of the text of a field in the dictionary of its only column.
+    fn dictionary_number(&self, field: usize, row: usize) -> Option<usize> {
+        match self.fields[field].as_slice() {
+            [Source::Texts { texts, json: false, .. }] => texts.number(row),
+            _ => None,
+        }
     }
 
     /// The text of a field that has only one column.

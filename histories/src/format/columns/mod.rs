@@ -22,7 +22,7 @@ mod write;
 pub(super) use parquet::{ParquetSource, read_parquet, write_parquet};
 pub use write::{EVENTS_SCHEMA_VERSION, EventBatches, events_schema};
 
-use super::chunk::{Chunk, EventKind};
+use super::chunk::{Chunk, EventKind, SpareChunks};
 use super::datum::Flaw;
 use super::loaded::load_merged;
 use super::merge::{ChunkMerger, MergeSettings};
@@ -63,6 +63,7 @@ pub fn read_batches(
     });
     let mut merging = Merging {
         merge,
+        spare: Arc::default(),
         order: Order::default(),
         header: layout.header.clone(),
         selection: options.keys.as_deref().map(Selection::of),
@@ -88,9 +89,12 @@ fn stream_batches(
     let group_len = rayon::current_num_threads() * 2;
     let mut pieces = Pieces { batches, rest: None };
     let mut ready = pieces.group(2)?;
+    let spare = Arc::clone(&merging.spare);
+    let parse =
+        |batch: &RecordBatch| (batch.num_rows(), read_batch(batch, layout, options, spare.take_chunk()));
     if ready.len() < 2 {
         // A small table: no need to wake other threads.
-        ready.iter().for_each(|batch| merging.add(batch.num_rows(), read_batch(batch, layout, options)));
+        ready.iter().map(parse).for_each(|(rows, chunk)| merging.add(rows, chunk));
         return Ok(());
     }
     let mut parsed: Vec<(usize, Chunk)> = Vec::new();
@@ -100,10 +104,7 @@ fn stream_batches(
                 parsed.drain(..).for_each(|(rows, chunk)| merging.add(rows, chunk));
                 pieces.group(group_len)
             },
-            || {
-                let parse = |batch: &RecordBatch| (batch.num_rows(), read_batch(batch, layout, options));
-                ready.par_iter().map(parse).collect::<Vec<_>>()
-            },
+            || ready.par_iter().map(parse).collect::<Vec<_>>(),
         );
         (ready, parsed) = (next?, done);
     }
@@ -135,6 +136,7 @@ impl<I: Iterator<Item = Result<RecordBatch, ArrowError>>> Pieces<I> {
 /// A history that is being read.
 struct Merging {
     merge: ChunkMerger,
+    spare: Arc<SpareChunks>,
     order: Order,
     header: Option<String>,
     selection: Option<Selection>,
@@ -149,6 +151,7 @@ impl Merging {
         }
         // The merge treats a row like a line.
         self.merge.add_chunk(&vec![b'\n'; rows], &mut chunk);
+        self.spare.keep_chunk(chunk);
     }
 }
 

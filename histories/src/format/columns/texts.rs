@@ -11,7 +11,8 @@ use std::borrow::Cow;
 /// A column of integers that fit into signed 64 bits.
 pub(super) struct IntegerColumn<'a> {
     values: Cow<'a, [i64]>,
-    array: &'a dyn Array,
+    /// The column, unless no row is null.
+    nullable: Option<&'a dyn Array>,
 }
 
 impl<'a> IntegerColumn<'a> {
@@ -29,11 +30,11 @@ impl<'a> IntegerColumn<'a> {
             DataType::UInt8 => widen::<UInt8Type>(array),
             _ => return None,
         };
-        Some(Self { values, array })
+        Some(Self { values, nullable: Some(array).filter(|array| array.null_count() > 0) })
     }
 
     pub(super) fn get(&self, row: usize) -> Option<i64> {
-        self.array.is_valid(row).then(|| self.values[row])
+        self.nullable.is_none_or(|array| array.is_valid(row)).then(|| self.values[row])
     }
 
     /// One integer of a column that is read only once; `None` if the column has another type. The row is not null.
@@ -105,12 +106,14 @@ impl<'a> TextColumn<'a> {
         };
         let texts = PlainTexts::of(dictionary.values())?;
         let mut numbers = if texts.len() == 0 { Vec::new() } else { dictionary.normalized_keys() };
-        let nulls = (0..array.len()).filter(|&row| array.is_nullable() && array.is_null(row));
-        nulls.for_each(|row| {
-            if let Some(number) = numbers.get_mut(row) {
-                *number = NO_TEXT
-            }
-        });
+        if array.is_nullable() {
+            let nulls = (0..array.len()).filter(|&row| array.is_null(row));
+            nulls.for_each(|row| {
+                if let Some(number) = numbers.get_mut(row) {
+                    *number = NO_TEXT
+                }
+            });
+        }
         Some(Self::Dictionary { numbers, texts })
     }
 

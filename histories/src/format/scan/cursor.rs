@@ -11,8 +11,10 @@ use crate::history::NOT_GIVEN;
 pub(super) enum ScannedValue<'a> {
     #[default]
     Null,
-    /// A string with its quotes, a number or a word. The text is canonical.
+    /// A string with its quotes, or a word. The text is canonical.
     Scalar(&'a str),
+    /// An integer: its text, which is canonical, and its value.
+    Integer(&'a str, i64),
     /// A list or an object with its brackets. Its content was not scanned yet.
     Nested(&'a str),
     /// A list or an object that was scanned and interned.
@@ -26,7 +28,7 @@ impl<'a> ScannedValue<'a> {
     pub(super) fn canonical_text(self) -> Option<&'a str> {
         match self {
             ScannedValue::Null => Some("null"),
-            ScannedValue::Scalar(text) => Some(text),
+            ScannedValue::Scalar(text) | ScannedValue::Integer(text, _) => Some(text),
             ScannedValue::Nested(_) | ScannedValue::Interned(_) | ScannedValue::Micros { .. } => None,
         }
     }
@@ -230,8 +232,8 @@ impl<'a> LineCursor<'a> {
 
     fn scan_integer(&mut self) -> Option<ScannedValue<'a>> {
         let start = self.at;
-        self.scan_number()?;
-        Some(ScannedValue::Scalar(self.text_from(start)?))
+        let value = self.scan_number()?;
+        Some(ScannedValue::Integer(self.text_from(start)?, value))
     }
 
     /// Scans an integer in canonical form: no leading zeros, and no `-0`. Its absolute value is at most [`i64::MAX`], which

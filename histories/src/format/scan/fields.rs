@@ -58,22 +58,33 @@ pub(super) struct ExpectedNames {
 }
 
 impl ExpectedNames {
-    /// Scans the name of a line's field at a position, and its colon. Returns the text between the quotes, too.
-    pub(super) fn scan_name<'a>(
+    /// Scans the name of a line's field at a position, and its colon.
+    #[inline]
+    pub(super) fn scan_name(
         &mut self,
         position: usize,
-        cursor: &mut LineCursor<'a>,
-    ) -> Option<(LineField, &'a str)> {
+        cursor: &mut LineCursor<'_>,
+    ) -> Option<(LineField, ScannedName)> {
         let start = cursor.at;
         if let (Some(expected), Some(found)) = (self.at.get(position), cursor.peek_two_words()) {
             for name in expected.iter().flatten() {
                 if found & name.mask == name.bytes {
                     cursor.at += name.len;
                     cursor.skip_spaces();
-                    return Some((name.field, cursor.text.get(start + 1..start + name.len - 2)?));
+                    return Some((name.field, ScannedName { start: start + 1, len: name.len - 3 }));
                 }
             }
         }
+        self.scan_other_name(position, cursor)
+    }
+
+    /// Scans a name that is not one of those expected, and remembers it.
+    fn scan_other_name(
+        &mut self,
+        position: usize,
+        cursor: &mut LineCursor<'_>,
+    ) -> Option<(LineField, ScannedName)> {
+        let start = cursor.at;
         let found = cursor.peek_two_words();
         let name = cursor.scan_field_name()?;
         let field = LineField::from_name(name);
@@ -85,6 +96,21 @@ impl ExpectedNames {
                 *expected = [Some(ExpectedName { bytes: bytes & mask, mask, len, field }), expected[0]];
             }
         }
-        Some((field, name))
+        Some((field, ScannedName { start: start + 1, len: name.len() }))
+    }
+}
+
+/// The place of a name, between its quotes.
+#[derive(Clone, Copy)]
+pub(super) struct ScannedName {
+    start: usize,
+    pub(super) len: usize,
+}
+
+impl ScannedName {
+    /// The text of the name.
+    #[inline]
+    pub(super) fn text<'a>(self, cursor: &LineCursor<'a>) -> Option<&'a str> {
+        cursor.text.get(self.start..self.start + self.len)
     }
 }

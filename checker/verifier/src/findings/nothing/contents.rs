@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -26,6 +27,9 @@ pub(super) struct ReadPart {
     /// Whether the part claims to be a single field.
     is_field: bool,
 }
+
+/// The parts of what an operation returned, if it returned contents.
+type ReturnedParts = Option<Rc<[ReadPart]>>;
 
 /// A value that several writes left, field by field.
 #[derive(Deserialize)]
@@ -52,7 +56,7 @@ struct ValueZone {
     first: bool,
 }
 
-impl Examination<'_> {
+impl<'a> Examination<'a> {
     /// Checks each part of each read: it must have been written to this session, by its user, and in time.
     pub(super) fn examine_values(&self, sessions: &JoinedSessions, members: &[Operation]) {
         for read in members.iter().filter(|op| self.returned_contents(op)) {
@@ -94,8 +98,10 @@ impl Examination<'_> {
         let mut fields: BTreeSet<Option<&str>> = BTreeSet::from([None]);
         fields.extend(patched.values().map(|field| Some(&**field)));
         let several = fields.len() > 1;
+        let contents: Vec<ReturnedParts> =
+            members.iter().map(|op| self.returned_contents(op).then(|| self.parse_parts(op))).collect();
         for field in fields {
-            self.examine_field(members, creations, field, &patched);
+            self.examine_field((members, &contents), creations, field, &patched);
         }
         for read in members.iter().filter(|op| several && self.returned_contents(op)) {
             let parts = self.parse_parts(read);
@@ -115,27 +121,32 @@ impl Examination<'_> {
         }
     }
 
+    /// Checks one field, or the whole. `contents` has the parts of what each member returned.
     fn examine_field(
         &self,
-        members: &[Operation],
+        (members, contents): (&[Operation], &[ReturnedParts]),
         creations: usize,
         field: Option<&str>,
         patched: &FxHashMap<OpId, Cow<'_, str>>,
     ) {
         let mut zones: FxHashMap<ValueId, ValueZone> = FxHashMap::default();
-        for op in members.iter().filter(|op| !self.is_wrong(op)) {
+        for (op, contents) in members.iter().zip(contents).filter(|(op, _)| !self.is_wrong(op)) {
             let writes = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
             let value = if writes && op.outcome != Outcome::Fail {
                 let own = patched.get(&op.id).map(|field| &**field);
                 (op.function != Function::PATCH || field.is_some() && own == field).then(|| op.value())
             } else {
-                self.read_value(op, field)
+                contents.as_ref().and_then(|parts| shown_value(parts, field))
             };
-            let Some(value) = value.filter(|value| self.survey.writers.of(value.index()).len() == 1) else {
-                continue;
-            };
+            let Some(value) = value else { continue };
             let wanted = (op.invoked, op.id);
-            let zone = zones.entry(value).or_insert(ValueZone { shown: NEVER, wanted, first: false });
+            let zone = match zones.entry(value) {
+                Entry::Occupied(zone) => zone.into_mut(),
+                Entry::Vacant(place) if self.survey.writers.of(value.index()).len() == 1 => {
+                    place.insert(ValueZone { shown: NEVER, wanted, first: false })
+                }
+                Entry::Vacant(_) => continue,
+            };
             zone.shown = zone.shown.min(took_effect_by(op));
             zone.wanted = zone.wanted.max(wanted);
             zone.first |= op.function == Function::CREATE && creations == 1;
@@ -166,17 +177,6 @@ impl Examination<'_> {
         }
     }
 
-    /// The value of a field that a read returned: the field's own value, or else the whole session.
-    fn read_value(&self, op: &Operation, field: Option<&str>) -> Option<ValueId> {
-        if !self.returned_contents(op) {
-            return None;
-        }
-        let parts = self.parse_parts(op);
-        let own = parts.iter().find(|part| part.is_field && Some(part.name.as_str()) == field);
-        let whole = parts.iter().find(|part| !part.is_field);
-        own.or(whole).and_then(|part| part.value)
-    }
-
     fn returned_contents(&self, op: &Operation) -> bool {
         op.function == Function::READ && super::found_session(op) && !self.is_wrong(op)
     }
@@ -193,9 +193,10 @@ impl Examination<'_> {
 
     fn parse_value(&self, value: ValueId) -> Rc<[ReadPart]> {
         let text = self.survey.history.value_text(value);
-        let is_field = |part: &str| part.contains("\"field\":");
-        let whole =
-            || Rc::from([ReadPart { name: String::new(), value: Some(value), is_field: is_field(text) }]);
+        let whole = || {
+            let is_field = claims_to_be_field(text);
+            Rc::from([ReadPart { name: String::new(), value: Some(value), is_field }])
+        };
         if !text.starts_with("{\"fields\":") {
             return whole();
         }
@@ -208,10 +209,27 @@ impl Examination<'_> {
         // Values are canonical JSON, and so are their parts as they stand.
         let set =
             fields.into_iter().map(|(name, part)| (name, part.get())).filter(|(_, part)| *part != "null");
-        set.map(|(name, text)| {
-            let name = name.into_owned();
-            ReadPart { name, value: self.survey.history.values.get(text), is_field: is_field(text) }
-        })
-        .collect()
+        set.map(|(name, text)| ReadPart { name: name.into_owned(), ..self.find_part(text) }).collect()
     }
+
+    /// A part without its name. Most parts are in many answers of a session, so their texts are looked up once.
+    fn find_part(&self, text: &'a str) -> ReadPart {
+        let mut texts = self.part_texts.borrow_mut();
+        let (value, is_field) = *texts
+            .entry(text)
+            .or_insert_with(|| (self.survey.history.values.get(text), claims_to_be_field(text)));
+        ReadPart { name: String::new(), value, is_field }
+    }
+}
+
+/// The value of a field in what a read returned: the field's own value, or else the whole session.
+fn shown_value(parts: &[ReadPart], field: Option<&str>) -> Option<ValueId> {
+    let own = parts.iter().find(|part| part.is_field && Some(part.name.as_str()) == field);
+    let whole = parts.iter().find(|part| !part.is_field);
+    own.or(whole).and_then(|part| part.value)
+}
+
+/// Whether a payload names the field that it is the content of.
+fn claims_to_be_field(payload: &str) -> bool {
+    payload.contains("\"field\":")
 }

@@ -24,6 +24,9 @@ impl Examination<'_> {
                 operations.insert(session, SessionOperations::default());
             }
         }
+        if operations.is_empty() {
+            return;
+        }
         for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
             if op.function == Function::RENEW
                 && let Some(session) = operations.get_mut(history.value_text(op.value()))

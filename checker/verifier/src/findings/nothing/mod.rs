@@ -106,6 +106,7 @@ fn examine_all_sessions(
             let members: Vec<Operation> = ids.iter().map(|&id| survey.history.operation(id)).collect();
             look.examine_session(sessions, &members);
             look.parts.borrow_mut().clear();
+            look.part_texts.borrow_mut().clear();
         }
         look.against.into_inner()
     };
@@ -191,11 +192,14 @@ struct Examination<'a> {
     against: RefCell<Vec<CounterEvidence>>,
     /// By value: the parts of what reads of the present session returned.
     parts: RefCell<FxHashMap<ValueId, Rc<[contents::ReadPart]>>>,
+    /// By the text of a part of the present session: its value, if any operation mentions it, and whether it claims to be a field.
+    part_texts: RefCell<FxHashMap<&'a str, (Option<ValueId>, bool)>>,
 }
 
 impl<'a> Examination<'a> {
     fn new(survey: &'a Survey<'a>) -> Self {
-        Self { survey, against: RefCell::default(), parts: RefCell::default() }
+        let (parts, part_texts) = (RefCell::default(), RefCell::default());
+        Self { survey, against: RefCell::default(), parts, part_texts }
     }
 }
 

@@ -4,9 +4,8 @@ use super::{Examination, took_effect_by};
 use ::claims::FindingKind;
 use histories::{Function, Id, KeyId, OpId, Operation, Outcome};
 use rustc_hash::FxHashMap;
-use serde_json::Value;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
 
@@ -44,14 +43,14 @@ impl Examination<'_> {
             }
         }
         let reads = self.acknowledged_operations(Function::ACTIONS);
-        let list_of = |read: &Operation| -> Result<Option<Vec<Value>>, _> {
+        let list_of = |read: &Operation| -> Result<Option<Vec<&RawValue>>, _> {
             serde_json::from_str(history.value_text(read.result))
         };
         // When an action was first known to be in the list of a user.
-        let mut shown: HashMap<(KeyId, String), u32> = HashMap::new();
+        let mut shown: HashMap<(KeyId, &str), u32> = HashMap::new();
         for read in &reads {
             for action in list_of(read).ok().flatten().unwrap_or_default() {
-                let first = shown.entry((read.key, action.to_string())).or_insert(read.completed);
+                let first = shown.entry((read.key, action.get())).or_insert(read.completed);
                 *first = read.completed.min(*first);
             }
         }
@@ -67,7 +66,8 @@ impl Examination<'_> {
                 );
                 continue;
             };
-            let mut list: Vec<String> = told.unwrap_or_default().iter().map(Value::to_string).collect();
+            // Values are canonical JSON, and so are their parts as they stand.
+            let mut list: Vec<&str> = told.unwrap_or_default().into_iter().map(RawValue::get).collect();
             let count = list.len();
             list.sort_unstable();
             list.dedup();
@@ -79,7 +79,7 @@ impl Examination<'_> {
                 );
             }
             for action in &list {
-                let acts = asked.get(action.as_str()).map_or(&[][..], Vec::as_slice);
+                let acts = asked.get(action).map_or(&[][..], Vec::as_slice);
                 if acts.iter().all(|act| act.invoked > read.completed) {
                     self.report_contradiction(
                         &[FindingKind::Unexplained],
@@ -97,13 +97,11 @@ impl Examination<'_> {
                 }
             }
             let known_by = |act: &Operation| {
-                let key = (read.key, history.value_text(act.value()).to_owned());
+                let key = (read.key, history.value_text(act.value()));
                 took_effect_by(act).min(shown.get(&key).copied().unwrap_or(u32::MAX))
             };
             let due = of_user.get(&read.key).into_iter().flatten().filter(|act| known_by(act) < read.invoked);
-            let missing = due.filter(|act| {
-                list.binary_search_by(|one| one.as_str().cmp(history.value_text(act.value()))).is_err()
-            });
+            let missing = due.filter(|act| list.binary_search(&history.value_text(act.value())).is_err());
             if missing.count() > 0 {
                 self.report_contradiction(
                     UNDONE,
@@ -147,15 +145,14 @@ impl Examination<'_> {
     /// entries of acknowledged requests: whether one follows an entry whose request began after it was over.
     fn examine_audit_trail(&self) {
         let history = self.survey.history;
-        let mut events: FxHashMap<[Cow<'_, str>; 3], (EventCounts, Option<OpId>)> = FxHashMap::default();
+        let mut events: FxHashMap<[&str; 3], (EventCounts, Option<OpId>)> = FxHashMap::default();
         for op in history.operations() {
             let value = match op.function {
                 Function::CREATE | Function::DESTROY => "null",
                 Function::RENEW | Function::ACT => history.value_text(op.value()),
                 _ => continue,
             };
-            let name =
-                [history.function_name(op.function), history.keys.text(op.key), value].map(Cow::Borrowed);
+            let name = [history.function_name(op.function), history.keys.text(op.key), value];
             let known = events.entry(name).or_default();
             known.0[0] += usize::from(op.outcome == Outcome::Ok);
             known.0[1] += usize::from(op.outcome != Outcome::Fail);
@@ -167,11 +164,10 @@ impl Examination<'_> {
         let (mut recorded, mut order) = (false, Vec::new());
         for entry in history.actor_events() {
             recorded |= entry.actor == "recorder" && entry.function == "audit";
-            let told: Option<[Value; 2]> =
-                serde_json::from_str(&entry.value).ok().filter(|_| entry.actor == "audit");
+            let told: Option<[&RawValue; 2]> =
+                (entry.actor == "audit").then(|| serde_json::from_str(&entry.value).ok()).flatten();
             let Some([key, value]) = told else { continue };
-            let name = [entry.function.as_str().into(), key.to_string().into(), value.to_string().into()];
-            let known = events.entry(name).or_default();
+            let known = events.entry([&entry.function, key.get(), value.get()]).or_default();
             known.0[2] += 1;
             order.extend(known.1.filter(|_| known.0 == [1, 1, 1]));
         }
@@ -215,18 +211,21 @@ impl Examination<'_> {
     /// undecided.
     fn examine_replicas(&self) {
         let history = self.survey.history;
-        let mut held: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let mut held: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
         for event in history.actor_events().iter().filter(|event| event.actor == "replica") {
             let failed = history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
-            if let Ok([_, key, value]) = serde_json::from_str::<[Value; 3]>(&event.value)
+            if let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value)
                 && !failed
             {
-                held.entry(key.to_string()).or_default().push(value);
+                held.entry(key.get()).or_default().push(value.get());
             }
         }
-        for (key, held) in held.iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])) {
+        let mut differing: Vec<(&str, Vec<&str>)> =
+            held.into_iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])).collect();
+        differing.sort_unstable();
+        for (key, held) in differing {
             let why = format!("replicas held different things under {key}");
-            if self.survey.question.time_to_live_ns.is_some() && held.iter().any(Value::is_null) {
+            if self.survey.question.time_to_live_ns.is_some() && held.contains(&"null") {
                 self.report_undecided(
                     &[FindingKind::DivergentReplicas],
                     &format!("{why}, or its time ran out meanwhile"),
