@@ -20,7 +20,7 @@ impl ModuleResult {
         module: &Path,
         seed: u64,
         total: usize,
-            outcomes: &[TrialOutcome],
+        outcomes: &[TrialOutcome],
     ) -> ModuleResult {
         let count = |is: fn(&TrialOutcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
         ModuleResult {

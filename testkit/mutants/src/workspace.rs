@@ -61,7 +61,16 @@ impl MutatedWorkspace {
         copy_folder(root, &folder, &|path| {
             files.contains_key(path) || switched.iter().any(|file| file == path)
         })?;
-        Ok(MutatedWorkspace { root: root.to_owned(), folder, target, crate_folder, crate_name, files, wanted: None, total })
+        Ok(MutatedWorkspace {
+            root: root.to_owned(),
+            folder,
+            target,
+            crate_folder,
+            crate_name,
+            files,
+            wanted: None,
+            total,
+        })
     }
 
     /// Every place of the module with the file that it is in.
