@@ -4,14 +4,15 @@
 //! N of them by SEED, and runs the tests that reach each. A mutant that no test notices is a survivor: a hole in the tests, or
 //! a change that changes nothing.
 //!
-//! Building the module once for each mutant would take days. All mutants are therefore compiled into one build, and a variable of
-//! the environment says which of them runs. This costs a comparison at each place.
+//! Building the module once for each mutant would take days. All mutants that were drawn are therefore compiled into one build, and a
+//! variable of the environment says which of them runs. This costs a comparison at each place. Mutants that do not compile are left out
+//! of the sample.
 //!
 //! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs, of which `CRATE/PROGRAM` chooses
-//! one. `STEADFAST_MINUTES` limits the time:
-//! the mutants that were not tried by then are tried when the same call is made again. The row of the module in `docs/trust.md` is written
-//! again, and the survivors go to `target/mutants/survivors.md`. What random histories do not reach goes to
-//! `target/mutants/unreached.md`. With N = 0 only this is looked at.
+//! one. `STEADFAST_MINUTES` limits the time: the mutants that were not tried by then are tried when the same call is made again.
+//! `STEADFAST_SECONDS_EACH` limits the tests of each mutant, so that survivors are upper bounds. The row of the module in `docs/trust.md` is written
+//! again, and the survivors go to `target/mutants/survivors.md`. With N = 0, all mutants are compiled and none runs: what the tests reach is
+//! the row of another table, and what random histories do not reach goes to `target/mutants/unreached.md`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod collection;
@@ -24,7 +25,7 @@ mod workspace;
 
 use reach::Reach;
 use results_file::ResultsFile;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -50,20 +51,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     let module = PathBuf::from(module.trim_end_matches('/'));
     let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
     println!("{} mutants in {}", workspace.total, module.display());
+    let mut drawn = draw_sample(&workspace, seed, count);
+    if count > 0 {
+        workspace.keep_only(drawn.iter().map(|drawn| drawn.number).collect());
+    }
     workspace.write_compiling_mutants()?;
-    let building = workspace.mutants().filter(|mutant| mutant.builds).count();
-    println!("{building} of them build");
+    let building: HashSet<u32> =
+        workspace.mutants().filter(|mutant| mutant.builds).map(|mutant| mutant.number).collect();
+    drawn.retain(|drawn| building.contains(&drawn.number));
+    println!("{} of them build", building.len());
 
     let programs = workspace.build_tests(crates, true)?;
     let scratch = root.join("target/mutants");
     let known = ResultsFile::open(&scratch.join("results.tsv"), &programs)?;
     let tests = trials::run_unchanged_tests(&programs, &scratch, &known, deadline)?;
     println!("{} tests pass without a mutant", tests.len());
-    let reach = Reach::new(&module, &workspace, &tests);
-    println!("{reach}");
-    std::fs::write(scratch.join("unreached.md"), &reach.missing)?;
-
-    let drawn = draw_sample(&workspace, seed, count);
+    let trust = root.join("docs/trust.md");
+    if count == 0 {
+        let reach = Reach::new(&module, &workspace, &tests);
+        println!("{reach}");
+        std::fs::write(scratch.join("unreached.md"), &reach.missing)?;
+        return table::write_row(&trust, "| module | places", reach.module(), &reach.to_string());
+    }
     let numbers: Vec<(u32, u32)> = drawn.iter().map(|drawn| (drawn.number, drawn.place)).collect();
     let outcomes = trials::try_mutants(&tests, &numbers, &known, deadline, |at, outcome| {
         println!("{} {}: {outcome}", drawn[at].number, drawn[at].told);
@@ -71,9 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Mutants for which no time was left are no part of the sample. They are the last that were drawn.
     let (sample, outcomes): (Vec<DrawnMutant>, Vec<TrialOutcome>) =
         drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
-    let trust = root.join("docs/trust.md");
-    table::write_row(&trust, "| module | places", reach.module(), &reach.to_string())?;
-    for room in if count > 0 { rooms_of(&workspace, &module) } else { BTreeSet::new() } {
+    for room in rooms_of(&workspace, &module) {
         let row = result_of_room(&workspace, &room, seed, sample.iter().zip(&outcomes));
         println!("{row}");
         table::write_row(&trust, "| module | mutants", &room.display().to_string(), &row.to_string())?;
@@ -103,10 +110,9 @@ fn result_of_room<'a>(
 ) -> ModuleResult {
     let sites = || workspace.sites().filter(|(path, _)| path.starts_with(room)).map(|(_, site)| site);
     let total = sites().map(|site| site.mutants.len()).sum();
-    let building = sites().flat_map(|site| &site.mutants).filter(|mutant| mutant.builds).count();
     let of_room = sample.filter(|(drawn, _)| drawn.path.starts_with(room));
     let outcomes: Vec<TrialOutcome> = of_room.map(|(_, outcome)| outcome.clone()).collect();
-    ModuleResult::from_outcomes(room, seed, total, building, &outcomes)
+    ModuleResult::from_outcomes(room, seed, total, &outcomes)
 }
 
 /// A mutant of the sample.
@@ -118,12 +124,12 @@ struct DrawnMutant {
     told: String,
 }
 
-/// Draws mutants that build without putting any back, in the order in which they were drawn.
+/// Draws mutants without putting any back, in the order in which they were drawn.
 fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
     let mut all = Vec::new();
     for (path, site) in workspace.sites() {
         let place = site.mutants[0].number;
-        for mutant in site.mutants.iter().filter(|mutant| mutant.builds) {
+        for mutant in &site.mutants {
             let told = format!("{}:{}: {}", shown(path), site.line, mutant.told);
             all.push(DrawnMutant { path: path.to_owned(), number: mutant.number, place, told });
         }

@@ -54,7 +54,7 @@ pub(crate) struct Mutant {
     pub(crate) told: String,
     /// The number for the switch.
     pub(crate) number: u32,
-    /// Whether the compiler accepts it, as far as is known.
+    /// Whether it is written: it is wanted, and the compiler accepts it as far as is known.
     pub(crate) builds: bool,
 }
 

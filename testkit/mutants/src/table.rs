@@ -9,7 +9,6 @@ pub(crate) struct ModuleResult {
     module: String,
     seed: u64,
     total: usize,
-    building: usize,
     sample: usize,
     caught: usize,
     timed_out: usize,
@@ -21,7 +20,6 @@ impl ModuleResult {
         module: &Path,
         seed: u64,
         total: usize,
-        building: usize,
         outcomes: &[TrialOutcome],
     ) -> ModuleResult {
         let count = |is: fn(&TrialOutcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
@@ -29,7 +27,6 @@ impl ModuleResult {
             module: module.display().to_string(),
             seed,
             total,
-            building,
             sample: outcomes.len(),
             caught: count(|outcome| !matches!(outcome, TrialOutcome::Survived(_))),
             timed_out: count(|outcome| matches!(outcome, TrialOutcome::TimedOut(_))),
@@ -43,10 +40,9 @@ impl fmt::Display for ModuleResult {
         let share = 100.0 * self.caught as f64 / self.sample.max(1) as f64;
         write!(
             f,
-            "| `{}` | {} | {} | {} | {} | {} ({share:.1} %) | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} ({share:.1} %) | {} | {} | {} |",
             self.module,
             self.total,
-            self.building,
             self.seed,
             self.sample,
             self.caught,

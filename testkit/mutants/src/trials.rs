@@ -124,6 +124,13 @@ fn run_unchanged_test(program: &TestProgram, name: &str, noted: &Path) -> String
     format!("{micros}{}", numbers.concat())
 }
 
+/// The tests that one mutant may be tried with, by the time that they take without it: `STEADFAST_SECONDS_EACH`. A test that does not fit
+/// is not run, so a survivor may be one that a slow test would catch.
+fn time_for_each_mutant() -> Duration {
+    let seconds = std::env::var("STEADFAST_SECONDS_EACH").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1_000_000))
+}
+
 /// Tries mutants, given by their numbers and by the first numbers of their places, until the deadline. What a run before found
 /// of the same programs is taken from `known`. `told` is called after each.
 pub(crate) fn try_mutants(
@@ -133,10 +140,11 @@ pub(crate) fn try_mutants(
     deadline: Instant,
     told: impl Fn(usize, &TrialOutcome) + Sync,
 ) -> Vec<Option<TrialOutcome>> {
+    let budget = time_for_each_mutant();
     in_threads(mutants.len(), |at| {
         let (number, place) = mutants[at];
-        let result = known.get_or_compute(&format!("mutant {number}"), || {
-            (Instant::now() < deadline).then(|| try_mutant(tests, number, place).to_string())
+        let result = known.get_or_compute(&format!("mutant {number} {budget:?}"), || {
+            (Instant::now() < deadline).then(|| try_mutant(tests, number, place, budget).to_string())
         })?;
         let outcome = TrialOutcome::from_text(&result)?;
         told(at, &outcome);
@@ -165,11 +173,16 @@ impl TrialOutcome {
     }
 }
 
-fn try_mutant(tests: &[ReachingTest<'_>], number: u32, place: u32) -> TrialOutcome {
+fn try_mutant(tests: &[ReachingTest<'_>], number: u32, place: u32, budget: Duration) -> TrialOutcome {
     let mut reaching: Vec<&ReachingTest<'_>> =
         tests.iter().filter(|test| test.reached.contains(&place)).collect();
     reaching.sort_by(|one, other| one.seconds_per_catch().total_cmp(&other.seconds_per_catch()));
+    let mut spent = Duration::ZERO;
     for test in &reaching {
+        if spent + test.duration > budget {
+            continue;
+        }
+        spent += test.duration;
         let mut command = command_of_test(test.program, &test.name);
         command.env("STEADFAST_MUTANT", number.to_string());
         let passed = run_within(command, test.duration * 5 + MUTANT_TIME_MORE);

@@ -5,7 +5,7 @@
 
 use crate::rewrite::{Mutant, MutationSite, SourceFile};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,6 +27,8 @@ pub(crate) struct MutatedWorkspace {
     crate_folder: PathBuf,
     pub(crate) crate_name: String,
     files: BTreeMap<PathBuf, SourceFile>,
+    /// The mutants that the copy gets, if not all of them.
+    wanted: Option<BTreeSet<u32>>,
     /// The number of mutants, those that do not build included.
     pub(crate) total: u32,
 }
@@ -59,7 +61,16 @@ impl MutatedWorkspace {
         copy_folder(root, &folder, &|path| {
             files.contains_key(path) || switched.iter().any(|file| file == path)
         })?;
-        Ok(MutatedWorkspace { root: root.to_owned(), folder, target, crate_folder, crate_name, files, total })
+        Ok(MutatedWorkspace {
+            root: root.to_owned(),
+            folder,
+            target,
+            crate_folder,
+            crate_name,
+            files,
+            wanted: None,
+            total,
+        })
     }
 
     /// Every place of the module with the file that it is in.
@@ -70,6 +81,15 @@ impl MutatedWorkspace {
     /// Every mutant of the module, in the order of their numbers.
     pub(crate) fn mutants(&self) -> impl Iterator<Item = &Mutant> {
         self.sites().flat_map(|(_, site)| &site.mutants)
+    }
+
+    /// Gives up all mutants except these. The copy is then hardly larger than the code, so that it is built and runs about as fast.
+    pub(crate) fn keep_only(&mut self, wanted: BTreeSet<u32>) {
+        let sites = self.files.values_mut().flat_map(|file| &mut file.sites);
+        for mutant in sites.flat_map(|site| &mut site.mutants) {
+            mutant.builds &= wanted.contains(&mutant.number);
+        }
+        self.wanted = Some(wanted);
     }
 
     /// Writes the mutants into the copy, and gives up those that do not compile.
@@ -111,6 +131,7 @@ impl MutatedWorkspace {
         for (path, file) in &self.files {
             (path, file.text()).hash(&mut hasher);
         }
+        self.wanted.hash(&mut hasher);
         (self.target.join("rejected.txt"), format!("{:x}", hasher.finish()))
     }
 
@@ -124,7 +145,7 @@ impl MutatedWorkspace {
         let rejected: HashSet<u32> = text.lines().skip(1).filter_map(|line| line.parse().ok()).collect();
         let sites = self.files.values_mut().flat_map(|file| &mut file.sites);
         for mutant in sites.flat_map(|site| &mut site.mutants) {
-            mutant.builds = !rejected.contains(&mutant.number);
+            mutant.builds &= !rejected.contains(&mutant.number);
         }
     }
 
