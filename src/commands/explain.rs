@@ -9,7 +9,7 @@ use crate::args::{CheckPlan, ExplainPlan, HistorySource};
 use crate::checking::{self, CheckRefusal, CheckedHistory, STEPS_MAX};
 use crate::exit::Exit;
 use crate::output;
-use crate::output_file::{refuse_existing, write_by_name};
+use crate::output_file::{refuse_equal_outputs, refuse_existing, write_by_name};
 use crate::progress::ProgressDisplay;
 use crate::report::layout::count_noun;
 use crate::report::{ReductionInfo, sentence};
@@ -31,7 +31,12 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(crate) fn run_explain(plan: &ExplainPlan) -> Exit {
     let (check, output) = (&plan.check, plan.output.as_deref());
     // Checked first, so that a file that may not be written is reported before hours of work.
-    if let Some(Err(why)) = output.map(|path| refuse_existing(path, check.force, &check.input_files())) {
+    let writable = output.map_or(Ok(()), |path| {
+        let outputs = [vec![("--output", path)], check.output_files()].concat();
+        refuse_equal_outputs(&outputs)?;
+        refuse_existing(path, check.force, &check.input_files())
+    });
+    if let Err(why) = writable {
         output::print_error(&why);
         return Exit::BadInput;
     }
@@ -224,7 +229,8 @@ mod tests {
         let drawing = "a: [w1] [w2] [w3] [w4] [w5]\nb:                       [r1]";
         let history = histories::notation::parse(drawing).expect("a drawing");
         write_native(&history, std::fs::File::create(&path).expect("a file")).expect("it is written");
-        let words = ["steadfast", "explain", "--quiet", "--timeout=1h", "--consistency=linearizable,monotonic-reads"];
+        let words =
+            ["steadfast", "explain", "--quiet", "--timeout=1h", "--consistency=linearizable,monotonic-reads"];
         let words = words.iter().map(Into::into).chain([path.clone().into_os_string()]).collect();
         let CliCommand::Explain(args) = Cli::parse_arguments(words).expect("options").command else {
             panic!("it is explain");
@@ -239,7 +245,10 @@ mod tests {
             (told.history.len(), explains.minimal, told.report.remarks[0].clone())
         };
         let (left, minimal, remark) = explain(&check, Duration::ZERO);
-        assert!((left, minimal) == (6, false) && remark.contains("the time limit ended the search"), "{remark}");
+        assert!(
+            (left, minimal) == (6, false) && remark.contains("the time limit ended the search"),
+            "{remark}"
+        );
         let (left, minimal, remark) = explain(&check, Duration::from_secs(3600));
         assert!((left, minimal) == (3, true) && !remark.contains("limit"), "{remark}");
         check.timeout = None;

@@ -304,12 +304,7 @@ impl Shrinker<'_> {
     }
 
     /// Tries to leave out each single operation with all that depends on it. For a larger piece, that would be nearly everything.
-    fn try_removing_operations(
-        &mut self,
-        part: &History,
-        needs: &OperationNeeds,
-        kept: &mut BTreeSet<OpId>,
-    ) {
+    fn try_removing_operations(&mut self, part: &History, needs: &OperationNeeds, kept: &mut BTreeSet<OpId>) {
         let all: Vec<OpId> = kept.iter().copied().collect();
         for out in all {
             if self.has_ended() {
