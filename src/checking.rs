@@ -3,6 +3,7 @@
 use crate::args::{CheckPlan, HistorySource};
 use crate::clock::Instant;
 use crate::exit::Exit;
+use crate::initial_keys::refuse_unknown_keys;
 use crate::input::{self, LoadedHistory};
 use crate::measuring;
 use crate::oddities;
@@ -102,6 +103,8 @@ pub(crate) fn check_source(plan: &CheckPlan, source: &HistorySource) -> Result<C
     let began = Instant::now();
     let loaded = input::load_history(source, &plan.reading, &progress, Some(timer.shared_flag()));
     let loaded = loaded.map_err(|problems| CheckRefusal::of_reading(&name, problems, timer.stop_flag()))?;
+    refuse_unknown_keys(plan, &loaded.history)
+        .map_err(|why| CheckRefusal::Input(format!("{name}: {why}")))?;
     check_loaded(plan, &name, loaded, (&progress, timer.stop_flag()), began)
 }
 

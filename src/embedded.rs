@@ -25,6 +25,7 @@ use crate::args::{CheckPlan, Cli, CliCommand, ReadingArgs};
 use crate::certificate::{CertifiedLimits, write_certificate};
 use crate::checking::{self, catch_panic};
 use crate::exit::Exit;
+use crate::initial_keys::refuse_unknown_keys;
 use crate::input;
 use crate::progress::ProgressDisplay;
 use crate::report::{self, CheckFindings, ReportFormat, ReportWriter, page::PageReport};
@@ -222,6 +223,8 @@ impl CheckRequest {
         began: Instant,
     ) -> Result<EmbeddedCheck, checking::CheckRefusal> {
         let loaded = input::with_reading_remarks(loaded);
+        let refused = refuse_unknown_keys(&self.plan, &loaded.history);
+        refused.map_err(|why| checking::CheckRefusal::Input(format!("{name}: {why}")))?;
         let checked = checking::check_loaded(&self.plan, &name, loaded, (progress, stop), began)?;
         Ok(EmbeddedCheck { name, checked, limits: CertifiedLimits::of_plan(&self.plan) })
     }

@@ -18,6 +18,7 @@ pub mod embedded;
 mod exit;
 #[cfg(feature = "command-line")]
 mod history_parts;
+mod initial_keys;
 mod input;
 #[cfg(feature = "command-line")]
 mod live;
@@ -92,7 +93,10 @@ pub fn run_command_line() -> ExitCode {
             Ok(plan) => commands::explain::run_explain(&plan),
             Err(why) => reject_arguments(&why),
         },
-        CliCommand::Compare(args) => commands::compare::run_compare(&args.into_plan()),
+        CliCommand::Compare(args) => match args.into_plan() {
+            Ok(plan) => commands::compare::run_compare(&plan),
+            Err(why) => reject_arguments(&why),
+        },
         CliCommand::Verify(args) => commands::verify::run_verify(&args),
         CliCommand::Convert(args) => commands::convert::run_convert(&args),
         CliCommand::Levels { format } => commands::levels::list_levels(format),

@@ -4,10 +4,11 @@
 //! `run` emptied the recording of the first. This module therefore refuses an existing file unless the user passed
 //! `--force`. It always refuses a file that is also read; files are compared by device and inode, so that links do not
 //! hide it. Output goes to a temporary file in the same folder and is renamed when complete, so a reader of the name sees
-//! the old content or the new content and never a part.
+//! the old content or the new content and never a part. A signal that ends the program removes the temporary file.
 //!
 //! A pipe or a device (`/dev/null`, `/dev/stdout`) has no content to lose: it is opened and written directly.
 
+use recorder::UnfinishedFile;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
@@ -22,7 +23,7 @@ pub(crate) struct OutputFile {
     /// The final path, with links resolved.
     path: PathBuf,
     /// The temporary file; none if `path` is a pipe or a device.
-    beside: Option<PathBuf>,
+    beside: Option<UnfinishedFile>,
     force: bool,
     file: BufWriter<File>,
 }
@@ -55,6 +56,8 @@ pub(crate) fn write_by_name(
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = path.with_file_name(format!(".{}-part-{name}", std::process::id()));
+    let (_part, ()) = UnfinishedFile::create(beside.clone(), |_| Ok(()))
+        .map_err(|why| describe_write_error(&path, &why))?;
     let written = write(&beside).and_then(|()| refuse_existing(&path, force, inputs));
     let placed = written
         .and_then(|()| std::fs::rename(&beside, &path).map_err(|why| describe_write_error(&path, &why)));
@@ -64,10 +67,46 @@ pub(crate) fn write_by_name(
     placed
 }
 
+/// Refuses two outputs of one command that are one file: the second would replace the first. Each has the option that names it. Links
+/// and `./x` beside `x` do not hide it. A device, such as `/dev/null`, may take several. The error is worded for the user.
+pub(crate) fn refuse_equal_outputs(outputs: &[(&str, &Path)]) -> Result<(), String> {
+    for (at, (option, path)) in outputs.iter().enumerate() {
+        if let Some((other, _)) = outputs[..at].iter().find(|(_, earlier)| is_same_file(earlier, path)) {
+            return Err(format!(
+                "{other} and {option} would write the same file {}. Pass two names",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names are of one file, which need not exist yet.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (std::fs::metadata(one), std::fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (Err(_), Err(_)) => resolve_new_name(one) == resolve_new_name(other),
+        _ => false,
+    }
+}
+
+/// The name of a file that does not exist, with its folder as it really is.
+fn resolve_new_name(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    path.file_name().map_or_else(|| path.to_owned(), |name| folder.join(name))
+}
+
 /// Refuses a file that must not be written: a directory, an input, or an existing file without `--force`. The error is
 /// worded for the user.
 pub(crate) fn refuse_existing(path: &Path, force: bool, inputs: &[&Path]) -> Result<(), String> {
     let shown = path.display();
+    if path == Path::new("-") {
+        return Err(
+            "- means standard output, which has the results already. Pass a file, or ./- for a file of that name"
+                .to_owned(),
+        );
+    }
     let Ok(about) = std::fs::metadata(path) else { return Ok(()) };
     if about.is_dir() {
         return Err(format!("{shown} is a directory. Pass a file"));
@@ -89,7 +128,8 @@ impl OutputFile {
     pub(crate) fn publish_file(mut self) -> Result<(), String> {
         let path = self.path.clone();
         self.file.flush().map_err(|why| describe_write_error(&path, &why))?;
-        let Some(beside) = self.beside.clone() else { return Ok(()) };
+        let Some(part) = &self.beside else { return Ok(()) };
+        let beside = part.path().to_owned();
         if self.force {
             std::fs::rename(&beside, &path).map_err(|why| describe_write_error(&path, &why))?;
             self.beside = None;
@@ -126,18 +166,19 @@ impl Drop for OutputFile {
     fn drop(&mut self) {
         if let Some(beside) = &self.beside {
             // This fails only if another process has removed the file.
-            let _ = std::fs::remove_file(beside);
+            let _ = std::fs::remove_file(beside.path());
         }
     }
 }
 
 /// Creates a temporary file in the folder of `path`.
-fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+fn create_beside(path: &Path) -> io::Result<(UnfinishedFile, File)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for number in 0..NAMES_MAX {
         let beside = path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Ok(file) => return Ok((beside, file)),
+        let create = |beside: &Path| OpenOptions::new().write(true).create_new(true).open(beside);
+        match UnfinishedFile::create(beside, create) {
+            Ok(created) => return Ok(created),
             Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
             Err(why) => return Err(why),
         }
@@ -238,6 +279,35 @@ mod tests {
             (std::fs::read(&path).unwrap(), names(folder.path())),
             (b"one".to_vec(), vec!["out".into()])
         );
+    }
+
+    /// `check --force --report F --certificate F` once destroyed the report.
+    #[test]
+    fn two_outputs_are_not_one_file_by_whatever_name() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("old"), "old").unwrap();
+        std::fs::hard_link(at("old"), at("hard")).unwrap();
+        std::os::unix::fs::symlink(at("old"), at("link")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), at("folder")).unwrap();
+        for (one, other, same) in [
+            ("old", "old", true),
+            ("old", "hard", true),
+            ("link", "old", true),
+            ("new", "./new", true),
+            ("new", "folder/new", true),
+            ("old", "new", false),
+            ("new", "newer", false),
+        ] {
+            let outputs =
+                [("--report", &*at(one)), ("--dot", &*at("another")), ("--certificate", &*at(other))];
+            let refused = refuse_equal_outputs(&outputs).err();
+            assert_eq!(refused.is_some(), same, "{one} {other}");
+            assert!(refused.is_none_or(|why| why.starts_with("--report and --certificate would write")));
+        }
+        let null = Path::new("/dev/null");
+        assert_eq!(refuse_equal_outputs(&[("--report", null), ("--dot", null)]), Ok(()));
+        assert!(create_output(Path::new("-"), true, &[]).unwrap_err().contains("standard output"));
     }
 
     #[test]

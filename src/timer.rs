@@ -20,6 +20,10 @@ impl StopTimer {
 
     /// Starts the timer with a flag that others can set too.
     pub(crate) fn start_with(limit: Option<Duration>, stop: Arc<AtomicBool>) -> StopTimer {
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            // At once, whenever the thread may begin.
+            stop.store(true, Ordering::Relaxed);
+        }
         let cancel = limit.map(|limit| {
             let (cancel, cancelled) = mpsc::channel::<()>();
             let flag = Arc::clone(&stop);

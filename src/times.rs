@@ -3,6 +3,7 @@
 use crate::clock::Instant;
 use crate::progress::ProgressDisplay;
 use checker::{CheckPhase, Observer, Property};
+use std::time::Duration;
 
 /// Seconds per phase of the work on one history. Together the phases cover all the time since its work began.
 #[derive(Clone, Debug)]
@@ -25,6 +26,11 @@ impl PhaseTimes {
         let read = began.elapsed().as_secs_f64();
         let (check, verify, measure) = (0.0, 0.0, 0.0);
         Self { began, read, check, by_property: Vec::new(), verify, measure, reported_since: None }
+    }
+
+    /// The time since the work on the history began.
+    pub(crate) fn since_beginning(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// No times, for work whose phases are not measured.

@@ -23,6 +23,7 @@ mod store;
 pub mod stores;
 pub mod system;
 pub mod tap;
+mod unfinished;
 mod warm_up;
 mod watch;
 
@@ -41,3 +42,4 @@ pub use stop::{SignalGuard, Stop, UNDO_PATIENCE};
 pub use store::{
     AuditEntry, Client, Failure, LiveEnds, Notes, Store, StoreAnswer, StoreRequest, Trace, Traffic,
 };
+pub use unfinished::UnfinishedFile;

@@ -7,6 +7,7 @@
 
 use crate::Clock;
 use crate::system::kill_descendants_and_clean;
+use crate::unfinished::UnfinishedFile;
 use nix::sys::signal::{SigHandler, Signal};
 use std::future::Future;
 use std::io::Write;
@@ -57,13 +58,7 @@ impl Stop {
         #[allow(unsafe_code, reason = "signal(2) has no safe form")]
         let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         *lock_recording() = Some(self.clone());
-        LISTENER.call_once(|| {
-            let (tell, told) = std::sync::mpsc::channel();
-            std::thread::spawn(move || listen_for_signals(&tell));
-            // From here on no signal is missed. If the runtime could not start, no signal is heard, and each one ends
-            // the process.
-            let _ = told.recv();
-        });
+        start_listening();
         SignalGuard(self.clone())
     }
 
@@ -129,6 +124,18 @@ fn lock_recording() -> MutexGuard<'static, Option<Stop>> {
     RECORDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Starts the thread that listens for signals, if it does not run yet. Without a recording, a signal then removes what is not finished, and
+/// ends the process.
+pub(crate) fn start_listening() {
+    LISTENER.call_once(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || listen_for_signals(&tell));
+        // From here on no signal is missed. If the runtime could not start, no signal is heard, and each one ends
+        // the process.
+        let _ = told.recv();
+    });
+}
+
 /// Listens for signals until the process ends.
 fn listen_for_signals(tell: &std::sync::mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -167,9 +174,10 @@ async fn stop_recording_or_exit(stop: &Stop, signals: &mut Signals) {
     }
 }
 
-/// Kills the processes that this one started, removes its folders, and ends the process.
+/// Kills the processes that this one started, removes its folders and its unfinished files, and ends the process.
 fn leave_and_exit() -> ! {
     kill_descendants_and_clean();
+    let _unfinished = UnfinishedFile::remove_all();
     std::process::exit(EXIT_INTERRUPTED);
 }
 

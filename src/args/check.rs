@@ -74,8 +74,10 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "BYTES", value_parser = quantity::parse_size, default_value = BYTES_DEFAULT, help_heading = "Limits")]
     memory: usize,
 
-    /// Number of threads [default: one per core]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    /// Number of threads, at most 1024 [default: one per core]
+    ///
+    /// No more than four per core are started, or 64: more would only wait.
+    #[arg(long, value_name = "N", value_parser = quantity::parse_threads, help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -235,6 +237,13 @@ impl CheckPlan {
         });
         paths.flatten().collect()
     }
+
+    /// The files that the command writes, each with its option.
+    pub(crate) fn output_files(&self) -> Vec<(&'static str, &Path)> {
+        let PictureArgs { report, dot } = &self.pictures;
+        let files = [("--report", report), ("--dot", dot), ("--certificate", &self.certificate)];
+        files.into_iter().filter_map(|(option, file)| Some((option, file.as_deref()?))).collect()
+    }
 }
 
 impl CheckArgs {
@@ -251,7 +260,7 @@ impl CheckArgs {
             pictures: self.pictures,
             quiet: self.quiet,
             color: self.color.color_mode(),
-            ..self.ask.into_plan()
+            ..self.ask.into_plan()?
         };
         if follows {
             plan.reject_what_cannot_follow()?;
@@ -312,7 +321,7 @@ impl CheckPlan {
 
 impl AskArgs {
     /// Builds a plan that reports as text and measures nothing.
-    pub(crate) fn into_plan(self) -> CheckPlan {
+    pub(crate) fn into_plan(self) -> Result<CheckPlan, String> {
         let mut levels = self.consistency;
         let mut seen = Vec::new();
         levels.retain(|level| {
@@ -321,15 +330,8 @@ impl AskArgs {
                 true
             }
         });
-        let mut initial = InitialValues::default();
-        for InitialValueArg { key, value } in self.init {
-            let set = match key {
-                Some(key) => initial.set_for_key(&key, &value),
-                None => initial.set_default(&value),
-            };
-            set.expect("it was parsed as JSON");
-        }
-        CheckPlan {
+        let initial = join_initial_values(self.init)?;
+        Ok(CheckPlan {
             sources: self.histories.into_iter().map(HistorySource::from_argument).collect(),
             reading: self.reading,
             model: self.model,
@@ -360,6 +362,48 @@ impl AskArgs {
             color: ColorMode::Auto,
             force: self.force,
             follow: None,
+        })
+    }
+}
+
+/// Joins the values of all `--init`. Two different values of one object are a mistake, of which neither is the right one.
+fn join_initial_values(given: Vec<InitialValueArg>) -> Result<InitialValues, String> {
+    let mut initial = InitialValues::default();
+    let mut known: Vec<InitialValueArg> = Vec::new();
+    for one in given {
+        if let Some(other) = known.iter().find(|other| other.key == one.key && other.value != one.value) {
+            let whose = one.key.as_ref().map_or("all objects".to_owned(), |key| format!("the key {key}"));
+            return Err(format!(
+                "--init gives {whose} two initial values, {} and {}. Pass one of them",
+                other.value, one.value
+            ));
+        }
+        let set = match &one.key {
+            Some(key) => initial.set_for_key(key, &one.value),
+            None => initial.set_default(&one.value),
+        };
+        set.expect("it was parsed as JSON");
+        known.push(one);
+    }
+    Ok(initial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_has_one_initial_value() {
+        let join = |typed: &[&str]| {
+            let parsed =
+                typed.iter().map(|text| InitialValueArg::parse_initial_value(text).expect("a value"));
+            join_initial_values(parsed.collect())
+        };
+        for right in [&["cart=5", "shop=6", "0"][..], &["cart=5", "\"cart\"=5"], &["1=5", "\"1\"=6"]] {
+            assert!(join(right).is_ok(), "{right:?}");
+        }
+        for wrong in [&["cart=5", "cart=6"][..], &["cart=5", "shop=1", "\"cart\"=6"], &["0", "1"]] {
+            assert!(join(wrong).expect_err("two values").contains("two initial values"), "{wrong:?}");
         }
     }
 }

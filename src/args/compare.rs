@@ -40,10 +40,10 @@ pub(crate) struct ComparePlan {
 }
 
 impl CompareArgs {
-    /// Builds the plan.
-    pub(crate) fn into_plan(self) -> ComparePlan {
+    /// Builds the plan. The error says what is wrong with the options.
+    pub(crate) fn into_plan(self) -> Result<ComparePlan, String> {
         let color = self.color.color_mode();
-        let check = CheckPlan { all_properties: true, quiet: self.quiet, color, ..self.ask.into_plan() };
-        ComparePlan { check, format: self.format, report: self.report }
+        let check = CheckPlan { all_properties: true, quiet: self.quiet, color, ..self.ask.into_plan()? };
+        Ok(ComparePlan { check, format: self.format, report: self.report })
     }
 }

@@ -57,6 +57,12 @@ pub(super) fn option_words(
             (true, _) => return Err(format!("{shown}: {key} is {value}. Set it to true or false.")),
             // An empty list is the same as an option that was not typed.
             (false, toml::Value::Array(values)) if values.is_empty() => {}
+            // Where commas do not separate values, each value is an option of its own.
+            (false, toml::Value::Array(values)) if arg.get_value_delimiter().is_none() => {
+                words.extend(
+                    values.iter().map(|value| format!("--{key}={}", format_toml_value(value)).into()),
+                );
+            }
             (false, value) => words.push(format!("--{key}={}", format_toml_value(value)).into()),
         }
     }

@@ -40,7 +40,7 @@ impl ExplainArgs {
     pub(crate) fn into_plan(self) -> Result<ExplainPlan, String> {
         let (format, pictures, quiet) = (self.format, self.pictures, self.quiet);
         let color = self.color.color_mode();
-        let check = CheckPlan { format, pictures, quiet, color, ..self.ask.into_plan() };
+        let check = CheckPlan { format, pictures, quiet, color, ..self.ask.into_plan()? };
         if self.output.is_some() && check.sources.len() > 1 {
             return Err("--output writes the part of one history. Explain one history at a time.".to_owned());
         }

@@ -1,10 +1,14 @@
 //! Parses durations (`10s`, `250ms`), sizes (`64MiB`) and bounds of staleness (`5s`, `k=3`).
 
 use checker::StalenessBound;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// The greatest number of versions that a bound of staleness may have.
 const VERSIONS_MAX: u32 = 1_000;
+
+/// The greatest number of threads that may be asked for.
+const THREADS_MAX: usize = 1024;
 
 /// Parses a duration with its unit.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -13,6 +17,12 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds =
         parse_scaled(text, &units).ok_or("pass a number and a unit, such as 250ms, 10s, 5min or 1h")?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "pass a duration below 2^64 seconds".to_owned())
+}
+
+/// Parses a number of threads.
+pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= THREADS_MAX);
+    count.ok_or_else(|| format!("pass a number from 1 to {THREADS_MAX}"))
 }
 
 /// Parses a bound of staleness: a duration, or `k=` and a number of versions.
@@ -76,6 +86,14 @@ mod tests {
         assert_eq!(parse_staleness_bound("k=2"), Ok(StalenessBound::Versions(2)));
         for wrong in ["k=0", "k=1001", "k=", "k=-1", "3", "", "K", "1000000h1", "1e30s", "99999999999999h"] {
             assert!(parse_staleness_bound(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn threads_have_a_range() {
+        assert_eq!(parse_threads("1024").map(NonZeroUsize::get), Ok(1024));
+        for wrong in ["0", "1025", "99999999999999999999", "-1", "four", ""] {
+            assert_eq!(parse_threads(wrong), Err("pass a number from 1 to 1024".to_owned()), "{wrong}");
         }
     }
 

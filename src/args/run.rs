@@ -237,6 +237,17 @@ pub(crate) struct RunPlan {
     pub(crate) color: ColorMode,
 }
 
+impl RunPlan {
+    /// The files that the command writes, each with its option.
+    pub(crate) fn output_files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = vec![("--output", self.output.path())];
+        if let Some(SpanTarget::File(path)) = &self.spans {
+            files.push(("--otlp", path));
+        }
+        files
+    }
+}
+
 impl RunArgs {
     /// The same run `count` times, with consecutive seeds and separate history files.
     pub(crate) fn repeated_runs(&self, count: u16) -> Vec<RunArgs> {

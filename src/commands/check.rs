@@ -5,9 +5,11 @@ use crate::certificate::Certificates;
 use crate::checking::{self, CheckRefusal, CheckedHistory, catch_panic};
 use crate::exit::Exit;
 use crate::output;
+use crate::output_file::refuse_equal_outputs;
 use crate::pictures::ReportFiles;
 use crate::report::{self, ReportWriter};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 
 /// A step between the check of a history and its report: `explain` shrinks the history here.
 pub(crate) type TransformChecked<'a> = dyn FnMut(CheckedHistory) -> Result<CheckedHistory, CheckRefusal> + 'a;
@@ -16,11 +18,21 @@ pub(crate) fn run_check(plan: &CheckPlan) -> Exit {
     check_and_transform(plan, &mut Ok)
 }
 
+/// The threads that are started on any machine, if the user asks for so many.
+const THREADS_STARTED_MIN: usize = 64;
+/// The threads that are started for each core at most.
+const THREADS_PER_CORE_MAX: usize = 4;
+
 /// Sizes the thread pool as `--threads` says. Without that option the pool starts at first use, which small histories
 /// never reach.
+///
+/// An idle thread looks for work at all others before it sleeps, so that starting n threads costs n². On two cores, 2,000 threads need many
+/// seconds for that. More than a few per core gain nothing.
 pub(crate) fn size_pool(plan: &CheckPlan) -> Result<(), String> {
     let Some(threads) = plan.threads else { return Ok(()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let started = threads.get().min(THREADS_STARTED_MIN.max(cores.saturating_mul(THREADS_PER_CORE_MAX)));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(started).build_global();
     pool.map_err(|error| format!("failed to start {threads} threads: {error}"))
 }
 
@@ -36,6 +48,7 @@ pub(crate) fn check_and_transform(plan: &CheckPlan, then: &mut TransformChecked<
 }
 
 fn check_all_sources(plan: &CheckPlan, then: &mut TransformChecked<'_>) -> Result<Exit, String> {
+    refuse_equal_outputs(&plan.output_files())?;
     size_pool(plan)?;
     // Opened first, so that a file that cannot be written is reported before hours of checking.
     let mut certificates = Certificates::create(plan)?;

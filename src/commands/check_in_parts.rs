@@ -9,12 +9,13 @@ use crate::checking::{self, CheckRefusal, CheckedHistory};
 use crate::clock::Instant;
 use crate::exit::Exit;
 use crate::history_parts::{FinishedParts, HistoryPart, HistoryParts};
+use crate::initial_keys::MissingKeys;
 use crate::input::LoadedHistory;
 use crate::output;
 use crate::progress::ProgressDisplay;
-use crate::report::ReportFormat;
 use crate::report::json::key_as_json;
 use crate::report::layout::{as_sentence, count_noun, wrap_text};
+use crate::report::{HistoryCounts, ReportFormat};
 use crate::stream_lines::{StreamFlaw, StreamLines};
 use checker::{Level, Property, Question, Verdict};
 use histories::format::{self, ReadOptions, open_decompressed};
@@ -59,6 +60,7 @@ fn check_in_parts(plan: &CheckPlan) -> Result<Exit, CheckRefusal> {
     let question = checking::build_question(plan, &mut parts.sample)
         .map_err(|why| CheckRefusal::Input(format!("{}: {why}", joined.history)))?;
     joined.begin(&parts, &question);
+    joined.missing_keys = MissingKeys::of_plan(plan);
     let local: Vec<Property> =
         joined.levels.iter().filter(|level| level.is_local).map(|level| level.property).collect();
     let plan = CheckPlan { model: Some(question.model), properties: Some(local), ..plan.clone() };
@@ -67,6 +69,11 @@ fn check_in_parts(plan: &CheckPlan) -> Result<Exit, CheckRefusal> {
         for (number, part) in parts.parts.iter().enumerate().filter(|(_, part)| part.operations > 0) {
             progress.set_stage(&format!("checking part {} of {count}", number + 1));
             check_part(&plan, &parts, part, &progress, &mut joined)?;
+        }
+        // The keys of a part that does not fit into the memory are not known.
+        if !joined.has_open_parts {
+            let refused = joined.missing_keys.refuse();
+            refused.map_err(|why| CheckRefusal::Input(format!("{}: {why}", joined.history)))?;
         }
     }
     joined.seconds.check = began.elapsed().as_secs_f64() - joined.seconds.read;
@@ -161,11 +168,20 @@ fn check_part(
 /// The answers about a history that was checked in parts.
 #[derive(Default, Serialize)]
 struct JoinedHistory {
+    /// The keys with an initial value that no part had so far.
+    #[serde(skip)]
+    missing_keys: MissingKeys,
+    /// Whether some part could not be read.
+    #[serde(skip)]
+    has_open_parts: bool,
     history: String,
     parts: usize,
     model: &'static str,
     verdict: &'static str,
     counts: JoinedCounts,
+    /// `None` if some operations are in no part that was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<JoinedBasis>,
     levels: Vec<JoinedLevel>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<String>,
@@ -176,8 +192,26 @@ struct JoinedHistory {
 struct JoinedCounts {
     events: u64,
     operations: u64,
-    /// `None` if no part was checked, because no level that was asked is local.
-    keys: Option<u64>,
+    #[serde(flatten)]
+    checked: Option<CheckedCounts>,
+}
+
+/// Counts of the parts; `None` if some part was not checked. The same process, and the same session, is in several parts, so these are not
+/// counted.
+#[derive(Clone, Copy, Default, Serialize)]
+struct CheckedCounts {
+    ok: u64,
+    fail: u64,
+    info: u64,
+    keys: u64,
+}
+
+/// The sums of what the verdicts rest on. Sessions that several nodes answered are not counted, because a session is in several parts.
+#[derive(Clone, Copy, Default, Serialize)]
+struct JoinedBasis {
+    answers: u64,
+    returned_a_value: u64,
+    overlapping: u64,
 }
 
 #[derive(Default, Serialize)]
@@ -225,10 +259,10 @@ impl JoinedHistory {
 
     /// Joins the answers about a part.
     fn add_part(&mut self, checked: &CheckedHistory) {
+        self.add_counts(checked);
         let findings = checked.as_findings(&self.history);
         let history = &checked.history;
-        // Without the object of operations that name none, which each history has.
-        *self.counts.keys.get_or_insert(0) += history.keys.len() as u64 - 1;
+        self.missing_keys.strike_those_of(history);
         for answer in &checked.report.answers {
             let Some(level) = self.levels.iter_mut().find(|level| level.property == answer.property) else {
                 continue;
@@ -256,8 +290,23 @@ impl JoinedHistory {
         self.remarks.extend(new);
     }
 
+    /// Adds the counts of a part, in which an operation is with all others on its object.
+    fn add_counts(&mut self, checked: &CheckedHistory) {
+        let part = HistoryCounts::count_history(&checked.history);
+        let counts = self.counts.checked.get_or_insert_default();
+        counts.ok += part.ok as u64;
+        counts.fail += part.fail as u64;
+        counts.info += part.info as u64;
+        counts.keys += part.keys as u64;
+        let basis = self.basis.get_or_insert_default();
+        basis.answers += checked.basis.answers;
+        basis.returned_a_value += checked.basis.reads_of_something;
+        basis.overlapping += checked.basis.overlapping;
+    }
+
     /// A part that does not fit into the memory leaves its levels open.
     fn leave_open(&mut self, operations: u64) {
+        self.has_open_parts = true;
         let why = format!(
             "a part of {operations} operations on few objects does not fit into --memory; pass more, or fewer objects"
         );
@@ -271,6 +320,9 @@ impl JoinedHistory {
         let has = |name: &str| self.levels.iter().any(|level| level.verdict == name);
         self.verdict =
             ["violated", "unknown", "untested"].into_iter().find(|name| has(name)).unwrap_or("holds");
+        if self.has_open_parts {
+            (self.counts.checked, self.basis) = (None, None);
+        }
         for level in &mut self.levels {
             level.anomalies.sort_by(|a, b| a.operations.cmp(&b.operations));
         }
@@ -292,11 +344,11 @@ impl JoinedHistory {
     }
 
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let JoinedCounts { events, operations, keys } = self.counts;
+        let JoinedCounts { events, operations, checked } = self.counts;
         writeln!(out, "{}", self.verdict.to_uppercase())?;
         writeln!(out, "history: {}, checked in {} parts", self.history, self.parts)?;
         let told = |count: u64, noun| count_noun(usize::try_from(count).unwrap_or(usize::MAX), noun);
-        let keys = keys.map_or(String::new(), |keys| format!(" on {}", told(keys, "key")));
+        let keys = checked.map_or(String::new(), |counts| format!(" on {}", told(counts.keys, "key")));
         let (operations, events) = (told(operations, "operation"), told(events, "event"));
         writeln!(out, "{}: {operations}{keys}, {events}\n", self.model)?;
         let width = self.levels.iter().map(|level| level.level.len()).max().unwrap_or(0);
@@ -320,7 +372,8 @@ impl JoinedHistory {
         )?;
         for level in &self.levels {
             for anomaly in &level.anomalies {
-                writeln!(out, "\n{} on {}", anomaly.r#type, anomaly.key_text)?;
+                let on = anomaly.key.as_ref().map_or(String::new(), |_| format!(" on {}", anomaly.key_text));
+                writeln!(out, "\n{}{on}", anomaly.r#type)?;
                 let text = format!("Violates {}. {}", level.level, as_sentence(&anomaly.text));
                 for line in wrap_text(&text, columns.saturating_sub(2)) {
                     writeln!(out, "  {line}")?;

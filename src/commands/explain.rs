@@ -9,25 +9,34 @@ use crate::args::{CheckPlan, ExplainPlan, HistorySource};
 use crate::checking::{self, CheckRefusal, CheckedHistory, STEPS_MAX};
 use crate::exit::Exit;
 use crate::output;
-use crate::output_file::{refuse_existing, write_by_name};
+use crate::output_file::{refuse_equal_outputs, refuse_existing, write_by_name};
 use crate::progress::ProgressDisplay;
 use crate::report::layout::count_noun;
 use crate::report::{ReductionInfo, sentence};
 use crate::timer::StopTimer;
-use checker::shrink::{self, Reduction, ShrinkTarget};
+use checker::shrink::{self, Reduction, ShrinkTarget, ShrunkPart};
 use checker::{Evidence, Limits, Property};
 use histories::History;
 use histories::format::{Output, write_native};
 use std::io::{self, BufWriter};
 use std::path::Path;
+use std::time::Duration;
 
 /// The limit on shrinking, in operations checked: a few seconds of work.
 const EFFORT: u64 = 5_000_000;
 
+/// The time, beyond the time limit, in which the evidence of a part that was found may be sought again.
+const GRACE: Duration = Duration::from_millis(100);
+
 pub(crate) fn run_explain(plan: &ExplainPlan) -> Exit {
     let (check, output) = (&plan.check, plan.output.as_deref());
     // Checked first, so that a file that may not be written is reported before hours of work.
-    if let Some(Err(why)) = output.map(|path| refuse_existing(path, check.force, &check.input_files())) {
+    let writable = output.map_or(Ok(()), |path| {
+        let outputs = [vec![("--output", path)], check.output_files()].concat();
+        refuse_equal_outputs(&outputs)?;
+        refuse_existing(path, check.force, &check.input_files())
+    });
+    if let Err(why) = writable {
         output::print_error(&why);
         return Exit::BadInput;
     }
@@ -59,57 +68,97 @@ fn shrink_to_violation(
     };
     let progress = ProgressDisplay::start(plan.quiet);
     progress.set_stage(&format!("shrinking {name}"));
-    let timer = StopTimer::start(plan.timeout);
+    let (timer, grace) = start_timers(plan.timeout, checked.times.since_beginning());
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop: timer.stop_flag() };
     let shrink = |checked: &CheckedHistory, target: &ShrinkTarget| {
         shrink::shrink_violation(&checked.history, &checked.question, target, &limits, EFFORT)
     };
+    // What remains to be shown if the time ends: the whole history, with the answer that it has.
+    checked.report.answers.retain(|answer| answer.property == target.property);
+    checked.question.asked = Some(vec![target.property]);
     let mut part = shrink(&checked, &target);
     if part.is_none() && !limits.stop_requested() {
         // Levels that are decided together share what refutes them. By itself this one is refuted by something else.
-        checked.question.asked = Some(vec![target.property]);
         let told = (&progress, &mut checked.times);
-        checked.report = checking::run_checker(&checked.history, name, &checked.question, &limits, told)?;
-        target = first_violation(&checked).unwrap_or(target);
-        part = shrink(&checked, &target);
+        let alone = checking::run_checker(&checked.history, name, &checked.question, &limits, told)?;
+        if alone.verdict() == "violated" {
+            checked.report = alone;
+            target = first_violation(&checked).unwrap_or(target);
+            part = shrink(&checked, &target);
+        }
     }
-    let Some(part) = part else {
-        return Err(match limits.stop_requested() {
-            true => CheckRefusal::OutOfTime(format!(
-                "{name}: the time limit ended the search for a smaller part. Pass a longer --timeout."
-            )),
-            false => CheckRefusal::Internal(format!(
-                "the second check of the whole history does not show {}",
-                target.kind
-            )),
-        });
+    let ended = limits.stop_requested();
+    let Some(mut part) = part.or_else(|| ended.then(|| keep_everything(&checked.history))) else {
+        return Err(CheckRefusal::Internal(format!(
+            "the second check of the whole history does not show {}",
+            target.kind
+        )));
     };
+    let whole = checked.history.len();
+    // An invariant is checked on the whole history, and of the whole history there is an answer already.
+    let is_answered = matches!(target.property, Property::Invariant(_)) || part.operations.len() == whole;
+    if !is_answered {
+        let smaller = checked.history.restrict_to(&part.operations);
+        let limits = Limits { stop: grace.stop_flag(), ..limits };
+        let told = (&progress, &mut checked.times);
+        let report = checking::run_checker(&smaller, name, &checked.question, &limits, told)?;
+        if report.verdict() == "violated" || !limits.stop_requested() {
+            checked.history = smaller;
+            let remarks = std::mem::replace(&mut checked.report, report).remarks;
+            checked.report.remarks.splice(0..0, remarks);
+        } else {
+            // The evidence of the part could not be found again in time. That of the whole is known.
+            part = keep_everything(&checked.history);
+        }
+    }
     let (level, kind) = (target.property.name(), target.kind.as_str());
-    let operations = checked.history.len();
     let minimal = part.reduction == Reduction::Minimal;
-    let explains = ReductionInfo { level, kind, operations, minimal, checks: part.checks };
-    let remark = describe_reduction(&explains, part.reduction, part.operations.len());
+    let explains = ReductionInfo { level, kind, operations: whole, minimal, checks: part.checks };
+    let limit = if ended { SearchLimit::Time } else { SearchLimit::Effort };
+    let remark = describe_reduction(&explains, part.reduction, part.operations.len(), limit);
     // Figures that were measured on the whole say nothing about the part.
     checked.measured = None;
-    if matches!(target.property, Property::Invariant(_)) {
-        // An invariant is checked on the whole history, so the answer stays as it is.
-        checked.report.answers.retain(|answer| answer.property == target.property);
-    } else {
-        checked.history = checked.history.restrict_to(&part.operations);
-        checked.question.asked = Some(vec![target.property]);
-        let remarks = std::mem::take(&mut checked.report.remarks);
-        let told = (&progress, &mut checked.times);
-        checked.report = checking::run_checker(&checked.history, name, &checked.question, &limits, told)?;
-        checked.report.remarks.splice(0..0, remarks);
-    }
     checked.report.remarks.insert(0, remark);
     checked.explains = Some(explains);
     checked.times.begin_report();
     Ok(checked)
 }
 
+/// Starts the timer of the search, for what is left of the time limit, and a later one for the last check of the part that was found.
+fn start_timers(limit: Option<Duration>, spent: Duration) -> (StopTimer, StopTimer) {
+    let left = limit.map(|limit| limit.saturating_sub(spent));
+    let grace = left.zip(limit).map(|(left, limit)| left + limit / 20 + GRACE);
+    (StopTimer::start(left), StopTimer::start(grace))
+}
+
+/// The whole history as its own part.
+fn keep_everything(history: &History) -> ShrunkPart {
+    ShrunkPart { operations: history.ids().collect(), reduction: Reduction::EffortEnded, checks: 0 }
+}
+
+/// What ended the search for a smaller part.
+#[derive(Clone, Copy)]
+enum SearchLimit {
+    Time,
+    Effort,
+}
+
+impl SearchLimit {
+    fn describe_end(self) -> &'static str {
+        match self {
+            SearchLimit::Time => "the time limit ended the search (pass a longer --timeout)",
+            SearchLimit::Effort => "the effort limit ended the search",
+        }
+    }
+}
+
 /// Describes the reduction in a sentence.
-fn describe_reduction(explains: &ReductionInfo, reduction: Reduction, left: usize) -> String {
+fn describe_reduction(
+    explains: &ReductionInfo,
+    reduction: Reduction,
+    left: usize,
+    limit: SearchLimit,
+) -> String {
     let ReductionInfo { level, kind, operations, .. } = explains;
     let violated =
         if level == kind { (*kind).to_owned() } else { format!("that the history is not {level} ({kind})") };
@@ -127,11 +176,10 @@ fn describe_reduction(explains: &ReductionInfo, reduction: Reduction, left: usiz
         Reduction::Minimal if is_whole => return format!("all {all} are needed to show {violated}"),
         Reduction::Minimal => "; no further operation can be left out",
         Reduction::EffortEnded if is_whole => {
-            return format!(
-                "no operation was left out: the effort limit ended the search for a part that shows {violated}"
-            );
+            let ended = limit.describe_end();
+            return format!("no operation was left out of the {all} that show {violated}: {ended}");
         }
-        Reduction::EffortEnded => "; fewer may be enough, but the effort limit ended the search",
+        Reduction::EffortEnded => &format!("; fewer may be enough, but {}", limit.describe_end()),
     };
     let verb = if left == 1 { "shows" } else { "show" };
     format!("{left} of {all} {verb} {violated}{further}")
@@ -166,4 +214,44 @@ fn write_part(history: &History, path: &Path, check: &CheckPlan) -> Result<(), S
         write_native(history, BufWriter::new(&mut out)).map_err(failed)?;
         out.finish().map_err(failed)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, CliCommand};
+
+    /// The time limit once ended the search, the second check with it, and a violation was reported as *unknown*.
+    #[test]
+    fn a_violation_stays_one_when_the_time_ends_before_a_smaller_part_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("history.jsonl");
+        let drawing = "a: [w1] [w2] [w3] [w4] [w5]\nb:                       [r1]";
+        let history = histories::notation::parse(drawing).expect("a drawing");
+        write_native(&history, std::fs::File::create(&path).expect("a file")).expect("it is written");
+        let words =
+            ["steadfast", "explain", "--quiet", "--timeout=1h", "--consistency=linearizable,monotonic-reads"];
+        let words = words.iter().map(Into::into).chain([path.clone().into_os_string()]).collect();
+        let CliCommand::Explain(args) = Cli::parse_arguments(words).expect("options").command else {
+            panic!("it is explain");
+        };
+        let ExplainPlan { mut check, .. } = args.into_plan().expect("a plan");
+        let explain = |check: &CheckPlan, timeout: Duration| {
+            let checked = checking::check_source(check, &check.sources[0]).ok().expect("it is checked");
+            let check = CheckPlan { timeout: Some(timeout), ..check.clone() };
+            let told = shrink_to_violation(&check, "it", checked).ok().expect("it is explained");
+            let explains = told.explains.as_ref().expect("there is something to explain");
+            assert_eq!((told.report.verdict(), explains.operations), ("violated", 6));
+            (told.history.len(), explains.minimal, told.report.remarks[0].clone())
+        };
+        let (left, minimal, remark) = explain(&check, Duration::ZERO);
+        assert!(
+            (left, minimal) == (6, false) && remark.contains("the time limit ended the search"),
+            "{remark}"
+        );
+        let (left, minimal, remark) = explain(&check, Duration::from_secs(3600));
+        assert!((left, minimal) == (3, true) && !remark.contains("limit"), "{remark}");
+        check.timeout = None;
+        assert_eq!(explain(&check, Duration::from_secs(3600)).0, 3);
+    }
 }

@@ -4,6 +4,7 @@ use super::{check, diff, record};
 use crate::args::{CheckPlan, HistorySource, JudgeArgs, RunArgs, RunPlan};
 use crate::exit::Exit;
 use crate::output;
+use crate::output_file::refuse_equal_outputs;
 use crate::progress::ProgressDisplay;
 use crate::report::{ReportFormat, difference};
 use std::io::Write;
@@ -30,6 +31,9 @@ fn record_all(run: &RunArgs, judge: JudgeArgs) -> Result<Option<(CheckPlan, Exit
     let live = judge.live_plan(&plans[0])?;
     let mut judge = judge.into_check_plan(&plans[0])?;
     judge.sources.clear();
+    refuse_equal_outputs(
+        &[plans.iter().flat_map(RunPlan::output_files).collect(), judge.output_files()].concat(),
+    )?;
     let mut exported = Exit::Holds;
     for plan in &plans {
         let Some(recorded) = record::record_run(plan, live.as_ref())? else { return Ok(None) };

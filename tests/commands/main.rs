@@ -17,6 +17,7 @@ mod levels_page;
 mod levels_separations;
 mod objectives;
 mod output;
+mod outputs;
 mod page;
 mod parts;
 mod pictures;

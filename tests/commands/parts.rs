@@ -162,3 +162,41 @@ fn what_a_stream_cannot_do_is_refused() {
     let why = answers(Path::new(file), &["--spill", "/no/such"]).expect_err("it is refused");
     assert!(why.contains("Pass another folder to --spill"), "{why}");
 }
+
+/// `--format json` once lacked these counts and the basis, and told of no key where `check` told of one.
+#[test]
+fn parts_are_counted_as_the_whole_is() {
+    let folder = folder();
+    let spill = ["--spill", folder.path().to_str().expect("a name")];
+    let line = |kind: &str, f: &str, key: &str| {
+        format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":1{key}}}\n")
+    };
+    for keys in [&[""][..], &[",\"key\":1", ",\"key\":2", ",\"key\":3"], &["", ",\"key\":1"]] {
+        let events = |key: &&str| {
+            let calls = [
+                ("invoke", "write"),
+                ("ok", "write"),
+                ("invoke", "read"),
+                ("ok", "read"),
+                ("invoke", "write"),
+                ("fail", "write"),
+            ];
+            calls.map(|(kind, f)| line(kind, f, key)).concat()
+        };
+        let file = folder.path().join("history.jsonl");
+        std::fs::write(&file, keys.iter().map(events).collect::<String>()).expect("a file");
+        let told = |options: &[&str]| {
+            let words = ["--format", "json", "--model", "register", "--consistency", "linearizable"];
+            let output =
+                steadfast().arg("check").arg(&file).args(words).args(options).output().expect("it runs");
+            let mut told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            for (part, of_sessions) in
+                [("counts", "processes"), ("counts", "sessions"), ("basis", "moved_sessions")]
+            {
+                told[part].as_object_mut().expect("an object").remove(of_sessions);
+            }
+            (told["counts"].take(), told["basis"].take())
+        };
+        assert_eq!(told(&spill), told(&[]), "{keys:?}");
+    }
+}

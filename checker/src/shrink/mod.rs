@@ -122,18 +122,20 @@ pub fn shrink_violation(
     let telling = telling.collect();
     let shown = if is_finding { shown_findings(history, question, limits) } else { BTreeSet::new() };
     let mut shrinker = Shrinker { question, target, telling, shown, limits, effort, checks: 0, sure: true };
-    let needs = OperationNeeds::from_history(history, question, true);
+    let needs = OperationNeeds::from_history(history, question, true, limits.stop);
     let evidence: BTreeSet<OpId> = target.operations.iter().copied().collect();
-    let bases = [
-        needs.close_over_needs(evidence.clone()),
-        needs.close_over_needs(operations_on_same_objects(history, &evidence, true)),
-        needs.close_over_needs(operations_on_same_objects(history, &evidence, false)),
-        history.ids().collect(),
+    let close = |some| needs.close_over_needs(some, limits.stop);
+    // One after another, because the first is nearly always enough.
+    let bases: [&dyn Fn() -> BTreeSet<OpId>; 4] = [
+        &|| close(evidence.clone()),
+        &|| close(operations_on_same_objects(history, &evidence, true)),
+        &|| close(operations_on_same_objects(history, &evidence, false)),
+        &|| history.ids().collect(),
     ];
-    let base = bases.into_iter().map(|base| base.into_iter().collect::<Vec<OpId>>()).find(|base| {
+    let base = bases.iter().map(|base| base().into_iter().collect::<Vec<OpId>>()).find(|base| {
         // The effort must allow a check of the base, however large it is: without a base there is no part to return.
         shrinker.effort = shrinker.effort.max(base.len() as u64 + 1);
-        shrinker.shows_violation(history.restrict_to(base))
+        shrinker.shows_violation(history, base)
     })?;
     shrinker.sure = true;
     let kept = shrinker.reduce_part(&history.restrict_to(&base));
@@ -222,15 +224,16 @@ struct Shrinker<'a> {
 }
 
 impl Shrinker<'_> {
-    /// Checks whether a part shows the violation.
-    fn shows_violation(&mut self, part: History) -> bool {
-        let cost = part.len() as u64 + 1;
+    /// Checks whether some operations of a history show the violation.
+    fn shows_violation(&mut self, history: &History, operations: &[OpId]) -> bool {
+        let cost = operations.len() as u64 + 1;
         if self.effort < cost || self.limits.stop_requested() {
             self.sure = false;
             return false;
         }
         self.effort -= cost;
         self.checks += 1;
+        let part = history.restrict_to(operations);
         if matches!(self.target.property, Property::Finding(kind) if kind != FindingKind::Unexplained)
             && !shown_findings(&part, self.question, self.limits).is_subset(&self.shown)
         {
@@ -255,7 +258,7 @@ impl Shrinker<'_> {
     /// Leaves out all that can be left out. The returned ids are those of `part`.
     fn reduce_part(&mut self, part: &History) -> BTreeSet<OpId> {
         let whole_sessions = concerns_whole_sessions(self.target.property);
-        let needs = OperationNeeds::from_history(part, self.question, whole_sessions);
+        let needs = OperationNeeds::from_history(part, self.question, whole_sessions, self.limits.stop);
         let mut kept: BTreeSet<OpId> = part.ids().collect();
         if self.is_cumulative() {
             self.cut_quiet_end(part, &mut kept);
@@ -263,7 +266,13 @@ impl Shrinker<'_> {
         let mut piece = kept.len().div_ceil(2).max(1);
         loop {
             let before = kept.len();
-            self.try_removing_pieces(part, &needs, &mut kept, piece);
+            match piece {
+                1 => self.try_removing_operations(part, &needs, &mut kept),
+                _ => self.try_removing_pieces(part, &needs, &mut kept, piece),
+            }
+            if self.has_ended() {
+                return kept;
+            }
             if piece > 1 {
                 piece = piece.div_ceil(2);
             } else if kept.len() == before {
@@ -281,24 +290,58 @@ impl Shrinker<'_> {
         piece: usize,
     ) {
         let all: Vec<OpId> = kept.iter().copied().collect();
+        let mut counts = needs.count_needs(kept);
         for out in all.chunks(piece) {
-            let out: BTreeSet<OpId> = out.iter().copied().filter(|id| kept.contains(id)).collect();
-            // A single operation is left out with all that depends on it. For a larger piece, that would be nearly
-            // everything.
-            let fewer = match piece {
-                1 => needs.remove_with_dependents(kept, &out),
-                _ => {
-                    let rest = needs.close_over_needs(kept.difference(&out).copied().collect());
-                    rest.intersection(kept).copied().collect()
-                }
-            };
-            if fewer.len() < kept.len()
-                && self.keeps_telling(part, &fewer)
-                && self.shows_violation(part.restrict_to(&fewer.iter().copied().collect::<Vec<_>>()))
-            {
-                *kept = fewer;
+            if self.has_ended() {
+                return;
+            }
+            self.spend_on_looking(out.len());
+            let gone = needs.take_unneeded(out, &mut counts);
+            if !self.try_removing(part, kept, &gone) {
+                needs.put_back(gone, &mut counts);
             }
         }
+    }
+
+    /// Tries to leave out each single operation with all that depends on it. For a larger piece, that would be nearly everything.
+    fn try_removing_operations(&mut self, part: &History, needs: &OperationNeeds, kept: &mut BTreeSet<OpId>) {
+        let all: Vec<OpId> = kept.iter().copied().collect();
+        for out in all {
+            if self.has_ended() {
+                return;
+            }
+            if kept.contains(&out) {
+                self.spend_on_looking(kept.len());
+                let gone = needs.find_dependents(kept, out, self.limits.stop);
+                self.try_removing(part, kept, &gone);
+            }
+        }
+    }
+
+    /// Leaves out some operations if the others still show the violation. Returns whether it did.
+    fn try_removing(&mut self, part: &History, kept: &mut BTreeSet<OpId>, gone: &BTreeSet<OpId>) -> bool {
+        if gone.is_empty() || self.has_ended() {
+            return false;
+        }
+        let fewer: BTreeSet<OpId> = kept.difference(gone).copied().collect();
+        let shows = self.keeps_telling(part, &fewer)
+            && self.shows_violation(part, &fewer.iter().copied().collect::<Vec<_>>());
+        if shows {
+            *kept = fewer;
+        }
+        shows
+    }
+
+    /// Whether the search is over. Then the part may not be minimal.
+    fn has_ended(&mut self) -> bool {
+        let ended = self.effort == 0 || self.limits.stop_requested();
+        self.sure &= !ended;
+        ended
+    }
+
+    /// Spends effort on finding what may be left out. To look at an operation takes about an eighth of the time of its check.
+    fn spend_on_looking(&mut self, operations: usize) {
+        self.effort = self.effort.saturating_sub(operations as u64 / 8);
     }
 
     fn keeps_telling(&self, part: &History, kept: &BTreeSet<OpId>) -> bool {
@@ -332,7 +375,7 @@ impl Shrinker<'_> {
         while fails + 1 < works {
             let middle = fails.midpoint(works);
             let early: Vec<OpId> = kept.iter().copied().filter(|&id| id < quiet[middle]).collect();
-            match self.shows_violation(part.restrict_to(&early)) {
+            match self.shows_violation(part, &early) {
                 true => works = middle,
                 false => fails = middle,
             }

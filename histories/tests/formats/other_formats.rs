@@ -227,6 +227,61 @@ fn operations_in_a_table() {
     assert!(read("a.csv", "start,end,op\n1,2\n").unwrap_err().contains("a line of 2 cells"));
 }
 
+/// An operation that never returned was once taken for an overlap, and an overlap of one client made every operation of every client a process
+/// of its own: nothing could contradict a session guarantee any more.
+#[test]
+fn a_client_goes_on_in_its_session_after_an_operation_that_never_returned() {
+    let lanes = |text: &str| {
+        let loaded = read("a.csv", text).expect("a history");
+        let history = &loaded.history;
+        let lane = |op: histories::Operation| {
+            (history.process_text(op.process).into_owned(), history.sessions.text(op.session).to_owned())
+        };
+        let mut told: Vec<(String, String)> = history.operations().map(lane).collect();
+        told.sort();
+        (
+            told.into_iter().map(|(process, session)| format!("{process} of {session}")).collect::<Vec<_>>(),
+            loaded.remarks,
+        )
+    };
+    let table =
+        "call,return,process,f,value\n1,,0,write,1\n2,3,0,write,2\n4,5,1,write,3\n6,7,1,read,\n8,9,0,read,\n";
+    let (told, remarks) = lanes(table);
+    assert_eq!(told, ["0 of 0", "1 of 1", "1 of 1", "2 of 0", "2 of 0"]);
+    assert!(remarks.len() == 2 && remarks[1].starts_with("client 0 went on after"), "{remarks:?}");
+    // Without that operation, clients are processes as they are, and no remark is needed.
+    let (told, remarks) = lanes(&table.replace("1,,0,write,1\n", ""));
+    assert_eq!((told.len(), remarks.len()), (4, 1));
+    // The operations of one client overlap: those of the other stay one process.
+    let (told, remarks) = lanes(&table.replace("1,,", "1,3,"));
+    assert_eq!(told.iter().filter(|lane| lane.starts_with("1 ")).count(), 2, "{told:?}");
+    assert_eq!(told.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{told:?}");
+    assert!(remarks[1].starts_with("operations of client 0 overlap"), "{remarks:?}");
+    // Without a client nothing overlaps.
+    let (told, remarks) = lanes("call,return,f,value\n1,2,write,1\n3,4,read,\n");
+    assert_eq!(told.len(), 2);
+    assert!(remarks.len() == 2 && remarks[1].starts_with("operations without a client"), "{remarks:?}");
+}
+
+/// A negative return once meant silently that the operation never returned, and so did a text in JSON.
+#[test]
+fn a_return_is_a_time_or_nothing() {
+    let why = read("a.csv", "call,return,process,f,value\n-5,-3,0,write,1\n").unwrap_err();
+    assert!(why.starts_with("a.csv:2:1: found the return -3, expected a time from 0 on"), "{why}");
+    for wrong in ["-1", "\"5\"", "5.5"] {
+        let why =
+            read("a.json", &PORCUPINE.replace("\"Return\":5", &format!("\"Return\":{wrong}"))).unwrap_err();
+        assert!(why.contains("found the return"), "{why}");
+    }
+    for open in ["null", "9223372036854775807"] {
+        let open = PORCUPINE.replace("\"Return\":5", &format!("\"Return\":{open}"));
+        assert!(told(&read("a.json", &open).expect("a history").history)[0].ends_with("info"));
+    }
+    let options = ReadOptions { columns: Some("call=t0,call=t1".to_owned()), ..ReadOptions::default() };
+    let why = read_with("a.csv", b"t0,t1,return,f\n1,2,3,read\n", &options).unwrap_err();
+    assert!(why.to_string().contains("two columns for \"call\""), "{why}");
+}
+
 #[test]
 fn timestamps_of_the_database_are_no_real_time() {
     let text = r#"[{"tid":2,"sid":1,"sts":{"p":3,"l":0},"cts":{"p":9,"l":1},"ops":[{"t":"r","k":1,"v":5},{"t":"a","k":2,"v":6}]},

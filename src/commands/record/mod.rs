@@ -8,7 +8,7 @@ use crate::args::{HistoryFile, LivePlan, RunPlan, SpanTarget};
 use crate::exit::Exit;
 use crate::live::LiveStatus;
 use crate::output;
-use crate::output_file::refuse_existing;
+use crate::output_file::{refuse_equal_outputs, refuse_existing};
 use crate::report::rehearsal::describe_plan;
 use crate::spans;
 use live_judge::LiveJudge;
@@ -123,6 +123,7 @@ pub(crate) fn record_run(plan: &RunPlan, live: Option<&LivePlan>) -> Result<Opti
 fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
     let inputs: Vec<&Path> = plan.inputs.iter().map(PathBuf::as_path).collect();
     let path = plan.output.path();
+    refuse_equal_outputs(&plan.output_files())?;
     if let Some(SpanTarget::File(spans)) = &plan.spans {
         // Checked before the run, which would otherwise be wasted.
         refuse_existing(spans, plan.force, &inputs)?;

@@ -1,6 +1,6 @@
 //! Measurements for people: the effect of each fault, and the results of the objectives.
 
-use super::super::layout::{describe_list, fit_table, wrap_text};
+use super::super::layout::{count_noun, describe_list, fit_table, wrap_text};
 use super::json::{describe_replication_basis, replication_name};
 use crate::objectives::{JudgedObjective, format_amount, format_figure};
 use crate::report::{MeasuredRun, describe};
@@ -55,12 +55,13 @@ fn write_fault_table(found: &Measurements, width: usize, out: &mut dyn Write) ->
     writeln!(out, "\n  {DIM}{}{DIM:#}", lines[0])?;
     lines[1..].iter().try_for_each(|line| writeln!(out, "  {line}"))?;
     if let Some(more) = found.faults.len().checked_sub(FAULTS_MAX).filter(|&more| more > 0) {
-        writeln!(out, "  and {more} more faults; --format json lists all")?;
+        writeln!(out, "  and {}; --format json lists all", count_noun(more, "more fault"))?;
     }
     let sum = |name| -> f64 { found.faults.iter().filter_map(|one| exact_figure(one, name)).sum() };
     let (unrecovered, silent) = (sum("unrecovered_sessions"), sum("silent_sessions"));
     if unrecovered > 0.0 {
-        let text = format!("{unrecovered} affected sessions sent requests until the end and got no answer");
+        let sessions = count_noun(unrecovered as usize, "affected session");
+        let text = format!("{sessions} sent requests until the end and got no answer");
         write_indented(&text, width, out)?;
     }
     if silent > 0.0 {

@@ -10,7 +10,7 @@
 //! column: `call=started,f=verb`. A number is a number and any other text is a string, in arguments and results alike.
 //! An empty result, `NotFound`, `nil`, `null` or `None` is `null`: the read found nothing.
 
-use super::LoggedCall;
+use super::{LoggedCall, check_return};
 use crate::format::datum::{Datum, DatumKind, Flaw, clip_text};
 use std::borrow::Cow;
 
@@ -34,6 +34,9 @@ const COLUMNS: [(&str, bool, &[&str]); 9] = [
     ("outcome", false, &["outcome", "status", "type"]),
     ("session", false, &["session", "session_id"]),
 ];
+
+/// What a return may be.
+const RETURN_TIME: &str = "a time from 0 on, or an empty cell if the operation never returned";
 
 /// The index of each column.
 type ColumnPlaces = [Option<usize>; 9];
@@ -71,6 +74,10 @@ fn find_columns(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<Column
     for pair in columns.unwrap_or("").split(',').filter(|pair| !pair.trim().is_empty()) {
         let known = pair.split_once('=').map(|(ours, theirs)| (ours.trim(), theirs.trim()));
         match known.filter(|(ours, _)| COLUMNS.iter().any(|(name, ..)| name == ours)) {
+            Some((ours, _)) if told.iter().any(|(name, _)| *name == ours) => {
+                let found = format!("two columns for {ours:?} in --columns");
+                return Err(Flaw::new(0, found, "one column for each name"));
+            }
             Some(pair) => told.push(pair),
             None => {
                 let names = COLUMNS.map(|(name, ..)| name).join(", ");
@@ -122,7 +129,7 @@ fn parse_call<'a>(
         },
     };
     let called = time(0)?.ok_or_else(|| Flaw::new(at, "a line without a time of its call", "an integer"))?;
-    let returned = time(1)?.filter(|&time| time >= 0 && time != i64::MAX);
+    let returned = check_return(time(1)?).map_err(|found| Flaw::new(at, found, RETURN_TIME))?;
     let function = cell(3).map(|name| name.trim().to_lowercase());
     let function =
         function.ok_or_else(|| Flaw::new(at, "a line without an operation", "its name, such as get"))?;

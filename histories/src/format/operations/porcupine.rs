@@ -8,11 +8,14 @@
 //! append) and of its etcd model (`Op` 0 read, 1 write, 2 compare-and-set, with `Arg1` and `Arg2`) are supported, and
 //! so is any model in which the operation is a word. Field names may be in any case, with or without `_`.
 
-use super::LoggedCall;
+use super::{LoggedCall, check_return};
 use crate::format::datum::{Datum, DatumKind, Flaw};
 
 const OPERATION: &str =
     "an operation: {\"ClientId\": 0, \"Input\": {…}, \"Call\": 1, \"Output\": {…}, \"Return\": 5}";
+
+/// What a return may be.
+const RETURN_TIME: &str = "an integer from 0 on, or no \"Return\" if the operation never returned";
 
 /// Reads the operations of a file that is one list of them.
 pub(in crate::format) fn read_operations<'a>(whole: &Datum<'a>) -> Result<Vec<LoggedCall<'a>>, Vec<Flaw>> {
@@ -36,8 +39,15 @@ fn parse_operation<'a>(item: &Datum<'a>) -> Result<LoggedCall<'a>, Flaw> {
     let called = find_field(item, &["call"]).and_then(as_integer);
     let called = called.ok_or_else(|| strange(item.at, "an operation without a time as \"Call\"".into()))?;
     // Porcupine cannot mark an operation that did not return. Its users omit the time or write the largest one.
-    let returned =
-        find_field(item, &["return"]).and_then(as_integer).filter(|&time| time != i64::MAX && time >= 0);
+    let returned = match find_field(item, &["return"]) {
+        None => None,
+        Some(Datum { kind: DatumKind::Null, .. }) => None,
+        Some(time) => {
+            let int = as_integer(time)
+                .ok_or_else(|| Flaw::new(time.at, format!("the return {}", time.describe()), RETURN_TIME))?;
+            check_return(Some(int)).map_err(|found| Flaw::new(time.at, found, RETURN_TIME))?
+        }
+    };
     let output = find_field(item, &["output"]);
     let null = || Datum::new(item.at, DatumKind::Null);
     let function = parse_function(input)?;
