@@ -109,7 +109,7 @@ fn is_arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to,
     let from_it = |reader: OpId, place: usize| {
         let key = history.micros_of(reader)[place].key;
         last_value_of_others(history, reader, place)
-            .is_some_and(|value| wrote_value(history, *from, key, value))
+            .is_some_and(|value| is_only_writer(history, *from, key, value))
     };
     let has_seen = match seen {
         SeenThrough::Read(other) => (0..micros.len()).any(|place| {
@@ -128,7 +128,7 @@ fn is_arbitrated(history: &History, asked: Option<Axiom>, Dependency { from, to,
     asked == Some(*axiom)
         && history.outcome(*reader) == Outcome::Ok
         && last_read.is_some()
-        && wrote_value(history, *to, *key, *value)
+        && is_only_writer(history, *to, *key, *value)
         && writes_key
         && from != reader
         && has_seen
@@ -165,7 +165,7 @@ fn is_causal_step(history: &History, a: OpId, b: OpId) -> bool {
     let read = history.outcome(b) == Outcome::Ok
         && history.micros_of(b).iter().enumerate().any(|(place, micro)| {
             last_value_of_others(history, b, place)
-                .is_some_and(|value| wrote_value(history, a, micro.key, value))
+                .is_some_and(|value| is_only_writer(history, a, micro.key, value))
         });
     read || precedes_in_session(history, a, b)
 }
@@ -244,6 +244,13 @@ fn last_value_of_others(history: &History, id: OpId, place: usize) -> Option<Val
 
 fn wrote_value(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
     places_of_write(history, id, key, value).next().is_some()
+}
+
+/// Whether a transaction wrote a value, and no other one that may have taken effect did. Otherwise nothing says whose write was read.
+fn is_only_writer(history: &History, id: OpId, key: KeyId, value: ValueId) -> bool {
+    let may_have = |other: &OpId| *other != id && history.outcome(*other) != Outcome::Fail;
+    wrote_value(history, id, key, value)
+        && !history.ids().filter(may_have).any(|other| wrote_value(history, other, key, value))
 }
 
 /// Whether a transaction read the key and this value was the last that it saw of other transactions' writes. With `None`: whether it

@@ -183,7 +183,7 @@ impl<'h> OtlpLines<'h> {
             }
         });
         if let Some(session) = session_name(history, id) {
-            to.push(json_attribute("steadfast.session", &session));
+            to.push(json_attribute("steadfast.session", session));
         }
         to.push(text_attribute("steadfast.f", history.written_function_name(id)));
         if history.key(id) != KeyId::NONE {
