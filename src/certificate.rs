@@ -13,7 +13,7 @@ use crate::exit::Exit;
 #[cfg(feature = "command-line")]
 use crate::output_file::{OutputFile, create_output};
 use crate::report::CheckFindings;
-use checker::{Answer, Limits, Model, Question, Report, Verdict};
+use checker::{Answer, Limits, Model, Property, Question, Report, Verdict};
 use histories::format::write_native;
 use histories::{History, with_names};
 use serde::{Deserialize, Serialize};
@@ -192,6 +192,15 @@ pub(crate) fn verify_text(text: &str, name: &str, history: &History) -> Result<(
         let (line, exit) = describe_standing(answer, standing);
         writeln!(lines, "{line}").expect("a string takes everything");
         worst = worst.max(exit);
+    }
+    // What was asked and is not answered was left out by somebody.
+    let is_answered = |asked: &Property| {
+        report.answers.iter().chain(&report.beside).any(|answer| answer.property == *asked)
+    };
+    for property in claimed.question.asked_properties().iter().filter(|asked| !is_answered(asked)) {
+        writeln!(lines, "unknown    {}: the certificate makes no claim about it", property.name())
+            .expect("a string takes everything");
+        worst = worst.max(Exit::Unknown);
     }
     // The certificate also claims what was found in addition to the question.
     let beside = report.beside.iter().zip(standings.beside);

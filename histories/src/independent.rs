@@ -10,7 +10,7 @@
 //!
 //! - All operations are `read`, `write` or `cas`, and no event has a `key`.
 //! - A `read` is *invoked* with `[key]` or `[key, null]`, and an `ok` one returns `[key]` or `[key, value]` of the same
-//!   key. There is at least one read. This is the proof: the read of a plain register is invoked without a value,
+//!   key. At least one read is `ok`. This is the proof: the read of a plain register is invoked without a value,
 //!   whatever the register holds.
 //! - A `write` has `[key, value]`.
 //! - A `cas` has `[key, [old, new]]` or, flat, `[key, old, new]`. The compare-and-set of a plain register has `[old,
@@ -35,7 +35,7 @@ impl History {
     /// Whether the history is independent: every value is a pair of an object and its value, as Jepsen's independent
     /// workloads write them. O(n).
     pub fn is_independent(&self) -> bool {
-        self.ids().any(|id| self.function(id) == Function::READ)
+        self.ids().any(|id| self.function(id) == Function::READ && self.outcome(id) == Outcome::Ok)
             && self.ids().all(|id| self.split_operation(id).is_some())
     }
 

@@ -194,3 +194,15 @@ fn a_certificate_in_place_of_the_history_is_told() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("is a certificate, and a certificate comes before its history"), "{said}");
 }
+
+/// Without the violated answer, the rest is right. The question still asks for it.
+#[test]
+fn an_answer_that_was_left_out_is_missed() {
+    let certified = Certified::of("stale-read", "linearizable,monotonic-reads");
+    let left = certified.changed(|certificate| {
+        let answers = list(certificate, "/report/answers");
+        answers.retain(|answer| answer["verdict"] != "violated");
+        assert_eq!(answers.len(), 1, "{answers:?}");
+    });
+    assert_eq!(left, 3);
+}

@@ -38,8 +38,11 @@ fn a_sound_store_is_found_sound_by_every_workload() {
     let folder = folder();
     let help = steadfast().args(["run", "--help"]).assert().code(0).get_output().clone();
     let help = String::from_utf8(help.stdout).expect("text");
-    let listed =
-        help.split("--workload <NAME>").nth(1).and_then(|text| text.split("\n  -").next()).expect("a list");
+    let listed = help
+        .split("--workload <NAME>")
+        .nth(1)
+        .and_then(|text| text.split("\n      --").next())
+        .expect("a list");
     let names = listed.lines().filter_map(|line| line.trim().strip_prefix("- ")?.split(':').next());
     let names: Vec<&str> = names.collect();
     assert!(names.len() >= 8 && names.contains(&"counter"), "{names:?}");

@@ -77,7 +77,7 @@ struct ShownAction {
 /// Whether a list was read of a user who had requested an action by then.
 pub(super) fn is_acting_user_read(history: &History) -> bool {
     let mut acted: FxHashMap<&str, u32> = FxHashMap::default();
-    for op in history.operations().filter(|op| op.function == Function::ACT && op.outcome != Outcome::Fail) {
+    for op in history.operations().filter(|op| op.function == Function::ACT) {
         acted.entry(history.sessions.text(op.session)).or_insert(op.invoked);
     }
     let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);

@@ -140,9 +140,7 @@ fn is_partly_recorded(history: &History, kind: FindingKind) -> bool {
 
 /// Why the history cannot show a kind. The modules of the kinds report further reasons themselves.
 fn reason_not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
-    let does = |function| {
-        history.ids().any(|id| history.function(id) == function && history.outcome(id) != Outcome::Fail)
-    };
+    let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let missing = match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate if question.time_to_live_ns.is_none() => {
@@ -156,12 +154,12 @@ fn reason_not_recorded(history: &History, question: &SessionRules, kind: Finding
         FindingKind::LostWrite if !is_read_after(history, settled_position(history)) => {
             "nothing was read after the store had settled"
         }
-        FindingKind::OldIdAlive if !does(Function::RENEW) => "no renewal can have taken effect",
+        FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
         FindingKind::LostAction if !actions::is_acting_user_read(history) => {
             "no list was read of a user who had acted: the key of actions is the session of act"
         }
         FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
-            "no operation can have ended a session"
+            "no operation ended a session"
         }
         _ => return None,
     };

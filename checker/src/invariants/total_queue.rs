@@ -268,7 +268,8 @@ fn report_lost_elements(
         }
     }
     if inside > 0 {
-        found.remarks.push(format!("{inside} elements did not come out, and may be inside still"));
+        let elements = if inside == 1 { "element" } else { "elements" };
+        found.remarks.push(format!("{inside} {elements} did not come out, and may be inside still"));
     }
     due.sort_unstable();
     for at in object.until_stopped(0..due.len()) {

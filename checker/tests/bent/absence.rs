@@ -150,13 +150,12 @@ impl Recorded<'_> {
         writes.filter(|&at| !failed(at)).map(|at| &self.events[at]).collect()
     }
 
-    /// The places of the invocations that did not fail, of operations with one name, and those of their completions.
+    /// The places of the invocations of operations with one name, and those of their completions.
     fn begun(&self, function: &str) -> Vec<(usize, Option<usize>)> {
         let list = EventList { header: None, events: self.events.to_vec() };
         let invoked =
             (0..self.events.len()).filter(|&at| list.is_invocation(at) && self.events[at]["f"] == function);
-        let both = invoked.map(|at| (at, list.places_of_operation(at).1));
-        both.filter(|(_, end)| end.is_none_or(|end| self.events[end]["type"] != "fail")).collect()
+        invoked.map(|at| (at, list.places_of_operation(at).1)).collect()
     }
 
     fn is_read_after_settling(&self) -> bool {
@@ -191,8 +190,8 @@ impl Recorded<'_> {
         Some(match kind {
             FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !self.expires() || !is_timed,
             FindingKind::LostWrite => !is_settled || !self.is_read_after_settling() || self.repeats_a_value(),
-            FindingKind::OldIdAlive => self.begun("renew").is_empty(),
-            FindingKind::ResurrectedSession => self.begun("destroy").is_empty() && !self.expires(),
+            FindingKind::OldIdAlive => self.operations("renew").next().is_none(),
+            FindingKind::ResurrectedSession => self.operations("destroy").next().is_none() && !self.expires(),
             FindingKind::LostAction => !self.is_acting_user_read(),
             FindingKind::DuplicatedAction => answered_lists.next().is_none(),
             FindingKind::ClockWentBack => {

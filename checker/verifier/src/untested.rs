@@ -129,8 +129,7 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 /// Whether the history does not record what would show the finding.
 fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
     let Property::Finding(kind) = property else { return false };
-    let does =
-        |function| history.operations().any(|op| op.function == function && op.outcome != Outcome::Fail);
+    let does = |function| history.ids().any(|id| history.function(id) == function);
     let settled = || {
         let mut events = history.actor_events().iter();
         events.any(|event| event.actor == "recorder" && event.function == "settled")
@@ -215,7 +214,7 @@ pub(crate) fn has_list_of_actor(history: &History) -> bool {
     let mut events: Vec<(u32, Operation)> = Vec::new();
     for op in history.operations() {
         match (op.function, op.outcome) {
-            (Function::ACT, Outcome::Ok | Outcome::Info) => events.push((op.invoked, op)),
+            (Function::ACT, _) => events.push((op.invoked, op)),
             (Function::ACTIONS, Outcome::Ok) => events.push((op.completed, op)),
             _ => {}
         }

@@ -68,7 +68,10 @@ struct RecordedFacts {
     renewal: bool,
     destroy: bool,
     time: bool,
-    settled: bool,
+    /// The position of the event with which the store had settled.
+    settled: Option<u64>,
+    /// Whether a read that began after it succeeded.
+    read_after_settling: bool,
     /// An answer that could have been wrong.
     answer: bool,
 }
@@ -81,7 +84,7 @@ impl RecordedFacts {
             FindingKind::OldIdAlive => self.renewal,
             FindingKind::ResurrectedSession => self.destroy || expires,
             FindingKind::ExpiredEarly | FindingKind::ExpiredLate => expires && self.time,
-            FindingKind::LostWrite => self.settled,
+            FindingKind::LostWrite => self.read_after_settling,
             // Operations on actions are in the window, or were given up.
             FindingKind::DuplicatedAction | FindingKind::LostAction => false,
             _ => true,

@@ -118,6 +118,8 @@ impl StoreMonitor {
         self.now_ns = self.now_ns.max(ended_at);
         let reads = part.function(id) == Function::READ;
         self.recorded.answer |= has_falsifiable_answer(part, id, self.question.failed_cas);
+        self.recorded.read_after_settling |=
+            reads && outcome == Outcome::Ok && self.recorded.settled.is_some_and(|settled| invoked > settled);
         if place == RequestPlace::Forgotten {
             let finds_nothing = outcome == Outcome::Ok && reads && part.operation(id).result == ValueId::NULL;
             if !(finds_nothing || outcome == Outcome::Fail || (reads && outcome == Outcome::Info)) {
@@ -221,7 +223,9 @@ impl StoreMonitor {
         if observes && !settles {
             return;
         }
-        self.recorded.settled |= settles;
+        if settles {
+            self.recorded.settled.get_or_insert(self.position);
+        }
         let line = line_of(event);
         let decides = settles || may_change_clocks(&actor.function);
         if decides && self.deciding_actors.len() < DECIDING_LINES_MAX {

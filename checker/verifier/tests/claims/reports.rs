@@ -299,7 +299,7 @@ fn untested_is_refuted_where_an_answer_could_have_been_wrong() {
         (Model::RwRegister, "a: [t wx1 rx1]", "a: [t wx1]"),
         (Model::Queue, "a: [enqueue:1] [dequeue:1]", "a: [enqueue:1] [dequeue:1 !"),
         (Model::Mutex, "a: [acquire]", "a: [acquire ?"),
-        (Model::UniqueIds, "a: [generate:1]", "a: [generate:1 ?"),
+        (Model::UniqueIds, "a: [generate:1] [generate:2]", "a: [generate:1]"),
         (Model::Register, "a: [r_]", ""),
     ];
     for (model, told, silent) in cases {

@@ -4,7 +4,7 @@ use super::Examination;
 use crate::findings::live::LiveRecord;
 use crate::untested::{has_list_of_actor, has_two_replicas_of_one_key, is_read_after_settling};
 use ::claims::FindingKind;
-use histories::{ActorEvent, Function, History, Outcome};
+use histories::{ActorEvent, Function, History};
 
 /// The kinds that depend on knowing which operation wrote a value.
 const OF_VALUES: &[FindingKind] = &[
@@ -19,8 +19,7 @@ impl Examination<'_> {
     /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn report_unrecorded_kinds(&self) {
         let history = self.survey.history;
-        let does =
-            |function| history.operations().any(|op| op.function == function && op.outcome != Outcome::Fail);
+        let does = |function| history.ids().any(|id| history.function(id) == function);
         let expires = self.survey.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
             if lacking {
