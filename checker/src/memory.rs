@@ -64,7 +64,7 @@ fn estimate_bytes(history: &History, model: Model, group: &[Property]) -> usize 
     }
 }
 
-/// Whether it is worth to decide as many groups of levels at once as there are threads, and whether there is memory for it.
+/// Whether to decide several groups of levels at once, one for each thread: the history is long enough, and there is memory for it.
 pub(crate) fn should_decide_at_once(
     history: &History,
     model: Model,

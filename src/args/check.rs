@@ -366,7 +366,7 @@ impl AskArgs {
     }
 }
 
-/// Joins the values of all `--init`. Two different values of one object are a mistake, of which neither is the right one.
+/// Joins the values of all `--init`. Refuses two different values of one object, because nothing says which of them is right.
 fn join_initial_values(given: Vec<InitialValueArg>) -> Result<InitialValues, String> {
     let mut initial = InitialValues::default();
     let mut known: Vec<InitialValueArg> = Vec::new();

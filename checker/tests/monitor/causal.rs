@@ -3,7 +3,7 @@
 //! What went wrong elsewhere: an operation was forgotten through which causal order led, so that a stale read seemed legal; and the
 //! order that one read had demanded of two writes was forgotten, so that a second read could demand the opposite.
 
-use super::{assert_evidence, assert_online_is_offline, is_monitored, long_history, small_history};
+use super::{assert_evidence, assert_online_is_offline, compare_on_the_corpus, long_history, small_history};
 use checker::{Level, Model, Monitor, MonitorLimits, MonitorVerdict, Property, Question, StreamEvent};
 use histories::format::{Format, from_text};
 use histories::{
@@ -191,22 +191,7 @@ pub(super) fn replicated_history(seed: u64) -> History {
 
 #[test]
 fn online_is_offline_on_the_corpus_at_every_cut() {
-    let mut random = TestRandom::new(7);
-    let mut tried = 0;
-    for case in testkit::corpus::corpus_cases() {
-        let history = &case.history;
-        if !is_monitored(history) {
-            continue;
-        }
-        tried += 1;
-        let events = history.event_count() as usize;
-        let cuts: Vec<usize> = match events {
-            0..=150 => (1..=events).collect(),
-            _ => (0..40).map(|_| 1 + random.below(events)).chain([events]).collect(),
-        };
-        assert_online_is_offline(history, &ask_causal(), &cuts, &case.name);
-    }
-    assert!(tried >= 30, "only {tried} histories of the corpus are of registers");
+    compare_on_the_corpus(&ask_causal());
 }
 
 #[test]

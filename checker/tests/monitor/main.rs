@@ -92,6 +92,11 @@ fn is_monitored(history: &History) -> bool {
 
 #[test]
 fn online_is_offline_on_the_corpus_at_every_cut() {
+    compare_on_the_corpus(&question());
+}
+
+/// Compares the monitor with the check on all histories of registers of the corpus: at every event, or at forty of a long one.
+fn compare_on_the_corpus(question: &Question) {
     let mut random = TestRandom::new(7);
     let mut tried = 0;
     for case in testkit::corpus::corpus_cases() {
@@ -105,7 +110,7 @@ fn online_is_offline_on_the_corpus_at_every_cut() {
             0..=150 => (1..=events).collect(),
             _ => (0..40).map(|_| 1 + random.below(events)).chain([events]).collect(),
         };
-        assert_online_is_offline(history, &question(), &cuts, &case.name);
+        assert_online_is_offline(history, question, &cuts, &case.name);
     }
     assert!(tried >= 30, "only {tried} histories of the corpus are of registers");
 }

@@ -17,7 +17,7 @@
 //! not kept, or it is that of a relay. For convergence there is one more case, in `unplaced.rs`. `docs/live.md` has the
 //! proofs.
 //!
-//! If the memory is short, `m` is any write in the older half of the window, whoever has seen it.
+//! If the memory is short, `m` may be any write in the older half of the window, even one that some sessions have not seen.
 //!
 //! Cost: O(lanes · n) and O(sessions · keys).
 
@@ -46,9 +46,9 @@ pub(super) struct ForgetPlan {
     keep: Vec<bool>,
     is_relay: Vec<bool>,
     is_placed: Vec<bool>,
-    /// The keys of which versions are forgotten.
+    /// The keys that lose writes.
     keys: FxHashSet<u32>,
-    /// For each session whether it has seen a placed write of each key of which versions were forgotten.
+    /// For each session, whether it has seen a placed write of every key that lost writes.
     caught_up: Vec<bool>,
 }
 
@@ -111,8 +111,8 @@ impl CausalMonitor {
             .iter()
             .filter(|entry| entry.operation.writes && entry.operation.outcome != Some(Outcome::Fail));
         writes.into_iter().any(|entry| {
-            let value = entry.operation.value.as_deref().unwrap_or_default();
-            !seen.insert((entry.key, value)) || value == self.initial_value_of(entry.key)
+            let value = entry.operation.value.as_deref();
+            !seen.insert((entry.key, value)) || value == Some(self.initial_value_of(entry.key))
         })
     }
 

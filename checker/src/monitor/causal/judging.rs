@@ -2,10 +2,9 @@
 
 use super::{CausalMonitor, MonitorError};
 use crate::monitor::objects::evidence::WindowJudge;
-use crate::monitor::objects::window::{WindowOperation, build_window};
+use crate::monitor::objects::window::WindowOperation;
 use crate::monitor::verdicts::UnknownFrom;
-use crate::monitor::window::WindowDetail;
-use claims::{Property, Verdict};
+use claims::Property;
 
 impl CausalMonitor {
     /// Judges the levels that are not violated on all operations of the window.
@@ -28,18 +27,7 @@ impl CausalMonitor {
             actors: &self.actors,
             latest_index: self.latest_index,
         };
-        let report = judge.check_window(&build_window(&operations, WindowDetail::Bare), asked)?;
-        let mut found = Vec::new();
-        for answer in report.answers {
-            let Property::Level(level) = answer.property else { continue };
-            match answer.verdict {
-                Verdict::Holds(_) | Verdict::Untested(_) => {}
-                Verdict::Violated(violations) => {
-                    found.push((level, Ok(judge.show_violation(level, &violations, &operations)?)));
-                }
-                Verdict::Unknown(why) => found.push((level, Err(why.reason))),
-            }
-        }
+        let found = judge.judge_levels(&operations, asked)?;
         for (level, found) in found {
             let at = self.levels.iter().position(|told| told.level == level).expect("it was asked");
             match found {

@@ -49,7 +49,6 @@ pub(super) struct KeptSession {
     pub(super) has_read: bool,
     /// The position of the invocation of its first read.
     pub(super) first_read: Option<u64>,
-    /// Whether, when something was forgotten last, its past had a placed write of each key of which versions were
-    /// forgotten.
+    /// Whether its past had a placed write of every key that lost writes, when the monitor last forgot something.
     pub(super) is_caught_up: bool,
 }

@@ -1,4 +1,4 @@
-//! Reads of which the window does not show what they demand, for `causal-convergence`.
+//! Finds reads whose demands the window does not show, for `causal-convergence`.
 //!
 //! A read puts all other writes of its key that are in its past before the one that it returned. Forgotten writes of the key are
 //! before each *placed* write. So nothing is missed if a placed write is in the past of the read, or before the write that the
@@ -16,8 +16,7 @@ use histories::Outcome;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 impl CausalMonitor {
-    /// The first read, if any, that may demand something of a forgotten write which the window does not show: its event and
-    /// what is to be said.
+    /// The first read, if any, that may demand something of a forgotten write: its event, and the reason for *unknown*.
     pub(super) fn find_unplaced_read(&self) -> Option<(u64, String)> {
         let is_known = |told: &super::MonitoredLevel| told.violation.is_some() || told.unknown.is_some();
         if !self.judges_convergence()
@@ -62,11 +61,11 @@ impl CausalMonitor {
         }
         let is_doubtful = |(_, entry): &(usize, &super::WindowEntry)| {
             let operation = &entry.operation;
-            let value = operation.value.as_deref().unwrap_or_default();
+            let is_of_unplaced = |value: &str| unplaced.contains(&(entry.key, value));
             !operation.writes
                 && operation.is_ok()
                 && operation.completed >= self.forgot_at
-                && unplaced.contains(&(entry.key, value))
+                && operation.value.as_deref().is_some_and(is_of_unplaced)
                 && !is_caught_up(entry)
         };
         self.window.iter().enumerate().filter(is_doubtful).map(|(at, _)| at).collect()

@@ -5,7 +5,7 @@ use crate::monitor::limits::{MonitorError, MonitorLimits};
 use crate::monitor::verdicts::OnlineViolation;
 use crate::monitor::window::WindowDetail;
 use crate::{CheckError, check};
-use claims::{Evidence, Level, Limits, Property, Question, Report, Violation};
+use claims::{Evidence, Level, Limits, Property, Question, Report, Verdict, Violation};
 use histories::{ActorEvent, History, OpId};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -27,11 +27,7 @@ pub(in crate::monitor) fn unstopped(limits: MonitorLimits) -> Limits<'static> {
 
 impl WindowJudge<'_> {
     /// Checks a window.
-    pub(in crate::monitor) fn check_window(
-        &self,
-        window: &History,
-        asked: Vec<Property>,
-    ) -> Result<Report, MonitorError> {
+    fn check_window(&self, window: &History, asked: Vec<Property>) -> Result<Report, MonitorError> {
         let question = Question { asked: Some(asked), accept_untested: true, ..self.question.clone() };
         check(window, &question, &unstopped(self.limits)).map_err(|error| match error {
             CheckError::Question(why) => MonitorError::Question(why),
@@ -39,8 +35,30 @@ impl WindowJudge<'_> {
         })
     }
 
+    /// Judges levels on a window of these operations. Returns the levels that do not hold, each with its violation or the reason for
+    /// *unknown*.
+    pub(in crate::monitor) fn judge_levels(
+        &self,
+        operations: &[WindowOperation<'_>],
+        asked: Vec<Property>,
+    ) -> Result<Vec<(Level, Result<OnlineViolation, String>)>, MonitorError> {
+        let report = self.check_window(&build_window(operations, WindowDetail::Bare), asked)?;
+        let mut found = Vec::new();
+        for answer in report.answers {
+            let Property::Level(level) = answer.property else { continue };
+            match answer.verdict {
+                Verdict::Holds(_) | Verdict::Untested(_) => {}
+                Verdict::Violated(violations) => {
+                    found.push((level, Ok(self.show_violation(level, &violations, operations)?)));
+                }
+                Verdict::Unknown(why) => found.push((level, Err(why.reason))),
+            }
+        }
+        Ok(found)
+    }
+
     /// Builds the smallest history that still shows a violation: its operations alone, or else the whole window.
-    pub(in crate::monitor) fn show_violation(
+    fn show_violation(
         &self,
         level: Level,
         violations: &[Violation],

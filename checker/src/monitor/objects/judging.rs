@@ -2,10 +2,9 @@
 
 use super::evidence::WindowJudge;
 use super::levels::MonitoredLevel;
-use super::window::{WindowOperation, build_window};
+use super::window::WindowOperation;
 use super::{MonitorError, ObjectMonitor, UnknownFrom};
-use crate::monitor::window::WindowDetail;
-use claims::{Level, Property, Verdict};
+use claims::{Level, Property};
 
 impl ObjectMonitor {
     /// Judges the levels of these kinds (linearizability, session guarantees) on some objects.
@@ -20,36 +19,24 @@ impl ObjectMonitor {
             return Ok(());
         }
         let operations = self.window_operations(group);
-        let window = build_window(&operations, WindowDetail::Bare);
         let judge = WindowJudge {
             question: &self.question,
             limits: self.limits,
             actors: &self.actors,
             latest_index: self.latest_index,
         };
-        let report = judge.check_window(&window, asked)?;
-        let mut found = Vec::new();
-        for answer in report.answers {
-            let Property::Level(level) = answer.property else { continue };
-            match answer.verdict {
-                Verdict::Holds(_) | Verdict::Untested(_) => {}
-                Verdict::Violated(violations) => {
-                    found.push((level, Some(judge.show_violation(level, &violations, &operations)?), None));
-                }
-                Verdict::Unknown(why) => found.push((level, None, Some(why.reason))),
-            }
-        }
-        for (level, violation, undecided) in found {
+        let found = judge.judge_levels(&operations, asked)?;
+        for (level, found) in found {
             let at = self.levels.iter().position(|told| told.level == level).expect("it was asked");
-            if violation.is_some() {
-                self.levels[at].violation = violation.map(Box::new);
-                self.news.push(at);
-            } else if let Some(reason) = undecided {
-                self.levels[at].undecided.get_or_insert(UnknownFrom {
-                    event: self.latest_index,
-                    reason,
-                    objects: 0,
-                });
+            match found {
+                Ok(violation) => {
+                    self.levels[at].violation = Some(Box::new(violation));
+                    self.news.push(at);
+                }
+                Err(reason) => {
+                    let unknown = UnknownFrom { event: self.latest_index, reason, objects: 0 };
+                    self.levels[at].undecided.get_or_insert(unknown);
+                }
             }
         }
         Ok(())
