@@ -74,7 +74,10 @@ impl Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = 100.0 * self.part as f64 / self.whole.max(1) as f64;
+        if self.whole == 0 {
+            return f.write_str("–");
+        }
+        let percent = 100.0 * self.part as f64 / self.whole as f64;
         write!(f, "{} ({percent:.1} %)", self.part)
     }
 }

@@ -37,7 +37,12 @@ impl ModuleResult {
 
 impl fmt::Display for ModuleResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = 100.0 * self.caught as f64 / self.sample.max(1) as f64;
+        if self.sample == 0 {
+            // A share of nothing is not known.
+            let (module, total, seed) = (&self.module, self.total, self.seed);
+            return write!(f, "| `{module}` | {total} | {seed} | 0 | – | – | – | – |");
+        }
+        let share = 100.0 * self.caught as f64 / self.sample as f64;
         write!(
             f,
             "| `{}` | {} | {} | {} | {} ({share:.1} %) | {} | {} | {} |",
