@@ -19,6 +19,9 @@ pub(in crate::monitor) struct WindowJudge<'a> {
     pub(in crate::monitor) latest_index: u64,
 }
 
+/// A level that does not hold, with its violation or the reason for *unknown*.
+pub(in crate::monitor) type NotHolding = (Level, Result<OnlineViolation, String>);
+
 /// The limits of a check that nothing stops.
 pub(in crate::monitor) fn unstopped(limits: MonitorLimits) -> Limits<'static> {
     static NEVER_STOPPED: AtomicBool = AtomicBool::new(false);
@@ -35,13 +38,12 @@ impl WindowJudge<'_> {
         })
     }
 
-    /// Judges levels on a window of these operations. Returns the levels that do not hold, each with its violation or the reason for
-    /// *unknown*.
+    /// Judges levels on a window of these operations. Returns those that do not hold.
     pub(in crate::monitor) fn judge_levels(
         &self,
         operations: &[WindowOperation<'_>],
         asked: Vec<Property>,
-    ) -> Result<Vec<(Level, Result<OnlineViolation, String>)>, MonitorError> {
+    ) -> Result<Vec<NotHolding>, MonitorError> {
         let report = self.check_window(&build_window(operations, WindowDetail::Bare), asked)?;
         let mut found = Vec::new();
         for answer in report.answers {
