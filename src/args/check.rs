@@ -76,7 +76,7 @@ pub(crate) struct AskArgs {
 
     /// Number of threads, at most 1024 [default: one per core]
     ///
-    /// No more than four per core are started, or 64: more would only wait.
+    /// On a machine with up to 16 cores, at most 64 threads are started; on a larger one, four per core.
     #[arg(long, value_name = "N", value_parser = quantity::parse_threads, help_heading = "Limits")]
     threads: Option<NonZeroUsize>,
 

@@ -30,7 +30,7 @@ named! {
     DuplicatedAction "duplicated-action"
         "an action took effect more than once",
     LostAction "lost-action"
-        "an acknowledged action took no effect",
+        "an action that was acknowledged or seen is gone",
     ClockWentBack "clock-went-back"
         "a session got an earlier time than it had already got",
     AuditMissing "audit-missing"
