@@ -47,6 +47,8 @@ mod stream_levels;
 #[cfg(feature = "command-line")]
 mod stream_lines;
 #[cfg(feature = "command-line")]
+mod stream_objectives;
+#[cfg(feature = "command-line")]
 mod stream_violation;
 #[cfg(feature = "command-line")]
 mod stream_watch;

@@ -65,6 +65,15 @@ impl Objective {
         Ok(objectives)
     }
 
+    /// The limit in words: `at most 3 s`.
+    pub(crate) fn describe_bound(self) -> String {
+        let word = match self.metric.better {
+            Better::Less => "at most",
+            Better::More => "at least",
+        };
+        format!("{word} {}", format_amount(self.metric.unit, self.limit))
+    }
+
     pub(crate) fn judge(self, measurements: &Measurements) -> JudgedObjective {
         let measured = measurements.run.get(self.metric);
         JudgedObjective { objective: self, measured: measured.unwrap_or(Err("this figure was not measured")) }
@@ -98,7 +107,7 @@ impl JudgedObjective {
 
     /// The result in words: `recovery.p99: 4.21 s, 1.21 s more than 3 s`.
     pub(crate) fn describe_result(&self) -> String {
-        let (metric, bound) = (self.objective.metric, self.describe_bound());
+        let (metric, bound) = (self.objective.metric, self.objective.describe_bound());
         let name = metric.objective;
         let measured = match self.measured {
             Err(NEVER_TOGETHER) => return format!("{name}: never (limit: {bound}): {NEVER_TOGETHER}"),
@@ -122,15 +131,6 @@ impl JudgedObjective {
                 format!("{name}: {figure}, {least}{by} {word} than {limit}")
             }
         }
-    }
-
-    /// The limit in words: `at most 3 s`.
-    pub(crate) fn describe_bound(&self) -> String {
-        let word = match self.objective.metric.better {
-            Better::Less => "at most",
-            Better::More => "at least",
-        };
-        format!("{word} {}", format_amount(self.objective.metric.unit, self.objective.limit))
     }
 }
 

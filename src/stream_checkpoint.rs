@@ -8,8 +8,10 @@
 //! The state is written to a temporary file, which is then renamed. So there is the old state or the new one, whole.
 
 use crate::output::ResultWriter;
+use crate::stream_judge::StreamJudge;
 use crate::stream_lines::StreamLines;
 use checker::Monitor;
+use checker::measurements::StreamFigures;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -77,6 +79,8 @@ pub(crate) struct StreamState {
     pub(crate) place: FilePlace,
     pub(crate) lines: StreamLines,
     pub(crate) monitor: Monitor,
+    #[serde(default)]
+    pub(crate) figures: StreamFigures,
     /// The size that standard output had, if it was a file.
     printed: Option<u64>,
 }
@@ -88,6 +92,7 @@ struct StateToWrite<'a> {
     place: &'a FilePlace,
     lines: &'a StreamLines,
     monitor: &'a Monitor,
+    figures: &'a StreamFigures,
     printed: Option<u64>,
 }
 
@@ -142,16 +147,11 @@ impl CheckpointWriter {
 
     /// Writes a state. Everything that was printed must have been flushed. `ahead` is the number of bytes that an earlier
     /// process printed and this one has not come to yet.
-    pub(crate) fn save(
-        &mut self,
-        place: &FilePlace,
-        lines: &StreamLines,
-        monitor: &Monitor,
-        ahead: u64,
-    ) -> Result<(), String> {
+    pub(crate) fn save(&mut self, place: &FilePlace, judge: &StreamJudge, ahead: u64) -> Result<(), String> {
         let began = Instant::now();
         let printed = printed_size().map(|size| size.saturating_sub(ahead));
-        let state = StateToWrite { version: VERSION, place, lines, monitor, printed };
+        let StreamJudge { lines, monitor, figures, .. } = judge;
+        let state = StateToWrite { version: VERSION, place, lines, monitor, figures, printed };
         let written = self.write_beside(&state);
         (self.saved_at, self.saving_took) = (Instant::now(), began.elapsed());
         written.map_err(|why| format!("failed to write {}: {why}", self.path.display()))

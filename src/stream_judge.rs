@@ -5,6 +5,7 @@
 
 use crate::args::SessionArgs;
 use crate::stream_lines::{StreamFlaw, StreamLines};
+use checker::measurements::StreamFigures;
 use checker::{Model, Monitor, MonitorError, StreamEvent};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub(crate) enum StreamTrouble {
 pub(crate) struct StreamJudge {
     pub(crate) monitor: Monitor,
     pub(crate) lines: StreamLines,
+    /// What users experience, and how the objectives stand.
+    pub(crate) figures: StreamFigures,
     /// What the user says of sessions. The header of the stream tells the rest.
     sessions: SessionArgs,
     judged_at: Instant,
@@ -33,10 +36,11 @@ pub(crate) struct StreamJudge {
 }
 
 impl StreamJudge {
-    pub(crate) fn new(monitor: Monitor, sessions: SessionArgs) -> Self {
+    pub(crate) fn new(monitor: Monitor, sessions: SessionArgs, figures: StreamFigures) -> Self {
         Self {
             monitor,
             sessions,
+            figures,
             lines: StreamLines::default(),
             judged_at: Instant::now(),
             judgement_took: Duration::ZERO,
@@ -50,12 +54,13 @@ impl StreamJudge {
 
     /// Takes the next bytes.
     pub(crate) fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), StreamTrouble> {
-        let (monitor, sessions) = (&mut self.monitor, &self.sessions);
+        let (monitor, figures, sessions) = (&mut self.monitor, &mut self.figures, &self.sessions);
         let mut internal = false;
         let taken = self.lines.add_bytes(bytes, &mut |event| {
             if monitor.event_count() == 0 {
                 set_session_rules(monitor, sessions, event)?;
             }
+            figures.push(event);
             monitor.push(event).map_err(|why| {
                 internal |= matches!(why, MonitorError::Internal(_));
                 why.to_string()

@@ -281,6 +281,9 @@ impl CheckPlan {
 
     /// Rejects options that cannot be used while the history grows.
     fn reject_what_cannot_follow(&self) -> Result<(), String> {
+        if let Some(follow) = self.follow.as_ref().filter(|_| self.measuring.objectives.is_empty()) {
+            follow.watch.reject_alerts_without_objectives()?;
+        }
         self.reject_what_needs_the_whole("--follow", &[], ". Check the recorded history instead")
     }
 
@@ -302,13 +305,15 @@ impl CheckPlan {
         if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
             return Err(format!("{option} reads JSON Lines only. `steadfast convert` writes them"));
         }
-        let measures = self.measuring.everything || !self.measuring.objectives.is_empty();
+        let measures = self.measuring.everything;
+        let has_objectives = self.follow.is_none() && !self.measuring.objectives.is_empty();
         let given = [
             (self.reading.map.is_some(), "--map"),
             (self.certificate.is_some(), "--certificate"),
             (self.pictures.report.is_some(), "--report"),
             (self.pictures.dot.is_some(), "--dot"),
-            (measures, "measurements and objectives"),
+            (measures, "--measure"),
+            (has_objectives, "objectives"),
             (self.timeout.is_some(), "--timeout"),
             (self.reading.independent, "--independent"),
             (!self.reading.key.is_empty(), "--key"),

@@ -2,6 +2,7 @@
 
 use super::sessions::SessionArgs;
 use super::watch::{WatchArgs, WatchPlan};
+use crate::objectives::Objective;
 use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
 use workloads::WorkloadKind;
@@ -38,6 +39,8 @@ pub(crate) struct LivePlan {
     pub(crate) until_violated: bool,
     /// Who is told what is found.
     pub(crate) watch: WatchPlan,
+    /// The objectives of the run. Those that only a whole history decides are left to the check after it.
+    pub(crate) objectives: Vec<Objective>,
 }
 
 impl LiveArgs {
@@ -48,6 +51,7 @@ impl LiveArgs {
         workload: WorkloadKind,
         asked: &[Property],
         sessions: SessionArgs,
+        objectives: Vec<Objective>,
     ) -> Result<Option<LivePlan>, String> {
         if !self.live && self.until.is_none() {
             return match self.watch.given_option() {
@@ -73,10 +77,20 @@ impl LiveArgs {
         };
         let mut question = Question::about(model);
         let watch = self.watch.clone().into_plan();
+        if objectives.is_empty() {
+            watch.reject_alerts_without_objectives()?;
+        }
         let until_violated = self.until.is_some();
         if asked.is_empty() && model == Model::Session {
             // The monitor leaves out what is not judged online, and what was not recorded.
-            return Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }));
+            return Ok(Some(LivePlan {
+                question,
+                bytes: BYTES,
+                sessions,
+                until_violated,
+                watch,
+                objectives,
+            }));
         }
         let mut online = if asked.is_empty() { question.asked_properties() } else { asked.to_vec() };
         online.retain(|property| Monitor::judges(*property) && model.properties().contains(property));
@@ -86,6 +100,6 @@ impl LiveArgs {
             ));
         }
         question.asked = Some(online);
-        Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch }))
+        Ok(Some(LivePlan { question, bytes: BYTES, sessions, until_violated, watch, objectives }))
     }
 }

@@ -19,6 +19,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| "pass a duration below 2^64 seconds".to_owned())
 }
 
+/// Formats a span as it is typed: `5m`, `1h`, `250ms`.
+pub(crate) fn format_span(ns: i64) -> String {
+    let units =
+        [(3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1, "ns")];
+    let fitting = units.into_iter().find(|(length, _)| ns % length == 0);
+    let (length, unit) = fitting.unwrap_or((1, "ns"));
+    format!("{}{unit}", ns / length)
+}
+
 /// Parses a number of threads.
 pub(crate) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= THREADS_MAX);
@@ -76,6 +85,14 @@ mod tests {
         assert_eq!(parse_duration("2min"), Ok(Duration::from_secs(120)));
         for wrong in ["10", "s", "-1s", "10 parsecs", "1e400s", ""] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_formatted_as_it_is_typed() {
+        for typed in ["250ms", "10s", "5m", "1h", "72h", "90s", "1ns"] {
+            let span = parse_duration(typed).expect("a duration");
+            assert_eq!(format_span(span.as_nanos() as i64), typed);
         }
     }
 

@@ -399,7 +399,8 @@ impl JudgeArgs {
     /// How to judge the history while it is written, if the user asked for that.
     pub(crate) fn live_plan(&self, recorded: &RunPlan) -> Result<Option<LivePlan>, String> {
         let sessions = SessionArgs { tolerance: self.tolerance.clone(), ..SessionArgs::default() };
-        self.live.live_plan(recorded.settings.workload.kind, &self.consistency, sessions)
+        let objectives = self.measuring.clone().into_plan()?.or_of_scenario(recorded.scenario.as_ref())?;
+        self.live.live_plan(recorded.settings.workload.kind, &self.consistency, sessions, objectives)
     }
 
     /// The plan to check a recorded history.

@@ -24,6 +24,14 @@ impl MeasuringPlan {
         Ok(self)
     }
 
+    /// The objectives; without any, those of the scenario.
+    pub(crate) fn or_of_scenario(self, scenario: Option<&Scenario>) -> Result<Vec<Objective>, String> {
+        match scenario.filter(|_| self.objectives.is_empty()) {
+            Some(scenario) => read_objectives(scenario),
+            None => Ok(self.objectives),
+        }
+    }
+
     /// Adds the objectives of a scenario, unless others were typed. Options of the user may have taken away what an objective
     /// needs, such as the faults; it is then left out, and a note says so.
     pub(crate) fn with_objectives_of_scenario(
@@ -33,9 +41,7 @@ impl MeasuringPlan {
         store: StoreChoice,
     ) -> Result<Self, String> {
         let Some(scenario) = scenario.filter(|_| self.objectives.is_empty()) else { return Ok(self) };
-        for text in &scenario.objectives {
-            let objective = Objective::parse_objective(text)
-                .map_err(|why| format!("the scenario {}: objectives: {text:?}: {why}", scenario.name))?;
+        for objective in read_objectives(scenario)? {
             match missing_for_objective(objective.metric.objective, settings, store) {
                 Some(cure) => {
                     let name = objective.metric.objective;
@@ -49,6 +55,14 @@ impl MeasuringPlan {
         }
         Ok(self)
     }
+}
+
+fn read_objectives(scenario: &Scenario) -> Result<Vec<Objective>, String> {
+    let parse = |text: &String| {
+        Objective::parse_objective(text)
+            .map_err(|why| format!("the scenario {}: objectives: {text:?}: {why}", scenario.name))
+    };
+    scenario.objectives.iter().map(parse).collect()
 }
 
 /// What a run lacks to measure a figure, and the option that helps.

@@ -2,6 +2,7 @@
 
 use super::quantity;
 use super::spans::SpanTarget;
+use checker::measurements::{BurnRateRule, USUAL_RULES};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +14,19 @@ pub(super) struct WatchArgs {
     /// printed on standard error. To call an address, use curl.
     #[arg(long, value_name = "COMMAND", help_heading = "While it is written")]
     on_violation: Option<String>,
-    /// Time after which a command of --on-violation is killed
+    /// While the history is judged: run a shell command when an objective alerts and when the alert ends, with JSON on its input
+    ///
+    /// An alert begins when an objective of --objective burns its error budget too fast (--burn-rate). Availability, errors, latency
+    /// and service-time are judged in this way.
+    #[arg(long, value_name = "COMMAND", help_heading = "While it is written")]
+    on_alert: Option<String>,
+    /// Burn rates that alert, each over a long and a short window [default: 1h/5m=14.4,6h/30m=6,72h/6h=1]
+    ///
+    /// An objective alerts if, over both windows, the share of bad operations is at least so many times the share that it allows.
+    /// The times are those of the events.
+    #[arg(long, value_name = "LONG/SHORT=RATE,..", value_delimiter = ',', value_parser = parse_burn_rate, help_heading = "While it is written")]
+    burn_rate: Vec<BurnRateRule>,
+    /// Time after which a command of --on-violation or --on-alert is killed
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "60s", help_heading = "While it is written")]
     command_timeout: Duration,
     /// While the history is judged: serve figures for Prometheus under /metrics; a port alone is one of 127.0.0.1
@@ -32,6 +45,10 @@ pub(super) struct WatchArgs {
 pub(crate) struct WatchPlan {
     /// The shell command for each violation.
     pub(crate) on_violation: Option<String>,
+    /// The shell command for each alert.
+    pub(crate) on_alert: Option<String>,
+    /// The burn rates that alert.
+    pub(crate) burn_rates: Vec<BurnRateRule>,
     pub(crate) command_timeout: Duration,
     /// The addresses to listen on, `host:port`.
     pub(crate) metrics: Option<String>,
@@ -61,20 +78,62 @@ impl FromStr for CollectorAddress {
 
 impl WatchArgs {
     pub(super) fn into_plan(self) -> WatchPlan {
-        let Self { on_violation, command_timeout, metrics, live_page, otlp_violations } = self;
-        WatchPlan { on_violation, command_timeout, metrics, live_page, otlp_violations }
+        let Self { on_violation, on_alert, burn_rate, command_timeout, metrics, live_page, otlp_violations } =
+            self;
+        let burn_rates = if burn_rate.is_empty() { USUAL_RULES.to_vec() } else { burn_rate };
+        WatchPlan { on_violation, on_alert, burn_rates, command_timeout, metrics, live_page, otlp_violations }
     }
 
     /// The first option that was given, if any.
     pub(super) fn given_option(&self) -> Option<&'static str> {
         let given = [
             (self.on_violation.is_some(), "--on-violation"),
+            (self.on_alert.is_some(), "--on-alert"),
+            (!self.burn_rate.is_empty(), "--burn-rate"),
             (self.metrics.is_some(), "--metrics"),
             (self.live_page.is_some(), "--live-page"),
             (self.otlp_violations.is_some(), "--otlp-violations"),
         ];
         given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
     }
+}
+
+impl WatchPlan {
+    /// Rejects options about alerts, because there is no objective that could alert.
+    pub(crate) fn reject_alerts_without_objectives(&self) -> Result<(), String> {
+        match self.on_alert {
+            Some(_) => {
+                Err("--on-alert is about objectives. Pass --objective as well, such as availability=99.9%"
+                    .to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The most short windows that a long one may have.
+const WINDOW_RATIO_MAX: i64 = 1_000;
+
+/// Parses two windows and a burn rate: `1h/5m=14.4`.
+fn parse_burn_rate(typed: &str) -> Result<BurnRateRule, String> {
+    let form = "pass LONG/SHORT=RATE, such as 1h/5m=14.4";
+    let (windows, rate) = typed.split_once('=').ok_or(form)?;
+    let (long, short) = windows.split_once('/').ok_or(form)?;
+    let span = |text: &str| {
+        let span = quantity::parse_duration(text.trim()).map_err(|why| format!("{text:?}: {why}"))?;
+        i64::try_from(span.as_nanos()).map_err(|_| format!("{text:?}: pass a time below 292 years"))
+    };
+    let (long_ns, short_ns) = (span(long)?, span(short)?);
+    let rate: f64 = rate.trim().parse().map_err(|_| form)?;
+    if short_ns == 0 || short_ns > long_ns || long_ns / short_ns > WINDOW_RATIO_MAX {
+        return Err(format!(
+            "the short window must be shorter than the long one, by a factor of at most {WINDOW_RATIO_MAX}"
+        ));
+    }
+    if !rate.is_finite() || rate <= 0.0 {
+        return Err("the burn rate must be a number above 0".to_owned());
+    }
+    Ok(BurnRateRule { long_ns, short_ns, rate })
 }
 
 /// Reads a port, which is then one of the loopback address, or a host and a port.
@@ -108,6 +167,18 @@ mod tests {
         }
         for wrong in ["", ":80", "host", "70000", "http://host:80", "host:80/path"] {
             assert!(parse_own_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// The default that the help names is the one that is used.
+    #[test]
+    fn a_burn_rate_has_two_windows() {
+        let usual: Vec<_> = ["1h/5m=14.4", "6h/30m=6", "72h/6h=1"].into_iter().map(parse_burn_rate).collect();
+        assert_eq!(usual, USUAL_RULES.map(Ok));
+        for wrong in
+            ["", "1h=14", "1h/5m", "5m/1h=14", "1h/0s=1", "1h/5m=0", "1h/5m=inf", "1h/1s=2", "x/5m=1"]
+        {
+            assert!(parse_burn_rate(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -11,8 +11,10 @@ use crate::stream_checkpoint::{CheckpointWriter, FilePlace, ResumedWriter, Strea
 use crate::stream_input::{self, StreamInput};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::stream_levels::describe_answers;
+use crate::stream_objectives::{count_for_objectives, describe_objectives};
 use crate::stream_violation::write_violation;
 use crate::stream_watch::StreamWatchers;
+use checker::measurements::StreamFigures;
 use checker::{Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Question};
 use histories::HistoryBuilder;
 use std::io::{self, IsTerminal, Write};
@@ -53,7 +55,7 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         None => {
             let monitor = Monitor::new(build_question(plan)?, build_limits(plan))
                 .map_err(|why| describe_refusal(plan, &why))?;
-            StreamFollower::new(plan, watchers, monitor)
+            StreamFollower::new(plan, watchers, monitor, count_for_plan(plan)?)
         }
     };
     let reading = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
@@ -99,6 +101,12 @@ fn build_limits(plan: &CheckPlan) -> MonitorLimits {
     MonitorLimits { staleness_bound_ns, session_idle_ns, ..within }
 }
 
+/// The counters for the objectives that the options describe.
+fn count_for_plan(plan: &CheckPlan) -> Result<StreamFigures, String> {
+    let rules = plan.follow.as_ref().map_or(&[][..], |follow| &follow.watch.burn_rates);
+    count_for_objectives(&plan.measuring.objectives, rules)
+}
+
 /// Says what to pass if the stream is about something else.
 fn describe_refusal(plan: &CheckPlan, why: &MonitorError) -> String {
     match (why, plan.model) {
@@ -122,9 +130,10 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
     let Some(state) = StreamState::read(path)? else { return Ok(None) };
     if *state.monitor.question() != question_of_state(plan, &state)?
         || state.monitor.limits() != build_limits(plan)
+        || !state.figures.objectives().eq(count_for_plan(plan)?.objectives())
     {
         return Err(format!(
-            "{} was written with other options (model, levels, initial values, rules of sessions, memory or bounds). Pass the same, or \
+            "{} was written with other options (model, levels, initial values, rules of sessions, objectives, memory or bounds). Pass the same, or \
              remove the file to begin again",
             path.display()
         ));
@@ -195,12 +204,12 @@ struct StreamFollower<'a> {
 }
 
 impl<'a> StreamFollower<'a> {
-    fn new(plan: &'a CheckPlan, watchers: StreamWatchers, monitor: Monitor) -> Self {
+    fn new(plan: &'a CheckPlan, watchers: StreamWatchers, monitor: Monitor, figures: StreamFigures) -> Self {
         let now = Instant::now();
         Self {
             plan,
             name: plan.sources[0].name(),
-            judge: StreamJudge::new(monitor, plan.sessions.clone()),
+            judge: StreamJudge::new(monitor, plan.sessions.clone(), figures),
             report: report::report_writer(plan.format, plan.quiet, output::terminal_width()),
             out: ResumedWriter::new(output::ResultWriter::new(plan.color), Vec::new(), true),
             checkpoint: plan
@@ -224,7 +233,7 @@ impl<'a> StreamFollower<'a> {
     /// Goes on from the state of an earlier process.
     fn resume(plan: &'a CheckPlan, watchers: StreamWatchers, state: StreamState) -> Self {
         let already = state.read_printed_since();
-        let mut follower = Self::new(plan, watchers, state.monitor);
+        let mut follower = Self::new(plan, watchers, state.monitor, state.figures);
         let plain = plan.color != ColorMode::Always;
         follower.out = ResumedWriter::new(output::ResultWriter::new(plan.color), already, plain);
         follower.judge.lines = state.lines;
@@ -260,8 +269,7 @@ impl<'a> StreamFollower<'a> {
     fn save_state(&mut self) {
         let _ = self.out.flush();
         let Some(checkpoint) = &mut self.checkpoint else { return };
-        let saved =
-            checkpoint.save(&self.place, &self.judge.lines, &self.judge.monitor, self.out.bytes_ahead());
+        let saved = checkpoint.save(&self.place, &self.judge, self.out.bytes_ahead());
         if let Err(why) = saved
             && !std::mem::replace(&mut self.told_about_checkpoint, true)
         {
@@ -356,6 +364,9 @@ impl<'a> StreamFollower<'a> {
             write_violation(&mut *self.report, out, &self.name, violation);
             self.watchers.tell_violation(&self.name, violation);
         }
+        for alert in self.judge.figures.take_alerts() {
+            self.watchers.tell_alert(&self.name, &alert);
+        }
     }
 
     fn print_progress(&mut self) {
@@ -398,11 +409,17 @@ impl<'a> StreamFollower<'a> {
         self.watchers.close_view();
         let _ = self.out.write_all(&std::mem::take(&mut self.held_output));
         let answers = describe_answers(&self.judge.monitor);
-        let has = |verdict: &str| answers.iter().any(|answer| answer.verdict == verdict);
-        let verdict =
-            ["violated", "unknown", "untested"].into_iter().find(|&name| has(name)).unwrap_or("holds");
+        let objectives = describe_objectives(&self.judge.figures, true);
+        let has = |verdict: &str| {
+            let levels = answers.iter().map(|answer| answer.verdict);
+            levels.chain(objectives.iter().map(|objective| objective.verdict)).any(|found| found == verdict)
+        };
+        let verdict = ["violated", "missed", "unknown", "untested"]
+            .into_iter()
+            .find(|&name| has(name))
+            .unwrap_or("holds");
         let exit = match verdict {
-            "violated" => Exit::Violated,
+            "violated" | "missed" => Exit::Violated,
             "holds" => Exit::Holds,
             _ => Exit::Unknown,
         };
@@ -419,6 +436,7 @@ impl<'a> StreamFollower<'a> {
             events: self.judge.monitor.event_count(),
             judged: self.judge.monitor.watermark(),
             levels: answers,
+            objectives,
         };
         let _ = match self.plan.format {
             ReportFormat::Json => write_json(&told, &mut self.out),

@@ -3,6 +3,7 @@
 use crate::output;
 use crate::report;
 use crate::stream_levels::FollowedLevel;
+use crate::stream_objectives::FollowedObjective;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -21,6 +22,8 @@ pub(super) struct FollowedStream<'a> {
     /// The number of events before the slowest open operation.
     pub(super) judged: u64,
     pub(super) levels: Vec<FollowedLevel>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) objectives: Vec<FollowedObjective>,
 }
 
 pub(super) fn write_json(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -51,6 +54,11 @@ pub(super) fn write_text(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::
         for line in report::layout::wrap_text(&text, output::terminal_width().saturating_sub(2)) {
             writeln!(out, "  {line}")?;
         }
+    }
+    let width = told.objectives.iter().map(|objective| objective.name.len()).max().unwrap_or(0).max(width);
+    for (at, FollowedObjective { name, verdict, text, .. }) in told.objectives.iter().enumerate() {
+        let gap = if at == 0 { "\n" } else { "" };
+        writeln!(out, "{gap}  {verdict:<8}  {name:<width$}  {text}")?;
     }
     writeln!(out)
 }

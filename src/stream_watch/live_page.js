@@ -12,6 +12,7 @@ function element(tag, text, kind) {
 }
 
 const count = (number) => Math.round(number).toLocaleString("en");
+const seconds = (number) => number < 1 ? `${(number * 1000).toFixed(1)} ms` : `${number.toFixed(1)} s`;
 const bytes = (number) => `${(number / 1048576).toFixed(1)} MiB`;
 
 function showFigures(state) {
@@ -28,6 +29,13 @@ function showFigures(state) {
     ["Memory of the process", state.memory_bytes === null ? "unknown" : bytes(state.memory_bytes)],
     ["Last event", `${state.quiet_seconds.toFixed(1)} s ago`],
   ];
+  const users = state.users, atLeast = users.is_lower_bound ? "at least " : "";
+  const latency = users.latency_seconds;
+  rows.push(["Latency now, median", latency === null ? "unknown" : seconds(latency[0])],
+    ["… 99th percentile", latency === null ? "unknown" : seconds(latency[1])],
+    ["Sessions affected", `${atLeast}${count(users.affected_sessions)}`],
+    ["… waiting for an answer", `${atLeast}${count(users.waiting_sessions)}`],
+    ["Faults in force", users.faults.length ? users.faults.join("; ") : "none"]);
   if (state.unread_bytes !== null) rows.push(["Not read yet", bytes(state.unread_bytes)]);
   byId("figures").replaceChildren(...rows.map(([name, value]) => {
     const cell = document.createElement("div");
@@ -53,6 +61,24 @@ function showLevels(levels) {
     return row;
   }));
 }
+
+function showObjectives(objectives) {
+  byId("objectives-part").hidden = objectives.length === 0;
+  byId("objectives").replaceChildren(...objectives.map((objective) => {
+    const row = document.createElement("tr");
+    const alerting = objective.burn_rates.filter((rate) => rate.alert);
+    const verdict = alerting.length ? "alert" : ended ? objective.verdict : `${objective.verdict} so far`;
+    const kind = alerting.length || objective.verdict === "missed" ? "violated" : objective.verdict === "met" ? "holds" : "unknown";
+    const rates = objective.burn_rates.map((rate) =>
+      `${hours(rate.long_seconds)}: ${times(rate.long)}, ${hours(rate.short_seconds)}: ${times(rate.short)} (alert at ${rate.alerts_at})`);
+    row.append(element("td", objective.name), element("td", verdict, `verdict ${kind}`),
+      element("td", `${count(objective.bad)} of ${count(objective.operations)}`), element("td", rates.join("; ")));
+    return row;
+  }));
+}
+
+const times = (rate) => rate === null ? "∞" : rate.toFixed(1);
+const hours = (length) => length >= 3600 ? `${length / 3600} h` : length >= 60 ? `${length / 60} min` : `${length} s`;
 
 function showViolations(violations) {
   for (const violation of violations.filter((violation) => !known.has(violation.number))) {
@@ -87,11 +113,12 @@ function show(state) {
   byId("headline").className = `verdict ${verdict}`;
   byId("state").className = "";
   const name = state.history === "-" ? "standard input" : state.history;
-  const seconds = state.elapsed_seconds.toFixed(0);
-  byId("state").textContent = `${name} (${state.model}): ${ended ? `ended after ${seconds} s` : `followed for ${seconds} s`}`;
+  const elapsed = state.elapsed_seconds.toFixed(0);
+  byId("state").textContent = `${name} (${state.model}): ${ended ? `ended after ${elapsed} s` : `followed for ${elapsed} s`}`;
   document.title = violated.length ? "steadfast: violated" : "steadfast: live";
   showFigures(state);
   showLevels(state.levels);
+  showObjectives(state.objectives);
   showViolations(state.violations);
 }
 

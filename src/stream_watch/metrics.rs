@@ -3,6 +3,7 @@
 //! The names are an interface; `docs/live.md` lists them. Counters end in `_total`, and units come last.
 
 use super::status::StreamStatus;
+use crate::stream_objectives::FollowedObjective;
 use std::fmt::{Display, Write};
 
 /// The type of the text.
@@ -61,7 +62,80 @@ pub(super) fn format_metrics(status: &StreamStatus) -> String {
         })
         .collect();
     add_metric(&mut text, "verdict", "gauge", "1 for the present verdict on each level.", &levels);
+    add_user_metrics(&mut text, status);
     text
+}
+
+/// What users experience, and how the objectives stand.
+fn add_user_metrics(text: &mut String, status: &StreamStatus) {
+    let users = &status.users;
+    if let Some(latency) = users.latency_seconds {
+        let rows = ["0.5", "0.99", "1"].into_iter().zip(latency);
+        let rows: Vec<MetricRow<'_>> =
+            rows.map(|(quantile, value)| (vec![("quantile", quantile)], value)).collect();
+        add_metric(text, "latency_seconds", "gauge", "Latency of the latest successes.", &rows);
+    }
+    let sessions = [("affected", users.affected_sessions), ("waiting", users.waiting_sessions)];
+    let rows = sessions.map(|(state, count)| (vec![("state", state)], count as f64));
+    add_metric(
+        text,
+        "sessions",
+        "gauge",
+        "Sessions with an error since the latest fault, and without an answer since.",
+        &rows,
+    );
+    add_metric(text, "faults", "gauge", "Faults in force.", &[(Vec::new(), users.faults.len() as f64)]);
+    if status.objectives.is_empty() {
+        return;
+    }
+    let of = |value: fn(&FollowedObjective) -> u64| -> Vec<MetricRow<'_>> {
+        status.objectives.iter().map(|one| (vec![("objective", one.name)], value(one) as f64)).collect()
+    };
+    add_metric(
+        text,
+        "objective_operations_total",
+        "counter",
+        "Operations that an objective counts.",
+        &of(|one| one.operations),
+    );
+    add_metric(
+        text,
+        "objective_bad_total",
+        "counter",
+        "Those of them that it does not want.",
+        &of(|one| one.bad),
+    );
+    let windows: Vec<(&str, String, f64, bool)> = status
+        .objectives
+        .iter()
+        .flat_map(|one| {
+            one.burn_rates.iter().flat_map(|rates| {
+                let both = [(rates.long_seconds, rates.long), (rates.short_seconds, rates.short)];
+                both.map(|(length, rate)| (one.name, length.to_string(), rate, rates.alert))
+            })
+        })
+        .collect();
+    let rates: Vec<MetricRow<'_>> = windows
+        .iter()
+        .map(|(name, length, rate, _)| {
+            (vec![("objective", *name), ("window_seconds", length.as_str())], *rate)
+        })
+        .collect();
+    add_metric(text, "objective_burn_rate", "gauge", "Burn rate of the error budget in each window.", &rates);
+    let alerts: Vec<MetricRow<'_>> = windows
+        .iter()
+        .step_by(2)
+        .map(|(name, length, _, alert)| {
+            (vec![("objective", *name), ("window_seconds", length.as_str())], f64::from(u8::from(*alert)))
+        })
+        .collect();
+    add_metric(
+        text,
+        "objective_alert",
+        "gauge",
+        "1 while the burn rate alerts, by the long window.",
+        &alerts,
+    );
 }
 
 fn add_metric(text: &mut String, name: &str, kind: &str, help: &str, rows: &[MetricRow<'_>]) {

@@ -7,7 +7,7 @@ mod metrics;
 mod pages;
 mod status;
 mod terminal_view;
-mod violation_command;
+mod user_command;
 mod violation_spans;
 
 use crate::args::WatchPlan;
@@ -16,15 +16,17 @@ use crate::report::json::JsonReport;
 use crate::report::page::PageReport;
 use crate::report::{CheckFindings, ReportWriter};
 use crate::stream_judge::StreamJudge;
+use crate::stream_objectives::{alert_as_json, describe_alert};
 use crate::stream_violation::with_violation_findings;
 use checker::OnlineViolation;
+use checker::measurements::BurnRateAlert;
 use histories::KeyId;
 use pages::StreamPages;
 use status::{StatusKeeper, ViolationStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use terminal_view::TerminalView;
-use violation_command::ViolationCommands;
+use user_command::UserCommands;
 use violation_spans::ViolationSpans;
 
 /// The time between two states that are shown.
@@ -69,7 +71,8 @@ pub(crate) struct StreamWatchers {
     /// None if nobody looks at states.
     pages: Option<StreamPages>,
     view: Option<TerminalView>,
-    commands: Option<ViolationCommands>,
+    commands: Option<UserCommands>,
+    alert_commands: Option<UserCommands>,
     spans: Option<ViolationSpans>,
     shown_at: Option<Instant>,
 }
@@ -88,12 +91,15 @@ impl StreamWatchers {
                 output::print_status(&format!("{what}: {url}"));
             })?),
         };
-        let start_commands =
-            |command: &String| ViolationCommands::start(command, plan.command_timeout, Arc::clone(&say));
+        let start_commands = |option: &'static str, command: &Option<String>| {
+            let command = command.as_ref()?;
+            Some(UserCommands::start(option, command, plan.command_timeout, Arc::clone(&say)))
+        };
         let collector = plan.otlp_violations.clone();
         Ok(Self {
             keeper: StatusKeeper::new(name),
-            commands: plan.on_violation.as_ref().map(start_commands),
+            commands: start_commands("--on-violation", &plan.on_violation),
+            alert_commands: start_commands("--on-alert", &plan.on_alert),
             spans: collector.map(|collector| ViolationSpans::start(collector, name, Arc::clone(&say))),
             messages,
             pages,
@@ -146,7 +152,7 @@ impl StreamWatchers {
             let told = describe_violation(findings, violation, self.keeper.status.violations.len() + 1);
             if let Some(commands) = &self.commands {
                 let what = format!("{} at event {}", told.level, told.event);
-                commands.add_violation(what, render(findings, &mut JsonReport).trim_end().to_owned());
+                commands.add_task(what, render(findings, &mut JsonReport).trim_end().to_owned());
             }
             if let Some(spans) = &self.spans {
                 spans.add_violation(&told, violation);
@@ -160,12 +166,22 @@ impl StreamWatchers {
         self.shown_at = None;
     }
 
+    /// Tells an alert of an objective of the stream with this name.
+    pub(crate) fn tell_alert(&mut self, name: &str, alert: &BurnRateAlert) {
+        self.messages.tell(&describe_alert(alert), output::print_warning);
+        if let Some(commands) = &self.alert_commands {
+            let what = format!("{} at event {}", alert.objective.metric.objective, alert.event);
+            commands.add_task(what, alert_as_json(name, alert).to_string());
+        }
+        self.shown_at = None;
+    }
+
     /// Shows the last state, ends the view, and waits until everything was told.
     pub(crate) fn finish(mut self, judge: &StreamJudge) {
         self.keeper.status.ended = true;
         self.close_view();
         self.show_state(judge, None);
-        (self.commands, self.spans) = (None, None);
+        (self.commands, self.alert_commands, self.spans) = (None, None, None);
         if let Some(pages) = &self.pages {
             pages.wait_for_last_look();
         }

@@ -3,6 +3,8 @@
 use crate::stream_judge::StreamJudge;
 use crate::stream_levels::{FollowedLevel, describe_answers};
 use crate::stream_lines::OutcomeCounts;
+use crate::stream_objectives::{FollowedObjective, describe_objectives};
+use checker::measurements::StreamPulse;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -42,9 +44,25 @@ pub(crate) struct StreamStatus {
     /// The time that the last judgement took.
     pub(crate) judgement_seconds: f64,
     pub(crate) levels: Vec<FollowedLevel>,
+    pub(crate) objectives: Vec<FollowedObjective>,
+    pub(crate) users: UserStatus,
     pub(crate) violations: Vec<ViolationStatus>,
     /// Whether the stream has ended.
     pub(crate) ended: bool,
+}
+
+/// What users experience just now.
+#[derive(Clone, PartialEq, Default, Serialize)]
+pub(crate) struct UserStatus {
+    /// The latency of the latest successes in seconds: median, 99th percentile and maximum. None without successes with times.
+    pub(crate) latency_seconds: Option<[f64; 3]>,
+    /// The faults that are in force.
+    pub(crate) faults: Vec<String>,
+    /// The sessions with an operation that ended in an error since the latest fault struck, and those of them without an answer since.
+    pub(crate) affected_sessions: usize,
+    pub(crate) waiting_sessions: usize,
+    /// Whether there are more such sessions than were told apart.
+    pub(crate) is_lower_bound: bool,
 }
 
 /// A violation in a few words.
@@ -114,6 +132,8 @@ impl StatusKeeper {
         status.quiet_seconds = (now - self.event_at).as_secs_f64();
         status.judgement_seconds = judge.judgement_took().as_secs_f64();
         status.levels = describe_answers(monitor);
+        status.objectives = describe_objectives(&judge.figures, status.ended);
+        status.users = describe_users(judge.figures.pulse());
         let span = now - self.rate_since;
         if span >= RATE_SPAN {
             let ended = status.operations.total();
@@ -129,6 +149,12 @@ impl StatusKeeper {
     pub(crate) fn begin_rate(&mut self, ended: u64) {
         self.rate_from = ended;
     }
+}
+
+fn describe_users(pulse: StreamPulse) -> UserStatus {
+    let StreamPulse { latency, faults, affected_sessions, waiting_sessions, is_lower_bound } = pulse;
+    let latency_seconds = latency.map(|of| [of.p50, of.p99, of.max].map(|ns| ns as f64 / 1e9));
+    UserStatus { latency_seconds, faults, affected_sessions, waiting_sessions, is_lower_bound }
 }
 
 /// The memory of this process that is resident.

@@ -3,9 +3,10 @@
 //! The view draws on standard error, on the alternate screen, so that nothing of it is left when it ends. It reads no keys:
 //! Ctrl-C ends the command as without a view. What others have to say is shown below, and printed once the view has ended.
 
-use super::status::{StreamStatus, ViolationStatus};
+use super::status::{StreamStatus, UserStatus, ViolationStatus};
 use crate::report::layout::{count_noun, format_elapsed};
 use crate::stream_levels::FollowedLevel;
+use crate::stream_objectives::FollowedObjective;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute};
@@ -51,15 +52,17 @@ fn draw_status(frame: &mut Frame<'_>, status: &StreamStatus, messages: &[String]
     let messages: Vec<&str> = messages.iter().flat_map(|message| message.lines()).collect();
     let shown = &messages[messages.len().saturating_sub(MESSAGE_LINES)..];
     let figures = figure_lines(status);
+    let objective_height = if status.objectives.is_empty() { 0 } else { status.objectives.len() as u16 + 2 };
     let parts = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(figures.len() as u16 + 1),
         Constraint::Length(4),
         Constraint::Length(status.levels.len() as u16 + 2),
+        Constraint::Length(objective_height),
         Constraint::Min(3),
         Constraint::Length(shown.len() as u16),
     ]);
-    let [headline, figure_area, rates, levels, violations, told] = parts.areas(frame.area());
+    let [headline, figure_area, rates, levels, objectives, violations, told] = parts.areas(frame.area());
     frame.render_widget(Paragraph::new(headline_line(status)), headline);
     frame.render_widget(Paragraph::new(figures), figure_area);
     // The newest rates fit, whatever the width.
@@ -69,6 +72,8 @@ fn draw_status(frame: &mut Frame<'_>, status: &StreamStatus, messages: &[String]
     frame.render_widget(bars, rates);
     let lines: Vec<Line<'_>> = status.levels.iter().map(level_line).collect();
     frame.render_widget(Paragraph::new(lines).block(Block::default().title("Levels")), levels);
+    let lines: Vec<Line<'_>> = status.objectives.iter().map(objective_line).collect();
+    frame.render_widget(Paragraph::new(lines).block(Block::default().title("Objectives so far")), objectives);
     let found: Vec<Line<'_>> = status.violations.iter().rev().flat_map(violation_lines).collect();
     let title = count_noun(status.violations.len(), "violation");
     let found = Paragraph::new(found).wrap(Wrap { trim: false }).block(Block::default().title(title));
@@ -116,10 +121,48 @@ fn figure_lines(status: &StreamStatus) -> Vec<Line<'_>> {
             ),
         ),
     ];
+    rows.extend(user_rows(&status.users));
     if let Some(unread) = status.unread_bytes {
         rows.push(("Not read yet", memory(unread)));
     }
     rows.into_iter().map(|(name, value)| Line::raw(format!("{name:<NAME_WIDTH$}{value}"))).collect()
+}
+
+/// What users experience: latency, faults, and who waits.
+fn user_rows(users: &UserStatus) -> Vec<(&'static str, String)> {
+    let latency = users.latency_seconds.map_or_else(
+        || "no success with times".to_owned(),
+        |[p50, p99, max]| {
+            format!(
+                "{} median   {} 99th percentile   {} at most",
+                format_elapsed(p50),
+                format_elapsed(p99),
+                format_elapsed(max)
+            )
+        },
+    );
+    let faults = if users.faults.is_empty() { "none".to_owned() } else { users.faults.join("; ") };
+    let at_least = if users.is_lower_bound { "at least " } else { "" };
+    let sessions = format!(
+        "{at_least}{} affected   {at_least}{} of them wait for an answer",
+        users.affected_sessions, users.waiting_sessions
+    );
+    vec![("Latency now", latency), ("Faults in force", faults), ("Sessions", sessions)]
+}
+
+fn objective_line(objective: &FollowedObjective) -> Line<'_> {
+    let alerts = objective.burn_rates.iter().any(|rate| rate.alert);
+    let verdict = if alerts { "alert" } else { objective.verdict };
+    let color = match verdict {
+        "met" => Color::Green,
+        "unknown" => Color::Yellow,
+        _ => Color::Red,
+    };
+    Line::from(vec![
+        Span::raw(format!("{:<NAME_WIDTH$} ", objective.name)),
+        Span::styled(format!("{verdict:<13} "), Style::default().fg(color)),
+        Span::raw(objective.text.as_str()),
+    ])
 }
 
 fn level_line(level: &FollowedLevel) -> Line<'_> {

@@ -110,6 +110,73 @@ fn a_command_gets_each_violation_while_the_stream_goes_on() {
     assert_eq!(code, Some(1), "the command does not decide the exit code: {out}{err}");
 }
 
+/// Events of one client that makes a request each second. Those of some seconds fail.
+fn requests(seconds: std::ops::Range<u64>, fails: impl Fn(u64) -> bool) -> String {
+    let event = |time: u64, kind: &str, at: u64, more: &str| {
+        format!(
+            "{{\"time\":{time},\"process\":0,\"session\":\"alice\",\"type\":\"{kind}\",\"f\":\"write\",\"key\":\"cart\",\"value\":{at}{more}}}\n"
+        )
+    };
+    let request = |at: u64| {
+        let (kind, more) = if fails(at) { ("fail", ",\"error\":\"refused\"") } else { ("ok", "") };
+        event(at * 1_000_000_000, "invoke", at, "") + &event(at * 1_000_000_000 + 1_000_000, kind, at, more)
+    };
+    seconds.map(request).collect()
+}
+
+/// By hand: of a request each second, those from 60 s on fail. A third of 10 s has failed at 64 s, and a third of 30 s at 70 s: then the
+/// alert begins. They succeed again from 80 s on: fewer than a third of the last 10 s have failed at 87 s.
+#[test]
+fn an_objective_alerts_when_both_windows_burn_its_budget() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options =
+        ["--objective", "errors=10%", "--burn-rate", "30s/10s=3.33", "--on-alert", "cat >> alerts.json"];
+    let mut followed =
+        Followed::start(&[&options[..], &["--metrics", "0", "--format", "json"]].concat(), folder.path());
+    let metrics = followed.address("metrics");
+    followed.write(&requests(0..75, |at| at >= 60));
+    wait_for("the alert in the figures", || {
+        let figures = get(&metrics, "/metrics").1;
+        figures
+            .contains("steadfast_objective_alert{objective=\"errors\",window_seconds=\"30\"} 1")
+            .then_some(())
+    });
+    followed.write(&requests(75..120, |at| at < 80));
+    let (out, err, code) = followed.finish();
+    let told = std::fs::read_to_string(folder.path().join("alerts.json")).expect("two alerts");
+    let alerts: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let found: Vec<_> =
+        alerts.iter().map(|alert| (alert["alert"].as_str(), alert["event"].as_u64())).collect();
+    // Each request has two events, so event 2 × n is the invocation at n seconds.
+    assert_eq!(found, [(Some("begins"), Some(2 * 70)), (Some("ends"), Some(2 * 87))], "{err}");
+    assert!(
+        err.contains(
+            "alert: objective errors (at most 10%) at event 140: ended in an error: 10 of 10 in the last 10s"
+        ),
+        "{err}"
+    );
+    // 20 of 120 failed, which is more than 10 %: the whole is missed, as `check --objective` says.
+    let end: Value = serde_json::from_str(out.lines().last().expect("the verdicts")).expect("JSON");
+    assert_eq!((end["verdict"].as_str(), code), (Some("missed"), Some(1)), "{out}");
+    assert_eq!(
+        (&end["objectives"][0]["bad"], &end["objectives"][0]["operations"]),
+        (&20.into(), &120.into())
+    );
+}
+
+#[test]
+fn an_objective_that_needs_the_whole_history_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (options, told) in [
+        (&["--objective", "recovery.p99=3s"][..], "the objective recovery.p99 needs the whole history"),
+        (&["--on-alert", "true"], "--on-alert is about objectives"),
+        (&["--objective", "errors=1%", "--burn-rate", "1h=3"], "pass LONG/SHORT=RATE"),
+    ] {
+        let (_, err, code) = Followed::start(options, folder.path()).finish();
+        assert!(err.contains(told) && code == Some(2), "{options:?}: {err}");
+    }
+}
+
 /// The violation is printed at once although the command hangs, and the program does not end before the command.
 #[test]
 fn a_slow_command_delays_nothing_and_is_not_lost_at_the_end() {

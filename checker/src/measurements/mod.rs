@@ -25,6 +25,7 @@ mod retries;
 mod samples;
 mod staleness;
 mod state;
+mod stream;
 mod survival;
 mod timeline;
 mod turned_away;
@@ -44,6 +45,10 @@ pub use replication::{
     FinalReplicas, NodeReads, ObservedReplication, RESOLUTION_NS, ReplicationBasis, ReplicationMeasurements,
 };
 pub use staleness::StaleRead;
+pub use stream::{
+    BurnRateAlert, BurnRateRule, ObjectiveStanding, OperationCounts, StreamFigures, StreamObjective,
+    StreamPulse, USUAL_RULES,
+};
 pub use timeline::{RunTimeline, TimelineBucket};
 
 use claims::Limits;

@@ -44,13 +44,23 @@ pub(super) fn parse_note(text: &str, errors: &mut NumberedTexts, nodes: &mut Num
     facts
 }
 
+/// The kind of the error in one text, if it has one.
+pub(super) fn parse_error(text: &str) -> Option<String> {
+    let (_, json) = note_fields(text).find(|(name, _)| *name == "\"error\"")?;
+    Some(normalise_error(&text_of_json(json)))
+}
+
+/// The text that a JSON text stands for; of other JSON, the JSON itself.
+fn text_of_json(json: &str) -> Cow<'_, str> {
+    serde_json::from_str::<String>(json).map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
 impl NumberedTexts {
     fn number_json(&mut self, json: &str, name: impl Fn(Cow<'_, str>) -> String) -> u32 {
         if let Some(&known) = self.by_json.get(json) {
             return known;
         }
-        let told = serde_json::from_str::<String>(json).map_or(Cow::Borrowed(json), Cow::Owned);
-        let number = self.number_text(&name(told));
+        let number = self.number_text(&name(text_of_json(json)));
         self.by_json.insert(json.to_owned(), number);
         number
     }

@@ -2,14 +2,19 @@
 
 use histories::History;
 
+/// The event after which operations are not those of users.
+pub(super) const SETTLED: &str = "settled";
+/// The event before which operations are not those of users.
+pub(super) const WARMED_UP: &str = "warmed-up";
+
 /// The position after which operations are not those of users.
 pub(super) fn settled_position(history: &History) -> u32 {
-    find_recorder_event(history, "settled").unwrap_or(u32::MAX)
+    find_recorder_event(history, SETTLED).unwrap_or(u32::MAX)
 }
 
 /// The position before which operations are not those of users.
 pub(super) fn warmed_up_position(history: &History) -> u32 {
-    find_recorder_event(history, "warmed-up").unwrap_or(0)
+    find_recorder_event(history, WARMED_UP).unwrap_or(0)
 }
 
 fn find_recorder_event(history: &History, what: &str) -> Option<u32> {

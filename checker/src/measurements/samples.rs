@@ -101,11 +101,8 @@ impl Samples {
             };
             if op.outcome != Outcome::Ok {
                 let told = samples.errors.get(errors[at] as usize).map(String::as_str);
-                if op.outcome == Outcome::Fail && told.is_some_and(|told| told.starts_with(NOT_ISSUED)) {
-                    continue;
-                }
-                let refused = op.outcome == Outcome::Fail && is_refusal(op.function, told);
-                sample.end = if refused { UserOutcome::Refusal } else { UserOutcome::Error };
+                let Some(end) = judge_end(op.function, op.outcome, told) else { continue };
+                sample.end = end;
                 let unsaid = if ended.is_none() { samples.endless } else { samples.silent };
                 sample.error = if errors[at] == NONE { unsaid } else { errors[at] };
             }
@@ -226,6 +223,16 @@ pub(super) fn distribute_notes(
         } else if let Some((_, id)) = ends.next_if(|end| end.0 == position) {
             hand(id, facts, true);
         }
+    }
+}
+
+/// How an operation ended for its user, by the kind of its error. `None` if it was never issued.
+pub(super) fn judge_end(function: Function, outcome: Outcome, error: Option<&str>) -> Option<UserOutcome> {
+    match outcome {
+        Outcome::Ok => Some(UserOutcome::Success),
+        Outcome::Fail if error.is_some_and(|error| error.starts_with(NOT_ISSUED)) => None,
+        Outcome::Fail if is_refusal(function, error) => Some(UserOutcome::Refusal),
+        Outcome::Fail | Outcome::Info => Some(UserOutcome::Error),
     }
 }
 

@@ -3,21 +3,26 @@
 //! These are not operations, because they never began: they have no client, session or object. The recorder records
 //! when each was due (`recorder`, `turned-away`), and each counts as an error at that time.
 
-use super::recorder_events::settled_position;
-use histories::History;
+use super::recorder_events::{settled_position, warmed_up_position};
+use histories::{ActorEvent, History};
 
 /// The kind of error under which they are reported.
 pub(super) const KIND: &str = "never sent: no client was free";
 
-/// When each request was due, in ns on the history's clock, sorted.
+/// When each request of a user was due, in ns on the history's clock, sorted. As of operations, those before `warmed-up` and after
+/// `settled` are left out.
 pub(super) fn read_turned_away(history: &History) -> Vec<i64> {
-    let settled = settled_position(history);
-    let events = history.actor_events().iter().filter(|event| event.position < settled);
-    let told = events.filter(|event| event.actor == "recorder" && event.function == "turned-away");
-    let times = told.filter_map(|event| serde_json::from_str::<Vec<i64>>(&event.value).ok());
-    let mut due: Vec<i64> = times.flatten().collect();
+    let (warm, settled) = (warmed_up_position(history), settled_position(history));
+    let events = history.actor_events().iter().filter(|event| (warm..settled).contains(&event.position));
+    let mut due: Vec<i64> = events.filter_map(read_due_times).flatten().collect();
     due.sort_unstable();
     due
+}
+
+/// The times of one event of the recorder. `None` if it is another kind of event.
+pub(super) fn read_due_times(event: &ActorEvent) -> Option<Vec<i64>> {
+    let tells = event.actor == "recorder" && event.function == "turned-away";
+    tells.then(|| serde_json::from_str(&event.value).ok())?
 }
 
 /// How many requests were due from one time (included) to another (excluded).

@@ -45,6 +45,8 @@ pub use limits::{BYTES_PER_OPERATION, MonitorError, MonitorLimits};
 use registers::RegisterMonitor;
 use serde::{Deserialize, Serialize};
 use session_store::StoreMonitor;
+pub(crate) use snapshot::pairs;
+pub(crate) use stream::ProcessName;
 pub use stream::StreamEvent;
 use transactions::TransactionMonitor;
 pub use verdicts::{MonitorAnswer, MonitorVerdict, OnlineViolation, UnknownFrom};

@@ -9,7 +9,7 @@ use claims::Question;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Maps as lists of pairs: their keys are not texts.
-pub(super) mod pairs {
+pub(crate) mod pairs {
     use super::*;
     use rustc_hash::FxHashMap;
     use std::hash::Hash;

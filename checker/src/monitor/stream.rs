@@ -36,7 +36,7 @@ impl<'a> StreamEvent<'a> {
         EventDetails { index: self.index, time, note }
     }
 
-    pub(super) fn process_name(&self, id: OpId) -> ProcessName {
+    pub(crate) fn process_name(&self, id: OpId) -> ProcessName {
         let process = self.part.process(id);
         match self.part.process_label(process) {
             Some(label) => ProcessName::Label(Arc::from(label)),
@@ -50,7 +50,7 @@ pub(super) const NOT_YET: u64 = u64::MAX;
 
 /// The client that did an operation.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub(super) enum ProcessName {
+pub(crate) enum ProcessName {
     Number(i64),
     Label(Arc<str>),
 }

@@ -4,6 +4,7 @@
 //! back; or that call a legal read stale because they have forgotten its write.
 
 mod causal;
+mod objectives;
 mod session_store;
 mod snapshots;
 mod transactions;

@@ -9,6 +9,7 @@ use crate::report::layout::count_noun;
 use crate::report::{self, ReportFormat};
 use crate::stream_input::{self, StreamInput, StreamReading};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
+use crate::stream_objectives::count_for_some;
 use crate::stream_violation::{write_smallest_part, write_violation};
 use crate::stream_watch::StreamWatchers;
 use checker::{Monitor, MonitorLimits};
@@ -35,8 +36,9 @@ impl LiveJudge {
         let watchers = StreamWatchers::start(&plan.watch, &name)?;
         let reading =
             stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends), 0)?;
+        let figures = count_for_some(&plan.objectives, &plan.watch.burn_rates);
         let run = JudgedRun {
-            judge: StreamJudge::new(monitor, plan.sessions.clone()),
+            judge: StreamJudge::new(monitor, plan.sessions.clone(), figures),
             name,
             file: file.to_owned(),
             watchers,
@@ -102,6 +104,9 @@ impl JudgedRun {
         for violation in &violations {
             write_violation(&mut *report, &mut anstream::stderr().lock(), &self.name, violation);
             self.watchers.tell_violation(&self.name, violation);
+        }
+        for alert in self.judge.figures.take_alerts() {
+            self.watchers.tell_alert(&self.name, &alert);
         }
         let Some(first) = violations.first() else { return };
         if let Some(stop) = self.stop.take() {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 /// Options that only affect where results go and how they look. The flag says whether a value follows.
-const LEFT_OUT: [(&str, bool); 17] = [
+const LEFT_OUT: [(&str, bool); 19] = [
     ("--output", true),
     ("-o", true),
     ("--format", true),
@@ -18,6 +18,8 @@ const LEFT_OUT: [(&str, bool); 17] = [
     ("--otlp", true),
     ("--certificate", true),
     ("--on-violation", true),
+    ("--on-alert", true),
+    ("--burn-rate", true),
     ("--command-timeout", true),
     ("--metrics", true),
     ("--live-page", true),

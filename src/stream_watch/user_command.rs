@@ -1,8 +1,9 @@
-//! Runs the user's command for each violation.
+//! Runs the user's command for each violation or alert.
 //!
-//! The command gets the violation as JSON on its standard input, as `check --format json` prints it. A few commands run at a
+//! The command gets the violation as JSON on its standard input, as `check --format json` prints it, or the alert. A few commands run at a
 //! time, each at most for the time that the user set; further ones wait. Nothing here delays the judgement. At the end, the
-//! program waits for all of them. There is at most one violation for each level, so the queue needs no limit.
+//! program waits for all of them. There is at most one violation for each level, and an alert that begins or ends at most once in a
+//! thirtieth of its short window, so the queue needs no limit.
 
 use crate::output;
 use recorder::system::kill_process_group;
@@ -23,9 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long to wait for the output of a command that has ended: a process that it left behind may keep it open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(200);
 
-/// A violation that waits for its command.
+/// A violation or an alert that waits for its command.
 struct CommandTask {
-    /// The violation in a few words.
+    /// What happened, in a few words.
     what: String,
     json: String,
 }
@@ -33,6 +34,8 @@ struct CommandTask {
 /// How a command is run.
 #[derive(Clone)]
 struct CommandSettings {
+    /// The option that has the command.
+    option: &'static str,
     command: String,
     timeout: Duration,
     /// Takes what is said of a command.
@@ -40,17 +43,22 @@ struct CommandSettings {
 }
 
 /// Runs commands. When this is dropped, all commands have ended.
-pub(super) struct ViolationCommands {
+pub(super) struct UserCommands {
     tasks: Option<Sender<CommandTask>>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl ViolationCommands {
+impl UserCommands {
     /// Starts the threads. `say` takes what is said of each command.
-    pub(super) fn start(command: &str, timeout: Duration, say: Arc<dyn Fn(String) + Send + Sync>) -> Self {
+    pub(super) fn start(
+        option: &'static str,
+        command: &str,
+        timeout: Duration,
+        say: Arc<dyn Fn(String) + Send + Sync>,
+    ) -> Self {
         let (tasks, waiting) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
-        let settings = CommandSettings { command: command.to_owned(), timeout, say };
+        let settings = CommandSettings { option, command: command.to_owned(), timeout, say };
         let workers = (0..COMMANDS_MAX).map(|_| {
             let (waiting, settings) = (Arc::clone(&waiting), settings.clone());
             std::thread::spawn(move || run_tasks(&waiting, &settings))
@@ -58,8 +66,8 @@ impl ViolationCommands {
         Self { tasks: Some(tasks), workers: workers.collect() }
     }
 
-    /// Has the command run for a violation.
-    pub(super) fn add_violation(&self, what: String, json: String) {
+    /// Has the command run for something that happened.
+    pub(super) fn add_task(&self, what: String, json: String) {
         if let Some(tasks) = &self.tasks {
             // The receiver lives until this is dropped.
             let _ = tasks.send(CommandTask { what, json });
@@ -67,7 +75,7 @@ impl ViolationCommands {
     }
 }
 
-impl Drop for ViolationCommands {
+impl Drop for UserCommands {
     fn drop(&mut self) {
         self.tasks = None;
         for worker in self.workers.drain(..) {
@@ -82,7 +90,7 @@ fn run_tasks(waiting: &Mutex<Receiver<CommandTask>>, settings: &CommandSettings)
         let task = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(CommandTask { what, json }) = task else { return };
         let ended = run_command(settings, json);
-        (settings.say)(format!("--on-violation, {what}: {}", describe_end(ended, settings.timeout)));
+        (settings.say)(format!("{}, {what}: {}", settings.option, describe_end(ended, settings.timeout)));
     }
 }
 
@@ -165,7 +173,12 @@ mod tests {
     use super::*;
 
     fn run(command: &str, timeout: Duration, json: &str) -> String {
-        let settings = CommandSettings { command: command.to_owned(), timeout, say: Arc::new(|_| {}) };
+        let settings = CommandSettings {
+            option: "--on-violation",
+            command: command.to_owned(),
+            timeout,
+            say: Arc::new(|_| {}),
+        };
         describe_end(run_command(&settings, json.to_owned()), timeout)
     }
 
@@ -219,10 +232,10 @@ mod tests {
             let told = Arc::clone(&told);
             Arc::new(move |line: String| told.lock().expect("a lock").push(line))
         };
-        let commands = ViolationCommands::start("cat; sleep 0.2", LONG, say);
+        let commands = UserCommands::start("--on-violation", "cat; sleep 0.2", LONG, say);
         let began = Instant::now();
         for number in 0..6 {
-            commands.add_violation(format!("event {number}"), number.to_string());
+            commands.add_task(format!("event {number}"), number.to_string());
         }
         assert!(began.elapsed() < Duration::from_millis(100), "adding does not wait");
         drop(commands);
