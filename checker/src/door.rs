@@ -284,7 +284,14 @@ fn decide_isolation_levels(
     let options = transactions::TransactionOptions { levels, assume: question.assume };
     let analysis = match question.initial.are_all_absent() {
         true => transactions::analyze(history, &options, limits),
-        false => transactions::analyze(&question.initial.rebase_on_null(history), &options, limits),
+        false => {
+            let mut analysis =
+                transactions::analyze(&question.initial.rebase_on_null(history), &options, limits);
+            let initial = question.initial.resolve_ids(history);
+            let exchanged = analysis.anomalies.iter().map(|anomaly| anomaly.with_initial_exchanged(&initial));
+            analysis.anomalies = exchanged.collect();
+            analysis
+        }
     };
     let violation = |phenomenon: claims::Phenomenon| Violation {
         kind: AnomalyName::new(phenomenon.name()),

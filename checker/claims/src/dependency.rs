@@ -24,7 +24,7 @@ impl TransactionAnomaly {
     /// The maximum number of examples that are kept.
     pub const EXAMPLES_MAX: usize = 8;
 
-    /// All levels that the anomaly rules out, given its examples. Two kinds of examples make a difference. A commit-order cycle
+    /// All levels that the anomaly rules out, given its examples. Three kinds of examples make a difference. A commit-order cycle
     /// that uses no session order also refutes the stronger levels without sessions. Lists that differ only in the readers' own
     /// appends refute no level that is defined by what a transaction sees.
     pub fn ruled_out_set(&self) -> IsolationSet {
@@ -38,6 +38,14 @@ impl TransactionAnomaly {
             {
                 let weakest: IsolationSet =
                     weakest_levels_forbidding(self.phenomenon).iter().copied().collect();
+                weakest.and_stronger(Proviso::SessionsAside)
+            }
+            // That a transaction wrote after what it read is so by dependencies on reads, of which the weakest levels ask nothing.
+            Phenomenon::CyclicVersions
+                if !self.examples.is_empty()
+                    && self.examples.iter().all(TransactionEvidence::orders_versions_by_reading) =>
+            {
+                let weakest: IsolationSet = [IsolationLevel::ReadCommitted].into_iter().collect();
                 weakest.and_stronger(Proviso::SessionsAside)
             }
             Phenomenon::IncompatibleOrder if !self.examples.is_empty() && self.examples.iter().all(own) => {
@@ -162,6 +170,12 @@ pub enum TransactionEvidence {
 }
 
 impl TransactionEvidence {
+    /// Whether the evidence is a cycle of versions of which a step is that a transaction read the one and wrote the other.
+    fn orders_versions_by_reading(&self) -> bool {
+        let TransactionEvidence::CyclicVersions { steps, .. } = self else { return false };
+        steps.iter().any(|step| step.order == VersionEvidence::ReadModifyWrite)
+    }
+
     /// The dependency cycle, if the evidence contains one. For lemmas it is the cycle of the last lemma.
     pub fn deciding_cycle(&self) -> Option<&[Dependency]> {
         match self {

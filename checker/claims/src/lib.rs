@@ -11,6 +11,7 @@ mod commit_order;
 mod declared;
 mod dependency;
 mod error;
+mod evidence_values;
 mod finding;
 mod forbidden;
 mod invariant;

@@ -215,6 +215,15 @@ impl InitialValueIds {
         if self.by_key.is_empty() { self.default } else { *self.by_key.get(&key).unwrap_or(&self.default) }
     }
 
+    /// `null` for the initial value of an object, its initial value for `null`, and any other value as it is.
+    pub fn exchange_with_null(&self, key: KeyId, value: ValueId) -> ValueId {
+        match (value, self.value_of_key(key)) {
+            (ValueId::NULL, initial) => initial,
+            (value, initial) if value == initial => ValueId::NULL,
+            (value, _) => value,
+        }
+    }
+
     /// The initial value of one object as an integer; 0 if it is not one.
     pub fn integer_of_key(&self, history: &History, key: KeyId) -> i128 {
         let value = self.value_of_key(key);

@@ -18,6 +18,18 @@ pub(super) fn extent_of_level(level: IsolationLevel) -> OrderExtent {
     }
 }
 
+/// The level with the same conditions, but for the order of sessions in place of real time. Other levels are returned as they are.
+pub(super) fn without_real_time(level: IsolationLevel) -> IsolationLevel {
+    use IsolationLevel::*;
+    match level {
+        StrictSerializable => StrongSessionSerializable,
+        StrongSnapshotIsolation => StrongSessionSnapshotIsolation,
+        StrongReadCommitted => StrongSessionReadCommitted,
+        StrongReadUncommitted => StrongSessionReadUncommitted,
+        other => other,
+    }
+}
+
 /// The serial orders that would prove a level, the strongest first.
 pub(super) fn serial_candidates(
     level: IsolationLevel,

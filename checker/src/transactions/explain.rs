@@ -8,7 +8,7 @@ use claims::{
     Axiom, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt, SeenThrough,
     TransactionEvidence, VersionEvidence, VersionStep,
 };
-use histories::{History, KeyId, MicroKind, OpId, ValueId};
+use histories::{History, KeyId, Micro, MicroKind, OpId, ValueId};
 use std::fmt::Write as _;
 
 /// The evidence of an anomaly as text. It has several lines and no newline at the end.
@@ -58,6 +58,13 @@ impl EvidenceExplainer<'_> {
 
     fn value_text(&self, value: ValueId) -> &str {
         self.history.value_text(value)
+    }
+
+    /// What a transaction read that read the initial state of a key. `--init` may have given it a value.
+    fn initial_text(&self, reader: OpId, key: KeyId) -> &str {
+        let reads = |micro: &&Micro| micro.key == key && micro.kind == MicroKind::Read;
+        let first = self.history.micros_of(reader).iter().find(reads).map(|micro| micro.value());
+        first.filter(|&value| value != ValueId::NULL).map_or("nothing", |value| self.value_text(value))
     }
 
     fn name_transaction(&self, id: OpId) -> String {
@@ -170,8 +177,9 @@ impl EvidenceExplainer<'_> {
                 )
             }
             DependencyReason::Missed { key, read, later, order } => {
+                let read =
+                    read.map_or_else(|| self.initial_text(edge.from, *key), |read| self.value_text(read));
                 let (key, later) = (self.key_text(*key), self.value_text(*later));
-                let read = read.map_or("nothing", |read| self.value_text(read));
                 match order {
                     VersionEvidence::Listed | VersionEvidence::Unlisted => {
                         let up_to =
@@ -179,7 +187,7 @@ impl EvidenceExplainer<'_> {
                         format!("{from} read {up_to} from {key}, and {to} appended {later} to it")
                     }
                     VersionEvidence::Initial => {
-                        format!("{from} read nothing from {key}, and {to} wrote {later} to it")
+                        format!("{from} read {read} from {key}, and {to} wrote {later} to it")
                     }
                     order => format!(
                         "{from} read {read} from {key}, and {to} wrote {later} after that ({})",

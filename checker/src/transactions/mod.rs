@@ -41,6 +41,7 @@ mod serial;
 mod snapshots;
 #[cfg(test)]
 mod stopping;
+mod told_order;
 mod undecided;
 mod versions;
 mod weak;

@@ -4,9 +4,10 @@ use super::internal::find_missed_own_write;
 use super::judgement::Judgement;
 use super::polygraph::{self, CaseOutcome};
 use super::refuted::{all_ruled_out_levels, phenomena_ruling_out};
+use super::told_order::{self, contradicts_told_order};
 use claims::{
-    Assume, IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, TransactionAnomaly,
-    TransactionEvidence, TransactionWitness, Verdict,
+    Assume, IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, Reason,
+    TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
 };
 use histories::History;
 
@@ -37,6 +38,13 @@ pub(super) fn decide_by_cases(
     judgements: &mut Vec<Judgement>,
     anomalies: &mut Vec<TransactionAnomaly>,
 ) {
+    for judgement in judgements.iter_mut() {
+        if let Verdict::Holds(witness) = &judgement.verdict
+            && contradicts_told_order(known.history, known.assume, witness)
+        {
+            judgement.verdict = Verdict::Unknown(Reason { reason: told_order::CONTRADICTED.to_owned() });
+        }
+    }
     let mut proven: Vec<(IsolationSet, TransactionWitness)> = Vec::new();
     for judgement in judgements.iter() {
         if let Verdict::Holds(witness) = &judgement.verdict {
@@ -50,7 +58,7 @@ pub(super) fn decide_by_cases(
         let Verdict::Unknown(reason) = &mut judgement.verdict else { continue };
         let lacks_time = super::candidates::extent_of_level(level) == OrderExtent::RealTime
             && !known.history.has_real_time();
-        if known.mixed || lacks_time || known.limits.stop_requested() {
+        if known.mixed || known.limits.stop_requested() {
             continue;
         }
         if known.own_write_missed {
@@ -60,13 +68,16 @@ pub(super) fn decide_by_cases(
                 _ => {}
             }
         }
-        let representative = polygraph::representative_level(level);
-        let is_new = !is_settled(known, level, &proven, anomalies)
+        // Without real time a level can still be ruled out by the order of sessions. That one holds proves nothing of it.
+        let tried_level = if lacks_time { super::candidates::without_real_time(level) } else { level };
+        let representative = polygraph::representative_level(tried_level);
+        let is_new = !is_settled(known, tried_level, &proven, anomalies)
             && !tried.iter().any(|(other, _)| *other == representative);
         if is_new && let Some(why) = try_level(known, representative, &mut proven, anomalies) {
             tried.push((representative, why));
         }
-        if let Some((_, why)) = tried.iter().find(|(other, _)| *other == representative) {
+        let found = tried.iter().find(|(other, _)| *other == representative);
+        if let Some((_, why)) = found.filter(|_| !lacks_time) {
             reason.reason.clone_from(why);
         }
         if all_ruled_out_levels(anomalies, known.own_appends_read).contains(level) {
@@ -109,6 +120,9 @@ fn try_level(
         anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples: vec![example] });
     };
     match polygraph::try_cases(known.history, level, known.assume, known.limits) {
+        CaseOutcome::Holds(witness) if contradicts_told_order(known.history, known.assume, &witness) => {
+            return Some(told_order::CONTRADICTED.to_owned());
+        }
         CaseOutcome::Holds(witness) => {
             proven.push((levels_covered_by(&witness, known.own_appends_read), witness))
         }

@@ -13,3 +13,4 @@ mod elle;
 mod public;
 mod reference;
 mod slices;
+mod told_order;

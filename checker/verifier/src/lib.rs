@@ -91,14 +91,22 @@ pub fn verify(history: &History, question: &Question, report: &Report, limits: &
     let watch = Watch::from_limits(limits);
     // Evidence about transactions is checked against a history in which all registers are null at first.
     let rebased = (question.model.has_transactions() && !question.initial.are_all_absent())
-        .then(|| question.initial.rebase_on_null(history));
-    let mut cases = ClaimChecker::new(rebased.as_ref().unwrap_or(history), question, report, &watch);
+        .then(|| (question.initial.rebase_on_null(history), exchange_initial(history, question, report)));
+    let (judged, claimed) = rebased.as_ref().map_or((history, report), |(history, report)| (history, report));
+    let mut cases = ClaimChecker::new(judged, question, claimed, &watch);
     cases.check_levels_at_once(limits);
     Verification {
         answers: (0..report.answers.len()).map(|at| cases.standing_of_answer_at(at)).collect(),
         beside: report.beside.iter().map(|answer| cases.standing_of_answer(answer)).collect(),
         phenomena: cases.standings_of_phenomena(),
     }
+}
+
+/// The claims about the history in which all registers are null at first.
+fn exchange_initial(history: &History, question: &Question, report: &Report) -> Report {
+    let initial = question.initial.resolve_ids(history);
+    let phenomena = report.phenomena.iter().map(|anomaly| anomaly.with_initial_exchanged(&initial));
+    Report { phenomena: phenomena.collect(), ..report.clone() }
 }
 
 /// The data that several claims share, computed on first use.

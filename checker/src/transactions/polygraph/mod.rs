@@ -93,12 +93,8 @@ pub(super) fn try_cases_of(
     if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
         return CaseOutcome::Unknown(claims::NO_REAL_TIME.to_owned());
     }
-    let looks_at_versions = !matches!(
-        level,
-        IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal
-    );
     let every_read = shape.layout == MomentLayout::Actions;
-    let assume = looks_at_versions.then_some(assume);
+    let assume = Some(assume.applicable_to(history));
     let declared = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
     let extracted = match asks_nothing_of_reads(level) {
         true => shown_elements::extract_shown_elements(history, limits),

@@ -104,7 +104,8 @@ impl Execution<'_, '_> {
                 };
                 before && orders.must(other) && !is_placed(&self.placed, other)
             };
-            if is_placed(&self.placed, at) || all.clone().any(early) {
+            let may_follow = orders.may_follow(at, self.placed.iter().map(|placed| placed.at));
+            if is_placed(&self.placed, at) || all.clone().any(early) || !may_follow {
                 continue;
             }
             for sees in self.ways(at) {
@@ -351,7 +352,9 @@ fn actions(orders: &Orders<'_>) -> bool {
             if done[at] > length(at) {
                 continue;
             }
+            let committed = (0..done.len()).filter(|&other| done[other] > length(other));
             let next = match done[at] == length(at) {
+                true if !orders.may_follow(at, committed) => continue,
                 true => orders.commits(at, state),
                 false if can_act(orders, done, at, state) => state.clone(),
                 false => continue,

@@ -15,7 +15,9 @@ pub fn extend(execution: &mut Execution<'_, '_>) -> bool {
         return true;
     }
     for at in 0..orders.ids.len() {
-        if is_placed(execution, at) || !execution.lists_in_order(at) || !permits(execution, at) {
+        let may_follow = orders.may_follow(at, execution.placed.iter().map(|placed| placed.at));
+        if is_placed(execution, at) || !may_follow || !execution.lists_in_order(at) || !permits(execution, at)
+        {
             continue;
         }
         execution.versions[at] = orders.commits(at, &execution.newest());

@@ -6,7 +6,7 @@ mod executions;
 
 pub use executions::has_execution;
 
-use checker::IsolationLevel;
+use checker::{Assume, IsolationLevel};
 use histories::{Function, History, Id, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId};
 
 /// What a key holds: the elements of a list; of a register, its value or nothing.
@@ -16,13 +16,39 @@ type State = Vec<Vec<ValueId>>;
 pub struct Orders<'h> {
     history: &'h History,
     ids: Vec<OpId>,
+    /// What the user says about the order of the writes of registers.
+    assume: Assume,
 }
 
 impl<'h> Orders<'h> {
     pub fn new(history: &'h History) -> Self {
         let possible =
             |id: &OpId| history.function(*id) == Function::TXN && history.outcome(*id) != Outcome::Fail;
-        Self { history, ids: history.ids().filter(possible).collect() }
+        Self { history, ids: history.ids().filter(possible).collect(), assume: Assume::default() }
+    }
+
+    /// The same, where the writes of a register are in the order that the user tells.
+    pub fn assuming(history: &'h History, assume: Assume) -> Self {
+        Self { assume, ..Self::new(history) }
+    }
+
+    /// Whether a transaction may commit after these: none of them wrote a register that it writes, and must have written it later.
+    fn may_follow(&self, at: usize, mut before: impl Iterator<Item = usize>) -> bool {
+        !before.any(|other| self.is_told_before(at, other))
+    }
+
+    fn is_told_before(&self, a: usize, b: usize) -> bool {
+        let registers = |at: usize| -> Vec<KeyId> {
+            let writes = self.micros(at).iter().filter(|micro| micro.kind == MicroKind::Write);
+            writes.map(|micro| micro.key).collect()
+        };
+        let told = match [a, b].map(|at| self.history.version(self.ids[at])) {
+            [Some(one), Some(other)] => one < other,
+            _ => false,
+        };
+        let assumed = self.assume.linearizable_keys && self.op(a).precedes(&self.op(b))
+            || self.assume.sequential_keys && self.session_before(a, b);
+        (told || assumed) && registers(a).iter().any(|key| registers(b).contains(key))
     }
 
     fn op(&self, at: usize) -> Operation {
@@ -124,7 +150,10 @@ fn serial(orders: &Orders<'_>, before: Before<'_>) -> bool {
         free.any(|at| {
             let waits =
                 all.clone().any(|other| taken >> other & 1 == 0 && orders.must(other) && before(other, at));
-            !waits && orders.runs(at, state).is_some_and(|state| go(orders, before, taken | 1 << at, &state))
+            let placed = all.clone().filter(|other| taken >> other & 1 == 1);
+            !waits
+                && orders.may_follow(at, placed)
+                && orders.runs(at, state).is_some_and(|state| go(orders, before, taken | 1 << at, &state))
         })
     }
     go(orders, before, 0, &orders.empty())
@@ -141,7 +170,7 @@ fn snapshots(orders: &Orders<'_>, before: Before<'_>) -> bool {
         for at in all.clone().filter(|at| !order.contains(at)).collect::<Vec<_>>() {
             // Whoever comes before it committed before its snapshot, so has committed by now.
             let mut earlier = all.clone().filter(|&other| orders.must(other) && before(other, at));
-            if earlier.any(|other| !order.contains(&other)) {
+            if earlier.any(|other| !order.contains(&other)) || !orders.may_follow(at, order.iter().copied()) {
                 continue;
             }
             let writes = orders.writes(at);

@@ -167,10 +167,6 @@ impl Rules<'_> {
             return false;
         }
         let (a, b) = (self.history.operation(earlier), self.history.operation(later));
-        let looks = !matches!(
-            self.level,
-            IsolationLevel::MonotonicAtomicView | IsolationLevel::ReadAtomic | IsolationLevel::Causal
-        );
         let token = matches!(
             (self.history.version(earlier), self.history.version(later)),
             (Some(one), Some(other)) if one < other
@@ -183,7 +179,8 @@ impl Rules<'_> {
         step.assumed.contains(&CaseChoice::Before { key, earlier, later })
             || self.is_listed_before(step, key, earlier, later)
             || self.is_shown_before(key, earlier, later)
-            || (looks && (token || (asserted && a.precedes(&b))))
+            || token
+            || (asserted && a.precedes(&b))
     }
 
     /// Whether the list shows the appends of one transaction before those of another, where the step assumes them to stand.

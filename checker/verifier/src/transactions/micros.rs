@@ -57,9 +57,14 @@ pub(super) fn count_appends(history: &History, key: KeyId, value: ValueId) -> us
 /// Whether a read does not return what its own transaction had previously written to the key.
 pub(super) fn misses_own_write(history: &History, at: ReadAt) -> bool {
     let Ok(seen) = values_of_read(history, at) else { return false };
-    let before = &history.micros_of(at.transaction)[..at.place];
+    let micros = history.micros_of(at.transaction);
     let own: Vec<Micro> =
-        before.iter().copied().filter(|micro| !is_read(*micro) && micro.key == at.key).collect();
+        micros[..at.place].iter().copied().filter(|micro| !is_read(*micro) && micro.key == at.key).collect();
+    let Some(last) = own.last() else { return false };
+    // A register has one value, which may be null.
+    if last.kind == MicroKind::Write && micros[at.place].kind == MicroKind::Read {
+        return micros[at.place].value() != last.value();
+    }
     let last_write = own.iter().rposition(|micro| micro.kind == MicroKind::Write).unwrap_or(0);
     let own: Vec<ValueId> = own[last_write..].iter().map(|micro| micro.value()).collect();
     !seen.ends_with(&own)

@@ -21,6 +21,7 @@ mod micros;
 mod mixed;
 mod replay;
 mod sources;
+mod told_order;
 mod whole_order;
 mod witness;
 mod writers;
@@ -76,7 +77,8 @@ impl<'a> TransactionClaims<'a> {
                 {
                     return result.clone();
                 }
-                let result = witness::verify_witness(self.history, found, self.watch);
+                let result = told_order::check_follows_told_order(self.history, self.assume, found)
+                    .and_then(|()| witness::verify_witness(self.history, found, self.watch));
                 self.require_time_left()?;
                 self.witnesses.push((found, result.clone()));
                 result
