@@ -49,6 +49,8 @@ mod stream_lines;
 #[cfg(feature = "command-line")]
 mod stream_objectives;
 #[cfg(feature = "command-line")]
+mod stream_sorter;
+#[cfg(feature = "command-line")]
 mod stream_violation;
 #[cfg(feature = "command-line")]
 mod stream_watch;

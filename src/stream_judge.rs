@@ -29,6 +29,8 @@ pub(crate) struct StreamJudge {
     pub(crate) lines: StreamLines,
     /// What users experience, and how the objectives stand.
     pub(crate) figures: StreamFigures,
+    /// The number of events that came later than they may.
+    pub(crate) late_events: u64,
     /// What the user says of sessions. The header of the stream tells the rest.
     sessions: SessionArgs,
     judged_at: Instant,
@@ -41,6 +43,7 @@ impl StreamJudge {
             monitor,
             sessions,
             figures,
+            late_events: 0,
             lines: StreamLines::default(),
             judged_at: Instant::now(),
             judgement_took: Duration::ZERO,

@@ -26,6 +26,11 @@ pub(super) struct FollowArgs {
     /// verdict then assumes that no request uses it later. A request that does so all the same makes the verdicts unknown.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     session_idle: Option<Duration>,
+    /// With --follow: how much later than others an event can come whose time is earlier [default: the stream is in order]
+    ///
+    /// Events are judged in the order of their times. One that comes later still is counted, and what it is about becomes unknown.
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
+    lateness: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists
     ///
     /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
@@ -45,6 +50,8 @@ pub(super) struct FollowArgs {
 pub(crate) struct FollowPlan {
     pub(crate) staleness_bound: Option<Duration>,
     pub(crate) session_idle: Option<Duration>,
+    /// How much later than others an event can come whose time is earlier.
+    pub(crate) lateness: Option<Duration>,
     /// Where the state of the monitor is written to, and read from at the beginning.
     pub(crate) checkpoint: Option<PathBuf>,
     /// Whether the state is shown on the terminal.
@@ -59,6 +66,7 @@ impl FollowArgs {
             let given = [
                 (self.staleness_bound.is_some(), "--staleness-bound"),
                 (self.session_idle.is_some(), "--session-idle"),
+                (self.lateness.is_some(), "--lateness"),
                 (self.checkpoint.is_some(), "--checkpoint"),
                 (self.view, "--view"),
             ];
@@ -68,8 +76,14 @@ impl FollowArgs {
                 None => Ok(None),
             };
         }
-        let Self { staleness_bound, session_idle, checkpoint, view, watch, .. } = self;
-        Ok(Some(FollowPlan { staleness_bound, session_idle, checkpoint, view, watch: watch.into_plan() }))
+        if self.lateness.is_some() && self.checkpoint.is_some() {
+            return Err(
+                "--lateness cannot be used with --checkpoint: events that wait are in no state".to_owned()
+            );
+        }
+        let Self { staleness_bound, session_idle, lateness, checkpoint, view, watch, .. } = self;
+        let watch = watch.into_plan();
+        Ok(Some(FollowPlan { staleness_bound, session_idle, lateness, checkpoint, view, watch }))
     }
 }
 
@@ -77,6 +91,11 @@ impl FollowPlan {
     /// The staleness bound in nanoseconds.
     pub(crate) fn staleness_bound_ns(&self) -> Option<i64> {
         self.staleness_bound.map(nanoseconds)
+    }
+
+    /// The bound on late events in nanoseconds.
+    pub(crate) fn lateness_ns(&self) -> Option<i64> {
+        self.lateness.map(nanoseconds)
     }
 
     /// The bound on unused sessions in nanoseconds.

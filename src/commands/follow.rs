@@ -12,6 +12,7 @@ use crate::stream_input::{self, StreamInput};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::stream_levels::describe_answers;
 use crate::stream_objectives::{count_for_objectives, describe_objectives};
+use crate::stream_sorter::LateSorter;
 use crate::stream_violation::write_violation;
 use crate::stream_watch::StreamWatchers;
 use checker::measurements::StreamFigures;
@@ -197,6 +198,8 @@ struct StreamFollower<'a> {
     progress_events: u64,
     told_about_clock: bool,
     watchers: StreamWatchers,
+    /// If events may come out of order.
+    sorter: Option<LateSorter>,
     /// Whether the state is shown on the terminal.
     has_view: bool,
     /// What waits until the view has ended, because it would be printed on the same terminal.
@@ -225,6 +228,11 @@ impl<'a> StreamFollower<'a> {
             progress_events: 0,
             told_about_clock: false,
             watchers,
+            sorter: plan
+                .follow
+                .as_ref()
+                .and_then(FollowPlan::lateness_ns)
+                .map(|lateness| LateSorter::new(lateness, plan.bytes)),
             has_view: false,
             held_output: Vec::new(),
         }
@@ -278,10 +286,39 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
+    /// Takes bytes, and judges the events in the order of their times if they may come out of order. Returns whether to go on.
+    fn take_unsorted(&mut self, bytes: &[u8]) -> bool {
+        let Some(sorter) = &mut self.sorter else { return self.take_bytes(bytes) };
+        let sorted = sorter.add_bytes(bytes);
+        self.give_up_late();
+        match sorted {
+            Ok(sorted) => self.take_bytes(&sorted),
+            Err(why) => self.end_with(&why),
+        }
+    }
+
+    /// Gives up what late events are about.
+    fn give_up_late(&mut self) {
+        let Some(sorter) = &mut self.sorter else { return };
+        let event = self.judge.lines.event_count();
+        for late in sorter.take_late() {
+            let by = match late.excess_ns {
+                0 => "an event came after one that completes it".to_owned(),
+                excess => {
+                    format!("an event came {} too late", report::layout::format_elapsed(excess as f64 / 1e9))
+                }
+            };
+            let key = late.key.as_deref();
+            let about = key.map_or_else(String::new, |key| format!(" on key {key}"));
+            self.judge.monitor.give_up_key(key, event, &format!("{by}{about} (--lateness)"));
+        }
+        self.judge.late_events = sorter.late_count();
+    }
+
     /// Takes what was read. Returns whether to go on.
     fn take_input(&mut self, input: StreamInput) -> bool {
         match input {
-            StreamInput::Bytes(bytes) => self.take_bytes(&bytes),
+            StreamInput::Bytes(bytes) => self.take_unsorted(&bytes),
             StreamInput::Replaced if self.judge.lines.unfinished_bytes() > 0 => self.end_with(&format!(
                 "line {}: the file was replaced in the middle of this line",
                 self.judge.lines.unfinished_line()
@@ -394,6 +431,12 @@ impl<'a> StreamFollower<'a> {
 
     /// Judges the rest, and prints the verdicts.
     fn finish(mut self) -> Exit {
+        if self.exit == Exit::Holds
+            && let Some(waiting) = self.sorter.as_mut().map(LateSorter::finish)
+        {
+            self.give_up_late();
+            self.take_bytes(&waiting);
+        }
         if self.judge.lines.unfinished_bytes() > 0 && self.exit == Exit::Holds {
             let line = self.judge.lines.unfinished_line();
             let why = format!("line {line}: the stream ends in the middle of this line");
@@ -435,6 +478,7 @@ impl<'a> StreamFollower<'a> {
             verdict,
             events: self.judge.monitor.event_count(),
             judged: self.judge.monitor.watermark(),
+            late_events: self.judge.late_events,
             levels: answers,
             objectives,
         };

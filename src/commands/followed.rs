@@ -21,9 +21,17 @@ pub(super) struct FollowedStream<'a> {
     pub(super) events: u64,
     /// The number of events before the slowest open operation.
     pub(super) judged: u64,
+    /// The number of events that came later than `--lateness` allows.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) late_events: u64,
     pub(super) levels: Vec<FollowedLevel>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) objectives: Vec<FollowedObjective>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 pub(super) fn write_json(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -37,6 +45,13 @@ pub(super) fn write_text(told: &FollowedStream<'_>, out: &mut dyn Write) -> io::
     }
     writeln!(out, "followed: {}", told.history)?;
     writeln!(out, "{}: {} events, judged up to event {}\n", told.model, told.events, told.judged)?;
+    if told.late_events > 0 {
+        writeln!(
+            out,
+            "  {} came later than --lateness allows\n",
+            report::layout::count_noun(told.late_events as usize, "event")
+        )?;
+    }
     let width = told.levels.iter().map(|level| level.level.len()).max().unwrap_or(0).max(LEVEL_WIDTH);
     for level in &told.levels {
         let detail = match (level.event, &level.reason) {

@@ -21,6 +21,8 @@ pub(super) fn format_metrics(status: &StreamStatus) -> String {
     let by_outcome = [("ok", outcomes.ok), ("fail", outcomes.fail), ("info", outcomes.info)];
     let operations = by_outcome.map(|(name, count)| (vec![("outcome", name)], count as f64)).to_vec();
     add_metric(&mut text, "events_total", "counter", "Events of the stream.", &one(status.events as f64));
+    let late = one(status.late_events as f64);
+    add_metric(&mut text, "late_events_total", "counter", "Events later than --lateness allows.", &late);
     add_metric(&mut text, "operations_total", "counter", "Operations that ended, by outcome.", &operations);
     let gauges = [
         ("open_operations", "Operations without a completion.", Some(status.open_operations as f64)),

@@ -25,6 +25,8 @@ pub(crate) struct StreamStatus {
     /// The number of operations that ended, by outcome.
     pub(crate) operations: OutcomeCounts,
     pub(crate) open_operations: usize,
+    /// The number of events that came later than --lateness allows.
+    pub(crate) late_events: u64,
     /// Operations that ended per second, over the last second.
     pub(crate) operations_per_second: f64,
     /// The same for the last two minutes, the oldest first.
@@ -124,6 +126,7 @@ impl StatusKeeper {
         status.events = judge.lines.event_count();
         status.operations = judge.lines.outcomes();
         status.open_operations = judge.lines.open_count();
+        status.late_events = judge.late_events;
         status.judged = monitor.watermark();
         status.kept_operations = monitor.kept_operations();
         status.memory_bytes = read_resident_bytes();

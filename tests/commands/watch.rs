@@ -453,3 +453,79 @@ fn what_tells_needs_a_stream_and_a_free_address() {
     assert!(err.contains("failed to listen on") && err.contains(&address), "{err}");
     assert_eq!(code, Some(2));
 }
+
+/// Events on two keys, out of order by at most 30 ms. By time: `late` is written and read; 1 and 2 are written to `cart`, and 1 is read.
+fn out_of_order() -> String {
+    let event = |time: u64, process: u64, kind: &str, function: &str, key: &str, value: &str| {
+        format!(
+            "{{\"index\":7,\"time\":{},\"process\":{process},\"session\":\"s{process}\",\"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"{key}\",\"value\":{value}}}\n",
+            time * 1_000_000
+        )
+    };
+    [
+        event(20, 1, "ok", "write", "cart", "1"),
+        event(10, 1, "invoke", "write", "cart", "1"),
+        event(40, 2, "ok", "write", "cart", "2"),
+        event(12, 3, "invoke", "write", "late", "5"),
+        event(60, 1, "ok", "read", "cart", "1"),
+        event(30, 2, "invoke", "write", "cart", "2"),
+        event(50, 1, "invoke", "read", "cart", "null"),
+        event(200, 4, "invoke", "read", "late", "null"),
+    ]
+    .concat()
+}
+
+#[test]
+fn events_that_come_late_are_judged_in_the_order_of_their_times() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let levels = ["--consistency", "linearizable", "--format", "json"];
+    let mut followed = Followed::start(&[&levels[..], &["--lateness", "30ms"]].concat(), folder.path());
+    followed.write(&out_of_order());
+    let (out, err, code) = followed.finish();
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines[0]["levels"][0]["anomalies"][0]["type"], "stale-read", "{out}{err}");
+    assert_eq!((code, lines.last().and_then(|end| end["late_events"].as_u64())), (Some(1), None), "{out}");
+    // In the order in which they came, they are no history.
+    let mut followed = Followed::start(&levels, folder.path());
+    followed.write(&out_of_order());
+    assert_eq!(followed.finish().2, Some(2));
+}
+
+/// The key of a late event is unknown, not wrong, and the others stand.
+#[test]
+fn an_event_that_is_too_late_makes_its_key_unknown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |key: &str| {
+        let levels = ["--consistency", "linearizable", "--lateness", "30ms"];
+        let mut followed = Followed::start(&levels, folder.path());
+        let late = out_of_order();
+        followed.write(&late);
+        // The write ended at 14 ms, and events up to 170 ms have been judged.
+        followed.write(&format!(
+            "{{\"time\":14000000,\"process\":3,\"session\":\"s3\",\"type\":\"ok\",\"f\":\"write\",\"key\":\"{key}\",\"value\":5}}\n"
+        ));
+        followed.finish()
+    };
+    let (out, err, code) = run("late");
+    assert!(
+        out.contains("stale-read") && out.contains("1 event came later than --lateness allows"),
+        "{out}{err}"
+    );
+    assert_eq!(code, Some(1));
+    // Without a violation elsewhere, the level is unknown.
+    let quiet: String =
+        out_of_order().lines().filter(|line| line.contains("late")).map(|line| format!("{line}\n")).collect();
+    let mut followed =
+        Followed::start(&["--consistency", "linearizable", "--lateness", "30ms"], folder.path());
+    followed.write(
+        "{\"time\":100000000,\"process\":9,\"session\":\"s9\",\"type\":\"invoke\",\"f\":\"write\",\"key\":\"other\",\"value\":1}\n",
+    );
+    followed.write(&quiet);
+    followed.write(
+        "{\"time\":14000000,\"process\":3,\"session\":\"s3\",\"type\":\"ok\",\"f\":\"write\",\"key\":\"late\",\"value\":5}\n\
+         {\"time\":300000000,\"process\":4,\"session\":\"s4\",\"type\":\"ok\",\"f\":\"read\",\"key\":\"late\",\"value\":5}\n",
+    );
+    let (out, err, code) = followed.finish();
+    assert!(out.contains("unknown") && out.contains("too late on key \"late\""), "{out}{err}");
+    assert_eq!(code, Some(3));
+}

@@ -208,6 +208,15 @@ impl Monitor {
         of_either!(&self.0, monitor => monitor.question())
     }
 
+    /// Judges an object no further, because an event on it came too late: it is *unknown* from this event on. The objects of transactions,
+    /// of causal levels and of session stores are judged together, so all of these are. `key` is JSON; without one, it may be any object.
+    pub fn give_up_key(&mut self, key: Option<&str>, event: u64, reason: &str) {
+        match (&mut self.0, key) {
+            (MonitorKind::Registers(monitor), Some(key)) => monitor.give_up_key(key, event, reason),
+            (_, _) => self.end_judgement(event, reason),
+        }
+    }
+
     /// Ends the judgement: the levels are *unknown* from the next event on.
     pub fn end_judgement(&mut self, event: u64, reason: &str) {
         of_either!(&mut self.0, monitor => monitor.end_judgement(event, reason));

@@ -143,6 +143,16 @@ impl RegisterMonitor {
         })
     }
 
+    /// Judges an object no further. Levels that join all objects end.
+    pub(super) fn give_up_key(&mut self, key: &str, event: u64, reason: &str) {
+        if let Some(monitor) = &mut self.by_object {
+            monitor.give_up_key(key, event, reason);
+        }
+        if let Some(monitor) = &mut self.causal {
+            monitor.end_judgement(event, reason);
+        }
+    }
+
     /// Ends the judgement: the levels are *unknown* from the next event on.
     pub(super) fn end_judgement(&mut self, event: u64, reason: &str) {
         if let Some(monitor) = &mut self.by_object {

@@ -171,6 +171,13 @@ impl ObjectMonitor {
         self.kept
     }
 
+    /// Judges an object no further: the levels are *unknown* because of it, unless they are violated.
+    pub(in crate::monitor) fn give_up_key(&mut self, key: &str, event: u64, reason: &str) {
+        if let Some(at) = self.find_object(key, event) {
+            self.give_up_object(at, event, reason);
+        }
+    }
+
     /// Ends the judgement: the levels are *unknown* from the next event on.
     pub(in crate::monitor) fn end_judgement(&mut self, event: u64, reason: &str) {
         self.give_up_levels(event, reason, 0, |_| true);

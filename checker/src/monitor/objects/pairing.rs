@@ -71,7 +71,7 @@ impl ObjectMonitor {
     }
 
     /// The object with this key, which is added if it is new. None if it is not judged.
-    fn find_object(&mut self, key: &str, event: u64) -> Option<u32> {
+    pub(super) fn find_object(&mut self, key: &str, event: u64) -> Option<u32> {
         if self.ended.is_some() || self.levels.iter().all(|told| told.violation.is_some()) {
             return None;
         }
