@@ -6,6 +6,7 @@ mod cases;
 mod dead_ends;
 mod fault_classes;
 mod mixed_levels;
+mod names_and_minimality;
 mod own_specification;
 mod reports;
 mod transactions;
