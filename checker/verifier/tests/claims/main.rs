@@ -3,6 +3,7 @@
 //! One program, because each is linked by itself.
 
 mod cases;
+mod commit_orders;
 mod dead_ends;
 mod fault_classes;
 mod mixed_levels;
