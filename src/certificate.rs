@@ -231,6 +231,9 @@ fn describe_standing(answer: &Answer, standing: Standing) -> (String, Exit) {
             (format!("untested   {name}: {}", why.reason), Exit::Unknown)
         }
         (Standing::Confirmed, _) => (format!("confirmed  {name} {verdict}"), Exit::Holds),
+        (Standing::ConfirmedExcept(why), _) => {
+            (format!("confirmed  {name} {verdict}, but {why}"), Exit::Holds)
+        }
     }
 }
 

@@ -409,8 +409,10 @@ fn verify_report(
         let claim = format!("{} {}", answer.property.name(), answer.verdict.name());
         match standing {
             Standing::Confirmed => {}
-            Standing::Partly(why) if asked => remarks.push(format!("{claim}: {why}")),
-            Standing::Partly(_) => {}
+            Standing::Partly(why) | Standing::ConfirmedExcept(why) if asked => {
+                remarks.push(format!("{claim}: {why}"));
+            }
+            Standing::Partly(_) | Standing::ConfirmedExcept(_) => {}
             Standing::Unchecked => answer.verdict = Verdict::unknown(UNCHECKED),
             Standing::Refuted(why) => return Err(CheckError::Internal(format!("{claim}: {why}"))),
         }
@@ -418,7 +420,9 @@ fn verify_report(
     let mut stands = Vec::new();
     for (anomaly, standing) in report.phenomena.iter().zip(verification.phenomena) {
         match standing {
-            Standing::Confirmed | Standing::Partly(_) => stands.push(anomaly.phenomenon),
+            Standing::Confirmed | Standing::ConfirmedExcept(_) | Standing::Partly(_) => {
+                stands.push(anomaly.phenomenon)
+            }
             Standing::Unchecked => {}
             Standing::Refuted(why) => {
                 return Err(CheckError::Internal(format!("{}: {why}", anomaly.phenomenon.name())));

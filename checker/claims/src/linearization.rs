@@ -28,8 +28,9 @@ pub struct Core {
     pub from: Option<u32>,
     /// The position at which the core ends. Operations that complete later may or may not have taken effect.
     pub until: u32,
-    /// Whether the core is minimal: without any one of its operations, the others can be explained. False if the effort
-    /// limit was reached before this was known.
+    /// Whether the core is minimal: none of its operations can be left out, because the others can be explained. A write is left out together
+    /// with the operations that found its value. Of a queue, stack or priority queue, all operations on one value are left out together.
+    /// False if the effort limit was reached before this was known.
     pub minimal: bool,
 }
 

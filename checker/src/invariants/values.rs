@@ -42,7 +42,7 @@ pub(super) fn parse_registers(history: &History, value: ValueId) -> Option<Vec<(
 }
 
 /// The keys that an operation read, as JSON, and whether each had been written. Keys that its transaction wrote before
-/// are left out. Reads micro-operations of a `txn`, or those that are the value of a `read`; `None` for other values.
+/// are left out. `None` if it did not read micro-operations.
 pub(super) fn read_snapshot(history: &History, id: OpId) -> Option<Vec<(String, bool)>> {
     if let Argument::Micros(range) = history.argument(id) {
         let micros = &history.micros()[range];
@@ -57,16 +57,8 @@ pub(super) fn read_snapshot(history: &History, id: OpId) -> Option<Vec<(String, 
         let seen = seen.filter_map(|at| Some((history.keys.text(micros[at].key).to_owned(), read(at)?)));
         return Some(seen.collect());
     }
-    let micros: Vec<(&str, &RawValue, Option<&RawValue>)> =
-        serde_json::from_str(history.value_text(history.operation(id).result)).ok()?;
-    let read = |&(name, ..): &(&str, &RawValue, Option<&RawValue>)| {
-        matches!(name.trim_start_matches(':'), "r" | "read")
-    };
-    if !micros.iter().all(read) {
-        return None;
-    }
-    let written = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
-    Some(micros.into_iter().map(|(_, key, value)| (key.get().to_owned(), written(value))).collect())
+    // Every other list of micro-operations is read as a transaction. The empty list is none.
+    (history.value_text(history.operation(id).result) == "[]").then(Vec::new)
 }
 
 fn is_write(kind: MicroKind) -> bool {

@@ -231,7 +231,7 @@ fn decide_steps(
         let core = core::shrink_register_core(key, conditions, &steps, initial, values, (dead, windows));
         let kind = match question.model {
             Model::Mutex => NON_LINEARIZABLE,
-            _ => super::name::name_core(history, &core, initial),
+            _ => super::name::name_core(&steps, &core, initial),
         };
         Verdict::Violated(violation_from_core(kind, core))
     };
@@ -312,7 +312,16 @@ fn decide_container<M: Specification>(
     limits: &Limits<'_>,
 ) -> ObjectVerdict {
     let verdict = match monitors::decide_by_monitor(discipline, &calls, limits) {
-        MonitorResult::Undecided => return decide_specification(model, key, calls, limits),
+        MonitorResult::Undecided => {
+            let mut found = decide_specification(model, key, calls, limits);
+            // Only reads were left out of the core, and no operations on a value.
+            if let Verdict::Violated(violation) = &mut found.verdict
+                && let Evidence::Core(core) = &mut violation.evidence
+            {
+                core.minimal = core.operations.len() == 1;
+            }
+            return found;
+        }
         MonitorResult::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();
             Verdict::Holds(Linearization { key, operations })
@@ -364,6 +373,8 @@ fn decide_set(
             Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
         }
         SetDecision::ImpossibleTogether { operations, from, until, minimal } => {
+            // Elements were left out before reads were, so that a read may have become superfluous.
+            let minimal = minimal && operations.len() == 1;
             let core = Core { key, operations, writes_only: Vec::new(), from, until, minimal };
             Verdict::Violated(violation_from_core(NON_LINEARIZABLE, core))
         }

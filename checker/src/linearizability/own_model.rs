@@ -64,7 +64,7 @@ pub fn check_model<S: Specification>(
         .collect();
     let verdict = combine_objects(parts);
     match verify_specification(history, specification, &verdict, limits) {
-        Standing::Confirmed | Standing::Partly(_) => Ok(verdict),
+        Standing::Confirmed | Standing::ConfirmedExcept(_) | Standing::Partly(_) => Ok(verdict),
         Standing::Unchecked => Ok(Verdict::unknown(UNCHECKED)),
         Standing::Refuted(why) => Err(why),
     }

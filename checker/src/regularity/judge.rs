@@ -26,7 +26,7 @@ pub(super) struct UnexplainedRead {
 /// The reads and writes of one object.
 pub(super) struct ObjectJudge<'a> {
     rows: &'a [RegisterRow],
-    initial: ValueId,
+    pub(super) initial: ValueId,
     level: Level,
     has_real_time: bool,
     /// For each row, the write that was invoked last among those that completed before the row was invoked, on its timeline.

@@ -159,7 +159,8 @@ impl Findings {
                 self.unwritten.push(rows[place as usize].op);
             } else if self.has_room_for_violation() {
                 self.work += rows.len();
-                self.violations.push(violation_of_read(history, rows, &unexplained.operations, place));
+                let at = (place, judge.initial);
+                self.violations.push(violation_of_read(history, rows, &unexplained.operations, at));
             }
         }
         if !is_explained || level != Level::RegularWriteOrder || limits.stop_requested() {
@@ -251,14 +252,22 @@ fn keep_one_read_of_each_value(history: &History, reads: &mut Vec<OpId>) {
 }
 
 /// A violation by the read at `place`: the read with the operations that show it, in order of invocation.
-fn violation_of_read(history: &History, rows: &[RegisterRow], operations: &[u32], place: u32) -> Violation {
+fn violation_of_read(
+    history: &History,
+    rows: &[RegisterRow],
+    operations: &[u32],
+    (place, initial): (u32, ValueId),
+) -> Violation {
     let read = &rows[place as usize];
     let of_value = |row: &RegisterRow| row.writes == read.reads && row.op != read.op;
     let members: Vec<&RegisterRow> = operations.iter().map(|&at| &rows[at as usize]).collect();
-    let mut writers = members.iter().filter(|row| of_value(row)).peekable();
-    let is_future = writers.peek().is_some() && writers.all(|write| read.completed < write.invoked);
-    let shows_newer = members.iter().any(|row| row.is_ok() && row.completed < read.invoked);
-    let kind = if is_future && !shows_newer { "future-read" } else { "stale-read" };
+    let mut writers = members.iter().copied().filter(|row| of_value(row)).peekable();
+    let came_later = |write: &RegisterRow| {
+        let is_ordered = history.has_real_time() || write.session == read.session;
+        is_ordered && read.completed < write.invoked
+    };
+    let is_future = read.reads != Some(initial) && writers.peek().is_some() && writers.all(came_later);
+    let kind = if is_future { "future-read" } else { "stale-read" };
     let ids: Vec<OpId> = members.iter().map(|row| row.op).collect();
     let is_write_only = |row: &&&RegisterRow| row.reads.is_some() && row.is_ok() && row.op != read.op;
     let writes_only = members.iter().filter(|row| row.writes.is_some()).filter(is_write_only);
@@ -268,7 +277,8 @@ fn violation_of_read(history: &History, rows: &[RegisterRow], operations: &[u32]
         writes_only: writes_only.map(|row| row.op).collect(),
         from: None,
         until: NEVER,
-        minimal: ids.len() <= 3,
+        // An indeterminate operation may be there only to show that another one did not happen.
+        minimal: ids.len() <= 3 && members.iter().all(|row| row.is_ok()),
     };
     Violation { kind: AnomalyName::new(kind), key: core.key, operations: ids, evidence: Evidence::Core(core) }
 }

@@ -112,7 +112,7 @@ impl Answered {
             evidence_kinds(&answer.verdict)
                 .into_iter()
                 .for_each(|kind| *tally.false_claims.entry(kind).or_default() += 1);
-            if *standing == Standing::Confirmed {
+            if matches!(standing, Standing::Confirmed | Standing::ConfirmedExcept(_)) {
                 let told = serde_json::to_value(answer).expect("JSON");
                 let phenomena = serde_json::to_value(&claim.phenomena).expect("JSON");
                 tally.note_wrong(format!("{told}\n{phenomena}\n{}", self.draw()));
@@ -169,8 +169,8 @@ fn assert_claims_stand(history: &History, question: &Question, report: &Report) 
     let answers = report.answers.iter().chain(&report.beside);
     for (answer, standing) in answers.zip(found.answers.iter().chain(&found.beside)) {
         let is_absence = matches!(answer.property, Property::Finding(_)) && answer.verdict.name() == "holds";
-        let stands =
-            *standing == Standing::Confirmed || is_absence && matches!(standing, Standing::Partly(_));
+        let stands = matches!(standing, Standing::Confirmed | Standing::ConfirmedExcept(_))
+            || is_absence && matches!(standing, Standing::Partly(_));
         assert!(stands, "{standing:?}: {answer:#?}\n{question:?}\n{}", draw_history(history));
     }
     for (anomaly, standing) in report.phenomena.iter().zip(&found.phenomena) {

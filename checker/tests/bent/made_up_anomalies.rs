@@ -17,20 +17,20 @@ use verifier::Standing;
 
 /// A micro-operation of a transaction.
 #[derive(Clone, Copy)]
-struct Step {
-    of: OpId,
+pub(crate) struct Step {
+    pub(crate) of: OpId,
     place: usize,
-    micro: Micro,
+    pub(crate) micro: Micro,
 }
 
-struct AnomalyForger<'h> {
-    history: &'h History,
-    reads: Vec<Step>,
-    writes: Vec<Step>,
+pub(crate) struct AnomalyForger<'h> {
+    pub(crate) history: &'h History,
+    pub(crate) reads: Vec<Step>,
+    pub(crate) writes: Vec<Step>,
 }
 
 impl<'h> AnomalyForger<'h> {
-    fn new(history: &'h History) -> Self {
+    pub(crate) fn new(history: &'h History) -> Self {
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for of in history.ids() {
             for (place, &micro) in history.micros_of(of).iter().enumerate() {
@@ -41,7 +41,7 @@ impl<'h> AnomalyForger<'h> {
         Self { history, reads, writes }
     }
 
-    fn values(&self, read: Step) -> Vec<ValueId> {
+    pub(crate) fn values(&self, read: Step) -> Vec<ValueId> {
         match read.micro.kind {
             MicroKind::ReadList => self.history.list(read.micro.list()).to_vec(),
             _ if read.micro.value() == ValueId::NULL => Vec::new(),
@@ -221,6 +221,11 @@ fn kind_of(edges: &[Dependency], random: &mut TestRandom) -> CycleKind {
         _ if (0..edges.len()).any(adjacent) => CycleFamily::G2,
         _ => CycleFamily::GNonadjacent,
     };
+    CycleKind { family, extent: extent_of_edges(edges) }
+}
+
+/// The orders that edges use beside the data.
+pub(crate) fn extent_of_edges(edges: &[Dependency]) -> OrderExtent {
     let extent_of = |edge: &Dependency| match &edge.why {
         DependencyReason::Session => OrderExtent::Session,
         DependencyReason::RealTime => OrderExtent::RealTime,
@@ -231,7 +236,7 @@ fn kind_of(edges: &[Dependency], random: &mut TestRandom) -> CycleKind {
         },
         _ => OrderExtent::Data,
     };
-    CycleKind { family, extent: edges.iter().map(extent_of).max().unwrap_or(OrderExtent::Data) }
+    edges.iter().map(extent_of).max().unwrap_or(OrderExtent::Data)
 }
 
 #[test]

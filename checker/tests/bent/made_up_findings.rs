@@ -39,6 +39,17 @@ impl FindingForger<'_> {
         if fits.is_empty() || random.chance(3) { self.any(random) } else { random.one_of(&fits) }
     }
 
+    /// The operations whose value a read returned, as a whole or in one field.
+    fn shown_by(&self, read: OpId) -> Vec<OpId> {
+        let text = self.history.value_text(self.history.operation(read).result);
+        let told: Value = serde_json::from_str(text).unwrap_or_default();
+        let mut parts: Vec<String> = vec![told.to_string()];
+        parts.extend(told["fields"].as_object().into_iter().flatten().map(|(_, part)| part.to_string()));
+        let writes = |op: &&Operation| op.function != Function::READ && op.id != read;
+        let own = |op: &&Operation| parts.iter().any(|part| part == self.history.value_text(op.value()));
+        self.all.iter().filter(writes).filter(own).map(|op| op.id).collect()
+    }
+
     fn clock(&self, id: OpId) -> Option<i64> {
         let note = self.history.note(self.history.operation(id).completed)?;
         serde_json::from_str::<Value>(&note.fields).ok()?.get("clock")?.as_i64()
@@ -93,20 +104,45 @@ impl FindingForger<'_> {
         let read = self.of(&[F::READ], random);
         let [older, newer, shown] = [0; 3].map(|_| self.of(&writes, random));
         let shown = if random.chance(40) { newer } else { shown };
+        let returned = self.shown_by(read);
+        let own = |other: OpId, random: &mut TestRandom| match &returned[..] {
+            [_, ..] if random.chance(40) => random.one_of(&returned),
+            _ => other,
+        };
+        let older = own(older, random);
         let old = random.one_of(&[K::StaleSession, K::LostWrite]);
         let proof = FindingProof::Replaced { read, field: field.clone(), older, newer, shown };
         forged.push(self.finding(old, proof));
         let birth = self.of(&[F::CREATE], random);
         forged.push(self.finding(old, FindingProof::BackToBirth { read, field, birth, shown: newer }));
-        let (patch, write) = (self.of(&[F::PATCH], random), self.of(&[F::WRITE, F::CREATE], random));
-        let field = random.one_of(&["cart", "name"]).to_owned();
-        forged.push(self.finding(K::StaleSession, FindingProof::Uncleared { read, field, patch, write }));
-        let writer = random.chance(60).then(|| self.of(&writes, random));
+        forged.push(self.finding(K::StaleSession, self.forge_uncleared(read, random)));
+        let writer = random.chance(60).then(|| own(self.of(&writes, random), random));
         forged.push(self.finding(K::TornSession, FindingProof::Unwritten { read, writer }));
         let read = self.of(&[F::READ, F::READ, F::ACTIONS], random);
-        let writer = random.chance(70).then(|| self.of(&[F::CREATE, F::WRITE, F::PATCH, F::ACT], random));
+        let writer = self.of(&[F::CREATE, F::WRITE, F::PATCH, F::ACT], random);
+        let shown = self.shown_by(read);
+        let writer = if shown.is_empty() || random.chance(60) { writer } else { random.one_of(&shown) };
+        let writer = random.chance(70).then_some(writer);
         let owner = random.one_of(&["u", "v"]).to_owned();
         forged.push(self.finding(K::SessionLeak, FindingProof::Foreign { read, writer, owner }));
+    }
+
+    /// A field that a write of the whole did not clear: a patch and a write, two patches, or what the read returned together.
+    fn forge_uncleared(&self, read: OpId, random: &mut TestRandom) -> FindingProof {
+        let shown = self.shown_by(read);
+        let part = |functions: &[Function], random: &mut TestRandom| match &shown[..] {
+            [_, ..] if random.chance(60) => random.one_of(&shown),
+            _ => self.of(functions, random),
+        };
+        let patch = part(&[Function::PATCH], random);
+        let write = part(&[Function::WRITE, Function::CREATE], random);
+        let text = self.history.value_text(self.history.operation(patch).value());
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        let field = match value["field"].as_str() {
+            Some(field) if random.chance(85) => field.to_owned(),
+            _ => random.one_of(&["cart", "name", "all", ""]).to_owned(),
+        };
+        FindingProof::Uncleared { read, field, patch, write }
     }
 
     /// Findings about lists of actions, clocks and saves.

@@ -16,8 +16,10 @@ mod evidence;
 mod made_up_anomalies;
 mod made_up_breaches;
 mod made_up_cases;
+mod made_up_causal;
 mod made_up_cores;
 mod made_up_findings;
+mod made_up_lemmas;
 mod made_up_orders;
 mod near;
 #[path = "../linearizability/random.rs"]
@@ -32,12 +34,11 @@ mod untested;
 
 use challenge::{Effort, Tally, challenge};
 use checker::{
-    Assume, FailedCas, FindingKind, Invariant, IsolationLevel, Level, Model, Property, Question,
-    SessionRules, StalenessBound,
+    Assume, FailedCas, FindingKind, IsolationLevel, Level, Model, Property, Question, SessionRules,
+    StalenessBound,
 };
 use containers::ContainerPlan;
 use sets::SetPlan;
-use simulated::*;
 use testkit::registers::{RegisterRun, RegisterShape};
 use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
 use testkit::{
@@ -145,7 +146,8 @@ fn findings_of_session_stores() {
     for seed in 0..250 * times() {
         let mut random = TestRandom::new(seed);
         let history = stores::store_history(&mut random);
-        let sessions = SessionRules::from_header(&history).expect("the header is right");
+        let mut sessions = SessionRules::from_header(&history).expect("the header is right");
+        sessions.tolerance_ns = random.one_of(&[sessions.tolerance_ns, 0, 20_000_000]);
         let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
         let question = Question { sessions, ..question_about(Model::Session, &kinds) };
         challenge(history, question, Effort { near: 6, bends: 8 }, &mut random, &mut tally);
@@ -158,22 +160,10 @@ fn findings_of_session_stores() {
 
 #[test]
 fn invariants() {
-    type Simulation = (&'static [Invariant], fn(bool) -> Object, Next, Option<&'static str>);
-    let all: [Simulation; 8] = [
-        (&[Invariant::Bank], bank, transfers, Some("read")),
-        (&[Invariant::SetFullLinearizable, Invariant::SetFull, Invariant::Set], set, adds, Some("read")),
-        (&[Invariant::Counter], counter, increments, Some("read")),
-        (&[Invariant::TotalQueue, Invariant::AtMostOnce], queue, enqueues, Some("drain")),
-        (&[Invariant::UniqueIds], ids, generates, None),
-        (&[Invariant::LongFork], keys, groups, None),
-        (&[Invariant::Monotonic], register, grows, None),
-        (&[Invariant::CausalReverse], rows, inserts, Some("read")),
-    ];
     let mut tally = Tally::default();
     for seed in 0..160 * times() {
         let mut random = TestRandom::new(seed);
-        let (invariants, object, next, last) = all[seed as usize % all.len()];
-        let history = simulate(seed, 20 + random.below(30) as u64, next, last, object(random.chance(50)));
+        let (history, invariants) = made_up_breaches::simulated_history(seed, 20, 50, &mut random);
         let asked: Vec<Property> = invariants.iter().copied().map(Property::Invariant).collect();
         let models = || Model::ALL.iter().copied();
         let fits = |model: &Model| asked.iter().all(|property| model.properties().contains(property));

@@ -75,7 +75,6 @@ impl EventList {
     /// Gives the history what few histories have: no real time, operations that declare a consistency, functions by other names, times, or
     /// versions that the store told.
     pub(crate) fn make_strange(&mut self, random: &mut TestRandom) {
-        let mut time = 0;
         match random.below(5) {
             0 => {
                 let mut header = self.header.take().unwrap_or_else(|| json!({"steadfast": 1}));
@@ -100,13 +99,9 @@ impl EventList {
                     _ => "contains",
                 });
             }
-            3 => {
-                for event in &mut self.events {
-                    time += random.one_of(&[0, 1, 1, 5]);
-                    event["time"] = time.into();
-                }
-            }
+            3 => self.add_times(random),
             _ => {
+                let mut time = 0;
                 for event in self.events.iter_mut().filter(|event| event["type"] == "ok") {
                     time += random.one_of(&[1, 1, 1, 0]);
                     if random.chance(70) {
@@ -114,6 +109,33 @@ impl EventList {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives each event a time. Several events may have one time.
+    fn add_times(&mut self, random: &mut TestRandom) {
+        let mut time = 0;
+        for event in &mut self.events {
+            time += random.one_of(&[0, 1, 1, 5]);
+            event["time"] = time.into();
+        }
+    }
+
+    /// Takes the times of all events away.
+    fn remove_times(&mut self) {
+        for event in self.events.iter_mut().filter_map(Value::as_object_mut) {
+            event.remove("time");
+        }
+    }
+
+    /// Names the object that all operations are on, and their processes by names that no other history has.
+    fn put_on_object(&mut self, object: &str, process_from: i64) {
+        for event in &mut self.events {
+            event["key"] = object.into();
+            if let Some(process) = event["process"].as_i64() {
+                event["process"] = (process + process_from).into();
+            }
+            event.as_object_mut().expect("events are objects").remove("index");
         }
     }
 
@@ -286,6 +308,35 @@ pub(crate) fn changed(history: History, random: &mut TestRandom) -> History {
     }
     let near = EventList::from_history(&history).changed(&HashSet::new(), random).read();
     near.filter(|near| !near.is_empty()).unwrap_or(history)
+}
+
+/// The history with times.
+pub(crate) fn with_times(history: &History, random: &mut TestRandom) -> Option<History> {
+    let mut list = EventList::from_history(history);
+    list.add_times(random);
+    list.read()
+}
+
+/// The history without any times.
+pub(crate) fn without_times(history: &History) -> Option<History> {
+    let mut list = EventList::from_history(history);
+    list.remove_times();
+    list.read()
+}
+
+/// One history of the two objects that two histories are about. Their events are shuffled, and no process is in both.
+pub(crate) fn side_by_side(one: &History, other: &History, random: &mut TestRandom) -> Option<History> {
+    let mut lists = [one, other].map(EventList::from_history);
+    lists[0].put_on_object("a", 0);
+    lists[1].put_on_object("b", 1_000);
+    let [one, other] = lists.map(|list| list.events.into_iter());
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    let mut events = Vec::new();
+    while one.peek().is_some() || other.peek().is_some() {
+        let source = if random.chance(50) { &mut one } else { &mut other };
+        events.extend(source.next());
+    }
+    EventList { header: None, events }.read()
 }
 
 /// The history, or now and then a strange one.

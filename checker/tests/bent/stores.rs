@@ -184,6 +184,10 @@ impl StoreRun<'_> {
             if has_live && live.chance(40) {
                 self.add_live_event(&mut live);
             }
+            if live.chance(3) {
+                let fault = live.one_of(&["clock-skew", "kill", "bump"]);
+                self.add_actor_event("nemesis", fault, Value::Null);
+            }
             if begun < count && !free.is_empty() && (open.is_empty() || self.random.chance(50)) {
                 let process = free.swap_remove(self.random.below(free.len()));
                 let request = self.choose_request(process, begun == 0);
@@ -338,6 +342,8 @@ impl StoreRun<'_> {
                 let mut list = self.actions.get(request.user).cloned().unwrap_or_default();
                 if wrong && !list.is_empty() {
                     list.remove(self.random.below(list.len()));
+                } else if wrong && self.random.chance(30) {
+                    return Some(json!("none"));
                 }
                 return Some(Value::Array(list));
             }
@@ -359,7 +365,8 @@ impl StoreRun<'_> {
         if let Some(base) = base {
             event["based_on"] = base;
         }
-        if kind == "ok" && self.clocks {
+        let has_clock = kind == "ok" || kind == "fail" && self.random.chance(20);
+        if has_clock && self.clocks {
             let behind = if self.random.chance(self.mistakes) { 400 * MS } else { 0 };
             event["clock"] = (1_000_000 * MS + self.time_ns - behind).into();
         }
@@ -388,11 +395,8 @@ impl StoreRun<'_> {
             }
         }
         if self.random.chance(50) {
-            let state = self.states.last().expect("the first state").clone();
-            for node in ["n1", "n2", "n3"] {
-                let held = state.get("u1").filter(|_| !self.random.chance(self.mistakes));
-                self.add_actor_event("replica", "read", json!([node, "u1", held.map(told)]));
-            }
+            let both = self.random.chance(40);
+            self.look_at_replicas(if both { &["u1", "u2"] } else { &["u1"] });
         }
         if self.random.chance(50) {
             let mut trail = self.trail.clone();
@@ -405,9 +409,26 @@ impl StoreRun<'_> {
                     _ => trail[one].1 = "v7".to_owned(),
                 }
             }
-            self.add_actor_event("recorder", "audit", json!(trail.len()));
+            // Now and then the trail was cut off.
+            let cut_off = usize::from(self.random.chance(8));
+            self.add_actor_event("recorder", "audit", json!(trail.len() + cut_off));
             for (function, key, value) in trail {
                 self.add_actor_event("audit", function, json!([key, value]));
+            }
+        }
+    }
+
+    /// The recorder asks each replica what it holds. Now and then one does not answer.
+    fn look_at_replicas(&mut self, keys: &[&str]) {
+        let state = self.states.last().expect("the first state").clone();
+        for node in ["n1", "n2", "n3"] {
+            for &key in keys {
+                let held = state.get(key).filter(|_| !self.random.chance(self.mistakes));
+                self.add_actor_event("replica", "read", json!([node, key, held.map(told)]));
+                if self.random.chance(8) {
+                    let event = self.lines.last_mut().expect("the event was added");
+                    (event["error"], event["value"][2]) = ("refused".into(), Value::Null);
+                }
             }
         }
     }

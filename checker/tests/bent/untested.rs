@@ -1,6 +1,6 @@
 //! Claims that nothing in a history could have contradicted a property. `check` makes such a claim itself; every other one is false.
 
-use crate::near::EventList;
+use crate::near::{EventList, without_times};
 use crate::{containers, objects, stores};
 use checker::{
     FailedCas, FindingKind, IsolationLevel, Level, Limits, Model, Property, Question, Report, SessionRules,
@@ -79,7 +79,10 @@ fn draw(seed: u64) -> (History, Question) {
             (history, question_about(model, &isolation_properties(IsolationLevel::ALL)))
         }
         _ => {
-            let history = stores::store_history(&mut random);
+            let mut history = stores::store_history(&mut random);
+            if random.chance(15) {
+                history = without_times(&history).expect("times may be missing");
+            }
             let sessions = SessionRules::from_header(&history).expect("the header is right");
             let kinds: Vec<Property> = FindingKind::ALL.iter().copied().map(Property::Finding).collect();
             (history, Question { sessions, ..question_about(Model::Session, &kinds) })

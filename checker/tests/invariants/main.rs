@@ -67,6 +67,7 @@ const CASES: &[Case] = &[
     (&[Invariant::UniqueIds], ids, generates, None),
     (&[Invariant::LongFork], keys, groups, None),
     (&[Invariant::Monotonic], register, grows, None),
+    (&[Invariant::Monotonic], registers, grows, None),
     (&[Invariant::CausalReverse], rows, inserts, Some("read")),
 ];
 

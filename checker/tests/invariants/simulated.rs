@@ -208,6 +208,22 @@ pub(crate) fn grows(random: &mut TestRandom, _: u64) -> (&'static str, Value) {
     if random.one_in(2) { ("read", Value::Null) } else { ("inc", json!(1)) }
 }
 
+/// Two registers that grow in turn and are read together; with the defect, one of them is sometimes read as it was.
+pub(crate) fn registers(defect: bool) -> Object {
+    let mut values = [0, 0];
+    Box::new(move |f, argument, random| {
+        if f == "inc" {
+            values[random.below(2)] += 1;
+            return argument.clone();
+        }
+        let mut read = values;
+        if defect && random.one_in(4) {
+            read[random.below(2)] /= 2;
+        }
+        json!({"x": read[0], "y": read[1]})
+    })
+}
+
 /// Rows that are inserted; with the defect, the latest is there before some that were.
 pub(crate) fn rows(defect: bool) -> Object {
     let (mut late, mut rows): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());

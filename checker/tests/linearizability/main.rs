@@ -32,7 +32,8 @@ fn question(model: Model, failed_cas: FailedCas) -> Question {
     Question { failed_cas, ..testkit::question_about(model, &[Property::Level(Level::Linearizable)]) }
 }
 
-/// The verdict's name; its evidence is confirmed, and each core is minimal.
+/// The verdict's name; its evidence is confirmed, and each core is minimal. Those of sets, and those that a search found of containers, need
+/// not be.
 fn verdict(history: &History, question: &Question, what: &str) -> &'static str {
     let answer = check_confirmed(history, question, &test_limits(100_000_000, 1 << 30)).answers.remove(0);
     if let Verdict::Violated(anomalies) = &answer.verdict {
@@ -42,7 +43,11 @@ fn verdict(history: &History, question: &Question, what: &str) -> &'static str {
             let removes =
                 |id| [Function::DEQUEUE, Function::POP, Function::DELETE_MIN].contains(&history.function(id));
             let open = history.ids().any(|id| removes(id) && history.outcome(id) == Outcome::Info);
-            assert!(core.minimal || open, "{what}: not minimal");
+            let is_of_set = question.model == Model::Set;
+            let is_of_container =
+                matches!(question.model, Model::Queue | Model::Stack | Model::PriorityQueue);
+            let by_search = is_of_container && answer.method == "search";
+            assert!(core.minimal || open || is_of_set || by_search, "{what}: not minimal");
         }
     }
     answer.verdict.name()
@@ -248,7 +253,8 @@ fn no_core_of_a_set_that_holds_is_confirmed() {
                 evidence: Evidence::Core(core.clone()),
             }]);
             let standings = verifier::verify(&history, &question, &report, &Limits::unbounded());
-            let confirmed = standings.answers[0] == Standing::Confirmed;
+            let confirmed =
+                matches!(standings.answers[0], Standing::Confirmed | Standing::ConfirmedExcept(_));
             assert!(!confirmed, "seed {seed}: {core:?}\n{}", draw_history(&history));
         }
     }

@@ -26,6 +26,9 @@ use watch::Watch;
 pub enum Standing {
     /// All evidence for the claim was checked and is right.
     Confirmed,
+    /// The verdict follows from the evidence, but something that is told beside it was not checked: that a set of operations is minimal, or
+    /// the name of an anomaly. The text says what and why.
+    ConfirmedExcept(String),
     /// Nothing contradicts the claim, but part of the evidence was not checked. The text says why.
     Partly(String),
     /// The time limit was reached before the claim had been checked.
@@ -63,9 +66,24 @@ impl std::fmt::Display for Mismatch {
 enum Confirmation {
     /// All of it was checked and is right.
     Confirmed,
+    /// The verdict was checked. Something that is told beside it was not.
+    DetailUnchecked(&'static str),
     /// The part that was checked is right. The rest takes too much work or memory: a core with too many orders, or the
     /// causal pasts of a large history.
     TooLarge,
+}
+
+impl Confirmation {
+    /// How much was checked of two pieces of evidence together: as much as of the one of which less was.
+    fn and(self, other: Confirmation) -> Confirmation {
+        match (self, other) {
+            (Confirmation::TooLarge, _) | (_, Confirmation::TooLarge) => Confirmation::TooLarge,
+            (Confirmation::DetailUnchecked(why), _) | (_, Confirmation::DetailUnchecked(why)) => {
+                Confirmation::DetailUnchecked(why)
+            }
+            (Confirmation::Confirmed, Confirmation::Confirmed) => Confirmation::Confirmed,
+        }
+    }
 }
 
 /// Verifies every claim of a report.
@@ -348,6 +366,7 @@ impl<'a> ClaimChecker<'a> {
 fn standing_of_result(result: Result<Confirmation, Mismatch>) -> Standing {
     match result {
         Ok(Confirmation::Confirmed) => Standing::Confirmed,
+        Ok(Confirmation::DetailUnchecked(why)) => Standing::ConfirmedExcept(why.to_owned()),
         Ok(Confirmation::TooLarge) => Standing::Partly(
             "the second check found nothing against it, but stopped before it had tried everything"
                 .to_owned(),

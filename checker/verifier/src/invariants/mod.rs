@@ -374,17 +374,12 @@ fn saw_key_written(case: &BreachCase<'_>, read: OpId, key: &str) -> Option<bool>
     if op.outcome != Outcome::Ok {
         return None;
     }
-    if let Argument::Micros(range) = op.argument {
-        let micros = &case.history.micros()[range];
-        let micro = micros.iter().find(|micro| case.history.keys.text(micro.key) == key)?;
-        return match micro.kind {
-            MicroKind::Read => Some(micro.value() != ValueId::NULL),
-            MicroKind::ReadList => Some(!case.history.list(micro.list()).is_empty()),
-            MicroKind::Write | MicroKind::Append => None,
-        };
+    let Argument::Micros(range) = op.argument else { return None };
+    let mut micros = case.history.micros()[range].iter();
+    let micro = micros.find(|micro| case.history.keys.text(micro.key) == key)?;
+    match micro.kind {
+        MicroKind::Read => Some(micro.value() != ValueId::NULL),
+        MicroKind::ReadList => Some(!case.history.list(micro.list()).is_empty()),
+        MicroKind::Write | MicroKind::Append => None,
     }
-    let key: Value = serde_json::from_str(key).ok()?;
-    let Value::Array(micros) = case.parse_value(op.result)? else { return None };
-    let micro = micros.iter().find(|micro| micro.get(1) == Some(&key))?;
-    Some(micro.get(2).is_some_and(|value| !value.is_null()))
 }

@@ -5,6 +5,7 @@
 //!
 //! Cost: O(n log n), and that of linearizability.
 
+use super::anomaly_names::check_name_of_level;
 use super::two_versions::{verify_recent_versions, verify_two_atomicity};
 use super::{
     ConfirmationResult, CoreRefutation, Moment, OperationsByObject, OrderReplay, check_all_are_ordered,
@@ -33,7 +34,7 @@ pub(crate) fn verify_bounded_staleness(
         Some(StalenessBound::Versions(2)) => verify_two_atomicity(history, question, verdict, watch),
         Some(StalenessBound::Versions(versions)) => {
             let register = |initial| RecentVersionsRegister { initial, versions };
-            verify_recent_versions(history, question, verdict, &register, watch)
+            verify_recent_versions(history, question, verdict, ("too-stale", &register), watch)
         }
         Some(StalenessBound::Nanoseconds(ns)) => {
             let question = &ObjectQuestion { failed_cas: FailedCas::SaysNothing, ..question.clone() };
@@ -118,5 +119,7 @@ fn refute(
     let (history, question) = (objects.history, objects.question);
     let began = |operation: &Operation| began.moment_of(operation);
     let refutation = CoreRefutation { core, history, began: &began, watch };
-    run_with_specification(history, question, core.key, &core.operations, None, refutation)
+    let refuted = run_with_specification(history, question, core.key, &core.operations, None, refutation)?;
+    check_name_of_level(objects, violation.kind.as_str(), "too-stale", core)?;
+    Ok(refuted)
 }

@@ -1,12 +1,17 @@
 //! Checks that a core leaves out only what it may, and tries every order of what is left.
 
 use super::elements::KeptPart;
-use super::{Moment, OperationsByObject, completion_moment, is_failed_observation, returned_position};
+use super::every_order::{CoreOperation, LegalOrder, OrderSearch};
+use super::minimal::check_each_is_needed;
+use super::register_effects::{is_read, required_value, written_value};
+use super::{
+    BeginningOf, Moment, OperationsByObject, completion_moment, is_failed_observation, returned_position,
+};
 use crate::Confirmation;
 use crate::watch::{StepCost, Watch};
 use claims::specification::{Call, CallInput, CallValues, Specification};
 use claims::{Core, Model as ModelName};
-use histories::{Argument, Function, History, Id, OpId, Operation, Outcome, ValueId};
+use histories::{Argument, Function, History, Id, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// The effort that trying every order may take, in operations scanned plus a multiple of the bytes of states: a
@@ -109,66 +114,17 @@ pub(super) fn check_omits_only_reads<S: Specification>(
     Ok(())
 }
 
-/// A lock is treated as a register with one of these values.
-const FREE: ValueId = ValueId::NULL;
-const HELD: ValueId = ValueId::from_raw(u32::MAX - 2);
-
-/// The value that an operation on a register must find.
-fn required_value(history: &History, id: OpId) -> Option<ValueId> {
-    match (history.function(id), history.argument(id), history.outcome(id)) {
-        (Function::READ | Function::GET, _, Outcome::Ok) => Some(history.operation(id).result),
-        (Function::CAS, Argument::Pair(old, _), Outcome::Ok | Outcome::Info) => Some(old),
-        (Function::ACQUIRE, ..) => Some(FREE),
-        (Function::RELEASE, ..) => Some(HELD),
-        _ => None,
-    }
-}
-
-/// The value that an operation on a register writes. For other functions that change something: their argument.
-fn written_value(history: &History, id: OpId) -> Option<ValueId> {
-    match (history.function(id), history.argument(id)) {
-        (Function::CAS, Argument::Pair(old, new)) => (old != new).then_some(new),
-        (Function::DELETE, _) => Some(ValueId::NULL),
-        (Function::ACQUIRE, _) => Some(HELD),
-        (Function::RELEASE, _) => Some(FREE),
-        (_, Argument::Value(value)) => (!is_read(history, id)).then_some(value),
-        (_, Argument::Pair(..) | Argument::Micros(_)) => None,
-    }
-}
-
-fn is_read(history: &History, id: OpId) -> bool {
-    match (history.function(id), history.argument(id)) {
-        (Function::READ | Function::GET | Function::CONTAINS, _) => true,
-        (Function::CAS, Argument::Pair(old, new)) => old == new,
-        (Function::TXN, _) => {
-            let reads = |micro: &histories::Micro| micro.kind == histories::MicroKind::Read;
-            history.micros_of(id).iter().all(reads)
-        }
-        _ => false,
-    }
-}
-
-/// An operation of the core.
-struct CoreOperation {
-    call: Call,
-    invoked: Moment,
-    /// The last moment of all if the operation may or may not have taken effect.
-    returned: Moment,
-}
-
-/// Fails if some order of the core is legal from a state in which it may begin. `invoked` says when an operation counts as invoked.
-///
-/// A search over pairs of (operations done, state) that visits each pair once: at most 2^k times the number of states
-/// for k concurrent operations. It gives up after [`EFFORT`].
+/// Fails if some order of the core is legal from a state in which it may begin, or if it is called minimal and is not. `invoked` says when
+/// an operation counts as invoked. Gives up after [`EFFORT`].
 pub(super) fn try_every_order<S: Specification>(
     history: &History,
     model: &S,
     call: &mut dyn FnMut(OpId) -> Call,
     core: &Core,
     any: &[S::State],
-    (invoked, watch): (&dyn Fn(&Operation) -> Moment, &Watch<'_>),
+    (invoked, watch): (BeginningOf<'_>, &Watch<'_>),
 ) -> Result<Confirmation, String> {
-    let piece = |&id: &OpId| {
+    let operation_of_core = |&id: &OpId| {
         let mut call = call(id);
         if core.writes_only.contains(&id)
             && let CallInput::Pair(_, new) = call.input
@@ -182,36 +138,16 @@ pub(super) fn try_every_order<S: Specification>(
         let returned = if open { Moment::MAX } else { completion_moment(history, id) };
         CoreOperation { call, invoked: invoked(&operation), returned }
     };
-    let pieces: Vec<CoreOperation> = core.operations.iter().map(piece).collect();
-    let words = pieces.len().div_ceil(64).max(1);
+    let operations: Vec<CoreOperation> = core.operations.iter().map(operation_of_core).collect();
     let states: Vec<S::State> = if core.from.is_some() { any.to_vec() } else { vec![model.initial()] };
-    let mut todo: Vec<(Vec<u64>, S::State)> =
-        states.into_iter().map(|state| (vec![0; words], state)).collect();
-    let mut tried: HashSet<(Vec<u64>, S::State)> = HashSet::new();
-    let mut effort = 0;
-    while let Some((happened, state)) = todo.pop() {
-        if !watch.has_time_after(pieces.len() as u64) {
-            return Ok(Confirmation::TooLarge);
+    let search = OrderSearch { model, states: &states, watch };
+    let mut effort = EFFORT;
+    match search.find_legal_order(&operations, &mut effort) {
+        LegalOrder::Exists => Err("the core has a legal order, so it shows nothing".to_owned()),
+        LegalOrder::NotKnown => Ok(Confirmation::TooLarge),
+        LegalOrder::None if core.minimal => {
+            check_each_is_needed(history, &core.operations, &search, &operations)
         }
-        effort += pieces.len() as u64;
-        if effort > EFFORT {
-            return Ok(Confirmation::TooLarge);
-        }
-        let left = |at: &usize| happened[at / 64] >> (at % 64) & 1 == 0;
-        let first_return =
-            (0..pieces.len()).filter(left).map(|at| pieces[at].returned).min().unwrap_or(Moment::MAX);
-        if first_return == Moment::MAX {
-            return Err("the core has a legal order, so it shows nothing".to_owned());
-        }
-        for at in (0..pieces.len()).filter(left).filter(|&at| pieces[at].invoked < first_return) {
-            let Ok(next) = model.step(&state, &pieces[at].call) else { continue };
-            effort += model.state_bytes(&next) as u64 * 10;
-            let mut then = happened.clone();
-            then[at / 64] |= 1 << (at % 64);
-            if tried.insert((then.clone(), next.clone())) {
-                todo.push((then, next));
-            }
-        }
+        LegalOrder::None => Ok(Confirmation::Confirmed),
     }
-    Ok(Confirmation::Confirmed)
 }

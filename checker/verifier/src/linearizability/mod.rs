@@ -8,10 +8,14 @@
 //! Objects are checked in parallel, each with its own operations: linear in the history, whatever the number of
 //! objects.
 
+mod anomaly_names;
 mod bounded;
 mod core;
 mod elements;
+mod every_order;
+mod minimal;
 mod order;
+mod register_effects;
 mod two_versions;
 pub(crate) mod why;
 
@@ -86,32 +90,16 @@ pub fn verify_specification<S: Specification>(
                 Ok(Confirmation::Confirmed)
             }),
         Verdict::Violated(violations) if !violations.is_empty() => {
-            let mut worst = Ok(Confirmation::Confirmed);
-            for violation in violations {
-                let Evidence::Core(core) = &violation.evidence else {
-                    worst = Err("evidence against linearizability is a core".to_owned());
-                    break;
-                };
-                let checked =
-                    core::check_omits_only_reads(history, specification, &calls, core).and_then(|()| {
-                        core::try_every_order(
-                            history,
-                            specification,
-                            &mut call,
-                            core,
-                            &[],
-                            (&invocation_moment, &watch),
-                        )
-                    });
-                match checked {
-                    Ok(Confirmation::Confirmed) => {}
-                    other => worst = other,
+            violations.iter().try_fold(Confirmation::Confirmed, |worst, violation| {
+                let core = core_of_violation(violation)?;
+                if violation.kind.as_str() != "non-linearizable" {
+                    return Err(format!("the core shows no {}", violation.kind));
                 }
-                if worst.is_err() {
-                    break;
-                }
-            }
-            worst
+                core::check_omits_only_reads(history, specification, &calls, core)?;
+                let moments: (BeginningOf<'_>, _) = (&invocation_moment, &watch);
+                let checked = core::try_every_order(history, specification, &mut call, core, &[], moments)?;
+                Ok(worst.and(checked))
+            })
         }
         Verdict::Holds(_) | Verdict::Violated(_) => Err("it rests on nothing that can be checked".to_owned()),
         Verdict::Untested(_) | Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
@@ -189,25 +177,27 @@ fn check_all_cores(
         let core = core_of_violation(violation)?;
         core::check_omitted_operations(&objects, core, watch)?;
         let kept = kept_set_elements(&objects, core);
-        run_with_specification(
-            history,
-            question,
-            core.key,
-            &core.operations,
-            kept.as_ref(),
-            CoreRefutation { core, history, began: &invocation_moment, watch },
-        )
+        let refute = |core: &Core| {
+            let refutation = CoreRefutation { core, history, began: &invocation_moment, watch };
+            run_with_specification(history, question, core.key, &core.operations, kept.as_ref(), refutation)
+        };
+        let refuted = refute(core)?;
+        let has_no_order = |core: &Core| match refute(core) {
+            Ok(Confirmation::TooLarge) => None,
+            refuted => Some(refuted.is_ok()),
+        };
+        let named = anomaly_names::check_name(&objects, violation.kind.as_str(), core, &has_no_order)?;
+        Ok(refuted.and(named))
     })
 }
 
-/// Checks the evidence of each violation, in parallel. The result is [`Confirmation::TooLarge`] if that of some was too large.
+/// Checks the evidence of each violation, in parallel. The result is that of the violation of which least was checked.
 fn confirm_each(
     violations: &[Violation],
     confirm: impl Fn(&Violation) -> ConfirmationResult + Send + Sync,
 ) -> Result<Confirmation, Mismatch> {
     let all: Result<Vec<Confirmation>, String> = violations.par_iter().map(confirm).collect();
-    let too_large = all?.contains(&Confirmation::TooLarge);
-    Ok(if too_large { Confirmation::TooLarge } else { Confirmation::Confirmed })
+    Ok(all?.into_iter().fold(Confirmation::Confirmed, Confirmation::and))
 }
 
 /// The core that shows a violation, which must be about the same operations.

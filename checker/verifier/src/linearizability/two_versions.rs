@@ -4,6 +4,7 @@
 //! A core may leave out what a core of a register may leave out: a write whose value no operation of the core returned or compared with.
 //! Without such a write, no read is further behind than before. So the core has an order if the whole history has one.
 
+use super::anomaly_names::check_name_of_level;
 use super::{
     OperationsByObject, check_all_are_ordered, confirm_each, core, core_of_violation, invocation_moment,
     order,
@@ -21,15 +22,16 @@ pub(crate) fn verify_two_atomicity(
     verdict: &Verdict,
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
-    verify_recent_versions(history, question, verdict, &|initial| TwoVersionRegister { initial }, watch)
+    let register = |initial| TwoVersionRegister { initial };
+    verify_recent_versions(history, question, verdict, ("non-two-atomic", &register), watch)
 }
 
-/// Verifies a verdict on reads of one of the last versions. `register` has those versions, for an initial value.
+/// Verifies a verdict on reads of one of the last versions. `register` has those versions, for an initial value. Its violations have a name.
 pub(super) fn verify_recent_versions<S: Specification>(
     history: &History,
     question: &ObjectQuestion,
     verdict: &Verdict,
-    register: &(dyn Fn(ValueId) -> S + Sync),
+    (name, register): (&str, &(dyn Fn(ValueId) -> S + Sync)),
     watch: &Watch<'_>,
 ) -> Result<Confirmation, Mismatch> {
     let question = &ObjectQuestion { failed_cas: FailedCas::SaysNothing, ..question.clone() };
@@ -49,7 +51,7 @@ pub(super) fn verify_recent_versions<S: Specification>(
         }
         Verdict::Violated(violations) => {
             let objects = OperationsByObject::new(history, question);
-            confirm_each(violations, |violation| refute(&objects, violation, register, watch))
+            confirm_each(violations, |violation| refute(&objects, violation, (name, register), watch))
         }
     }
 }
@@ -69,7 +71,7 @@ fn replay<S: Specification>(
 fn refute<S: Specification>(
     objects: &OperationsByObject<'_>,
     violation: &Violation,
-    register: &(dyn Fn(ValueId) -> S + Sync),
+    (name, register): (&str, &(dyn Fn(ValueId) -> S + Sync)),
     watch: &Watch<'_>,
 ) -> Result<Confirmation, String> {
     let found = core_of_violation(violation)?;
@@ -80,5 +82,14 @@ fn refute<S: Specification>(
     let register = register(objects.question.initial.value_of_key(found.key));
     let values = CallValues::new(objects.history);
     let mut call = |id: OpId| values.call_of_operation(id);
-    core::try_every_order(objects.history, &register, &mut call, found, &[], (&invocation_moment, watch))
+    let refuted = core::try_every_order(
+        objects.history,
+        &register,
+        &mut call,
+        found,
+        &[],
+        (&invocation_moment, watch),
+    )?;
+    check_name_of_level(objects, violation.kind.as_str(), name, found)?;
+    Ok(refuted)
 }

@@ -13,10 +13,16 @@ mod write_order;
 use crate::sessions::{Records, check_unwritten_violation, check_violation_matches_evidence};
 use crate::watch::Watch;
 use crate::{Confirmation, Mismatch};
-use claims::{Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
-use histories::History;
+use claims::{Core, Evidence, Level, ObjectQuestion, Verdict, Violation, Witness};
+use histories::{History, OpId};
 use reads::ReadRefutation;
 pub(crate) use witness::overlapped_reads;
+
+/// Whether a core of more operations is minimal is not checked.
+const OPERATIONS_MAX: usize = 64;
+
+/// What is not checked of a core with too many operations.
+const NOT_CHECKED: &str = "whether the set of operations is minimal was not checked, because it is large";
 
 /// Checks the evidence of a verdict on one of these levels. The error names the part that does not follow.
 pub(crate) fn verify_single_reads(
@@ -42,14 +48,19 @@ pub(crate) fn verify_single_reads(
         }
         Verdict::Violated(violations) => {
             let records = Records::with_writes(history, question, watch);
-            let one = |violation: &Violation| check_violation(&records, level, violation);
-            violations.iter().try_for_each(one)?;
-            Ok(Confirmation::Confirmed)
+            let one = |worst: Confirmation, violation| {
+                check_violation(&records, level, violation).map(|checked| worst.and(checked))
+            };
+            Ok(violations.iter().try_fold(Confirmation::Confirmed, one)?)
         }
     }
 }
 
-fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -> Result<(), String> {
+fn check_violation(
+    records: &Records<'_>,
+    level: Level,
+    violation: &Violation,
+) -> Result<Confirmation, String> {
     let Evidence::Core(core) = &violation.evidence else {
         return Err("evidence against a level of single reads is a core".to_owned());
     };
@@ -60,7 +71,7 @@ fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -
             level == Level::Safe && ReadRefutation::new(records, level, core).may_overlap(read);
         return match may_return_anything {
             true => Err("the read overlaps a write, so it may return anything".to_owned()),
-            false => Ok(()),
+            false => Ok(Confirmation::Confirmed),
         };
     }
     let is_of_order = violation.kind.as_str() == "conflicting-order" && level == Level::RegularWriteOrder;
@@ -68,6 +79,39 @@ fn check_violation(records: &Records<'_>, level: Level, violation: &Violation) -
         return Err(format!("no read is unexplained as {}", violation.kind));
     }
     check_violation_matches_evidence(violation, violation.kind.as_str(), core.key, &core.operations)?;
+    let is_refuted = |core: &Core| {
+        let refutation = ReadRefutation::new(records, level, core);
+        if is_of_order { refutation.check_order_conflict() } else { refutation.check_core() }
+    };
+    is_refuted(core)?;
     let refutation = ReadRefutation::new(records, level, core);
-    if is_of_order { refutation.check_order_conflict() } else { refutation.check_core() }
+    if !is_of_order && !refutation.shows_name(violation.kind.as_str() == "future-read") {
+        return Err(format!("the core shows no {}", violation.kind));
+    }
+    if !core.minimal {
+        return Ok(Confirmation::Confirmed);
+    }
+    if core.operations.len() > OPERATIONS_MAX {
+        return Ok(Confirmation::DetailUnchecked(NOT_CHECKED));
+    }
+    check_each_is_needed(records, core, &|op| !is_of_order && refutation.is_source_of_read(op), &is_refuted)
+}
+
+/// Checks that a core does not show the violation without one of its operations. Some are told to show what a read returned, and need
+/// not be there.
+fn check_each_is_needed(
+    records: &Records<'_>,
+    core: &Core,
+    is_told_anyway: &dyn Fn(OpId) -> bool,
+    is_refuted: &dyn Fn(&Core) -> Result<(), String>,
+) -> Result<Confirmation, String> {
+    for &op in core.operations.iter().filter(|&&op| !is_told_anyway(op)) {
+        let mut fewer = core.clone();
+        fewer.operations.retain(|&other| other != op);
+        if is_refuted(&fewer).is_ok() {
+            let index = records.history.operation_index(op);
+            return Err(format!("the core is not minimal: operation {index} is not needed"));
+        }
+    }
+    Ok(Confirmation::Confirmed)
 }

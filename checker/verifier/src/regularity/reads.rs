@@ -30,6 +30,29 @@ impl<'a> ReadRefutation<'a> {
         }
     }
 
+    /// Whether the core shows a read of the future, or one that is stale: of its own unexplained reads, one whose value was written only
+    /// later, or one whose value may have been written before.
+    pub(super) fn shows_name(&self, of_the_future: bool) -> bool {
+        let ruled_out = self.ruled_out_writes();
+        let mut reads = self.core.operations.iter().copied().filter(|&op| self.is_judged(op));
+        reads.any(|read| {
+            let operation = self.records.operation(read);
+            let candidates = self.candidates_of(&operation);
+            let came_later = |candidate: &Option<OpId>| {
+                candidate.is_some_and(|write| self.is_before(&operation, &self.records.operation(write)))
+            };
+            !candidates.is_empty()
+                && candidates.iter().all(came_later) == of_the_future
+                && self.is_unexplained(read, &ruled_out)
+        })
+    }
+
+    /// Whether an operation wrote what an operation of the core returned or expected.
+    pub(super) fn is_source_of_read(&self, op: OpId) -> bool {
+        let mut all = self.core.operations.iter();
+        all.any(|&read| self.candidates_of(&self.records.operation(read)).contains(&Some(op)))
+    }
+
     /// Whether an operation of the core completed with a read that counts.
     pub(super) fn is_judged(&self, op: OpId) -> bool {
         let operation = self.records.operation(op);

@@ -110,8 +110,8 @@ fn check_session_violations(
     Ok(())
 }
 
-/// Checks that the first operation of a violation returned a value that no operation wrote. The violation must list the
-/// writes that did not take effect, and it must be called an aborted read if one of them failed.
+/// Checks that the first operation of a violation returned a value that no operation wrote. The violation may also list writes that
+/// would have led to it, and it must be called an aborted read if one of all such writes failed.
 pub(crate) fn check_unwritten_violation(
     records: &Records<'_>,
     violation: &Violation,
@@ -120,7 +120,13 @@ pub(crate) fn check_unwritten_violation(
     let Some(&read) = violation.operations.first() else {
         return Err("it is told of no operation".to_owned());
     };
-    let failed = core.operations.iter().any(|&id| records.history.outcome(id) == Outcome::Fail);
+    let led_there = records.writes_that_did_not_happen(read);
+    let is_strange = |&&id: &&OpId| id != read && !led_there.contains(&id);
+    if let Some(&strange) = core.operations.iter().find(is_strange) {
+        let index = records.history.operation_index(strange);
+        return Err(format!("operation {index} would not have written what was read"));
+    }
+    let failed = led_there.iter().any(|&id| records.history.outcome(id) == Outcome::Fail);
     let mut told = violation.operations.clone();
     told.sort_unstable();
     let telling = Violation { operations: told, ..violation.clone() };

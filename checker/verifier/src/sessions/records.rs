@@ -4,6 +4,7 @@ use crate::watch::{StepCost, Watch};
 use claims::ObjectQuestion;
 use histories::{Argument, Function, History, Id, KeyId, OpId, Operation, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::OnceLock;
 
 /// The operations of each object and their values.
 pub(crate) struct Records<'a> {
@@ -16,6 +17,8 @@ pub(crate) struct Records<'a> {
     starts: Vec<u32>,
     /// By object and value: the writes that may have taken effect. Empty unless built by [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
+    /// By object and value: the writes that failed, and the compare-and-sets that may not have happened. Computed on first use.
+    did_not_happen: OnceLock<FxHashMap<(KeyId, ValueId), Vec<OpId>>>,
 }
 
 /// The value that an operation writes if it takes effect; `None` if it is not a write.
@@ -54,7 +57,15 @@ impl<'a> Records<'a> {
             operations[*at as usize] = op;
             *at += 1;
         }
-        Self { history, question, watch, operations, starts, writes: FxHashMap::default() }
+        Self {
+            history,
+            question,
+            watch,
+            operations,
+            starts,
+            writes: FxHashMap::default(),
+            did_not_happen: OnceLock::new(),
+        }
     }
 
     /// The operations on one object that did not fail.
@@ -115,6 +126,33 @@ impl<'a> Records<'a> {
         let others = writes.iter().filter(|&&write| write != op).map(|&write| Some(write));
         let initial = (value == self.question.initial.value_of_key(operation.key)).then_some(None);
         initial.into_iter().chain(others).collect()
+    }
+
+    /// The writes that would have led to the value that an operation read, if they had taken effect: those of the value that failed or may
+    /// not have happened, and those of what such a compare-and-set expected. O(n) once, and then the number of these writes.
+    pub(crate) fn writes_that_did_not_happen(&self, read: OpId) -> FxHashSet<OpId> {
+        let writes = self.did_not_happen.get_or_init(|| {
+            let mut writes: FxHashMap<(KeyId, ValueId), Vec<OpId>> = FxHashMap::default();
+            for operation in self.watch.take_while_in_time(StepCost::Follow, self.history.operations()) {
+                let is_doubtful = operation.outcome == Outcome::Info && operation.function == Function::CAS;
+                if (operation.outcome == Outcome::Fail || is_doubtful)
+                    && let Some(value) = value_written_by(&operation)
+                {
+                    writes.entry((operation.key, value)).or_default().push(operation.id);
+                }
+            }
+            writes
+        });
+        let (mut found, mut pending) = (FxHashSet::default(), vec![read]);
+        let key = self.history.key(read);
+        while let Some(value) = pending.pop().and_then(|op| value_read_by(&self.operation(op))) {
+            for &write in writes.get(&(key, value)).into_iter().flatten() {
+                if write != read && found.insert(write) && self.history.outcome(write) == Outcome::Info {
+                    pending.push(write);
+                }
+            }
+        }
+        found
     }
 
     /// The version that an operation read, given the assumptions about reads with several candidates.

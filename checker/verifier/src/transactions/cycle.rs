@@ -50,16 +50,41 @@ pub(super) fn check_commit_order_cycle(
             )
         }),
         Axiom::ReadAtomic => {
-            edges.len() == 2
-                || edges.iter().all(|edge| {
-                    matches!(edge.why, DependencyReason::Missed { .. } | DependencyReason::Session)
-                })
+            let is_read = |edge: &Dependency| matches!(edge.why, DependencyReason::ReadBy { .. });
+            edges.iter().all(|edge| {
+                matches!(edge.why, DependencyReason::Missed { .. } | DependencyReason::Session)
+                    || (edges.len() == 2 && is_read(edge))
+            })
         }
-        Axiom::MonotonicAtomicView => {
-            edges.len() == 2 && edges.iter().all(|edge| edge.why != DependencyReason::Session)
-        }
+        Axiom::MonotonicAtomicView => edges.len() == 2 && misses_what_it_read_before(history, edges),
     };
     ensure(missed == 0 || seen, || format!("what was missed had not been seen: {edges:?}"))
+}
+
+/// Whether the transaction of two edges that missed a write read another write of the same transaction before.
+fn misses_what_it_read_before(history: &History, edges: &[Dependency]) -> bool {
+    let missed = edges.iter().find_map(|edge| match edge.why {
+        DependencyReason::Missed { key, .. } => Some((edge.from, key)),
+        _ => None,
+    });
+    let read = edges.iter().find_map(|edge| match edge.why {
+        DependencyReason::ReadBy { key, value } => Some((key, value)),
+        _ => None,
+    });
+    let (Some((reader, missed)), Some((key, value))) = (missed, read) else { return false };
+    let micros = history.micros_of(reader);
+    // A read of its own write says nothing of what others wrote.
+    let saw_none = |place: &usize| {
+        let micro = micros[*place];
+        let is_own = micro.kind == MicroKind::Read && micro.value() != ValueId::NULL;
+        is_read(micro)
+            && micro.key == missed
+            && !is_own
+            && last_value_of_others(history, reader, *place).is_none()
+    };
+    let Some(last) = (0..micros.len()).rfind(saw_none) else { return false };
+    (0..last)
+        .any(|place| micros[place].key == key && last_value_of_others(history, reader, place) == Some(value))
 }
 
 /// Checks that the edges exist and that each begins where the previous one ends.

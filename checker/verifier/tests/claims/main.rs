@@ -3,9 +3,11 @@
 //! One program, because each is linked by itself.
 
 mod cases;
+mod commit_orders;
 mod dead_ends;
 mod fault_classes;
 mod mixed_levels;
+mod names_and_minimality;
 mod own_specification;
 mod reports;
 mod transactions;

@@ -141,7 +141,7 @@ fn forge_core(history: &History, random: &mut TestRandom) -> Core {
     if random.chance(3) && !operations.is_empty() {
         operations.push(operations[0]);
     }
-    let mut core = Core::minimal_core(key, operations);
+    let mut core = Core { minimal: false, ..Core::minimal_core(key, operations) };
     if random.chance(40) {
         core.until = random.below(2 * all.len()) as u32;
         if random.chance(80) {
@@ -176,7 +176,7 @@ fn claims_about_an_own_specification_stand_as_the_definition_says() {
                     let is_right = cores.iter().all(|core| is_core_right(&history, core));
                     let violation = |core: Core| {
                         let (key, operations) = (core.key, core.operations.clone());
-                        let kind = AnomalyName::new("stale-read");
+                        let kind = AnomalyName::new("non-linearizable");
                         Violation { kind, key, operations, evidence: Evidence::Core(core) }
                     };
                     (Verdict::Violated(cores.into_iter().map(violation).collect()), is_right)

@@ -85,6 +85,7 @@ fn read_cases() -> Vec<StandingCase> {
 fn letters_of(found: &Verification) -> StandingLetters {
     let letter = |standing: &Standing| match standing {
         Standing::Confirmed => 'C',
+        Standing::ConfirmedExcept(_) => 'E',
         Standing::Partly(_) => 'P',
         Standing::Unchecked => 'U',
         Standing::Refuted(_) => 'R',
