@@ -56,7 +56,7 @@ pub(crate) fn check_rows(
     stop: &Arc<AtomicBool>,
     prepare: impl Fn(usize, Loaded) -> Loaded,
 ) -> Result<Vec<ObjectVerdict>, EmbeddedRefusal> {
-    let mut next = RowCursor { batches, row: 0 };
+    let mut next = RowCursor::new(batches);
     let verdicts = parts.iter().enumerate().map(|(at, (name, rows))| {
         let part = next.take_rows(*rows);
         check_object(request, name, (schema, part), stop, |loaded| prepare(at, loaded))
@@ -65,15 +65,19 @@ pub(crate) fn check_rows(
 }
 
 /// The rows of a table that were not taken yet.
-struct RowCursor<'a> {
+pub(crate) struct RowCursor<'a> {
     batches: &'a [RecordBatch],
     /// The next row of the first batch.
     row: usize,
 }
 
-impl RowCursor<'_> {
+impl<'a> RowCursor<'a> {
+    pub(crate) fn new(batches: &'a [RecordBatch]) -> Self {
+        Self { batches, row: 0 }
+    }
+
     /// Takes the next rows, without a copy.
-    fn take_rows(&mut self, mut rows: usize) -> Vec<RecordBatch> {
+    pub(crate) fn take_rows(&mut self, mut rows: usize) -> Vec<RecordBatch> {
         let mut taken = Vec::new();
         while let (Some((first, rest)), true) = (self.batches.split_first(), rows > 0) {
             let length = rows.min(first.num_rows() - self.row);

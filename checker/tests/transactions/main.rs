@@ -12,4 +12,5 @@ mod corpus;
 mod elle;
 mod public;
 mod reference;
+mod register_slices;
 mod slices;
