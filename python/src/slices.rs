@@ -23,7 +23,8 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use steadfast::embedded::CheckRequest;
 
-/// The columns of uses: a row for each transaction and each key that it uses.
+/// The columns of uses: a row for each transaction and each key that it uses. Keys and sessions are JSON, so that the text `"7"` is not the
+/// number 7.
 const USES: [&str; 6] = ["transaction", "completed", "outcome", "session", "key", "steps"];
 
 /// The uses of keys by the transactions of some clients, whose events are all here, in order. The keys are lists, or `registers`.
@@ -39,14 +40,14 @@ pub(crate) fn transaction_uses(
     let uses = if registers { register_uses(&history) } else { list_uses(&history) };
     let value = |raw: u32| history.value_text(ValueId::from_raw(raw));
     let session = |of: &PlacedTransaction| {
-        history.find_operation(of.invoked).map_or("", |id| history.session_text(history.session(id)))
+        history.find_operation(of.invoked).map_or("", |id| history.sessions.text(history.session(id)))
     };
     let columns: [ArrayRef; 6] = [
         Arc::new(uses.iter().map(|(_, of)| of.transaction.invoked as i64).collect::<Int64Array>()),
         Arc::new(uses.iter().map(|(_, of)| of.transaction.completed.map(|it| it as i64)).collect::<Int64Array>()),
         Arc::new(uses.iter().map(|(_, of)| outcome_number(of.transaction.outcome)).collect::<Int8Array>()),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(_, of)| session(&of.transaction)))),
-        Arc::new(StringArray::from_iter_values(uses.iter().map(|(key, _)| history.key_text(*key)))),
+        Arc::new(StringArray::from_iter_values(uses.iter().map(|(key, _)| history.keys.text(*key)))),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(_, of)| write_steps(&of.steps, value)))),
     ];
     Ok(NativeTable::new(USES, columns))

@@ -180,7 +180,7 @@ impl PresumedBuilder<'_, '_> {
         let mut micros = Vec::new();
         for micro in history.micros_of(id) {
             let names = self.builder.history();
-            let key = names.keys.intern(history.key_text(micro.key));
+            let key = names.keys.intern(history.keys.text(micro.key));
             let value = names.values.intern(history.value_text(micro.value()));
             let is_own = self.slice.parts[&micro.key] == KeyPart::Whole
                 || self.slice.writer(micro).is_some_and(|writer| self.slice.is_member[writer.index()]);
@@ -209,7 +209,7 @@ impl PresumedBuilder<'_, '_> {
         let marked: BTreeSet<&String> = self.marked.values().collect();
         micros.extend(marked.into_iter().map(|key| MicroInput::Read(names.keys.intern(key), mark)));
         for (&key, &value) in &self.last {
-            let key = names.keys.intern(history.key_text(key));
+            let key = names.keys.intern(history.keys.text(key));
             let value = names.values.intern(history.value_text(value));
             micros.extend([MicroInput::Read(key, value), MicroInput::Write(key, mark)]);
         }
