@@ -39,7 +39,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn names(of: &str) -> Vec<(&'static str, &'static str)> {
     match of {
         "models" => checker::Model::ALL.iter().map(|model| (model.name(), model.line())).collect(),
-        "isolation" => checker::IsolationLevel::ALL.iter().map(|level| (level.name(), level.line())).collect(),
+        "isolation" => {
+            checker::IsolationLevel::ALL.iter().map(|level| (level.name(), level.line())).collect()
+        }
         _ => checker::Property::all().map(|property| (property.name(), property.line())).collect(),
     }
 }

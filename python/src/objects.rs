@@ -32,7 +32,9 @@ pub(crate) fn check_objects(
     let (schema, batches) = collect_batches(events)?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if objects.iter().map(|(_, rows)| rows).sum::<usize>() != rows {
-        return Err(PyValueError::new_err(format!("the objects have other rows than the table, which has {rows}")));
+        return Err(PyValueError::new_err(format!(
+            "the objects have other rows than the table, which has {rows}"
+        )));
     }
     let checked = run_interruptibly(py, |stop| {
         check_rows(&request, (&schema, &batches), &objects, stop, |_, loaded| loaded)

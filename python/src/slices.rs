@@ -9,11 +9,11 @@ use arrow_array::types::{Int8Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, RecordBatch, StringArray};
 use checker::slices::registers::{register_edges, register_witnesses};
 use checker::slices::{
-    KeyPart, KeyStep, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, key_edges, list_uses, merge_spans,
-    reading_witnesses, register_uses, slice_history,
+    KeyPart, KeyStep, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, key_edges, list_uses,
+    merge_spans, reading_witnesses, register_uses, slice_history,
 };
-use histories::format::columns::read_batches;
 use histories::format::ReadOptions;
+use histories::format::columns::read_batches;
 use histories::{Outcome, ValueId};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -35,7 +35,8 @@ pub(crate) fn transaction_uses(
     registers: bool,
 ) -> PyResult<NativeTable> {
     let (schema, batches) = collect_batches(events)?;
-    let read = py.detach(|| read_batches("events", &schema, batches.into_iter().map(Ok), &ReadOptions::default()));
+    let read =
+        py.detach(|| read_batches("events", &schema, batches.into_iter().map(Ok), &ReadOptions::default()));
     let history = read.map_err(|problems| PyValueError::new_err(problems.to_string()))?.history;
     let uses = if registers { register_uses(&history) } else { list_uses(&history) };
     let value = |raw: u32| history.value_text(ValueId::from_raw(raw));
@@ -44,7 +45,9 @@ pub(crate) fn transaction_uses(
     };
     let columns: [ArrayRef; 6] = [
         Arc::new(uses.iter().map(|(_, of)| of.transaction.invoked as i64).collect::<Int64Array>()),
-        Arc::new(uses.iter().map(|(_, of)| of.transaction.completed.map(|it| it as i64)).collect::<Int64Array>()),
+        Arc::new(
+            uses.iter().map(|(_, of)| of.transaction.completed.map(|it| it as i64)).collect::<Int64Array>(),
+        ),
         Arc::new(uses.iter().map(|(_, of)| outcome_number(of.transaction.outcome)).collect::<Int8Array>()),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(_, of)| session(&of.transaction)))),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(key, _)| history.keys.text(*key)))),
@@ -96,9 +99,11 @@ impl UseRows {
         let mut keys: Vec<UsesOfKey> = Vec::new();
         let mut elements: FxHashMap<String, u32> = FxHashMap::default();
         for batch in &self.batches {
-            let column = |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(format!("no column {name}")));
+            let column =
+                |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(format!("no column {name}")));
             let (transaction, completed) = (column("transaction")?, column("completed")?);
-            let (transaction, completed) = (transaction.as_primitive::<Int64Type>(), completed.as_primitive::<Int64Type>());
+            let (transaction, completed) =
+                (transaction.as_primitive::<Int64Type>(), completed.as_primitive::<Int64Type>());
             let outcome = column("outcome")?.as_primitive::<Int8Type>();
             let (key, steps) = (column("key")?.as_string::<i32>(), column("steps")?.as_string::<i32>());
             for row in 0..batch.num_rows() {
@@ -109,9 +114,11 @@ impl UseRows {
                 let transaction = PlacedTransaction {
                     invoked: transaction.value(row) as u64,
                     completed: completed.is_valid(row).then(|| completed.value(row) as u64),
-                    outcome: [Outcome::Ok, Outcome::Fail, Outcome::Info][outcome.value(row).clamp(0, 2) as usize],
+                    outcome: [Outcome::Ok, Outcome::Fail, Outcome::Info]
+                        [outcome.value(row).clamp(0, 2) as usize],
                 };
-                let steps = read_steps(steps.value(row), &mut elements).map_err(|error| wrong(error.to_string()))?;
+                let steps =
+                    read_steps(steps.value(row), &mut elements).map_err(|error| wrong(error.to_string()))?;
                 keys.last_mut().expect("one was added").uses.push(KeyUse { transaction, steps });
             }
         }

@@ -31,10 +31,7 @@ pub fn register_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
 }
 
 /// `step_of` gets a step, and whether the results of its transaction are known.
-fn key_uses(
-    history: &History,
-    step_of: impl Fn(&Micro, bool) -> Option<KeyStep>,
-) -> Vec<(KeyId, KeyUse)> {
+fn key_uses(history: &History, step_of: impl Fn(&Micro, bool) -> Option<KeyStep>) -> Vec<(KeyId, KeyUse)> {
     let mut uses = Vec::new();
     for (id, transaction) in place_transactions(history) {
         let first = uses.len();
@@ -86,8 +83,8 @@ pub fn slice_history(transactions: &History, part_of: impl Fn(&str) -> KeyPart) 
     let keeps_element = |key: KeyId, element| parts[&key] != KeyPart::Own || own.contains(&(key, element));
     match parts.values().any(|part| *part == KeyPart::None) {
         false => transactions.filter_lists(keeps_element),
-        true => {
-            transactions.filter_transactions(|_, micro| parts[&micro.key] != KeyPart::None).filter_lists(keeps_element)
-        }
+        true => transactions
+            .filter_transactions(|_, micro| parts[&micro.key] != KeyPart::None)
+            .filter_lists(keeps_element),
     }
 }

@@ -173,8 +173,7 @@ impl<'a> RegularKey<'a> {
     /// An append that no read shows comes after every version that was read.
     fn add_unseen_appends(&self, hub: Vertex, found: &mut EdgeList<'_>) {
         let seen: FxHashSet<usize> = self.writers.iter().copied().collect();
-        let appends =
-            |at: &usize| self.uses[*at].steps.iter().any(|step| matches!(step, KeyStep::Write(_)));
+        let appends = |at: &usize| self.uses[*at].steps.iter().any(|step| matches!(step, KeyStep::Write(_)));
         let unseen: Vec<usize> = (0..self.uses.len())
             .filter(|at| self.uses[*at].transaction.outcome != Outcome::Fail && !seen.contains(at))
             .filter(appends)

@@ -142,7 +142,9 @@ impl<'a> CutHistory<'a> {
             levels.iter().copied().filter(|level| verdicts[level] != "holds").collect();
         if !left.is_empty() {
             let alone = check_levels(&slice.alone(), &left);
-            verdicts.extend(alone.iter().map(|(&level, &it)| (level, if it == "violated" { it } else { "open" })));
+            verdicts.extend(
+                alone.iter().map(|(&level, &it)| (level, if it == "violated" { it } else { "open" })),
+            );
         }
         verdicts
     }

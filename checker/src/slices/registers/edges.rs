@@ -29,7 +29,8 @@ pub fn register_witnesses(
     let mut contended: BTreeMap<u32, Contention> = BTreeMap::new();
     for &writer in register.unread.iter().chain(&register.order) {
         if let Some(slice) = slices[writer] {
-            let known = contended.entry(slice).or_insert(Contention { writers: 0, last: writer, reader: None });
+            let known =
+                contended.entry(slice).or_insert(Contention { writers: 0, last: writer, reader: None });
             (known.writers, known.last) = (known.writers + 1, writer);
         }
     }

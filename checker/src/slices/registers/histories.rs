@@ -66,7 +66,8 @@ impl<'a> RegisterSlice<'a> {
             return None;
         }
         let last = self.last_versions(&members)?;
-        let mut build = PresumedBuilder { slice: self, builder: HistoryBuilder::new(), last, marked: BTreeMap::new() };
+        let mut build =
+            PresumedBuilder { slice: self, builder: HistoryBuilder::new(), last, marked: BTreeMap::new() };
         if let Some(header) = self.history.header() {
             build.builder.set_header(header);
         }
@@ -169,7 +170,13 @@ impl PresumedBuilder<'_, '_> {
         } else {
             let session = history.sessions.text(history.session(id));
             let session = Some(self.builder.history().sessions.intern(session));
-            self.builder.invoke(Invocation { process, session, function: Function::TXN, key: KeyId::NONE, payload })
+            self.builder.invoke(Invocation {
+                process,
+                session,
+                function: Function::TXN,
+                key: KeyId::NONE,
+                payload,
+            })
         };
         added.expect("each process has one transaction");
     }

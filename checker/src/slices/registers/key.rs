@@ -26,8 +26,13 @@ impl<'a> RegularRegister<'a> {
     /// `None` if the key is irregular. O(n log n).
     pub(super) fn new(uses: &'a [KeyUse]) -> Option<Self> {
         let writes = find_writes(uses)?;
-        let mut register =
-            Self { uses, sources: Vec::with_capacity(uses.len()), bent: Vec::new(), order: Vec::new(), unread: Vec::new() };
+        let mut register = Self {
+            uses,
+            sources: Vec::with_capacity(uses.len()),
+            bent: Vec::new(),
+            order: Vec::new(),
+            unread: Vec::new(),
+        };
         let mut is_read = vec![false; uses.len()];
         for at in 0..uses.len() {
             let reads = register.reads_of(at, &writes)?;

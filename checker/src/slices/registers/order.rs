@@ -30,7 +30,8 @@ pub(super) fn presume_order(uses: &[KeyUse], sources: &[Vec<Source>], writers: &
         }
         // What is invoked after this moment comes after the writer that ends here.
         let moment = end(&uses[by_end[ended]]);
-        while let Some(&at) = by_invocation.get(invoked).filter(|&&at| uses[at].transaction.invoked <= moment) {
+        while let Some(&at) = by_invocation.get(invoked).filter(|&&at| uses[at].transaction.invoked <= moment)
+        {
             open.push(Reverse((zones.middle(at), zones.depth[at], uses[at].transaction.invoked, at)));
             invoked += 1;
         }
