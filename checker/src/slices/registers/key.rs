@@ -1,12 +1,9 @@
 //! What the uses of one register show.
 
-use super::order::presume_order;
+use super::order::{Source, presume_order};
 use crate::slices::{KeyStep, KeyUse};
 use histories::Outcome;
 use rustc_hash::FxHashMap;
-
-/// A version: the use that wrote it, or `None` for the initial one.
-pub(super) type Source = Option<usize>;
 
 /// A register of which each value has one writer, and each read returned the last value that some transaction wrote. Uses are known by
 /// their place in the list of uses.

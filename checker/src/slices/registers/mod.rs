@@ -1,6 +1,6 @@
 //! Slices of a history of register transactions.
 //!
-//! A register does not show the order of its versions. So an order is *presumed* for each key ([`order`]), and two histories are made of
+//! A register does not show the order of its versions. So an order is *presumed* for each key (`order.rs`), and two histories are made of
 //! each slice: one to prove that the whole is violated, where nothing is presumed, and one to prove that it holds, where the presumed
 //! order joins the slice to the others. If neither decides, the slice is made wider.
 //!
@@ -23,7 +23,7 @@
 //!
 //! The history of the slice and of some *witnesses* ([`register_witnesses`]) has only the reads of values that it writes itself, and of
 //! the initial value ([`RegisterSlice::alone`]). If a level does not hold of it, the level does not hold of the whole. Suppose that an
-//! execution of the whole meets the level's condition ([the formulas](https://docs.rs/steadfast), `docs/transactions.md`). Leave out all other
+//! execution of the whole meets the level's condition (the formulas are in `docs/transactions.md`). Leave out all other
 //! transactions and reads, and keep the order of the rest. Each condition forbids cycles of edges, or reads that miss a
 //! write of a transaction that leads to theirs by edges. No edge is added by leaving something out: `so`, `rt`, `ww` and `rw` of the
 //! remaining transactions and reads are the same. Two conditions are not about edges. `cursor-stability` demands that two versions be

@@ -7,11 +7,13 @@
 //! version and writes the next is a reader of the one and the writer of the other, so both ends of its zone are at least those of
 //! the version before. What completed before another writer was invoked comes before it in any case.
 
-use super::key::Source;
 use crate::slices::KeyUse;
 use histories::Outcome;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// A version: the use that wrote it, or `None` for the initial one.
+pub(super) type Source = Option<usize>;
 
 /// Puts writers into the presumed order. O(n log n).
 pub(super) fn presume_order(uses: &[KeyUse], sources: &[Vec<Source>], writers: &[usize]) -> Vec<usize> {
