@@ -42,14 +42,15 @@ impl History {
         filtered
     }
 
-    /// Returns a copy in which transactions do nothing to the keys for which `keep` is false. O(micro-operations), plus the copy.
+    /// Returns a copy in which transactions do not have the micro-operations for which `keep` is false. O(micro-operations), plus the
+    /// copy.
     #[must_use]
-    pub fn filter_transactions(&self, keep: impl Fn(KeyId) -> bool) -> History {
+    pub fn filter_transactions(&self, keep: impl Fn(OpId, &Micro) -> bool) -> History {
         let mut filtered = self.clone();
         filtered.micros.clear();
         for id in self.ids().filter(|&id| self.function(id) == Function::TXN) {
             let start = filtered.micros.len();
-            filtered.micros.extend(self.micros_of(id).iter().copied().filter(|micro| keep(micro.key)));
+            filtered.micros.extend(self.micros_of(id).iter().copied().filter(|micro| keep(id, micro)));
             filtered.argument[id.index()] = [start as u32, (filtered.micros.len() - start) as u32];
         }
         filtered

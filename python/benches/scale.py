@@ -43,6 +43,7 @@ print(
             "verdict": report.verdict,
             "operations": report.operations,
             "objects": report.objects,
+            "slices": report.answers[0].slices,
             "wall_s": round(time.time() - began, 1),
             "cpu_s": round(cpu_seconds() - before, 1),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

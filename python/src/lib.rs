@@ -6,6 +6,7 @@
 
 mod model;
 mod objects;
+mod register_slices;
 mod report;
 mod rows;
 mod slices;
@@ -21,12 +22,13 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<source::NativeTable>()?;
     module.add_function(wrap_pyfunction!(report::check, module)?)?;
     module.add_function(wrap_pyfunction!(objects::check_objects, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::list_uses, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::list_edges, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::merge_list_spans, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::list_members, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::list_knots, module)?)?;
-    module.add_function(wrap_pyfunction!(slices::check_slices, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::transaction_uses, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::transaction_edges, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::merge_places, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::slice_members, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::transaction_knots, module)?)?;
+    module.add_function(wrap_pyfunction!(slices::check_list_slices, module)?)?;
+    module.add_function(wrap_pyfunction!(register_slices::check_register_slices, module)?)?;
     module.add_function(wrap_pyfunction!(model::check_model, module)?)?;
     module.add_function(wrap_pyfunction!(source::read, module)?)?;
     module.add_function(wrap_pyfunction!(names, module)?)
@@ -37,7 +39,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn names(of: &str) -> Vec<(&'static str, &'static str)> {
     match of {
         "models" => checker::Model::ALL.iter().map(|model| (model.name(), model.line())).collect(),
-        "isolation" => checker::IsolationLevel::ALL.iter().map(|level| (level.name(), level.line())).collect(),
+        "isolation" => {
+            checker::IsolationLevel::ALL.iter().map(|level| (level.name(), level.line())).collect()
+        }
         _ => checker::Property::all().map(|property| (property.name(), property.line())).collect(),
     }
 }

@@ -32,7 +32,9 @@ pub(crate) fn check_objects(
     let (schema, batches) = collect_batches(events)?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if objects.iter().map(|(_, rows)| rows).sum::<usize>() != rows {
-        return Err(PyValueError::new_err(format!("the objects have other rows than the table, which has {rows}")));
+        return Err(PyValueError::new_err(format!(
+            "the objects have other rows than the table, which has {rows}"
+        )));
     }
     let checked = run_interruptibly(py, |stop| {
         check_rows(&request, (&schema, &batches), &objects, stop, |_, loaded| loaded)
@@ -56,7 +58,7 @@ pub(crate) fn check_rows(
     stop: &Arc<AtomicBool>,
     prepare: impl Fn(usize, Loaded) -> Loaded,
 ) -> Result<Vec<ObjectVerdict>, EmbeddedRefusal> {
-    let mut next = RowCursor { batches, row: 0 };
+    let mut next = RowCursor::new(batches);
     let verdicts = parts.iter().enumerate().map(|(at, (name, rows))| {
         let part = next.take_rows(*rows);
         check_object(request, name, (schema, part), stop, |loaded| prepare(at, loaded))
@@ -65,15 +67,19 @@ pub(crate) fn check_rows(
 }
 
 /// The rows of a table that were not taken yet.
-struct RowCursor<'a> {
+pub(crate) struct RowCursor<'a> {
     batches: &'a [RecordBatch],
     /// The next row of the first batch.
     row: usize,
 }
 
-impl RowCursor<'_> {
+impl<'a> RowCursor<'a> {
+    pub(crate) fn new(batches: &'a [RecordBatch]) -> Self {
+        Self { batches, row: 0 }
+    }
+
     /// Takes the next rows, without a copy.
-    fn take_rows(&mut self, mut rows: usize) -> Vec<RecordBatch> {
+    pub(crate) fn take_rows(&mut self, mut rows: usize) -> Vec<RecordBatch> {
         let mut taken = Vec::new();
         while let (Some((first, rest)), true) = (self.batches.split_first(), rows > 0) {
             let length = rows.min(first.num_rows() - self.row);

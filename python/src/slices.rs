@@ -1,4 +1,4 @@
-//! Slices of a history of list transactions: what workers of a cluster do with the events of some clients, the uses of some keys, and
+//! Slices of a history of transactions: what workers of a cluster do with the events of some clients, the uses of some keys, and
 //! the transactions of some slices. `checker::slices` says what they compute.
 
 use crate::objects::{ObjectVerdict, check_rows, collect_batches};
@@ -7,9 +7,10 @@ use crate::source::{NativeTable, run_interruptibly};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int8Array, Int64Array, RecordBatch, StringArray};
+use checker::slices::registers::{register_edges, register_witnesses};
 use checker::slices::{
-    KeyPart, KeyUse, KnotEdges, ListStep, PlacedTransaction, Vertex, find_knots, key_edges, key_uses, merge_spans,
-    reading_witnesses, slice_history,
+    KeyPart, KeyStep, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, key_edges, list_uses,
+    merge_spans, reading_witnesses, register_uses, slice_history,
 };
 use histories::format::ReadOptions;
 use histories::format::columns::read_batches;
@@ -22,26 +23,34 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use steadfast::embedded::CheckRequest;
 
-/// The columns of uses: a row for each transaction and each key that it uses.
+/// The columns of uses: a row for each transaction and each key that it uses. Keys and sessions are JSON, so that the text `"7"` is not the
+/// number 7.
 const USES: [&str; 6] = ["transaction", "completed", "outcome", "session", "key", "steps"];
 
-/// The uses of keys by the transactions of some clients, whose events are all here, in order.
+/// The uses of keys by the transactions of some clients, whose events are all here, in order. The keys are lists, or `registers`.
 #[pyfunction]
-pub(crate) fn list_uses(py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<NativeTable> {
+pub(crate) fn transaction_uses(
+    py: Python<'_>,
+    events: &Bound<'_, PyAny>,
+    registers: bool,
+) -> PyResult<NativeTable> {
     let (schema, batches) = collect_batches(events)?;
-    let read = py.detach(|| read_batches("events", &schema, batches.into_iter().map(Ok), &ReadOptions::default()));
+    let read =
+        py.detach(|| read_batches("events", &schema, batches.into_iter().map(Ok), &ReadOptions::default()));
     let history = read.map_err(|problems| PyValueError::new_err(problems.to_string()))?.history;
-    let uses = key_uses(&history);
+    let uses = if registers { register_uses(&history) } else { list_uses(&history) };
     let value = |raw: u32| history.value_text(ValueId::from_raw(raw));
     let session = |of: &PlacedTransaction| {
-        history.find_operation(of.invoked).map_or("", |id| history.session_text(history.session(id)))
+        history.find_operation(of.invoked).map_or("", |id| history.sessions.text(history.session(id)))
     };
     let columns: [ArrayRef; 6] = [
         Arc::new(uses.iter().map(|(_, of)| of.transaction.invoked as i64).collect::<Int64Array>()),
-        Arc::new(uses.iter().map(|(_, of)| of.transaction.completed.map(|it| it as i64)).collect::<Int64Array>()),
+        Arc::new(
+            uses.iter().map(|(_, of)| of.transaction.completed.map(|it| it as i64)).collect::<Int64Array>(),
+        ),
         Arc::new(uses.iter().map(|(_, of)| outcome_number(of.transaction.outcome)).collect::<Int8Array>()),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(_, of)| session(&of.transaction)))),
-        Arc::new(StringArray::from_iter_values(uses.iter().map(|(key, _)| history.key_text(*key)))),
+        Arc::new(StringArray::from_iter_values(uses.iter().map(|(key, _)| history.keys.text(*key)))),
         Arc::new(StringArray::from_iter_values(uses.iter().map(|(_, of)| write_steps(&of.steps, value)))),
     ];
     Ok(NativeTable::new(USES, columns))
@@ -55,15 +64,15 @@ fn outcome_number(outcome: Outcome) -> i8 {
     }
 }
 
-/// Steps as a JSON list: `[element]` is an append, a list in a list is a read, and `null` is anything else.
-fn write_steps<'a>(steps: &[ListStep], value: impl Fn(u32) -> &'a str) -> String {
-    let step = |step: &ListStep| match step {
-        ListStep::Append(element) => format!("[{}]", value(*element)),
-        ListStep::Read(list) => {
+/// Steps as a JSON list: `[value]` is an append or a write, a list in a list is a read, and `null` is anything else.
+fn write_steps<'a>(steps: &[KeyStep], value: impl Fn(u32) -> &'a str) -> String {
+    let step = |step: &KeyStep| match step {
+        KeyStep::Write(element) => format!("[{}]", value(*element)),
+        KeyStep::Read(list) => {
             let elements: Vec<&str> = list.iter().map(|element| value(*element)).collect();
             format!("[[{}],0]", elements.join(","))
         }
-        ListStep::Foreign => "null".to_owned(),
+        KeyStep::Foreign => "null".to_owned(),
     };
     format!("[{}]", steps.iter().map(step).collect::<Vec<_>>().join(","))
 }
@@ -90,9 +99,11 @@ impl UseRows {
         let mut keys: Vec<UsesOfKey> = Vec::new();
         let mut elements: FxHashMap<String, u32> = FxHashMap::default();
         for batch in &self.batches {
-            let column = |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(format!("no column {name}")));
+            let column =
+                |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(format!("no column {name}")));
             let (transaction, completed) = (column("transaction")?, column("completed")?);
-            let (transaction, completed) = (transaction.as_primitive::<Int64Type>(), completed.as_primitive::<Int64Type>());
+            let (transaction, completed) =
+                (transaction.as_primitive::<Int64Type>(), completed.as_primitive::<Int64Type>());
             let outcome = column("outcome")?.as_primitive::<Int8Type>();
             let (key, steps) = (column("key")?.as_string::<i32>(), column("steps")?.as_string::<i32>());
             for row in 0..batch.num_rows() {
@@ -103,9 +114,11 @@ impl UseRows {
                 let transaction = PlacedTransaction {
                     invoked: transaction.value(row) as u64,
                     completed: completed.is_valid(row).then(|| completed.value(row) as u64),
-                    outcome: [Outcome::Ok, Outcome::Fail, Outcome::Info][outcome.value(row).clamp(0, 2) as usize],
+                    outcome: [Outcome::Ok, Outcome::Fail, Outcome::Info]
+                        [outcome.value(row).clamp(0, 2) as usize],
                 };
-                let steps = read_steps(steps.value(row), &mut elements).map_err(|error| wrong(error.to_string()))?;
+                let steps =
+                    read_steps(steps.value(row), &mut elements).map_err(|error| wrong(error.to_string()))?;
                 keys.last_mut().expect("one was added").uses.push(KeyUse { transaction, steps });
             }
         }
@@ -113,7 +126,7 @@ impl UseRows {
     }
 }
 
-fn read_steps(text: &str, elements: &mut FxHashMap<String, u32>) -> serde_json::Result<Vec<ListStep>> {
+fn read_steps(text: &str, elements: &mut FxHashMap<String, u32>) -> serde_json::Result<Vec<KeyStep>> {
     let mut number = |element: &RawValue| match elements.get(element.get()) {
         Some(&known) => known,
         None => {
@@ -124,13 +137,13 @@ fn read_steps(text: &str, elements: &mut FxHashMap<String, u32>) -> serde_json::
     };
     let steps: Vec<Option<Vec<&RawValue>>> = serde_json::from_str(text)?;
     let step = |step: &Option<Vec<&RawValue>>| match step.as_deref() {
-        None => Ok(ListStep::Foreign),
-        Some([element]) => Ok(ListStep::Append(number(element))),
+        None => Ok(KeyStep::Foreign),
+        Some([element]) => Ok(KeyStep::Write(number(element))),
         Some([list, ..]) => {
             let list: Vec<&RawValue> = serde_json::from_str(list.get())?;
-            Ok(ListStep::Read(list.iter().map(|element| number(element)).collect()))
+            Ok(KeyStep::Read(list.iter().map(|element| number(element)).collect()))
         }
-        Some([]) => Ok(ListStep::Foreign),
+        Some([]) => Ok(KeyStep::Foreign),
     };
     steps.iter().map(step).collect()
 }
@@ -153,13 +166,15 @@ fn vertex_number(vertex: Vertex) -> i64 {
 ///
 /// `span`: two places. `observed`: an indeterminate transaction that took effect. `irregular`: one of the transactions that use the key,
 /// and its place. `large`: the key has so many uses, more than `uses_max`. `reads`: some transaction read something. `edge`: two
-/// vertices, if `with_edges`.
+/// vertices, where the places of the transactions among them are in one of the ranges `edges_within`, which are sorted and disjoint.
 #[pyfunction]
-pub(crate) fn list_edges(
+pub(crate) fn transaction_edges(
     uses: &Bound<'_, PyAny>,
+    registers: bool,
     uses_max: usize,
-    with_edges: bool,
+    edges_within: Vec<(u64, u64)>,
 ) -> PyResult<NativeTable> {
+    let edges_of = if registers { register_edges } else { key_edges };
     let mut rows = FactRows::default();
     let (mut plain, mut has_reads) = (Vec::new(), false);
     for UsesOfKey { key, uses } in UseRows::of(uses)?.by_key()? {
@@ -167,7 +182,7 @@ pub(crate) fn list_edges(
             rows.push("large", uses.len() as i64, 0, None, Some(&key));
             continue;
         }
-        let found = key_edges(key_number(&key), &uses);
+        let found = edges_of(key_number(&key), &uses);
         has_reads |= found.has_reads;
         for span in found.spans {
             match span.only_if {
@@ -180,8 +195,17 @@ pub(crate) fn list_edges(
             let of = uses[0].transaction;
             rows.push("irregular", of.invoked as i64, of.place() as i64, None, Some(&key));
         }
-        if with_edges {
-            for (from, to) in found.edges {
+        if !edges_within.is_empty() {
+            let within: FxHashSet<u64> = uses
+                .iter()
+                .filter(|of| is_within(&edges_within, of.transaction.place()))
+                .map(|of| of.transaction.invoked)
+                .collect();
+            let is_kept = |vertex: Vertex| match vertex {
+                Vertex::Transaction(of) => within.contains(&of),
+                Vertex::Hub(_) => true,
+            };
+            for (from, to) in found.edges.into_iter().filter(|&(from, to)| is_kept(from) && is_kept(to)) {
                 rows.push("edge", vertex_number(from), vertex_number(to), None, None);
             }
         }
@@ -193,6 +217,10 @@ pub(crate) fn list_edges(
         rows.push("reads", 0, 0, None, None);
     }
     Ok(rows.finish())
+}
+
+fn is_within(ranges: &[(u64, u64)], place: u64) -> bool {
+    ranges[..ranges.partition_point(|range| range.0 <= place)].last().is_some_and(|range| place <= range.1)
 }
 
 #[derive(Default)]
@@ -227,30 +255,47 @@ impl FactRows {
 
 /// Merges spans: `[(low, high)]`.
 #[pyfunction]
-pub(crate) fn merge_list_spans(py: Python<'_>, spans: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+pub(crate) fn merge_places(py: Python<'_>, spans: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     py.detach(|| merge_spans(spans))
 }
 
+/// Where each slice is: ranges of places, or of invocations if not `by_place`, with the number of the slice. They are sorted and disjoint.
+pub(crate) struct SliceRanges {
+    pub(crate) ranges: Vec<(u64, u64, u32)>,
+    pub(crate) by_place: bool,
+}
+
+impl SliceRanges {
+    pub(crate) fn slice_of(&self, of: &PlacedTransaction) -> Option<u32> {
+        let at = if self.by_place { of.place() } else { of.invoked };
+        let range = self.ranges[..self.ranges.partition_point(|range| range.0 <= at)].last()?;
+        (at <= range.1).then_some(range.2)
+    }
+}
+
 /// The transactions of slices that use some keys, and the witnesses that these keys add: rows of the slice, the invocation and the
-/// completion. A slice has a range of places, or of invocations if not `by_place`; ranges are sorted and disjoint.
+/// completion. [`SliceRanges`] says what `ranges` are.
 #[pyfunction]
-pub(crate) fn list_members(
+pub(crate) fn slice_members(
     uses: &Bound<'_, PyAny>,
+    registers: bool,
     ranges: Vec<(u64, u64, u32)>,
     by_place: bool,
     observed: FxHashSet<u64>,
 ) -> PyResult<NativeTable> {
+    let ranges = SliceRanges { ranges, by_place };
     let slice_of = |of: &PlacedTransaction| {
-        let at = if by_place { of.place() } else { of.invoked };
-        let range = ranges[..ranges.partition_point(|range| range.0 <= at)].last()?;
         let takes_effect = of.outcome != Outcome::Info || observed.contains(&of.invoked);
-        (at <= range.1 && takes_effect).then_some(range.2)
+        ranges.slice_of(of).filter(|_| takes_effect)
     };
     let mut members: FxHashSet<(u32, u64, Option<u64>)> = FxHashSet::default();
     for UsesOfKey { uses, .. } in UseRows::of(uses)?.by_key()? {
         let own = uses.iter().filter_map(|of| Some((slice_of(&of.transaction)?, of.transaction)));
         members.extend(own.map(|(slice, of)| (slice, of.invoked, of.completed)));
-        let witnesses = reading_witnesses(&uses, slice_of);
+        let witnesses = match registers {
+            true => register_witnesses(&uses, slice_of),
+            false => reading_witnesses(&uses, slice_of),
+        };
         members.extend(witnesses.iter().map(|(slice, of)| (*slice, of.invoked, of.completed)));
     }
     let mut members: Vec<(u32, u64, Option<u64>)> = members.into_iter().collect();
@@ -268,7 +313,7 @@ type TransactionRow = (u64, Option<u64>, i8, String);
 
 /// The transactions of each knot, and those on a short cycle in it.
 #[pyfunction]
-pub(crate) fn list_knots(
+pub(crate) fn transaction_knots(
     py: Python<'_>,
     transactions: Vec<TransactionRow>,
     edges: Vec<(i64, i64)>,
@@ -296,10 +341,18 @@ pub(crate) fn list_knots(
     })
 }
 
-/// Checks slices: `slices` has the number of each and of its rows in `events`, which are sorted by slice and index. `irregular` has the
-/// slice in which each irregular key is whole, or none.
+/// How a slice has a key: `irregular` has the slice in which each irregular key is whole, or none.
+pub(crate) fn part_of(irregular: &FxHashMap<String, Option<u32>>, key: &str, own: u32) -> KeyPart {
+    match irregular.get(key) {
+        None => KeyPart::Own,
+        Some(slice) if *slice == Some(own) => KeyPart::Whole,
+        Some(_) => KeyPart::None,
+    }
+}
+
+/// Checks slices of lists: `slices` has the number of each and of its rows in `events`, which are sorted by slice and index.
 #[pyfunction]
-pub(crate) fn check_slices(
+pub(crate) fn check_list_slices(
     py: Python<'_>,
     events: &Bound<'_, PyAny>,
     slices: Vec<(u32, usize)>,
@@ -312,11 +365,7 @@ pub(crate) fn check_slices(
     let checked = run_interruptibly(py, |stop| {
         check_rows(&request, (&schema, &batches), &named, stop, |at, mut loaded| {
             let own = slices[at].0;
-            loaded.history = slice_history(&loaded.history, |key| match irregular.get(key) {
-                None => KeyPart::Own,
-                Some(slice) if *slice == Some(own) => KeyPart::Whole,
-                Some(_) => KeyPart::None,
-            });
+            loaded.history = slice_history(&loaded.history, |key| part_of(&irregular, key, own));
             loaded
         })
     })?;

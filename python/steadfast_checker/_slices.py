@@ -1,4 +1,4 @@
-"""Transactions over lists on many machines.
+"""Transactions on many machines.
 
 The history is cut into *slices*, which are checked one by one. ``checker::slices`` in the Rust crate says what may be cut, and why the
 verdicts of all slices together are that of the whole. Here are the steps of it on a cluster:
@@ -6,7 +6,7 @@ verdicts of all slices together are that of the whole. Here are the steps of it 
 1. by client: each transaction, and what it did to each key (``uses``);
 2. by key: the order of its versions, and from it the places between which an edge leads back (``spans``). The driver merges them;
 3. by key again: the transactions in merged spans, and the witnesses of their order (``members``);
-4. by slice: the events of its members, checked.
+4. by slice: the events of its members, checked. Slices of registers that this leaves open are made wider (``_register_slices.py``).
 
 If spans are too large for a worker, the driver takes the edges in them and finds the *knots*: the sets of transactions that depend on
 each other in a cycle.
@@ -39,26 +39,39 @@ REAL_TIME = frozenset(
 )
 
 
-@dataclass
-class SliceVerdict:
-    """The verdict on a slice, with the levels that were asked of it."""
+#: Why a knot is unknown.
+TOO_LARGE_A_KNOT = "transactions that depend on each other are too many for a worker (rows_max)"
 
-    levels: list[str]
-    verdict: str
-    report: dict[str, Any]
-    is_part_of_knot: bool
+
+@dataclass
+class LevelTally:
+    """How many slices have each verdict at one level."""
+
+    violated: int = 0
+    unknown: int = 0
+    holds: int = 0
+    #: Why it is unknown in some slice.
+    reason: str | None = None
+
+    def add(self, verdict: str, reason: str | None) -> None:
+        setattr(self, verdict, getattr(self, verdict) + 1)
+        if verdict == "unknown":
+            self.reason = min(filter(None, [self.reason, reason]), default=None)
 
 
 @dataclass
 class SliceReport:
     """What the slices of a history say."""
 
-    verdicts: list[SliceVerdict] = field(default_factory=list)
+    levels: dict[str, LevelTally]
+    #: Gets the level and the entry in JSON of each anomaly.
+    keep: Callable[[str, Mapping[str, Any]], None]
     #: Whether an answer of some transaction could have been wrong.
     has_reads: bool = False
     #: Why levels are unknown although every slice holds.
     reasons: list[str] = field(default_factory=list)
-    transactions: int = 0
+    #: How many slices were checked.
+    slices: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,21 +94,16 @@ class _Job:
     partial: frozenset[int] = frozenset()
 
 
-def check_slices(
-    clients: DataFrame,
-    levels: list[str],
-    header: Mapping[str, Any] | None,
-    limits: SliceLimits,
-    options: Callable[[list[str]], list[str]],
-    rows_of: Callable[[DataFrame], Iterator[Any]],
-) -> SliceReport:
-    """Check levels of transactions over lists.
+@dataclass(frozen=True)
+class SliceCheck:
+    """A history of transactions that is checked in slices.
 
-    Parameters
+    Attributes
     ----------
     clients : pyspark.sql.DataFrame
         The events of clients, with all columns that are read.
-    levels : list of str
+    registers : bool
+        Whether the keys are registers; lists otherwise.
     header : mapping, optional
     limits : SliceLimits
     options : callable
@@ -103,29 +111,59 @@ def check_slices(
     rows_of : callable
         Evaluates a data frame.
     """
-    events = clients.count()
-    uses = _by_client(clients, events)
-    facts = _Facts.of(rows_of(_by_key(uses, events, _facts_worker(limits.rows, False), _FACTS)))
-    report = SliceReport(has_reads=facts.has_reads)
+
+    clients: DataFrame
+    registers: bool
+    header: Mapping[str, Any] | None
+    limits: SliceLimits
+    options: Callable[[list[str]], list[str]]
+    rows_of: Callable[[DataFrame], Iterator[Any]]
+
+
+def check_slices(
+    check: SliceCheck, levels: list[str], keep: Callable[[str, Mapping[str, Any]], None]
+) -> SliceReport:
+    """Check levels of transactions. ``keep`` gets each anomaly."""
+    events = check.clients.count()
+    uses = _by_client(check, events)
+    facts = _Facts.of(check.rows_of(_by_key(uses, events, _facts_worker(check, []), _FACTS)))
+    report = SliceReport({level: LevelTally() for level in levels}, keep, has_reads=facts.has_reads)
     for key, count in sorted(facts.large):
         report.reasons.append(
-            f"the key {key} is used by {count} transactions; a worker takes {limits.rows} (rows_max)"
+            f"the key {key} is used by {count} transactions; a worker takes {check.limits.rows} (rows_max)"
         )
-    for job in _jobs(facts, uses, events, levels, limits, rows_of, report):
-        members = _by_key(uses, events, _members_worker(job, facts.observed), _MEMBERS).distinct()
-        found = _checked(clients, members, job, facts, header, options(job.levels))
-        for row in rows_of(found):
-            if row["verdict"] == "refused":
-                raise ValueError(json.loads(row["report"])["reason"])
-            told = json.loads(row["report"]) if row["report"] else {}
-            partial = row["slice"] in job.partial
-            report.verdicts.append(SliceVerdict(job.levels, row["verdict"], told, partial))
+    cut = _Cut(check, uses, events, facts, report)
+    if check.registers:
+        from ._register_slices import decide_registers
+
+        decide_registers(cut, levels)
+    else:
+        for job in cut.jobs(levels):
+            for row in cut.verdicts(job):
+                told = json.loads(row["report"]) if row["report"] else {}
+                _add_list_slice(report, job, row["slice"] in job.partial, row["verdict"], told)
     return report
 
 
-def _by_client(clients: DataFrame, events: int) -> DataFrame:
+def _add_list_slice(
+    report: SliceReport, job: _Job, is_part_of_knot: bool, verdict: str, told: Mapping[str, Any]
+) -> None:
+    answers = {entry["level"]: entry for entry in told.get("levels", [])}
+    report.slices += 1
+    for level in job.levels:
+        own = answers.get(level, {"verdict": verdict, "anomalies": []})
+        found, reason = own["verdict"], own.get("reason") or told.get("reason")
+        if found != "violated" and is_part_of_knot:
+            found, reason = "unknown", TOO_LARGE_A_KNOT
+        report.levels[level].add(found, reason)
+        for entry in own.get("anomalies", []):
+            report.keep(level, entry)
+
+
+def _by_client(check: SliceCheck, events: int) -> DataFrame:
     from pyspark.sql import functions as sql
 
+    clients, registers = check.clients, check.registers
     names = [name for name in ("process", "process_json") if name in clients.columns]
     part = sql.pmod(sql.xxhash64(*names), sql.lit(1 + events // _PART_ROWS)).alias("part")
 
@@ -134,7 +172,7 @@ def _by_client(clients: DataFrame, events: int) -> DataFrame:
 
         events = events.sort_by("index")
         try:
-            return pyarrow.table(_native.list_uses(events))
+            return pyarrow.table(_native.transaction_uses(events, registers))
         except ValueError as wrong:
             from .spark import _by_index
 
@@ -176,22 +214,24 @@ def _uses_by_key(uses: pyarrow.Table) -> pyarrow.Table:
     return uses.select(schema.names).cast(schema).sort_by([("key", "ascending"), ("transaction", "ascending")])
 
 
-def _facts_worker(uses_max: int, with_edges: bool) -> Callable[[Any], Any]:
+def _facts_worker(check: SliceCheck, edges_within: list[tuple[int, int]]) -> Callable[[Any], Any]:
+    registers, uses_max = check.registers, check.limits.rows
+
     def facts_of(uses):  # type: ignore[no-untyped-def]
         import pyarrow
 
-        return pyarrow.table(_native.list_edges(_uses_by_key(uses), uses_max, with_edges))
+        return pyarrow.table(_native.transaction_edges(_uses_by_key(uses), registers, uses_max, edges_within))
 
     return facts_of
 
 
-def _members_worker(job: _Job, observed: frozenset[int]) -> Callable[[Any], Any]:
-    ranges, by_place = job.ranges, job.by_place
+def _members_worker(check: SliceCheck, job: _Job, observed: frozenset[int]) -> Callable[[Any], Any]:
+    registers, ranges, by_place = check.registers, job.ranges, job.by_place
 
     def members_of(uses):  # type: ignore[no-untyped-def]
         import pyarrow
 
-        return pyarrow.table(_native.list_members(_uses_by_key(uses), ranges, by_place, set(observed)))
+        return pyarrow.table(_native.slice_members(_uses_by_key(uses), registers, ranges, by_place, set(observed)))
 
     return members_of
 
@@ -229,43 +269,76 @@ class _Facts:
             else:
                 has_reads = True
         spans += [pair for of, pair in conditional if of in observed]
-        merged = _native.merge_list_spans(spans)
+        merged = _native.merge_places(spans)
         return cls(merged, frozenset(observed), irregular, large, edges, has_reads)
 
 
-def _jobs(
-    facts: _Facts,
-    uses: DataFrame,
-    events: int,
-    levels: list[str],
-    limits: SliceLimits,
-    rows_of: Callable[[DataFrame], Iterator[Any]],
-    report: SliceReport,
-) -> Iterator[_Job]:
-    """The slices to check. A span of so many places has about as many events."""
-    small = [span for span in facts.spans if span[1] - span[0] <= limits.rows]
-    if small:
-        yield _Job(levels, _packed(small, min(limits.rows, _SLICE_PLACES)), by_place=True)
-    large = [span for span in facts.spans if span[1] - span[0] > limits.rows]
-    if not large:
-        return
-    within = _within(uses, large, facts.observed)
-    transactions = within.select("transaction", "completed", "outcome", "session").distinct()
-    count = transactions.count()
-    if count > limits.driver_rows:
-        report.reasons.append(
-            f"{count} transactions lie in spans that are too large for a worker; the driver takes {limits.driver_rows} "
-            "(driver_rows_max)"
-        )
-        return
-    told = [(row["transaction"], row["completed"], row["outcome"], row["session"]) for row in rows_of(transactions)]
-    edges = _Facts.of(rows_of(_by_key(within, events, _facts_worker(limits.rows, True), _FACTS))).edges
-    for real_time in (False, True):
-        asked = [level for level in levels if (level in REAL_TIME) == real_time]
-        if asked:
-            knots = _native.list_knots(told, edges, real_time)
-            if knots:
-                yield _of_knots(knots, asked, limits)
+@dataclass
+class _Cut:
+    """A history whose spans are known."""
+
+    check: SliceCheck
+    uses: DataFrame
+    events: int
+    facts: _Facts
+    report: SliceReport
+
+    def jobs(self, levels: list[str]) -> Iterator[_Job]:
+        """The slices to check. A span of so many places has about as many events."""
+        rows = self.check.limits.rows
+        small = [span for span in self.facts.spans if span[1] - span[0] <= rows]
+        if small:
+            yield _Job(levels, _packed(small, min(rows, _SLICE_PLACES)), by_place=True)
+        yield from self.knot_jobs(levels)
+
+    def knot_jobs(self, levels: list[str], places: dict[int, int] | None = None) -> Iterator[_Job]:
+        """The knots in spans that are too large for a worker. ``places`` gets the place of each transaction in such a span."""
+        limits, rows_of = self.check.limits, self.check.rows_of
+        large = [span for span in self.facts.spans if span[1] - span[0] > limits.rows]
+        if not large:
+            return
+        within = _within(self.uses, large, self.facts.observed)
+        transactions = within.select("transaction", "completed", "outcome", "session").distinct()
+        count = transactions.count()
+        if count > limits.driver_rows:
+            self.report.reasons.append(
+                f"{count} transactions lie in spans that are too large for a worker; the driver takes "
+                f"{limits.driver_rows} (driver_rows_max)"
+            )
+            return
+        told = [(row["transaction"], row["completed"], row["outcome"], row["session"]) for row in rows_of(transactions)]
+        if places is not None:
+            places.update((of[0], _place(*of[:3])) for of in told)
+        # By all uses of a key: those within the spans alone do not show its versions.
+        facts = _by_key(self.uses, self.events, _facts_worker(self.check, large), _FACTS)
+        edges = _Facts.of(rows_of(facts)).edges
+        for real_time in (False, True):
+            asked = [level for level in levels if (level in REAL_TIME) == real_time]
+            if asked:
+                knots = _native.transaction_knots(told, edges, real_time)
+                if knots:
+                    yield _of_knots(knots, asked, limits)
+
+    def verdicts(self, job: _Job, on_driver: bool = False) -> Iterator[Any]:
+        """What is known of each slice: rows of the number, the verdict, how many operations, and the report in JSON."""
+        check, observed = self.check, self.facts.observed
+        members = _by_key(self.uses, self.events, _members_worker(check, job, observed), _MEMBERS).distinct()
+        events, worker = _events_of(check.clients, members), _check_worker(check, job, self.facts)
+        if on_driver:
+            rows = iter(worker(events.toArrow()).to_pylist())
+        else:
+            from pyspark.sql import functions as sql
+
+            part = sql.pmod(sql.xxhash64("slice"), sql.lit(16)).alias("part")
+            rows = check.rows_of(events.groupBy(part).applyInArrow(_of_tables(worker), _VERDICTS))
+        for row in rows:
+            if row["verdict"] == "refused":
+                raise ValueError(json.loads(row["report"])["reason"])
+            yield row
+
+
+def _place(transaction: int, completed: int | None, outcome: int) -> int:
+    return transaction if outcome == 2 or completed is None else completed
 
 
 def _within(uses: DataFrame, spans: list[tuple[int, int]], observed: frozenset[int]) -> DataFrame:
@@ -280,7 +353,7 @@ def _within(uses: DataFrame, spans: list[tuple[int, int]], observed: frozenset[i
         columns = (uses.column(name).to_pylist() for name in ("transaction", "completed", "outcome"))
 
         def is_within(transaction, completed, outcome):  # type: ignore[no-untyped-def]
-            place = transaction if outcome == 2 or completed is None else completed
+            place = _place(transaction, completed, outcome)
             at = bisect.bisect_right(lows, place) - 1
             return at >= 0 and place <= spans[at][1] and (outcome != 2 or transaction in observed)
 
@@ -317,20 +390,20 @@ def _of_knots(knots: list[tuple[list[int], list[int]]], levels: list[str], limit
     return _Job(levels, sorted(ranges), by_place=False, partial=frozenset(partial))
 
 
-def _checked(
-    clients: DataFrame,
-    members: DataFrame,
-    job: _Job,
-    facts: _Facts,
-    header: Mapping[str, Any] | None,
-    words: list[str],
-) -> DataFrame:
+def _events_of(clients: DataFrame, members: DataFrame) -> DataFrame:
+    """The events of the transactions in slices, with the number of the slice."""
     from pyspark.sql import functions as sql
 
     invoked = members.select(sql.col("slice"), sql.col("transaction").alias("index"))
     completed = members.where("completed is not null").select("slice", sql.col("completed").alias("index"))
-    events = clients.join(invoked.unionByName(completed), "index")
+    return clients.join(invoked.unionByName(completed), "index")
+
+
+def _check_worker(check: SliceCheck, job: _Job, facts: _Facts) -> Callable[[Any], Any]:
+    """Return what a worker does with the events of some slices."""
     irregular = {key: _slice_of(job, *of) for key, of in facts.irregular.items()}
+    header, registers, words = check.header, check.registers, check.options(job.levels)
+    ranges, by_place = job.ranges, job.by_place
 
     def verdicts_of(events):  # type: ignore[no-untyped-def]
         import pyarrow
@@ -341,7 +414,12 @@ def _checked(
         slices = [
             (entry["values"], entry["counts"]) for entry in events.column("slice").value_counts().to_pylist()
         ]
-        found = _native.check_slices(events.drop_columns(["slice"]), slices, irregular, words)
+        alone = events.drop_columns(["slice"])
+        if registers:
+            found = _native.check_register_slices(alone, slices, ranges, by_place, irregular, words)
+            found = [_register_row(*one) for one in found]
+        else:
+            found = _native.check_list_slices(alone, slices, irregular, words)
         rows, start = [], 0
         for (number, length), (verdict, operations, told) in zip(slices, found):
             if verdict == "refused":
@@ -358,8 +436,18 @@ def _checked(
         )
         return pyarrow.Table.from_pylist(rows, schema=schema)
 
-    part = sql.pmod(sql.xxhash64("slice"), sql.lit(16)).alias("part")
-    return events.groupBy(part).applyInArrow(_of_tables(verdicts_of), _VERDICTS)
+    return verdicts_of
+
+
+def _register_row(
+    operations: int, presumed: str | None, alone: str | None, problems: str | None
+) -> tuple[str, int, str | None]:
+    """The verdict on a slice of registers, with both reports on it, unless every level holds."""
+    if problems is not None:
+        return "refused", operations, problems
+    if presumed is None:
+        return "holds", operations, None
+    return "open", operations, f'{{"presumed":{presumed},"alone":{alone}}}'
 
 
 def _slice_of(job: _Job, transaction: int, place: int) -> int | None:

@@ -3,7 +3,7 @@
 The history is a data frame of events, with the columns of ``docs/formats.md`` (*Events as columns*). It is shuffled by object:
 all events of one ``key`` meet on one worker, are put into the order of ``index``, and are checked there by the same engine
 as everywhere. That is exact for what is decided of each object by itself: linearizability and the session guarantees.
-Transactions over lists are cut into parts that do not depend on each other (``_slices.py``).
+Transactions are cut into parts that do not depend on each other (``_slices.py``).
 Everything else needs the whole history: it is decided on the driver if the history is small, else it is *unknown*, with the
 reason.
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from ._check import check as _check_here
 from ._check import check_options
-from ._slices import SliceLimits, check_slices
+from ._slices import REAL_TIME, SliceCheck, SliceLimits, check_slices
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,8 +53,15 @@ COLUMNS = (
     "value_json",
     "version",
 )
-#: Options under which lists mean something that slices do not know.
+#: Models of transactions that can be cut into slices.
+SLICED_MODELS = frozenset(["list-append", "rw-register"])
+#: Options under which lists and registers mean something that slices do not know.
 NOT_IN_SLICES = frozenset(["init", "init_by_key", "assume"])
+#: Why levels with real time are unknown without it.
+NO_REAL_TIME = (
+    "the history tells what each session did and nothing of when, so that no operation is known to have come before one of another "
+    "session"
+)
 #: Anomalies that a report keeps.
 ANOMALIES_MAX = 1000
 #: Events that a worker takes at a time, if they are of several objects.
@@ -99,14 +106,20 @@ class LevelAnswer:
     level, verdict : str
         As in :class:`steadfast_checker.Answer`.
     keys : dict of str to int
-        How many objects have each verdict.
+        How many objects have each verdict. A level of the whole history has one verdict.
     reason : str or None
         Why the verdict is unknown, if it is.
+    decided : str
+        Where: ``"by object"`` and ``"in slices"`` on workers, ``"on the driver"``, or ``"nowhere"``.
+    slices : int
+        How many slices were checked.
     """
 
     level: str
     keys: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
+    decided: str = "nowhere"
+    slices: int = 0
 
     @property
     def verdict(self) -> str:
@@ -206,6 +219,7 @@ def check(
     report = _Gathering(plan)
     by_key = [level for level in plan.levels if level in LOCAL_LEVELS and plan.is_local]
     if by_key:
+        report.note_place(by_key, "by object")
         lazy = verdicts(events, consistency=by_key, model=plan.model, header=header, rows_max=rows_max, **options)
         for row in _rows(lazy):
             report.add(row, by_key)
@@ -356,7 +370,7 @@ class _Plan:
     levels: list[str]
     is_local: bool
     events: int
-    #: Whether the history is one of lists that can be cut into slices.
+    #: Whether the history is one of transactions that can be cut into slices.
     can_be_cut: bool
 
 
@@ -394,7 +408,7 @@ def _plan(
     is_local = told.model in LOCAL_MODELS
     if is_local and any(level in LOCAL_LEVELS for level in levels):
         _need_keys(events)
-    can_be_cut = told.model == "list-append" and not _has_versions(events) and not (set(options) & NOT_IN_SLICES)
+    can_be_cut = told.model in SLICED_MODELS and not _has_versions(events) and not (set(options) & NOT_IN_SLICES)
     return _Plan(told.model, levels, is_local, counts["events"], can_be_cut)
 
 
@@ -537,6 +551,11 @@ class _Gathering:
             for one in answer.get("anomalies", []):
                 self.keep(KeyAnomaly(level, key, tuple(one["operations"]), one["type"], one["text"]))
 
+    def note_place(self, levels: list[str], decided: str) -> None:
+        """Note where levels are decided."""
+        for level in levels:
+            self.answers[level].decided = decided
+
     def keep(self, anomaly: KeyAnomaly) -> None:
         # The first ones by name, whatever the order in which workers answer.
         self.anomalies.append(anomaly)
@@ -564,6 +583,7 @@ class _Gathering:
                 self.answers[level].reason = reason
             return
         # With all columns: findings about sessions rest on fields that no level of objects looks at.
+        self.note_place(levels, "on the driver")
         table = _with_header(_with_keys(events).toArrow().sort_by("index"), header)
         try:
             report = _check_here(table, consistency=levels, model=self.plan.model, **options)
@@ -586,39 +606,37 @@ class _Gathering:
         limits: SliceLimits,
         options: Mapping[str, Any],
     ) -> None:
-        """Decide levels of transactions over lists, slice by slice."""
+        """Decide levels of transactions, slice by slice."""
 
         def words(asked: list[str]) -> list[str]:
-            return check_options(consistency=asked, model="list-append", **{**options, "accept_untested": True})
+            return check_options(consistency=asked, model=self.plan.model, **{**options, "accept_untested": True})
+
+        def keep(level: str, entry: Mapping[str, Any]) -> None:
+            key = json.dumps(entry.get("key"))
+            self.keep(KeyAnomaly(level, key, tuple(entry["operations"]), entry["type"], entry["text"]))
 
         clients = _clients(events)
-        told = check_slices(clients, levels, header, limits, words, _rows)
-        about = clients.where("type = 'invoke'")
-        self.operations = about.count()
+        registers = self.plan.model == "rw-register"
+        told = check_slices(SliceCheck(clients, registers, header, limits, words, _rows), levels, keep)
+        self.operations = clients.where("type = 'invoke'").count()
+        self.note_place(levels, "in slices")
+        without_real_time = (header or {}).get("real_time") is False
         for level in levels:
-            answer = self.answers[level]
-            found = {"violated": 0, "unknown": 0, "holds": 0}
-            for one in told.verdicts:
-                if level not in one.levels:
-                    continue
-                answers = {entry["level"]: entry for entry in one.report.get("levels", [])}
-                own = answers.get(level, {"verdict": one.verdict, "anomalies": []})
-                verdict = own["verdict"]
-                if verdict != "violated" and one.is_part_of_knot:
-                    verdict = "unknown"
-                    answer.reason = "transactions that depend on each other are too many for a worker (rows_max)"
-                elif verdict == "unknown":
-                    answer.reason = min(filter(None, [answer.reason, own.get("reason") or one.report.get("reason")]))
-                found[verdict] += 1
-                for entry in own.get("anomalies", []):
-                    key = json.dumps(entry.get("key"))
-                    self.keep(KeyAnomaly(level, key, tuple(entry["operations"]), entry["type"], entry["text"]))
-            if told.reasons and not found["violated"]:
-                found["unknown"] += 1
+            answer, found = self.answers[level], told.levels[level]
+            answer.slices = told.slices
+            answer.reason = found.reason
+            if told.reasons and not found.violated:
+                found.unknown += 1
                 answer.reason = told.reasons[0]
-            if found["violated"] or found["unknown"] or told.has_reads:
-                verdict = next((name for name in ("violated", "unknown") if found[name]), "holds")
+            if without_real_time and level in REAL_TIME and told.has_reads and not found.violated:
+                # No slice at all says nothing about an order that nobody knows.
+                found.unknown += 1
+                answer.reason = answer.reason or NO_REAL_TIME
+            if found.violated or found.unknown or told.has_reads:
+                verdict = "violated" if found.violated else "unknown" if found.unknown else "holds"
                 answer.keys[verdict] = 1
+            if answer.verdict != "unknown":
+                answer.reason = None
 
     def finish(self) -> ScaleReport:
         if self.refused:

@@ -45,14 +45,23 @@ pub fn history_of_repeated_elements(random: &mut TestRandom) -> History {
 
 /// Generates a history of `count` transactions on lists. Most of them read what was committed last.
 pub fn long_history_of_lists(random: &mut TestRandom, count: usize) -> History {
+    long_history(random, KeyType::List, count)
+}
+
+/// The same over registers. Each value is written once.
+pub fn long_history_of_registers(random: &mut TestRandom, count: usize) -> History {
+    long_history(random, KeyType::Register, count)
+}
+
+fn long_history(random: &mut TestRandom, kind: KeyType, count: usize) -> History {
     let (keys, sessions) = (1 + random.below(3), 1 + random.below(4));
     let mut value = 0;
     let mut plans: Vec<TransactionPlan> =
         (0..count).map(|_| plan_transaction(random, keys, sessions, &mut value)).collect();
     let current_percent = 80 + random.below(20);
-    answer_reads(random, KeyType::List, (keys, current_percent), &mut plans);
-    spoil_one_read(random, KeyType::List, &mut plans, value);
-    build_history(random, KeyType::List, &plans)
+    answer_reads(random, kind, (keys, current_percent), &mut plans);
+    spoil_one_read(random, kind, &mut plans, value);
+    build_history(random, kind, &plans)
 }
 
 /// A short history with up to `values` values of registers. Each transaction declares an isolation level, or none (one in eight).

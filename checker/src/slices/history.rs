@@ -1,35 +1,42 @@
 //! Transactions of a history as slices need them, and slices as histories.
 
-use super::{KeyUse, ListStep, PlacedTransaction};
-use histories::{Function, History, KeyId, MicroKind, NEVER, OpId, Outcome, ValueId};
+use super::{KeyStep, KeyUse, PlacedTransaction};
+use histories::{Function, History, KeyId, Micro, MicroKind, NEVER, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What each transaction did to each key that it uses, with its session. Elements are the numbers of their values. O(elements).
-pub fn key_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
-    let infos: FxHashMap<OpId, u32> =
-        history.info_events().iter().map(|&(position, id)| (id, position)).collect();
+/// What each transaction did to each list that it uses. Elements are the numbers of their values. O(elements).
+pub fn list_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
+    key_uses(history, |micro, is_known| match micro.kind {
+        MicroKind::Append => Some(KeyStep::Write(micro.value().raw())),
+        _ if !is_known => None,
+        MicroKind::ReadList => {
+            Some(KeyStep::Read(history.list(micro.list()).iter().map(|it| it.raw()).collect()))
+        }
+        MicroKind::Read if micro.value() == ValueId::NULL => Some(KeyStep::Read(Vec::new())),
+        MicroKind::Read | MicroKind::Write => Some(KeyStep::Foreign),
+    })
+}
+
+/// What each transaction did to each register that it uses. Values are known by their numbers. O(steps).
+pub fn register_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
+    key_uses(history, |micro, is_known| match micro.kind {
+        // Nobody can tell a written `null` from the initial value.
+        MicroKind::Write if micro.value() != ValueId::NULL => Some(KeyStep::Write(micro.value().raw())),
+        MicroKind::Write | MicroKind::Append => Some(KeyStep::Foreign),
+        _ if !is_known => None,
+        MicroKind::Read if micro.value() == ValueId::NULL => Some(KeyStep::Read(Vec::new())),
+        MicroKind::Read => Some(KeyStep::Read(vec![micro.value().raw()])),
+        MicroKind::ReadList => Some(KeyStep::Foreign),
+    })
+}
+
+/// `step_of` gets a step, and whether the results of its transaction are known.
+fn key_uses(history: &History, step_of: impl Fn(&Micro, bool) -> Option<KeyStep>) -> Vec<(KeyId, KeyUse)> {
     let mut uses = Vec::new();
-    for op in history.operations().filter(|op| op.function == Function::TXN) {
-        let completed = match op.completed {
-            NEVER => infos.get(&op.id).copied(),
-            position => Some(position),
-        };
-        let transaction = PlacedTransaction {
-            invoked: history.operation_index(op.id),
-            completed: completed.map(|position| history.event_index(position)),
-            outcome: op.outcome,
-        };
+    for (id, transaction) in place_transactions(history) {
         let first = uses.len();
-        for &micro in history.micros_of(op.id) {
-            let step = match micro.kind {
-                MicroKind::Append => Some(ListStep::Append(micro.value().raw())),
-                _ if op.outcome != Outcome::Ok => None,
-                MicroKind::ReadList => {
-                    Some(ListStep::Read(history.list(micro.list()).iter().map(|it| it.raw()).collect()))
-                }
-                MicroKind::Read if micro.value() == ValueId::NULL => Some(ListStep::Read(Vec::new())),
-                MicroKind::Read | MicroKind::Write => Some(ListStep::Foreign),
-            };
+        for micro in history.micros_of(id) {
+            let step = step_of(micro, transaction.outcome == Outcome::Ok);
             let known = uses[first..].iter().position(|(key, _): &(KeyId, KeyUse)| *key == micro.key);
             let at = known.map_or(uses.len(), |at| first + at);
             if at == uses.len() {
@@ -39,6 +46,21 @@ pub fn key_uses(history: &History) -> Vec<(KeyId, KeyUse)> {
         }
     }
     uses
+}
+
+/// All transactions of a history.
+pub(super) fn place_transactions(history: &History) -> impl Iterator<Item = (OpId, PlacedTransaction)> {
+    let infos: FxHashMap<OpId, u32> =
+        history.info_events().iter().map(|&(position, id)| (id, position)).collect();
+    history.ids().filter(|&id| history.function(id) == Function::TXN).map(move |id| {
+        let completed = match history.completed(id) {
+            NEVER => infos.get(&id).copied(),
+            position => Some(position),
+        };
+        let completed = completed.map(|position| history.event_index(position));
+        let (invoked, outcome) = (history.operation_index(id), history.outcome(id));
+        (id, PlacedTransaction { invoked, completed, outcome })
+    })
 }
 
 /// How a slice has a key.
@@ -61,8 +83,8 @@ pub fn slice_history(transactions: &History, part_of: impl Fn(&str) -> KeyPart) 
     let keeps_element = |key: KeyId, element| parts[&key] != KeyPart::Own || own.contains(&(key, element));
     match parts.values().any(|part| *part == KeyPart::None) {
         false => transactions.filter_lists(keeps_element),
-        true => {
-            transactions.filter_transactions(|key| parts[&key] != KeyPart::None).filter_lists(keeps_element)
-        }
+        true => transactions
+            .filter_transactions(|_, micro| parts[&micro.key] != KeyPart::None)
+            .filter_lists(keeps_element),
     }
 }

@@ -1,6 +1,6 @@
 //! The edges between the transactions that use one list.
 
-use super::{KeyUse, ListStep, PlacedTransaction, Span};
+use super::{KeyStep, KeyUse, PlacedTransaction, Span};
 use histories::Outcome;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct KeyEdges {
 /// Computes what one key contributes, from everything that was done to it. `key` is a number for the key, which should be its own.
 /// O(elements of all lists).
 pub fn key_edges(key: u64, uses: &[KeyUse]) -> KeyEdges {
-    let has_reads = uses.iter().flat_map(|of| &of.steps).any(|step| matches!(step, ListStep::Read(_)));
+    let has_reads = uses.iter().flat_map(|of| &of.steps).any(|step| matches!(step, KeyStep::Read(_)));
     let edges = match RegularKey::new(uses) {
         Some(regular) => regular.edges(Vertex::Hub(key)),
         None => irregular_edges(uses),
@@ -82,14 +82,14 @@ pub fn reading_witnesses(
 
 fn longest_read(of: &KeyUse) -> Option<usize> {
     let lengths = of.steps.iter().filter_map(|step| match step {
-        ListStep::Read(list) => Some(list.len()),
-        ListStep::Append(_) | ListStep::Foreign => None,
+        KeyStep::Read(list) => Some(list.len()),
+        KeyStep::Write(_) | KeyStep::Foreign => None,
     });
     lengths.max()
 }
 
 /// Puts all transactions on one cycle, and into one span.
-fn irregular_edges(uses: &[KeyUse]) -> KeyEdges {
+pub(super) fn irregular_edges(uses: &[KeyUse]) -> KeyEdges {
     let ids = |of: &KeyUse| Vertex::Transaction(of.transaction.invoked);
     let next = uses.iter().cycle().skip(1);
     let edges = uses.iter().zip(next).map(|(one, next)| (ids(one), ids(next))).collect();
@@ -151,7 +151,7 @@ impl<'a> RegularKey<'a> {
     }
 
     fn edges(&self, hub: Vertex) -> KeyEdges {
-        let mut found = EdgeList { uses: self.uses, edges: Vec::new(), spans: Vec::new() };
+        let mut found = EdgeList::new(self.uses);
         for pair in self.writers.windows(2) {
             found.add(pair[0], pair[1]);
         }
@@ -173,8 +173,7 @@ impl<'a> RegularKey<'a> {
     /// An append that no read shows comes after every version that was read.
     fn add_unseen_appends(&self, hub: Vertex, found: &mut EdgeList<'_>) {
         let seen: FxHashSet<usize> = self.writers.iter().copied().collect();
-        let appends =
-            |at: &usize| self.uses[*at].steps.iter().any(|step| matches!(step, ListStep::Append(_)));
+        let appends = |at: &usize| self.uses[*at].steps.iter().any(|step| matches!(step, KeyStep::Write(_)));
         let unseen: Vec<usize> = (0..self.uses.len())
             .filter(|at| self.uses[*at].transaction.outcome != Outcome::Fail && !seen.contains(at))
             .filter(appends)
@@ -207,14 +206,19 @@ impl<'a> RegularKey<'a> {
     }
 }
 
-struct EdgeList<'a> {
+/// The edges between uses, and the spans of the backward ones.
+pub(super) struct EdgeList<'a> {
     uses: &'a [KeyUse],
-    edges: Vec<(Vertex, Vertex)>,
-    spans: Vec<Span>,
+    pub(super) edges: Vec<(Vertex, Vertex)>,
+    pub(super) spans: Vec<Span>,
 }
 
-impl EdgeList<'_> {
-    fn add(&mut self, from: usize, to: usize) {
+impl<'a> EdgeList<'a> {
+    pub(super) fn new(uses: &'a [KeyUse]) -> Self {
+        Self { uses, edges: Vec::new(), spans: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, from: usize, to: usize) {
         if from == to {
             return;
         }
@@ -226,7 +230,15 @@ impl EdgeList<'_> {
         }
     }
 
-    fn add_span(&mut self, low: u64, high: u64, append: usize) {
+    /// An edge of a transaction to itself.
+    pub(super) fn add_loop(&mut self, at: usize) {
+        let of = self.uses[at].transaction;
+        self.edges.push((Vertex::Transaction(of.invoked), Vertex::Transaction(of.invoked)));
+        self.spans.push(Span { low: of.place(), high: of.place(), only_if: None });
+    }
+
+    /// The span of an edge that exists if `append` took effect.
+    pub(super) fn add_span(&mut self, low: u64, high: u64, append: usize) {
         let of = self.uses[append].transaction;
         if low < high {
             self.spans.push(Span { low, high, only_if: (of.outcome == Outcome::Info).then_some(of.invoked) });
@@ -242,14 +254,14 @@ fn find_appends(uses: &[KeyUse]) -> Option<FxHashMap<u32, (usize, usize)>> {
         let mut own = 0;
         for step in &of.steps {
             match step {
-                ListStep::Append(element) => {
+                KeyStep::Write(element) => {
                     if appends.insert(*element, (at, own)).is_some() {
                         return None;
                     }
                     own += 1;
                 }
-                ListStep::Read(_) => {}
-                ListStep::Foreign => return None,
+                KeyStep::Read(_) => {}
+                KeyStep::Foreign => return None,
             }
         }
     }
@@ -260,8 +272,8 @@ fn find_appends(uses: &[KeyUse]) -> Option<FxHashMap<u32, (usize, usize)>> {
 fn find_trunk(uses: &[KeyUse]) -> Option<&[u32]> {
     let lists = || {
         uses.iter().flat_map(|of| &of.steps).filter_map(|step| match step {
-            ListStep::Read(list) => Some(list.as_slice()),
-            ListStep::Append(_) | ListStep::Foreign => None,
+            KeyStep::Read(list) => Some(list.as_slice()),
+            KeyStep::Write(_) | KeyStep::Foreign => None,
         })
     };
     let trunk = lists().max_by_key(|list| list.len()).unwrap_or(&[]);
@@ -276,8 +288,8 @@ fn blocks_are_whole(uses: &[KeyUse], trunk: &[u32], writers: &[usize]) -> bool {
     let mut at = 0;
     while at < trunk.len() {
         let appended = uses[writers[at]].steps.iter().filter_map(|step| match step {
-            ListStep::Append(element) => Some(*element),
-            ListStep::Read(_) | ListStep::Foreign => None,
+            KeyStep::Write(element) => Some(*element),
+            KeyStep::Read(_) | KeyStep::Foreign => None,
         });
         let appended: Vec<u32> = appended.collect();
         if !trunk[at..].starts_with(&appended) {
@@ -295,15 +307,15 @@ fn version_before(of: &KeyUse) -> Option<Option<usize>> {
     let mut before: Option<usize> = None;
     for step in &of.steps {
         match step {
-            ListStep::Append(element) => own.push(*element),
-            ListStep::Read(list) => {
+            KeyStep::Write(element) => own.push(*element),
+            KeyStep::Read(list) => {
                 let start = list.len().checked_sub(own.len())?;
                 if list[start..] != own || before.is_some_and(|before| before != start) {
                     return None;
                 }
                 before = Some(start);
             }
-            ListStep::Foreign => return None,
+            KeyStep::Foreign => return None,
         }
     }
     Some(before)

@@ -1,4 +1,5 @@
-//! Slices: parts of a history of list transactions that can be checked one by one, for histories that no machine can hold.
+//! Slices: parts of a history of transactions that can be checked one by one, for histories that no machine can hold. This is about
+//! transactions over lists; [`registers`] is about those over registers.
 //!
 //! # What is cut
 //!
@@ -35,9 +36,10 @@
 mod history;
 mod key_edges;
 mod knots;
+pub mod registers;
 mod spans;
 
-pub use history::{KeyPart, key_uses, slice_history};
+pub use history::{KeyPart, list_uses, register_uses, slice_history};
 pub use key_edges::{KeyEdges, Vertex, key_edges, reading_witnesses};
 pub use knots::{Knot, KnotEdges, find_knots};
 pub use spans::{Span, merge_spans};
@@ -71,16 +73,16 @@ pub struct KeyUse {
     /// Which transaction.
     pub transaction: PlacedTransaction,
     /// What it did.
-    pub steps: Vec<ListStep>,
+    pub steps: Vec<KeyStep>,
 }
 
-/// A step of a transaction on one list. Elements are numbers that the caller gave to their values.
+/// A step of a transaction on one list or register. Values are numbers that the caller gave to them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ListStep {
-    /// Appends an element.
-    Append(u32),
-    /// Reads the list.
+pub enum KeyStep {
+    /// Appends an element to the list, or writes the register.
+    Write(u32),
+    /// Reads the list; or the register, as a list of its value, which is empty for the initial one.
     Read(Vec<u32>),
-    /// Does something that no list offers, so that the key is irregular.
+    /// Does something that makes the key irregular: what no list offers, or no register.
     Foreign,
 }

@@ -12,5 +12,6 @@ mod corpus;
 mod elle;
 mod public;
 mod reference;
+mod register_slices;
 mod slices;
 mod told_order;

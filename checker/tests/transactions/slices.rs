@@ -2,7 +2,7 @@
 
 use checker::IsolationLevel;
 use checker::slices::{
-    KeyEdges, KeyPart, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, key_edges, key_uses,
+    KeyEdges, KeyPart, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, key_edges, list_uses,
     merge_spans, reading_witnesses, slice_history,
 };
 use histories::{History, KeyId, OpId, Outcome};
@@ -50,7 +50,7 @@ struct CutHistory<'a> {
 impl<'a> CutHistory<'a> {
     fn new(history: &'a History) -> Self {
         let mut uses: BTreeMap<KeyId, Vec<KeyUse>> = BTreeMap::new();
-        for (key, of) in key_uses(history) {
+        for (key, of) in list_uses(history) {
             uses.entry(key).or_default().push(of);
         }
         let transactions =
