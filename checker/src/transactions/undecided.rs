@@ -104,7 +104,7 @@ fn refute_by_own_write(known: &CaseContext<'_>, anomalies: &mut Vec<TransactionA
 /// From how many operations on a serial order is tried first, where it would do.
 const SERIAL_FIRST_FROM: usize = 2_000;
 /// How many steps that may take. It corresponds to seconds of work.
-const SERIAL_FIRST_STEPS: u64 = 1 << 25;
+const SERIAL_FIRST_STEPS: u64 = 1 << 27;
 
 /// Tries to find a serial order for a level of snapshots: it has half as many moments and fewer cases, and serves as well.
 fn try_serial_order(
