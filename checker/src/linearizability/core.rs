@@ -13,7 +13,7 @@
 //! So if the rest is impossible, the whole is. The crate `verifier` checks each of these rules again on the finished
 //! core, and tries every order of it.
 
-use super::frontier::{self, FrontierResult, FrontierWidth};
+use super::frontier::{self, FrontierResult, FrontierWidth, Refinement};
 use super::register::{Access, RegisterStep};
 use super::search::{self, CallSearchResult, TimedCall};
 use super::zones::{self, ZonesResult};
@@ -28,12 +28,15 @@ const EFFORT: u64 = 20_000_000;
 /// The same for other models, whose states can be long.
 const MODEL_EFFORT: u64 = 50_000;
 
+/// How many sets of values are tried.
+const SETS_MAX: usize = 16;
+
 /// Stands for any value that no operation mentions.
 const OTHER: ValueId = ValueId::from_raw(u32::MAX - 1);
 
 /// Shrinks the steps, which are known to be impossible for a register with this initial value, to a smallest core.
 ///
-/// `values` is a set of values that is known to suffice to show it, if given; `dead` is a response up to which it
+/// `values` is a set of values that suffices to show it, perhaps together with one more, if given; `dead` is a response up to which it
 /// shows, if known.
 pub(super) fn shrink_register_core(
     key: KeyId,
@@ -50,17 +53,24 @@ pub(super) fn shrink_register_core(
         initials: vec![initial],
         effort: EFFORT,
     };
+    let mut until = dead;
     if let (Some(values), Conditions::MayGo) = (values, conditions) {
-        let mut few = part.restricted_to_values(&values.iter().copied().collect());
-        if few.is_impossible() {
-            part = few;
-        }
+        part.restrict_to_few_values(values);
     }
-    if let Some(dead) = dead {
-        part.cut_after(dead);
-        if windows == Windows::Anywhere {
-            part = part.into_latest_window();
+    match (dead, values) {
+        (Some(dead), None) => {
+            part.cut_after(dead);
+            if windows == Windows::Anywhere {
+                part = part.into_latest_window();
+            }
         }
+        // Operations on few values may take longer to show it. They go back to where the values were written, so no window is tried.
+        (Some(dead), Some(_)) => {
+            let mut shorter = part.clone();
+            shorter.cut_after(dead);
+            until = part.replace_if_impossible(shorter).then_some(dead);
+        }
+        (None, _) => {}
     }
     part.reduce_all();
     let (place, left): (FxHashMap<OpId, Access>, _) =
@@ -70,7 +80,7 @@ pub(super) fn shrink_register_core(
         operations: left.clone().map(|step| step.id).collect(),
         writes_only: left.filter(|step| place[&step.id] != step.access).map(|step| step.id).collect(),
         from: part.from,
-        until: dead.unwrap_or(NEVER),
+        until: until.unwrap_or(NEVER),
         minimal: part.effort > 0,
     }
 }
@@ -121,14 +131,17 @@ impl RegisterPart {
         let stop = AtomicBool::new(false);
         let limits = Limits { steps: self.effort.min(EFFORT / 10), bytes: 256 << 20, stop: &stop };
         let steps = self.wanted_steps();
-        for width in [FrontierWidth::Loose, FrontierWidth::Relaxed, FrontierWidth::Whole] {
-            let (found, spent) = frontier::decide_by_frontier(&steps, &self.initials, width, &limits);
-            self.effort = self.effort.saturating_sub(spent);
-            if let FrontierResult::Dead(_) = found {
-                return true;
-            }
+        let (found, spent) = frontier::decide_by_refinement(&steps, &self.initials, &limits);
+        self.effort = self.effort.saturating_sub(spent);
+        match found {
+            Refinement::Dead(..) => return true,
+            Refinement::Order(_) => return false,
+            Refinement::Undecided => {}
         }
-        false
+        let (found, spent) =
+            frontier::decide_by_frontier(&steps, &self.initials, FrontierWidth::Whole, &limits);
+        self.effort = self.effort.saturating_sub(spent);
+        matches!(found, FrontierResult::Dead(_))
     }
 
     /// Replaces this part by the other part if that is impossible too. The effort of the attempt is spent either way.
@@ -145,6 +158,23 @@ impl RegisterPart {
         let mut steps = self.steps.clone();
         super::register::drop_unwanted_steps(&mut steps);
         steps
+    }
+
+    /// Leaves out all operations on other values than these, or than these and one more, if what is left is impossible.
+    fn restrict_to_few_values(&mut self, values: &[ValueId]) {
+        if self.steps.iter().any(|step| matches!(step.access, Access::Differs(_))) {
+            return;
+        }
+        let few: FxHashSet<ValueId> = values.iter().copied().collect();
+        let written: FxHashSet<ValueId> = self.steps.iter().filter_map(RegisterStep::written_value).collect();
+        let mut others: Vec<ValueId> = written.difference(&few).copied().collect();
+        others.sort_unstable();
+        let sets = others.iter().map(|&other| few.iter().copied().chain([other]).collect());
+        for values in [few.clone()].into_iter().chain(sets).take(SETS_MAX) {
+            if self.replace_if_impossible(self.restricted_to_values(&values)) {
+                return;
+            }
+        }
     }
 
     /// The part without the operations on other values.

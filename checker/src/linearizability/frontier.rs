@@ -38,7 +38,10 @@ use histories::ValueId;
 use rustc_hash::FxHashMap;
 
 mod open;
+mod refinement;
 mod replay;
+
+pub(crate) use refinement::{Refinement, decide_by_refinement};
 
 use open::{Config, NumberedAccess, OpenSteps};
 
@@ -77,14 +80,26 @@ pub(crate) fn decide_by_frontier(
     width: FrontierWidth,
     limits: &Limits<'_>,
 ) -> (FrontierResult, u64) {
+    let spends = !matches!(width, FrontierWidth::Relaxed | FrontierWidth::Loose);
+    search_frontier(steps, initials, width, vec![spends; steps.len()], limits)
+}
+
+/// The same. `spends` tells of each indeterminate step whether it happens at most once.
+fn search_frontier(
+    steps: &[RegisterStep],
+    initials: &[ValueId],
+    width: FrontierWidth,
+    spends: Vec<bool>,
+    limits: &Limits<'_>,
+) -> (FrontierResult, u64) {
     match bits::count_slots_needed(&step_events(steps)).div_ceil(64) {
-        0 | 1 => run_frontier_search::<1>(steps, initials, width, limits),
-        2 => run_frontier_search::<2>(steps, initials, width, limits),
-        3 => run_frontier_search::<3>(steps, initials, width, limits),
-        4 => run_frontier_search::<4>(steps, initials, width, limits),
-        5..=8 => run_frontier_search::<8>(steps, initials, width, limits),
-        9..=16 => run_frontier_search::<16>(steps, initials, width, limits),
-        17..=64 => run_frontier_search::<64>(steps, initials, width, limits),
+        0 | 1 => run_frontier_search::<1>(steps, initials, width, spends, limits),
+        2 => run_frontier_search::<2>(steps, initials, width, spends, limits),
+        3 => run_frontier_search::<3>(steps, initials, width, spends, limits),
+        4 => run_frontier_search::<4>(steps, initials, width, spends, limits),
+        5..=8 => run_frontier_search::<8>(steps, initials, width, spends, limits),
+        9..=16 => run_frontier_search::<16>(steps, initials, width, spends, limits),
+        17..=64 => run_frontier_search::<64>(steps, initials, width, spends, limits),
         words => {
             let reason = format!(
                 "up to {} operations on one key are open or indeterminate at once; the frontier search holds 4096",
@@ -124,6 +139,7 @@ fn run_frontier_search<const W: usize>(
     steps: &[RegisterStep],
     initials: &[ValueId],
     width: FrontierWidth,
+    spends: Vec<bool>,
     limits: &Limits<'_>,
 ) -> (FrontierResult, u64) {
     let mut numbers: FxHashMap<ValueId, u32> = FxHashMap::default();
@@ -144,7 +160,7 @@ fn run_frontier_search<const W: usize>(
     open.obliges = width != FrontierWidth::Loose;
     let mut search = FrontierSearch::<W> {
         open,
-        spends: !matches!(width, FrontierWidth::Relaxed | FrontierWidth::Loose),
+        spends,
         reach: if let FrontierWidth::Beam(most) = width { most } else { usize::MAX },
         alive: Vec::new(),
         moves: Vec::new(),
@@ -161,8 +177,8 @@ fn run_frontier_search<const W: usize>(
 
 struct FrontierSearch<'a, const W: usize> {
     open: OpenSteps<'a, W>,
-    /// Whether an indeterminate operation that happened cannot happen again.
-    spends: bool,
+    /// By step: whether an indeterminate operation that happened cannot happen again.
+    spends: Vec<bool>,
     /// How many configurations are explored before one response, from each live one.
     reach: usize,
     alive: Vec<Alive<W>>,
@@ -291,7 +307,7 @@ impl<const W: usize> FrontierSearch<'_, W> {
                 next.push(self.apply_step(here, step, position));
             }
             self.open.for_each_move(&here.config, slot, chance, |by| {
-                let then = apply_move(&self.open, self.spends, &mut self.moves, here, by, position);
+                let then = apply_move(&self.open, &self.spends, &mut self.moves, here, by, position);
                 self.spent += 1;
                 if reached.iter().any(|better| self.open.dominates(&better.config, &then.config)) {
                     self.moves.pop();
@@ -306,7 +322,7 @@ impl<const W: usize> FrontierSearch<'_, W> {
     }
 
     fn apply_step(&mut self, at: Alive<W>, step: u32, position: u32) -> Alive<W> {
-        apply_move(&self.open, self.spends, &mut self.moves, at, self.open.slot_of[step as usize], position)
+        apply_move(&self.open, &self.spends, &mut self.moves, at, self.open.slot_of[step as usize], position)
     }
 
     /// Drops duplicates and dominated configurations.
@@ -403,7 +419,7 @@ impl MovePath {
 /// Applies the write or compare-and-set in slot `by` to a configuration.
 fn apply_move<const W: usize>(
     open: &OpenSteps<'_, W>,
-    spends: bool,
+    spends: &[bool],
     moves: &mut Vec<Move>,
     mut at: Alive<W>,
     by: u32,
@@ -411,7 +427,7 @@ fn apply_move<const W: usize>(
 ) -> Alive<W> {
     let step = open.step_at[by as usize];
     let config = &mut at.config;
-    if spends || has_bit(&open.taking, by) || has_bit(&open.blind, by) {
+    if spends[step as usize] || has_bit(&open.taking, by) || has_bit(&open.blind, by) {
         set_bit(&mut config.done, by);
     }
     config.value = match open.accesses[step as usize] {

@@ -1,6 +1,6 @@
 //! Chooses the engine for the steps of one register: zones if each value is written once, else passes of the frontier search.
 
-use super::frontier::{self, FrontierResult, FrontierWidth};
+use super::frontier::{self, FrontierResult, FrontierWidth, Refinement};
 use super::register::{Access, RegisterStep};
 use super::zones::{self, ZonesResult};
 use claims::{Limits, Reason};
@@ -13,7 +13,8 @@ const WIDE_BEAM: usize = 2048;
 pub(super) enum RegisterDecision {
     /// An order of the steps, by index.
     Order(Vec<u32>),
-    /// No order explains the steps: those on these values, or those up to the response at this position.
+    /// No order explains the steps: those on these values, or those up to the response at this position. With both, the values matter, and
+    /// perhaps others.
     Impossible {
         values: Option<Vec<ValueId>>,
         dead: Option<u32>,
@@ -34,32 +35,33 @@ pub(super) fn decide_register_steps(
         }
         ZonesResult::Ambiguous => {}
     }
-    let mut decision = RegisterDecision::Unknown(Reason { reason: "no pass decided".to_owned() });
-    for width in choose_passes(steps) {
-        decision = match (frontier::decide_by_frontier(steps, &[initial], width, limits).0, width) {
-            (FrontierResult::Order(places), FrontierWidth::Beam(_) | FrontierWidth::Whole) => {
-                RegisterDecision::Order(places)
-            }
-            (
-                FrontierResult::Dead(position),
-                FrontierWidth::Relaxed | FrontierWidth::Loose | FrontierWidth::Whole,
-            ) => RegisterDecision::Impossible { values: None, dead: Some(position) },
-            (FrontierResult::Unknown(why), FrontierWidth::Whole) => RegisterDecision::Unknown(why),
-            _ => continue,
-        };
-        break;
-    }
-    ("frontier", decision)
+    ("frontier", decide_by_passes(steps, initial, limits))
 }
 
-/// The passes of the frontier search that can decide these steps, cheapest first.
-fn choose_passes(steps: &[RegisterStep]) -> Vec<FrontierWidth> {
-    let relaxes = steps.iter().any(|step| !step.is_certain());
-    let loosens = steps.iter().any(|step| step.is_certain() && matches!(step.access, Access::Cas(..)));
-    let mut passes = vec![FrontierWidth::Beam(BEAM)];
-    passes.extend(loosens.then_some(FrontierWidth::Loose));
-    passes.extend(relaxes.then_some(FrontierWidth::Relaxed));
-    passes.extend((relaxes || loosens).then_some(FrontierWidth::Beam(WIDE_BEAM)));
-    passes.push(FrontierWidth::Whole);
-    passes
+/// The passes of the frontier search, cheapest first: a quick beam, relaxations, a thorough beam, and at last everything.
+fn decide_by_passes(steps: &[RegisterStep], initial: ValueId, limits: &Limits<'_>) -> RegisterDecision {
+    let initials = [initial];
+    let pass = |width| frontier::decide_by_frontier(steps, &initials, width, limits).0;
+    if let FrontierResult::Order(places) = pass(FrontierWidth::Beam(BEAM)) {
+        return RegisterDecision::Order(places);
+    }
+    match frontier::decide_by_refinement(steps, &initials, limits).0 {
+        Refinement::Order(places) => return RegisterDecision::Order(places),
+        Refinement::Dead(position, values) => {
+            let values = (!values.is_empty()).then_some(values);
+            return RegisterDecision::Impossible { values, dead: Some(position) };
+        }
+        Refinement::Undecided => {}
+    }
+    let is_open = |step: &RegisterStep| !step.is_certain() || matches!(step.access, Access::Cas(..));
+    if steps.iter().any(is_open)
+        && let FrontierResult::Order(places) = pass(FrontierWidth::Beam(WIDE_BEAM))
+    {
+        return RegisterDecision::Order(places);
+    }
+    match pass(FrontierWidth::Whole) {
+        FrontierResult::Order(places) => RegisterDecision::Order(places),
+        FrontierResult::Dead(position) => RegisterDecision::Impossible { values: None, dead: Some(position) },
+        FrontierResult::Unknown(why) => RegisterDecision::Unknown(why),
+    }
 }

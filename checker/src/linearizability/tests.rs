@@ -1,6 +1,6 @@
 //! Compares the engines for registers with the definition, by trying every order.
 
-use super::frontier::{self, FrontierResult, FrontierWidth};
+use super::frontier::{self, FrontierResult, FrontierWidth, Refinement};
 use super::register::{Access, RegisterStep};
 use super::zones::{self, ZonesResult};
 use claims::Limits;
@@ -108,12 +108,13 @@ fn explains(order: &[u32], steps: &[RegisterStep], initial: ValueId) -> bool {
 fn the_frontier_agrees_with_the_definition() {
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };
-    let (mut legal, mut illegal, mut refuted) = (0, 0, 0);
+    let (mut legal, mut illegal, mut refuted, mut plainly, mut refined) = (0, 0, 0, 0, (0, 0));
     for seed in 0..30_000 {
         let random = &mut TestRandom::new(seed);
         let (values, unique, observes) = (2 + random.below(3), random.below(5) == 0, random.below(3) == 0);
         let steps = random_steps(random, 9, values, unique, observes);
         let expected = is_linearizable(&steps, ValueId::NULL);
+        let before = refuted;
         for width in [FrontierWidth::Beam(2), FrontierWidth::Relaxed, FrontierWidth::Loose] {
             match frontier::decide_by_frontier(&steps, &[ValueId::NULL], width, &limits).0 {
                 FrontierResult::Order(order) if width == FrontierWidth::Beam(2) => {
@@ -128,6 +129,21 @@ fn the_frontier_agrees_with_the_definition() {
                 }
                 _ => {}
             }
+        }
+        plainly += u32::from(refuted > before);
+        match frontier::decide_by_refinement(&steps, &[ValueId::NULL], &limits).0 {
+            Refinement::Order(order) => {
+                assert!(
+                    explains(&order, &steps, ValueId::NULL),
+                    "seed {seed}: a refinement finds {order:?} of {steps:#?}"
+                );
+                refined.0 += 1;
+            }
+            Refinement::Dead(..) => {
+                assert!(!expected, "seed {seed}: a refinement rejects {steps:#?}");
+                refined.1 += 1;
+            }
+            Refinement::Undecided => {}
         }
         match frontier::decide_by_frontier(&steps, &[ValueId::NULL], FrontierWidth::Whole, &limits).0 {
             FrontierResult::Order(order) => {
@@ -148,6 +164,10 @@ fn the_frontier_agrees_with_the_definition() {
     assert!(
         refuted > illegal,
         "the relaxations refute too little to be worth their time: {refuted} of {illegal}"
+    );
+    assert!(
+        refined.0 > 1_000 && refined.1 > plainly,
+        "refinement decides too little: {refined:?}; without it, {plainly} are refuted"
     );
     assert!(
         legal > 5_000 && illegal > 5_000,

@@ -73,6 +73,10 @@ pub(super) fn decide_by_cases(
         let representative = polygraph::representative_level(tried_level);
         let is_new = !is_settled(known, tried_level, &proven, anomalies)
             && !tried.iter().any(|(other, _)| *other == representative);
+        if is_new {
+            try_serial_order(known, level, &mut proven, anomalies);
+        }
+        let is_new = is_new && !is_settled(known, level, &proven, anomalies);
         if is_new && let Some(why) = try_level(known, representative, &mut proven, anomalies) {
             tried.push((representative, why));
         }
@@ -105,6 +109,35 @@ fn refute_by_own_write(known: &CaseContext<'_>, anomalies: &mut Vec<TransactionA
         let phenomenon = Phenomenon::Impossible(IsolationLevel::Mixed);
         let examples = vec![TransactionEvidence::Internal { read, because }];
         anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples });
+    }
+}
+
+/// From how many operations on a serial order is tried first, where it would do.
+const SERIAL_FIRST_FROM: usize = 2_000;
+/// How many steps that may take. It corresponds to seconds of work.
+const SERIAL_FIRST_STEPS: u64 = 1 << 27;
+
+/// Tries to find a serial order for a level of snapshots: it has half as many moments and fewer cases, and serves as well.
+fn try_serial_order(
+    known: &CaseContext<'_>,
+    level: IsolationLevel,
+    proven: &mut Vec<(IsolationSet, TransactionWitness)>,
+    anomalies: &[TransactionAnomaly],
+) {
+    use IsolationLevel as L;
+    let serial = match level {
+        L::SnapshotIsolation | L::Prefix => L::Serializable,
+        L::StrongSessionSnapshotIsolation => L::StrongSessionSerializable,
+        L::StrongSnapshotIsolation => L::StrictSerializable,
+        _ => return,
+    };
+    let is_known = is_settled(known, serial, proven, anomalies);
+    if is_known || known.history.len() < SERIAL_FIRST_FROM {
+        return;
+    }
+    let limits = Limits { steps: known.limits.steps.min(SERIAL_FIRST_STEPS), ..*known.limits };
+    if let CaseOutcome::Holds(witness) = polygraph::try_cases(known.history, serial, known.assume, &limits) {
+        proven.push((levels_covered_by(&witness, known.own_appends_read), witness));
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::reference::{Orders, allows};
 use checker::{IsolationLevel, Property, Report, TransactionEvidence, Verdict};
+use histories::format::{Format, from_text, write_native};
 use histories::{DeclaredIsolation, History};
 use std::collections::BTreeMap;
 use testkit::transactions::{
@@ -66,9 +67,18 @@ fn compare(kind: Kind, seeds: std::ops::Range<u64>) -> VerdictCounts {
 }
 
 fn compare_levels(kind: Kind, levels: &[IsolationLevel], seeds: std::ops::Range<u64>) -> VerdictCounts {
+    compare_histories(kind, levels, seeds, |history| history)
+}
+
+fn compare_histories(
+    kind: Kind,
+    levels: &[IsolationLevel],
+    seeds: std::ops::Range<u64>,
+    change: fn(History) -> History,
+) -> VerdictCounts {
     let mut counts = BTreeMap::new();
     for seed in seeds {
-        let history = generate_history(kind, seed);
+        let history = change(generate_history(kind, seed));
         let report = run_levels(&history, levels);
         let orders = Orders::new(&history);
         for answer in &report.answers {
@@ -126,6 +136,33 @@ fn registers_agree_with_the_reference() {
 #[test]
 fn registers_whose_values_repeat_agree_with_the_reference() {
     both_occur(&compare(Kind::Repeated, 0..seeds()), OF_WRITES_ALONE);
+}
+
+/// A history without real time stands in its file session by session, so that nothing tells when anything happened.
+#[test]
+fn registers_without_real_time_agree_with_the_reference() {
+    let levels: Vec<IsolationLevel> =
+        LEVELS.iter().copied().filter(|level| !level.name().starts_with("str")).collect();
+    for (number, kind) in (1..).zip([Kind::Repeated, Kind::Distinct(KeyType::Register)]) {
+        let first = number * 2_000_000;
+        let counts = compare_histories(kind, &levels, first..first + seeds(), without_real_time);
+        for level in &levels {
+            let count = counts.get(&(level.name(), "holds")).copied().unwrap_or(0);
+            assert!(count >= 8, "{} holds only {count} times: {counts:#?}", level.name());
+        }
+        for level in ["serializable", "session-serializable", "snapshot-isolation", "prefix"] {
+            let count = counts.get(&(level, "violated")).copied().unwrap_or(0);
+            assert!(count >= 8, "{level} is violated only {count} times: {counts:#?}");
+        }
+    }
+}
+
+/// The same transactions, session by session, with a header that says that their order is no real time.
+fn without_real_time(history: History) -> History {
+    let mut text = b"{\"steadfast\":1,\"real_time\":false}\n".to_vec();
+    write_native(&history, &mut text).expect("a vector takes everything");
+    let text = String::from_utf8(text).expect("text");
+    from_text(Format::Native, &text).expect("it is read back")
 }
 
 /// Two appends of equal elements leave open which of them a list shows. Each way to tell them apart is a case.

@@ -62,8 +62,8 @@ pub(super) enum ExtractionOutcome<'h> {
     Unclear(String),
 }
 
-/// The maximum number of list elements that are examined.
-const ELEMENTS_MAX: usize = 1 << 26;
+/// How often the stop flag is looked at, in reads.
+const READS_BETWEEN_LOOKS: usize = 1 << 12;
 pub(super) const TOO_MANY_PLACES: &str =
     "equal elements were appended to a list so often that there are too many ways to tell them apart";
 
@@ -93,12 +93,11 @@ pub(super) fn extract_case_facts<'h>(
         reads: Vec::new(),
         longest: FxHashMap::default(),
         pins: FxHashMap::default(),
-        elements: 0,
     };
     if let Err(why) = collector.collect_transactions(limits) {
         return ExtractionOutcome::Unclear(why);
     }
-    collector.into_case_facts(assume, only)
+    collector.into_case_facts(assume, only, limits)
 }
 
 /// The transactions whose final write to a key was this value. For lists: the transactions that appended it.
@@ -121,7 +120,6 @@ struct FactCollector<'h> {
     longest: FxHashMap<KeyId, (ReadAt, usize)>,
     /// By list: the transactions that read their own appends.
     pins: FxHashMap<KeyId, ListPins>,
-    elements: usize,
 }
 
 impl<'h> FactCollector<'h> {
@@ -155,14 +153,11 @@ impl<'h> FactCollector<'h> {
                 return Err(Limits::STOPPED.to_owned());
             }
             if self.declared.is_some() {
-                self.elements += self.shown.add_lists(history, id, |key| !self.repeated.contains(&key));
+                self.shown.add_lists(history, id, |key| !self.repeated.contains(&key));
             }
             if self.asks_of_reads(id) {
                 self.collect_reads(id);
             }
-        }
-        if limits.stop_requested() || self.elements > ELEMENTS_MAX {
-            return Err("the lists that were read have too many elements to decide case by case".to_owned());
         }
         Ok(())
     }
@@ -218,7 +213,6 @@ impl<'h> FactCollector<'h> {
             }
             if let Some(count) = others {
                 let count = if self.with_own { count + own } else { count };
-                self.elements += count;
                 let read = ReadAt { transaction: id, place, key: micro.key };
                 let longest = self.longest.entry(micro.key).or_insert((read, count));
                 if count > longest.1 {
@@ -234,12 +228,20 @@ impl<'h> FactCollector<'h> {
         &list[..count.min(list.len())]
     }
 
-    fn into_case_facts(mut self, assume: Option<Assume>, only: Option<&[OpId]>) -> ExtractionOutcome<'h> {
+    fn into_case_facts(
+        mut self,
+        assume: Option<Assume>,
+        only: Option<&[OpId]>,
+        limits: &Limits<'_>,
+    ) -> ExtractionOutcome<'h> {
         let Some(places) = self.place_appends() else {
             return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
         };
         let mut sources: Vec<Vec<Option<OpId>>> = Vec::with_capacity(self.reads.len());
-        for &(id, place, others) in &self.reads {
+        for (at, &(id, place, others)) in self.reads.iter().enumerate() {
+            if at.is_multiple_of(READS_BETWEEN_LOOKS) && limits.stop_requested() {
+                return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
+            }
             let micro = self.history.micros_of(id)[place as usize];
             sources.push(match others {
                 None => self.sources_of_value(id, micro),

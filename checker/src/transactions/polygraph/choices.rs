@@ -17,6 +17,7 @@ impl Theory for CaseEncoding<'_, '_> {
         self.frames.push((literal, self.active.len(), self.closing.len()));
         self.chosen[literal.0 as usize] = true;
         self.cursor.iter_mut().for_each(CompletionCursor::restart);
+        self.suspect_choice(literal);
         self.connect_misses_of_choice(literal);
         let mut spent = 0;
         let mut result = Ok(());
@@ -39,6 +40,7 @@ impl Theory for CaseEncoding<'_, '_> {
         let (literal, active, closing) = self.frames.pop().expect("something was chosen");
         self.chosen[literal.0 as usize] = false;
         self.cursor.iter_mut().for_each(CompletionCursor::restart);
+        self.suspect_choice(literal);
         while self.active.len() > active {
             let number = self.active.pop().expect("there are more");
             let ConditionalEdge { from, to, .. } = self.edges[number as usize];

@@ -17,10 +17,15 @@ impl CaseEncoding<'_, '_> {
         values: &[Option<bool>],
         steps: &mut u64,
     ) -> NextChoice {
+        let mut spent = 0;
+        if let Some(literal) = self.next_suspect_choice(values, &mut spent) {
+            *steps = steps.saturating_sub(spent);
+            return NextChoice::Assume(literal);
+        }
+        // What no key is suspected of is made sure of once more, choice by choice.
         let Some(mut cursor) = self.cursor.take_if(|_| self.shape.orders_make_choices()) else {
             return NextChoice::AnyOpen;
         };
-        let mut spent = 0;
         let mut found = NextChoice::Complete;
         while cursor.in_agreement < cursor.open.len() {
             let variable = cursor.open[cursor.next];
@@ -116,7 +121,7 @@ impl CaseEncoding<'_, '_> {
     }
 
     /// The open source of a read that is last before it in the order; if none is before it, the first after it.
-    fn latest_open_source(&self, read: u32, values: &[Option<bool>]) -> Option<ChoiceLiteral> {
+    pub(super) fn latest_open_source(&self, read: u32, values: &[Option<bool>]) -> Option<ChoiceLiteral> {
         let each = &self.facts.reads[read as usize];
         let at = self.order.position(self.moments.moment_at_place(each.reader, each.place));
         let rank = |source: u32| match source {

@@ -4,6 +4,11 @@ use super::case_facts::INITIAL;
 use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin};
 use super::encode::{CaseEncoding, CaseLink, CaseLinkReason, negate_premises};
 use super::shape::{AntiDependencyRule, Visibility};
+use histories::SessionId;
+use rustc_hash::FxHashMap;
+
+/// By key and session: the transactions of the session that wrote the key.
+type WritersBySession = FxHashMap<(u32, SessionId), Vec<u32>>;
 
 impl CaseEncoding<'_, '_> {
     /// Adds clauses that forbid misses, for levels at which one edge decides what a read has seen.
@@ -13,6 +18,15 @@ impl CaseEncoding<'_, '_> {
         let mut by_reader: Vec<Vec<u32>> = vec![Vec::new(); facts.transactions.len()];
         for (number, read) in (0u32..).zip(&facts.reads) {
             by_reader[read.reader as usize].push(number);
+        }
+        let mut by_session = WritersBySession::default();
+        if matches!(seen, Visibility::Directly(edges) if edges.sessions) {
+            for (key, written) in (0u32..).zip(&facts.keys) {
+                for &writer in &written.writers {
+                    let session = facts.history.session(facts.transactions[writer as usize]);
+                    by_session.entry((key, session)).or_default().push(writer);
+                }
+            }
         }
         for number in 0..facts.reads.len() as u32 {
             let read = &facts.reads[number as usize];
@@ -28,7 +42,7 @@ impl CaseEncoding<'_, '_> {
                         self.forbid_misses_after_writes(number, &keys);
                     }
                     if edges.sessions {
-                        self.forbid_misses_after_sessions(number);
+                        self.forbid_misses_after_sessions(number, &by_session);
                     }
                 }
             }
@@ -74,13 +88,13 @@ impl CaseEncoding<'_, '_> {
         }
     }
 
-    fn forbid_misses_after_sessions(&mut self, number: u32) {
+    fn forbid_misses_after_sessions(&mut self, number: u32, by_session: &WritersBySession) {
         let facts = self.facts;
         let read = &facts.reads[number as usize];
         let reader = facts.history.operation(facts.transactions[read.reader as usize]);
-        for &writer in &facts.keys[read.key as usize].writers {
+        for &writer in by_session.get(&(read.key, reader.session)).into_iter().flatten() {
             let operation = facts.history.operation(facts.transactions[writer as usize]);
-            if operation.session == reader.session && operation.precedes(&reader) {
+            if operation.precedes(&reader) {
                 self.forbid_miss(number, writer, ChoiceLiteral::TRUE, CaseLinkReason::Session);
             }
         }

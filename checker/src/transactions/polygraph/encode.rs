@@ -14,6 +14,7 @@ use super::cursor::CompletionCursor;
 use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
+use super::suspects::SuspectKeys;
 use super::written_key::WrittenKey;
 use claims::{Limits, OrderExtent};
 use histories::{NEVER, Outcome};
@@ -68,8 +69,8 @@ pub(super) enum CaseVariable {
     Placed { key: u32, writer: u32, start: u32 },
 }
 
-/// The maximum number of edges.
-const EDGES_MAX: usize = 1 << 23;
+/// The maximum number of edges. They are numbered by 32 bits.
+const EDGES_MAX: usize = 1 << 30;
 
 /// The choices and edges of one level.
 pub(super) struct CaseEncoding<'f, 'h> {
@@ -94,6 +95,7 @@ pub(super) struct CaseEncoding<'f, 'h> {
     /// What is known of the edges that will not be removed.
     pub(super) certain: Option<CertainReachability>,
     pub(super) cursor: Option<CompletionCursor>,
+    pub(super) suspects: Option<SuspectKeys>,
     /// How much memory the caller permits, in bytes.
     pub(super) bytes: usize,
     /// By literal: whether it was chosen.
@@ -102,6 +104,8 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pub(super) active: Vec<u32>,
     /// By edge: its place in `active`, if it is there.
     pub(super) activated: Vec<u32>,
+    /// How many of the active edges will not be removed.
+    pub(super) certain_active: usize,
     /// The active edges that are only tested for cycles ([`Edge::closes`]).
     pub(super) closing: Vec<u32>,
     /// For each choice: its literal, and the lengths of `active` and `closing` before it.
@@ -144,10 +148,12 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             order: IncrementalOrder::new(Vec::new()),
             certain: None,
             cursor: None,
+            suspects: None,
             bytes: limits.bytes,
             chosen: Vec::new(),
             active: Vec::new(),
             activated: Vec::new(),
+            certain_active: 0,
             closing: Vec::new(),
             frames: Vec::new(),
             rules: Vec::new(),
@@ -465,11 +471,19 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             return Ok(());
         }
         if let Err(back) = self.order.add_edge(number, from, to, steps) {
+            let back = if from == to { back } else { self.find_clearest_path(to, from, steps) };
             return Err(self.cycle_clause(&[back.as_slice(), &[number]].concat()));
         }
         self.activated[number as usize] = self.active.len() as u32;
         self.active.push(number);
         Ok(())
+    }
+
+    /// The path along active edges that depends on the fewest choices.
+    fn find_clearest_path(&mut self, start: u32, goal: u32, steps: &mut u64) -> Vec<u32> {
+        let (activated, certain) = (&self.activated, self.certain_active);
+        let is_certain = |number: u32| (activated[number as usize] as usize) < certain;
+        self.order.find_lightest_path(start, goal, is_certain, steps)
     }
 
     /// Whether certain edges lead from one moment to another, and serve wherever an edge between them would.

@@ -87,7 +87,7 @@ impl CaseEncoding<'_, '_> {
     }
 
     /// Whether the edges from a read to what it missed are only tested for cycles; `None` if it has no such edges.
-    fn misses_close(&self, number: u32) -> Option<bool> {
+    pub(super) fn misses_close(&self, number: u32) -> Option<bool> {
         let read = &self.facts.reads[number as usize];
         match self.shape.anti {
             _ if !self.facts.counts_what_it_missed(read) => None,

@@ -34,6 +34,7 @@ mod sequence;
 mod shape;
 mod shown_elements;
 mod shown_lists;
+mod suspects;
 mod written_key;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};

@@ -4,6 +4,9 @@
 //! edge contradicts the order, only the vertices between its ends are visited and reordered. Removing an edge takes constant time,
 //! because the order still extends the remaining edges.
 
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
 /// The order, and the edges added so far.
 pub(super) struct IncrementalOrder {
     position: Vec<u32>,
@@ -14,9 +17,13 @@ pub(super) struct IncrementalOrder {
     met: Vec<u32>,
     by: Vec<u32>,
     round: u32,
+    /// The vertices that moved and were not drained since, some of them several times.
+    moved: Vec<u32>,
 }
 
 const NONE: u32 = u32::MAX;
+/// How many moves are remembered before they are counted once each, at least.
+const MOVED_MAX: usize = 1 << 12;
 
 impl IncrementalOrder {
     /// A graph without edges, with its vertices in this order.
@@ -34,6 +41,7 @@ impl IncrementalOrder {
             met: vec![0; count],
             by: vec![NONE; count],
             round: 0,
+            moved: Vec::new(),
         }
     }
 
@@ -49,6 +57,20 @@ impl IncrementalOrder {
     /// The ends of the edges that begin at a vertex.
     pub(super) fn successors(&self, vertex: u32) -> impl Iterator<Item = u32> {
         self.out[vertex as usize].iter().map(|&(to, _)| to)
+    }
+
+    /// Puts the vertices in another order that extends all edges.
+    pub(super) fn rearrange(&mut self, at: Vec<u32>) {
+        for (place, &vertex) in (0u32..).zip(&at) {
+            self.position[vertex as usize] = place;
+        }
+        self.at = at;
+        debug_assert!(self.extends_all_edges(), "the new order must extend the edges");
+    }
+
+    fn extends_all_edges(&self) -> bool {
+        let leads_forward = |from: u32, to: u32| self.position(from) < self.position(to);
+        (0u32..).zip(&self.out).all(|(from, out)| out.iter().all(|&(to, _)| leads_forward(from, to)))
     }
 
     /// Adds an edge. `steps` counts the edges that were visited.
@@ -80,6 +102,11 @@ impl IncrementalOrder {
     pub(super) fn remove_last_edge(&mut self, from: u32, to: u32) {
         self.out[from as usize].pop();
         self.into[to as usize].pop();
+    }
+
+    /// Calls a function with each vertex that moved since the last call, perhaps several times.
+    pub(super) fn drain_moved(&mut self, mut each: impl FnMut(u32)) {
+        self.moved.drain(..).for_each(&mut each);
     }
 
     /// The vertices that can be reached from `start` through positions up to `last`. The error is the path to the goal, if the
@@ -147,10 +174,56 @@ impl IncrementalOrder {
         let all: Vec<u32> = backward.into_iter().chain(forward).collect();
         let mut places: Vec<u32> = all.iter().map(|&vertex| self.position[vertex as usize]).collect();
         places.sort_unstable();
+        self.moved.extend(&all);
+        if self.moved.len() > MOVED_MAX.max(4 * self.at.len()) {
+            self.moved.sort_unstable();
+            self.moved.dedup();
+        }
         for (vertex, place) in all.into_iter().zip(places) {
             self.position[vertex as usize] = place;
             self.at[place as usize] = vertex;
         }
+    }
+
+    /// The path from one vertex to another that has the fewest edges which are not free, as edge numbers. Precondition: there is a path.
+    pub(super) fn find_lightest_path(
+        &mut self,
+        start: u32,
+        goal: u32,
+        is_free: impl Fn(u32) -> bool,
+        steps: &mut u64,
+    ) -> Vec<u32> {
+        let last = self.position(goal);
+        // By vertex that was reached: the cost, the vertex before it, and the edge between the two.
+        let mut reached: FxHashMap<u32, (u32, u32, u32)> = FxHashMap::default();
+        reached.insert(start, (0, NONE, NONE));
+        let mut queue = VecDeque::from([(0, start)]);
+        while let Some((cost, vertex)) = queue.pop_front() {
+            if vertex == goal {
+                break;
+            }
+            if reached[&vertex].0 < cost {
+                continue;
+            }
+            for &(to, number) in &self.out[vertex as usize] {
+                *steps += 1;
+                let free = is_free(number);
+                let then = cost + u32::from(!free);
+                let is_better = reached.get(&to).is_none_or(|known| then < known.0);
+                if self.position[to as usize] <= last && is_better {
+                    reached.insert(to, (then, vertex, number));
+                    if free { queue.push_front((then, to)) } else { queue.push_back((then, to)) }
+                }
+            }
+        }
+        let (mut path, mut at) = (Vec::new(), goal);
+        while at != start {
+            let (_, before, number) = reached[&at];
+            path.push(number);
+            at = before;
+        }
+        path.reverse();
+        path
     }
 
     /// The shortest path from one vertex to another along allowed edges, as edge numbers; `None` if there is no path.

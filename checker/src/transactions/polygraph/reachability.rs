@@ -10,6 +10,7 @@ use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, RefutedChoices};
 use super::closure::CertainReachability;
 use super::cursor::CompletionCursor;
 use super::encode::{CaseEncoding, CaseLink, CaseVariable, ConditionalEdge};
+use super::suspects::SuspectKeys;
 use claims::Limits;
 
 /// How often the stop flag is looked at, in open choices.
@@ -18,7 +19,17 @@ const CHOICES_BETWEEN_LOOKS: usize = 1 << 11;
 impl CaseEncoding<'_, '_> {
     /// Computes which moments the active edges lead to. Precondition: none of them will be removed.
     pub(super) fn look_at_certain_edges(&mut self, spent: &mut u64, limits: &Limits<'_>) {
+        self.certain_active = self.active.len();
         self.certain = CertainReachability::compute(&self.order, self.bytes / 4, spent, limits);
+    }
+
+    /// Puts the moments where the certain edges make them likely, if the history has no times to go by. Such a history stands in its file
+    /// session by session, and an order like that contradicts most choices.
+    fn guess_order(&mut self) {
+        if let (false, Some(certain)) = (self.facts.history.has_real_time(), &self.certain) {
+            let order = certain.order_by_share(self.order.sequence());
+            self.order.rearrange(order);
+        }
     }
 
     /// Whether certain edges lead from one moment to another. If that is not known, no.
@@ -53,6 +64,11 @@ impl CaseEncoding<'_, '_> {
             }
         }
         *steps = steps.saturating_sub(spent);
+        if refuted.is_empty() {
+            self.guess_order();
+            self.suspects =
+                self.shape.orders_make_choices().then(|| SuspectKeys::new(self.facts, &self.moments));
+        }
         refuted
     }
 

@@ -22,14 +22,19 @@ struct Appends<'h> {
     /// By key and element: how often the list shows it that shows it most often.
     shown_most: FxHashMap<(KeyId, ValueId), usize>,
     longest: FxHashMap<KeyId, &'h [ValueId]>,
+    /// By key and element: how often the longest list shows it.
+    shown_by_longest: FxHashMap<(KeyId, ValueId), usize>,
     repeated: FxHashSet<KeyId>,
     /// By key: the elements that were appended to it.
     elements: FxHashMap<KeyId, Vec<ValueId>>,
     lists: ShownLists<'h>,
 }
 
-/// The maximum number of pairs of a position and a transaction that may stand there, over all lists.
+/// The maximum number of pairs of a position and a transaction that may stand there, in one list. The rules of a list grow with the square
+/// of it at worst.
 const PAIRS_MAX: usize = 1 << 18;
+/// How many bytes of memory the caller must permit for each pair, over all lists.
+const PAIR_BYTES: usize = 64;
 
 /// Extracts the facts.
 pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'_>) -> ExtractionOutcome<'h> {
@@ -62,15 +67,16 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
     sorted.sort_unstable();
     let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
     let (mut keys, mut listed, mut elements) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pairs = 0;
+    let mut all_pairs = 0;
     for (number, key) in (0u32..).zip(sorted) {
         if limits.stop_requested() {
             return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
         }
         keys.push(WrittenKeyBuilder { key, writers: Vec::new() }.build(None, &numbers, |_| (0, 0)));
         if appends.repeated.contains(&key) {
-            pairs += appends.count_pairs(key);
-            if pairs > PAIRS_MAX {
+            let pairs = appends.count_pairs(key);
+            all_pairs += pairs;
+            if pairs > PAIRS_MAX || all_pairs > limits.bytes / PAIR_BYTES {
                 return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
             }
             elements.push(appends.find_elements(number, key, &numbers));
@@ -102,6 +108,7 @@ impl<'h> Appends<'h> {
             writers: FxHashMap::default(),
             shown_most: FxHashMap::default(),
             longest: FxHashMap::default(),
+            shown_by_longest: FxHashMap::default(),
             repeated: FxHashSet::default(),
             elements: FxHashMap::default(),
             lists: ShownLists::default(),
@@ -135,20 +142,35 @@ impl<'h> Appends<'h> {
         Some(appends)
     }
 
+    /// Linear in the elements that the list has beyond the longest one so far, if it only continues that one.
     fn add_list(&mut self, key: KeyId, list: &'h [ValueId]) {
         let longest = self.longest.entry(key).or_default();
         // A list shows nothing new if it is a prefix of the longest one.
         if longest.starts_with(list) {
             return;
         }
-        if list.len() > longest.len() {
+        if list.starts_with(longest) {
+            for &value in &list[longest.len()..] {
+                let count = self.shown_by_longest.entry((key, value)).or_default();
+                *count += 1;
+                let most = self.shown_most.entry((key, value)).or_default();
+                *most = (*count).max(*most);
+            }
             *longest = list;
+            return;
         }
         let mut counts: FxHashMap<ValueId, usize> = FxHashMap::default();
         list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
-        for (value, count) in counts {
+        for (&value, &count) in &counts {
             let most = self.shown_most.entry((key, value)).or_default();
             *most = count.max(*most);
+        }
+        if list.len() > longest.len() {
+            for value in longest.iter() {
+                self.shown_by_longest.remove(&(key, *value));
+            }
+            *longest = list;
+            self.shown_by_longest.extend(counts.into_iter().map(|(value, count)| ((key, value), count)));
         }
     }
 

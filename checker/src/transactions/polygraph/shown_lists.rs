@@ -16,18 +16,11 @@ pub(super) struct ShownLists<'h> {
 }
 
 impl<'h> ShownLists<'h> {
-    /// Adds the lists of some keys that a transaction read. Returns the number of their elements.
-    pub(super) fn add_lists(
-        &mut self,
-        history: &'h History,
-        id: OpId,
-        counts: impl Fn(KeyId) -> bool,
-    ) -> usize {
-        let mut count = 0;
+    /// Adds the lists of some keys that a transaction read.
+    pub(super) fn add_lists(&mut self, history: &'h History, id: OpId, counts: impl Fn(KeyId) -> bool) {
         let lists = history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList);
         for micro in lists.filter(|micro| counts(micro.key)) {
             let list = history.list(micro.list());
-            count += list.len();
             let longest = self.longest.entry(micro.key).or_default();
             if list.len() > longest.len() {
                 // Usually the longest list so far is a prefix of this one.
@@ -38,7 +31,6 @@ impl<'h> ShownLists<'h> {
                 self.elements.extend(list.iter().map(|&value| (micro.key, value)));
             }
         }
-        count
     }
 
     /// Pairs of writers of a key: the first comes before the second. Two writers whose elements are interleaved are in both orders.

@@ -30,7 +30,7 @@ use super::graph::DependencyGraph;
 use super::index::TransactionIndex;
 use claims::{Limits, OrderExtent, TransactionPoint};
 use conflict::ConflictAnalysis;
-use histories::{NEVER, OpId};
+use histories::{KeyId, NEVER, OpId};
 use lemmas::Lemmas;
 use problem::SerialProblem;
 use rustc_hash::FxHashMap;
@@ -125,7 +125,7 @@ fn place_all(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Placed {
     };
     let mut lemmas = Lemmas::default();
     let mut conflicts = None;
-    let mut steps = limits.steps;
+    let mut steps = limits.steps.min(steps_worthwhile(problem));
     loop {
         let overdue = place_until_overdue(&mut schedule, &lemmas, &priority, &mut steps, limits);
         if schedule.placed.len() == committed {
@@ -168,6 +168,27 @@ fn place_all(problem: &SerialProblem<'_, '_>, limits: &Limits<'_>) -> Placed {
             steps = steps.saturating_sub(1);
         }
         schedule.release_all_held();
+    }
+}
+
+/// The largest history of registers for which it is worth deciding case by case, instead of a long search for an order: its transactions, and the
+/// pairs of writers of one key.
+const CASES_TRANSACTIONS_MAX: u32 = 20_000;
+const CASES_PAIRS_MAX: u64 = 1 << 21;
+/// How many steps a search may then take for each transaction.
+const STEPS_EACH: u64 = 200;
+
+/// How many steps the search should take. Without real time, its first guess may be far from any order, and then it learns more lemmas than it
+/// can use. Small histories are better decided case by case ([`super::polygraph`]).
+fn steps_worthwhile(problem: &SerialProblem<'_, '_>) -> u64 {
+    let index = problem.index;
+    let transactions = problem.graph.operation_count();
+    let pairs = |key: KeyId| (index.versions(key).len() as u64).pow(2) / 2;
+    let has_cases =
+        transactions <= CASES_TRANSACTIONS_MAX && index.key_ids().map(pairs).sum::<u64>() <= CASES_PAIRS_MAX;
+    match has_cases && !index.history.has_real_time() {
+        true => STEPS_EACH * u64::from(transactions),
+        false => u64::MAX,
     }
 }
 
