@@ -103,7 +103,7 @@ fn summarize_tap(plan: &TapPlan, outcome: &TapOutcome) {
         tally.ok,
         tally.fail,
         tally.info,
-        count_noun(outcome.sessions as usize, "session"),
+        count_noun(outcome.sessions, "session"),
     );
     if outcome.part_requests > 0 {
         let further = count_noun(outcome.part_requests as usize, "further request");
@@ -148,7 +148,10 @@ fn list_passed(outcome: &TapOutcome) -> String {
         };
     }
     let total: u64 = outcome.passed.iter().map(|passed| passed.count).sum::<u64>() + outcome.passed_others;
-    let mut text = format!("{total} requests were passed on and not recorded, because no step fits them:");
+    let mut text = match total {
+        1 => "1 request was passed on and not recorded, because no step fits it:".to_owned(),
+        _ => format!("{total} requests were passed on and not recorded, because no step fits them:"),
+    };
     for passed in outcome.passed.iter().take(SHAPES_SHOWN) {
         let may_change = if passed.may_change { "  (may change a session)" } else { "" };
         text += &format!("\n  {:>8}  {}{may_change}", passed.count, passed.shape);

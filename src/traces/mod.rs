@@ -398,12 +398,8 @@ impl TraceMap {
             fields.insert("status".to_owned(), json!(status));
         }
         let key = id.to_owned();
-        let renewal_outcome = match (absent || refused, unclear, to_ns) {
-            (_, _, None) | (false, true, _) => "info",
-            (true, ..) => "fail",
-            (false, false, _) => "ok",
-        };
-        let previous = previous.map(|previous| (previous.to_owned(), renewal_outcome));
+        let renewal = renewal_outcome(absent || refused, unclear, to_ns.is_some());
+        let previous = previous.map(|previous| (previous.to_owned(), renewal));
         let user = self.session.user.as_deref().and_then(told).unwrap_or(&key).to_owned();
         Ok(Some(TracedOperation {
             from_ns,
@@ -556,6 +552,15 @@ impl TraceMap {
             names.push("touch");
         }
         names
+    }
+}
+
+/// How a renewal ended, by the answer to its request.
+fn renewal_outcome(did_nothing: bool, unclear: bool, has_ended: bool) -> &'static str {
+    match (has_ended, did_nothing, unclear) {
+        (false, ..) | (_, false, true) => "info",
+        (true, true, _) => "fail",
+        (true, false, false) => "ok",
     }
 }
 

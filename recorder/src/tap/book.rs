@@ -186,10 +186,8 @@ impl SessionBook {
                 StepRole::Operation(function) => function,
                 StepRole::Before { function, last } => {
                     let is_login = last && function == Function::CREATE;
-                    if let (true, Some(IdOwner::Session(number))) = (is_login, owner)
-                        && self.sessions[number].life == SessionLife::Alive
-                    {
-                        self.sessions[number].life = SessionLife::LoggingIn;
+                    if is_login {
+                        self.note_login_request(owner, SessionLife::LoggingIn);
                     }
                     return RequestMeaning::Part { login: is_login.then_some(found.step) };
                 }
@@ -211,11 +209,8 @@ impl SessionBook {
             };
             match planned {
                 Ok(planned) => {
-                    if let (Function::CREATE, Some(IdOwner::Session(number))) = (function, owner)
-                        && self.sessions[number].life == SessionLife::Alive
-                    {
-                        // The login may replace the session that its browser has, while other requests are open.
-                        self.leave_session(number);
+                    if function == Function::CREATE {
+                        self.note_login_request(owner, SessionLife::Left);
                     }
                     if let (Function::CREATE, Some(IdOwner::LoggedIn), Some(number)) =
                         (function, owner, planned.session)
@@ -242,6 +237,15 @@ impl SessionBook {
             }
         }
         RequestMeaning::Unrecorded(refused.unwrap_or(Unrecorded::Incomplete))
+    }
+
+    /// A login may replace the session that its browser has, while other requests are open.
+    fn note_login_request(&mut self, owner: Option<IdOwner>, life: SessionLife) {
+        if let Some(IdOwner::Session(number)) = owner
+            && self.sessions[number].life == SessionLife::Alive
+        {
+            self.sessions[number].life = life;
+        }
     }
 
     /// Whether a request that fits `[create]` begins a session. `alone`: it fits no other operation.
