@@ -41,6 +41,8 @@ mod stream_checkpoint;
 #[cfg(feature = "command-line")]
 mod stream_input;
 #[cfg(feature = "command-line")]
+mod stream_invocations;
+#[cfg(feature = "command-line")]
 mod stream_judge;
 #[cfg(feature = "command-line")]
 mod stream_levels;

@@ -14,6 +14,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// The endings of files that are not plain lines of JSON.
+const OTHER_FORMS: [&str; 6] = [".gz", ".zst", ".edn", ".parquet", ".csv", ".bincode"];
+
 /// The number of names that are tried for a temporary file.
 const NAMES_MAX: u32 = 100;
 
@@ -82,7 +85,7 @@ pub(crate) fn refuse_equal_outputs(outputs: &[(&str, &Path)]) -> Result<(), Stri
 }
 
 /// Whether two names are of one file, which need not exist yet.
-fn is_same_file(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     match (std::fs::metadata(one), std::fs::metadata(other)) {
         (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
         (Err(_), Err(_)) => resolve_new_name(one) == resolve_new_name(other),
@@ -121,6 +124,33 @@ pub(crate) fn refuse_existing(path: &Path, force: bool, inputs: &[&Path]) -> Res
         return Err(format!("{shown} exists. Pass another file, or --force to replace it"));
     }
     Ok(())
+}
+
+/// Refuses a file that cannot be written later, before hours of work. Nothing is left of it. A pipe is not opened. The error
+/// is worded for the user.
+pub(crate) fn refuse_unwritable(path: &Path, force: bool, inputs: &[&Path]) -> Result<(), String> {
+    refuse_existing(path, force, inputs)?;
+    let path = resolve_link(path);
+    if is_pipe_or_device(&path) {
+        return Ok(());
+    }
+    let (beside, _) = create_beside(&path).map_err(|why| describe_write_error(&path, &why))?;
+    let _ = std::fs::remove_file(beside.path());
+    Ok(())
+}
+
+/// Refuses the name of a form that is written only when its content is complete. A file that grows is plain lines, so that a crash
+/// loses nothing. `what` begins the sentence: "a recording is". The error is worded for the user.
+pub(crate) fn refuse_other_form(path: &Path, what: &str) -> Result<(), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let Some(ending) = OTHER_FORMS.into_iter().find(|ending| name.ends_with(ending)) else { return Ok(()) };
+    let shown = path.display().to_string();
+    let stem = &shown[..shown.len() - ending.len()];
+    let plain = if stem.ends_with(".jsonl") { stem.to_owned() } else { format!("{stem}.jsonl") };
+    Err(format!(
+        "{shown} is named {ending}, and {what} written in plain lines that survive a crash. Pass {plain}, and convert it when \
+         it is finished"
+    ))
 }
 
 impl OutputFile {

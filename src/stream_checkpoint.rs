@@ -14,12 +14,14 @@ use checker::Monitor;
 use checker::measurements::StreamFigures;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The version of the form. A state of another version is refused.
 const VERSION: u32 = 1;
+/// How a state begins.
+const STATE_BEGINS: &[u8] = b"{\"version\":";
 /// The last bytes before the place of the state, by which the followed file is recognised.
 const MARK_BYTES: usize = 4_096;
 /// The least time between two states, unless a violation is printed.
@@ -104,8 +106,17 @@ impl StreamState {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let state: Self = serde_json::from_reader(BufReader::new(file)).map_err(|why| {
-            format!("{} is not a checkpoint of this version: {why}. Remove it to begin again", path.display())
+        let mut file = BufReader::new(file);
+        let begins = file.fill_buf().map_err(|error| format!("{}: {error}", path.display()))?;
+        // Whatever else it is may be dear to the user.
+        if !begins.starts_with(STATE_BEGINS) {
+            return Err(format!("{} is not a checkpoint. Pass the name of a new file", path.display()));
+        }
+        let state: Self = serde_json::from_reader(file).map_err(|why| {
+            format!(
+                "{} is no whole checkpoint of this version: {why}. Remove it to begin again",
+                path.display()
+            )
         })?;
         match state.version {
             VERSION => Ok(Some(state)),

@@ -3,10 +3,12 @@
 //! A thread reads, so that a silent stream blocks neither a signal nor a judgement. It ends at the end of standard input.
 //! A file has no such end: the thread waits for more until it is asked to stop, and then reads what is there already.
 //!
-//! A file can be replaced while it is read, as log rotation does. The old file is then read to its end first, and the new
-//! one from its beginning. A file that becomes shorter has lost data that may not have been read; that is an error.
+//! A file can be replaced while it is read, as log rotation does. The writer goes on in the old file until it is told. So the
+//! old file is read until the new one has content, and then to its end; the new one is read from its beginning. If the old
+//! file grows after that, there are two writers, and their order is not known: that is an error. A file that becomes shorter has lost data that may not have been read; that is an error.
 
 use crate::args::HistorySource;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -68,8 +70,16 @@ pub(crate) fn start_reading(
             let mut file = open_file(path)?;
             file.seek(SeekFrom::Start(offset)).map_err(|error| format!("{}: {error}", path.display()))?;
             let unread = Arc::new(AtomicU64::new(0));
-            let mut reader =
-                GrowingFile { path: path.clone(), file, offset, unread: Arc::clone(&unread), stop, tell };
+            let mut reader = GrowingFile {
+                path: path.clone(),
+                file,
+                offset,
+                next: VecDeque::new(),
+                left: None,
+                unread: Arc::clone(&unread),
+                stop,
+                tell,
+            };
             std::thread::spawn(move || reader.read_until_stopped());
             Ok(StreamReading { input: told, unread: Some(unread) })
         }
@@ -77,6 +87,16 @@ pub(crate) fn start_reading(
 }
 
 fn open_file(path: &Path) -> Result<File, String> {
+    let shown = path.display();
+    // A pipe is not opened: that would wait for its writer.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return Err(format!("{shown} is a pipe or a device. Pass - and redirect it: --follow - < {shown}"));
+    }
+    if path.extension().is_some_and(|ending| ending == "gz" || ending == "zst") {
+        return Err(format!(
+            "{shown} is compressed, and a stream is plain lines. Decompress it into --follow -"
+        ));
+    }
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
     if metadata.is_dir() {
@@ -107,6 +127,10 @@ struct GrowingFile {
     path: PathBuf,
     file: File,
     offset: u64,
+    /// The files that have taken the name since, the oldest first.
+    next: VecDeque<File>,
+    /// The file before this one, and its length when it was left.
+    left: Option<(File, u64)>,
     /// The bytes between the offset and the end of the file.
     unread: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -118,14 +142,20 @@ impl GrowingFile {
         loop {
             // Both are looked at before the file is read to its end: what was written before is then read for certain.
             let stopped = self.stop.load(Ordering::SeqCst);
-            let replacement = self.find_replacement();
-            if let Err(input) = self.read_to_present_end() {
+            self.find_replacement();
+            // A writer that has begun the new file writes no more into the old one.
+            let is_next_begun =
+                self.next.len() > 1 || self.next.front().is_some_and(|file| length_of(file) > 0);
+            if let Err(input) = self.read_to_present_end().and_then(|()| self.check_left_file()) {
                 let _ = self.tell.send(input);
                 return;
             }
-            let sent = match replacement {
+            let next = if is_next_begun { self.next.pop_front() } else { None };
+            let sent = match next {
                 Some(file) => {
-                    (self.file, self.offset) = (file, 0);
+                    let left = std::mem::replace(&mut self.file, file);
+                    self.left = Some((left, self.offset));
+                    self.offset = 0;
                     self.tell.send(StreamInput::Replaced).is_ok()
                 }
                 None if stopped => {
@@ -170,13 +200,32 @@ impl GrowingFile {
         }
     }
 
-    /// Another file of the same name, if there is one by now.
-    fn find_replacement(&self) -> Option<File> {
-        let named = std::fs::metadata(&self.path).ok()?;
-        let own = self.file.metadata().ok()?;
-        if (named.dev(), named.ino()) == (own.dev(), own.ino()) {
-            return None;
+    /// Opens another file of the same name, if there is one by now.
+    fn find_replacement(&mut self) {
+        let newest = self.next.back().unwrap_or(&self.file);
+        let place = |about: std::fs::Metadata| (about.dev(), about.ino());
+        let (Ok(named), Ok(newest)) = (std::fs::metadata(&self.path), newest.metadata()) else { return };
+        if place(named) != place(newest)
+            && let Ok(file) = File::open(&self.path)
+        {
+            self.next.push_back(file);
         }
-        File::open(&self.path).ok()
     }
+
+    /// Fails if the file before this one has grown since it was left.
+    fn check_left_file(&self) -> Result<(), StreamInput> {
+        let Some((file, length)) = &self.left else { return Ok(()) };
+        let more = length_of(file).saturating_sub(*length);
+        if more == 0 {
+            return Ok(());
+        }
+        Err(StreamInput::Failed(format!(
+            "the renamed file grew by {more} bytes after the new file had begun. The order of these events is not known. \
+             Let one writer write, and let it close the old file first"
+        )))
+    }
+}
+
+fn length_of(file: &File) -> u64 {
+    file.metadata().map_or(0, |about| about.len())
 }

@@ -3,17 +3,27 @@
 //! The reader of histories wants whole histories. A block of lines of a stream is one, except for operations that were
 //! invoked in an earlier block. So the invocations of all open operations are put before each block. Everything else (the
 //! forms of events, mistakes, their places) is left to the reader.
+//!
+//! Where blocks end depends on how fast the writer is, and must not change how an event is read. So the reader is told
+//! that it sees a part, and decides nothing that only all events can tell. What depends on earlier events is kept here:
+//! the header, the numbers of events, the names of clients, and whether the history may be an independent one. The lines up
+//! to the first invocation are read one by one, because they decide what the stream is.
 
+use crate::stream_invocations::{invocation_line, process_json};
 use checker::StreamEvent;
 use histories::events::Event;
-use histories::format::{Format, from_text};
-use histories::{Argument, History, KeyId, MicroKind, OpId, Outcome, Problem, ValueId};
+use histories::format::{StreamPart, read_stream_part};
+use histories::{ActorEvent, Function, History, OpId, Outcome, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest line. A longer one is refused, so that a stream without newlines does not fill the memory.
 const LINE_BYTES_MAX: usize = 64 << 20;
+/// The most names of clients that are remembered.
+const CLIENT_NAMES_MAX: usize = 100_000;
+/// What stands before each block of a stream without a header, so that no later line is taken for one.
+const NO_HEADER: &str = "{\"steadfast\":1}";
 
 /// Why the stream cannot be read on.
 #[derive(Debug)]
@@ -56,14 +66,28 @@ pub(crate) struct StreamLines {
     /// The header, without the promise that no event is missing: that is checked here, across blocks.
     header: Option<String>,
     is_gapless: bool,
-    /// The number of complete lines so far.
+    /// The number of complete lines of the file so far.
     lines: u64,
-    /// The number of events so far, and the index that an event after them must exceed.
+    /// The number of events so far, and the index that an event after them must exceed if it has one.
     events: u64,
     latest_index: Option<u64>,
+    /// The number of the latest event: its index, or a greater number if events without indexes came before.
+    #[serde(default)]
+    latest_number: Option<u64>,
     latest_time: Option<i64>,
     /// The invocations of open operations as lines, by process.
     open: BTreeMap<String, String>,
+    #[serde(default)]
+    has_invoked: bool,
+    /// Whether some operation cannot be one of an independent history.
+    #[serde(default)]
+    has_plain_operation: bool,
+    /// The names of processes that did operations, for as many as are remembered.
+    #[serde(default)]
+    client_names: BTreeSet<String>,
+    /// Whether the next line is the first of a file that replaced another.
+    #[serde(default)]
+    begins_file: bool,
     /// How many operations ended, by outcome.
     #[serde(default)]
     outcomes: OutcomeCounts,
@@ -109,6 +133,16 @@ impl StreamLines {
         self.lines + 1
     }
 
+    /// What follows is a file that replaced the one before, and may have the same header.
+    pub(crate) fn begin_file(&mut self) {
+        (self.lines, self.begins_file) = (0, true);
+    }
+
+    /// Whether the last line is whole although it has no newline.
+    pub(crate) fn is_unfinished_line_whole(&self) -> bool {
+        serde_json::from_slice::<serde_json::Map<String, Value>>(&self.rest).is_ok()
+    }
+
     /// Adds bytes, and passes the events of all complete lines on.
     pub(crate) fn add_bytes(
         &mut self,
@@ -146,7 +180,62 @@ impl StreamLines {
         self.read_text(text, take)
     }
 
+    /// Reads lines one by one up to the first invocation, and the rest at once.
     fn read_text(
+        &mut self,
+        text: &str,
+        take: &mut dyn FnMut(StreamEvent<'_>) -> Result<(), String>,
+    ) -> Result<(), StreamFlaw> {
+        let mut rest = text;
+        while !rest.is_empty() && (!self.has_invoked || self.begins_file) {
+            let (line, later) = rest.split_at(rest.find('\n').map_or(rest.len(), |at| at + 1));
+            if !self.take_header(line)? {
+                self.read_lines(line, take)?;
+            }
+            rest = later;
+        }
+        self.read_lines(rest, take)
+    }
+
+    /// Takes a line if it is the header of the stream, or the same header in a file that replaced another.
+    fn take_header(&mut self, line: &str) -> Result<bool, StreamFlaw> {
+        let is_first = self.header.is_none() && self.events == 0;
+        let begins_file = self.begins_file;
+        if line.trim().is_empty() || !(is_first || begins_file) {
+            return Ok(false);
+        }
+        self.begins_file = false;
+        let line = line.trim_start_matches('\u{feff}');
+        let fields = serde_json::from_str::<serde_json::Map<String, Value>>(line).ok();
+        let Some(mut fields) =
+            fields.filter(|fields| fields.contains_key("steadfast") && !fields.contains_key("type"))
+        else {
+            if is_first {
+                self.header = Some(NO_HEADER.to_owned());
+            }
+            return Ok(false);
+        };
+        let is_gapless = fields.get("gapless") == Some(&Value::Bool(true));
+        if is_gapless {
+            fields.insert("gapless".to_owned(), Value::Bool(false));
+        }
+        let header = Value::Object(fields).to_string();
+        if !is_first {
+            if self.header.as_ref() != Some(&header) || self.is_gapless != is_gapless {
+                let why =
+                    "the new file begins with the header of another recording. Follow that file by itself";
+                return Err(StreamFlaw::Line(self.lines + 1, why.to_owned()));
+            }
+        } else {
+            read_stream_part(&header, false)
+                .map_err(|problems| StreamFlaw::Line(self.lines + 1, describe_problem(&problems.list[0])))?;
+            (self.header, self.is_gapless) = (Some(header), is_gapless);
+        }
+        self.lines += 1;
+        Ok(true)
+    }
+
+    fn read_lines(
         &mut self,
         text: &str,
         take: &mut dyn FnMut(StreamEvent<'_>) -> Result<(), String>,
@@ -155,10 +244,11 @@ impl StreamLines {
             self.lines += text.lines().count() as u64;
             return Ok(());
         }
+        let text = if self.events == 0 { text.trim_start_matches('\u{feff}') } else { text };
         let (before, added) = self.lines_before_block();
-        match from_text(Format::Native, &format!("{before}{text}")) {
-            Ok(history) => {
-                self.pass_on(&history, has_index(text), take)?;
+        match read_stream_part(&format!("{before}{text}"), !self.has_invoked) {
+            Ok(part) => {
+                self.pass_on(&part, text, take)?;
                 self.lines += text.lines().count() as u64;
                 Ok(())
             }
@@ -170,7 +260,7 @@ impl StreamLines {
                 let why = describe_problem(first);
                 // A problem that is in no line of the block must not be looked for without end.
                 if good > 0 && good < text.len() {
-                    self.read_text(&text[..good], take)?;
+                    self.read_lines(&text[..good], take)?;
                 }
                 Err(StreamFlaw::Line(number, why))
             }
@@ -180,41 +270,41 @@ impl StreamLines {
     /// The header and the invocations of open operations, and the number of their lines.
     fn lines_before_block(&self) -> (String, u64) {
         let mut before = String::new();
-        for line in self.header.iter().chain(self.open.values()) {
+        let header = self.header.as_deref().unwrap_or(NO_HEADER);
+        for line in std::iter::once(header).chain(self.open.values().map(String::as_str)) {
             before.push_str(line);
             before.push('\n');
         }
-        (before, self.header.iter().len() as u64 + self.open.len() as u64)
+        (before, 1 + self.open.len() as u64)
     }
 
     /// Passes the new events of a block on.
     fn pass_on(
         &mut self,
-        history: &History,
-        is_numbered: bool,
+        part: &StreamPart,
+        text: &str,
         take: &mut dyn FnMut(StreamEvent<'_>) -> Result<(), String>,
     ) -> Result<(), StreamFlaw> {
-        let old = self.open.len() as u32;
-        if self.header.is_none()
-            && let Some(header) = history.header()
-        {
-            self.is_gapless = header.contains("\"gapless\":true");
-            self.header = Some(header.replace("\"gapless\":true", "\"gapless\":false"));
-        }
-        for (event, position) in history.events().zip(0u32..).skip(old as usize) {
-            // Events without indexes are counted over the whole stream.
-            let index = if is_numbered { history.event_index(position) } else { self.events };
-            self.check_index(index)?;
+        let (history, old) = (&part.history, self.open.len());
+        let given = GivenIndexes::find(part, old, text);
+        for ((event, position), at) in history.events().zip(0u32..).skip(old).zip(0..) {
+            let index = self
+                .number_event(given.has_index(at).then(|| history.event_index(position)))
+                .map_err(|why| self.flaw_of_event(text, at, why))?;
             self.check_time(history, event, index);
             match event {
                 Event::Invoke(id) => {
-                    _ = self.open.insert(process_json(history, id), invocation_line(history, id))
+                    self.begin_operation(history, id, index)
+                        .map_err(|why| self.flaw_of_event(text, at, why))?;
                 }
                 Event::Complete(id) => {
                     self.open.remove(&process_json(history, id));
                     self.outcomes.count(history.outcome(id));
                 }
-                Event::Actor(actor) => self.has_ended |= actor.actor == "recorder" && actor.function == "end",
+                Event::Actor(actor) => {
+                    self.check_actor(actor, index).map_err(|why| self.flaw_of_event(text, at, why))?;
+                    self.has_ended |= actor.actor == "recorder" && actor.function == "end";
+                }
             }
             self.events += 1;
             take(StreamEvent { part: history, event, position, index }).map_err(StreamFlaw::Refused)?;
@@ -222,15 +312,77 @@ impl StreamLines {
         Ok(())
     }
 
-    /// Indexes must grow over blocks, and must have no gap where the header promises none.
-    fn check_index(&mut self, index: u64) -> Result<(), StreamFlaw> {
-        let expected = self.latest_index.map_or(index, |latest| latest + 1);
+    /// A flaw in the line of the n-th event of a block.
+    fn flaw_of_event(&self, text: &str, at: usize, why: String) -> StreamFlaw {
+        let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+        StreamFlaw::Line(self.lines + lines.nth(at).map_or(1, |(_, number)| number), why)
+    }
+
+    fn begin_operation(&mut self, history: &History, id: OpId, index: u64) -> Result<(), String> {
+        self.has_invoked = true;
+        self.has_plain_operation |= !history.is_invoked_as_independent(id);
+        // Writes alone show nothing. The first other operation decides whether values are pairs.
+        if !self.has_plain_operation && history.function(id) != Function::WRITE {
+            return Err(format!(
+                "event {index} has a pair of a key and its value, as in Jepsen's independent workloads. Only the whole file \
+                 tells whether each key is an object of its own. Give each event a \"key\", or check the finished file \
+                 without --follow"
+            ));
+        }
+        if let Some(name) = history.process_label(history.process(id))
+            && self.client_names.len() < CLIENT_NAMES_MAX
+            && !self.client_names.contains(name)
+        {
+            self.client_names.insert(name.to_owned());
+        }
+        self.open.insert(process_json(history, id), invocation_line(history, id));
+        Ok(())
+    }
+
+    /// An event with an unknown function is an actor's, unless its process is a client. In a block without an operation of
+    /// the process, the reader does not know that.
+    fn check_actor(&self, actor: &ActorEvent, index: u64) -> Result<(), String> {
+        if actor.kind == "info" || !self.client_names.contains(&actor.actor) {
+            return Ok(());
+        }
+        Err(format!(
+            "event {index}: process {} did operations before, and its function {:?} is not known",
+            actor.actor, actor.function
+        ))
+    }
+
+    /// The number of an event. Indexes must grow, and must have no gap where the header promises none. An event without an
+    /// index has the number after the one before it.
+    fn number_event(&mut self, given: Option<u64>) -> Result<u64, String> {
+        let next = self.latest_number.or(self.latest_index).map_or(0, |latest| latest + 1);
+        let number = match given {
+            None if self.is_gapless => {
+                return Err(format!(
+                    "an event without \"index\" follows event {}: this recording has every event, as its header says \
+                     (\"gapless\")",
+                    next.saturating_sub(1)
+                ));
+            }
+            None => next,
+            Some(index) => {
+                self.check_index(index)?;
+                index.max(next)
+            }
+        };
+        self.latest_number = Some(number);
+        Ok(number)
+    }
+
+    fn check_index(&mut self, index: u64) -> Result<(), String> {
+        let first = if self.is_gapless { 0 } else { index };
+        let expected = self.latest_index.map_or(first, |latest| latest + 1);
         if index < expected || (self.is_gapless && index != expected) {
-            return Err(StreamFlaw::Refused(format!(
-                "event {index} follows event {}: expected event {expected}. Are there two writers, or did the writer begin \
-                 again?",
-                expected - 1
-            )));
+            let before =
+                expected.checked_sub(1).map_or("the header".to_owned(), |before| format!("event {before}"));
+            return Err(format!(
+                "event {index} follows {before}: expected event {expected}. Are there two writers, or did the writer begin \
+                 again? If it did, follow the new recording by itself"
+            ));
         }
         self.latest_index = Some(index);
         Ok(())
@@ -250,11 +402,41 @@ impl StreamLines {
     }
 }
 
-/// Whether the first event of a block has an index. The others then have one, or count on from it.
-fn has_index(text: &str) -> bool {
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut events = events.filter(|event| event.get("steadfast").is_none());
-    events.next().is_some_and(|event| event.get("index").or(event.get(":index")).is_some())
+/// Which events of a block have an index in the file.
+enum GivenIndexes {
+    All,
+    None,
+    /// For each event in turn.
+    Some(Vec<bool>),
+}
+
+impl GivenIndexes {
+    /// The first `old` events of the part are invocations of earlier blocks, which have none.
+    fn find(part: &StreamPart, old: usize, text: &str) -> Self {
+        let new = (part.history.event_count() as u64).saturating_sub(old as u64);
+        match part.unnumbered.saturating_sub(old as u64) {
+            0 => Self::All,
+            unnumbered if unnumbered == new => Self::None,
+            _ => {
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                let has_index = |line: &str| {
+                    let event: Value = serde_json::from_str(line).unwrap_or_default();
+                    ["index", ":index"]
+                        .iter()
+                        .any(|field| event.get(field).is_some_and(|index| !index.is_null()))
+                };
+                Self::Some(lines.map(has_index).collect())
+            }
+        }
+    }
+
+    fn has_index(&self, at: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Some(given) => given.get(at).copied().unwrap_or(false),
+        }
+    }
 }
 
 /// A problem without the name and the line of the block.
@@ -265,123 +447,5 @@ fn describe_problem(problem: &Problem) -> String {
     }
 }
 
-/// The process of an operation, as an event names it.
-fn process_json(history: &History, id: OpId) -> String {
-    let process = history.process(id);
-    match history.process_label(process) {
-        Some(label) => Value::from(label).to_string(),
-        None => history.process_number(process).to_string(),
-    }
-}
-
-/// The invocation of an operation as a line, without index, time and further fields: it only serves to pair the
-/// completion.
-fn invocation_line(history: &History, id: OpId) -> String {
-    let process = process_json(history, id);
-    let function = Value::from(history.written_function_name(id)).to_string();
-    let mut line = format!("{{\"process\":{process},\"type\":\"invoke\",\"f\":{function}");
-    // A session that the history does not name is called after its process, which is no JSON.
-    let session = history.sessions.text(history.session(id));
-    if serde_json::from_str::<Value>(session).is_ok() {
-        line.push_str(&format!(",\"session\":{session}"));
-    }
-    if history.key(id) != KeyId::NONE {
-        line.push_str(&format!(",\"key\":{}", history.keys.text(history.key(id))));
-    }
-    match history.argument(id) {
-        Argument::Value(value) if value != ValueId::NULL => {
-            line.push_str(&format!(",\"value\":{}", history.value_text(value)));
-        }
-        Argument::Pair(old, new) => {
-            line.push_str(&format!(",\"value\":[{},{}]", history.value_text(old), history.value_text(new)));
-        }
-        Argument::Micros(_) => line.push_str(&format!(",\"value\":{}", micros_as_invoked(history, id))),
-        Argument::Value(_) => {}
-    }
-    line.push('}');
-    debug_assert!(!line.contains('\n'), "a line is one line");
-    line
-}
-
-/// The micro-operations of a transaction without the results of its reads.
-fn micros_as_invoked(history: &History, id: OpId) -> String {
-    let micros = history.micros_of(id).iter().map(|micro| {
-        let (name, value) = match micro.kind {
-            MicroKind::Read | MicroKind::ReadList => ("r", "null"),
-            MicroKind::Write => ("w", history.value_text(micro.value())),
-            MicroKind::Append => ("append", history.value_text(micro.value())),
-        };
-        format!("[\"{name}\",{},{value}]", history.keys.text(micro.key))
-    });
-    format!("[{}]", micros.collect::<Vec<_>>().join(","))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r#"{"steadfast":1,"seed":7}
-{"process":0,"session":"a","type":"invoke","f":"write","key":"x","value":{"b":1,"a":"é\n"}}
-{"process":"client-1","type":"invoke","f":"read","key":"x"}
-{"process":0,"session":"a","type":"ok","f":"write","key":"x","value":{"b":1,"a":"é\n"}}
-
-{"process":2,"type":"invoke","f":"write","value":null}
-{"process":"client-1","type":"ok","f":"read","key":"x","value":{"a":"é\n","b":1}}
-{"process":"nemesis","type":"info","f":"kill","value":"n1"}
-{"process":2,"type":"info","f":"write","value":null}
-"#;
-
-    /// What matters of each event.
-    fn events_of(text: &[u8], chunk: usize) -> Vec<String> {
-        let mut lines = StreamLines::default();
-        let mut told = Vec::new();
-        for bytes in text.chunks(chunk) {
-            let mut take = |event: StreamEvent<'_>| {
-                let part = event.part;
-                told.push(match event.event {
-                    Event::Invoke(id) => format!("{} {}", event.index, invocation_line(part, id)),
-                    Event::Complete(id) => {
-                        let op = part.operation(id);
-                        let result = part.value_text(op.result);
-                        format!("{} {} {:?} {result}", event.index, process_json(part, id), op.outcome)
-                    }
-                    Event::Actor(actor) => format!("{} {actor:?}", event.index)
-                        .replace(&format!("position: {}", actor.position), "position"),
-                });
-                Ok(())
-            };
-            lines.add_bytes(bytes, &mut take).expect("a history");
-        }
-        assert_eq!((lines.unfinished_bytes(), lines.event_count()), (0, 7));
-        told
-    }
-
-    /// A block that ended between invocation and completion lost the session, or paired with another process.
-    #[test]
-    fn events_are_the_same_however_the_stream_is_cut() {
-        let whole = events_of(TEXT.as_bytes(), TEXT.len());
-        assert!(whole[0].contains("\"session\":\"a\"") && whole[4].contains("é"), "{whole:?}");
-        for chunk in 1..TEXT.len() {
-            assert_eq!(events_of(TEXT.as_bytes(), chunk), whole, "{chunk} bytes at once");
-        }
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_and_the_lines_before_it_are_kept() {
-        for chunk in [1, 40, 4096] {
-            let text = TEXT.replace("\"type\":\"info\",\"f\":\"kill\"", "\"type\":\"inf\",\"f\":\"kill\"");
-            let (mut lines, mut count) = (StreamLines::default(), 0);
-            let mut take = |_: StreamEvent<'_>| {
-                count += 1;
-                Ok(())
-            };
-            let flaw =
-                text.as_bytes().chunks(chunk).find_map(|bytes| lines.add_bytes(bytes, &mut take).err());
-            match flaw {
-                Some(StreamFlaw::Line(8, why)) => assert!(why.contains("expected a type"), "{why}"),
-                other => panic!("{chunk} bytes at once: {other:?}"),
-            }
-            assert_eq!(count, 5, "{chunk} bytes at once");
-        }
-    }
-}
+mod tests;

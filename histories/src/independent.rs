@@ -39,6 +39,25 @@ impl History {
             && self.ids().all(|id| self.split_operation(id).is_some())
     }
 
+    /// Whether an operation was invoked as those of an independent history are. A stream is not known to its end, so this looks
+    /// at the invocation alone.
+    pub fn is_invoked_as_independent(&self, id: OpId) -> bool {
+        if self.key(id) != KeyId::NONE {
+            return false;
+        }
+        match (self.function(id), self.argument(id)) {
+            (Function::CAS, Argument::Pair(key, pair)) => {
+                require_scalar(self.value_text(key)).is_some()
+                    && parse_list(self.value_text(pair)).is_some_and(|pair| pair.len() == 2)
+            }
+            (Function::WRITE, Argument::Value(value)) => parse_pair(self.value_text(value)).is_some(),
+            (Function::READ, Argument::Value(value)) => {
+                parse_pair_or_key(self.value_text(value)).is_some_and(|(_, nothing)| nothing == "null")
+            }
+            _ => false,
+        }
+    }
+
     /// Moves the key of each operation from its value into the key column. Panics if the history is not independent.
     pub(crate) fn split_by_object(&mut self) {
         let (mut keys, mut values) = (Interner::<KeyId>::default(), Interner::<ValueId>::default());

@@ -3,7 +3,7 @@
 use crate::args::CollectArgs;
 use crate::exit::Exit;
 use crate::output;
-use crate::output_file::refuse_existing;
+use crate::output_file::{refuse_existing, refuse_other_form};
 use crate::report::layout::count_noun;
 use crate::traces::{SPAN_BYTES_MAX, decode_received_spans};
 use recorder::span_receiver::{ReceivedSpans, SpanReceiverSettings, receive_spans};
@@ -36,6 +36,11 @@ fn collect_spans(args: &CollectArgs) -> Result<ReceivedSpans, String> {
         (Some(certificate), Some(key)) => Some(ListenTls::load(certificate, key)?),
         _ => None,
     };
+    refuse_other_form(&args.output, "spans are")?;
+    // There is no --force here: spans cannot be collected again.
+    if args.output.exists() {
+        return Err(format!("{shown} exists. Pass another file"));
+    }
     refuse_existing(&args.output, false, &[])?;
     let file = File::create_new(&args.output).map_err(|why| format!("failed to write {shown}: {why}"))?;
     let stop = Stop::default();

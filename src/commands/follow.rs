@@ -6,6 +6,7 @@ use super::followed::{FollowedStream, write_json, write_text};
 use crate::args::{CheckPlan, ColorMode, FollowPlan, HistorySource};
 use crate::exit::Exit;
 use crate::output;
+use crate::output_file::is_same_file;
 use crate::report::{self, ReportFormat, ReportWriter};
 use crate::stream_checkpoint::{CheckpointWriter, FilePlace, ResumedWriter, StreamState};
 use crate::stream_input::{self, StreamInput};
@@ -14,9 +15,12 @@ use crate::stream_levels::describe_answers;
 use crate::stream_objectives::{count_for_objectives, describe_objectives};
 use crate::stream_sorter::LateSorter;
 use crate::stream_violation::write_violation;
-use crate::stream_watch::StreamWatchers;
+use crate::stream_watch::{StreamWatchers, wait_for_spans};
 use checker::measurements::StreamFigures;
-use checker::{Model, Monitor, MonitorError, MonitorLimits, MonitorVerdict, Question};
+use checker::{
+    Model, Monitor, MonitorAnswer, MonitorError, MonitorLimits, MonitorVerdict, OnlineViolation, Property,
+    Question,
+};
 use histories::HistoryBuilder;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -61,7 +65,7 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
     };
     let reading = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
     follower.has_view = follow.view && follower.watchers.open_view();
-    follower.print_violations();
+    follower.recall_violations();
     let mut late_inputs = 0;
     loop {
         let stops = stop.is_requested();
@@ -128,6 +132,9 @@ fn read_checkpoint(plan: &CheckPlan) -> Result<Option<StreamState>, String> {
             "--checkpoint needs a file: what was read from standard input cannot be found again".to_owned()
         );
     };
+    if is_same_file(history, path) {
+        return Err(format!("{} is the history itself. Pass another file to --checkpoint", path.display()));
+    }
     let Some(state) = StreamState::read(path)? else { return Ok(None) };
     if *state.monitor.question() != question_of_state(plan, &state)?
         || state.monitor.limits() != build_limits(plan)
@@ -273,6 +280,22 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
+    /// Takes a line without a newline if it is whole. Returns whether to go on.
+    fn take_last_line(&mut self) -> bool {
+        if self.exit != Exit::Holds || !self.judge.lines.is_unfinished_line_whole() {
+            return true;
+        }
+        let line = self.judge.lines.unfinished().to_vec();
+        let taken = self.judge.take_bytes(b"\n");
+        match taken {
+            // The newline is not in the file.
+            Ok(()) => self.place.advance(&line),
+            Err(trouble) => return self.end_with_trouble(trouble),
+        }
+        self.tell_about_clock();
+        true
+    }
+
     /// Writes the state, if that is asked for. A state that cannot be written is reported once.
     fn save_state(&mut self) {
         let _ = self.out.flush();
@@ -319,12 +342,14 @@ impl<'a> StreamFollower<'a> {
     fn take_input(&mut self, input: StreamInput) -> bool {
         match input {
             StreamInput::Bytes(bytes) => self.take_unsorted(&bytes),
+            StreamInput::Replaced if !self.take_last_line() => false,
             StreamInput::Replaced if self.judge.lines.unfinished_bytes() > 0 => self.end_with(&format!(
                 "line {}: the file was replaced in the middle of this line",
                 self.judge.lines.unfinished_line()
             )),
             StreamInput::Replaced => {
                 self.place = FilePlace::default();
+                self.judge.lines.begin_file();
                 let message = format!("{} was replaced; reading the new file from its beginning", self.name);
                 self.watchers.messages().tell(&message, output::print_note);
                 true
@@ -390,9 +415,29 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
+    /// Shows the violations of an earlier process to those who look at this one, and prints those that it did not print. They keep
+    /// their numbers.
+    fn recall_violations(&mut self) {
+        let new: Vec<Property> =
+            self.judge.monitor.take_violations().into_iter().map(|violation| violation.property).collect();
+        let mut found: Vec<_> = self.judge.monitor.answers().filter_map(violation_of).collect();
+        found.sort_by_key(|violation| violation.event);
+        let holds_back = self.has_view && io::stdout().is_terminal();
+        for violation in found {
+            if !new.contains(&violation.property) {
+                self.watchers.recall_violation(&self.name, violation);
+                continue;
+            }
+            let out: &mut dyn Write = if holds_back { &mut self.held_output } else { &mut self.out };
+            write_violation(&mut *self.report, out, &self.name, violation);
+            self.watchers.tell_violation(&self.name, violation);
+        }
+    }
+
     /// Prints the violations that are new, each as `check` prints it. They are in the state before they are printed.
     fn print_violations(&mut self) {
-        if self.judge.monitor.has_news() {
+        // What follows a mistake in the stream is not in the state: another process may find it mended.
+        if self.judge.monitor.has_news() && self.exit == Exit::Holds {
             self.save_state();
         }
         let holds_back = self.has_view && io::stdout().is_terminal();
@@ -437,7 +482,15 @@ impl<'a> StreamFollower<'a> {
             self.give_up_late();
             self.take_bytes(&waiting);
         }
-        if self.judge.lines.unfinished_bytes() > 0 && self.exit == Exit::Holds {
+        self.take_last_line();
+        self.judge_now();
+        // What cannot be judged is not in the state: another process may find it mended, and a line completed.
+        let mut sound = self.exit == Exit::Holds;
+        if sound {
+            self.save_state();
+        }
+        if self.judge.lines.unfinished_bytes() > 0 && sound {
+            sound = false;
             let line = self.judge.lines.unfinished_line();
             let why = format!("line {line}: the stream ends in the middle of this line");
             match self.plan.reading.lenient {
@@ -447,8 +500,8 @@ impl<'a> StreamFollower<'a> {
                 }
                 false => _ = self.end_with(&why),
             }
+            self.judge_now();
         }
-        self.judge_now();
         self.watchers.close_view();
         let _ = self.out.write_all(&std::mem::take(&mut self.held_output));
         let answers = describe_answers(&self.judge.monitor);
@@ -466,11 +519,6 @@ impl<'a> StreamFollower<'a> {
             "holds" => Exit::Holds,
             _ => Exit::Unknown,
         };
-        // What cannot be judged is not in the state: another process may find it mended.
-        let sound = self.exit == Exit::Holds;
-        if sound {
-            self.save_state();
-        }
         let told = FollowedStream {
             history: &self.name,
             followed: true,
@@ -489,8 +537,17 @@ impl<'a> StreamFollower<'a> {
         if sound {
             self.save_state();
         }
-        self.watchers.finish(&self.judge);
+        let _ = self.out.flush();
+        let spans = self.watchers.finish(&self.judge);
+        wait_for_spans(spans.into_iter().collect());
         self.out.into_inner().finish(exit.max(self.exit))
+    }
+}
+
+fn violation_of(answer: MonitorAnswer<'_>) -> Option<&OnlineViolation> {
+    match answer.verdict {
+        MonitorVerdict::Violated(violation) => Some(violation),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::args::TapPlan;
 use crate::exit::Exit;
 use crate::live::LiveStatus;
 use crate::output;
+use crate::report::layout::count_noun;
 use recorder::tap::{TapOutcome, Unrecorded, record_tap};
 use recorder::{RunCounts, Stop};
 use std::path::Path;
@@ -96,25 +97,23 @@ fn history_header(plan: &TapPlan) -> String {
 fn summarize_tap(plan: &TapPlan, outcome: &TapOutcome) {
     let tally = outcome.tally;
     let mut text = format!(
-        "{} operations in {}: {} ok, {} failed, {} indeterminate; {} sessions",
-        tally.ended_count(),
+        "{} in {}: {} ok, {} failed, {} indeterminate; {}",
+        count_noun(tally.ended_count() as usize, "operation"),
         workloads::format_duration(round_to_ms(outcome.took)),
         tally.ok,
         tally.fail,
         tally.info,
-        outcome.sessions,
+        count_noun(outcome.sessions, "session"),
     );
     if outcome.part_requests > 0 {
-        text += &format!("; {} further requests of logins and other steps", outcome.part_requests);
+        let further = count_noun(outcome.part_requests as usize, "further request");
+        text += &format!("; {further} of logins and other steps");
     }
     output::print_status(&text);
     output::print_status(&list_passed(outcome));
     for (why, count) in &outcome.unrecorded {
-        let plural = if *count == 1 { "request fits" } else { "requests fit" };
-        output::print_note(&format!(
-            "{count} {plural} a step and stand not in the history: {}",
-            describe(*why)
-        ));
+        let plural = if *count == 1 { "request fits a step and is" } else { "requests fit a step and are" };
+        output::print_note(&format!("{count} {plural} not in the history: {}", describe(*why)));
     }
     if outcome.left_sessions > 0 {
         output::print_note(&format!(
@@ -141,11 +140,18 @@ fn round_to_ms(duration: Duration) -> Duration {
 
 /// What was passed on although no step fits it, by method and path.
 fn list_passed(outcome: &TapOutcome) -> String {
+    let tally = outcome.tally;
     if outcome.passed.is_empty() {
-        return "each request fits a step".to_owned();
+        return match tally.ended_count() + outcome.part_requests {
+            0 => "no request came through the tap".to_owned(),
+            _ => "each request fits a step".to_owned(),
+        };
     }
     let total: u64 = outcome.passed.iter().map(|passed| passed.count).sum::<u64>() + outcome.passed_others;
-    let mut text = format!("{total} requests were passed on and not recorded, because no step fits them:");
+    let mut text = match total {
+        1 => "1 request was passed on and not recorded, because no step fits it:".to_owned(),
+        _ => format!("{total} requests were passed on and not recorded, because no step fits them:"),
+    };
     for passed in outcome.passed.iter().take(SHAPES_SHOWN) {
         let may_change = if passed.may_change { "  (may change a session)" } else { "" };
         text += &format!("\n  {:>8}  {}{may_change}", passed.count, passed.shape);

@@ -14,6 +14,14 @@ pub(crate) struct Comparison {
     pub(crate) lattice: LevelLattice,
 }
 
+impl Comparison {
+    /// Whether the histories are about session stores. Then the rows are findings, which are no promises and imply nothing.
+    pub(crate) fn is_about_findings(&self) -> bool {
+        let is_finding = |property: &Property| matches!(property, Property::Finding(_));
+        !self.lattice.levels.is_empty() && self.lattice.levels.iter().all(is_finding)
+    }
+}
+
 impl LatticeColumn {
     /// The result of a level; none if the model of this history does not have the level.
     pub(crate) fn level_result(&self, level: Property) -> Option<&LevelResult> {
@@ -38,7 +46,7 @@ pub(crate) fn write_comparison_text(
         return Ok(());
     }
     writeln!(out)?;
-    let mut rows = vec![[vec!["level".to_owned()], names.clone(), vec!["implies".to_owned()]].concat()];
+    let mut rows = vec![heading_row(comparison, &names)];
     for (at, &level) in lattice.levels.iter().enumerate() {
         let verdicts =
             histories.iter().map(|history| history.level_result(level).map_or("-", |found| found.verdict));
@@ -64,6 +72,15 @@ pub(crate) fn write_comparison_text(
         write_reasons(history, name, width, out)?;
     }
     Ok(())
+}
+
+fn heading_row(comparison: &Comparison, names: &[String]) -> Vec<String> {
+    // A column of findings is empty: they imply nothing.
+    let (first, last) = match comparison.is_about_findings() {
+        true => ("finding", ""),
+        false => ("level", "implies"),
+    };
+    [&[first.to_owned()], names, &[last.to_owned()]].concat()
 }
 
 /// Colours the verdicts in a row. No level has one of these words as its name.

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use terminal_view::TerminalView;
 use user_command::UserCommands;
 use violation_spans::ViolationSpans;
+pub(crate) use violation_spans::{PendingSpans, wait_for_spans};
 
 /// The time between two states that are shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -157,11 +158,23 @@ impl StreamWatchers {
             if let Some(spans) = &self.spans {
                 spans.add_violation(&told, violation);
             }
-            if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has_page()) {
-                pages.add_report(render(findings, &mut PageReport::default()));
-            }
-            self.keeper.status.violations.push(told);
+            self.show_violation(findings, told);
         });
+    }
+
+    /// Shows a violation that an earlier process has told.
+    pub(crate) fn recall_violation(&mut self, name: &str, violation: &OnlineViolation) {
+        with_violation_findings(name, violation, |findings| {
+            let told = describe_violation(findings, violation, self.keeper.status.violations.len() + 1);
+            self.show_violation(findings, told);
+        });
+    }
+
+    fn show_violation(&mut self, findings: &CheckFindings<'_>, told: ViolationStatus) {
+        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has_page()) {
+            pages.add_report(render(findings, &mut PageReport::default()));
+        }
+        self.keeper.status.violations.push(told);
         // The state that is shown next has the violation.
         self.shown_at = None;
     }
@@ -176,15 +189,17 @@ impl StreamWatchers {
         self.shown_at = None;
     }
 
-    /// Shows the last state, ends the view, and waits until everything was told.
-    pub(crate) fn finish(mut self, judge: &StreamJudge) {
+    /// Shows the last state, ends the view, and waits for commands and pages. Returns the spans that are still to be sent.
+    pub(crate) fn finish(mut self, judge: &StreamJudge) -> Option<PendingSpans> {
         self.keeper.status.ended = true;
         self.close_view();
         self.show_state(judge, None);
-        (self.commands, self.alert_commands, self.spans) = (None, None, None);
+        let spans = self.spans.take().map(ViolationSpans::finish);
+        (self.commands, self.alert_commands) = (None, None);
         if let Some(pages) = &self.pages {
             pages.wait_for_last_look();
         }
+        spans
     }
 
     /// Ends the view, and prints what was held back.

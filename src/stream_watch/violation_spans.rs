@@ -2,20 +2,22 @@
 //!
 //! A violation is a span with the name `violation`, from the beginning of the judgement to the moment at which the violation was
 //! found. It has one event, `steadfast.violation`, which says what was found, and links to the spans of the operations that show
-//! it, where the history has their trace ids. A thread sends; it never delays the judgement. At the end, the program waits for it.
+//! it, where the history has their trace ids. A thread sends; it never delays the judgement. At the end, when
+//! the verdicts are printed, the program waits for it, but not for longer than [`LAST_PATIENCE`].
 
 use super::status::ViolationStatus;
 use crate::args::CollectorAddress;
 use crate::report::describe::note_field;
+use crate::report::layout::count_noun;
 use crate::spans::post_spans;
 use checker::OnlineViolation;
 use histories::History;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The most links of a span.
 const LINKS_MAX: usize = 128;
@@ -23,29 +25,77 @@ const LINKS_MAX: usize = 128;
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Sends spans. When this is dropped, all of them were sent, or their failure was said.
+/// How long the program waits at its end for the collectors, all spans together.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever waits longer than this is told so.
+const UNTOLD_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What takes messages for the user.
+type Say = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Sends spans.
 pub(super) struct ViolationSpans {
-    requests: Option<Sender<Value>>,
-    thread: Option<JoinHandle<()>>,
+    requests: Sender<Value>,
+    pending: PendingSpans,
     history: String,
     began_ns: u64,
 }
 
+/// The spans that were not sent yet when the judgement ended.
+pub(crate) struct PendingSpans {
+    /// The violations that were neither sent nor given up.
+    count: Arc<AtomicUsize>,
+    /// Disconnected once the thread has ended.
+    ended: Receiver<()>,
+    collector: String,
+    say: Say,
+}
+
+/// Waits until the spans are sent or given up, but not for long. Everything else must have been printed.
+pub(crate) fn wait_for_spans(pending: Vec<PendingSpans>) {
+    let deadline = Instant::now() + LAST_PATIENCE;
+    for spans in pending {
+        spans.wait_until(deadline);
+    }
+}
+
+impl PendingSpans {
+    fn wait_until(self, deadline: Instant) {
+        let has_ended = |patience| self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected);
+        if has_ended(UNTOLD_PATIENCE) {
+            return;
+        }
+        let (left, collector) =
+            (|| count_noun(self.count.load(Ordering::SeqCst), "violation"), &self.collector);
+        let patience = deadline.saturating_duration_since(Instant::now());
+        (self.say)(format!(
+            "--otlp-violations: waiting up to {} s until {collector} has accepted {}",
+            patience.as_secs_f64().ceil(),
+            left()
+        ));
+        if !has_ended(patience) {
+            (self.say)(format!("--otlp-violations: {collector} did not accept {} in time", left()));
+        }
+    }
+}
+
 impl ViolationSpans {
     /// Starts the thread. `say` takes what is said of failures.
-    pub(super) fn start(
-        collector: CollectorAddress,
-        history: &str,
-        say: Arc<dyn Fn(String) + Send + Sync>,
-    ) -> Self {
+    pub(super) fn start(collector: CollectorAddress, history: &str, say: Say) -> Self {
         let (requests, waiting) = mpsc::channel();
-        let thread = std::thread::spawn(move || send_requests(&waiting, &collector, &*say));
-        Self {
-            requests: Some(requests),
-            thread: Some(thread),
-            history: history.to_owned(),
-            began_ns: unix_ns(),
-        }
+        let (ending, ended) = mpsc::channel();
+        let count = Arc::new(AtomicUsize::new(0));
+        let pending = PendingSpans {
+            count: Arc::clone(&count),
+            ended,
+            collector: format!("{}{}", collector.address, collector.path),
+            say: Arc::clone(&say),
+        };
+        std::thread::spawn(move || {
+            send_requests(&waiting, &collector, &count, &*say);
+            drop(ending);
+        });
+        Self { requests, pending, history: history.to_owned(), began_ns: unix_ns() }
     }
 
     /// Has a violation sent.
@@ -58,23 +108,23 @@ impl ViolationSpans {
             ]},
             "scopeSpans": [{"scope": {"name": "steadfast"}, "spans": [span]}],
         }]});
-        if let Some(requests) = &self.requests {
-            // The receiver lives until this is dropped.
-            let _ = requests.send(request);
-        }
+        self.pending.count.fetch_add(1, Ordering::SeqCst);
+        // The receiver lives until this ends.
+        let _ = self.requests.send(request);
+    }
+
+    /// No further violation comes.
+    pub(super) fn finish(self) -> PendingSpans {
+        self.pending
     }
 }
 
-impl Drop for ViolationSpans {
-    fn drop(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn send_requests(waiting: &Receiver<Value>, collector: &CollectorAddress, say: &dyn Fn(String)) {
+fn send_requests(
+    waiting: &Receiver<Value>,
+    collector: &CollectorAddress,
+    count: &AtomicUsize,
+    say: &dyn Fn(String),
+) {
     let CollectorAddress { address, path } = collector;
     for request in waiting {
         let body = request.to_string();
@@ -91,6 +141,7 @@ fn send_requests(waiting: &Receiver<Value>, collector: &CollectorAddress, say: &
         if let Err(why) = sent {
             say(format!("--otlp-violations: a violation was not sent to {address}{path}: {why}"));
         }
+        count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

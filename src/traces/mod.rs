@@ -155,6 +155,8 @@ struct TracedOperation {
     outcome: &'static str,
     /// The value of the completion.
     answered: Value,
+    /// The id that the span says came before this one, and how a renewal of it ended.
+    previous: Option<(String, &'static str)>,
     fields: serde_json::Map<String, Value>,
 }
 
@@ -342,7 +344,7 @@ impl TraceMap {
             return Ok(None);
         };
         let previous = self.session.previous.as_deref().and_then(told).filter(|previous| *previous != id);
-        let function = if previous.is_some() { TraceFunction::Renew } else { rule.function };
+        let function = rule.function;
         if function == TraceFunction::Renew && previous.is_none() {
             census.without_id += 1;
             return Ok(None);
@@ -395,14 +397,28 @@ impl TraceMap {
         if let Some(status) = status {
             fields.insert("status".to_owned(), json!(status));
         }
-        let key = previous.unwrap_or(id).to_owned();
+        let key = id.to_owned();
+        let renewal = renewal_outcome(absent || refused, unclear, to_ns.is_some());
+        let previous = previous.map(|previous| (previous.to_owned(), renewal));
         let user = self.session.user.as_deref().and_then(told).unwrap_or(&key).to_owned();
-        Ok(Some(TracedOperation { from_ns, to_ns, function, key, user, asked, outcome, answered, fields }))
+        Ok(Some(TracedOperation {
+            from_ns,
+            to_ns,
+            function,
+            key,
+            user,
+            asked,
+            outcome,
+            answered,
+            previous,
+            fields,
+        }))
     }
 
     /// Writes the operations as events in the order of time. An operation gets the lowest process that is free.
     fn write_events(&self, mut operations: Vec<TracedOperation>, census: &mut SpanCensus) -> String {
         operations.sort_by_key(|operation| operation.from_ns);
+        operations = tell_renewals(operations);
         census.unwritten = self.settle_values(&mut operations);
         census.created_before = add_creations(&mut operations);
         operations.sort_by_key(|operation| operation.from_ns);
@@ -539,6 +555,61 @@ impl TraceMap {
     }
 }
 
+/// How a renewal ended, by the answer to its request.
+fn renewal_outcome(did_nothing: bool, unclear: bool, has_ended: bool) -> &'static str {
+    match (has_ended, did_nothing, unclear) {
+        (false, ..) | (_, false, true) => "info",
+        (true, true, _) => "fail",
+        (true, false, false) => "ok",
+    }
+}
+
+/// Adds a renewal for the first span of each pair of an id and the one before it. The attribute tells of a session, and each of its
+/// spans may have it: the later ones are what their entry says. The operations are in order of time, and stay so.
+fn tell_renewals(operations: Vec<TracedOperation>) -> Vec<TracedOperation> {
+    let mut known: HashSet<(String, String)> = HashSet::new();
+    let mut told = Vec::with_capacity(operations.len());
+    for mut operation in operations {
+        let is_renewal = operation.function == TraceFunction::Renew;
+        if let Some((previous, outcome)) = operation.previous.take() {
+            let pair = (previous.clone(), operation.key.clone());
+            let is_first = !known.contains(&pair);
+            if is_first && outcome != "fail" {
+                known.insert(pair);
+            }
+            if is_first {
+                let id = json!(operation.key);
+                // Without an attribute for the user, the user is the session.
+                let user =
+                    if operation.user == operation.key { previous.clone() } else { operation.user.clone() };
+                told.push(TracedOperation {
+                    from_ns: operation.from_ns,
+                    to_ns: operation.to_ns,
+                    function: TraceFunction::Renew,
+                    key: previous,
+                    user,
+                    asked: id.clone(),
+                    outcome,
+                    answered: id,
+                    previous: None,
+                    fields: operation.fields.clone(),
+                });
+            }
+            // A login that gave a session another id creates none.
+            if is_first && (is_renewal || operation.function == TraceFunction::Create) {
+                continue;
+            }
+        }
+        if is_renewal {
+            // A later request for a new id. Its answer is in the first span with that id; this one shows that the session exists.
+            operation.function = TraceFunction::Touch;
+            (operation.asked, operation.answered) = (Value::Null, Value::Null);
+        }
+        told.push(operation);
+    }
+    told
+}
+
 /// Adds the creation of each session that existed when it was first seen, and whose creation no span shows: the session is older
 /// than the traces, or the request was not sampled. The operations are in order of time. Returns how many there are.
 fn add_creations(operations: &mut Vec<TracedOperation>) -> usize {
@@ -561,6 +632,7 @@ fn add_creations(operations: &mut Vec<TracedOperation>) -> usize {
                 asked: value.clone(),
                 outcome: "ok",
                 answered: value,
+                previous: None,
                 fields: serde_json::Map::new(),
             });
         }

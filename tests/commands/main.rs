@@ -11,6 +11,7 @@ mod corpus;
 mod docs;
 mod explain;
 mod follow;
+mod follow_input;
 mod formats;
 mod levels_enumerate;
 mod levels_page;

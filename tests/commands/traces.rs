@@ -170,6 +170,32 @@ fn values_go_with_a_session_that_gets_another_id() {
     assert_eq!(code, 1, "{printed}{errors}");
 }
 
+/// SDKs put the attribute on every span of a session. Each of them was read as a renewal of the old id, which then seemed to be
+/// alive; and a read with it was no read, so that the stale answer was not judged.
+#[test]
+fn only_the_first_span_with_a_previous_id_is_a_renewal() {
+    let before = [("session.previous_id", "a")];
+    let cart = |from: u64, request: &str, session: &str, version: &str| {
+        let more = [&[("cart.version", version)][..], if session == "b" { &before } else { &[] }].concat();
+        span(from, from + 5, request, session, 200, &more)
+    };
+    let spans = |last: &str| {
+        vec![
+            span(0, 5, "POST /login", "a", 200, &[]),
+            cart(10, "POST /cart", "a", "1"),
+            cart(20, "GET /cart", "b", "1"),
+            cart(30, "GET /cart", "b", "1"),
+            cart(40, "POST /cart", "b", "2"),
+            cart(50, "GET /cart", "b", last),
+        ]
+    };
+    let (code, out, err) = check(&spans("2"), MAP, &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = check(&spans("1"), MAP, &[]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("stale-session"), "{out}{err}");
+}
+
 /// An application sends whoever is not logged in to its login page. A read that is answered by a redirect does not show a session, and
 /// the map has to say what a redirect after a login means.
 #[test]

@@ -381,6 +381,61 @@ fn a_collector_that_does_not_answer_is_said_and_changes_no_verdict() {
     assert!(out.contains("violated  linearizable") && code == Some(1), "{out}");
 }
 
+/// Each violated level was tried three times for ten seconds, one after another and without a word.
+#[test]
+fn a_collector_that_is_silent_is_waited_for_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let mut followed = Followed::start(&["--otlp-violations", &url], Path::new("."));
+    // A value that nobody wrote violates every level.
+    followed.write(&STALE.replace(
+        "\"f\":\"read\",\"key\":\"cart\",\"value\":1",
+        "\"f\":\"read\",\"key\":\"cart\",\"value\":9",
+    ));
+    let began = Instant::now();
+    let (out, err, code) = followed.finish();
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}: {err}", began.elapsed());
+    assert!(out.matches("violated  ").count() > 2 && code == Some(1), "{out}");
+    assert!(err.contains("waiting up to 10 s until") && err.contains("did not accept"), "{err}");
+}
+
+/// A monitor that went on had forgotten what it had found: an alert on the figure went out.
+#[test]
+fn a_monitor_that_goes_on_counts_and_shows_what_was_found_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("run.jsonl"), STALE).expect("a file");
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
+        command.args(["check", "--follow", "run.jsonl", "--checkpoint", "state"]).current_dir(folder.path());
+        command.args(["--metrics", "127.0.0.1:0", "--live-page", "127.0.0.1:0"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let told = BufReader::new(child.stderr.take().expect("a pipe"));
+        Followed { child, pipe: None, told }
+    };
+    for round in ["first", "second"] {
+        let mut followed = start();
+        if round == "second" {
+            let mut line = String::new();
+            followed.told.read_line(&mut line).expect("text");
+            assert!(line.contains("going on after event 6"), "{line}");
+        }
+        let (metrics, page) = (followed.address("metrics"), followed.address("live page"));
+        wait_for(&format!("a violation in the {round} process"), || {
+            let text = get(&metrics, "/metrics").1;
+            let count = text.lines().find_map(|line| line.strip_prefix("steadfast_violations_total "))?;
+            count.parse::<u32>().ok().filter(|&count| count > 0)
+        });
+        assert!(get(&page, "/violations/1").0.starts_with("HTTP/1.1 200"), "{round}");
+        assert!(get(&page, "/state.json").1.contains("\"number\":1"), "{round}");
+        // The state is written every five seconds.
+        wait_for("a state", || std::fs::metadata(folder.path().join("state")).ok());
+        std::thread::sleep(Duration::from_millis(if round == "first" { 6_500 } else { 0 }));
+        followed.child.kill().expect("it can be killed");
+        followed.child.wait().expect("it ends");
+    }
+}
+
 /// A pipe is no terminal: the view then is the line of progress, and nothing else changes.
 #[test]
 fn without_a_terminal_the_view_changes_nothing() {

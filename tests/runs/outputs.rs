@@ -73,6 +73,75 @@ fn a_file_that_was_named_is_replaced_only_by_force() {
     assert!(!header.contains("--force"), "{header}");
 }
 
+/// Plain lines under such a name are a file that no command reads, and a recording is not made a second time.
+#[test]
+fn a_name_of_another_form_is_refused_before_anything_is_recorded() {
+    let folder = folder();
+    let path = folder.path();
+    for command in ["run", "record"] {
+        for name in ["r.jsonl.gz", "r.zst", "r.edn", "r.parquet", "R.CSV"] {
+            let refused = steadfast(path, &[command, "--duration", "1s", "--faults", "none", "-o", name]);
+            assert_eq!(refused.status.code(), Some(2));
+            assert!(said(&refused).contains(".jsonl, and convert it"), "{}", said(&refused));
+        }
+    }
+    let refused = steadfast(path, &["collect", "--listen", "127.0.0.1:0", "-o", "spans.gz"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("Pass spans.jsonl"), "{}", said(&refused));
+    assert_eq!(names(path), Vec::<String>::new());
+}
+
+/// The run was recorded, and its verdict lost, because a report could not be written.
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_run() {
+    let folder = folder();
+    let path = folder.path();
+    std::fs::write(path.join("old"), "precious").unwrap();
+    for (option, file, says) in [
+        ("--report", "old", "old exists"),
+        ("--dot", "old", "old exists"),
+        ("--report", "nowhere/r.html", "failed to write"),
+    ] {
+        let words = ["run", "--duration", "1s", "--faults", "none", "-o", "r.jsonl", option, file];
+        let refused = steadfast(path, &words);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(says), "{}", said(&refused));
+        assert_eq!(names(path), ["old"], "{}", said(&refused));
+    }
+    let done = steadfast(
+        path,
+        &[
+            "run",
+            "--duration",
+            "1s",
+            "--faults",
+            "none",
+            "--replication",
+            "quorum",
+            "-o",
+            "r.jsonl",
+            "--report",
+            "r.html",
+        ],
+    );
+    assert_eq!(names(path), ["old", "r.html", "r.jsonl"], "{}", said(&done));
+}
+
+/// The empty file made the same command say that the file exists.
+#[test]
+fn a_run_that_cannot_be_judged_live_leaves_no_file() {
+    let folder = folder();
+    let path = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let words =
+        ["run", "--duration", "1s", "--faults", "none", "-o", "r.jsonl", "--live", "--metrics", &address];
+    let refused = steadfast(path, &words);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("failed to listen on"), "{}", said(&refused));
+    assert_eq!(names(path), Vec::<String>::new());
+}
+
 #[test]
 fn a_file_that_is_read_is_not_written_and_one_that_is_being_written_is_not_taken() {
     let folder = folder();

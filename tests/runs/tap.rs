@@ -197,8 +197,8 @@ fn clients_of_any_kind_are_recorded() {
         ]
     );
     assert!(said.contains("1  POST /beacon\n"), "{said}");
-    assert!(said.contains("1 request fits a step and stand not in the history: their session"), "{said}");
-    assert!(said.contains("1 request fits a step and stand not in the history: they lack"), "{said}");
+    assert!(said.contains("1 request fits a step and is not in the history: their session"), "{said}");
+    assert!(said.contains("1 request fits a step and is not in the history: they lack"), "{said}");
     assert_eq!(violated(folder.path(), "h.jsonl"), Vec::<String>::new());
 }
 

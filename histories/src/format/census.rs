@@ -68,6 +68,11 @@ impl FieldCensus {
         self.numbered > 0 && self.unnumbered > 0
     }
 
+    /// The number of events without an index.
+    pub(super) fn unnumbered_events(&self) -> u64 {
+        self.unnumbered
+    }
+
     /// Whether some operation is an `add`.
     pub(super) fn adds_elements(&self) -> bool {
         self.adds

@@ -68,7 +68,7 @@ pub(super) fn load_merged(
     format: Format,
     options: &ReadOptions,
 ) -> Result<Loaded, Problems> {
-    let MergedHistory { mut history, dropped, mut remarks, flat } = merge.finish()?;
+    let MergedHistory { mut history, dropped, mut remarks, flat, .. } = merge.finish()?;
     let independent = !options.independent && history.is_independent();
     if independent {
         history.split_by_object();

@@ -28,7 +28,19 @@ pub(super) struct MergeSettings {
     pub(super) file: Arc<str>,
     pub(super) lenient: bool,
     pub(super) lone_completions: bool,
+    pub(super) extent: HistoryExtent,
     pub(super) problems_max: usize,
+}
+
+/// How much of a history is read. Some rules are about all of its events, and a part must not be held against them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HistoryExtent {
+    /// All of it.
+    Whole,
+    /// The lines of a stream up to its first invocation.
+    Beginning,
+    /// Later lines of a stream.
+    Later,
 }
 
 /// The state of a merge.
@@ -133,6 +145,8 @@ pub(super) struct MergedHistory {
     pub(super) remarks: Vec<String>,
     /// Problems that count unless the history is an independent one.
     pub(super) flat: Option<Problems>,
+    /// The number of events without an index.
+    pub(super) unnumbered: u64,
 }
 
 impl From<ConditionalProblems> for Option<Problems> {
@@ -143,6 +157,8 @@ impl From<ConditionalProblems> for Option<Problems> {
 
 impl ChunkMerger {
     pub(super) fn new(settings: MergeSettings) -> Self {
+        // An invocation may come later, or have come before.
+        let has_invocations = settings.extent != HistoryExtent::Whole;
         Self {
             places: FilePosition::new(Arc::clone(&settings.file)),
             settings,
@@ -160,7 +176,7 @@ impl ChunkMerger {
             census: FieldCensus::default(),
             clients: FxHashSet::default(),
             left_out: 0,
-            has_invocations: false,
+            has_invocations,
             lone: ConditionalProblems::default(),
             flat: ConditionalProblems::default(),
             value_note: None,
@@ -254,8 +270,10 @@ impl ChunkMerger {
             self.more += more;
             list.into_iter().for_each(|problem| self.add_problem(problem));
         }
-        for found in self.census.describe_misspelt_fields() {
-            self.add_problem(self.places.problem_at(0, 0, found, String::new()));
+        if self.settings.extent != HistoryExtent::Later {
+            for found in self.census.describe_misspelt_fields() {
+                self.add_problem(self.places.problem_at(0, 0, found, String::new()));
+            }
         }
         if let Some(problem) = self.census.map_read_problem.take().filter(|_| self.census.adds_elements()) {
             self.add_problem(problem);
@@ -278,7 +296,8 @@ impl ChunkMerger {
                           operation; it is decided only from the order of each process";
             self.remarks.push(remark.to_owned());
         }
-        let mixed = self.census.is_partly_indexed();
+        let mixed = self.settings.extent == HistoryExtent::Whole && self.census.is_partly_indexed();
+        let unnumbered = self.census.unnumbered_events();
         let mut history = self.builder.finish();
         // A completion that became a whole operation has two positions, and its index belongs to neither.
         let collide = (mixed || completions_only) && history.renumber_duplicates();
@@ -286,7 +305,13 @@ impl ChunkMerger {
             let remark = "some events have no index, and the others use theirs: events are numbered from 0";
             self.remarks.push(remark.to_owned());
         }
-        Ok(MergedHistory { history, dropped: self.dropped, remarks: self.remarks, flat: self.flat.into() })
+        Ok(MergedHistory {
+            history,
+            dropped: self.dropped,
+            remarks: self.remarks,
+            flat: self.flat.into(),
+            unnumbered,
+        })
     }
 
     /// Adds a problem.

@@ -78,7 +78,7 @@ pub use input::{Input, open_decompressed};
 pub use loaded::{Loaded, ReadOptions};
 pub use otlp::{OtlpLines, began_unix_ns, write_otlp};
 pub use output::Output;
-pub use read::{from_text, read};
+pub use read::{StreamPart, from_text, read, read_stream_part};
 pub use sayable::{AcceptedLosses, NotRepresentable, RepresentableHistory};
 pub use write::{push_event_line, write_edn, write_native};
 

@@ -9,7 +9,7 @@ use super::folder::{self, HistoryFolder};
 use super::gathering::Gathering;
 use super::input::{OpenInput, open_input};
 use super::loaded::{Loaded, ReadOptions, load_merged};
-use super::merge::{ChunkMerger, MergeSettings};
+use super::merge::{ChunkMerger, HistoryExtent, MergeSettings, MergedHistory};
 use super::stream::stream_blocks;
 use super::{Format, Input, by_session, dbcop, edn, jepsen_json, lines, read_sessions, s2, whole};
 use crate::{History, Problem, Problems};
@@ -27,6 +27,39 @@ pub fn from_text(format: Format, text: &str) -> Result<History, Problems> {
     let options = ReadOptions { from: Some(format), ..ReadOptions::default() };
     let input = Input::Bytes("text".to_owned(), text.as_bytes().to_vec());
     read(input, &options, &|_, _| {}).map(|loaded| loaded.history)
+}
+
+/// Some lines of a stream as a history of their own.
+#[derive(Debug)]
+pub struct StreamPart {
+    /// The operations. An operation that was invoked in an earlier part must be in this one as well.
+    pub history: History,
+    /// The number of events without an index.
+    pub unnumbered: u64,
+}
+
+/// Reads native lines of a stream. Other lines come before or after them, so nothing is decided that only all events
+/// together can tell: whether the history is independent, or has no invocations, or is numbered anew. Only if the lines
+/// are the beginning of the stream up to its first invocation, that invocation is searched for misspelt fields.
+///
+/// # Errors
+/// All problems of the lines. The first line is line 1.
+pub fn read_stream_part(text: &str, is_beginning: bool) -> Result<StreamPart, Problems> {
+    let options = ReadOptions::default();
+    let mut merge = ChunkMerger::new(MergeSettings {
+        file: Arc::from("text"),
+        lenient: false,
+        lone_completions: false,
+        extent: if is_beginning { HistoryExtent::Beginning } else { HistoryExtent::Later },
+        problems_max: options.problems_max,
+    });
+    let parser = BlockParser { format: Format::Native, independent: false };
+    let blocks = BlockReader::new(text.as_bytes(), BlockCut::Lines, options.block_bytes, Vec::new());
+    if let Err(error) = parser.merge_blocks(blocks, &mut merge, &|| {}) {
+        merge.add_file_problem(folder::describe_io_error(&error), "");
+    }
+    let MergedHistory { history, flat, unnumbered, .. } = merge.finish()?;
+    flat.map_or(Ok(StreamPart { history, unnumbered }), Err)
 }
 
 /// Reads a history. O(bytes) time. Needs memory for the history and a few dozen blocks.
@@ -89,6 +122,7 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
         file: Arc::from(name.as_str()),
         lenient: options.lenient,
         lone_completions: options.lone_completions,
+        extent: HistoryExtent::Whole,
         problems_max: options.problems_max,
     });
     let unreadable = |mut merge: ChunkMerger, error: io::Error| {
@@ -155,13 +189,7 @@ fn read_input(input: Input, options: &ReadOptions, progress: &dyn Fn(u64, u64)) 
     }
     let parser = BlockParser { format, independent: options.independent };
     let blocks = BlockReader::new(reader, parser.block_cut(), options.block_bytes, head);
-    let spare = SpareChunks::default();
-    let parse = |block| parser.parse_block(block, spare.take_chunk());
-    let add = |(block, mut chunk): (TextBlock, Chunk)| {
-        merge.add_chunk(&block.bytes, &mut chunk);
-        spare.keep_chunk(chunk);
-    };
-    if let Err(error) = stream_blocks(blocks, parse, add, &progress) {
+    if let Err(error) = parser.merge_blocks(blocks, &mut merge, &progress) {
         return Err(unreadable(merge, error));
     }
     load_merged(merge, format, options)
@@ -237,6 +265,22 @@ struct BlockParser {
 }
 
 impl BlockParser {
+    /// Parses all blocks, and adds them in their order.
+    fn merge_blocks<R: Read + Send>(
+        self,
+        blocks: BlockReader<R>,
+        merge: &mut ChunkMerger,
+        progress: &dyn Fn(),
+    ) -> io::Result<()> {
+        let spare = SpareChunks::default();
+        let parse = |block| self.parse_block(block, spare.take_chunk());
+        let add = |(block, mut chunk): (TextBlock, Chunk)| {
+            merge.add_chunk(&block.bytes, &mut chunk);
+            spare.keep_chunk(chunk);
+        };
+        stream_blocks(blocks, parse, add, progress)
+    }
+
     fn block_cut(self) -> BlockCut {
         match self.format {
             Format::Native

@@ -5,7 +5,7 @@ use super::datum::{Datum, Flaw};
 use super::edn::utf8_flaw;
 use super::event::{EventRules, StringProcesses};
 use super::loaded::load_merged;
-use super::merge::{ChunkMerger, MergeSettings};
+use super::merge::{ChunkMerger, HistoryExtent, MergeSettings};
 use super::{Format, Loaded, ReadOptions, chronos, cobra, folder, json, operations, otlp};
 use crate::{Problem, Problems};
 use std::path::PathBuf;
@@ -89,6 +89,7 @@ pub(super) fn read_cobra(
         file: Arc::from(name),
         lenient: options.lenient,
         lone_completions: false,
+        extent: HistoryExtent::Whole,
         problems_max: options.problems_max,
     });
     for (session, path) in sessions {

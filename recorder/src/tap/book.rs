@@ -36,8 +36,17 @@ enum SessionLife {
     Alive,
     /// Its end was acknowledged. Reads with its id are recorded: they show whether it really ended.
     Ended,
+    /// A login was asked for with its id, and is not answered. It may replace the session.
+    LoggingIn,
     /// Something unrecognised may have changed it.
     Left,
+}
+
+impl SessionLife {
+    /// Whether what its id shows is certain.
+    fn is_left(self) -> bool {
+        matches!(self, Self::LoggingIn | Self::Left)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -147,7 +156,7 @@ impl SessionBook {
 
     /// The number of sessions that something unrecognised may have changed.
     pub(super) fn left_count(&self) -> usize {
-        self.sessions.iter().filter(|session| session.life == SessionLife::Left).count()
+        self.sessions.iter().filter(|session| session.life.is_left()).count()
     }
 
     /// The number of acknowledged renewals that gave out no new id.
@@ -177,6 +186,9 @@ impl SessionBook {
                 StepRole::Operation(function) => function,
                 StepRole::Before { function, last } => {
                     let is_login = last && function == Function::CREATE;
+                    if is_login {
+                        self.note_login_request(owner, SessionLife::LoggingIn);
+                    }
                     return RequestMeaning::Part { login: is_login.then_some(found.step) };
                 }
                 StepRole::Beside => return RequestMeaning::Part { login: None },
@@ -197,6 +209,9 @@ impl SessionBook {
             };
             match planned {
                 Ok(planned) => {
+                    if function == Function::CREATE {
+                        self.note_login_request(owner, SessionLife::Left);
+                    }
                     if let (Function::CREATE, Some(IdOwner::LoggedIn), Some(number)) =
                         (function, owner, planned.session)
                     {
@@ -222,6 +237,15 @@ impl SessionBook {
             }
         }
         RequestMeaning::Unrecorded(refused.unwrap_or(Unrecorded::Incomplete))
+    }
+
+    /// A login may replace the session that its browser has, while other requests are open.
+    fn note_login_request(&mut self, owner: Option<IdOwner>, life: SessionLife) {
+        if let Some(IdOwner::Session(number)) = owner
+            && self.sessions[number].life == SessionLife::Alive
+        {
+            self.sessions[number].life = life;
+        }
     }
 
     /// Whether a request that fits `[create]` begins a session. `alone`: it fits no other operation.
@@ -333,7 +357,7 @@ impl SessionBook {
     ) -> Result<PlannedOperation, Unrecorded> {
         let Some(IdOwner::Session(number)) = owner else { return Err(Unrecorded::UnknownSession) };
         let FollowedSession { key, user, life } = self.sessions[number].clone();
-        if life == SessionLife::Left {
+        if life.is_left() {
             return Err(Unrecorded::LeftSession);
         }
         let mut planned = PlannedOperation {
@@ -495,7 +519,7 @@ impl SessionBook {
 
     /// Whether something unrecognised may have changed the session of an operation since it began.
     pub(super) fn was_left(&self, planned: &PlannedOperation) -> bool {
-        planned.session.is_some_and(|number| self.sessions[number].life == SessionLife::Left)
+        planned.session.is_some_and(|number| self.sessions[number].life.is_left())
     }
 
     /// Notes the id that a user has after the last request of a login.
@@ -503,9 +527,10 @@ impl SessionBook {
         let Some(id) = id_after else { return };
         if let Some(IdOwner::Session(number)) = self.owner_of(Some(id))
             && Some(id) == sent_id
-            && self.sessions[number].life == SessionLife::Alive
+            && matches!(self.sessions[number].life, SessionLife::Alive | SessionLife::LoggingIn)
         {
             // The user was logged in before, and still has the same session.
+            self.sessions[number].life = SessionLife::Alive;
             return;
         }
         if self.ids.len() < IDS_MAX {
@@ -706,6 +731,32 @@ mod tests {
         desk.book.note_other_answer(Some("unknown"), Some("x"));
         assert_eq!(desk.refusal("GET /cart", Some("x")), Unrecorded::UnknownSession);
         assert_eq!(desk.book.left_count(), 2);
+    }
+
+    /// The application gave the browser another session while a read was open, and answered the read with 401: the first session
+    /// seemed to be lost.
+    #[test]
+    fn a_second_login_in_the_same_browser_leaves_the_session() {
+        let mut desk = Desk::open(&SHOP.replacen("POST\", path = \"/cart\"", "POST\", path = \"/login\"", 1));
+        desk.record("POST /login", None, "ann", Done, Some("a"));
+        let read = desk.plan("GET /cart", Some("a"), "");
+        assert!(!desk.book.was_left(&read));
+        assert_eq!(desk.record("POST /login", Some("a"), "ann", Done, Some("b")), "create s-2 2");
+        assert!(desk.book.was_left(&read));
+        assert_eq!(desk.refusal("GET /cart", Some("a")), Unrecorded::LeftSession);
+        assert_eq!(desk.record("GET /cart", Some("b"), "", Done, Some("b")), "read s-2 null");
+        // The same with a login of several requests, from the moment at which it is asked for.
+        let mut desk = Desk::open(&SHOP.replacen("create = { ", LOGIN, 1));
+        desk.meaning("POST /login", None, "user=ann");
+        desk.book.note_login(None, Some("a"));
+        desk.record("POST /cart", Some("a"), "apples", Done, Some("a"));
+        let read = desk.plan("GET /cart", Some("a"), "");
+        desk.meaning("POST /login", Some("a"), "user=ann");
+        assert!(desk.book.was_left(&read), "the login is not answered");
+        assert_eq!(desk.refusal("GET /cart", Some("a")), Unrecorded::LeftSession);
+        desk.book.note_login(Some("a"), Some("b"));
+        assert!(desk.book.was_left(&read));
+        assert_eq!(desk.book.left_count(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::stream_input::{self, StreamInput, StreamReading};
 use crate::stream_judge::{QUIET, StreamJudge, StreamTrouble};
 use crate::stream_objectives::count_for_some;
 use crate::stream_violation::{write_smallest_part, write_violation};
-use crate::stream_watch::StreamWatchers;
+use crate::stream_watch::{PendingSpans, StreamWatchers, wait_for_spans};
 use checker::{Monitor, MonitorLimits};
 use recorder::Stop;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 /// The thread that judges. When this is dropped, the thread judges what was written by then, and ends.
 pub(super) struct LiveJudge {
     writing_ends: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<PendingSpans>>>,
 }
 
 impl LiveJudge {
@@ -49,12 +49,21 @@ impl LiveJudge {
     }
 }
 
+impl LiveJudge {
+    /// Has everything judged that was written by now. Returns the spans that are still to be sent.
+    pub(super) fn finish(mut self) -> Option<PendingSpans> {
+        self.end_thread()
+    }
+
+    fn end_thread(&mut self) -> Option<PendingSpans> {
+        self.writing_ends.store(true, Ordering::SeqCst);
+        self.thread.take().and_then(|thread| thread.join().ok()).flatten()
+    }
+}
+
 impl Drop for LiveJudge {
     fn drop(&mut self) {
-        self.writing_ends.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        wait_for_spans(self.end_thread().into_iter().collect());
     }
 }
 
@@ -69,7 +78,7 @@ struct JudgedRun {
 }
 
 impl JudgedRun {
-    fn follow(mut self, reading: &StreamReading) {
+    fn follow(mut self, reading: &StreamReading) -> Option<PendingSpans> {
         loop {
             let (judged, goes_on) = match reading.input.recv_timeout(QUIET) {
                 Ok(StreamInput::Bytes(bytes)) => {
@@ -95,7 +104,7 @@ impl JudgedRun {
             }
             self.watchers.show_if_due(&self.judge, reading.unread_bytes());
         }
-        self.watchers.finish(&self.judge);
+        self.watchers.finish(&self.judge)
     }
 
     fn tell_violations(&mut self) {

@@ -3,14 +3,17 @@
 mod exercised;
 mod live_judge;
 mod replay;
+mod silent_parts;
 
 use crate::args::{HistoryFile, LivePlan, RunPlan, SpanTarget};
 use crate::exit::Exit;
 use crate::live::LiveStatus;
 use crate::output;
-use crate::output_file::{refuse_equal_outputs, refuse_existing};
+use crate::output_file::{refuse_equal_outputs, refuse_existing, refuse_other_form};
+use crate::report::layout::count_noun;
 use crate::report::rehearsal::describe_plan;
 use crate::spans;
+use crate::stream_watch::PendingSpans;
 use live_judge::LiveJudge;
 use recorder::journal::FileSink;
 use recorder::stores::backend::Recording;
@@ -57,6 +60,8 @@ pub(crate) struct RecordedRun {
     pub(crate) file: PathBuf,
     /// The reasons why it says nothing about the store, or does not answer what the user asked. They have been printed.
     shortcomings: Vec<String>,
+    /// The violations that are still to be sent to a collector.
+    pub(crate) spans: Option<PendingSpans>,
 }
 
 impl RecordedRun {
@@ -85,7 +90,8 @@ pub(crate) fn record_run(plan: &RunPlan, live: Option<&LivePlan>) -> Result<Opti
     let (sink, file) = create_journal(plan)?;
     let (counts, stop) = (Arc::new(RunCounts::default()), Stop::default());
     let undoing = stop.request_on_signals();
-    let judging = live.map(|live| LiveJudge::start(live, &file, stop.clone())).transpose()?;
+    let judging = live.map(|live| LiveJudge::start(live, &file, stop.clone())).transpose();
+    let judging = judging.inspect_err(|_| remove_empty_file(&file))?;
     let status = LiveStatus::start(counts.clone(), plan.quiet);
     let recording = Recording {
         settings: plan.settings.clone(),
@@ -99,19 +105,19 @@ pub(crate) fn record_run(plan: &RunPlan, live: Option<&LivePlan>) -> Result<Opti
     drop(status);
     // All changes to the machine are undone: from here on a signal may end the program at once.
     drop(undoing);
-    drop(judging);
     match result {
         Ok(outcome) => {
+            let spans = judging.and_then(LiveJudge::finish);
             summarize_run(plan, &outcome, &file);
+            silent_parts::find_silent_parts(&file).iter().for_each(|silent| output::print_note(silent));
             let shortcomings = exercised::find_shortcomings(plan, &outcome);
             for shortcoming in &shortcomings {
                 output::print_warning(shortcoming);
             }
-            Ok(Some(RecordedRun { outcome, file, shortcomings }))
+            Ok(Some(RecordedRun { outcome, file, shortcomings, spans }))
         }
         Err(why) if is_empty_file(&file) => {
-            // Nothing was recorded, and an empty file would look like a history.
-            let _ = std::fs::remove_file(&file);
+            remove_empty_file(&file);
             Err(why)
         }
         Err(why) => Err(format!("{why}\nThe recording so far is in {}.", file.display())),
@@ -152,6 +158,7 @@ fn create_journal(plan: &RunPlan) -> Result<(FileSink, PathBuf), String> {
 
 /// Creates the journal under the name that the user typed.
 pub(crate) fn create_typed_journal(path: &Path, force: bool, inputs: &[&Path]) -> Result<FileSink, String> {
+    refuse_other_form(path, "a recording is")?;
     refuse_existing(path, force, inputs)?;
     let create = if force { FileSink::replace } else { FileSink::create };
     create(path).map_err(|why| describe_create_error(path, &why))
@@ -159,6 +166,13 @@ pub(crate) fn create_typed_journal(path: &Path, force: bool, inputs: &[&Path]) -
 
 fn describe_create_error(path: &Path, why: &io::Error) -> String {
     format!("failed to write {}: {why}", path.display())
+}
+
+/// Removes a file in which nothing was recorded: it would look like a history.
+fn remove_empty_file(path: &Path) {
+    if is_empty_file(path) {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn is_empty_file(path: &Path) -> bool {
@@ -236,7 +250,8 @@ fn summarize_run(plan: &RunPlan, outcome: &RunOutcome, file: &Path) {
     let tally = outcome.tally;
     let total = tally.ok + tally.fail + tally.info;
     let mut text = format!(
-        "{total} operations in {}: {} ok, {} failed, {} indeterminate",
+        "{} in {}: {} ok, {} failed, {} indeterminate",
+        count_noun(total as usize, "operation"),
         workloads::format_duration(outcome.took),
         tally.ok,
         tally.fail,

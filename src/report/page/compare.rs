@@ -14,23 +14,27 @@ const CHAR_WIDTH: f64 = 6.7;
 const BOX_HEIGHT: f64 = 26.0;
 const ROW: f64 = 58.0;
 const GAP: f64 = 9.0;
+const LEVELS_LEGEND: &str = "In each picture an arrow leads from a level to a level that it implies. A broken arrow holds only if session order, or a \
+     transaction's reads of its own appends, are left aside. A level that is neither proved nor refuted is unknown, and implies nothing.";
+const FINDINGS_LEGEND: &str = "Violated: the history shows the finding. Holds: it could have shown the finding, and does not. Untested: nothing in it could \
+     have shown the finding.";
 
 /// Writes the page.
 pub(crate) fn write_compare_page(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     let histories = &comparison.columns;
     let mut html = begin_page(&format!("{} compared", count_noun(histories.len(), "history")));
-    html.add_leaf("h2", &[], "Which levels hold");
+    let finds = comparison.is_about_findings();
+    html.add_leaf("h2", &[], if finds { "What was found" } else { "Which levels hold" });
     write_level_table(comparison, &mut html);
-    html.add_leaf(
-        "p",
-        &[("class", &"legend")],
-        "In each picture an arrow leads from a level to a level that it implies. A broken arrow holds only if session order, or a \
-         transaction's reads of its own appends, are left aside. A level that is neither proved nor refuted is unknown, and implies nothing.",
-    );
+    // Findings imply nothing, so a picture of them has no arrows.
+    let legend = if finds { FINDINGS_LEGEND } else { LEVELS_LEGEND };
+    html.add_leaf("p", &[("class", &"legend")], legend);
     for history in histories.iter().take(PICTURES_MAX) {
         html.add_leaf("h3", &[], clip_text(&history.name));
-        draw_lattice(&comparison.lattice, history, &mut html);
-        write_reasons(history, &mut html);
+        if !finds {
+            draw_lattice(&comparison.lattice, history, &mut html);
+        }
+        write_reasons(history, finds, &mut html);
     }
     out.write_all(end_page(html).as_bytes())
 }
@@ -39,9 +43,9 @@ fn write_level_table(comparison: &Comparison, html: &mut Html) {
     html.open_scroll();
     html.open_tag("table", &[("class", &"levels compare")]);
     html.open_tag("tr", &[]);
-    html.add_leaf("th", &[], "level");
+    html.add_leaf("th", &[], if comparison.is_about_findings() { "finding" } else { "level" });
     comparison.columns.iter().for_each(|history| html.add_leaf("th", &[], clip_text(&history.name)));
-    html.add_leaf("th", &[], "promise");
+    html.add_leaf("th", &[], if comparison.is_about_findings() { "meaning" } else { "promise" });
     html.close_tag("tr");
     for level in &comparison.lattice.levels {
         html.open_tag("tr", &[]);
@@ -59,7 +63,7 @@ fn write_level_table(comparison: &Comparison, html: &mut Html) {
 }
 
 /// Writes the anomalies that rule levels out in one history.
-fn write_reasons(history: &LatticeColumn, html: &mut Html) {
+fn write_reasons(history: &LatticeColumn, finds: bool, html: &mut Html) {
     let mut told: Vec<(Vec<&'static str>, Vec<&'static str>)> = Vec::new();
     for found in history.verdicts.iter().filter(|found| !found.anomalies.is_empty()) {
         match told.iter_mut().find(|known| known.0 == found.anomalies) {
@@ -74,7 +78,9 @@ fn write_reasons(history: &LatticeColumn, html: &mut Html) {
     for (anomalies, levels) in told {
         html.open_tag("li", &[]);
         html.add_leaf("span", &[("class", &"kind")], anomalies.join(", "));
-        html.add_text(format!(" violates {}", levels.join(", ")));
+        if !finds {
+            html.add_text(format!(" violates {}", levels.join(", ")));
+        }
         html.close_tag("li");
     }
     html.close_tag("ul");

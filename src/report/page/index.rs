@@ -23,7 +23,38 @@ pub(super) struct SummaryLine {
     sentence: String,
     anomalies: Option<u64>,
     /// The figures of [`TREND_FIGURES`].
-    figures: Vec<Option<f64>>,
+    figures: Vec<Option<TrendPoint>>,
+}
+
+/// The figure of one history: the value, or the bound that is drawn in its place.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum TrendPoint {
+    Exact(f64),
+    /// A range, drawn at its lower end.
+    Between(f64, f64),
+    AtLeast(f64),
+}
+
+impl TrendPoint {
+    fn drawn_value(self) -> f64 {
+        match self {
+            Self::Exact(value) | Self::Between(value, _) | Self::AtLeast(value) => value,
+        }
+    }
+
+    fn describe(self, unit: Unit) -> String {
+        match self {
+            Self::Exact(value) => format_amount(unit, value),
+            Self::Between(low, high) => {
+                format!("{} to {}", format_amount(unit, low), format_amount(unit, high))
+            }
+            Self::AtLeast(low) => format!("≥ {}", format_amount(unit, low)),
+        }
+    }
+
+    fn is_bound(self) -> bool {
+        !matches!(self, Self::Exact(_))
+    }
 }
 
 impl SummaryLine {
@@ -31,7 +62,12 @@ impl SummaryLine {
     pub(super) fn from_findings(findings: &CheckFindings<'_>, sentence: String) -> Self {
         let figure = |name: &&str| {
             let run = &findings.measured?.found.run;
-            run.get(find_metric(name)?)?.ok()?.exact_value()
+            let figure = run.get(find_metric(name)?)?.ok()?;
+            Some(match (figure.exact_value(), figure.upper_bound()) {
+                (Some(value), _) => TrendPoint::Exact(value),
+                (None, Some(high)) => TrendPoint::Between(figure.least, high),
+                (None, None) => TrendPoint::AtLeast(figure.least),
+            })
         };
         Self {
             name: findings.name.to_owned(),
@@ -108,21 +144,42 @@ fn write_counts(lines: &[SummaryLine], html: &mut Html) {
 /// Draws the trend of each figure that at least two histories have.
 fn write_trends(lines: &[SummaryLine], html: &mut Html) {
     let names: Vec<String> = lines.iter().map(|line| clip_text(&line.name)).collect();
-    let anomalies: Vec<Option<f64>> =
-        lines.iter().map(|line| line.anomalies.map(|count| count as f64)).collect();
+    let anomalies: Vec<Option<TrendPoint>> =
+        lines.iter().map(|line| line.anomalies.map(|count| TrendPoint::Exact(count as f64))).collect();
     html.open_tag("div", &[("class", &"trends")]);
     draw_trend("anomalies", Unit::Count, &names, &anomalies, html);
     for (at, name) in TREND_FIGURES.iter().enumerate() {
         let Some(metric) = find_metric(name) else { continue };
-        let values: Vec<Option<f64>> = lines.iter().map(|line| line.figures[at]).collect();
+        let values: Vec<Option<TrendPoint>> = lines.iter().map(|line| line.figures[at]).collect();
         draw_trend(metric.objective, metric.unit, &names, &values, html);
     }
     html.close_tag("div");
     html.break_line();
 }
 
-fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<f64>], html: &mut Html) {
-    let known: Vec<f64> = values.iter().copied().flatten().collect();
+/// The caption of a trend: its least and its greatest value, and how many points are bounds.
+fn describe_trend(title: &str, unit: Unit, values: &[Option<TrendPoint>]) -> String {
+    let points = || values.iter().copied().flatten();
+    let by_value = |one: &TrendPoint, other: &TrendPoint| one.drawn_value().total_cmp(&other.drawn_value());
+    let least = points().min_by(by_value).map_or(0.0, TrendPoint::drawn_value);
+    let most = points().max_by(|one, other| by_value(one, other).then(one.is_bound().cmp(&other.is_bound())));
+    let most = most.unwrap_or(TrendPoint::Exact(least));
+    let above = if most.is_bound() { "at least " } else { "" };
+    let mut text = format!(
+        "{title}: {} to {above}{}",
+        format_amount(unit, least),
+        format_amount(unit, most.drawn_value())
+    );
+    let bounds = points().filter(|point| point.is_bound()).count();
+    if bounds > 0 {
+        text += &format!(" ({bounds} of {} are lower bounds)", points().count());
+    }
+    text
+}
+
+fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<TrendPoint>], html: &mut Html) {
+    let points = || values.iter().copied().flatten();
+    let known: Vec<f64> = points().map(TrendPoint::drawn_value).collect();
     if known.len() < 2 {
         return;
     }
@@ -132,11 +189,7 @@ fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<f64>],
     let x = |at: usize| MARGIN + (WIDTH - 2.0 * MARGIN) * at as f64 / (values.len() - 1).max(1) as f64;
     let y = |value: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * (value - least) / span;
     html.open_tag("figure", &[("class", &"trend")]);
-    html.add_leaf(
-        "figcaption",
-        &[],
-        format!("{title}: {} to {}", format_amount(unit, least), format_amount(unit, most)),
-    );
+    html.add_leaf("figcaption", &[], describe_trend(title, unit, values));
     html.open_tag(
         "svg",
         &[
@@ -152,14 +205,14 @@ fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<f64>],
         let Some(value) = value else { continue };
         // A history without the figure breaks the line.
         let begins = at == 0 || values[at - 1].is_none();
-        path += &format!("{}{:.1} {:.1}", if begins { "M" } else { "L" }, x(at), y(*value));
+        path += &format!("{}{:.1} {:.1}", if begins { "M" } else { "L" }, x(at), y(value.drawn_value()));
     }
     html.add_empty("path", &[("class", &"line p50"), ("d", &path)]);
     for (at, value) in values.iter().enumerate() {
         let Some(value) = value else { continue };
         html.open_tag("g", &[]);
-        html.add_leaf("title", &[], format!("{}: {}", names[at], format_amount(unit, *value)));
-        let (cx, cy) = (format!("{:.1}", x(at)), format!("{:.1}", y(*value)));
+        html.add_leaf("title", &[], format!("{}: {}", names[at], value.describe(unit)));
+        let (cx, cy) = (format!("{:.1}", x(at)), format!("{:.1}", y(value.drawn_value())));
         html.add_empty("circle", &[("class", &"point"), ("cx", &cx), ("cy", &cy), ("r", &"3")]);
         html.close_tag("g");
     }

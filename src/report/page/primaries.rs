@@ -18,8 +18,11 @@ pub(super) struct PrimaryClaim {
     pub(super) node: String,
     /// The position of the event in which the recorder noticed the claim.
     pub(super) from: u32,
+    /// The time of that event in nanoseconds.
+    pub(super) from_ns: Option<i64>,
     /// The position of the event in which the recorder noticed its end; `None` if it lasted.
     pub(super) to: Option<u32>,
+    pub(super) to_ns: Option<i64>,
 }
 
 impl PrimaryClaim {
@@ -41,9 +44,10 @@ pub(super) fn find_claims(history: &History) -> Vec<PrimaryClaim> {
         };
         let open = claims.iter().rposition(|claim| claim.node == *node && claim.to.is_none());
         match (open, claimed) {
-            (Some(at), false) => claims[at].to = Some(event.position),
+            (Some(at), false) => (claims[at].to, claims[at].to_ns) = (Some(event.position), event.time),
             (None, true) if claims.len() < CLAIMS_MAX => {
-                claims.push(PrimaryClaim { node: node.clone(), from: event.position, to: None });
+                let (node, from, from_ns) = (node.clone(), event.position, event.time);
+                claims.push(PrimaryClaim { node, from, from_ns, to: None, to_ns: None });
             }
             _ => {}
         }

@@ -313,6 +313,25 @@ impl EventColumns {
         self.events.get(at).map_or(self.end, |event| event.2)
     }
 
+    /// The place of an event that may lie between two that are drawn: by its time, or else by its position.
+    fn x_between(&self, position: u32, time: Option<i64>) -> f64 {
+        let at = self.events.partition_point(|event| event.0 < position);
+        let (Some(&(before, began, left)), Some(&(after, ended, right))) =
+            (at.checked_sub(1).and_then(|at| self.events.get(at)), self.events.get(at))
+        else {
+            return self.x_at(position);
+        };
+        let share = |from: f64, to: f64, at: f64| {
+            if to > from { ((at - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 }
+        };
+        let share = match (began, ended, time) {
+            _ if after == position => 1.0,
+            (Some(began), Some(ended), Some(time)) => share(began as f64, ended as f64, time as f64),
+            _ => share(f64::from(before), f64::from(after), f64::from(position)),
+        };
+        left + (right - left) * share
+    }
+
     fn fault_bands(&self, episodes: &[ShownFault]) -> Vec<FaultBand> {
         let (Some(first), Some(last)) = (self.events.first(), self.events.last()) else { return Vec::new() };
         let touches =
@@ -335,8 +354,9 @@ impl EventColumns {
         let mut ends: Vec<f64> = Vec::new();
         let mut bands = Vec::new();
         for claim in claims.iter().filter(touches) {
-            let from = if claim.from < first.0 { LEFT } else { self.x_at(claim.from) };
-            let to = claim.to.filter(|&to| to <= last.0).map_or(self.end, |to| self.x_at(to));
+            let from = if claim.from < first.0 { LEFT } else { self.x_between(claim.from, claim.from_ns) };
+            let to = claim.to.filter(|&to| to <= last.0);
+            let to = to.map_or(self.end, |to| self.x_between(to, claim.to_ns));
             if to <= from {
                 continue;
             }
@@ -406,6 +426,8 @@ fn assign_lanes(history: &History, bars: &mut [OperationBar]) -> (Vec<SessionLan
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::page::primaries::find_claims;
+    use histories::format::{Format, from_text};
     use histories::notation::parse;
 
     #[test]
@@ -437,12 +459,49 @@ mod tests {
         assert!(stretch.width <= WIDTH);
     }
 
+    /// The bars began and ended at the next event that was drawn, which can be seconds later: a node seemed to be the primary
+    /// after it had said otherwise, and a short claim had no bar.
+    #[test]
+    fn a_claim_between_two_drawn_events_is_drawn_between_them() {
+        let event = |time: i64, process: &str, kind: &str, f: &str, value: &str| {
+            let time = time * 1_000_000_000;
+            format!(r#"{{"time":{time},"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#)
+        };
+        let stack = |time, value: &str| event(time, "\"stack\"", "info", "role", value);
+        let text = [
+            stack(0, r#"["n1","primary"]"#),
+            event(1, "0", "invoke", "write", "1"),
+            event(2, "0", "ok", "write", "1"),
+            stack(3, r#"["n1","replica"]"#),
+            stack(4, r#"["n2","primary"]"#),
+            stack(11, r#"["n2","replica"]"#),
+            event(12, "0", "invoke", "read", "null"),
+            event(13, "0", "ok", "read", "1"),
+        ];
+        let history = from_text(Format::Native, &text.join("\n")).expect("a history");
+        let ids: Vec<OpId> = history.ids().collect();
+        let stretch = layout_around(&history, &ids, &[], &find_claims(&history));
+        let bands: Vec<(&str, usize)> =
+            stretch.primaries.iter().map(|band| (band.node.as_str(), band.row)).collect();
+        assert_eq!(bands, [("n1", 0), ("n2", 0)]);
+        let (written, read) = (stretch.bars[0].to, stretch.bars[1].from);
+        let [one, two] = &stretch.primaries[..] else { unreachable!("two bands") };
+        // The gap is ten seconds long: the first ends after one of them, the second lasts from the second to the ninth.
+        let place = |seconds: f64| written + (read - written) * seconds / 10.0;
+        for (found, seconds) in [(one.to, 1.0), (two.from, 2.0), (two.to, 9.0)] {
+            assert!((found - place(seconds)).abs() < 0.01, "{found} at {seconds} s of {written} to {read}");
+        }
+    }
+
     /// During a failover two nodes may say that they are the primary. Neither may hide the other.
     #[test]
     fn claims_of_two_primaries_do_not_lie_on_each_other() {
         let history = parse("a: [w1] [r1] [r1] [r1]").expect("a drawing");
         let ids: Vec<OpId> = history.ids().collect();
-        let claim = |node: &str, from, to| PrimaryClaim { node: node.to_owned(), from, to };
+        let claim = |node: &str, from, to| {
+            let node = node.to_owned();
+            PrimaryClaim { node, from, from_ns: None, to, to_ns: None }
+        };
         let claims =
             [claim("n1", 0, Some(5)), claim("n2", 3, None), claim("n1", 6, None), claim("n3", 90, None)];
         let stretch = layout_around(&history, &ids, &[], &claims);

@@ -25,7 +25,7 @@ pub use write::{EVENTS_SCHEMA_VERSION, EventBatches, events_schema};
 use super::chunk::{Chunk, EventKind, SpareChunks};
 use super::datum::Flaw;
 use super::loaded::load_merged;
-use super::merge::{ChunkMerger, MergeSettings};
+use super::merge::{ChunkMerger, HistoryExtent, MergeSettings};
 use super::{Format, Loaded, ReadOptions};
 use crate::history::NOT_GIVEN;
 use crate::{Problem, Problems};
@@ -59,6 +59,7 @@ pub fn read_batches(
         file: Arc::from(name),
         lenient: options.lenient,
         lone_completions: options.lone_completions,
+        extent: HistoryExtent::Whole,
         problems_max: options.problems_max,
     });
     let mut merging = Merging {

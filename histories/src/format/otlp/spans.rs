@@ -164,7 +164,9 @@ impl SpanEvents {
         if let Some((at, name)) = self.first_foreign {
             if self.count == 0 {
                 let expected = "steadfast.process, steadfast.f and the like in the spans of operations";
-                let found = format!("the span {name:?}, and no span here with attributes of ours");
+                let found = format!(
+                    "the span {name:?}, and no span here with attributes of ours. Spans of an application need --map MAP.toml"
+                );
                 chunk.add_flaw(Flaw::new(at, found, expected));
             } else {
                 let count = self.foreign;
