@@ -6,7 +6,7 @@ use checker::measurements::{
     MeasuredLosses, Measurements, TimeOver, measure_history_within, measure_register_losses_within,
     measure_session_losses_within,
 };
-use checker::{Evidence, Limits, Property, Report};
+use checker::{ACCEPTED_UNTESTED, Evidence, Limits, Property, Report};
 use histories::{Function, History, ValueId};
 
 /// Measures a history whose objects hold `initial` at first. `report` has the findings, if they were looked for. Where the
@@ -46,7 +46,8 @@ fn holds_sessions(history: &History) -> bool {
 
 /// The findings of a report, asked for or not.
 fn collect_findings(report: &Report) -> Vec<FindingVerdict> {
-    let all = report.answers.iter().chain(&report.beside);
+    // What nothing could have shown says nothing of losses, even if it counts as holding.
+    let all = report.answers.iter().chain(&report.beside).filter(|answer| answer.method != ACCEPTED_UNTESTED);
     let judged = all.filter_map(|answer| {
         let Property::Finding(kind) = answer.property else { return None };
         let findings = |violations: Vec<checker::Violation>| {

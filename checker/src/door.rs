@@ -77,6 +77,9 @@ pub fn check_observed(
     }
     verify_report(history, question, &mut report, limits)?;
     set_unrecorded_findings_aside(history, question, &mut report);
+    if question.accept_untested {
+        accept_untested_findings(&mut report);
+    }
     observer.phase_begins(&CheckPhase::Done);
     Ok(report)
 }
@@ -455,7 +458,7 @@ fn keep_verified_phenomena(report: &mut Report) {
 /// Moves findings that the history could not have shown, and that the question did not name, out of the answers. A
 /// remark lists them.
 fn set_unrecorded_findings_aside(history: &History, question: &Question, report: &mut Report) {
-    if question.asked.is_some() || history.is_empty() || question.accept_untested {
+    if question.asked.is_some() || history.is_empty() {
         return;
     }
     let mut missing: Vec<(String, Vec<&str>)> = Vec::new();
@@ -477,10 +480,58 @@ fn set_unrecorded_findings_aside(history: &History, question: &Question, report:
     report.remarks.extend(told);
 }
 
+/// The method of a finding that nothing could have shown and that counts as holding, because the question accepts that. Figures of losses
+/// do not rest on such an answer.
+pub const ACCEPTED_UNTESTED: &str = "untested";
+
+/// Counts the findings that nothing could have shown as holding. They were verified as untested before.
+fn accept_untested_findings(report: &mut Report) {
+    for answer in &mut report.answers {
+        if matches!((&answer.verdict, answer.property), (Verdict::Untested(_), Property::Finding(_))) {
+            answer.verdict = Verdict::Holds(Witness::NothingFound);
+            ACCEPTED_UNTESTED.clone_into(&mut answer.method);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use claims::{IsolationLevel, Phenomenon};
+    use claims::{IsolationLevel, Model, Phenomenon};
+    use histories::format::{Format, from_text};
+
+    /// The verdicts about a session that was created and read, when untested properties count as holding.
+    fn accepted_verdicts(asked: Option<Vec<Property>>) -> Vec<(Property, &'static str)> {
+        let event = |kind: &str, function: &str, value: &str| {
+            format!(
+                r#"{{"process":1,"session":"u","type":"{kind}","f":"{function}","key":"s","value":{value}}}"#
+            )
+        };
+        let payload = r#"{"bytes":10,"session":"u","version":1}"#;
+        let lines = [
+            event("invoke", "create", payload),
+            event("ok", "create", payload),
+            event("invoke", "read", "null"),
+            event("ok", "read", payload),
+        ];
+        let history = from_text(Format::Native, &lines.join("\n")).expect("a history");
+        let question = Question { asked, accept_untested: true, ..Question::about(Model::Session) };
+        let report = check(&history, &question, &Limits::unbounded()).expect("a report");
+        report.answers.iter().map(|answer| (answer.property, answer.verdict.name())).collect()
+    }
+
+    /// With `--accept-untested`, a session store without an audit trail was *untested* (exit code 3), and without the option it held. The
+    /// option kept the findings that were not recorded among the answers, and nothing made them hold.
+    #[test]
+    fn findings_that_were_not_recorded_hold_if_that_is_accepted() {
+        let by_default = accepted_verdicts(None);
+        assert!(by_default.iter().all(|(_, verdict)| *verdict == "holds"), "{by_default:?}");
+        assert!(
+            by_default.iter().any(|(property, _)| *property == Property::Finding(FindingKind::LostSession))
+        );
+        let named = Property::Finding(FindingKind::OldIdAlive);
+        assert_eq!(accepted_verdicts(Some(vec![named])), [(named, "holds")]);
+    }
 
     /// The time ran out after the verdict of the level had been verified, and before its phenomenon was.
     #[test]

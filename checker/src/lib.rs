@@ -21,7 +21,7 @@ pub mod transactions;
 
 pub use basis::Basis;
 pub use claims::*;
-pub use door::{CheckError, CheckPhase, Observer, check, check_observed};
+pub use door::{ACCEPTED_UNTESTED, CheckError, CheckPhase, Observer, check, check_observed};
 pub use monitor::{
     BYTES_PER_OPERATION, Monitor, MonitorAnswer, MonitorError, MonitorLimits, MonitorVerdict,
     OnlineViolation, SESSION_ASSUMPTION, StreamEvent, UnknownFrom,

@@ -176,7 +176,7 @@ pub(super) enum ValueWriter {
 }
 
 /// Finds the representative of a key and halves the paths on the way. Not recursive.
-fn find_root(parents: &mut [u32], mut key: u32) -> u32 {
+pub(super) fn find_root(parents: &mut [u32], mut key: u32) -> u32 {
     while parents[key as usize] != key {
         parents[key as usize] = parents[parents[key as usize] as usize];
         key = parents[key as usize];

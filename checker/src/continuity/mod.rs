@@ -28,6 +28,7 @@ mod live;
 mod payload;
 mod presence;
 mod read_contents;
+mod recorded;
 mod replicas;
 mod updates;
 
@@ -42,6 +43,7 @@ use faults::{FaultPeriods, end_position};
 use histories::{Function, History, OpId, Outcome, SessionId};
 use index::SessionIndex;
 use rayon::prelude::*;
+pub(crate) use recorded::is_read_after_settling;
 use rustc_hash::FxHashSet;
 
 /// The verdict about one kind of finding.
@@ -88,7 +90,7 @@ pub fn judge_session_findings(
             .iter()
             .find(|missing| missing.0 == family_of_kind(kind))
             .map(|missing| missing.1.clone())
-            .or_else(|| reason_not_recorded(history, question, kind));
+            .or_else(|| recorded::reason_not_recorded(&facts, kind));
         let verdict = match (findings.is_empty(), missing) {
             (false, _) => Verdict::Violated(findings),
             (true, None) if stopped => Verdict::unknown(Limits::STOPPED),
@@ -136,40 +138,6 @@ fn is_partly_recorded(history: &History, kind: FindingKind) -> bool {
         FindingKind::ConnectionNotResumed => live::has_recorded_losses(history),
         _ => false,
     }
-}
-
-/// Why the history cannot show a kind. The modules of the kinds report further reasons themselves.
-fn reason_not_recorded(history: &History, question: &SessionRules, kind: FindingKind) -> Option<String> {
-    let does = |function| history.ids().any(|id| history.function(id) == function);
-    let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
-    let missing = match kind {
-        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if question.time_to_live_ns.is_none() => {
-            "no time to live is known (time_to_live_ms in the header, or --time-to-live)"
-        }
-        FindingKind::ExpiredEarly | FindingKind::ExpiredLate if !timed() => "the history has no times",
-        FindingKind::LostWrite if settled_position(history).is_none() => {
-            "no event says that the store had settled (recorder, settled), so a write that is not seen may be late rather \
-             than lost: see stale-session"
-        }
-        FindingKind::LostWrite if !is_read_after(history, settled_position(history)) => {
-            "nothing was read after the store had settled"
-        }
-        FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
-        FindingKind::LostAction if !actions::is_acting_user_read(history) => {
-            "no list was read of a user who had acted: the key of actions is the session of act"
-        }
-        FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
-            "no operation ended a session"
-        }
-        _ => return None,
-    };
-    Some(missing.to_owned())
-}
-
-/// Whether a read of a session that succeeded began after a position.
-fn is_read_after(history: &History, position: Option<u32>) -> bool {
-    let mut reads = history.operations().filter(|op| op.function == Function::READ);
-    reads.any(|op| op.outcome == Outcome::Ok && Some(op.invoked) > position)
 }
 
 /// The position of the event with which the recorder says that the store had settled.

@@ -15,15 +15,18 @@
 //! - one began after the base of the other had been read, and was acknowledged before the other began.
 //!
 //! The requests must overlap. If one read after the other had been acknowledged and still found the old version, that
-//! read was stale, which is another finding. Patches of single fields and compare-and-sets do not save the whole
-//! session. O(n log n); for the second rule at most [`CANDIDATES_MAX`] saves are tried for each save.
+//! read was stale, which is another finding. A request begins with the read of its base. If the history states the base, that is the last
+//! read that returned the base and was over before the save began, whoever read: any other choice would begin earlier, and could only make
+//! a false alarm. If nobody read the base, the request begins with the save. Patches of single fields and compare-and-sets do not save the
+//! whole session. O(n log n); for the second rule at most [`CANDIDATES_MAX`] saves are tried for each save.
 
 use super::faults::find_note_field;
 use super::index::ValueWriter;
 use super::{Judge, is_ok};
 use claims::{FindingKind as Kind, FindingProof as Proof};
 use histories::{Function, History, KeyId, OpId, ProcessId, ValueId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::value::RawValue;
 
 /// How many earlier saves are tried as the one between the read and the save of another request.
 const CANDIDATES_MAX: usize = 64;
@@ -32,18 +35,17 @@ const CANDIDATES_MAX: usize = 64;
 #[derive(Clone, Copy)]
 struct SaveWithBase {
     save: OpId,
-    /// The read that returned the base, if the base was inferred from a read of the same process.
+    /// The read that returned the base, with which the request began.
     read: Option<OpId>,
     base: ValueId,
+    /// Whether the history states the base. Otherwise it was inferred from a read of the same process.
+    is_stated: bool,
 }
 
 /// Judges the saves of whole sessions. Returns why it could not, if no base is known.
 pub(super) fn judge_lost_updates(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.facts.history;
-    let saves = match history.header() {
-        Some(_) => read_recorded_bases(history),
-        None => infer_bases_from_reads(history),
-    };
+    let saves = collect_saves(history);
     if saves.is_empty() {
         return Some("no whole write says which version it was made from".to_owned());
     }
@@ -61,17 +63,63 @@ pub(super) fn judge_lost_updates(judge: &mut Judge<'_>) -> Option<String> {
     None
 }
 
-/// The bases that the history states.
-fn read_recorded_bases(history: &History) -> Vec<SaveWithBase> {
-    let writes = history.operations().filter(|op| op.function == Function::WRITE);
-    let told = writes.filter_map(|op| {
-        let base = history.values.get(&find_note_field(history, op.invoked, "based_on")?)?;
-        Some(SaveWithBase { save: op.id, read: None, base })
-    });
-    told.collect()
+/// All saves whose base is known, in order of invocation.
+fn collect_saves(history: &History) -> Vec<SaveWithBase> {
+    let mut saves = read_stated_bases(history);
+    if history.header().is_none() {
+        saves.extend(infer_bases_from_reads(history));
+        saves.sort_unstable_by_key(|save| save.save);
+    }
+    saves
 }
 
-/// The bases that each process read just before its saves. Empty if some whole write follows no such read.
+/// The version that a save states as its base, as text.
+fn stated_base(history: &History, save: OpId) -> Option<String> {
+    find_note_field(history, history.invocation_position(save), "based_on")
+}
+
+/// The saves whose base the history states. A base that no operation mentions says nothing.
+fn read_stated_bases(history: &History) -> Vec<SaveWithBase> {
+    let mut saves = Vec::new();
+    for save in history.ids().filter(|&id| history.function(id) == Function::WRITE) {
+        let base = stated_base(history, save).and_then(|base| history.values.get(&base));
+        saves.extend(base.map(|base| SaveWithBase { save, read: None, base, is_stated: true }));
+    }
+    let wanted: FxHashSet<(KeyId, ValueId)> =
+        saves.iter().map(|save| (history.key(save.save), save.base)).collect();
+    // For each id and base: the reads that returned it, in order of invocation.
+    let mut reads: FxHashMap<(KeyId, ValueId), Vec<OpId>> = FxHashMap::default();
+    let mut parts: FxHashMap<ValueId, Vec<ValueId>> = FxHashMap::default();
+    let is_read = |id: &OpId| history.function(*id) == Function::READ && is_ok(history, *id);
+    for read in history.ids().filter(is_read).filter(|_| !wanted.is_empty()) {
+        let shown = history.result(read);
+        for &part in parts.entry(shown).or_insert_with(|| find_parts(history, shown)).iter() {
+            let base = (history.key(read), part);
+            if wanted.contains(&base) {
+                reads.entry(base).or_default().push(read);
+            }
+        }
+    }
+    for save in &mut saves {
+        let began = history.invocation_position(save.save);
+        let of_base = reads.get(&(history.key(save.save), save.base)).map_or(&[][..], Vec::as_slice);
+        save.read = of_base.iter().rev().copied().find(|&read| history.completion_position(read) < began);
+    }
+    saves
+}
+
+/// The payloads that a read returned: the value itself, or those of its fields.
+fn find_parts(history: &History, value: ValueId) -> Vec<ValueId> {
+    let text = history.value_text(value);
+    if !text.starts_with("{\"fields\"") {
+        return vec![value];
+    }
+    let object: Option<FxHashMap<&str, FxHashMap<String, &RawValue>>> = serde_json::from_str(text).ok();
+    let fields = object.iter().filter_map(|object| object.get("fields")).flat_map(FxHashMap::values);
+    fields.filter_map(|part| history.values.get(part.get())).collect()
+}
+
+/// The saves that state no base, with what each process read just before. Empty if some whole write follows no such read.
 fn infer_bases_from_reads(history: &History) -> Vec<SaveWithBase> {
     let mut last: FxHashMap<(ProcessId, KeyId), OpId> = FxHashMap::default();
     let mut saves = Vec::new();
@@ -83,7 +131,10 @@ fn infer_bases_from_reads(history: &History) -> Vec<SaveWithBase> {
                 read.function == Function::READ && is_ok(history, id) && read.result != ValueId::NULL
             };
             let Some(read) = before.filter(found) else { return Vec::new() };
-            saves.push(SaveWithBase { save: op.id, read: Some(read), base: history.result(read) });
+            if stated_base(history, op.id).is_none() {
+                let base = history.result(read);
+                saves.push(SaveWithBase { save: op.id, read: Some(read), base, is_stated: false });
+            }
         }
     }
     saves
@@ -97,7 +148,9 @@ fn judge_saves_of_session(judge: &mut Judge<'_>, saves: &[SaveWithBase]) {
         let same = of_base
             .insert(save.base, save)
             .filter(|&other| known && requests_overlap(judge.facts.history, save, other));
-        let between = || find_save_between(judge.facts.history, &saves[..at], save);
+        let is_one_version = known || !save.is_stated;
+        let between =
+            || find_save_between(judge.facts.history, &saves[..at], save).filter(|_| is_one_version);
         if let Some(other) = same.or_else(between) {
             let proof = Proof::Overwritten {
                 save: save.save,
@@ -117,7 +170,7 @@ fn judge_saves_of_session(judge: &mut Judge<'_>, saves: &[SaveWithBase]) {
 
 /// Whether the two requests overlap.
 fn requests_overlap(history: &History, one: SaveWithBase, other: SaveWithBase) -> bool {
-    let began = |save: SaveWithBase| save.read.map_or(0, |read| history.invocation_position(read));
+    let began = |save: SaveWithBase| history.invocation_position(save.read.unwrap_or(save.save));
     let over = |save: SaveWithBase| history.completion_position(save.save);
     began(one) < over(other) && began(other) < over(one)
 }
@@ -148,6 +201,7 @@ mod tests {
     fn judged(header: &str, text: &str) -> String {
         let value = |version: &str| match version {
             "0" => "null".to_owned(),
+            "f1" => format!(r#"{{"fields":{{"all":{}}}}}"#, r#"{"bytes":10,"session":"alice","version":1}"#),
             version => format!(r#"{{"bytes":10,"session":"alice","version":{version}}}"#),
         };
         let mut lines = vec![header.to_owned()];
@@ -297,5 +351,43 @@ mod tests {
         assert_eq!(judged(header, &saves(["", ""])), "untested");
         assert_eq!(judged(header, &saves(["<1", "<1"])), "1 found");
         assert_eq!(judged(header, &saves(["<1", "<2"])), "holds");
+    }
+
+    /// Process 2 read version 1 seconds after version 2 had been acknowledged, and saved what it made of it. That read was stale. The check
+    /// reported a lost update as well, because a request that stated its base was taken to have begun before everything else.
+    #[test]
+    fn a_request_that_states_its_base_begins_with_the_read_of_it() {
+        let text = "1 invoke write 2<1
+            1 ok write 2
+            2 invoke read 0
+            2 ok read 1
+            2 invoke write 3<1
+            2 ok write 3";
+        let header = r#"{"steadfast":1}"#;
+        assert_eq!(judged(header, text), "holds");
+        // Without that read, the second request began when it saved.
+        let writes: Vec<&str> = text.lines().filter(|line| !line.contains("read")).collect();
+        let unread = format!("{}\n3 invoke read 0\n3 ok read 3", writes.join("\n"));
+        assert_eq!(judged(header, &unread), "holds");
+        // It read before version 2 was acknowledged.
+        let in_time = format!("2 invoke read 0\n2 ok read 1\n{unread}");
+        assert_eq!(judged(header, &in_time), "1 found");
+        // A session of several fields shows its payload among them.
+        let fields = in_time.replacen("ok read 1", "ok read f1", 1);
+        assert_eq!(judged(header, &fields), "1 found");
+    }
+
+    /// Without a header, two overlapping writes that both state version 1 as their base were *untested*: only reads counted.
+    #[test]
+    fn a_stated_base_counts_without_a_header() {
+        let text = "1 invoke write 2<1
+            2 invoke write 3<1
+            1 ok write 2
+            2 ok write 3";
+        assert_eq!(verdict(text), "1 found");
+        assert_eq!(verdict(&text.replace("3<1", "3")), "untested", "a single base, and nothing was answered");
+        // What a save states is more than what its process read last.
+        let other = format!("{BOTH_READ}{}", text.replace("3<1", "3<2"));
+        assert_eq!(verdict(&other), "holds");
     }
 }

@@ -297,14 +297,20 @@ fn set_recovery(
     sessions: MeasuredSessions,
 ) {
     let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
-    let of = |waits: &[SessionWait], share| match waits {
+    // What waited to the end would have waited longer than all others, for all that is known.
+    let of = |waits: &[SessionWait], share, endless: usize| match waits {
         [] => Figure::exactly(0.0),
+        waits if share == 1.0 && endless > 0 => survival::longest_wait_at_least(waits),
         waits => survival::wait_quantile(waits, share),
     };
+    let gone = found.with_state - found.recovered_with_state;
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-        values.set_figure(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
+        values.set_figure(
+            &format!("recovery_{name}_seconds"),
+            asked.map(|()| of(&found.waits, share, found.unrecovered)),
+        );
         let state = asked.and(if sessions.recorded { Ok(()) } else { Err(NO_SESSIONS) });
-        let state = state.map(|()| of(&found.state_waits, share));
+        let state = state.map(|()| of(&found.state_waits, share, gone));
         values.set_figure(&format!("recovery_with_state_{name}_seconds"), state);
     }
     let share = match (asked, sessions.recorded, found.with_state) {

@@ -23,9 +23,33 @@ pub(super) fn count_retries(history: &History, samples: &Samples, stop: &AtomicB
         };
         let asked = (row.session, history.function(row.id), history.key(row.id), one, two);
         count += usize::from(failed.get(&asked).is_some_and(|&ended| ended <= row.invoked));
-        if let (UserOutcome::Error, Some(ended)) = (row.end, row.ended) {
-            failed.insert(asked, ended);
+        match (row.end, row.ended) {
+            (UserOutcome::Error, Some(ended)) => _ = failed.insert(asked, ended),
+            // A success makes up for the failures before it. What the user does again after that is no retry.
+            (UserOutcome::Success, _) if failed.get(&asked).is_some_and(|&ended| ended <= row.invoked) => {
+                failed.remove(&asked);
+            }
+            _ => {}
         }
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measurements::tests::{is, measured};
+
+    /// An addition fails once, and is repeated with success. Five more additions of the same number are five more additions. They were
+    /// counted as retries, because the failure was never forgotten.
+    #[test]
+    fn what_is_done_again_after_a_success_is_no_retry() {
+        let text: String = (0..6)
+            .map(|at| {
+                let end = if at == 0 { "fail no primary" } else { "ok" };
+                format!("{}-{} u write x 1 {end}\n", 10 * at, 10 * at + 5)
+            })
+            .collect();
+        is(&measured(&text).run, "retries", 1.0);
+        is(&measured(&text.replacen("ok", "fail no primary", 1)).run, "retries", 2.0);
+    }
 }

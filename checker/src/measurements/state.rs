@@ -63,11 +63,12 @@ impl<'a> SessionStateTracker<'a> {
     }
 
     /// What became of the state of a session since `first`, the first operation that a fault hit. `rows` are all
-    /// operations of the session. `None` if it had no state.
+    /// operations of the session, which waits from `began` on: what another tab was answered before says nothing. `None` if it had no state.
     pub(super) fn state_after<'b>(
         &self,
         rows: impl Iterator<Item = &'b Sample>,
         first: &Sample,
+        began: i64,
     ) -> Option<StateAfter> {
         let history = self.history;
         let key = history.key(first.id);
@@ -89,7 +90,8 @@ impl<'a> SessionStateTracker<'a> {
                 continue;
             }
             let Some(&certain) = ids.get(&history.key(id)) else { continue };
-            if shows_session(history, id) && !self.stale.contains(&id) {
+            let is_early = row.ended.is_some_and(|ended| ended < began);
+            if !is_early && shows_session(history, id) && !self.stale.contains(&id) {
                 return row.ended.map(StateAfter::Back);
             }
             if self.time_to_live.is_some_and(|live| until.saturating_sub(renewed_at) >= live) {
@@ -97,7 +99,7 @@ impl<'a> SessionStateTracker<'a> {
             }
             let told = row.end == UserOutcome::Refusal
                 || (function == Function::READ && row.end == UserOutcome::Success);
-            missing |= told && certain;
+            missing |= told && certain && !is_early;
             if let Some(new) = renewed_id(history, id) {
                 ids.extend([(history.key(id), false), (new, false)]);
             }

@@ -52,6 +52,12 @@ pub(super) fn wait_quantile(waits: &[SessionWait], share: f64) -> Figure {
     Figure::at_least(to_seconds(waits.last().map_or(0, |last| last.ns)))
 }
 
+/// The longest wait, if some session was never answered although it asked until the end: it is at least as long as every wait that was
+/// observed. The waits must be sorted.
+pub(super) fn longest_wait_at_least(waits: &[SessionWait]) -> Figure {
+    Figure::at_least(to_seconds(waits.last().map_or(0, |last| last.ns)))
+}
+
 /// The time, in seconds, at which the first wait was over. If none was, it is later than the first that was censored.
 pub(super) fn first_wait(waits: &[SessionWait]) -> Option<Figure> {
     let answered = waits.iter().find(|wait| !wait.censored);

@@ -169,6 +169,73 @@ impl Recorded<'_> {
         self.begun("read").iter().any(|(at, end)| *at > settled && is_ok(end))
     }
 
+    fn is_ok(&self, end: Option<usize>) -> bool {
+        end.is_some_and(|end| self.events[end]["type"] == "ok")
+    }
+
+    /// Whether a read was answered under an id that somebody had begun to give out, or had used, by then.
+    fn is_known_session_read(&self) -> bool {
+        let gives = ["create", "renew"].map(|function| self.begun(function)).concat();
+        let uses =
+            ["write", "patch", "touch", "renew", "destroy"].map(|function| self.begun(function)).concat();
+        let reads = self.begun("read");
+        let known = |key: &Value, by: usize| {
+            let given = gives.iter().any(|&(at, _)| {
+                let event = &self.events[at];
+                at < by
+                    && (event["f"] == "create" && event["key"] == *key
+                        || event["f"] == "renew" && event["value"] == *key)
+            });
+            let is_over =
+                |end: Option<usize>| end.is_some_and(|end| end < by && self.events[end]["type"] != "fail");
+            let used = uses.iter().any(|&(at, end)| self.events[at]["key"] == *key && is_over(end));
+            let found = reads.iter().any(|&(at, end)| {
+                let shows = end.is_some_and(|end| end <= by && !self.events[end]["value"].is_null());
+                self.events[at]["key"] == *key && shows && self.is_ok(end)
+            });
+            given || used || found
+        };
+        let mut answered = reads.iter().filter(|&&(_, end)| self.is_ok(end));
+        answered.any(|&(at, end)| known(&self.events[at]["key"], end.expect("it was answered")))
+    }
+
+    /// Whether two requests that did not fail create the same id.
+    fn creates_twice(&self) -> bool {
+        let begun = self.begun("create");
+        let may_create =
+            begun.iter().filter(|(_, end)| end.is_none_or(|end| self.events[end]["type"] != "fail"));
+        let mut keys: Vec<String> = may_create.map(|&(at, _)| self.events[at]["key"].to_string()).collect();
+        keys.sort();
+        keys.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Whether some final read is of a session in which one version had replaced another, and which nobody had destroyed. Only for histories
+    /// without renewals.
+    fn is_replaced_session_read(&self) -> bool {
+        let settled = |event: &Value| event["process"] == "recorder" && event["f"] == "settled";
+        let Some(settled) = self.events.iter().position(settled) else { return false };
+        let acknowledged = |function: &str| {
+            let begun = self.begun(function).into_iter().filter(|&(_, end)| self.is_ok(end));
+            begun.map(|(at, end)| (at, end.expect("it was answered"))).collect::<Vec<_>>()
+        };
+        let writes = [acknowledged("write"), acknowledged("patch")].concat();
+        let versions = [acknowledged("create"), writes.clone()].concat();
+        let (destroys, creates) = (acknowledged("destroy"), self.begun("create"));
+        acknowledged("read").iter().filter(|(at, _)| *at > settled).any(|&(read, _)| {
+            let own = |at: usize| self.events[at]["key"] == self.events[read]["key"];
+            let replaced = writes
+                .iter()
+                .filter(|&&(at, end)| own(at) && end < read)
+                .any(|&(at, _)| versions.iter().any(|&(version, end)| own(version) && end < at));
+            let born = |by: usize| {
+                let mut begun = creates.iter().filter(|&&(at, _)| own(at) && at < read);
+                begun.all(|&(_, end)| end.is_some_and(|end| end < by && self.events[end]["type"] != "info"))
+            };
+            let ended = destroys.iter().any(|&(at, end)| own(at) && end < read && born(at));
+            replaced && !ended
+        })
+    }
+
     fn is_acting_user_read(&self) -> bool {
         let acts = self.begun("act");
         self.begun("actions").iter().filter_map(|&(_, end)| end).any(|end| {
@@ -193,7 +260,9 @@ impl Recorded<'_> {
         let mut answered_lists = self.operations("actions").filter(|event| event["type"] == "ok");
         Some(match kind {
             FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !self.expires() || !is_timed,
-            FindingKind::LostWrite => !is_settled || !self.is_read_after_settling() || self.repeats_a_value(),
+            FindingKind::LostWrite if !is_settled || !self.is_read_after_settling() => true,
+            FindingKind::LostWrite if self.operations("renew").next().is_some() => return None,
+            FindingKind::LostWrite => self.repeats_a_value() || !self.is_replaced_session_read(),
             FindingKind::OldIdAlive => self.operations("renew").next().is_none(),
             FindingKind::ResurrectedSession => self.operations("destroy").next().is_none() && !self.expires(),
             FindingKind::LostAction => !self.is_acting_user_read(),
@@ -204,10 +273,14 @@ impl Recorded<'_> {
             FindingKind::AuditMissing | FindingKind::AuditDuplicated | FindingKind::AuditForged => {
                 audits.first().is_none_or(|event| event["value"] != entries)
             }
-            FindingKind::StaleSession
-            | FindingKind::SessionLeak
-            | FindingKind::TornSession
-            | FindingKind::Unexplained => self.repeats_a_value(),
+            FindingKind::StaleSession => {
+                let shown =
+                    self.is_known_session_read() || self.creates_twice() || self.is_acting_user_read();
+                self.repeats_a_value() || !shown
+            }
+            FindingKind::SessionLeak | FindingKind::TornSession | FindingKind::Unexplained => {
+                self.repeats_a_value()
+            }
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ mod causality;
 mod findings;
 mod invariants;
 mod linearizability;
+mod recorded_facts;
 mod regularity;
 mod sessions;
 mod transactions;

@@ -25,6 +25,9 @@ pub(crate) fn measurements_as_json(history: &History, found: &Measurements) -> V
     })
 }
 
+/// Why an objective is unknown although its figure is not missing.
+const BETWEEN_BOUNDS: &str = "only bounds of the figure are known, and the limit lies between them";
+
 /// The results of the objectives.
 pub(crate) fn objectives_as_json(judged: &[JudgedObjective]) -> Vec<Value> {
     let one = |judged: &JudgedObjective| {
@@ -37,8 +40,10 @@ pub(crate) fn objectives_as_json(judged: &[JudgedObjective]) -> Vec<Value> {
         if let Some(by) = judged.missed_by() {
             object["missed_by"] = round_to_nanos(by);
         }
-        if let Err(why) = judged.measured {
-            object["reason"] = why.into();
+        match judged.measured {
+            Err(why) => object["reason"] = why.into(),
+            Ok(_) if judged.verdict() == "unknown" => object["reason"] = BETWEEN_BOUNDS.into(),
+            Ok(_) => {}
         }
         object
     };

@@ -30,6 +30,7 @@
 
 use super::super::nodes::Nodes;
 use super::super::recorder_events::settled_position;
+use super::lacks::{Lack, find_lacked_entries};
 use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{Function, History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -47,6 +48,8 @@ pub(super) struct LossEvidence {
     pub(super) seen: Vec<(OpId, OpId)>,
     /// The answer began after the entry was acknowledged, and shows something older.
     pub(super) missing: Vec<(OpId, OpId)>,
+    /// Answers that lack writes of an object. Each of the reigns that acknowledged some of these writes has lost its own.
+    pub(super) lacks: Vec<Lack>,
     /// Entries that are certainly lost, whatever the logs of the servers were.
     pub(super) lost: FxHashSet<OpId>,
     /// Entries that every server held in the end.
@@ -105,16 +108,9 @@ pub(super) fn decide_fates(
     let mut order: Vec<usize> = (0..ledger.reigns.len()).collect();
     let first = |reign: &Reign| reign.entries.first().map_or(0, |entry| entry.1);
     order.sort_by_key(|&at| std::cmp::Reverse(first(&ledger.reigns[at])));
-    let by_reign = |pairs: &[(OpId, OpId)]| {
-        let mut lists: Vec<Vec<(OpId, OpId)>> = vec![Vec::new(); ledger.reigns.len()];
-        for &pair in pairs {
-            if let Some(list) = lists.get_mut(ledger.reign_of[pair.1.index()] as usize) {
-                list.push(pair);
-            }
-        }
-        lists
-    };
-    let (seen, missing) = (by_reign(&evidence.seen), by_reign(&evidence.missing));
+    let mut lacked = ledger.find_lacked_entries(entries, evidence);
+    lacked.extend(&evidence.missing);
+    let (seen, missing) = (ledger.group_by_reign(&evidence.seen), ledger.group_by_reign(&lacked));
     for at in order {
         if evidence.mixes_answers {
             missing[at].iter().for_each(|&(entry, _)| ledger.doubt_entry(entry));
@@ -228,6 +224,32 @@ impl<'a> Ledger<'a> {
             }
             self.reign_of[id.index()] = (self.reigns.len() - 1) as u32;
         }
+    }
+
+    /// Pairs of an entry and an answer, by the reign of the answer.
+    fn group_by_reign(&self, pairs: &[(OpId, OpId)]) -> Vec<Vec<(OpId, OpId)>> {
+        let mut lists: Vec<Vec<(OpId, OpId)>> = vec![Vec::new(); self.reigns.len()];
+        for &pair in pairs {
+            if let Some(list) = lists.get_mut(self.reign_of[pair.1.index()] as usize) {
+                list.push(pair);
+            }
+        }
+        lists
+    }
+
+    /// What answers lack of each reign. If there is too much to look at, every reign is in doubt.
+    fn find_lacked_entries(&mut self, entries: &[OpId], evidence: &LossEvidence) -> Vec<(OpId, OpId)> {
+        let is_write = |id: &OpId| {
+            let function = self.history.function(*id);
+            let others = [Function::CREATE, Function::PATCH, Function::RENEW, Function::DESTROY];
+            !others.contains(&function) && !evidence.held.contains(id)
+        };
+        let writes = entries.iter().copied().filter(is_write);
+        let found = find_lacked_entries(self.history, writes, &self.reign_of, &evidence.lacks);
+        if !found.is_complete {
+            self.reigns.iter_mut().for_each(|reign| reign.doubted = true);
+        }
+        found.pairs
     }
 
     /// Applies what is known of the end: what was read after the store had settled was kept, and what is lost for other

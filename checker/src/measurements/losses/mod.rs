@@ -18,6 +18,7 @@
 
 mod branches;
 mod held;
+mod lacks;
 mod registers;
 mod sessions;
 
@@ -26,7 +27,7 @@ use super::in_time::{TimeOver, in_time};
 use super::nodes::Nodes;
 use super::recorder_events::settled_position;
 use crate::Verdict;
-use crate::continuity::{Finding, FindingVerdict, Kind, Proof};
+use crate::continuity::{Finding, FindingVerdict, Kind, Proof, is_read_after_settling};
 use branches::{Fates, decide_fates};
 use claims::Limits;
 use histories::{Function, History, KeyId, OpId, ValueId};
@@ -169,7 +170,14 @@ pub fn measure_session_losses_within(
     let telling: Vec<&Finding> = judged.iter().filter_map(telling_findings).flatten().collect();
     let mixes_answers = found(Kind::SessionLeak).is_ok_and(|leaks| !leaks.is_empty());
     let evidence = sessions::collect_evidence(history, &entries, &telling, mixes_answers, stop)?;
-    let undecided = found(Kind::LostWrite).and(found(Kind::LostSession)).err();
+    // Where nothing could have shown one of these findings, final reads tell as much as where it holds.
+    let is_decided = |kind| {
+        let mut verdicts = judged.iter().filter(|judged| judged.kind == kind).map(|judged| &judged.verdict);
+        verdicts.next().is_some_and(|verdict| !matches!(verdict, Verdict::Unknown(_)))
+    };
+    let decided =
+        is_read_after_settling(history) && is_decided(Kind::LostWrite) && is_decided(Kind::LostSession);
+    let undecided = (!decided).then_some(NOT_TOLD);
     let fates = match undecided {
         None => decide_fates(history, &Nodes::from_history(history, stop)?, &entries, &evidence),
         Some(_) => Fates::without_final_reads(&entries, &evidence),

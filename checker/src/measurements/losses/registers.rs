@@ -3,11 +3,12 @@
 //! A value that exactly one operation wrote identifies its write. An answer with a value shows its write. It lacks each
 //! acknowledged write that began after that value was first observed and that was acknowledged before the answer was
 //! requested: nothing can have put the older value in its place. Of these writes, the one that was acknowledged first
-//! is taken.
+//! is named, and [`lacks`](super::lacks) finds the first of each reign.
 
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::super::recorder_events::settled_position;
 use super::branches::LossEvidence;
+use super::lacks::Lack;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
@@ -74,6 +75,7 @@ pub(super) fn collect_evidence(
         };
         if let Some(entry) = newer.first_acknowledged_after(op.key, since, op.invoked) {
             evidence.missing.push((entry, op.id));
+            evidence.lacks.push(Lack { read: op.id, key: op.key, since });
         }
     }
     in_time(stop)?;
@@ -131,30 +133,43 @@ fn find_finally_lost_writes(
     lost
 }
 
-/// The acknowledged writes of each object in order of invocation, each with the one that was acknowledged first among
-/// it and all later ones.
-pub(super) struct NewerWrites(Vec<Vec<(u32, u32, OpId)>>);
+/// The acknowledged writes of each object.
+pub(super) struct NewerWrites(Vec<WriteList>);
 
 impl NewerWrites {
     pub(super) fn from_entries(history: &History, entries: &[OpId]) -> Self {
-        let mut by_key: Vec<Vec<(u32, u32, OpId)>> = vec![Vec::new(); history.keys.len()];
+        let mut by_key: Vec<WriteList> = vec![WriteList::default(); history.keys.len()];
         for &id in entries.iter().rev() {
-            let op = history.operation(id);
-            let list = &mut by_key[op.key.index()];
-            let (_, completed, first) = match list.last() {
-                Some(&later) if later.1 < op.completed => later,
-                _ => (0, op.completed, id),
-            };
-            list.push((op.invoked, completed, first));
+            by_key[history.key(id).index()].push_earlier(history, id);
         }
-        by_key.iter_mut().for_each(|list| list.reverse());
         Self(by_key)
     }
 
     /// Among the writes that began after one position, the one acknowledged first, if that was before another position.
     pub(super) fn first_acknowledged_after(&self, key: KeyId, since: u32, before: u32) -> Option<OpId> {
-        let list = &self.0[key.index()];
-        let &(_, completed, id) = list.get(list.partition_point(|entry| entry.0 <= since))?;
+        self.0[key.index()].first_acknowledged_after(since, before)
+    }
+}
+
+/// Acknowledged writes from the last invocation to the first, each with the one that was acknowledged first among it and all later ones.
+#[derive(Clone, Default)]
+pub(super) struct WriteList(Vec<(u32, u32, OpId)>);
+
+impl WriteList {
+    /// Adds a write that was invoked before all others.
+    pub(super) fn push_earlier(&mut self, history: &History, id: OpId) {
+        let op = history.operation(id);
+        let (_, completed, first) = match self.0.last() {
+            Some(&later) if later.1 < op.completed => later,
+            _ => (0, op.completed, id),
+        };
+        self.0.push((op.invoked, completed, first));
+    }
+
+    /// Among the writes that began after one position, the one acknowledged first, if that was before another position.
+    pub(super) fn first_acknowledged_after(&self, since: u32, before: u32) -> Option<OpId> {
+        let later = self.0.partition_point(|entry| entry.0 > since);
+        let &(_, completed, id) = self.0[..later].last()?;
         (completed < before).then_some(id)
     }
 }

@@ -8,6 +8,7 @@
 use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::branches::LossEvidence;
 use super::held::HeldSessions;
+use super::lacks::Lack;
 use super::registers::NewerWrites;
 use crate::continuity::{Finding, Kind, Proof};
 use histories::faults::{FaultEpisode, fault_episodes};
@@ -53,11 +54,10 @@ pub(super) fn collect_evidence(
     };
     in_time(stop)?;
     for finding in findings.iter().until_stopped(stop) {
-        if let Some(pair) = find_first_lacked_write(history, &newer, finding)
-            .or_else(|| index.find_lacked_entry(history, finding))
-        {
-            evidence.missing.push(pair);
-        }
+        let lacked = find_first_lacked_write(history, &newer, finding);
+        evidence.lacks.extend(lacked.map(|(_, lack)| lack));
+        let pair = lacked.map(|(entry, lack)| (entry, lack.read));
+        evidence.missing.extend(pair.or_else(|| index.find_lacked_entry(history, finding)));
         if let (Proof::Gone { gone, .. }, Kind::LostSession) = (&finding.proof, finding.kind) {
             // If every server has the session, the store hid it and lost nothing.
             if !mixes_answers && !sessions_held.has_session(history.key(*gone)) {
@@ -85,7 +85,7 @@ fn find_first_lacked_write(
     history: &History,
     newer: &NewerWrites,
     finding: &Finding,
-) -> Option<(OpId, OpId)> {
+) -> Option<(OpId, Lack)> {
     let (read, older) = match finding.proof {
         Proof::Replaced { read, older, field: None, .. } => (read, older),
         Proof::BackToBirth { read, birth, field: None, .. } => (read, birth),
@@ -94,7 +94,7 @@ fn find_first_lacked_write(
     let (began, since) = (history.operation(read).invoked, history.operation(older));
     let acknowledged = since.outcome == Outcome::Ok;
     let entry = newer.first_acknowledged_after(since.key, since.completed, began).filter(|_| acknowledged)?;
-    Some((entry, read))
+    Some((entry, Lack { read, key: since.key, since: since.completed }))
 }
 
 /// The operation that wrote each value, and the one that gave each id.

@@ -61,6 +61,35 @@ fn is_id_over(session: &KeptSession, id: &str) -> bool {
     ends.any(|end| born.is_none_or(|born| born < end.invoked))
 }
 
+/// Whether an operation began to give out an id, or used it without failing. A read that found nothing does not count.
+pub(super) fn is_id_known(session: &KeptSession, id: &str) -> bool {
+    session.operations.iter().any(|operation| {
+        let is_used = || match operation.action {
+            StoreAction::Read => operation.is_ok() && operation.found_session(),
+            _ => operation.outcome != Some(Outcome::Fail),
+        };
+        operation.gives_id(id) || &*operation.key == id && is_used()
+    })
+}
+
+/// Whether an acknowledged operation ended an id after everything that might have given it out, also if that failed in the end.
+pub(super) fn is_ended_for_good(session: &KeptSession, id: &str) -> bool {
+    let births = session.operations.iter().filter(|operation| operation.gives_id(id));
+    let born = births.filter_map(|operation| operation.ended).max();
+    let mut ends = session.operations.iter().filter(|operation| operation.ends_id(id));
+    ends.any(|end| born.is_none_or(|born| born < end.invoked))
+}
+
+/// Whether an acknowledged write began after another version of the session had been acknowledged.
+pub(super) fn has_replaced_version(session: &KeptSession) -> bool {
+    let versions =
+        session.operations.iter().filter(|operation| operation.is_ok() && operation.writes_content());
+    let Some(first) = versions.clone().filter_map(|operation| operation.ended).min() else { return false };
+    versions
+        .filter(|operation| operation.action == StoreAction::Write)
+        .any(|operation| operation.invoked > first)
+}
+
 /// Whether the time to live has passed, whatever indeterminate operations did.
 fn has_expired(session: &KeptSession, with: ForgetRules<'_>) -> bool {
     let Some(live) = with.rules.time_to_live_ns else { return false };

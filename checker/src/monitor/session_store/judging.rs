@@ -15,7 +15,13 @@ impl StoreMonitor {
         self.findings.iter_mut().for_each(|told| told.undecided = None);
         let alive = self.findings.iter().filter(|told| told.violation.is_none());
         let asked: Vec<Property> = alive.map(|told| Property::Finding(told.kind)).collect();
-        if asked.is_empty() || self.ended.is_some() || self.kept == 0 {
+        if asked.is_empty() || self.ended.is_some() {
+            return Ok(());
+        }
+        for told in self.findings.iter_mut().filter(|_| self.has_forgotten) {
+            told.is_tested |= self.recorded.could_show(told.kind, &self.question.sessions);
+        }
+        if self.kept == 0 {
             return Ok(());
         }
         let window = self.build_window(|_| true, true)?;
@@ -24,9 +30,7 @@ impl StoreMonitor {
         for answer in &report.answers {
             let Property::Finding(kind) = answer.property else { continue };
             let at = self.findings.iter().position(|told| told.kind == kind).expect("it was asked");
-            let could_show = || self.has_forgotten && self.recorded.could_show(kind, &self.question.sessions);
-            let is_tested = !matches!(answer.verdict, Verdict::Untested(_)) || could_show();
-            self.findings[at].is_tested |= is_tested;
+            self.findings[at].is_tested |= !matches!(answer.verdict, Verdict::Untested(_));
             match &answer.verdict {
                 Verdict::Holds(_) | Verdict::Untested(_) => {}
                 Verdict::Violated(violations) => {

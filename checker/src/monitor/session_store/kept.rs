@@ -5,6 +5,7 @@
 
 use histories::Outcome;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The memory of an operation beside its lines, while it is kept and while it is judged.
@@ -65,6 +66,22 @@ impl KeptRequest {
     /// Whether the operation certainly ended the session under this id.
     pub(super) fn ends_id(&self, id: &str) -> bool {
         matches!(self.action, StoreAction::Destroy | StoreAction::Renew) && self.is_ok() && &*self.key == id
+    }
+
+    /// Whether the answer has a value.
+    pub(super) fn found_session(&self) -> bool {
+        let event: Option<Value> =
+            self.completion.as_deref().and_then(|line| serde_json::from_str(line).ok());
+        event.is_some_and(|event| event.get("value").is_some_and(|value| !value.is_null()))
+    }
+
+    /// Whether the operation writes the whole, or a field.
+    pub(super) fn writes_content(&self) -> bool {
+        let writes = || {
+            let event: Option<Value> = serde_json::from_str(&self.invocation).ok();
+            event.is_some_and(|event| event.get("f").is_some_and(|function| function != "touch"))
+        };
+        self.action == StoreAction::Create || self.action == StoreAction::Write && writes()
     }
 
     /// The memory that the operation takes.

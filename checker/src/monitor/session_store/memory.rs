@@ -1,6 +1,6 @@
 //! Keeps the monitor within its memory: forgets sessions that are over, and gives up what does not fit.
 
-use super::forget::{ForgetRules, may_forget};
+use super::forget::{ForgetRules, has_replaced_version, is_ended_for_good, is_id_known, may_forget};
 use super::kept::{KeptRequest, KeptSession, StoreAction};
 use super::{MonitoredFinding, StoreMonitor, UnknownFrom, fingerprint};
 use claims::FindingKind;
@@ -84,9 +84,14 @@ impl StoreMonitor {
             self.keep_what_is_undecided();
         }
         self.remember_users(&session);
-        for id in &session.ids {
+        let is_replaced = has_replaced_version(&session);
+        // Of an id that nobody gave out or used, there is nothing to remember.
+        for id in session.ids.iter().filter(|id| is_id_known(&session, id)) {
             if self.forgotten_ids.insert(fingerprint(id)) {
                 self.forgotten_order.push_back(fingerprint(id));
+            }
+            if is_replaced && !is_ended_for_good(&session, id) {
+                self.forgotten_unended.insert(fingerprint(id));
             }
         }
     }
@@ -145,6 +150,7 @@ impl StoreMonitor {
         while self.forgotten_ids.len() > most {
             let Some(oldest) = self.forgotten_order.pop_front() else { break };
             self.forgotten_ids.remove(&oldest);
+            self.forgotten_unended.remove(&oldest);
             self.forgot_fingerprints |= self.limits.session_idle_ns.is_none();
         }
         if self.forgotten_users.len() > most {

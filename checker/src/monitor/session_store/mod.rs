@@ -70,8 +70,10 @@ struct RecordedFacts {
     time: bool,
     /// The position of the event with which the store had settled.
     settled: Option<u64>,
-    /// Whether a read that began after it succeeded.
-    read_after_settling: bool,
+    /// Whether a session that was forgotten was read with success.
+    forgotten_read: bool,
+    /// Whether such a read began after the store had settled, and could have lacked an acknowledged write.
+    forgotten_read_after_settling: bool,
     /// An answer that could have been wrong.
     answer: bool,
 }
@@ -84,7 +86,9 @@ impl RecordedFacts {
             FindingKind::OldIdAlive => self.renewal,
             FindingKind::ResurrectedSession => self.destroy || expires,
             FindingKind::ExpiredEarly | FindingKind::ExpiredLate => expires && self.time,
-            FindingKind::LostWrite => self.read_after_settling,
+            // All other reads are in a window that was judged.
+            FindingKind::LostWrite => self.forgotten_read_after_settling,
+            FindingKind::LostSession | FindingKind::StaleSession => self.forgotten_read,
             // Operations on actions are in the window, or were given up.
             FindingKind::DuplicatedAction | FindingKind::LostAction => false,
             _ => true,
@@ -125,6 +129,8 @@ pub(super) struct StoreMonitor {
     /// Fingerprints of the ids that were forgotten, and the order in which they were.
     forgotten_ids: FxHashSet<u64>,
     forgotten_order: VecDeque<u64>,
+    /// Those of them under which a write could be missed: it had replaced another version, and nothing but time ended the id.
+    forgotten_unended: FxHashSet<u64>,
     /// Whether there were more of these than are remembered.
     forgot_fingerprints: bool,
     /// Fingerprints of ids that are not judged any more.
@@ -180,6 +186,7 @@ impl StoreMonitor {
             actions_lost: false,
             forgotten_ids: FxHashSet::default(),
             forgotten_order: VecDeque::new(),
+            forgotten_unended: FxHashSet::default(),
             forgot_fingerprints: false,
             lost_ids: FxHashSet::default(),
             forgotten_users: FxHashSet::default(),

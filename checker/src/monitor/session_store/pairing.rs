@@ -118,9 +118,13 @@ impl StoreMonitor {
         self.now_ns = self.now_ns.max(ended_at);
         let reads = part.function(id) == Function::READ;
         self.recorded.answer |= has_falsifiable_answer(part, id, self.question.failed_cas);
-        self.recorded.read_after_settling |=
-            reads && outcome == Outcome::Ok && self.recorded.settled.is_some_and(|settled| invoked > settled);
         if place == RequestPlace::Forgotten {
+            if reads && outcome == Outcome::Ok {
+                let is_final = self.recorded.settled.is_some_and(|settled| invoked > settled);
+                self.recorded.forgotten_read = true;
+                self.recorded.forgotten_read_after_settling |=
+                    is_final && self.forgotten_unended.contains(&super::fingerprint(&key));
+            }
             let finds_nothing = outcome == Outcome::Ok && reads && part.operation(id).result == ValueId::NULL;
             if !(finds_nothing || outcome == Outcome::Fail || (reads && outcome == Outcome::Info)) {
                 self.lose_forgotten_id(&key, event.index);

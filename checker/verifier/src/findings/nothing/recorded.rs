@@ -2,7 +2,10 @@
 
 use super::Examination;
 use crate::findings::live::LiveRecord;
-use crate::untested::{has_list_of_actor, has_two_replicas_of_one_key, is_read_after_settling};
+use crate::recorded_facts::{
+    could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
+    is_known_session_read,
+};
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
 
@@ -32,11 +35,12 @@ impl Examination<'_> {
         lacks(expires && !timed, &expiry, "the history has no times");
         let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
-        lacks(
-            !is_read_after_settling(history),
-            &[FindingKind::LostWrite],
-            "nothing was read after it had settled",
-        );
+        let replaced = "no session of which a write had been acknowledged was read after it had settled";
+        lacks(!could_show_lost_write(history), &[FindingKind::LostWrite], replaced);
+        let known = is_known_session_read(history) || has_two_creations(history);
+        lacks(!known, &[FindingKind::LostSession], "no session was read under an id that was given out");
+        let listed = known || has_list_of_actor(history);
+        lacks(!listed, &[FindingKind::StaleSession], "no session was read under an id that was given out");
         lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "the history has no renewal");
         let ended = does(Function::DESTROY) || expires;
         lacks(!ended, &[FindingKind::ResurrectedSession], "no operation ended a session");

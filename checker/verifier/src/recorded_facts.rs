@@ -1,0 +1,198 @@
+//! What a history of a session store recorded, as far as findings could rest on it. The searches of the engine are not used.
+
+use histories::{ActorEvent, Function, History, Id, KeyId, Operation, Outcome, ValueId};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// Whether the base of some save is known: a version of the history that the save states, or, if it states none, what its process read.
+pub(crate) fn states_bases_of_saves(history: &History) -> bool {
+    let infers = history.header().is_none() && every_write_follows_a_read(history);
+    let mut writes = history.operations().filter(|op| op.function == Function::WRITE);
+    writes.any(|op| {
+        stated_base(history, &op).map_or(infers, |base| history.values.get(&base.to_string()).is_some())
+    })
+}
+
+/// The version that a save states as its base.
+pub(crate) fn stated_base(history: &History, save: &Operation) -> Option<Value> {
+    let note = history.note(save.invoked).filter(|note| note.fields.contains("based_on"))?;
+    let mut notes: Value = serde_json::from_str(&note.fields).ok()?;
+    notes.as_object_mut()?.remove("based_on")
+}
+
+/// Whether each write of a whole session directly follows, in its process and on its object, a read that returned
+/// something. O(n).
+pub(crate) fn every_write_follows_a_read(history: &History) -> bool {
+    let mut read_last: HashMap<(u32, u32), bool> = HashMap::new();
+    for op in history.operations() {
+        let returned = op.outcome == Outcome::Ok && op.result != ValueId::NULL;
+        let now = op.function == Function::READ && returned;
+        let before = read_last.insert((op.process.raw(), op.key.raw()), now);
+        if op.function == Function::WRITE && before != Some(true) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The id that a renewal gives to a session, if it succeeds. While it is open, nobody knows that it will fail.
+fn given_id(history: &History, op: &Operation) -> Option<KeyId> {
+    (op.function == Function::RENEW).then(|| history.keys.get(history.value_text(op.value())))?
+}
+
+/// Whether a session was read with success under an id that an operation had begun to give out, or that one had used without failing, before
+/// the read was over. What is read under any other id says nothing of lost or stale sessions.
+pub(crate) fn is_known_session_read(history: &History) -> bool {
+    let info: HashMap<u32, u32> =
+        history.info_events().iter().map(|&(position, id)| (id.index() as u32, position)).collect();
+    let mut known: HashMap<KeyId, u32> = HashMap::new();
+    for op in history.operations() {
+        let used = match (op.function, op.outcome) {
+            (Function::ACT | Function::ACTIONS, _) | (_, Outcome::Fail) => None,
+            (Function::READ, Outcome::Ok) => Some(op.completed).filter(|_| op.result != ValueId::NULL),
+            (Function::READ, _) => None,
+            (_, Outcome::Ok) => Some(op.completed),
+            (_, Outcome::Info) => info.get(&(op.id.index() as u32)).copied(),
+        };
+        let created = Some(op.invoked).filter(|_| op.function == Function::CREATE);
+        let own = created.or(used).map(|position| (op.key, position));
+        let given = given_id(history, &op).map(|key| (key, op.invoked));
+        for (key, position) in own.into_iter().chain(given) {
+            let first = known.entry(key).or_insert(position);
+            *first = position.min(*first);
+        }
+    }
+    let mut reads = history.operations().filter(|op| op.function == Function::READ);
+    reads.any(|op| {
+        op.outcome == Outcome::Ok && known.get(&op.key).is_some_and(|&position| position <= op.completed)
+    })
+}
+
+/// Whether some read that began after the store had settled could have lacked an acknowledged write: one before the read, which began
+/// after an earlier version of that session had been acknowledged. The id had not been ended by then.
+pub(crate) fn could_show_lost_write(history: &History) -> bool {
+    let mut events = history.actor_events().iter();
+    let settled = events.find(|event| event.actor == "recorder" && event.function == "settled");
+    let Some(settled) = settled.map(|event| event.position) else { return false };
+    let session_of = name_sessions(history);
+    let mut operations: HashMap<KeyId, Vec<Operation>> = HashMap::new();
+    let mut lives: HashMap<KeyId, Vec<Operation>> = HashMap::new();
+    for op in history.operations() {
+        let begins_or_ends = matches!(op.function, Function::CREATE | Function::DESTROY | Function::RENEW);
+        let given = given_id(history, &op).filter(|&new| new != op.key);
+        for key in [Some(op.key), given].into_iter().flatten().filter(|_| begins_or_ends) {
+            lives.entry(key).or_default().push(op.clone());
+        }
+        operations.entry(session_of[op.key.index()]).or_default().push(op);
+    }
+    let replaced: HashMap<KeyId, u32> = operations
+        .iter()
+        .filter_map(|(&session, all)| Some((session, first_replacing_write(all)?)))
+        .collect();
+    let mut reads = history.operations().filter(|op| op.function == Function::READ && op.invoked > settled);
+    reads.any(|read| {
+        let write = replaced.get(&session_of[read.key.index()]);
+        let life = lives.get(&read.key).map_or(&[][..], Vec::as_slice);
+        read.outcome == Outcome::Ok
+            && write.is_some_and(|&write| write < read.invoked)
+            && !is_ended_before(history, life, &read)
+    })
+}
+
+/// When a write had been acknowledged, at the earliest, that began after another version had been.
+fn first_replacing_write(operations: &[Operation]) -> Option<u32> {
+    let writes = |op: &&Operation| matches!(op.function, Function::WRITE | Function::PATCH);
+    let acknowledged = || operations.iter().filter(|op| op.outcome == Outcome::Ok);
+    let versions = acknowledged().filter(|op| writes(op) || op.function == Function::CREATE);
+    let first = versions.map(|op| op.completed).min()?;
+    acknowledged().filter(writes).filter(|op| op.invoked > first).map(|op| op.completed).min()
+}
+
+/// Whether an operation that ends the id was acknowledged before a read began, and had begun after all that had begun to give out the id
+/// by then was over. `life` has the operations that give out or end the id.
+fn is_ended_before(history: &History, life: &[Operation], read: &Operation) -> bool {
+    let gives = |op: &&Operation| op.function == Function::CREATE || given_id(history, op) == Some(read.key);
+    let births = life.iter().filter(gives).filter(|op| op.invoked < read.invoked);
+    let born = births.map(|op| op.completed).max();
+    life.iter().any(|op| {
+        op.function != Function::CREATE
+            && op.key == read.key
+            && op.outcome == Outcome::Ok
+            && op.completed < read.invoked
+            && born.is_none_or(|born| born < op.invoked)
+    })
+}
+
+/// By id: one id that stands for all that renewals join.
+fn name_sessions(history: &History) -> Vec<KeyId> {
+    let mut names: Vec<KeyId> = (0..history.keys.len()).map(KeyId::new).collect();
+    fn find(names: &mut [KeyId], mut key: KeyId) -> KeyId {
+        while names[key.index()] != key {
+            let next = names[names[key.index()].index()];
+            names[key.index()] = next;
+            key = next;
+        }
+        key
+    }
+    for op in history.operations() {
+        if let Some(new) = given_id(history, &op) {
+            let (one, other) = (find(&mut names, op.key), find(&mut names, new));
+            names[one.index()] = other;
+        }
+    }
+    for at in (0..names.len()).rev() {
+        names[at] = find(&mut names, KeyId::new(at));
+    }
+    names
+}
+
+/// Whether an acknowledged creation of an id follows another one that did not fail.
+pub(crate) fn has_two_creations(history: &History) -> bool {
+    let creations =
+        || history.operations().filter(|op| op.function == Function::CREATE && op.outcome != Outcome::Fail);
+    let mut first: HashMap<u32, u32> = HashMap::new();
+    for op in creations() {
+        let earliest = first.entry(op.key.raw()).or_insert(op.invoked);
+        *earliest = op.invoked.min(*earliest);
+    }
+    creations().any(|op| op.outcome == Outcome::Ok && first[&op.key.raw()] < op.invoked)
+}
+
+/// Whether two replicas answered about one key.
+pub(crate) fn has_two_replicas_of_one_key(history: &History) -> bool {
+    let answers = history.actor_events().iter().filter(|event| event.actor == "replica");
+    let mut nodes: HashMap<String, HashSet<String>> = HashMap::new();
+    for [node, key, _] in answers.filter_map(|event| replica_answer(history, event)) {
+        nodes.entry(key.to_string()).or_default().insert(node.to_string());
+    }
+    nodes.values().any(|nodes| nodes.len() > 1)
+}
+
+/// The node, the key and the value of an answer of a replica.
+fn replica_answer(history: &History, event: &ActorEvent) -> Option<[Value; 3]> {
+    let note = history.note(event.position);
+    let fields: Option<Value> = note.and_then(|note| serde_json::from_str(&note.fields).ok());
+    let is_error = fields.is_some_and(|fields| fields.get("error").is_some());
+    if is_error { None } else { serde_json::from_str(&event.value).ok() }
+}
+
+/// Whether a list of actions was returned for a user after that user had begun to request an action.
+pub(crate) fn has_list_of_actor(history: &History) -> bool {
+    let mut acting: HashSet<&str> = HashSet::new();
+    let mut events: Vec<(u32, Operation)> = Vec::new();
+    for op in history.operations() {
+        match (op.function, op.outcome) {
+            (Function::ACT, _) => events.push((op.invoked, op)),
+            (Function::ACTIONS, Outcome::Ok) => events.push((op.completed, op)),
+            _ => {}
+        }
+    }
+    events.sort_unstable_by_key(|event| event.0);
+    events.iter().any(|(_, op)| {
+        if op.function == Function::ACT {
+            acting.insert(history.sessions.text(op.session));
+            return false;
+        }
+        acting.contains(history.keys.text(op.key))
+    })
+}
