@@ -1,3 +1,5 @@
+//! Streams that are cut anywhere, and lines that are wrong.
+
 use super::*;
 
 const TEXT: &str = r#"{"steadfast":1,"seed":7}

@@ -18,6 +18,7 @@
 //! Times decide the order, as in [`histories::format`] for spans without indices: if two are equal, operations overlap.
 
 mod file;
+mod operation;
 mod otlp;
 mod protobuf;
 #[cfg(feature = "command-line")]
@@ -29,6 +30,9 @@ pub(crate) use file::SPAN_BYTES_MAX;
 pub(crate) use file::read_span_bytes;
 use histories::History;
 use histories::format::{self, Format};
+use operation::{
+    DistinctOperations, TraceFunction, TracedOperation, add_creations, renewal_outcome, tell_renewals,
+};
 use otlp::{OtlpRequest, OtlpSpan, flatten_attributes};
 #[cfg(feature = "command-line")]
 pub(crate) use received::decode_received_spans;
@@ -78,31 +82,6 @@ struct SessionAttributes {
     keep: bool,
 }
 
-/// What an operation does, by the names of histories.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "lowercase")]
-enum TraceFunction {
-    Create,
-    Read,
-    Write,
-    Touch,
-    Renew,
-    Destroy,
-}
-
-impl TraceFunction {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Touch => "touch",
-            Self::Renew => "renew",
-            Self::Destroy => "destroy",
-        }
-    }
-}
-
 /// The spans of one kind of operation.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
@@ -139,52 +118,6 @@ impl Wanted {
             toml::Value::Array(values) => values.iter().any(same),
             value => same(value),
         }
-    }
-}
-
-/// One operation, as its span tells it.
-struct TracedOperation {
-    from_ns: i64,
-    /// `None` if the span has no end.
-    to_ns: Option<i64>,
-    function: TraceFunction,
-    key: String,
-    user: String,
-    /// The value of the invocation.
-    asked: Value,
-    outcome: &'static str,
-    /// The value of the completion.
-    answered: Value,
-    /// The id that the span says came before this one, and how a renewal of it ended.
-    previous: Option<(String, &'static str)>,
-    fields: serde_json::Map<String, Value>,
-}
-
-/// The operations of all spans. Exporters send a span again if they miss the answer, so a span may come several times.
-#[derive(Default)]
-struct DistinctOperations {
-    list: Vec<TracedOperation>,
-    /// Where the operation of a span is, by the ids of its trace and of itself.
-    known: HashMap<(String, String), usize>,
-    repeated: usize,
-}
-
-impl DistinctOperations {
-    /// Adds the operation of a span, unless it is there. A span that was sent before its end is replaced by one with an end.
-    fn add(&mut self, operation: Option<TracedOperation>) {
-        let Some(operation) = operation else { return };
-        let field = |name: &str| operation.fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        if let (Some(trace), Some(span)) = (field("trace_id"), field("span_id")) {
-            if let Some(&known) = self.known.get(&(trace.clone(), span.clone())) {
-                self.repeated += 1;
-                if self.list[known].to_ns.is_none() {
-                    self.list[known] = operation;
-                }
-                return;
-            }
-            self.known.insert((trace, span), self.list.len());
-        }
-        self.list.push(operation);
     }
 }
 
@@ -373,30 +306,9 @@ impl TraceMap {
             (TraceFunction::Read, ..) if value.is_none() => (TraceFunction::Touch, "ok"),
             _ => (function, "ok"),
         };
-        // A value that is not told is known to nobody else.
-        let unnamed = || json!(format!("span {}", span.span_id));
-        let (asked, answered) = match function {
-            TraceFunction::Read if absent => (Value::Null, Value::Null),
-            TraceFunction::Read => (Value::Null, value.unwrap_or(Value::Null)),
-            TraceFunction::Create | TraceFunction::Write => {
-                let written = value.unwrap_or_else(unnamed);
-                (written.clone(), written)
-            }
-            TraceFunction::Renew => (json!(id), json!(id)),
-            TraceFunction::Touch | TraceFunction::Destroy => (Value::Null, Value::Null),
-        };
-        let mut fields = serde_json::Map::new();
-        for (name, text) in [("trace_id", &span.trace_id), ("span_id", &span.span_id)] {
-            if !text.is_empty() {
-                fields.insert(name.to_owned(), json!(text));
-            }
-        }
-        if let Some(node) = self.session.node.as_deref().and_then(told) {
-            fields.insert("node".to_owned(), json!(node));
-        }
-        if let Some(status) = status {
-            fields.insert("status".to_owned(), json!(status));
-        }
+        let value = value.filter(|_| function != TraceFunction::Read || !absent);
+        let (asked, answered) = asked_and_answered(function, id, value, &span.span_id);
+        let fields = fields_of_span(&span, self.session.node.as_deref().and_then(told), status);
         let key = id.to_owned();
         let renewal = renewal_outcome(absent || refused, unclear, to_ns.is_some());
         let previous = previous.map(|previous| (previous.to_owned(), renewal));
@@ -555,94 +467,39 @@ impl TraceMap {
     }
 }
 
-/// How a renewal ended, by the answer to its request.
-fn renewal_outcome(did_nothing: bool, unclear: bool, has_ended: bool) -> &'static str {
-    match (has_ended, did_nothing, unclear) {
-        (false, ..) | (_, false, true) => "info",
-        (true, true, _) => "fail",
-        (true, false, false) => "ok",
+/// The values of an operation's two events.
+fn asked_and_answered(function: TraceFunction, id: &str, value: Option<Value>, span: &str) -> (Value, Value) {
+    match function {
+        TraceFunction::Read => (Value::Null, value.unwrap_or(Value::Null)),
+        TraceFunction::Create | TraceFunction::Write => {
+            // A value that is not told is known to nobody else.
+            let written = value.unwrap_or_else(|| json!(format!("span {span}")));
+            (written.clone(), written)
+        }
+        TraceFunction::Renew => (json!(id), json!(id)),
+        TraceFunction::Touch | TraceFunction::Destroy => (Value::Null, Value::Null),
     }
 }
 
-/// Adds a renewal for the first span of each pair of an id and the one before it. The attribute tells of a session, and each of its
-/// spans may have it: the later ones are what their entry says. The operations are in order of time, and stay so.
-fn tell_renewals(operations: Vec<TracedOperation>) -> Vec<TracedOperation> {
-    let mut known: HashSet<(String, String)> = HashSet::new();
-    let mut told = Vec::with_capacity(operations.len());
-    for mut operation in operations {
-        let is_renewal = operation.function == TraceFunction::Renew;
-        if let Some((previous, outcome)) = operation.previous.take() {
-            let pair = (previous.clone(), operation.key.clone());
-            let is_first = !known.contains(&pair);
-            if is_first && outcome != "fail" {
-                known.insert(pair);
-            }
-            if is_first {
-                let id = json!(operation.key);
-                // Without an attribute for the user, the user is the session.
-                let user =
-                    if operation.user == operation.key { previous.clone() } else { operation.user.clone() };
-                told.push(TracedOperation {
-                    from_ns: operation.from_ns,
-                    to_ns: operation.to_ns,
-                    function: TraceFunction::Renew,
-                    key: previous,
-                    user,
-                    asked: id.clone(),
-                    outcome,
-                    answered: id,
-                    previous: None,
-                    fields: operation.fields.clone(),
-                });
-            }
-            // A login that gave a session another id creates none.
-            if is_first && (is_renewal || operation.function == TraceFunction::Create) {
-                continue;
-            }
-        }
-        if is_renewal {
-            // A later request for a new id. Its answer is in the first span with that id; this one shows that the session exists.
-            operation.function = TraceFunction::Touch;
-            (operation.asked, operation.answered) = (Value::Null, Value::Null);
-        }
-        told.push(operation);
-    }
-    told
-}
-
-/// Adds the creation of each session that existed when it was first seen, and whose creation no span shows: the session is older
-/// than the traces, or the request was not sampled. The operations are in order of time. Returns how many there are.
-fn add_creations(operations: &mut Vec<TracedOperation>) -> usize {
-    let mut known: HashSet<String> = HashSet::new();
-    let mut added = Vec::new();
-    for operation in operations.iter() {
-        let exists = operation.outcome == "ok"
-            && (operation.function != TraceFunction::Read || operation.answered != Value::Null);
-        if operation.function == TraceFunction::Create {
-            known.insert(operation.key.clone());
-        } else if exists && known.insert(operation.key.clone()) {
-            let before = operation.from_ns.saturating_sub(1);
-            let value = json!(format!("not traced: {}", added.len()));
-            added.push(TracedOperation {
-                from_ns: before,
-                to_ns: Some(before),
-                function: TraceFunction::Create,
-                key: operation.key.clone(),
-                user: operation.user.clone(),
-                asked: value.clone(),
-                outcome: "ok",
-                answered: value,
-                previous: None,
-                fields: serde_json::Map::new(),
-            });
-        }
-        if let (TraceFunction::Renew, Some(id)) = (operation.function, operation.asked.as_str()) {
-            known.insert(id.to_owned());
+/// The further fields of a completion.
+fn fields_of_span(
+    span: &OtlpSpan,
+    node: Option<&str>,
+    status: Option<i64>,
+) -> serde_json::Map<String, Value> {
+    let mut fields = serde_json::Map::new();
+    for (name, text) in [("trace_id", &span.trace_id), ("span_id", &span.span_id)] {
+        if !text.is_empty() {
+            fields.insert(name.to_owned(), json!(text));
         }
     }
-    let count = added.len();
-    operations.extend(added);
-    count
+    if let Some(node) = node {
+        fields.insert("node".to_owned(), json!(node));
+    }
+    if let Some(status) = status {
+        fields.insert("status".to_owned(), json!(status));
+    }
+    fields
 }
 
 /// The names of sessions in the history.

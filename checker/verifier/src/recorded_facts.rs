@@ -75,7 +75,7 @@ pub(crate) fn could_show_lost_write(history: &History) -> bool {
     let settled = events.find(|event| event.actor == "recorder" && event.function == "settled");
     let Some(settled) = settled.map(|event| event.position) else { return false };
     let session_of = name_sessions(history);
-    let mut operations: HashMap<KeyId, Vec<Operation>> = HashMap::new();
+    let mut writes: HashMap<KeyId, Vec<AcknowledgedWrite>> = HashMap::new();
     let mut lives: HashMap<KeyId, Vec<Operation>> = HashMap::new();
     for op in history.operations() {
         let begins_or_ends = matches!(op.function, Function::CREATE | Function::DESTROY | Function::RENEW);
@@ -83,12 +83,15 @@ pub(crate) fn could_show_lost_write(history: &History) -> bool {
         for key in [Some(op.key), given].into_iter().flatten().filter(|_| begins_or_ends) {
             lives.entry(key).or_default().push(op.clone());
         }
-        operations.entry(session_of[op.key.index()]).or_default().push(op);
+        let writes_content = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
+        if writes_content && op.outcome == Outcome::Ok {
+            let creates = op.function == Function::CREATE;
+            let write = AcknowledgedWrite { creates, invoked: op.invoked, completed: op.completed };
+            writes.entry(session_of[op.key.index()]).or_default().push(write);
+        }
     }
-    let replaced: HashMap<KeyId, u32> = operations
-        .iter()
-        .filter_map(|(&session, all)| Some((session, first_replacing_write(all)?)))
-        .collect();
+    let replaced: HashMap<KeyId, u32> =
+        writes.iter().filter_map(|(&session, all)| Some((session, first_replacing_write(all)?))).collect();
     let mut reads = history.operations().filter(|op| op.function == Function::READ && op.invoked > settled);
     reads.any(|read| {
         let write = replaced.get(&session_of[read.key.index()]);
@@ -99,13 +102,18 @@ pub(crate) fn could_show_lost_write(history: &History) -> bool {
     })
 }
 
+/// A write of a session, or its creation, that was acknowledged.
+struct AcknowledgedWrite {
+    creates: bool,
+    invoked: u32,
+    completed: u32,
+}
+
 /// When a write had been acknowledged, at the earliest, that began after another version had been.
-fn first_replacing_write(operations: &[Operation]) -> Option<u32> {
-    let writes = |op: &&Operation| matches!(op.function, Function::WRITE | Function::PATCH);
-    let acknowledged = || operations.iter().filter(|op| op.outcome == Outcome::Ok);
-    let versions = acknowledged().filter(|op| writes(op) || op.function == Function::CREATE);
-    let first = versions.map(|op| op.completed).min()?;
-    acknowledged().filter(writes).filter(|op| op.invoked > first).map(|op| op.completed).min()
+fn first_replacing_write(writes: &[AcknowledgedWrite]) -> Option<u32> {
+    let first = writes.iter().map(|write| write.completed).min()?;
+    let replacing = writes.iter().filter(|write| !write.creates && write.invoked > first);
+    replacing.map(|write| write.completed).min()
 }
 
 /// Whether an operation that ends the id was acknowledged before a read began, and had begun after all that had begun to give out the id

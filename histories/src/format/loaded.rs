@@ -1,7 +1,8 @@
 //! The options for reading a history, and the result.
 
 use super::Format;
-use super::merge::{ChunkMerger, MergedHistory};
+use super::merge::ChunkMerger;
+use super::merge_settings::MergedHistory;
 use crate::{History, Problem, Problems};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -11,37 +11,18 @@ use super::census::FieldCensus;
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, FLAWS_MAX, LocalId, ProcessName};
 use super::datum::Flaw;
 use super::indexes::SeenIndexes;
+use super::merge_settings::{HistoryExtent, MergeSettings, MergedHistory};
 use super::names::NameTranslation;
 use super::places::FilePosition;
 use crate::history::NOT_GIVEN;
 use crate::{
-    ActorEvent, Completion, Function, History, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome,
-    PairingError, Payload, Problem, Problems, ProcessId, SessionId,
+    ActorEvent, Completion, Function, HistoryBuilder, Id, Invocation, KeyId, OpId, Outcome, PairingError,
+    Payload, Problem, Problems, ProcessId, SessionId,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The options of a merge.
-pub(super) struct MergeSettings {
-    pub(super) file: Arc<str>,
-    pub(super) lenient: bool,
-    pub(super) lone_completions: bool,
-    pub(super) extent: HistoryExtent,
-    pub(super) problems_max: usize,
-}
-
-/// How much of a history is read. Some rules are about all of its events, and a part must not be held against them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum HistoryExtent {
-    /// All of it.
-    Whole,
-    /// The lines of a stream up to its first invocation.
-    Beginning,
-    /// Later lines of a stream.
-    Later,
-}
 
 /// The state of a merge.
 pub(super) struct ChunkMerger {
@@ -136,17 +117,6 @@ fn split_clients(header: String) -> (Result<Vec<String>, String>, Option<String>
     let clients = serde_json::from_str(clients.get()).map_err(|_| clients.get().to_owned());
     let left = fields.keys().any(|name| name != "steadfast");
     (clients, left.then(|| serde_json::to_string(&fields).expect("what was JSON is JSON")))
-}
-
-/// The history, and what else a merge returns.
-pub(super) struct MergedHistory {
-    pub(super) history: History,
-    pub(super) dropped: Option<Problem>,
-    pub(super) remarks: Vec<String>,
-    /// Problems that count unless the history is an independent one.
-    pub(super) flat: Option<Problems>,
-    /// The number of events without an index.
-    pub(super) unnumbered: u64,
 }
 
 impl From<ConditionalProblems> for Option<Problems> {

@@ -53,6 +53,7 @@ mod json;
 mod lines;
 mod loaded;
 mod merge;
+mod merge_settings;
 mod micros;
 mod names;
 mod operations;

@@ -5,7 +5,7 @@
 //!
 //! O(n log n) as long as few reigns wrote one object. If many did, the search ends after a number of steps that is linear in n, and says so.
 
-use super::registers::WriteList;
+use super::write_list::WriteList;
 use histories::{History, KeyId, OpId};
 use rustc_hash::FxHashMap;
 

@@ -21,6 +21,7 @@ mod held;
 mod lacks;
 mod registers;
 mod sessions;
+mod write_list;
 
 use super::figure::Figure;
 use super::in_time::{TimeOver, in_time};

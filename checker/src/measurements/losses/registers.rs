@@ -9,6 +9,7 @@ use super::super::in_time::{TimeOver, UntilStopped, in_time};
 use super::super::recorder_events::settled_position;
 use super::branches::LossEvidence;
 use super::lacks::Lack;
+use super::write_list::WriteList;
 use histories::{Function, History, Id, KeyId, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::AtomicBool;
@@ -148,29 +149,6 @@ impl NewerWrites {
     /// Among the writes that began after one position, the one acknowledged first, if that was before another position.
     pub(super) fn first_acknowledged_after(&self, key: KeyId, since: u32, before: u32) -> Option<OpId> {
         self.0[key.index()].first_acknowledged_after(since, before)
-    }
-}
-
-/// Acknowledged writes from the last invocation to the first, each with the one that was acknowledged first among it and all later ones.
-#[derive(Clone, Default)]
-pub(super) struct WriteList(Vec<(u32, u32, OpId)>);
-
-impl WriteList {
-    /// Adds a write that was invoked before all others.
-    pub(super) fn push_earlier(&mut self, history: &History, id: OpId) {
-        let op = history.operation(id);
-        let (_, completed, first) = match self.0.last() {
-            Some(&later) if later.1 < op.completed => later,
-            _ => (0, op.completed, id),
-        };
-        self.0.push((op.invoked, completed, first));
-    }
-
-    /// Among the writes that began after one position, the one acknowledged first, if that was before another position.
-    pub(super) fn first_acknowledged_after(&self, since: u32, before: u32) -> Option<OpId> {
-        let later = self.0.partition_point(|entry| entry.0 > since);
-        let &(_, completed, id) = self.0[..later].last()?;
-        (completed < before).then_some(id)
     }
 }
 

@@ -14,7 +14,7 @@ use super::cursor::CompletionCursor;
 use super::moments::TransactionMoments;
 use super::order::IncrementalOrder;
 use super::shape::{AntiDependencyRule, LevelShape, Visibility};
-use super::suspects::SuspectKeys;
+use super::suspect_keys::SuspectKeys;
 use super::written_key::WrittenKey;
 use claims::{Limits, OrderExtent};
 use histories::{NEVER, Outcome};

@@ -34,6 +34,7 @@ mod sequence;
 mod shape;
 mod shown_elements;
 mod shown_lists;
+mod suspect_keys;
 mod suspects;
 mod written_key;
 

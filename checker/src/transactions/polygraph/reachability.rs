@@ -10,7 +10,7 @@ use super::clauses::{ChoiceLiteral, Clause, ClauseOrigin, RefutedChoices};
 use super::closure::CertainReachability;
 use super::cursor::CompletionCursor;
 use super::encode::{CaseEncoding, CaseLink, CaseVariable, ConditionalEdge};
-use super::suspects::SuspectKeys;
+use super::suspect_keys::SuspectKeys;
 use claims::Limits;
 
 /// How often the stop flag is looked at, in open choices.
