@@ -92,8 +92,9 @@ impl LateSorter {
         for line in text.lines() {
             self.lines += 1;
             self.add_line(line, &mut out)?;
+            // After each line, so that it does not matter how the stream is cut.
+            self.pass_due(self.latest.map(|latest| latest.saturating_sub(self.lateness_ns)), &mut out);
         }
-        self.pass_due(self.latest.map(|latest| latest.saturating_sub(self.lateness_ns)), &mut out);
         self.check_memory()?;
         Ok(out.into_bytes())
     }

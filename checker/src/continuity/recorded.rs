@@ -142,9 +142,9 @@ fn could_lack_a_write(facts: &JudgeFacts<'_>) -> bool {
             }
         } else if outcome == Outcome::Ok {
             let invoked = history.invocation_position(id);
-            let writes = matches!(function, Function::WRITE | Function::PATCH);
-            replaced[session] |= writes && first[session] < invoked;
-            if writes || function == Function::CREATE {
+            // An id that is created again has another version, too.
+            if matches!(function, Function::WRITE | Function::PATCH | Function::CREATE) {
+                replaced[session] |= first[session] < invoked;
                 first[session] = first[session].min(position);
             }
             let life = &mut lives[key.index()];

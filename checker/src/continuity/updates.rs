@@ -87,31 +87,47 @@ fn read_stated_bases(history: &History) -> Vec<SaveWithBase> {
     }
     let wanted: FxHashSet<(KeyId, ValueId)> =
         saves.iter().map(|save| (history.key(save.save), save.base)).collect();
-    // For each id and base: the reads that returned it, in order of invocation.
-    let mut reads: FxHashMap<(KeyId, ValueId), Vec<OpId>> = FxHashMap::default();
-    let mut parts: FxHashMap<ValueId, Vec<ValueId>> = FxHashMap::default();
-    let is_read = |id: &OpId| history.function(*id) == Function::READ && is_ok(history, *id);
-    for read in history.ids().filter(is_read).filter(|_| !wanted.is_empty()) {
-        let shown = history.result(read);
-        for &part in parts.entry(shown).or_insert_with(|| find_parts(history, shown)).iter() {
-            let base = (history.key(read), part);
-            if wanted.contains(&base) {
-                reads.entry(base).or_default().push(read);
-            }
-        }
-    }
+    let mut reads = find_reads_of_bases(history, &wanted);
+    reads.sort_unstable();
     for save in &mut saves {
-        let began = history.invocation_position(save.save);
-        let of_base = reads.get(&(history.key(save.save), save.base)).map_or(&[][..], Vec::as_slice);
-        save.read = of_base.iter().rev().copied().find(|&read| history.completion_position(read) < began);
+        let (key, began) = (history.key(save.save), history.invocation_position(save.save));
+        let after = reads.partition_point(|&(of, base, _)| (of, base) <= (key, save.base));
+        let of_base =
+            reads[..after].iter().rev().take_while(|&&(of, base, _)| (of, base) == (key, save.base));
+        let over = |read: &OpId| history.completion_position(*read) < began;
+        save.read = of_base.map(|&(_, _, read)| read).find(over);
     }
     saves
 }
 
+/// The reads that returned one of these bases of an id. Most reads return a payload; what the others show is parsed once for each value.
+fn find_reads_of_bases(
+    history: &History,
+    wanted: &FxHashSet<(KeyId, ValueId)>,
+) -> Vec<(KeyId, ValueId, OpId)> {
+    let mut reads = Vec::new();
+    let mut parts: FxHashMap<ValueId, Vec<ValueId>> = FxHashMap::default();
+    let is_read = |id: &OpId| history.function(*id) == Function::READ && is_ok(history, *id);
+    for read in history.ids().filter(is_read).filter(|_| !wanted.is_empty()) {
+        let (key, shown) = (history.key(read), history.result(read));
+        if !history.value_text(shown).starts_with(FIELDS) {
+            reads.extend(Some((key, shown, read)).filter(|_| wanted.contains(&(key, shown))));
+            continue;
+        }
+        let shown = parts.entry(shown).or_insert_with(|| find_parts(history, shown));
+        let bases = shown.iter().filter(|part| wanted.contains(&(key, **part)));
+        reads.extend(bases.map(|&part| (key, part, read)));
+    }
+    reads
+}
+
+/// How a value with fields begins.
+const FIELDS: &str = "{\"fields\"";
+
 /// The payloads that a read returned: the value itself, or those of its fields.
 fn find_parts(history: &History, value: ValueId) -> Vec<ValueId> {
     let text = history.value_text(value);
-    if !text.starts_with("{\"fields\"") {
+    if !text.starts_with(FIELDS) {
         return vec![value];
     }
     let object: Option<FxHashMap<&str, FxHashMap<String, &RawValue>>> = serde_json::from_str(text).ok();

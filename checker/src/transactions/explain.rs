@@ -285,7 +285,8 @@ impl EvidenceExplainer<'_> {
             TransactionEvidence::LostUpdate { key, version, transactions } => {
                 let names: Vec<String> =
                     transactions.iter().map(|&id| self.history.operation_index(id).to_string()).collect();
-                let version = version.map_or("nothing", |version| self.value_text(version));
+                let initial = || transactions.first().map_or("nothing", |&id| self.initial_text(id, *key));
+                let version = version.map_or_else(initial, |version| self.value_text(version));
                 format!(
                     "the transactions at {} all read {version} from {key} and wrote it",
                     names.join(", "),

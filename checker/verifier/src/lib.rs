@@ -233,6 +233,12 @@ impl<'a> ClaimChecker<'a> {
                 ))
             }
         };
+        // What nothing could have shown counts as holding, if the question says so.
+        let is_accepted = self.question.accept_untested
+            && matches!((&standing, answer.property), (Standing::Partly(_), Property::Finding(_)))
+            && matches!(answer.verdict, Verdict::Holds(_))
+            && self.standing_of_untested(answer.property) == Standing::Confirmed;
+        let standing = if is_accepted { Standing::Confirmed } else { standing };
         let green = standing == Standing::Confirmed && matches!(answer.verdict, Verdict::Holds(_));
         if self.watch.is_over() {
             Standing::Unchecked

@@ -85,8 +85,7 @@ pub(crate) fn could_show_lost_write(history: &History) -> bool {
         }
         let writes_content = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
         if writes_content && op.outcome == Outcome::Ok {
-            let creates = op.function == Function::CREATE;
-            let write = AcknowledgedWrite { creates, invoked: op.invoked, completed: op.completed };
+            let write = AcknowledgedWrite { invoked: op.invoked, completed: op.completed };
             writes.entry(session_of[op.key.index()]).or_default().push(write);
         }
     }
@@ -104,7 +103,6 @@ pub(crate) fn could_show_lost_write(history: &History) -> bool {
 
 /// A write of a session, or its creation, that was acknowledged.
 struct AcknowledgedWrite {
-    creates: bool,
     invoked: u32,
     completed: u32,
 }
@@ -112,7 +110,7 @@ struct AcknowledgedWrite {
 /// When a write had been acknowledged, at the earliest, that began after another version had been.
 fn first_replacing_write(writes: &[AcknowledgedWrite]) -> Option<u32> {
     let first = writes.iter().map(|write| write.completed).min()?;
-    let replacing = writes.iter().filter(|write| !write.creates && write.invoked > first);
+    let replacing = writes.iter().filter(|write| write.invoked > first);
     replacing.map(|write| write.completed).min()
 }
 

@@ -80,14 +80,12 @@ pub(super) fn is_ended_for_good(session: &KeptSession, id: &str) -> bool {
     ends.any(|end| born.is_none_or(|born| born < end.invoked))
 }
 
-/// Whether an acknowledged write began after another version of the session had been acknowledged.
+/// Whether an acknowledged write, or another creation, began after another version of the session had been acknowledged.
 pub(super) fn has_replaced_version(session: &KeptSession) -> bool {
     let versions =
         session.operations.iter().filter(|operation| operation.is_ok() && operation.writes_content());
     let Some(first) = versions.clone().filter_map(|operation| operation.ended).min() else { return false };
-    versions
-        .filter(|operation| operation.action == StoreAction::Write)
-        .any(|operation| operation.invoked > first)
+    versions.clone().any(|operation| operation.invoked > first)
 }
 
 /// Whether the time to live has passed, whatever indeterminate operations did.
