@@ -5,7 +5,7 @@
 
 use super::brute::level_of;
 use super::reference::{Orders, allows};
-use checker::{Assume, IsolationLevel, Question, Verdict};
+use checker::{Assume, IsolationLevel, Model, Question, Verdict};
 use histories::History;
 use histories::format::{Format, from_text, write_native};
 use serde_json::Value;
@@ -144,10 +144,8 @@ fn evidence_names_the_values_of_the_history_whatever_they_were_at_first() {
     };
     let explain = |text: &str, initial: &str| {
         let history = from_text(Format::Native, text).expect("a history");
-        let mut question = question_about(
-            model_of_transactions(&history),
-            &isolation_properties(&[IsolationLevel::Serializable]),
-        );
+        let mut question =
+            question_about(Model::RwRegister, &isolation_properties(&[IsolationLevel::Serializable]));
         question.initial.set_default(initial).expect("JSON");
         let report = check_confirmed(&history, &question, &test_limits(100_000, 1 << 30));
         assert_eq!(report.verdict(), "violated");

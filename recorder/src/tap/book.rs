@@ -741,7 +741,7 @@ mod tests {
         desk.record("POST /login", None, "ann", Done, Some("a"));
         let read = desk.plan("GET /cart", Some("a"), "");
         assert!(!desk.book.was_left(&read));
-        assert_eq!(desk.record("POST /login", Some("a"), "ann", Done, Some("b")), "create s-2 2");
+        assert_eq!(desk.record("POST /login", Some("a"), "ann", Done, Some("b")), "create s-2 1");
         assert!(desk.book.was_left(&read));
         assert_eq!(desk.refusal("GET /cart", Some("a")), Unrecorded::LeftSession);
         assert_eq!(desk.record("GET /cart", Some("b"), "", Done, Some("b")), "read s-2 null");
