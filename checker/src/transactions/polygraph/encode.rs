@@ -197,7 +197,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
 
     /// How much memory edges may take. The closure of the certain edges takes a quarter of what the caller permits.
     fn edge_bytes_max(&self) -> usize {
-        (self.bytes / 4 * 3).min(EDGES_MAX * size_of::<ConditionalEdge>())
+        (self.bytes / 4 * 3).min(EDGES_MAX.saturating_mul(size_of::<ConditionalEdge>()))
     }
 
     /// An upper bound for the memory of the edges between writers, and from sources to reads, in bytes.
