@@ -150,6 +150,14 @@ fn reports_are_read_back_as_they_were_written() {
         assert_confirmed(&history, &question, &read);
         seen.extend(kinds(&report));
     }
+    // Elsewhere, what nothing could contradict counts as holding.
+    let history = histories::notation::parse("a: [w1]").expect("a drawing");
+    let asked = [claims::Property::Level(claims::Level::Linearizable)];
+    let question = testkit::question_about(claims::Model::Register, &asked);
+    let question = claims::Question { accept_untested: false, ..question };
+    let report = check_confirmed(&history, &question, &test_limits(1_000, 1 << 20));
+    assert_eq!(written_and_read(&history, &report), report);
+    seen.extend(kinds(&report));
     let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
     assert_eq!(seen, KINDS);
 }

@@ -108,13 +108,12 @@ fn explains(order: &[u32], steps: &[RegisterStep], initial: ValueId) -> bool {
 fn the_frontier_agrees_with_the_definition() {
     let stop = AtomicBool::new(false);
     let limits = Limits { steps: u64::MAX, bytes: usize::MAX, stop: &stop };
-    let (mut legal, mut illegal, mut refuted, mut plainly, mut refined) = (0, 0, 0, 0, (0, 0));
+    let (mut legal, mut illegal, mut refuted, mut refined) = (0, 0, 0, (0, 0));
     for seed in 0..30_000 {
         let random = &mut TestRandom::new(seed);
         let (values, unique, observes) = (2 + random.below(3), random.below(5) == 0, random.below(3) == 0);
         let steps = random_steps(random, 9, values, unique, observes);
         let expected = is_linearizable(&steps, ValueId::NULL);
-        let before = refuted;
         for width in [FrontierWidth::Beam(2), FrontierWidth::Relaxed, FrontierWidth::Loose] {
             match frontier::decide_by_frontier(&steps, &[ValueId::NULL], width, &limits).0 {
                 FrontierResult::Order(order) if width == FrontierWidth::Beam(2) => {
@@ -130,7 +129,6 @@ fn the_frontier_agrees_with_the_definition() {
                 _ => {}
             }
         }
-        plainly += u32::from(refuted > before);
         match frontier::decide_by_refinement(&steps, &[ValueId::NULL], &limits).0 {
             Refinement::Order(order) => {
                 assert!(
@@ -165,10 +163,7 @@ fn the_frontier_agrees_with_the_definition() {
         refuted > illegal,
         "the relaxations refute too little to be worth their time: {refuted} of {illegal}"
     );
-    assert!(
-        refined.0 > 1_000 && refined.1 > plainly,
-        "refinement decides too little: {refined:?}; without it, {plainly} are refuted"
-    );
+    assert!(refined.0 > 1_000 && refined.1 > 10_000, "refinement decides too little: {refined:?}");
     assert!(
         legal > 5_000 && illegal > 5_000,
         "{legal} legal, {illegal} illegal: too one-sided to tell anything"
