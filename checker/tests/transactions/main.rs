@@ -9,6 +9,7 @@ mod brute;
 mod case_evidence;
 mod cases;
 mod corpus;
+mod cut_history;
 mod elle;
 mod public;
 mod reference;

@@ -1,21 +1,13 @@
 //! A history of register transactions that is cut into slices has the verdicts of the whole, at every level.
 
+use super::cut_history::{Cut, CutHistory};
 use checker::IsolationLevel;
-use checker::slices::registers::{RegisterSlice, register_edges, register_witnesses};
-use checker::slices::{
-    KeyEdges, KeyPart, KeyUse, KnotEdges, PlacedTransaction, Vertex, find_knots, merge_spans, register_uses,
-};
-use histories::{History, KeyId, OpId, Outcome};
+use checker::slices::PlacedTransaction;
+use checker::slices::registers::{RegisterSlice, register_witnesses};
+use histories::History;
 use std::collections::{BTreeMap, BTreeSet};
 use testkit::transactions::{KeyType, history_of_repeated_values, long_history_of_registers, random_history};
 use testkit::{TestRandom, check_confirmed, draw_history, isolation_properties, question_about, test_limits};
-
-/// How a history is cut.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Cut {
-    Components,
-    Knots,
-}
 
 /// How much was cut, and where levels were decided.
 #[derive(Default, Debug)]
@@ -61,105 +53,58 @@ impl Members {
     }
 }
 
-/// What each key contributes, and the transactions that may have taken effect.
-struct CutHistory<'a> {
-    history: &'a History,
-    transactions: BTreeMap<u64, PlacedTransaction>,
-    uses: BTreeMap<KeyId, Vec<KeyUse>>,
-    by_key: BTreeMap<KeyId, KeyEdges>,
-    observed: BTreeSet<u64>,
+fn ranges(parts: &CutHistory<'_>, further: &[(u64, u64)]) -> Vec<Members> {
+    parts.ranges(further).into_iter().map(|(low, high)| Members::Places(low, high)).collect()
 }
 
-impl<'a> CutHistory<'a> {
-    fn new(history: &'a History) -> Self {
-        let mut uses: BTreeMap<KeyId, Vec<KeyUse>> = BTreeMap::new();
-        for (key, of) in register_uses(history) {
-            uses.entry(key).or_default().push(of);
-        }
-        let transactions =
-            uses.values().flatten().map(|of| (of.transaction.invoked, of.transaction)).collect();
-        let by_key: BTreeMap<KeyId, KeyEdges> =
-            uses.iter().map(|(key, uses)| (*key, register_edges(key.raw().into(), uses))).collect();
-        let observed = by_key.values().flat_map(|edges| edges.observed.iter().copied()).collect();
-        Self { history, transactions, uses, by_key, observed }
-    }
+fn knots(parts: &CutHistory<'_>, real_time: bool) -> Vec<Members> {
+    let knots = parts.knots(real_time).into_iter();
+    knots.map(|knot| Members::Knot(knot.transactions.into_iter().collect())).collect()
+}
 
-    fn takes_effect(&self, of: &PlacedTransaction) -> bool {
-        of.outcome != Outcome::Info || self.observed.contains(&of.invoked)
+/// Of each level whether the slice holds, violates the whole, or says nothing.
+fn decide(
+    parts: &CutHistory<'_>,
+    members: &Members,
+    levels: &[IsolationLevel],
+    tally: &mut CutTally,
+) -> Verdicts {
+    let is_member = |of: &PlacedTransaction| members.contain(of) && parts.takes_effect(of);
+    let own = parts.transactions.values().filter(|of| is_member(of)).map(|of| of.invoked);
+    let mut transactions: BTreeSet<u64> = own.collect();
+    for uses in parts.uses.values() {
+        let witnesses = register_witnesses(uses, |of| is_member(of).then_some(0));
+        transactions.extend(witnesses.iter().map(|(_, of)| of.invoked));
     }
-
-    fn components(&self, wider: &[(u64, u64)]) -> Vec<Members> {
-        let spans = self.by_key.values().flat_map(|edges| &edges.spans);
-        let spans = spans.filter(|span| span.only_if.is_none_or(|id| self.observed.contains(&id)));
-        let spans = spans.map(|span| (span.low, span.high)).chain(wider.iter().copied());
-        merge_spans(spans.collect()).iter().map(|&(low, high)| Members::Places(low, high)).collect()
-    }
-
-    fn knots(&self, real_time: bool) -> Vec<Members> {
-        let session = |of: &PlacedTransaction| {
-            let id = self.history.find_operation(of.invoked).expect("it is one of the history");
-            self.history.session(id).raw()
-        };
-        let transactions: Vec<(PlacedTransaction, u32)> = self
-            .transactions
-            .values()
-            .filter(|of| self.takes_effect(of))
-            .map(|of| (*of, session(of)))
-            .collect();
-        let dependencies: Vec<(Vertex, Vertex)> =
-            self.by_key.values().flat_map(|edges| edges.edges.iter().copied()).collect();
-        let edges = KnotEdges { transactions: &transactions, dependencies: &dependencies, real_time };
-        let knots = find_knots(edges).into_iter();
-        knots.map(|knot| Members::Knot(knot.transactions.into_iter().collect())).collect()
-    }
-
-    /// Of each level whether the slice holds, violates the whole, or says nothing.
-    fn decide(&self, members: &Members, levels: &[IsolationLevel], tally: &mut CutTally) -> Verdicts {
-        let is_member = |of: &PlacedTransaction| members.contain(of) && self.takes_effect(of);
-        let own = self.transactions.values().filter(|of| is_member(of)).map(|of| of.invoked);
-        let mut transactions: BTreeSet<u64> = own.collect();
-        for uses in self.uses.values() {
-            let witnesses = register_witnesses(uses, |of| is_member(of).then_some(0));
-            transactions.extend(witnesses.iter().map(|(_, of)| of.invoked));
-        }
-        let ids: Vec<OpId> =
-            transactions.iter().map(|&of| self.history.find_operation(of).expect("an operation")).collect();
-        let part = self.history.restrict_to(&ids);
-        let slice = RegisterSlice::new(&part, is_member, |key| {
-            let key = self.history.keys.get(key).filter(|key| self.by_key.contains_key(key));
-            let Some(key) = key.filter(|key| self.by_key[key].is_irregular) else { return KeyPart::Own };
-            let is_here = is_member(&self.uses[&key][0].transaction);
-            if is_here { KeyPart::Whole } else { KeyPart::None }
-        });
-        let presumed = slice.presumed();
-        let count = transactions.iter().filter(|of| is_member(&self.transactions[of])).count();
-        tally.with_last_reader += usize::from(presumed.as_ref().is_some_and(|it| it.len() > count));
-        let mut verdicts: Verdicts = match &presumed {
-            Some(history) => check_levels(history, levels),
-            None => levels.iter().map(|&level| (level, "open")).collect(),
-        };
-        let left: Vec<IsolationLevel> =
-            levels.iter().copied().filter(|level| verdicts[level] != "holds").collect();
-        if !left.is_empty() {
-            let alone = check_levels(&slice.alone(), &left);
-            verdicts.extend(
-                alone.iter().map(|(&level, &it)| (level, if it == "violated" { it } else { "open" })),
-            );
-        }
+    let part = parts.restrict_to(&transactions);
+    let slice = RegisterSlice::new(&part, is_member, |key| parts.part_of_key(key, is_member));
+    let presumed = slice.presumed();
+    let count = transactions.iter().filter(|of| is_member(&parts.transactions[of])).count();
+    tally.with_last_reader += usize::from(presumed.as_ref().is_some_and(|it| it.len() > count));
+    let mut verdicts: Verdicts = match &presumed {
+        Some(history) => check_levels(history, levels),
+        None => levels.iter().map(|&level| (level, "open")).collect(),
+    };
+    let left: Vec<IsolationLevel> =
+        levels.iter().copied().filter(|level| verdicts[level] != "holds").collect();
+    if !left.is_empty() {
+        let alone = check_levels(&slice.alone(), &left);
         verdicts
+            .extend(alone.iter().map(|(&level, &it)| (level, if it == "violated" { it } else { "open" })));
     }
+    verdicts
 }
 
 /// The verdicts of the slices together. What they leave open is looked at in wider slices, up to the whole.
 fn check_slices(history: &History, levels: &[IsolationLevel], cut: Cut, tally: &mut CutTally) -> Verdicts {
-    let parts = CutHistory::new(history);
+    let parts = CutHistory::of_registers(history);
     let mut verdicts: Verdicts = levels.iter().map(|&level| (level, "holds")).collect();
     for real_time in [false, true] {
         let mut asked: Vec<IsolationLevel> =
             levels.iter().copied().filter(|level| level.needs_real_time() == real_time).collect();
         let mut slices = match cut {
-            Cut::Components => parts.components(&[]),
-            Cut::Knots => parts.knots(real_time),
+            Cut::Components => ranges(&parts, &[]),
+            Cut::Knots => knots(&parts, real_time),
         };
         let members = parts.transactions.values().filter(|of| parts.takes_effect(of));
         let cut_out = members.filter(|of| slices.iter().any(|slice| slice.contain(of))).count();
@@ -170,7 +115,7 @@ fn check_slices(history: &History, levels: &[IsolationLevel], cut: Cut, tally: &
         for round in 0.. {
             let mut open = BTreeSet::new();
             for slice in &slices {
-                for (level, verdict) in parts.decide(slice, &asked, tally) {
+                for (level, verdict) in decide(&parts, slice, &asked, tally) {
                     if verdict == "violated" {
                         tally.violated_in_part += usize::from(round == 0 && cut_out < history.len());
                         verdicts.insert(level, verdict);
@@ -190,7 +135,7 @@ fn check_slices(history: &History, levels: &[IsolationLevel], cut: Cut, tally: &
             }
             assert!(round < 10, "the whole decides: {open:?}\n{}", draw_history(history));
             asked = open.into_iter().collect();
-            slices = parts.components(&wider);
+            slices = ranges(&parts, &wider);
         }
     }
     tally.histories += 2;
