@@ -99,13 +99,13 @@ fn describe_standing(standing: ObjectiveStanding) -> FollowedObjective {
     }
 }
 
-/// What was counted for an objective: `3 of 4,000 operations ended in an error (0.075%); 0.1% may`.
+/// What was counted for an objective: `3 of 4000 operations ended in an error (0.075%). The objective allows 0.1%`.
 fn describe_total(objective: StreamObjective, total: OperationCounts) -> String {
     if total.all == 0 {
         return format!("no operation with times was counted (limit: {})", describe_limit(objective));
     }
     format!(
-        "{} of {} operations {} ({}); {} may (limit: {})",
+        "{} of {} operations {} ({}). The objective allows {} (limit: {})",
         total.bad,
         total.all,
         objective.describe_bad(),
@@ -133,22 +133,32 @@ fn format_percent(share: f64) -> String {
 /// An alert in words.
 pub(crate) fn describe_alert(alert: &BurnRateAlert) -> String {
     let BurnRateAlert { event, objective, rule, begins, long, short } = alert;
-    let (name, bound) = (objective.metric.objective, describe_limit(*objective));
-    let window = |counts: &OperationCounts, ns: i64| {
-        let times = match counts.burn_rate(objective.budget()) {
-            rate if rate.is_infinite() => "none may".to_owned(),
-            rate => format!("{} times what may", format_rate(rate)),
-        };
-        format!("{} of {} in the last {} ({times})", counts.bad, counts.all, format_span(ns))
-    };
-    let (within_short, within_long) = (window(short, rule.short_ns), window(long, rule.long_ns));
+    let about =
+        format!("objective {} ({}), event {event}", objective.metric.objective, describe_limit(*objective));
     let bad = objective.describe_bad();
+    let times = |counts: &OperationCounts| match counts.burn_rate(objective.budget()) {
+        rate if rate.is_infinite() => "and the objective allows none".to_owned(),
+        rate => format!("{} times what the objective allows", format_rate(rate)),
+    };
+    let (within_short, within_long) = (format_span(rule.short_ns), format_span(rule.long_ns));
     match begins {
         true => format!(
-            "alert: objective {name} ({bound}) at event {event}: {bad}: {within_short}, and {within_long}. It alerts from {} times on",
+            "alert: {about}: in the last {within_short}, {} of {} operations {bad}, {}; in the last {within_long}, {} of {}, {}. \
+             An alert begins at {} times",
+            short.bad,
+            short.all,
+            times(short),
+            long.bad,
+            long.all,
+            times(long),
             format_rate(rule.rate)
         ),
-        false => format!("alert over: objective {name} ({bound}) at event {event}: {bad}: {within_short}"),
+        false => format!(
+            "alert over: {about}: in the last {within_short}, {} of {} operations {bad}, {}",
+            short.bad,
+            short.all,
+            times(short)
+        ),
     }
 }
 

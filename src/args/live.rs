@@ -3,6 +3,7 @@
 use super::sessions::SessionArgs;
 use super::watch::{WatchArgs, WatchPlan};
 use crate::objectives::Objective;
+use checker::measurements::StreamObjective;
 use checker::{Model, Monitor, Property, Question};
 use clap::ValueEnum;
 use workloads::WorkloadKind;
@@ -77,7 +78,9 @@ impl LiveArgs {
         };
         let mut question = Question::about(model);
         let watch = self.watch.clone().into_plan();
-        if objectives.is_empty() {
+        let is_judged =
+            |objective: &Objective| StreamObjective::new(objective.metric, objective.limit).is_some();
+        if !objectives.iter().any(is_judged) {
             watch.reject_alerts_without_objectives()?;
         }
         let until_violated = self.until.is_some();

@@ -47,7 +47,7 @@ pub(crate) struct WatchPlan {
     pub(crate) on_violation: Option<String>,
     /// The shell command for each alert.
     pub(crate) on_alert: Option<String>,
-    /// The burn rates that alert.
+    /// The burn rates that alert; empty for the usual ones.
     pub(crate) burn_rates: Vec<BurnRateRule>,
     pub(crate) command_timeout: Duration,
     /// The addresses to listen on, `host:port`.
@@ -80,8 +80,15 @@ impl WatchArgs {
     pub(super) fn into_plan(self) -> WatchPlan {
         let Self { on_violation, on_alert, burn_rate, command_timeout, metrics, live_page, otlp_violations } =
             self;
-        let burn_rates = if burn_rate.is_empty() { USUAL_RULES.to_vec() } else { burn_rate };
-        WatchPlan { on_violation, on_alert, burn_rates, command_timeout, metrics, live_page, otlp_violations }
+        WatchPlan {
+            on_violation,
+            on_alert,
+            burn_rates: burn_rate,
+            command_timeout,
+            metrics,
+            live_page,
+            otlp_violations,
+        }
     }
 
     /// The first option that was given, if any.
@@ -99,13 +106,18 @@ impl WatchArgs {
 }
 
 impl WatchPlan {
+    /// The burn rates that alert.
+    pub(crate) fn alert_rules(&self) -> &[BurnRateRule] {
+        if self.burn_rates.is_empty() { &USUAL_RULES } else { &self.burn_rates }
+    }
+
     /// Rejects options about alerts, because there is no objective that could alert.
     pub(crate) fn reject_alerts_without_objectives(&self) -> Result<(), String> {
-        match self.on_alert {
-            Some(_) => {
-                Err("--on-alert is about objectives. Pass --objective as well, such as availability=99.9%"
-                    .to_owned())
-            }
+        let given = [(self.on_alert.is_some(), "--on-alert"), (!self.burn_rates.is_empty(), "--burn-rate")];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(format!(
+                "{option} is about objectives that a stream can be judged by. Pass --objective as well, such as availability=99.9%"
+            )),
             None => Ok(()),
         }
     }

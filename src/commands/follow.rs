@@ -108,7 +108,7 @@ fn build_limits(plan: &CheckPlan) -> MonitorLimits {
 
 /// The counters for the objectives that the options describe.
 fn count_for_plan(plan: &CheckPlan) -> Result<StreamFigures, String> {
-    let rules = plan.follow.as_ref().map_or(&[][..], |follow| &follow.watch.burn_rates);
+    let rules = plan.follow.as_ref().map_or(&[][..], |follow| follow.watch.alert_rules());
     count_for_objectives(&plan.measuring.objectives, rules)
 }
 
@@ -326,7 +326,7 @@ impl<'a> StreamFollower<'a> {
         let event = self.judge.lines.event_count();
         for late in sorter.take_late() {
             let by = match late.excess_ns {
-                0 => "an event came after one that completes it".to_owned(),
+                0 => "an event does not fit those that came in time".to_owned(),
                 excess => {
                     format!("an event came {} too late", report::layout::format_elapsed(excess as f64 / 1e9))
                 }

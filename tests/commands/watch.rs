@@ -151,7 +151,7 @@ fn an_objective_alerts_when_both_windows_burn_its_budget() {
     assert_eq!(found, [(Some("begins"), Some(2 * 70)), (Some("ends"), Some(2 * 87))], "{err}");
     assert!(
         err.contains(
-            "alert: objective errors (at most 10%) at event 140: ended in an error: 10 of 10 in the last 10s"
+            "alert: objective errors (at most 10%), event 140: in the last 10s, 10 of 10 operations ended in an error, 10 times"
         ),
         "{err}"
     );
@@ -171,6 +171,7 @@ fn an_objective_that_needs_the_whole_history_is_refused() {
         (&["--objective", "recovery.p99=3s"][..], "the objective recovery.p99 needs the whole history"),
         (&["--on-alert", "true"], "--on-alert is about objectives"),
         (&["--objective", "errors=1%", "--burn-rate", "1h=3"], "pass LONG/SHORT=RATE"),
+        (&["--burn-rate", "1h/5m=3"], "--burn-rate is about objectives"),
     ] {
         let (_, err, code) = Followed::start(options, folder.path()).finish();
         assert!(err.contains(told) && code == Some(2), "{options:?}: {err}");

@@ -14,15 +14,18 @@ pub(super) const KIND: &str = "never sent: no client was free";
 pub(super) fn read_turned_away(history: &History) -> Vec<i64> {
     let (warm, settled) = (warmed_up_position(history), settled_position(history));
     let events = history.actor_events().iter().filter(|event| (warm..settled).contains(&event.position));
-    let mut due: Vec<i64> = events.filter_map(read_due_times).flatten().collect();
+    let mut due: Vec<i64> = events.flat_map(read_due_times).collect();
     due.sort_unstable();
     due
 }
 
-/// The times of one event of the recorder. `None` if it is another kind of event.
-pub(super) fn read_due_times(event: &ActorEvent) -> Option<Vec<i64>> {
-    let tells = event.actor == "recorder" && event.function == "turned-away";
-    tells.then(|| serde_json::from_str(&event.value).ok())?
+/// The times that one event tells. Events of other kinds tell none.
+pub(super) fn read_due_times(event: &ActorEvent) -> Vec<i64> {
+    if event.actor != "recorder" || event.function != "turned-away" {
+        return Vec::new();
+    }
+    // An event of another program with this name may mean something else.
+    serde_json::from_str(&event.value).unwrap_or_else(|_| Vec::new())
 }
 
 /// How many requests were due from one time (included) to another (excluded).

@@ -36,7 +36,7 @@ impl LiveJudge {
         let watchers = StreamWatchers::start(&plan.watch, &name)?;
         let reading =
             stream_input::start_reading(&HistorySource::File(file.to_owned()), Arc::clone(&writing_ends), 0)?;
-        let figures = count_for_some(&plan.objectives, &plan.watch.burn_rates);
+        let figures = count_for_some(&plan.objectives, plan.watch.alert_rules());
         let run = JudgedRun {
             judge: StreamJudge::new(monitor, plan.sessions.clone(), figures),
             name,

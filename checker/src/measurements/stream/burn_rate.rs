@@ -106,7 +106,10 @@ impl WindowPair {
     pub(super) fn count_operation(&mut self, time: i64, is_bad: bool) {
         let bucket = self.bucket_of(time);
         self.first = Some(self.first.map_or(bucket, |first| first.min(bucket)));
-        if self.latest.is_some_and(|latest| bucket <= latest - self.buckets_in(self.rule.long_ns)) {
+        if self
+            .latest
+            .is_some_and(|latest| bucket <= latest.saturating_sub(self.buckets_in(self.rule.long_ns)))
+        {
             return;
         }
         let at = self.buckets.partition_point(|&(number, _)| number < bucket);
@@ -133,7 +136,8 @@ impl WindowPair {
         self.latest = Some(bucket);
         // After a gap in the stream there are two moments: when the last bucket with events was over, and now.
         let mut changes = Vec::new();
-        let moments = if bucket - 1 == latest { vec![latest] } else { vec![latest, bucket - 1] };
+        let before = bucket.saturating_sub(1);
+        let moments = if before == latest { vec![latest] } else { vec![latest, before] };
         for end in moments {
             changes.extend(self.look_at(end, budget));
         }
@@ -143,7 +147,8 @@ impl WindowPair {
     /// Looks at the windows that end with this bucket.
     fn look_at(&mut self, end: i64, budget: f64) -> Option<bool> {
         let (long, short) = (self.buckets_in(self.rule.long_ns), self.buckets_in(self.rule.short_ns));
-        while self.buckets.front().is_some_and(|&(number, _)| number <= end - long) {
+        let (long_from, short_from) = (end.saturating_sub(long), end.saturating_sub(short));
+        while self.buckets.front().is_some_and(|&(number, _)| number <= long_from) {
             self.buckets.pop_front();
         }
         let sum = |from: i64| {
@@ -154,10 +159,10 @@ impl WindowPair {
                 bad: sum.bad + counts.bad,
             })
         };
-        (self.long, self.short) = (sum(end - long), sum(end - short));
+        (self.long, self.short) = (sum(long_from), sum(short_from));
         let exceeds = |counts: OperationCounts| counts.bad > 0 && counts.burn_rate(budget) >= self.rule.rate;
         // At the beginning of a stream, one bad operation is a large share.
-        let has_begun = self.first.is_some_and(|first| end - first + 1 >= short);
+        let has_begun = self.first.is_some_and(|first| end.saturating_sub(first) >= short - 1);
         let alerts = match self.alerts {
             true => exceeds(self.short),
             false => has_begun && exceeds(self.short) && exceeds(self.long),
@@ -236,6 +241,17 @@ mod tests {
         }
         assert_eq!(changes, [(300, true), (100_000, false)]);
         assert!(pair.buckets.len() <= 2, "{:?}", pair.buckets);
+    }
+
+    /// The clock of a stream may say anything.
+    #[test]
+    fn times_at_the_ends_of_the_clock_are_counted() {
+        let mut pair = WindowPair::new(BurnRateRule { long_ns: 1, short_ns: 1, rate: 1.0 });
+        for time in [i64::MIN, i64::MIN + 1, 0, i64::MAX - 1, i64::MAX] {
+            pair.advance(time, 0.5);
+            pair.count_operation(time, true);
+        }
+        assert_eq!(pair.short, OperationCounts { all: 1, bad: 1 });
     }
 
     /// Operations in any order of their times are counted as those in order, as long as they are within the window.

@@ -132,11 +132,6 @@ impl StreamFigures {
         std::mem::take(&mut self.alerts)
     }
 
-    /// Whether there are alerts to take.
-    pub fn has_alerts(&self) -> bool {
-        !self.alerts.is_empty()
-    }
-
     /// How each objective stands. If the stream `has_ended`, operations that are open never ended, and count as errors.
     pub fn standings(&self, has_ended: bool) -> impl Iterator<Item = ObjectiveStanding> + '_ {
         let endless = if has_ended { self.open.len() as u64 } else { 0 };
@@ -180,8 +175,8 @@ impl StreamFigures {
         let took = EndedOperation {
             is_error: end == UserOutcome::Error,
             is_success: end == UserOutcome::Success && ended.is_some(),
-            latency_ns: at - open.wanted,
-            service_ns: at - open.invoked,
+            latency_ns: at.saturating_sub(open.wanted),
+            service_ns: at.saturating_sub(open.invoked),
         };
         for watched in &mut self.objectives {
             if let Some(is_bad) = watched.objective.judge(&took) {
@@ -209,7 +204,7 @@ impl StreamFigures {
                 self.pulse = PulseKeeper::default();
             }
             _ if !self.is_settled => {
-                for due in read_due_times(actor).unwrap_or_default() {
+                for due in read_due_times(actor) {
                     let counting = self
                         .objectives
                         .iter_mut()

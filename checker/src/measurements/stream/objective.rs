@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for StreamObjective {
         let (name, limit) = <(String, f64)>::deserialize(from)?;
         find_metric(&name)
             .and_then(|metric| StreamObjective::new(metric, limit))
-            .ok_or_else(|| serde::de::Error::custom(format!("{name} is no objective of a stream")))
+            .ok_or_else(|| serde::de::Error::custom(format!("the objective {name} needs the whole history")))
     }
 }
 
