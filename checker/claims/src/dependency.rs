@@ -40,7 +40,8 @@ impl TransactionAnomaly {
                     weakest_levels_forbidding(self.phenomenon).iter().copied().collect();
                 weakest.and_stronger(Proviso::SessionsAside)
             }
-            // That a transaction wrote after what it read is so by dependencies on reads, of which the weakest levels ask nothing.
+            // A transaction that read one version and wrote another shows their order only where reads mean something. The weakest
+            // levels ask nothing of reads.
             Phenomenon::CyclicVersions
                 if !self.examples.is_empty()
                     && self.examples.iter().all(TransactionEvidence::orders_versions_by_reading) =>
@@ -170,7 +171,7 @@ pub enum TransactionEvidence {
 }
 
 impl TransactionEvidence {
-    /// Whether the evidence is a cycle of versions of which a step is that a transaction read the one and wrote the other.
+    /// Whether the evidence is a cycle of versions, and one step rests on a transaction that read a version and wrote the next.
     fn orders_versions_by_reading(&self) -> bool {
         let TransactionEvidence::CyclicVersions { steps, .. } = self else { return false };
         steps.iter().any(|step| step.order == VersionEvidence::ReadModifyWrite)

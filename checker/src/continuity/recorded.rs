@@ -30,7 +30,7 @@ pub(super) fn reason_not_recorded(facts: &JudgeFacts<'_>, kind: FindingKind) -> 
             "nothing was read after the store had settled"
         }
         FindingKind::LostWrite if !could_lack_a_write(facts) => {
-            "no session was read after the store had settled of which an acknowledged write had replaced another version"
+            "no read after the store had settled was of a session whose version an acknowledged write had replaced"
         }
         FindingKind::LostSession if !shows_sessions() => NO_KNOWN_ID_READ,
         FindingKind::StaleSession if !shows_sessions() && !actions::is_acting_user_read(history) => {

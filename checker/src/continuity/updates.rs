@@ -15,9 +15,9 @@
 //! - one began after the base of the other had been read, and was acknowledged before the other began.
 //!
 //! The requests must overlap. If one read after the other had been acknowledged and still found the old version, that
-//! read was stale, which is another finding. A request begins with the read of its base. If the history states the base, that is the last
-//! read that returned the base and was over before the save began, whoever read: any other choice would begin earlier, and could only make
-//! a false alarm. If nobody read the base, the request begins with the save. Patches of single fields and compare-and-sets do not save the
+//! read was stale, which is another finding. A request begins with the read of its base. The history may state the base
+//! without the read. Then the request begins with the last read, by anybody, that returned the base and was over before the save began. An
+//! earlier read would make the request longer, and could make a false alarm. If nobody read the base, the request begins with the save. Patches of single fields and compare-and-sets do not save the
 //! whole session. O(n log n); for the second rule at most [`CANDIDATES_MAX`] saves are tried for each save.
 
 use super::faults::find_note_field;

@@ -217,3 +217,24 @@ fn round_to_nanos(figure: f64) -> Value {
     let rounded = (figure * 1e9).round() / 1e9;
     if rounded.fract() == 0.0 && rounded.abs() < 1e15 { json!(rounded as i64) } else { json!(rounded) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objectives::Objective;
+    use checker::measurements::Figure;
+
+    #[test]
+    fn an_objective_that_is_unknown_says_why() {
+        let judged = |text: &str, measured| {
+            let objective = Objective::parse_objective(text).expect("an objective");
+            objectives_as_json(&[JudgedObjective { objective, measured }]).remove(0)
+        };
+        let between = judged("lost-writes=3", Ok(Figure::between(2.0, 5.0)));
+        assert_eq!((&between["verdict"], &between["reason"]), (&"unknown".into(), &BETWEEN_BOUNDS.into()));
+        let missing = judged("lost-writes=3", Err("nobody looked"));
+        assert_eq!((&missing["verdict"], &missing["reason"]), (&"unknown".into(), &"nobody looked".into()));
+        let met = judged("lost-writes=3", Ok(Figure::exactly(2.0)));
+        assert_eq!((&met["verdict"], &met["reason"]), (&"met".into(), &Value::Null));
+    }
+}

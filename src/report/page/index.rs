@@ -219,3 +219,23 @@ fn draw_trend(title: &str, unit: Unit, names: &[String], values: &[Option<TrendP
     html.close_tag("svg");
     html.close_tag("figure");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run whose figure is only bounded was in no trend, so the worst run was missing.
+    #[test]
+    fn a_trend_has_figures_that_are_only_bounded() {
+        let values = [
+            Some(TrendPoint::Exact(1.54)),
+            None,
+            Some(TrendPoint::AtLeast(4.05)),
+            Some(TrendPoint::Between(2.0, 2.5)),
+        ];
+        let told = describe_trend("recovery.p99", Unit::Seconds, &values);
+        assert_eq!(told, "recovery.p99: 1.54 s to at least 4.05 s (2 of 3 are lower bounds)");
+        let exact = describe_trend("recovery.p99", Unit::Seconds, &values[..2]);
+        assert_eq!(exact, "recovery.p99: 1.54 s to 1.54 s");
+    }
+}

@@ -22,7 +22,7 @@ pub struct RegisterSlice<'a> {
 }
 
 impl<'a> RegisterSlice<'a> {
-    /// A slice of which `history` has the transactions and the witnesses. O(steps).
+    /// A slice. `history` has its transactions and the witnesses. O(steps).
     pub fn new(
         history: &'a History,
         is_member: impl Fn(&PlacedTransaction) -> bool,

@@ -5,8 +5,8 @@ use crate::slices::{KeyStep, KeyUse};
 use histories::Outcome;
 use rustc_hash::FxHashMap;
 
-/// A register of which each value has one writer, and each read returned the last value that some transaction wrote. Uses are known by
-/// their place in the list of uses.
+/// A register whose values have one writer each. Each read returned the last value that some transaction wrote. Uses are known by their
+/// place in the list of uses.
 pub(super) struct RegularRegister<'a> {
     pub(super) uses: &'a [KeyUse],
     /// Of each use, the versions of others that it read, without repetitions.

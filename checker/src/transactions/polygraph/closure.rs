@@ -57,8 +57,9 @@ impl CertainReachability {
         Some(closure)
     }
 
-    /// The vertices in the order of their expected places: by the share of the vertices before it among all that are certainly before or behind
-    /// it. This extends all edges: the end of an edge has more vertices before it than its beginning, and fewer behind it.
+    /// The vertices in the order of their expected places. Let `b` vertices be certainly before a vertex, and `a` behind it: then its place
+    /// is expected at the share `b / (b + a)`. The order extends all edges, because the end of an edge has more vertices before it than its
+    /// beginning, and fewer behind it.
     ///
     /// O(v · v) for v vertices. Vertices of equal share stay in the order of `sequence`.
     pub(super) fn order_by_share(&self, sequence: &[u32]) -> Vec<u32> {

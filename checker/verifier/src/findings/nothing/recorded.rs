@@ -35,7 +35,7 @@ impl Examination<'_> {
         lacks(expires && !timed, &expiry, "the history has no times");
         let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
-        let replaced = "no session of which a write had been acknowledged was read after it had settled";
+        let replaced = "no read after the store had settled was of a session with a replaced version";
         lacks(!could_show_lost_write(history), &[FindingKind::LostWrite], replaced);
         let known = is_known_session_read(history) || has_two_creations(history);
         lacks(!known, &[FindingKind::LostSession], "no session was read under an id that was given out");

@@ -75,8 +75,7 @@ impl Examination<'_> {
         value.is_some_and(|value| self.survey.writers.of(value.index()).len() == 1)
     }
 
-    /// The acknowledged saves of each id in the order of invocation, without those of which the history does not state what they were based
-    /// on. An id without acknowledged saves has an empty list. `None` if there are too many reads.
+    /// The acknowledged saves of each id whose base the history states, in the order of invocation. An id without acknowledged saves has an empty list. `None` if there are too many reads.
     fn collect_saves(&self) -> Option<BTreeMap<KeyId, Vec<BasedSave>>> {
         let history = self.survey.history;
         let infers = history.header().is_none() && every_write_follows_a_read(history);
