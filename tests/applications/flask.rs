@@ -120,7 +120,7 @@ fn a_killed_redis_takes_its_sessions_with_it() {
     example.test_description();
     let client = PollingClient::start(example.port());
     let (code, answer, events) = example
-        .run("--sessions 10 --load 40/s --duration 7s --operation-timeout 5s --faults kill:redis@2s+2s");
+        .run("--sessions 30 --load 60/s --duration 7s --operation-timeout 5s --faults kill:redis@2s+2s");
     let polls = client.stop();
     assert_eq!(code, 1, "{answer}");
     assert_eq!(violated_levels(&answer), BTreeSet::from(["lost-session"]), "{answer}");
@@ -143,6 +143,5 @@ fn a_killed_redis_takes_its_sessions_with_it() {
 
     let failed: Vec<usize> = (0..polls.len()).filter(|&at| !polls[at].1).collect();
     let (first, last) = (failed.first().expect("the outage is noticed"), failed.last().expect("the same"));
-    // The first answer may take as long as a node waits for its Redis.
     assert_recovery_agrees(&answer, &polls, *first, last + 1, 0.5);
 }

@@ -11,11 +11,15 @@ from cachelib import FileSystemCache
 from flask import Flask, jsonify, request, session
 from flask_session import Session
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 app = Flask(__name__)
 app.config.update(SESSION_PERMANENT=False)
 if os.environ.get("SESSIONS", "redis") == "redis":
-    redis = Redis(port=int(os.environ.get("REDIS_PORT", "8083")), socket_timeout=2, socket_connect_timeout=2)
+    # One new connection at once, and no more: by default, the client of Redis waits for seconds, by chance, and hides outages from users.
+    retry = Retry(NoBackoff(), 1)
+    redis = Redis(port=int(os.environ.get("REDIS_PORT", "8083")), socket_timeout=2, socket_connect_timeout=2, retry=retry)
     app.config.update(SESSION_TYPE="redis", SESSION_REDIS=redis)
 else:
     redis = None
