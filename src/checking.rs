@@ -11,6 +11,7 @@ use crate::progress::ProgressDisplay;
 use crate::report::{CheckFindings, MeasuredRun, ReductionInfo};
 use crate::timer::StopTimer;
 use crate::times::{PhaseTimes, PhaseWatch};
+use crate::unused_options::describe_unused_options;
 use checker::measurements::FaultMeasurements;
 use checker::{Basis, CheckError, Level, Limits, Model, Property, Question, QuestionError, Report};
 use histories::{History, ValueId};
@@ -123,6 +124,7 @@ pub(crate) fn check_loaded(
     let limits = Limits { steps: STEPS_MAX, bytes: plan.bytes, stop };
     let mut report = run_checker(&history, name, &question, &limits, (progress, &mut times))?;
     report.remarks.splice(0..0, remarks);
+    report.remarks.extend(describe_unused_options(plan, &question, &history));
     // Oddities explain a verdict. Once the time limit was reached, nobody waits for them.
     let has_time = !limits.stop_requested();
     if report.verdict() == "violated" && has_time {

@@ -106,11 +106,6 @@ impl CheckRequest {
             return Err("--map is an option of the program. Write the history with `steadfast convert --map`, and check that"
                 .to_owned());
         }
-        if cfg!(target_family = "wasm") && plan.timeout.is_some() {
-            return Err("--timeout cannot be used in WebAssembly, which has no second thread to watch the time. End the \
-                        worker that runs the check instead"
-                .to_owned());
-        }
         Ok(Self { plan })
     }
 
@@ -143,13 +138,16 @@ impl CheckRequest {
         stop: &Arc<AtomicBool>,
         listener: Option<ProgressListener>,
     ) -> Result<EmbeddedCheck, EmbeddedRefusal> {
-        let _timer = StopTimer::start_with(self.plan.timeout, Arc::clone(stop));
+        let timer = StopTimer::start_with(self.plan.timeout, Arc::clone(stop));
         let (name, began) = (input.name(), Instant::now());
         let progress = ProgressDisplay::tell(listener);
         self.refusing(|| {
             let options = ReadOptions { stop: Some(Arc::clone(stop)), ..self.read_options() };
             progress.set_stage(&format!("reading {name}"));
-            let read = format::read(input, &options, &|done, total| progress.set_position(done, total));
+            let read = format::read(input, &options, &|done, total| {
+                timer.look_at_clock();
+                progress.set_position(done, total);
+            });
             let read = read
                 .map_err(|problems| checking::CheckRefusal::of_reading(&name, problems.to_string(), stop))?;
             self.check(name, read, (&progress, stop), began)

@@ -25,6 +25,15 @@ impl MissingKeys {
         self.0.retain(|key| history.keys.get(key).is_none_or(|key| key == KeyId::NONE));
     }
 
+    /// The missing keys in words; none if no key is missing.
+    pub(crate) fn join_names(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| match self.0.len() {
+            1 => format!("the key {}", self.0[0]),
+            count if count <= NAMED_MAX => format!("the keys {}", self.0.join(", ")),
+            count => format!("{}, such as {}", count_noun(count, "key"), self.0[..NAMED_MAX].join(", ")),
+        })
+    }
+
     /// An error that names the first missing key.
     pub(crate) fn refuse(&self) -> Result<(), String> {
         self.0.first().map_or(Ok(()), |missing| {

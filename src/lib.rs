@@ -59,6 +59,7 @@ mod stream_watch;
 mod timer;
 mod times;
 mod traces;
+mod unused_options;
 
 #[cfg(feature = "command-line")]
 use args::{Cli, CliCommand, StackCommand};

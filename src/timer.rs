@@ -1,15 +1,20 @@
 //! A stop flag that is set when a time limit is reached. The checker has no clock of its own.
+//!
+//! A thread waits for the time. WebAssembly has one thread only: there, the clock is looked at whenever the checker reads the flag.
 
+#[cfg(target_family = "wasm")]
+use on_the_only_thread::Waiting;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
+#[cfg(not(target_family = "wasm"))]
+use thread_that_waits::Waiting;
 
 /// Sets its flag when the time limit is reached, unless it is dropped earlier.
 pub(crate) struct StopTimer {
     stop: Arc<AtomicBool>,
-    /// Dropping this sender ends the timer's thread.
-    _cancel: Option<Sender<()>>,
+    /// Dropping this ends the waiting.
+    _waiting: Option<Waiting>,
 }
 
 impl StopTimer {
@@ -24,17 +29,8 @@ impl StopTimer {
             // At once, whenever the thread may begin.
             stop.store(true, Ordering::Relaxed);
         }
-        let cancel = limit.map(|limit| {
-            let (cancel, cancelled) = mpsc::channel::<()>();
-            let flag = Arc::clone(&stop);
-            std::thread::spawn(move || {
-                if cancelled.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-                    flag.store(true, Ordering::Relaxed);
-                }
-            });
-            cancel
-        });
-        StopTimer { stop, _cancel: cancel }
+        let waiting = limit.map(|limit| Waiting::start(limit, &stop));
+        StopTimer { stop, _waiting: waiting }
     }
 
     /// The flag for readers, which run on threads of their own.
@@ -42,9 +38,80 @@ impl StopTimer {
         Arc::clone(&self.stop)
     }
 
+    /// Sets the flag if the time is over. Only WebAssembly needs this, where readers do not read the flag through the checker.
+    pub(crate) fn look_at_clock(&self) {
+        #[cfg(target_family = "wasm")]
+        on_the_only_thread::look_at_clock(&self.stop);
+    }
+
     /// The flag for [`checker::Limits`].
     pub(crate) fn stop_flag(&self) -> &AtomicBool {
         &self.stop
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod thread_that_waits {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+    use std::time::Duration;
+
+    /// A thread that ends when this is dropped.
+    pub(super) struct Waiting(#[expect(dead_code, reason = "its drop tells the thread")] Sender<()>);
+
+    impl Waiting {
+        pub(super) fn start(limit: Duration, stop: &Arc<AtomicBool>) -> Self {
+            let (cancel, cancelled) = mpsc::channel::<()>();
+            let flag = Arc::clone(stop);
+            std::thread::spawn(move || {
+                if cancelled.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                    flag.store(true, Ordering::Relaxed);
+                }
+            });
+            Waiting(cancel)
+        }
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod on_the_only_thread {
+    use crate::clock::Instant;
+    use std::cell::RefCell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    thread_local! {
+        static RUNNING: RefCell<Vec<(Arc<AtomicBool>, Instant, Duration)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// An entry among the running timers, which this removes when it is dropped.
+    pub(super) struct Waiting(Arc<AtomicBool>);
+
+    impl Waiting {
+        pub(super) fn start(limit: Duration, stop: &Arc<AtomicBool>) -> Self {
+            checker::set_stop_watcher(look_at_clock);
+            RUNNING.with_borrow_mut(|running| running.push((Arc::clone(stop), Instant::now(), limit)));
+            Waiting(Arc::clone(stop))
+        }
+    }
+
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            RUNNING.with_borrow_mut(|running| running.retain(|(stop, ..)| !Arc::ptr_eq(stop, &self.0)));
+        }
+    }
+
+    /// Sets a flag if the time of its timer is over.
+    pub(super) fn look_at_clock(stop: &AtomicBool) {
+        RUNNING.with_borrow(|running| {
+            let mut running = running.iter();
+            let own = running.find(|(flag, ..)| std::ptr::eq(Arc::as_ptr(flag), stop));
+            if own.is_some_and(|(_, began, limit)| began.elapsed() >= *limit) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use super::check;
 use crate::args::{CheckPlan, ExplainPlan, HistorySource};
 use crate::checking::{self, CheckRefusal, CheckedHistory, STEPS_MAX};
 use crate::exit::Exit;
+use crate::initial_keys::MissingKeys;
 use crate::output;
 use crate::output_file::{refuse_equal_outputs, refuse_existing, write_by_name};
 use crate::progress::ProgressDisplay;
@@ -45,7 +46,10 @@ pub(crate) fn run_explain(plan: &ExplainPlan) -> Exit {
         let explained = shrink_to_violation(check, &name, checked)?;
         if let Some(path) = output {
             match &explained.explains {
-                Some(_) => write_part(&explained.history, path, check).map_err(CheckRefusal::Input)?,
+                Some(_) => {
+                    write_part(&explained.history, path, check).map_err(CheckRefusal::Input)?;
+                    note_keys_left_out(&explained.history, path, check);
+                }
                 None => output::print_note(&format!(
                     "no level is violated, so {} was not written",
                     path.display()
@@ -207,6 +211,18 @@ fn first_violation(checked: &CheckedHistory) -> Option<ShrinkTarget> {
 }
 
 /// Writes the part as a history in its own file.
+/// Says which `--init` do not fit the part: a key that a history does not have is refused.
+fn note_keys_left_out(part: &History, path: &Path, check: &CheckPlan) {
+    let mut left_out = MissingKeys::of_plan(check);
+    left_out.strike_those_of(part);
+    if let Some(keys) = left_out.join_names() {
+        output::print_note(&format!(
+            "{} has no operation on {keys}. To check it, leave out the --init of what it lacks",
+            path.display()
+        ));
+    }
+}
+
 fn write_part(history: &History, path: &Path, check: &CheckPlan) -> Result<(), String> {
     write_by_name(path, check.force, &check.input_files(), |beside| {
         let failed = |error: io::Error| format!("failed to write {}: {error}", path.display());

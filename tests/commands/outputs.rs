@@ -126,3 +126,54 @@ fn an_initial_value_is_that_of_an_object_of_the_history() {
     let (code, why) = check(&["--init", "cart=5", "--init", "cart=6"]);
     assert!(code == Some(2) && why.contains("two initial values, 5 and 6"), "{why}");
 }
+
+/// Options of another model were ignored silently: who gives a time to live believes that expiry was judged.
+#[test]
+fn options_that_a_model_has_no_use_for_are_named() {
+    let register = case("one-key-of-several");
+    let remark = |words: &[&str], path: &str| {
+        let output = steadfast().arg("check").args(words).arg(path).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (words, told) in [
+        (
+            &["--time-to-live", "5m"][..],
+            "an option: --time-to-live is for the model session. It changed nothing",
+        ),
+        (&["--total", "100"], "--total is for the model bank"),
+        (&["--assume", "linearizable-keys"], "--assume is for models of transactions"),
+        (
+            &["--tolerance", "1s", "--renewed-by", "read"],
+            "options: --renewed-by is for the model session, --tolerance is",
+        ),
+        (&["--failed-cas", "observes"], "--failed-cas is for histories with compare-and-set"),
+    ] {
+        let text = remark(words, &register);
+        assert!(text.contains(told) && text.contains("the model is register"), "{words:?}: {text}");
+    }
+    assert!(!remark(&[], &register).contains("no use for"));
+    assert!(!remark(&["--time-to-live", "5m"], &case("real-lost-session")).contains("no use for"));
+}
+
+/// The part that `explain` wrote was refused with the options that it was made with.
+#[test]
+fn explain_says_which_initial_values_a_part_cannot_have() {
+    let folder = folder();
+    let path = folder.path().join("shop.jsonl");
+    let line = |kind: &str, key: &str, value: &str| {
+        format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"read\",\"key\":\"{key}\",\"value\":{value}}}\n")
+    };
+    let text = [("cart", "5"), ("shop", "7")];
+    let text = text.map(|(key, value)| line("invoke", key, "null") + &line("ok", key, value)).concat();
+    std::fs::write(&path, text).expect("a file");
+    let part = folder.path().join("part.jsonl");
+    let words = ["--init=cart=5", "--init=shop=1", "--consistency=linearizable"];
+    let mut command = steadfast();
+    let output =
+        command.arg("explain").args(words).arg("--output").args([&part, &path]).output().expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("has no operation on the key \"cart\""), "{told}");
+    steadfast().arg("check").args(&words[1..]).arg(&part).assert().code(1);
+}

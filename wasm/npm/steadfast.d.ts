@@ -1,6 +1,6 @@
 /** Why there is no verdict. */
 export class SteadfastError extends Error {
-  readonly kind: "bad-input" | "out-of-memory" | "internal";
+  readonly kind: "bad-input" | "out-of-memory" | "out-of-time" | "internal";
 }
 
 export type Verdict = "holds" | "violated" | "untested" | "unknown" | "missed";
@@ -9,7 +9,7 @@ export type Form = "json" | "html" | "text" | "junit" | "sarif" | "certificate";
 export interface CheckOptions {
   /** What reports call the history; its ending helps to recognise the format. */
   name?: string;
-  /** The options of `steadfast check`. `--timeout` is not among them: end the worker instead. */
+  /** The options of `steadfast check`. To end a check before its `--timeout`, end the worker. */
   options?: string[];
   /** Called with the stage, the position and the extent within it (0: unknown). */
   onProgress?: (stage: string, done: number, total: number) => void;

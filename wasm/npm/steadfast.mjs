@@ -1,7 +1,8 @@
 // Checks histories with the WebAssembly module of steadfast. Works in browsers, in workers and in Node.
 //
 // Every check has an instance of its own, so that a check that ends for want of memory, or by a bug, leaves nothing behind.
-// A check occupies its thread until it is done: in a browser, call it in a worker, and end the worker to end the check.
+// A check occupies its thread until it is done, or until its --timeout: in a browser, call it in a worker. To end a check at any
+// other time, end the worker.
 
 /** What `render` calls the forms of a report; the numbers are those of wasm/src/lib.rs. */
 const FORMS = { json: 0, html: 1, text: 2, junit: 3, sarif: 4, certificate: 5 };
@@ -10,8 +11,9 @@ const FORMS = { json: 0, html: 1, text: 2, junit: 3, sarif: 4, certificate: 5 };
 const ANSWERED = 0;
 const BAD_INPUT = 1;
 const NOT_CONFIRMED = 3;
+const OUT_OF_TIME = 4;
 
-/** Why there is no verdict. `kind` is "bad-input", "out-of-memory" or "internal". */
+/** Why there is no verdict. `kind` is "bad-input", "out-of-memory", "out-of-time" or "internal". */
 export class SteadfastError extends Error {
   constructor(kind, message) {
     super(message);
@@ -132,7 +134,7 @@ class Instance {
     }
     const text = this.#result();
     if (code === ANSWERED || code === NOT_CONFIRMED) return [code, text];
-    throw new SteadfastError(code === BAD_INPUT ? "bad-input" : "internal", text);
+    throw new SteadfastError({ [BAD_INPUT]: "bad-input", [OUT_OF_TIME]: "out-of-time" }[code] ?? "internal", text);
   }
 
   /** Copies bytes into the instance. */

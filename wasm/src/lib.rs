@@ -4,7 +4,7 @@
 //! goes through its memory. A host writes texts and bytes into memory that [`allocate`] gives it, and reads the answer where
 //! [`result_pointer`] and [`result_length`] say. `npm/steadfast.mjs` does that, and no other file should.
 //!
-//! There is one thread. A check runs to its end; who wants to end it earlier ends the instance.
+//! There is one thread. A check runs to its end or to its `--timeout`; who wants to end it earlier ends the instance.
 
 mod memory;
 
@@ -35,6 +35,8 @@ enum Outcome {
     Internal = 2,
     /// The result says which claim of a certificate is not confirmed.
     NotConfirmed = 3,
+    /// There is no verdict because the time limit ended while the history was being read.
+    OutOfTime = 4,
 }
 
 thread_local! {
@@ -202,7 +204,8 @@ fn split_words(words: &[u8]) -> Result<(String, Vec<String>), String> {
 
 fn describe_refusal(refusal: EmbeddedRefusal) -> (Outcome, String) {
     match refusal {
-        EmbeddedRefusal::BadInput(why) | EmbeddedRefusal::OutOfTime(why) => (Outcome::BadInput, why),
+        EmbeddedRefusal::BadInput(why) => (Outcome::BadInput, why),
+        EmbeddedRefusal::OutOfTime(why) => (Outcome::OutOfTime, why),
         EmbeddedRefusal::Internal(why) => internal_error(&why),
     }
 }

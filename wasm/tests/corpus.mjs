@@ -117,13 +117,35 @@ async function compareRefusals() {
     ["--objective", "recovery=fast"],
   ])
     assert.ok(await isRefusedAlike(good, path, options), options.join(" "));
-  // The one that differs: there is no second thread that could watch the time.
-  const withTimeout = steadfast.check(good, { name: path, options: ["--timeout", "1s"] });
-  await assert.rejects(withTimeout, /--timeout cannot be used in WebAssembly/);
   // Nothing in this history could contradict the level: that is not a green.
   const untested = await steadfast.check(good, { name: path, options: ["--consistency", "read-your-writes"] });
   assert.equal(untested.verdict, "untested");
   console.log(`refusals: ${Object.keys(bad).length} files and 9 options as the program`);
+}
+
+/** There is no second thread to watch the time: the check itself has to look at the clock. */
+async function endsInTime() {
+  const line = (process, type, f, value) => `${JSON.stringify({ process, type, f, value })}\n`;
+  // Elements that were enqueued twice leave the queue to the search, and an element too many leaves it all orders.
+  const enqueues = Array.from({ length: 24 }, (_, process) => [process, process >> 1]);
+  const begun = enqueues.map(([process, value]) => line(process, "invoke", "enqueue", value));
+  const dequeue = line(24, "invoke", "dequeue", null) + line(24, "ok", "dequeue", 0);
+  const ended = enqueues.map(([process, value]) => line(process, "ok", "enqueue", value));
+  const hard = [...begun, dequeue.repeat(3), ...ended].join("");
+  const began = performance.now();
+  const limited = await steadfast.check(hard, { options: ["--model", "queue", "--timeout", "500ms"] });
+  const took = performance.now() - began;
+  assert.equal(limited.verdict, "unknown");
+  assert.match(limited.render("text"), /the search was stopped/);
+  assert.ok(took >= 500 && took < 10_000, `${took} ms`);
+  // Time that is not used changes nothing.
+  const easy = await steadfast.check(dequeue, { options: ["--model", "queue", "--timeout", "1h"] });
+  assert.equal(easy.verdict, "violated");
+  // No verdict on a part of what should have been read.
+  const long = dequeue.repeat(500_000);
+  const unread = await steadfast.check(long, { options: ["--model", "queue", "--timeout", "10ms"] }).catch((error) => error);
+  assert.equal(unread.kind, "out-of-time", String(unread.stack ?? unread.verdict));
+  console.log(`time: a limit of 500 ms ended a search after ${Math.round(took)} ms`);
 }
 
 /** Whether the program refuses the history; the module must say the same either way. */
@@ -169,6 +191,7 @@ async function compareInstances() {
 try {
   await compareInstances();
   await compareRefusals();
+  await endsInTime();
   await compareCorpus();
 } finally {
   rmSync(scratch, { recursive: true, force: true });

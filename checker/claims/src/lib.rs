@@ -58,6 +58,8 @@ pub use levels::{
 };
 #[cfg(feature = "watched-stops")]
 pub use limits::looks;
+#[cfg(target_family = "wasm")]
+pub use limits::set_stop_watcher;
 pub use limits::{Limits, UntilStopped, is_stop_flag_set};
 pub use linearization::{Core, Linearization};
 pub use model::Model;

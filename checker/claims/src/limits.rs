@@ -59,7 +59,45 @@ impl<I: Iterator> UntilStopped for I {}
 pub fn is_stop_flag_set(stop: &AtomicBool) -> bool {
     #[cfg(feature = "watched-stops")]
     looks::note(stop);
+    #[cfg(target_family = "wasm")]
+    only_thread::let_caller_look(stop);
     stop.load(Ordering::Relaxed)
+}
+
+#[cfg(target_family = "wasm")]
+pub use only_thread::set_stop_watcher;
+
+#[cfg(target_family = "wasm")]
+mod only_thread {
+    //! WebAssembly has one thread, so nobody can set a flag while a search runs. The caller is asked instead, now and then.
+
+    use std::cell::Cell;
+    use std::sync::OnceLock;
+    use std::sync::atomic::AtomicBool;
+
+    /// The number of reads of a flag between two calls of the watcher: some of them follow each other within microseconds.
+    const READS_BETWEEN_CALLS: u32 = 16;
+
+    static WATCHER: OnceLock<fn(&AtomicBool)> = OnceLock::new();
+
+    thread_local! {
+        static READS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Sets the function that may set a flag which is about to be read. Only the first call has an effect.
+    pub fn set_stop_watcher(watcher: fn(&AtomicBool)) {
+        let _ = WATCHER.set(watcher);
+    }
+
+    pub(super) fn let_caller_look(stop: &AtomicBool) {
+        let reads = READS.get().wrapping_add(1);
+        READS.set(reads);
+        if reads.is_multiple_of(READS_BETWEEN_CALLS)
+            && let Some(watcher) = WATCHER.get()
+        {
+            watcher(stop);
+        }
+    }
 }
 
 #[cfg(feature = "watched-stops")]
