@@ -84,6 +84,7 @@ fn describe_cut_recording(history: &History) -> Option<String> {
     }
     let ended = history.events().filter(|event| matches!(event, Event::Complete(_))).count();
     let open = match history.len() - ended {
+        0 => "every operation has a completion".to_owned(),
         1 => "1 operation has no completion".to_owned(),
         open => format!("{open} operations have no completion"),
     };

@@ -13,6 +13,7 @@ pub mod linearizability;
 pub mod measurements;
 mod memory;
 mod monitor;
+mod mutual_swaps;
 mod regularity;
 pub mod sessions;
 pub mod shrink;

@@ -34,7 +34,7 @@ fn parse_store(typed: &str) -> Result<StoreChoice, String> {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct StackArgs {
     /// http: TOML file that describes the application (docs/web-application.md)
-    #[arg(long = "application", alias = "stack", value_name = "FILE", help_heading = "Store")]
+    #[arg(long = "application", visible_alias = "stack", value_name = "FILE", help_heading = "Store")]
     stack: Option<PathBuf>,
     /// http: start without trying the description on one session first
     #[arg(long, requires = "stack", help_heading = "Store")]

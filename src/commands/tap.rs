@@ -165,7 +165,9 @@ fn list_passed(outcome: &TapOutcome) -> String {
 
 fn describe(why: Unrecorded) -> &'static str {
     match why {
-        Unrecorded::UnknownSession => "their session began before the tap, or they have none",
+        Unrecorded::UnknownSession => {
+            "no login or renewal that the tap saw gave out the id that they sent, or they sent none"
+        }
         Unrecorded::LeftSession => "an earlier request that no step fits may have changed their session",
         Unrecorded::Incomplete => "they lack what the history needs, or repeat an action",
         Unrecorded::Full => "the tap remembers no more sessions",

@@ -1,6 +1,6 @@
 //! The differences between two groups of runs, for people and for programs; and the figures of repeated runs.
 
-use super::layout::{align_columns, wrap_text};
+use super::layout::{align_columns, count_noun, wrap_text};
 use crate::objectives::{format_amount, format_figure};
 use anstyle::{AnsiColor, Style};
 use checker::measurements::{
@@ -111,10 +111,14 @@ fn write_difference_text(
         count(MetricChange::Missing)
     )?;
     if found.has_change(MetricChange::NoiseUnknown) {
-        let (a, b, chance) =
-            (found.a.len(), found.b.len(), format_amount(Unit::Share, found.noise.significance));
+        let chance = format_amount(Unit::Share, found.noise.significance);
+        let runs = match (found.a.len(), found.b.len()) {
+            (a, b) if a == b => format!("{} on each side", count_noun(a, "run")),
+            (a, b) => format!("{a} and {}", count_noun(b, "run")),
+        };
+        let are = if (found.a.len(), found.b.len()) == (1, 1) { "is" } else { "are" };
         let text = format!(
-            "unknown: {a} and {b} runs are too few to tell a difference from noise. Record five on each side for a \
+            "unknown: {runs} {are} too few to tell a difference from noise. Record five on each side for a \
              significance of {chance} (steadfast run --repeat 5)."
         );
         wrap_text(&text, width - 2).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
@@ -132,7 +136,8 @@ fn difference_row(compared: &MetricComparison, ranges: bool) -> Vec<String> {
     let note = match (compared.change, compared.is_better()) {
         (MetricChange::BoundsOverlap, _) => "only bounds are known".to_owned(),
         (MetricChange::NoiseUnknown, Some(true)) => "looks better".to_owned(),
-        (MetricChange::NoiseUnknown, _) => "looks worse".to_owned(),
+        (MetricChange::NoiseUnknown, Some(false)) => "looks worse".to_owned(),
+        (MetricChange::NoiseUnknown, None) => "only bounds are known".to_owned(),
         _ => compared.probability.map_or(String::new(), |chance| format!("p = {chance:.3}")),
     };
     let exact = |summary: Option<Summary>| summary.and_then(|summary| summary.median.exact_value());

@@ -35,7 +35,7 @@ impl ReportWriter for JsonReport {
             measurements: findings
                 .measured
                 .map(|measured| super::measurements::measurements_as_json(findings.history, &measured.found)),
-            remarks: &findings.report.remarks,
+            remarks: remarks_of(findings),
             explains: findings.explains,
             seconds: JsonSeconds {
                 read: round_to_micros(findings.times.read),
@@ -48,6 +48,12 @@ impl ReportWriter for JsonReport {
         serde_json::to_writer(&mut *out, &object)?;
         writeln!(out)
     }
+}
+
+/// The remarks of the check, and a warning if most operations did not succeed.
+fn remarks_of(findings: &CheckFindings<'_>) -> Vec<String> {
+    let warning = super::thin_history_warning(findings);
+    findings.report.remarks.iter().cloned().chain(warning).collect()
 }
 
 #[derive(Serialize)]
@@ -66,8 +72,8 @@ struct JsonHistory<'a> {
     objectives: Option<Vec<serde_json::Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     measurements: Option<serde_json::Value>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    remarks: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explains: Option<&'a ReductionInfo>,
     seconds: JsonSeconds<'a>,

@@ -8,6 +8,7 @@ pub(crate) mod continuity;
 pub(crate) mod describe;
 pub(crate) mod difference;
 pub(crate) mod dot;
+mod event_lines;
 mod faults;
 mod github;
 mod graph;
@@ -290,7 +291,7 @@ pub(crate) fn report_writer(format: ReportFormat, quiet: bool, width: usize) -> 
         ReportFormat::Json => Box::new(json::JsonReport),
         ReportFormat::Junit => Box::new(junit::JunitReport::default()),
         ReportFormat::Sarif => Box::new(sarif::SarifReport::default()),
-        ReportFormat::Github => Box::new(github::GithubReport),
+        ReportFormat::Github => Box::new(github::GithubReport::default()),
     }
 }
 

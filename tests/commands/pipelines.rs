@@ -116,3 +116,59 @@ fn the_action_hands_over_every_input_that_the_script_reads() {
         assert!(documented.contains(&format!("`{name}`")), "{name} is not documented");
     }
 }
+
+fn check_as(format: &str, paths: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_steadfast"))
+        .args(["check", "--consistency", "linearizable", "--format", format])
+        .args(paths)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("it runs");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Whoever opens an alert wants to see the event in its file, and wants the same alert tomorrow.
+#[test]
+fn sarif_and_annotations_name_the_line_of_the_operation() {
+    const STALE: &str = "histories/corpus/stale-read/history.jsonl";
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(STALE)).expect("a case");
+    let sarif = |paths: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&check_as("sarif", paths)).expect("JSON")
+    };
+    let found = sarif(&[STALE]);
+    let result = &found["runs"][0]["results"][0];
+    let line_of = |location: &serde_json::Value| {
+        location["physicalLocation"]["region"]["startLine"].as_u64().expect("a line") as usize
+    };
+    let line = line_of(&result["locations"][0]);
+    let event: serde_json::Value =
+        serde_json::from_str(text.lines().nth(line - 1).expect("a line")).expect("JSON");
+    assert_eq!((event["type"].as_str(), event["f"].as_str()), (Some("invoke"), Some("read")), "line {line}");
+    let related = result["relatedLocations"].as_array().expect("the others");
+    assert!(!related.is_empty() && related.iter().all(|other| line_of(other) < line), "{related:?}");
+    let rule = &found["runs"][0]["tool"]["driver"]["rules"][0];
+    assert!(rule["help"]["text"].as_str().is_some_and(|help| help.contains("docs/")), "{rule}");
+    let print = |found: &serde_json::Value| found["runs"][0]["results"][0]["partialFingerprints"].clone();
+    assert_eq!(print(&found), print(&sarif(&[STALE])));
+    assert_ne!(print(&found), print(&sarif(&["histories/corpus/aborted-read/history.jsonl"])));
+    assert!(check_as("github", &[STALE]).contains(&format!("::error file={STALE},line={line},title=")));
+}
+
+/// Jenkins knows no `skipped` of all suites, and takes a test for a new one if its class has another name.
+#[test]
+fn junit_is_as_strict_servers_want_it() {
+    let text = check_as("junit", &["histories/corpus/stale-read/history.jsonl"]);
+    let root = text.lines().find(|line| line.starts_with("<testsuites")).expect("a root");
+    assert!(!root.contains("skipped") && root.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{root}");
+    let class = "classname=\"steadfast.histories/corpus/stale-read/history_jsonl\"";
+    assert!(text.contains(&format!("<testcase name=\"linearizable\" {class}")), "{text}");
+}
+
+#[test]
+fn a_last_line_counts_the_verdicts_of_several_histories() {
+    let [stale, good] =
+        ["stale-read", "one-key-of-several"].map(|case| format!("histories/corpus/{case}/history.jsonl"));
+    let text = check_as("text", &[&stale, &good, "missing.jsonl"]);
+    assert_eq!(text.lines().last(), Some("3 histories: 2 violated, 1 not checked"));
+    assert!(!check_as("text", &[&stale]).contains("histories:"));
+}

@@ -74,7 +74,7 @@ fn a_recording_without_its_end_was_cut_short_and_says_so() {
     let unwrapped = said.replace('\n', " ");
     assert!(
         unwrapped.contains(
-            "note: the recording was cut short: it has no end event, and 0 operations have no completion"
+            "note: the recording was cut short: it has no end event, and every operation has a completion"
         ),
         "{said}"
     );

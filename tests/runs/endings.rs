@@ -206,7 +206,9 @@ fn each_signal_ends_a_run_in_time_in_each_phase() {
         };
         let said = run.text("stderr");
         assert!(took < IN_TIME, "{signal} in {phase}: {took:?}: {said}");
-        assert_eq!(code, Some(0), "{signal} in {phase}: {said}");
+        // In the load, no answer came: that proves nothing.
+        let expected = if phase == "load" { Some(3) } else { Some(0) };
+        assert_eq!(code, expected, "{signal} in {phase}: {said}");
         assert!(said.contains("stopped early") && run.left() == 0, "{signal} in {phase}: {said}");
         // Nobody waited for the store to settle, and nothing says that it had.
         assert_eq!(run.text("history.jsonl").contains("\"settled\""), phase == "load", "{signal} in {phase}");

@@ -68,6 +68,7 @@ mod retained;
 mod serial;
 mod weak;
 
+use crate::mutual_swaps::doubt_mutual_swaps;
 use claims::{
     AnomalyName, CausalRefutation, Evidence, FailedCas, Level, Limits, ObjectQuestion, Reason, Verdict,
     Violation, Witness,
@@ -81,6 +82,16 @@ pub(crate) type CausalLevelVerdict = (String, Verdict<Witness, Vec<Violation>>);
 
 /// Decides one of these levels. Panics for any other level.
 pub(crate) fn check_causal_level(
+    history: &History,
+    level: Level,
+    question: &ObjectQuestion,
+    limits: &Limits<'_>,
+) -> CausalLevelVerdict {
+    let (method, verdict) = decide_level(history, level, question, limits);
+    (method, doubt_mutual_swaps(verdict, history, level, question, limits))
+}
+
+fn decide_level(
     history: &History,
     level: Level,
     question: &ObjectQuestion,

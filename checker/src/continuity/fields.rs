@@ -32,8 +32,8 @@ struct FieldCluster {
     first: Option<OpId>,
     /// The operation that began last.
     last: OpId,
-    /// Whether a read of the value began after the store had settled.
-    settled: bool,
+    /// The last completion of a read of the value that began after the store had settled.
+    settled_until: Option<u32>,
 }
 
 /// A read that returned an outdated value.
@@ -206,7 +206,7 @@ fn judge_field(
         if *known == NONE {
             *known = sweep.clusters.len() as u32;
             let write = all.writes[value as usize];
-            sweep.clusters.push(FieldCluster { write, first: None, last: write, settled: false });
+            sweep.clusters.push(FieldCluster { write, first: None, last: write, settled_until: None });
         }
         let number = *known as usize;
         let reads = history.function(id) == Function::READ;
@@ -216,8 +216,10 @@ fn judge_field(
         }
         cluster_of[place as usize] = number as u32;
         sweep.record_invocation(number, id);
-        sweep.clusters[number].settled |=
-            reads && judge.facts.settled.is_some_and(|settled| position > settled);
+        if reads && judge.facts.settled.is_some_and(|settled| position > settled) {
+            let until = &mut sweep.clusters[number].settled_until;
+            *until = (*until).max(Some(history.operation(id).completed));
+        }
     }
     for old in old {
         report_old_read(judge, &sweep.clusters, old);
@@ -233,7 +235,10 @@ fn report_old_read(judge: &mut Judge<'_>, clusters: &[FieldCluster], old: OldRea
     let older = clusters[old.cluster].write;
     // Of two overlapping writes, either may survive.
     let in_turn = acknowledged_position(history, older) < history.invocation_position(newer.write);
-    let lost = settled && acknowledged && in_turn && !newer.settled;
+    // A read that was over when this one began may have come from a replica that had the write until then.
+    let began = history.invocation_position(old.read);
+    let is_read_later = newer.settled_until.is_some_and(|until| until > began);
+    let lost = settled && acknowledged && in_turn && !is_read_later;
     let mut operations = match lost {
         true => vec![newer.write, old.read],
         false => vec![old.read, newer.write],

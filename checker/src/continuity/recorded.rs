@@ -37,11 +37,17 @@ pub(super) fn reason_not_recorded(facts: &JudgeFacts<'_>, kind: FindingKind) -> 
             NO_KNOWN_ID_READ
         }
         FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
+        FindingKind::OldIdAlive if !is_old_id_used(history) => {
+            "no operation used an id after the renewal that replaced it"
+        }
+        FindingKind::ExpiredLate if !could_have_expired(facts) => {
+            "no operation used a session whose time to live had run out"
+        }
         FindingKind::LostAction if !actions::is_acting_user_read(history) => {
             "no list was read of a user who had acted: the key of actions is the session of act"
         }
-        FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
-            "no operation ended a session"
+        FindingKind::ResurrectedSession if !is_absence_followed(history) && !could_have_expired(facts) => {
+            "no operation used a session after it had ended or had not been found"
         }
         _ => return None,
     };
@@ -53,6 +59,57 @@ pub(crate) fn is_read_after_settling(history: &History) -> bool {
     let Some(settled) = settled_position(history) else { return false };
     let mut reads = history.operations().filter(|op| op.function == Function::READ);
     reads.any(|op| op.outcome == Outcome::Ok && op.invoked > settled)
+}
+
+/// Whether an operation succeeded with an id after a renewal had replaced it. One sweep.
+fn is_old_id_used(history: &History) -> bool {
+    // By id: when it was replaced. An indeterminate renewal may have replaced it at once.
+    let mut replaced = vec![NEVER; history.keys.len()];
+    for op in history.operations().filter(|op| op.function == Function::RENEW && op.outcome != Outcome::Fail)
+    {
+        let at = if op.outcome == Outcome::Ok { op.completed } else { op.invoked };
+        replaced[op.key.index()] = at.min(replaced[op.key.index()]);
+    }
+    history.operations().any(|op| op.outcome == Outcome::Ok && op.invoked > replaced[op.key.index()])
+}
+
+/// Whether an operation succeeded with an id after it had been ended, or after a read had not found it. One sweep.
+fn is_absence_followed(history: &History) -> bool {
+    let mut absent = vec![NEVER; history.keys.len()];
+    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+        let is_absent = match op.function {
+            Function::DESTROY => true,
+            Function::READ => op.result == ValueId::NULL,
+            _ => false,
+        };
+        if is_absent {
+            absent[op.key.index()] = op.completed.min(absent[op.key.index()]);
+        }
+    }
+    history.operations().any(|op| op.outcome == Outcome::Ok && op.invoked > absent[op.key.index()])
+}
+
+/// Whether an operation succeeded with an id later, by the time to live, than everything was over that may have renewed what the id stands for.
+/// One sweep.
+fn could_have_expired(facts: &JudgeFacts<'_>) -> bool {
+    let (history, question) = (facts.history, &facts.question);
+    let Some(lives) = question.time_to_live_ns else { return false };
+    let mut renewed: Vec<Option<i64>> = vec![None; history.keys.len()];
+    history.operations().any(|op| {
+        let began = history.invoked_at(op.id);
+        let last = renewed[op.key.index()];
+        let is_late = began.zip(last).is_some_and(|(now, last)| now.saturating_sub(last) >= lives);
+        if op.outcome != Outcome::Fail {
+            // What has no end may renew the session at any time.
+            let until = history.completed_at(op.id).filter(|_| op.outcome == Outcome::Ok).unwrap_or(i64::MAX);
+            let renews =
+                op.function == Function::CREATE || question.renewed_by.includes_function(op.function);
+            for key in given_id(history, op.id).into_iter().chain(renews.then_some(op.key)) {
+                renewed[key.index()] = renewed[key.index()].max(Some(until));
+            }
+        }
+        is_late && op.outcome == Outcome::Ok
+    })
 }
 
 /// The id that a renewal gives to a session. A renewal that failed counts as well: while it was open, it might have succeeded, and what was

@@ -12,9 +12,10 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
     let history = judge.facts.history;
     let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut keys: Vec<&str> = Vec::new();
-    let mut held: FxHashMap<&str, Vec<(&ActorEvent, &str)>> = FxHashMap::default();
+    // By key: the last answer of each node. What a node held before, it no longer held in the end.
+    let mut held: FxHashMap<&str, Vec<ReplicaAnswer<'_>>> = FxHashMap::default();
     // Whether two replicas answered about one key.
-    let (mut several, mut first_node) = (false, FxHashMap::<&str, &str>::default());
+    let mut several = false;
     for event in reads {
         // A replica that did not answer shows nothing.
         if super::faults::find_note_field(history, event.position, "error").is_some() {
@@ -22,11 +23,15 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
         }
         let Ok([node, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
         let known = held.entry(key.get()).or_default();
-        several |= node.get() != *first_node.entry(key.get()).or_insert(node.get());
         if known.is_empty() {
             keys.push(key.get());
         }
-        known.push((event, value.get()));
+        let answer = ReplicaAnswer { node: node.get(), event, value: value.get() };
+        match known.iter_mut().find(|before| before.node == answer.node) {
+            Some(before) => *before = answer,
+            None => known.push(answer),
+        }
+        several |= known.len() > 1;
     }
     if keys.is_empty() {
         return Some("no replica was read by itself".to_owned());
@@ -36,9 +41,10 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
     }
     for key in keys {
         let answers = &held[key];
-        let one = answers[0];
-        let differs = |other: &&(&ActorEvent, &str)| {
-            other.1 != one.1 && !(either_is_null(one.1, other.1) && may_expire_between(judge, key, answers))
+        let one = &answers[0];
+        let differs = |other: &&ReplicaAnswer<'_>| {
+            other.value != one.value
+                && !(either_is_null(one.value, other.value) && may_expire_between(judge, key, answers))
         };
         if let Some(other) = answers.iter().find(differs) {
             let id = history.keys.get(key);
@@ -48,13 +54,21 @@ pub(super) fn judge_replicas(judge: &mut Judge<'_>) -> Option<String> {
                 key: id.unwrap_or(KeyId::NONE),
                 session: session.unwrap_or(SessionId::from_raw(0)),
                 operations: Vec::new(),
-                events: vec![other.0.position, one.0.position],
-                faults: judge.facts.faults.active_between(0, other.0.position),
-                proof: FindingProof::Differ { one: one.1.to_owned(), other: other.1.to_owned() },
+                events: vec![other.event.position, one.event.position],
+                faults: judge.facts.faults.active_between(0, other.event.position),
+                proof: FindingProof::Differ { one: one.value.to_owned(), other: other.value.to_owned() },
             });
         }
     }
     None
+}
+
+/// What one node held under a key.
+struct ReplicaAnswer<'a> {
+    node: &'a str,
+    event: &'a ActorEvent,
+    /// As JSON.
+    value: &'a str,
 }
 
 fn either_is_null(one: &str, other: &str) -> bool {
@@ -62,10 +76,10 @@ fn either_is_null(one: &str, other: &str) -> bool {
 }
 
 /// Whether the session may have expired while its replicas were read. Then one replica may still hold it.
-fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[(&ActorEvent, &str)]) -> bool {
+fn may_expire_between(judge: &Judge<'_>, key: &str, answers: &[ReplicaAnswer<'_>]) -> bool {
     let history = judge.facts.history;
     let Some(live_ns) = judge.facts.question.time_to_live_ns else { return false };
-    let times: Option<Vec<i64>> = answers.iter().map(|(event, _)| event.time).collect();
+    let times: Option<Vec<i64>> = answers.iter().map(|answer| answer.event.time).collect();
     let (Some(times), Some(id)) = (times, history.keys.get(key)) else { return true };
     let members = judge.facts.index.members(judge.facts.index.component_of(id));
     let least = members.iter().filter(|&&id| certainly_renews(history, &judge.facts.question, id));

@@ -15,6 +15,7 @@
 
 use super::faults::MeasuredFault;
 use super::in_time::{TimeOver, UntilStopped, in_time};
+use super::state::read_time_to_live;
 use histories::{Function, History, Note, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -73,7 +74,7 @@ impl<'a> ReplicaLooks<'a> {
     /// # Errors
     /// The time limit was reached.
     pub(super) fn from_history(history: &'a History, stop: &AtomicBool) -> Result<Self, TimeOver> {
-        let (looks, out_of_reach) = read_looks(history);
+        let (mut looks, out_of_reach) = read_looks(history);
         let (mut writes, mut began) = (FxHashMap::default(), FxHashMap::default());
         for (key, _) in looks.iter().flat_map(|look| &look.apart) {
             writes.entry(key.clone()).or_insert_with(Vec::new);
@@ -90,6 +91,15 @@ impl<'a> ReplicaLooks<'a> {
             }
         }
         in_time(stop)?;
+        if let (Some(lives), Some(end)) = (read_time_to_live(history), looks.last_mut()) {
+            // Reading everything in the end takes time, and a session may expire meanwhile.
+            let last_write =
+                |key: &str| writes.get(key).and_then(|known| known.iter().map(|write| write.0).max());
+            let may_expire =
+                |key: &str| last_write(key).is_none_or(|from: i64| from.saturating_add(lives) <= end.time);
+            let lacks = |held: &ReplicaValues| held.iter().any(|one| one.1 == "null");
+            end.apart.retain(|(key, held)| !(lacks(held) && may_expire(key)));
+        }
         Ok(Self { history, looks, writes, began, out_of_reach })
     }
 
@@ -183,10 +193,7 @@ fn read_looks(history: &History) -> (Vec<ReplicaLook>, usize) {
     }
     // Without periodic looks, the time of convergence is not known.
     if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
-        // Reading everything in the end takes time, and a session may expire meanwhile.
-        let expires = history.header().is_some_and(|header| header.contains("\"time_to_live_ms\""));
-        let there = |held: &ReplicaValues| !expires || held.iter().all(|one| one.1 != "null");
-        let differ = |held: &ReplicaValues| held.iter().any(|one| one.1 != held[0].1) && there(held);
+        let differ = |held: &ReplicaValues| held.iter().any(|one| one.1 != held[0].1);
         end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
         looks.push(end);
     }
@@ -279,6 +286,24 @@ mod tests {
         let (before, _) = CUT.split_once("120 recorder").expect("looks");
         assert_eq!(together(&measured(before).run), Err(super::NOT_LOOKED));
         assert!(together(&measured("10-11 alice write a 1 ok").run).is_err());
+    }
+
+    /// A replica that lacks a session in the end has not converged, unless the session may have expired meanwhile. Every recording has a time to
+    /// live, and all such differences used to be dropped.
+    #[test]
+    fn a_session_that_only_one_replica_has_in_the_end_is_a_difference() {
+        let end = "\n200 replica read [\"n1\",\"a\",2]\n201 replica read [\"n2\",\"a\",null]";
+        let with_lives = |lives: &str| {
+            let mut lines = crate::measurements::tests::lines(&format!("{CUT}{end}"));
+            lines.insert(0, format!("{{\"steadfast\":1,\"time_to_live_ms\":{lives}}}"));
+            let text = lines.join("\n");
+            let read = histories::format::from_text(histories::format::Format::Native, &text);
+            let history = read.expect("a history");
+            let losses = measure_register_losses(&history, ValueId::NULL);
+            together(&measure_history(&history, ValueId::NULL, &losses).run)
+        };
+        assert_eq!(with_lives("1800000"), Err(NEVER));
+        assert_eq!(with_lives("100"), Ok((40.0, 10.0)), "the write at 60 may have been forgotten at 160");
     }
 
     /// A write in progress makes replicas differ for a moment, long after they have converged.

@@ -297,20 +297,14 @@ fn set_recovery(
     sessions: MeasuredSessions,
 ) {
     let asked = struck.and(if found.asked { Ok(()) } else { Err(NOTHING_ASKED) });
-    // What waited to the end would have waited longer than all others, for all that is known.
-    let of = |waits: &[SessionWait], share, endless: usize| match waits {
+    let of = |waits: &[SessionWait], share| match waits {
         [] => Figure::exactly(0.0),
-        waits if share == 1.0 && endless > 0 => survival::longest_wait_at_least(waits),
         waits => survival::wait_quantile(waits, share),
     };
-    let gone = found.with_state - found.recovered_with_state;
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-        values.set_figure(
-            &format!("recovery_{name}_seconds"),
-            asked.map(|()| of(&found.waits, share, found.unrecovered)),
-        );
+        values.set_figure(&format!("recovery_{name}_seconds"), asked.map(|()| of(&found.waits, share)));
         let state = asked.and(if sessions.recorded { Ok(()) } else { Err(NO_SESSIONS) });
-        let state = state.map(|()| of(&found.state_waits, share, gone));
+        let state = state.map(|()| of(&found.state_waits, share));
         values.set_figure(&format!("recovery_with_state_{name}_seconds"), state);
     }
     let share = match (asked, sessions.recorded, found.with_state) {
@@ -497,8 +491,12 @@ fn set_staleness(values: &mut MetricValues, staleness: &Staleness, no_times: boo
         (rank + ages.len()).checked_sub(traced + 1).map_or(0, |at| ages[at])
     };
     values.set_figure("staleness_p99_seconds", traced.map(|traced| to_seconds(p99(traced))));
-    values.set_figure("staleness_delta_seconds", traced.map(|_| to_seconds(staleness.delta)));
-    values.set_figure("staleness_gamma_seconds", traced.map(|_| to_seconds(staleness.gamma)));
+    let atomic = |ns| match staleness.has_swaps {
+        true => Figure::at_least(to_seconds(ns)),
+        false => Figure::exactly(to_seconds(ns)),
+    };
+    values.set_figure("staleness_delta_seconds", traced.map(|_| atomic(staleness.delta)));
+    values.set_figure("staleness_gamma_seconds", traced.map(|_| atomic(staleness.gamma)));
 }
 
 /// Counts errors by kind, the most frequent first, including users who were turned away.

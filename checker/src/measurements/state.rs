@@ -53,8 +53,11 @@ impl<'a> SessionStateTracker<'a> {
         let operations = history.operations().until_stopped(stop);
         for op in operations.filter(|op| op.outcome == Outcome::Ok && sessions) {
             if shows_session(history, op.id) || op.function == Function::CREATE {
-                let known = &mut shown[op.key.index()];
-                *known = (*known).min(op.completed);
+                // An acknowledged renewal shows the session under its new id too.
+                for key in renewed_id(history, op.id).into_iter().chain([op.key]) {
+                    let known = &mut shown[key.index()];
+                    *known = (*known).min(op.completed);
+                }
             }
         }
         in_time(stop)?;
@@ -140,7 +143,7 @@ fn renewed_id(history: &History, id: OpId) -> Option<KeyId> {
 }
 
 /// The time to live of sessions, in ns, as the header states it.
-fn read_time_to_live(history: &History) -> Option<i64> {
+pub(super) fn read_time_to_live(history: &History) -> Option<i64> {
     let header: serde_json::Value = serde_json::from_str(history.header()?).ok()?;
     header["time_to_live_ms"].as_i64()?.checked_mul(1_000_000)
 }

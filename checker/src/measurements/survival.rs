@@ -4,7 +4,8 @@
 //! not known. Leaving it out makes recovery look shorter than it was; counting it until the end of the run makes it
 //! look longer. The product-limit estimator (Kaplan & Meier, *Nonparametric estimation from incomplete observations*,
 //! 1958) uses what is known of each session. Until a session stops asking, it counts among those that still wait; after
-//! that, it is in neither count. Without such censored observations, the percentiles are nearest ranks.
+//! that, it is in neither count. Without such censored observations, the percentiles are nearest ranks. A session that asked until the
+//! end, and one that was told that it is gone, did not stop waiting: it counts as waiting for ever.
 //!
 //! *Choices.* The estimator assumes that a session that stops asking would have waited as long as the others that still
 //! waited then. This is an assumption, so the number of censored sessions is reported beside the percentiles. If too
@@ -16,6 +17,8 @@ use super::figure::Figure;
 /// How long one session waited, in ns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct SessionWait {
+    /// Whether it still waited when the recording ended. Such waits sort last.
+    endless: bool,
     /// The time until it was answered, or the time for which it is known to have waited.
     pub(super) ns: i64,
     /// Whether it is known only to have waited longer. Among equal times, answered waits sort first.
@@ -24,11 +27,17 @@ pub(super) struct SessionWait {
 
 impl SessionWait {
     pub(super) fn answered_after(ns: i64) -> Self {
-        Self { ns, censored: false }
+        Self { endless: false, ns, censored: false }
     }
 
+    /// The session stopped waiting then.
     pub(super) fn longer_than(ns: i64) -> Self {
-        Self { ns, censored: true }
+        Self { endless: false, ns, censored: true }
+    }
+
+    /// The session waited until the recording ended, and is known to have waited for this time.
+    pub(super) fn endless_after(ns: i64) -> Self {
+        Self { endless: true, ns, censored: true }
     }
 }
 
@@ -49,20 +58,14 @@ pub(super) fn wait_quantile(waits: &[SessionWait], share: f64) -> Figure {
             return Figure::exactly(to_seconds(wait.ns));
         }
     }
-    Figure::at_least(to_seconds(waits.last().map_or(0, |last| last.ns)))
-}
-
-/// The longest wait, if some session was never answered although it asked until the end: it is at least as long as every wait that was
-/// observed. The waits must be sorted.
-pub(super) fn longest_wait_at_least(waits: &[SessionWait]) -> Figure {
-    Figure::at_least(to_seconds(waits.last().map_or(0, |last| last.ns)))
+    Figure::at_least(to_seconds(waits.iter().map(|wait| wait.ns).max().unwrap_or(0)))
 }
 
 /// The time, in seconds, at which the first wait was over. If none was, it is later than the first that was censored.
 pub(super) fn first_wait(waits: &[SessionWait]) -> Option<Figure> {
     let answered = waits.iter().find(|wait| !wait.censored);
     let answered = answered.map(|wait| Figure::exactly(to_seconds(wait.ns)));
-    answered.or_else(|| waits.first().map(|wait| Figure::at_least(to_seconds(wait.ns))))
+    answered.or_else(|| waits.iter().map(|wait| wait.ns).min().map(|ns| Figure::at_least(to_seconds(ns))))
 }
 
 fn to_seconds(nanoseconds: i64) -> f64 {
@@ -111,6 +114,20 @@ mod tests {
         assert_eq!(wait_quantile(&waits, 0.5).exact_value(), Some(1.0));
         assert_eq!(wait_quantile(&waits, 1.0), Figure::at_least(9.0));
         assert_eq!(first_wait(&waits), Some(Figure::exactly(1.0)));
+    }
+
+    /// Three of four asked until the recording ended, at 5, and the fourth was answered at 5.2. None of them stopped waiting, so half of
+    /// them did not recover. They used to count as gone when the fourth was answered, and then all percentiles were 5.2.
+    #[test]
+    fn who_waits_to_the_end_waits_longer_than_all_others() {
+        let endless = SessionWait::endless_after(5 * SECOND);
+        let mut waits = vec![endless, SessionWait::answered_after(52 * SECOND / 10), endless, endless];
+        waits.sort_unstable();
+        assert_eq!(wait_quantile(&waits, 0.25), Figure::exactly(5.2));
+        for share in [0.5, 0.99, 1.0] {
+            assert_eq!(wait_quantile(&waits, share), Figure::at_least(5.2));
+        }
+        assert_eq!(first_wait(&waits), Some(Figure::exactly(5.2)));
     }
 
     #[test]

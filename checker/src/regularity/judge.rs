@@ -189,14 +189,16 @@ impl<'a> ObjectJudge<'a> {
         while let Some(place) = todo.pop() {
             let row = &self.rows[place as usize];
             let Some(value) = row.reads else { continue };
-            let writers = self.possible_writers_of(value);
-            let began = |write: &u32| self.rows[*write as usize].invoked < row.completed;
+            // What a compare-and-set writes is not what it found.
+            let others = self.possible_writers_of(value).iter().copied().filter(|&write| write != place);
+            let mut writers = others.clone();
+            let began = |write: u32| self.rows[write as usize].invoked < row.completed;
             let may_be_replaced = self.level != Level::ConsistentPrefix;
-            if may_be_replaced && (value == self.initial || writers.iter().any(began)) {
+            if may_be_replaced && (value == self.initial || writers.any(began)) {
                 shown.extend(self.newest_before[place as usize]);
             }
             let is_doubtful = |row: &RegisterRow| !row.is_ok() && row.reads.is_some();
-            let new = writers.iter().copied().filter(|&write| shown.insert(write));
+            let new = others.filter(|&write| shown.insert(write));
             todo.extend(new.filter(|&write| is_doubtful(&self.rows[write as usize])));
         }
         let mut shown: Vec<u32> = shown.into_iter().collect();

@@ -38,6 +38,7 @@ mod overlap;
 mod write_order;
 mod writes;
 
+use crate::mutual_swaps::doubt_mutual_swaps;
 use claims::{
     AnomalyName, Core, Evidence, FailedCas, Level, Limits, Linearization, ObjectQuestion, ReturnedWrite,
     UntilStopped, Verdict, Violation, Witness,
@@ -90,7 +91,10 @@ pub(crate) fn check_single_reads(
         true => {
             Verdict::unknown(format!("about {bytes} bytes are needed, beyond the limit of {}", limits.bytes))
         }
-        false => decide_single_reads(history, level, question, limits),
+        false => {
+            let verdict = decide_single_reads(history, level, question, limits);
+            doubt_mutual_swaps(verdict, history, level, question, limits)
+        }
     };
     (if matches!(verdict, Verdict::Unknown(_)) { "none" } else { method }.to_owned(), verdict)
 }

@@ -152,6 +152,59 @@ fn name_sessions(history: &History) -> Vec<KeyId> {
     names
 }
 
+/// The position from which an operation shows that its id had been replaced by a renewal.
+pub(crate) fn replaced_id(op: &Operation) -> Option<u32> {
+    (op.function == Function::RENEW).then(|| match op.outcome {
+        Outcome::Ok => Some(op.completed),
+        Outcome::Info => Some(op.invoked),
+        Outcome::Fail => None,
+    })?
+}
+
+/// The position from which an operation shows that there was no session under its id.
+pub(crate) fn absent_id(op: &Operation) -> Option<u32> {
+    let ends = op.function == Function::DESTROY;
+    let finds_nothing = op.function == Function::READ && op.result == ValueId::NULL;
+    (op.outcome == Outcome::Ok && (ends || finds_nothing)).then_some(op.completed)
+}
+
+/// Whether some operation succeeded with an id, and began after the position that `since` tells of another operation with the id.
+pub(crate) fn ids_used_again(history: &History, since: fn(&Operation) -> Option<u32>) -> bool {
+    let mut last_used: HashMap<KeyId, u32> = HashMap::new();
+    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
+        last_used.insert(op.key, op.invoked);
+    }
+    let mut all = history.operations();
+    all.any(|op| since(&op).zip(last_used.get(&op.key)).is_some_and(|(since, &last)| last > since))
+}
+
+/// Whether an operation succeeded with an id at a time when everything before it that may have given out or renewed the id had been over for
+/// the time to live. Operations are in order of invocation.
+pub(crate) fn is_used_late(history: &History, lives: i64, renews: impl Fn(Function) -> bool) -> bool {
+    // By id: for each operation with it, when it began; and for each that may give it out or renew it, when it was over.
+    let mut ids: HashMap<KeyId, Vec<(Operation, bool)>> = HashMap::new();
+    for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
+        if let Some(new) = given_id(history, &op) {
+            ids.entry(new).or_default().push((op.clone(), true));
+        }
+        let extends = op.function == Function::CREATE || renews(op.function);
+        ids.entry(op.key).or_default().push((op, extends));
+    }
+    ids.iter().any(|(&id, uses)| {
+        // The time by which all renewals before an operation were over; nothing before the first one.
+        let mut over: Option<i64> = None;
+        uses.iter().any(|(op, extends)| {
+            let before = over;
+            if *extends {
+                let end = if op.outcome == Outcome::Ok { history.completed_at(op.id) } else { None };
+                over = over.max(Some(end.unwrap_or(i64::MAX)));
+            }
+            let waited = history.invoked_at(op.id).zip(before).map(|(now, over)| now.saturating_sub(over));
+            op.key == id && op.outcome == Outcome::Ok && waited.is_some_and(|waited| waited >= lives)
+        })
+    })
+}
+
 /// Whether an acknowledged creation of an id follows another one that did not fail.
 pub(crate) fn has_two_creations(history: &History) -> bool {
     let creations =

@@ -1,9 +1,11 @@
 //! The options for reading a history, and the result.
 
 use super::Format;
+use super::event::is_always_actor;
 use super::merge::ChunkMerger;
 use super::merge_settings::MergedHistory;
 use crate::{History, Problem, Problems};
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -63,6 +65,29 @@ pub struct Loaded {
     pub independent: bool,
 }
 
+/// A remark on a process with a name that invokes and completes what no model knows. Its operations are those of an actor, so nothing checks
+/// them; a slip of the pen in the name of an operation looks the same.
+fn describe_unknown_client(history: &History) -> Option<String> {
+    let mut invoked: FxHashSet<(&str, &str)> = FxHashSet::default();
+    for event in history.actor_events().iter().filter(|event| !is_always_actor(&event.actor)) {
+        let what = (event.actor.as_str(), event.function.as_str());
+        match event.kind.as_str() {
+            "invoke" => {
+                invoked.insert(what);
+            }
+            "ok" if invoked.contains(&what) => {
+                let (name, function) = what;
+                return Some(format!(
+                    "{name} invoked {function}, which no model knows, so its events were not checked. If {name} is a client, correct the name of \
+                     the operation, or name the client in the header: \"clients\":[{name:?}]"
+                ));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Finishes a merge, and splits a history that is recognised as independent.
 pub(super) fn load_merged(
     merge: ChunkMerger,
@@ -70,6 +95,7 @@ pub(super) fn load_merged(
     options: &ReadOptions,
 ) -> Result<Loaded, Problems> {
     let MergedHistory { mut history, dropped, mut remarks, flat, .. } = merge.finish()?;
+    remarks.extend(describe_unknown_client(&history));
     let independent = !options.independent && history.is_independent();
     if independent {
         history.split_by_object();

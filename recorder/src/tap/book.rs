@@ -490,7 +490,7 @@ impl SessionBook {
             Function::CREATE => self.give_out(id_after, number),
             Function::RENEW if failed => self.give_out(changed, number),
             Function::RENEW => {
-                if changed.is_none() && id_after.is_some() && standing == AnswerStanding::Done {
+                if changed.is_none() && standing == AnswerStanding::Done {
                     self.unchanged_renewals += 1;
                 }
                 let new = if standing == AnswerStanding::Done { id_after } else { changed };
@@ -687,6 +687,9 @@ mod tests {
         assert_eq!(desk.record("GET /cart", Some("d"), "", Done, Some("d")), "read s-2 null");
         desk.record("POST /token", Some("b"), "", Done, Some("b"));
         assert_eq!(desk.book.unchanged_renewals(), 1);
+        // An answer that removes the cookie gives out no id that the description knows.
+        desk.record("POST /token", Some("b"), "", Done, None);
+        assert_eq!(desk.book.unchanged_renewals(), 2);
     }
 
     /// With a login before it, the first write of a session is its creation, and nothing else is.

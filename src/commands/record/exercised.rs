@@ -1,6 +1,7 @@
 //! Checks whether a run tested its store at all: a store that got no requests keeps every promise.
 
 use crate::args::RunPlan;
+use crate::report::layout::count_noun;
 use recorder::RunOutcome;
 use std::time::Duration;
 use workloads::format_duration;
@@ -8,21 +9,53 @@ use workloads::format_duration;
 /// The reasons why a recording says nothing about the store, or does not answer what the user asked. Each is a sentence for
 /// the user.
 pub(super) fn find_shortcomings(plan: &RunPlan, outcome: &RunOutcome) -> Vec<String> {
-    // The user ended the run and needs no explanation.
-    if outcome.stopped {
-        return Vec::new();
-    }
     let mut found: Vec<String> = describe_unanswered_load(outcome).into_iter().collect();
     found.extend(describe_shortage(outcome));
-    found.extend(find_ineffective_faults(plan, outcome));
+    found.extend(match outcome.stopped {
+        true => find_untested_faults(plan, outcome),
+        false => find_ineffective_faults(plan, outcome),
+    });
     found
 }
 
-/// Reports that no operation of the load succeeded.
+/// Finds faults of a run that was ended early: those that had not struck, and those that still were in force.
+fn find_untested_faults(plan: &RunPlan, outcome: &RunOutcome) -> Vec<String> {
+    let planned = plan.settings.plan.episodes.len();
+    let struck = outcome.faults.iter().filter(|fault| !fault.nodes.is_empty()).count();
+    let lasted = format_duration(outcome.load_lasted);
+    let mut found = Vec::new();
+    if struck < planned {
+        let left = count_noun(planned - struck, "planned fault");
+        found.push(format!("the run was ended after {lasted}, before {left} struck"));
+    }
+    for fault in &outcome.faults {
+        let is_over = fault.to_ns.is_some_and(|to_ns| Duration::from_nanos(to_ns) < outcome.load_lasted);
+        if !fault.nodes.is_empty() && !is_over {
+            found.push(format!(
+                "the run was ended after {lasted}, while the fault {} of {} was in force, so the recovery was not tested",
+                fault.fault,
+                fault.nodes.join(", "),
+            ));
+        }
+    }
+    found
+}
+
+/// A store is hardly tested if fewer operations than one in so many succeeded.
+const SUCCESSES_ONE_IN: u64 = 4;
+
+/// Reports that no operation of the load succeeded, or few of them.
 fn describe_unanswered_load(outcome: &RunOutcome) -> Option<String> {
     let load = outcome.load;
     if load.ok > 0 {
-        return None;
+        let ended = load.ended_count();
+        return (load.ok * SUCCESSES_ONE_IN < ended).then(|| {
+            let why = outcome
+                .first_error
+                .as_ref()
+                .map_or(String::new(), |why| format!(". The first error was: {why}"));
+            format!("the store was hardly tested: only {} of {ended} operations succeeded{why}", load.ok)
+        });
     }
     Some(match (&outcome.first_error, load.ended_count()) {
         (_, 0) => "the store was not tested: the load started no operation".to_owned(),

@@ -1,11 +1,13 @@
 //! Which node was the primary, and when, by what the nodes themselves told the recorder.
 //!
 //! The reader of a stale answer wants to know which node gave it, and which node was the primary then. A node counts as a primary from the
-//! event in which it said so to the event in which it said otherwise, or in which it did not answer. Two nodes may count as primaries at
+//! event in which it said so to the event in which it said otherwise, or in which it did not answer. A node that answers again and says
+//! nothing else is what it was: the recorder tells a role only if it is another one. Two nodes may count as primaries at
 //! the same time, as in a split brain. The recorder asks the nodes from time to time, so a claim may be older than its first event.
 
 use histories::History;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// The actor whose events these are.
 const ACTOR: &str = "stack";
@@ -34,12 +36,19 @@ impl PrimaryClaim {
 /// Finds the claims in the order in which they were noticed. O(events of the stack · open claims).
 pub(super) fn find_claims(history: &History) -> Vec<PrimaryClaim> {
     let mut claims: Vec<PrimaryClaim> = Vec::new();
+    // What each node last said of itself.
+    let mut said: HashMap<String, bool> = HashMap::new();
     for event in history.actor_events().iter().filter(|event| event.actor == ACTOR) {
         let Ok(Value::Array(told)) = serde_json::from_str(&event.value) else { continue };
         let [Value::String(node), Value::String(what)] = told.as_slice() else { continue };
         let claimed = match (event.function.as_str(), what.as_str()) {
-            ("role", "primary" | "leader") => true,
-            ("role", _) | ("answers", "no") => false,
+            ("role", role) => {
+                let claimed = matches!(role, "primary" | "leader");
+                said.insert(node.clone(), claimed);
+                claimed
+            }
+            ("answers", "no") => false,
+            ("answers", "yes") if said.get(node) == Some(&true) => true,
             _ => continue,
         };
         let open = claims.iter().rposition(|claim| claim.node == *node && claim.to.is_none());
@@ -79,11 +88,14 @@ mod tests {
             told(5, "role", r#"["n1","replica"]"#),
             told(6, "answers", r#"["n2","no"]"#),
             told(7, "role", r#"["n3","leader"]"#),
+            told(8, "answers", r#"["n2","yes"]"#),
+            told(9, "answers", r#"["n1","yes"]"#),
+            told(10, "role", r#"["n2","replica"]"#),
         ];
         let history = from_text(Format::Native, &text.join("\n")).expect("a history");
         let claims = find_claims(&history);
         let at = |position| primaries_at(&claims, position).join(" ");
-        let seen: Vec<String> = (0..7).map(at).collect();
-        assert_eq!(seen, ["n1", "n1", "n1", "n1 n2", "n2", "", "n3"]);
+        let seen: Vec<String> = (0..10).map(at).collect();
+        assert_eq!(seen, ["n1", "n1", "n1", "n1 n2", "n2", "", "n3", "n3 n2", "n3 n2", "n3"]);
     }
 }

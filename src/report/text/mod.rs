@@ -12,6 +12,7 @@ use super::summary::FindingSummary;
 use super::{CheckFindings, ReportWriter, group_open_reasons};
 use anstyle::{AnsiColor, Style};
 use checker::IsolationLevel;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// The narrowest report; a narrower terminal wraps its lines.
@@ -24,20 +25,24 @@ pub(crate) struct TextReport {
     quiet: bool,
     width: usize,
     written: usize,
+    /// How many histories have each verdict, those that could not be checked included.
+    totals: BTreeMap<&'static str, usize>,
 }
 
 impl TextReport {
     pub(crate) fn new(quiet: bool, width: usize) -> Self {
-        Self { quiet, width: width.max(WIDTH_MIN), written: 0 }
+        Self { quiet, width: width.max(WIDTH_MIN), written: 0, totals: BTreeMap::new() }
     }
 }
 
 impl ReportWriter for TextReport {
     fn write_checked(&mut self, findings: &CheckFindings<'_>, out: &mut dyn Write) -> io::Result<()> {
         let verdict = findings.verdict();
+        *self.totals.entry(verdict).or_default() += 1;
         if self.quiet {
             let style = verdict_style(verdict).bold();
-            return writeln!(out, "{style}{}{style:#} {}", verdict.to_uppercase(), findings.name);
+            let thin = if findings.basis.is_thin() { " (hardly tested: most operations failed)" } else { "" };
+            return writeln!(out, "{style}{}{style:#} {}{thin}", verdict.to_uppercase(), findings.name);
         }
         if self.written > 0 {
             writeln!(out)?;
@@ -75,6 +80,30 @@ impl ReportWriter for TextReport {
         self.write_anomalies(findings, &summary, out)?;
         self.write_ruled_out(findings, out)?;
         self.write_undecided(findings, out)
+    }
+
+    fn write_refused(&mut self, _name: &str, _problems: &str, _out: &mut dyn Write) -> io::Result<()> {
+        *self.totals.entry("not checked").or_default() += 1;
+        Ok(())
+    }
+
+    /// Of several histories, a last line counts the verdicts.
+    fn write_end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let all: usize = self.totals.values().sum();
+        if all < 2 {
+            return Ok(());
+        }
+        let order = ["violated", "missed", "unknown", "untested", "not checked", "holds"];
+        let of = |verdict| Some((*self.totals.get(verdict)?, verdict));
+        let counts = order.into_iter().filter_map(of).map(|(count, verdict)| match (count, verdict) {
+            (2.., "holds") => format!("{count} hold"),
+            _ => format!("{count} {verdict}"),
+        });
+        let counts: Vec<String> = counts.collect();
+        if !self.quiet {
+            writeln!(out)?;
+        }
+        writeln!(out, "{all} histories: {}", counts.join(", "))
     }
 }
 

@@ -21,7 +21,8 @@
 //! The entries between the last that was certainly kept and the first that was lost are **open**: each may be either.
 //! So are all entries of a reign that no later answer shows. If entries of a reign were observed again and no answer
 //! ever lacked one, then those of its last entries that were overwritten unobserved count as kept, because no client
-//! can ever miss them.
+//! can ever miss them. An entry that overlaps what an answer of another reign shows may be the later one of the log, so it is in doubt
+//! ([`super::overlaps`]).
 //!
 //! Reigns are processed from the last one backwards, because whether one survived follows from later ones. What is read
 //! after the store had settled is what survived. If answers do not name the server that gave them, the whole store
@@ -31,6 +32,7 @@
 use super::super::nodes::Nodes;
 use super::super::recorder_events::settled_position;
 use super::lacks::{Lack, find_lacked_entries};
+use super::overlaps::find_overlapping_entries;
 use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{Function, History, Id, OpId, Outcome};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -119,6 +121,8 @@ pub(super) fn decide_fates(
         seen[at].iter().for_each(|&(entry, read)| ledger.apply_seen(at, entry, read));
         missing[at].iter().for_each(|&(entry, read)| ledger.apply_missing(at, entry, read));
     }
+    let overlapping = find_overlapping_entries(history, entries, &evidence.seen, &ledger.reign_of);
+    overlapping.into_iter().for_each(|entry| ledger.doubt_entry(entry));
     ledger.collect_fates(entries)
 }
 

@@ -9,13 +9,13 @@ use histories::{History, KeyId, ValueId};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
-/// For each session that every server held when it was read, the values that they held and that the history knows.
-pub(super) struct HeldSessions(FxHashMap<KeyId, Vec<ValueId>>);
+/// For each session that every server held when it was read, what each of them held. `None` is a value that the history does not know.
+pub(super) struct HeldSessions(FxHashMap<KeyId, Vec<Option<ValueId>>>);
 
 impl HeldSessions {
     /// Reads the copies of all servers. A server that did not answer for a session may not have it. O(n).
     pub(super) fn from_history(history: &History) -> Self {
-        let mut held: FxHashMap<KeyId, Option<Vec<ValueId>>> = FxHashMap::default();
+        let mut held: FxHashMap<KeyId, Option<Vec<Option<ValueId>>>> = FxHashMap::default();
         let reads = history.actor_events().iter().filter(|event| event.actor == "replica");
         for event in reads.filter(|event| event.function == "read") {
             let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value) else { continue };
@@ -24,7 +24,7 @@ impl HeldSessions {
             let known = held.entry(key).or_insert_with(|| Some(Vec::new()));
             match known {
                 Some(values) if has_answered && value.get() != "null" => {
-                    values.extend(history.values.get(value.get()));
+                    values.push(history.values.get(value.get()));
                 }
                 _ => *known = None,
             }
@@ -37,8 +37,8 @@ impl HeldSessions {
         self.0.contains_key(&key)
     }
 
-    /// The sessions that every server held, each with the values.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (KeyId, &[ValueId])> {
+    /// The sessions that every server held, each with the values of the servers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (KeyId, &[Option<ValueId>])> {
         self.0.iter().map(|(&key, values)| (key, values.as_slice()))
     }
 }

@@ -19,6 +19,7 @@
 mod branches;
 mod held;
 mod lacks;
+mod overlaps;
 mod registers;
 mod sessions;
 mod write_list;

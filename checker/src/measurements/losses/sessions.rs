@@ -156,12 +156,21 @@ impl EntryIndex {
         seen
     }
 
-    /// The entries that every server held in the end: the births of the sessions, and the writes of what they held.
+    /// The entries that every server held in the end: the births of the sessions, and the writes of what *all* of them held. What one server
+    /// has the others may replace.
     fn collect_held(&self, history: &History, sessions: &HeldSessions) -> FxHashSet<OpId> {
         let mut entries = FxHashSet::default();
         for (key, values) in sessions.iter() {
             entries.extend(self.births[key.index()]);
-            entries.extend(values.iter().flat_map(|&value| self.part_writers(history, value)));
+            let writers_of = |value: Option<ValueId>| {
+                value.map_or_else(Vec::new, |value| self.part_writers(history, value))
+            };
+            let mut shared = values.first().map_or_else(Vec::new, |&first| writers_of(first));
+            for &other in values.iter().skip(1) {
+                let others = writers_of(other);
+                shared.retain(|writer| others.contains(writer));
+            }
+            entries.extend(shared);
         }
         entries
     }

@@ -403,3 +403,69 @@ fn where_answers_are_mixed_up_they_prove_no_loss() {
     let (_, losses) = lost(&text);
     assert_eq!(losses.writes.expect("it was read back").certain, []);
 }
+
+/// n1 is cut off and acknowledges 2 to 4, which n2 never had; the session has 6 on n2 in the end. A copy that only n1 holds used to count as one
+/// that every server holds, so nothing was lost for certain.
+#[test]
+fn what_only_one_server_holds_in_the_end_may_be_lost() {
+    let text = |one: &str, other: &str| {
+        format!(
+            "1-2 alice create s {} ok @n1
+             10 nemesis partition \"n1\"
+             11-12 alice write s {} ok @n1
+             13-14 alice write s {} ok @n1
+             15-16 alice write s {} ok @n1
+             17-18 alice write s {} ok @n2
+             30 nemesis heal-partition \"n1\"
+             31-32 alice write s {} ok @n2
+             40 recorder settled null
+             50-51 final read s {} ok @n2
+             52 replica read [\"n1\",\"s\",{one}]
+             53 replica read [\"n2\",\"s\",{other}]",
+            payload(1),
+            payload(2),
+            payload(3),
+            payload(4),
+            payload(5),
+            payload(6),
+            payload(6)
+        )
+    };
+    let count = |one: &str, other: &str| lost(&text(one, other)).1.writes.expect("it was read").count();
+    assert!(count(&payload(4), &payload(6)).most >= 3.0, "2, 3 and 4 may be lost");
+    assert_eq!(
+        count(&payload(4), &payload(6)),
+        count("null", &payload(6)),
+        "no more is known than without n1"
+    );
+}
+
+/// n2 acknowledged 21 and 22, which overlap, and was killed; n1 shows 21. If the log has 22 after 21, n1 lacks 22. That was reported as certainly
+/// nothing.
+#[test]
+fn a_write_that_overlaps_what_survived_may_be_lost() {
+    let text = |ends: &str| {
+        format!(
+            "1-2 a write x 20 ok @n2
+             10-13 a write x 21 ok @n2
+             {ends}
+             20 nemesis kill \"n2\"
+             25-26 a read x 21 ok @n1
+             30 nemesis heal-kill \"n2\"
+             50 recorder settled null
+             60-61 final read x 21 ok @n1"
+        )
+    };
+    let count = |ends: &str| {
+        let history = history(&text(ends));
+        measure_register_losses(&history, ValueId::NULL).writes.expect("it was read").count()
+    };
+    let overlapping = count("11-12 b write x 22 ok @n2");
+    assert_eq!((overlapping.least, overlapping.most), (0.0, 1.0));
+    assert_eq!(
+        count("11-12 b write x 22 ok @n2\n             14-15 b read x 21 ok @n2"),
+        0.0.into(),
+        "n2 had 21 later"
+    );
+    assert_eq!(count("8-9 b write x 22 ok @n2"), 0.0.into(), "it was over before");
+}

@@ -32,7 +32,7 @@ mod versions;
 
 use super::in_time::{TimeOver, UntilStopped, in_time};
 use clusters::{ObjectVersions, TracedRead, build_objects};
-use histories::{History, OpId, ValueId};
+use histories::{Function, History, OpId, Outcome, ValueId};
 use std::sync::atomic::AtomicBool;
 
 /// The staleness of a history's reads.
@@ -44,6 +44,8 @@ pub(super) struct Staleness {
     pub(super) untraced: usize,
     /// The stale reads, in order of invocation.
     pub(super) stale: Vec<StaleRead>,
+    /// Whether compare-and-sets took effect or may have. What they found is not looked at, so Δ and Γ are lower bounds.
+    pub(super) has_swaps: bool,
     /// The least Δ, in ns.
     pub(super) delta: i64,
     /// The least Γ, in ns.
@@ -74,6 +76,8 @@ pub(super) fn measure_staleness(
     for object in objects.into_iter().until_stopped(stop) {
         measure_object(object, &mut found);
     }
+    let mut swaps = history.ids().filter(|&id| history.function(id) == Function::CAS);
+    found.has_swaps = swaps.any(|id| history.outcome(id) != Outcome::Fail);
     in_time(stop)?;
     found.stale.sort_unstable_by_key(|read| read.id);
     Ok(found)

@@ -42,6 +42,9 @@ pub(crate) fn verify_causal_level(
         }
         Verdict::Violated(violations) => {
             let records = Records::with_writes(history, question, watch);
+            if matches!(level, Level::Pram | Level::SlowMemory) {
+                records.refuse_circles()?;
+            }
             violations.iter().try_for_each(|violation| match &violation.evidence {
                 Evidence::Causal(found) => {
                     let operations = found.involved_operations();

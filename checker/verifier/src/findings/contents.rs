@@ -85,7 +85,7 @@ pub(super) fn check_replaced_version(
     // An id that was replaced by another may be created again, for another session.
     let is_same = newer.function != Function::CREATE || newer.key == read.key;
     ensure(is_same && belong_to_one_session(record, &ops), || "not one session".to_owned())?;
-    check_version_writers(record, kind, read, [of(read), of(newer)])
+    check_version_writers(record, kind, (read, field), [of(read), of(newer)])
 }
 
 /// Checks that a read returned the version of the creation although another version had already existed.
@@ -108,21 +108,21 @@ pub(super) fn check_back_to_creation(
     ensure(belong_to_one_session(record, &ops) && count_creations(record, birth) == 1, || {
         "not one session".to_owned()
     })?;
-    check_version_writers(record, kind, read, [of(read), of(shown)])
+    check_version_writers(record, kind, (read, field), [of(read), of(shown)])
 }
 
 /// Checks that each version was written once. For a lost write it also checks that the write was acknowledged and began
-/// after the write of the version that was read, and that the read began after the store had settled.
+/// after the write of the version that was read, that the read began after the store had settled, and that no later read returned the write.
 fn check_version_writers(
     record: &SessionRecord<'_>,
     kind: FindingKind,
-    read: &Operation,
+    (read, field): (&Operation, Option<&str>),
     versions: [Option<String>; 2],
 ) -> FindingCheck {
     let [Some(older), Some(newer)] = versions else { return Err(Mismatch("it shows no version".to_owned())) };
     let mut written = Vec::new();
-    for text in [older, newer] {
-        match possible_writers(record, &text)[..] {
+    for text in [&older, &newer] {
+        match possible_writers(record, text)[..] {
             [ref write] => written.push(write.clone()),
             ref all => return Err(Mismatch(format!("it was written {} times: {text}", all.len()))),
         }
@@ -137,7 +137,17 @@ fn check_version_writers(
     })?;
     ensure(written[1].outcome == Outcome::Ok && took_effect_by(&written[0]) < written[1].invoked, || {
         "the write was not acknowledged, or may have come first".to_owned()
-    })
+    })?;
+    let shows_it_later = |op: &Operation| {
+        op.function == Function::READ
+            && op.outcome == Outcome::Ok
+            && settled.is_some_and(|settled| settled.position < op.invoked)
+            && op.completed > read.invoked
+            && version_text(record, op, field).as_ref() == Some(&newer)
+    };
+    let ids = record.ids_of_session(read.key);
+    let is_lost = !ids.iter().flat_map(|&id| record.operations_on(id)).any(|op| shows_it_later(&op));
+    ensure(is_lost, || "a later read returned the write".to_owned())
 }
 
 /// Checks that a read returned an old field together with a later write of the whole session.

@@ -155,6 +155,8 @@ fn check_replicas_differ(
         parse_replica_read(record, actor_event_at(record, second)?)?,
     );
     ensure(first.0 == second.0 && first.1 != second.1, || "they agree".to_owned())?;
+    let nodes: Vec<String> = finding.events.iter().filter_map(|&at| node_read_last(record, at)).collect();
+    ensure(nodes.len() == 2 && nodes[0] != nodes[1], || "they are not the last of two replicas".to_owned())?;
     ensure(equals_json(&first.1, one) && equals_json(&second.1, other), || {
         "they held something else".to_owned()
     })?;
@@ -186,6 +188,18 @@ fn check_replicas_differ(
     let alive = least.is_some_and(|ns| end < ns + live_ns - tolerance_ns);
     let dead = !unknown && most.is_some_and(|ns| begin > ns + live_ns + tolerance_ns);
     ensure(alive || dead, || untimed().0)
+}
+
+/// The replica of an answer, as JSON, unless it answered for the same key again later.
+fn node_read_last(record: &SessionRecord<'_>, position: u32) -> Option<String> {
+    let node_and_key = |event: &ActorEvent| {
+        let [node, key, _]: [Value; 3] = serde_json::from_str(&event.value).ok()?;
+        parse_replica_read(record, event).is_ok().then(|| (node.to_string(), key.to_string()))
+    };
+    let own = node_and_key(actor_event_at(record, position).ok()?)?;
+    let mut later = record.history.actor_events().iter().filter(|event| event.position > position);
+    let is_last = !later.any(|event| node_and_key(event).as_ref() == Some(&own));
+    is_last.then_some(own.0)
 }
 
 /// The key that a replica was asked for and the data that it held, if it answered.

@@ -48,6 +48,7 @@ pub(crate) fn verify_single_reads(
         }
         Verdict::Violated(violations) => {
             let records = Records::with_writes(history, question, watch);
+            records.refuse_circles()?;
             let one = |worst: Confirmation, violation| {
                 check_violation(&records, level, violation).map(|checked| worst.and(checked))
             };

@@ -17,6 +17,9 @@ pub(crate) struct Records<'a> {
     starts: Vec<u32>,
     /// By object and value: the writes that may have taken effect. Empty unless built by [`Records::with_writes`].
     writes: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
+    /// Indeterminate compare-and-sets whose expected value does not go back to the initial value or to a write. [`Records::with_writes`]
+    /// finds them.
+    unfounded: Vec<Operation>,
     /// By object and value: the writes that failed, and the compare-and-sets that may not have happened. Computed on first use.
     did_not_happen: OnceLock<FxHashMap<(KeyId, ValueId), Vec<OpId>>>,
 }
@@ -64,6 +67,7 @@ impl<'a> Records<'a> {
             operations,
             starts,
             writes: FxHashMap::default(),
+            unfounded: Vec::new(),
             did_not_happen: OnceLock::new(),
         }
     }
@@ -108,10 +112,37 @@ impl<'a> Records<'a> {
                 records.writes.entry((operation.key, new)).or_default().push(operation.id);
             }
             if rest.len() == before {
+                records.unfounded = rest;
                 return records;
             }
             doubtful = rest;
         }
+    }
+
+    /// Fails if some compare-and-sets might have taken effect only together, because each expected what another of them wrote. The table of
+    /// writers lacks them, so it shows nothing where such a circle is permitted. O(u²) for u of them in the worst case.
+    pub(crate) fn refuse_circles(&self) -> Result<(), String> {
+        let mut steps: FxHashMap<(KeyId, ValueId), Vec<ValueId>> = FxHashMap::default();
+        for swap in &self.unfounded {
+            let (old, new) = (value_read_by(swap), value_written_by(swap));
+            let (old, new) = old.zip(new).expect("a compare-and-set expects a value and writes one");
+            steps.entry((swap.key, old)).or_default().push(new);
+        }
+        // A value from which no step leads on is on no circle. One that leads only to itself needs two operations that do.
+        while !steps.is_empty() && self.watch.has_time_after(self.unfounded.len() as u64) {
+            let ends: Vec<(KeyId, ValueId)> = (steps.iter())
+                .filter(|((key, old), new)| {
+                    let leads_on = new.iter().any(|new| new != old && steps.contains_key(&(*key, *new)));
+                    !leads_on && new.iter().filter(|&new| new == old).count() < 2
+                })
+                .map(|(&value, _)| value)
+                .collect();
+            if ends.is_empty() {
+                return Err("indeterminate compare-and-sets that expect each other's values may have taken effect together".to_owned());
+            }
+            ends.iter().for_each(|value| drop(steps.remove(value)));
+        }
+        Ok(())
     }
 
     pub(crate) fn operation(&self, op: OpId) -> Operation {

@@ -14,6 +14,9 @@ use super::{LoggedCall, check_return};
 use crate::format::datum::{Datum, DatumKind, Flaw, clip_text};
 use std::borrow::Cow;
 
+/// What a time is expected to be.
+const TIME: &str = "an integer: nanoseconds, or another unit that all times have";
+
 /// The columns: our name, whether the column is required, and the names that other tools use.
 const COLUMNS: [(&str, bool, &[&str]); 9] = [
     (
@@ -98,6 +101,13 @@ fn find_columns(header: &[Cow<'_, str>], columns: Option<&str>) -> Result<Column
         };
         *place = header.iter().position(is_it);
         let missing = place.is_none() && (needed || told.is_some());
+        if missing
+            && let [only] = header
+            && let Some(sign) = only.chars().find(|sign| [';', '\t', '|'].contains(sign))
+        {
+            let found = format!("columns that {sign:?} separates");
+            return Err(Flaw::new(0, found, "commas between the columns"));
+        }
         if missing {
             let wanted = told.map_or_else(|| names.join(", "), str::to_owned);
             let found = format!("no column for {ours:?}");
@@ -125,10 +135,10 @@ fn parse_call<'a>(
         None => Ok(None),
         Some(text) => match text.trim().parse::<i64>() {
             Ok(time) => Ok(Some(time)),
-            Err(_) => Err(Flaw::new(at, format!("the time {:?}", clip_text(text)), "an integer")),
+            Err(_) => Err(Flaw::new(at, format!("the time {:?}", clip_text(text)), TIME)),
         },
     };
-    let called = time(0)?.ok_or_else(|| Flaw::new(at, "a line without a time of its call", "an integer"))?;
+    let called = time(0)?.ok_or_else(|| Flaw::new(at, "a line without a time of its call", TIME))?;
     let returned = check_return(time(1)?).map_err(|found| Flaw::new(at, found, RETURN_TIME))?;
     let function = cell(3).map(|name| name.trim().to_lowercase());
     let function =

@@ -132,6 +132,8 @@ impl Backend for GivenApplication {
                 file.display()
             ));
         }
+        let sessions = recording.settings.workload.sessions;
+        description.describe_shared_accounts(sessions).iter().for_each(|shared| (recording.remark)(shared));
         run_in_machine_network(async {
             let store = if choices.keep_secrets { HttpStore::keeping_secrets } else { HttpStore::new };
             let plan = recording.settings.plan.clone();

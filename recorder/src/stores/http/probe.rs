@@ -21,12 +21,11 @@ pub(super) async fn probe_session_life(store: &HttpStore) -> Result<Vec<String>,
             None => step.did.clone(),
         };
         match step.outcome {
-            // Everything before the logout fits the description, so this may be a bug of the application.
-            StepOutcome::PossibleBug | StepOutcome::Misfit if step.after_end => suspicions.push(format!(
-                "after the logout the session is still there. If the description is right, this is a bug that the run \
-                 reports as resurrected-session. Otherwise: {why}"
-            )),
             StepOutcome::Misfit => misfit = Some(why),
+            // Everything else fits the description, so this may be a bug of the application.
+            StepOutcome::PossibleBug if step.after_end => {
+                suspicions.push(format!("the session is still there after the logout: {why}"));
+            }
             StepOutcome::Kept | StepOutcome::PossibleBug | StepOutcome::NotTried => {}
         }
     };

@@ -51,6 +51,11 @@ impl Users {
         }
     }
 
+    /// The number of users; 0 without a table.
+    pub(super) fn count(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there is such a column.
     pub(super) fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|known| known == column)

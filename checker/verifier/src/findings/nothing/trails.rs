@@ -5,7 +5,7 @@ use ::claims::FindingKind;
 use histories::{Function, Id, KeyId, OpId, Operation, Outcome};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
 
@@ -211,17 +211,19 @@ impl Examination<'_> {
     /// undecided.
     fn examine_replicas(&self) {
         let history = self.survey.history;
-        let mut held: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+        // By key: what each node held last.
+        let mut held: FxHashMap<&str, BTreeMap<&str, &str>> = FxHashMap::default();
         for event in history.actor_events().iter().filter(|event| event.actor == "replica") {
             let failed = history.note(event.position).is_some_and(|note| note.fields.contains("\"error\""));
-            if let Ok([_, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value)
+            if let Ok([node, key, value]) = serde_json::from_str::<[&RawValue; 3]>(&event.value)
                 && !failed
             {
-                held.entry(key.get()).or_default().push(value.get());
+                held.entry(key.get()).or_default().insert(node.get(), value.get());
             }
         }
+        let values = held.into_iter().map(|(key, nodes)| (key, nodes.into_values().collect()));
         let mut differing: Vec<(&str, Vec<&str>)> =
-            held.into_iter().filter(|(_, held)| held.iter().any(|one| *one != held[0])).collect();
+            values.filter(|(_, held): &(_, Vec<&str>)| held.iter().any(|one| *one != held[0])).collect();
         differing.sort_unstable();
         for (key, held) in differing {
             let why = format!("replicas held different things under {key}");
