@@ -40,7 +40,9 @@ pub use causal_order::{
     CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
     LinkReason, SessionSerialization,
 };
-pub use commit_order::{TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness};
+pub use commit_order::{
+    MixedExecution, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+};
 pub use declared::{declared_levels, describe_declared_levels};
 pub use dependency::{
     CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,

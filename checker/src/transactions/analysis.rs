@@ -8,6 +8,7 @@
 
 use super::candidates::{extent_of_level, serial_candidates, with_witnessing_levels, witness_candidates};
 use super::cycles::{self, Cycles};
+use super::distinct::FirstGuess;
 use super::extent::{deepest_relevant_family, find_components, find_widest_components};
 use super::findings::AnomalyCollector;
 use super::graph::{DependencyComponents, DependencyGraph};
@@ -19,7 +20,7 @@ use super::serial::{self, SerialOutcome};
 use super::undecided;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, AxiomDecision, TransactionFacts};
-use super::{dependencies, internal, reads, why};
+use super::{dependencies, distinct, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
     Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionExecution,
@@ -64,6 +65,15 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         return summarize_stopped(history, options, Vec::new());
     }
     let index = TransactionIndex::new(history, limits);
+    if limits.stop_requested() {
+        return summarize_stopped(history, options, Vec::new());
+    }
+    let (index, guessed) = match distinct::decide_by_first_guess(index, options, limits) {
+        FirstGuess::AllHold(judgements) => {
+            return summarize_judgements(options.assume, Vec::new(), judgements);
+        }
+        FirstGuess::SomeHold(index, guessed) => (index, guessed),
+    };
     if limits.stop_requested() {
         return summarize_stopped(history, options, Vec::new());
     }
@@ -126,11 +136,13 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let mut serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
     case.by_snapshots(&levels, &mut anomalies, extent, options.assume, &mut serially);
     let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
+    guessed.judge_unknown_levels(&mut judgements);
     let known = undecided::CaseContext {
         history,
         assume: options.assume,
         own_write_missed,
         own_appends_read: case.own_appends_read,
+        index: &index,
         mixed: !index.mixed.is_empty(),
         limits,
     };

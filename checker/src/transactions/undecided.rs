@@ -1,5 +1,7 @@
 //! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
+use super::guesses;
+use super::index::TransactionIndex;
 use super::internal::find_missed_own_write;
 use super::judgement::Judgement;
 use super::polygraph::{self, CaseOutcome};
@@ -14,6 +16,7 @@ use histories::History;
 /// The facts about a history that the faster engines established.
 pub(super) struct CaseContext<'a> {
     pub history: &'a History,
+    pub index: &'a TransactionIndex<'a>,
     pub assume: Assume,
     /// Whether some transaction did not read back its own write.
     pub own_write_missed: bool,
@@ -152,7 +155,9 @@ fn try_level(
         let phenomenon = Phenomenon::Impossible(level);
         anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples: vec![example] });
     };
-    match polygraph::try_cases(known.history, level, known.assume, known.limits) {
+    let outcome = guesses::decide_by_guesses(known, level)
+        .unwrap_or_else(|| polygraph::try_cases(known.history, level, known.assume, known.limits));
+    match outcome {
         CaseOutcome::Holds(witness) if contradicts_told_order(known.history, known.assume, &witness) => {
             return Some(told_order::CONTRADICTED.to_owned());
         }
@@ -169,7 +174,7 @@ fn try_level(
 }
 
 /// The levels that a witness proves.
-fn levels_covered_by(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
+pub(super) fn levels_covered_by(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
     use IsolationLevel::*;
     let strongest: &[IsolationLevel] = match witness {
         TransactionWitness::Serial(extent, _) => {

@@ -1,7 +1,7 @@
-//! The facts for levels that ask nothing of reads, where equal elements were appended to a list: whose element stands at each position of
-//! its longest list.
+//! The facts about reads of which nothing is asked, where equal elements were appended to a list: whose element stands at each position of
+//! its longest list. They are all facts at the levels of `read-uncommitted`; at `mixed`, they join those of other reads.
 //!
-//! At these levels a list may have elements of transactions that failed, and the elements of two transactions may be interleaved, which
+//! For such reads, a list may have elements of transactions that failed, and the elements of two transactions may be interleaved, which
 //! is a violation. So each element is placed by itself, and not the appends of a transaction as a whole
 //! ([`super::list_places`]). The committed elements of the longest list are in the order of their transactions, and what no list
 //! shows comes after them.
@@ -15,7 +15,7 @@ use histories::{Function, History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The appends of a history, as far as these levels look at them.
-struct Appends<'h> {
+pub(super) struct ShownAppends<'h> {
     history: &'h History,
     /// By key and element: the transactions that appended it, once for each append.
     writers: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
@@ -38,7 +38,7 @@ const PAIR_BYTES: usize = 64;
 
 /// Extracts the facts.
 pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'_>) -> ExtractionOutcome<'h> {
-    let Some(appends) = Appends::collect(history, limits) else {
+    let Some(appends) = ShownAppends::collect(history, limits) else {
         return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
     };
     let takes_part = |id: &OpId| {
@@ -74,9 +74,7 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
         }
         keys.push(WrittenKeyBuilder { key, writers: Vec::new() }.build(None, &numbers, |_| (0, 0)));
         if appends.repeated.contains(&key) {
-            let pairs = appends.count_pairs(key);
-            all_pairs += pairs;
-            if pairs > PAIRS_MAX || all_pairs > limits.bytes / PAIR_BYTES {
+            if !appends.may_take_pairs(key, &mut all_pairs, limits) {
                 return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
             }
             elements.push(appends.find_elements(number, key, &numbers));
@@ -95,14 +93,14 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
         assume: None,
         declared: None,
         listed,
-        misplaced: false,
+        misplaced: None,
         elements,
     })
 }
 
-impl<'h> Appends<'h> {
+impl<'h> ShownAppends<'h> {
     /// `None` if the check was stopped.
-    fn collect(history: &'h History, limits: &Limits<'_>) -> Option<Self> {
+    pub(super) fn collect(history: &'h History, limits: &Limits<'_>) -> Option<Self> {
         let mut appends = Self {
             history,
             writers: FxHashMap::default(),
@@ -174,6 +172,18 @@ impl<'h> Appends<'h> {
         }
     }
 
+    /// Whether the pairs of a list are within the limits. `all` counts those of all lists.
+    pub(super) fn may_take_pairs(&self, key: KeyId, all: &mut usize, limits: &Limits<'_>) -> bool {
+        let pairs = self.count_pairs(key);
+        *all += pairs;
+        pairs <= PAIRS_MAX && *all <= limits.bytes / PAIR_BYTES
+    }
+
+    /// Whether some list of a key shows an element.
+    pub(super) fn shows(&self, key: KeyId, value: ValueId) -> bool {
+        self.shown_most.contains_key(&(key, value))
+    }
+
     /// The pairs of a position of the longest list and one of several transactions that may stand there.
     fn count_pairs(&self, key: KeyId) -> usize {
         let list = self.longest.get(&key).copied().unwrap_or_default();
@@ -181,7 +191,12 @@ impl<'h> Appends<'h> {
         list.iter().map(|&value| writers(value)).filter(|&count| count > 1).sum()
     }
 
-    fn find_elements(&self, number: u32, key: KeyId, numbers: &FxHashMap<OpId, u32>) -> ShownElements {
+    pub(super) fn find_elements(
+        &self,
+        number: u32,
+        key: KeyId,
+        numbers: &FxHashMap<OpId, u32>,
+    ) -> ShownElements {
         let list = self.longest.get(&key).copied().unwrap_or_default();
         let mut of_value: FxHashMap<ValueId, Vec<u32>> = FxHashMap::default();
         for (at, &value) in (0u32..).zip(list) {
