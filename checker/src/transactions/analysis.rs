@@ -7,6 +7,7 @@
 //! *unknown* if that module finds nothing.
 
 use super::candidates::{extent_of_level, serial_candidates, with_witnessing_levels, witness_candidates};
+use super::case_context::CaseContext;
 use super::cycles::{self, Cycles};
 use super::distinct::FirstGuess;
 use super::extent::{deepest_relevant_family, find_components, find_widest_components};
@@ -17,6 +18,7 @@ use super::judgement::Judgement;
 use super::placement;
 use super::refuted::{all_ruled_out_levels, phenomena_ruling_out, reads_own_appends};
 use super::serial::{self, SerialOutcome};
+use super::summary::{TransactionAnalysis, TransactionOptions, summarize_judgements};
 use super::undecided;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, AxiomDecision, TransactionFacts};
@@ -28,33 +30,6 @@ use claims::{
 };
 use histories::{History, Id, KeyId, OpId};
 use std::sync::Arc;
-
-/// The levels and the assumptions to check a history of transactions against.
-#[derive(Clone, Debug)]
-pub struct TransactionOptions {
-    /// The levels to judge. They also limit the work: session order and real time are only examined if a level needs
-    /// them.
-    pub levels: Vec<IsolationLevel>,
-    /// What the user asserts about version orders.
-    pub assume: Assume,
-}
-
-/// The result of the analysis: all phenomena, and a verdict on each level.
-#[derive(Clone, Debug)]
-pub struct TransactionAnalysis {
-    /// What the user asserted about version orders.
-    pub assume: Assume,
-    /// Every phenomenon that was found, sorted by name.
-    pub anomalies: Vec<TransactionAnomaly>,
-    /// The weakest levels that are ruled out.
-    pub not: Vec<IsolationLevel>,
-    /// The other levels that are ruled out.
-    pub also_not: Vec<IsolationLevel>,
-    /// A verdict for each requested level, in the order of the request.
-    pub judgements: Vec<Judgement>,
-    /// The strongest levels that hold, among the requested levels and those that they imply.
-    pub holds: Vec<IsolationLevel>,
-}
 
 /// Analyzes a history of transactions. Operations that are not transactions are ignored.
 pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<'_>) -> TransactionAnalysis {
@@ -68,7 +43,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     if limits.stop_requested() {
         return summarize_stopped(history, options, Vec::new());
     }
-    let (index, guessed) = match distinct::decide_by_first_guess(index, options, limits) {
+    let (index, guessed) = match distinct::decide_by_first_guess(index, options, analyze, limits) {
         FirstGuess::AllHold(judgements) => {
             return summarize_judgements(options.assume, Vec::new(), judgements);
         }
@@ -137,18 +112,21 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     case.by_snapshots(&levels, &mut anomalies, extent, options.assume, &mut serially);
     let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
     guessed.judge_unknown_levels(&mut judgements);
-    let known = undecided::CaseContext {
+    let known = CaseContext {
         history,
         assume: options.assume,
         own_write_missed,
         own_appends_read: case.own_appends_read,
         index: &index,
+        analyze,
         mixed: !index.mixed.is_empty(),
         limits,
     };
     undecided::decide_by_cases(&known, &options.levels, &mut judgements, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    summarize_judgements(options.assume, anomalies, judgements)
+    let each = cycles.each.iter();
+    let each = each.map(|(kind, ops)| (*kind, ops.iter().map(|&op| index.op_id(op)).collect())).collect();
+    TransactionAnalysis { cycles: each, ..summarize_judgements(options.assume, anomalies, judgements) }
 }
 
 /// Builds the result of an analysis that the caller stopped. Levels that the anomalies so far rule out are violated;
@@ -217,24 +195,6 @@ fn analyze_plain_history(
     };
     let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
     Some(summarize_judgements(options.assume, Vec::new(), judgements.collect()))
-}
-
-/// Derives the ruled-out levels and the strongest levels that hold from anomalies and judgements.
-pub(super) fn summarize_judgements(
-    assume: Assume,
-    anomalies: Vec<TransactionAnomaly>,
-    judgements: Vec<Judgement>,
-) -> TransactionAnalysis {
-    let each = anomalies.iter().map(TransactionAnomaly::ruled_out_set);
-    let ruled_out = each.fold(IsolationSet::default(), IsolationSet::union);
-    let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
-    let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
-    let not: Vec<IsolationLevel> = ruled_out.weakest_levels(Proviso::SessionsAside).collect();
-    let also_not = ruled_out.iter().filter(|level| !not.contains(level)).collect();
-    let holding = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Holds(_)));
-    let holding: IsolationSet = holding.map(|judgement| judgement.level).collect();
-    let holds = holding.and_weaker(Proviso::None).strongest_levels(Proviso::None).collect();
-    TransactionAnalysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
 /// All data that the verdicts are drawn from.

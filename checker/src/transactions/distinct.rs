@@ -11,15 +11,15 @@
 //!
 //! Cost: O(n + r · c) for n micro-operations and elements of the longest lists, and r places of repeated elements with c candidates each.
 
-use super::analysis::{TransactionOptions, analyze};
+use super::covered::levels_covered_by;
 use super::index::{KeyShape, TransactionIndex};
 use super::judgement::Judgement;
 use super::refuted::reads_own_appends;
+use super::summary::{Analyze, TransactionAnalysis, TransactionOptions};
 use super::told_order::contradicts_told_order;
-use super::undecided::levels_covered_by;
 use claims::{
-    Axiom, CycleFamily, IsolationLevel, Limits, ListPlace, MixedExecution, TransactionAnomaly,
-    TransactionExecution, TransactionWitness, Verdict,
+    Axiom, CycleFamily, IsolationLevel, Limits, ListPlace, MixedExecution, TransactionExecution,
+    TransactionWitness, Verdict,
 };
 use histories::{History, KeyId, Micro, MicroKind, NEVER, NewElements, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -58,6 +58,7 @@ impl GuessedLevels {
 pub(super) fn decide_by_first_guess<'h>(
     index: TransactionIndex<'h>,
     options: &TransactionOptions,
+    analyze: Analyze,
     limits: &Limits<'_>,
 ) -> FirstGuess<'h> {
     let history = index.history;
@@ -66,9 +67,9 @@ pub(super) fn decide_by_first_guess<'h>(
     };
     // There is memory for one index at a time.
     drop(index);
-    let (mut held, anomalies) = guess.levels_that_hold(options, reads_own_appends(history), limits);
+    let (mut held, analysis) = guess.levels_that_hold(options, reads_own_appends(history), analyze, limits);
     held.retain(|(_, witness)| !contradicts_told_order(history, options.assume, witness));
-    if anomalies.is_empty() && held.len() == options.levels.len() {
+    if analysis.anomalies.is_empty() && held.len() == options.levels.len() {
         let judge = |(level, witness)| Judgement { level, verdict: Verdict::Holds(witness) };
         return FirstGuess::AllHold(held.into_iter().map(judge).collect());
     }
@@ -103,23 +104,24 @@ pub(super) fn tell_elements_apart(
 }
 
 impl DistinctHistory {
-    /// The levels of a question that hold, with witnesses for the history as it was, and the anomalies of the guess.
+    /// The levels of a question that hold, with witnesses for the history as it was, and the analysis of the guess.
     pub(super) fn levels_that_hold(
         &self,
         options: &TransactionOptions,
         own_appends_read: bool,
+        analyze: Analyze,
         limits: &Limits<'_>,
-    ) -> (Vec<(IsolationLevel, TransactionWitness)>, Vec<TransactionAnomaly>) {
-        let analysis = analyze(&self.history, options, limits);
+    ) -> (Vec<(IsolationLevel, TransactionWitness)>, TransactionAnalysis) {
+        let mut analysis = analyze(&self.history, options, limits);
         let mut found = Vec::new();
-        for judgement in analysis.judgements {
+        for judgement in std::mem::take(&mut analysis.judgements) {
             let Verdict::Holds(witness) = judgement.verdict else { continue };
             let witness = self.translate_witness(witness);
             if levels_covered_by(&witness, own_appends_read).contains(judgement.level) {
                 found.push((judgement.level, witness));
             }
         }
-        (found, analysis.anomalies)
+        (found, analysis)
     }
 
     /// The same witness in a form that does not take values for the names of writes.

@@ -22,6 +22,8 @@
 
 mod analysis;
 mod candidates;
+mod case_context;
+mod covered;
 mod cycles;
 mod dependencies;
 mod distinct;
@@ -43,6 +45,7 @@ mod serial;
 mod snapshots;
 #[cfg(test)]
 mod stopping;
+mod summary;
 mod told_order;
 mod undecided;
 mod versions;
@@ -51,9 +54,10 @@ mod why;
 mod witness;
 mod zones;
 
-pub use analysis::{TransactionAnalysis, TransactionOptions, analyze};
+pub use analysis::analyze;
 pub use export::dependencies;
 pub use judgement::Judgement;
+pub use summary::{TransactionAnalysis, TransactionOptions};
 pub use why::cycle_shape;
 
 use claims::IsolationLevel;
