@@ -9,7 +9,7 @@
 //! transactions that wrote its value. Satisfiability solvers prove in the same way that a formula has no solution (Goldberg &
 //! Novikov, *Verification of proofs of unsatisfiability*, DATE 2003); here the clauses are cycles.
 
-use crate::ReadAt;
+use crate::read_at::ReadAt;
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@
 use super::candidates::{extent_of_level, serial_candidates, with_witnessing_levels, witness_candidates};
 use super::case_context::CaseContext;
 use super::cycles::{self, Cycles};
-use super::distinct::FirstGuess;
+use super::distinct::{FirstGuess, GuessedLevels};
 use super::extent::{deepest_relevant_family, find_components, find_widest_components};
 use super::findings::AnomalyCollector;
 use super::graph::{DependencyComponents, DependencyGraph};
@@ -49,9 +49,20 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         }
         FirstGuess::SomeHold(index, guessed) => (index, guessed),
     };
-    if limits.stop_requested() {
-        return summarize_stopped(history, options, Vec::new());
+    match limits.stop_requested() {
+        true => summarize_stopped(history, options, Vec::new()),
+        false => analyze_index(&index, &guessed, options, limits),
     }
+}
+
+/// Analyzes a history by its index. Some levels are known to hold.
+fn analyze_index(
+    index: &TransactionIndex<'_>,
+    guessed: &GuessedLevels,
+    options: &TransactionOptions,
+    limits: &Limits<'_>,
+) -> TransactionAnalysis {
+    let history = index.history;
     let levels = with_witnessing_levels(&options.levels);
     let extent = levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
     let deepest = deepest_relevant_family(&levels);
@@ -61,19 +72,19 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
             let mut findings = AnomalyCollector::default();
-            reads::find_read_anomalies(&index, &mut findings, limits);
-            let own_write_missed = internal::find_internal_anomalies(&index, &mut findings, limits);
+            reads::find_read_anomalies(index, &mut findings, limits);
+            let own_write_missed = internal::find_internal_anomalies(index, &mut findings, limits);
             (findings, own_write_missed)
         },
         || {
             let mut findings = AnomalyCollector::default();
             let orders = versions::find_version_orders(
-                &index,
+                index,
                 options.assume.applicable_to(history),
                 &mut findings,
                 limits,
             );
-            let graph = dependencies::build_dependency_graph(&index, &orders, extent, deepest, limits);
+            let graph = dependencies::build_dependency_graph(index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
     );
@@ -82,12 +93,12 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     if limits.stop_requested() {
         return summarize_stopped(history, options, anomalies);
     }
-    let whole = find_widest_components(&index, &graph, deepest, extent, limits);
+    let whole = find_widest_components(index, &graph, deepest, extent, limits);
     if limits.stop_requested() {
         return summarize_stopped(history, options, anomalies);
     }
     let cycles = cycles::find_cycles(&graph, &whole, extent, deepest, limits);
-    let explainer = why::EdgeExplainer { index: &index, orders: &orders };
+    let explainer = why::EdgeExplainer { index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| TransactionAnomaly {
         phenomenon: Phenomenon::Cycle(found.kind),
         count: u64::from(found.components),
@@ -97,7 +108,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         return summarize_stopped(history, options, anomalies);
     }
     let case = LevelJudge {
-        index: &index,
+        index,
         orders: &orders,
         graph: &graph,
         whole: &whole,
@@ -117,7 +128,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         assume: options.assume,
         own_write_missed,
         own_appends_read: case.own_appends_read,
-        index: &index,
+        index,
         analyze,
         mixed: !index.mixed.is_empty(),
         limits,

@@ -7,7 +7,7 @@
 use super::super::index::NONE;
 use super::element_candidates::ShownElements;
 use super::list_places::{ListPins, ListPlacements, ShownList};
-use super::shown_elements::ShownAppends;
+use super::shown_appends::ShownAppends;
 use super::shown_lists::ShownLists;
 use super::written_key::{WrittenKey, WrittenKeyBuilder};
 use claims::{Assume, IsolationLevel, Limits, ReadAt};
@@ -438,13 +438,11 @@ impl<'h> FactCollector<'h, '_> {
             let operation = history.operation(transactions[number as usize]);
             (operation.completed, operation.invoked)
         };
-        let keys: Vec<WrittenKey> = keys
-            .into_iter()
-            .map(|key| {
-                let places = places.get(&key.key);
-                key.build(places, &numbers, when)
-            })
-            .collect();
+        let keys = keys.into_iter().map(|key| {
+            let places = places.get(&key.key);
+            key.build(places, &numbers, when)
+        });
+        let keys: Vec<WrittenKey> = keys.collect();
         let places_of_writers = (0u32..).zip(&keys).flat_map(|(key, each)| {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))
         });
@@ -453,11 +451,7 @@ impl<'h> FactCollector<'h, '_> {
             transactions.iter().map(|&id| declared[id.index()]).collect::<Vec<IsolationLevel>>()
         });
         let listed = self.order_shown_writers(&keys, &transactions);
-        let elements = self.appends.iter().flat_map(|(shown, appends)| {
-            let keys = (0u32..).zip(&keys).filter(|(_, each)| shown.contains(&each.key));
-            keys.map(|(number, each)| appends.find_elements(number, each.key, &numbers))
-        });
-        let elements = elements.collect();
+        let elements = self.find_shown_elements(&keys, &numbers);
         CaseFacts {
             history,
             transactions,
@@ -471,6 +465,12 @@ impl<'h> FactCollector<'h, '_> {
             misplaced,
             elements,
         }
+    }
+
+    fn find_shown_elements(&self, keys: &[WrittenKey], numbers: &FxHashMap<OpId, u32>) -> Vec<ShownElements> {
+        let Some((shown, appends)) = &self.appends else { return Vec::new() };
+        let keys = (0u32..).zip(keys).filter(|(_, each)| shown.contains(&each.key));
+        keys.map(|(number, each)| appends.find_elements(number, each.key, numbers)).collect()
     }
 
     /// Whether a list of which nothing is asked may show an append of a transaction that did not fail. Such a transaction can always take

@@ -32,6 +32,7 @@ mod order;
 mod reachability;
 mod sequence;
 mod shape;
+mod shown_appends;
 mod shown_elements;
 mod shown_lists;
 mod suspect_keys;
