@@ -1,6 +1,7 @@
 //! Transactions over lists to which equal elements are appended now and then, so that a read does not tell whose element it shows.
 //!
-//! A store that does each transaction at one moment between its two events, so every level holds.
+//! A store that does each transaction at one moment between its two events, so every level holds, unless the last four transactions are
+//! forked.
 
 use histories::{
     Completion, Function, History, HistoryBuilder, Invocation, KeyId, MicroInput, Outcome, Payload, ValueId,
@@ -22,6 +23,9 @@ pub struct EqualElements {
     pub length_max: usize,
     /// Of how many appends one has an element that the list already has.
     pub one_in: usize,
+    /// Whether two transactions at the end append elements that lists have already, and two others see one of these appends each. No
+    /// serial order and no snapshots have that.
+    pub forked: bool,
     /// What everything is drawn from.
     pub seed: u64,
 }
@@ -81,6 +85,9 @@ impl EqualElements {
                 }
             };
         }
+        if self.forked {
+            store.fork();
+        }
         store.builder.finish()
     }
 }
@@ -120,6 +127,22 @@ impl Store {
                 Step::Read(list, length) => *length = self.lists[*list].len(),
             }
         }
+    }
+
+    /// Two lists get an element each that they have already, and two readers disagree on which came first.
+    fn fork(&mut self) {
+        let mut lists = self.used.iter().copied().filter(|&list| !self.lists[list].is_empty());
+        let (Some(one), Some(other)) = (lists.next(), lists.next()) else { return };
+        let [a, b] = [one, other].map(|list| (list, self.lists[list].len(), self.lists[list][0]));
+        [a, b].iter().for_each(|&(list, _, element)| self.lists[list].push(element));
+        let transactions = [
+            vec![Step::Append(a.0, a.2)],
+            vec![Step::Append(b.0, b.2)],
+            vec![Step::Read(a.0, a.1 + 1), Step::Read(b.0, b.1)],
+            vec![Step::Read(a.0, a.1), Step::Read(b.0, b.1 + 1)],
+        ];
+        (0..).zip(&transactions).for_each(|(client, steps)| self.invoke(client, steps));
+        (0..).zip(&transactions).for_each(|(client, steps)| self.complete(client, steps));
     }
 
     /// Calls a function with the micro-operations of these steps.

@@ -154,6 +154,16 @@ fn count_moved_sessions(history: &History) -> u64 {
     moved.into_iter().filter(|&moved| moved).count() as u64
 }
 
+/// Whether lists, or what is told of versions, show an order in which transactions wrote.
+pub(crate) fn shows_version_orders(history: &History, assume: Assume) -> bool {
+    let has_element = |id: OpId| {
+        let lists = history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList);
+        let mut lists = lists.map(|micro| history.list(micro.list()));
+        history.outcome(id) == Outcome::Ok && lists.any(|list| !list.is_empty())
+    };
+    restricts_version_orders(history, assume) || history.ids().any(has_element)
+}
+
 /// Whether anything but session order orders two versions of an object: a compare-and-set, a version number of the store, or an
 /// assumption.
 pub(crate) fn restricts_version_orders(history: &History, assume: Assume) -> bool {

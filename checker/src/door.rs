@@ -384,6 +384,14 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
         && let Some(why) = basis::explain_lack_of_answers(history, invariant)
     {
         answer.verdict = Verdict::untested(why);
+    } else if question.asks_for_version_orders_alone()
+        && matches!(answer.verdict, Verdict::Holds(_))
+        && !basis::shows_version_orders(history, question.assume)
+    {
+        answer.verdict = Verdict::untested(
+            "no history of registers can contradict read-uncommitted: it asks nothing of reads, and the history has no lists with elements and \
+             no version numbers, and --assume says nothing. Ask for read-committed",
+        );
     } else if answer.property == Property::Level(Level::MonotonicWrites)
         && matches!(answer.verdict, Verdict::Holds(_))
         && question.asks_monotonic_writes_alone()

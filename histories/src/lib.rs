@@ -18,6 +18,7 @@
 
 mod builder;
 mod declared;
+mod distinct_elements;
 mod effect;
 mod event_notes;
 mod history;
@@ -42,6 +43,7 @@ pub mod notation;
 
 pub use builder::{Completion, HistoryBuilder, Invocation, MicroInput, PairingError, Payload};
 pub use declared::{DeclaredConsistency, DeclaredIsolation};
+pub use distinct_elements::NewElements;
 pub use effect::{Effect, TookEffect};
 pub use event_notes::Note;
 pub use history::{ActorEvent, History};

@@ -58,6 +58,11 @@ impl Lists {
         self.trunks.get(key.index()).map_or(&[], Vec::as_slice)
     }
 
+    /// Gives the element at a position of the longest list of `key` another value, in all lists that are prefixes of it.
+    pub(crate) fn rename(&mut self, key: KeyId, at: usize, value: ValueId) {
+        self.trunks[key.index()][at] = value;
+    }
+
     /// Whether a list is stored as a prefix of its key's [`Lists::trunk`]. Of two such lists of one key, one is a
     /// prefix of the other, so they need no comparison.
     pub fn is_prefix(&self, id: ListId) -> bool {

@@ -3,7 +3,8 @@
 //! The analysis keeps a few examples of each phenomenon and counts the rest. Here, one example is one anomaly.
 
 use checker::{
-    Axiom, CycleFamily as Family, OrderExtent as Extent, Phenomenon, TransactionEvidence as Evidence,
+    Axiom, CaseChoice, CycleFamily as Family, OrderExtent as Extent, Phenomenon,
+    TransactionEvidence as Evidence,
 };
 use histories::{KeyId, OpId};
 
@@ -60,6 +61,11 @@ pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
         Evidence::Cases(steps) => {
             let mut all: Vec<OpId> =
                 steps.iter().flat_map(|step| &step.cycle).map(|edge| edge.from).collect();
+            all.extend(steps.iter().flat_map(|step| &step.unexplained).map(|read| read.transaction));
+            if all.is_empty() {
+                // No cycle is needed. The transactions of the choices show it.
+                all.extend(steps.iter().flat_map(|step| &step.assumed).flat_map(transactions_of_choice));
+            }
             let mut seen = std::collections::HashSet::new();
             all.retain(|id| seen.insert(*id));
             all
@@ -82,6 +88,19 @@ pub(super) fn evidence_transactions(evidence: &Evidence) -> Vec<OpId> {
             vec![one.transaction, other.transaction]
         }
         Evidence::CyclicVersions { .. } => Vec::new(),
+    }
+}
+
+fn transactions_of_choice(choice: &CaseChoice) -> Vec<OpId> {
+    match choice {
+        CaseChoice::Before { earlier, later, .. } => vec![*earlier, *later],
+        CaseChoice::ReadFrom(read) | CaseChoice::NotReadFrom(read) => {
+            std::iter::once(read.reader).chain(read.writer).collect()
+        }
+        CaseChoice::Placed(place)
+        | CaseChoice::NotPlaced(place)
+        | CaseChoice::Shown(place)
+        | CaseChoice::NotShown(place) => vec![place.writer],
     }
 }
 

@@ -100,6 +100,36 @@ const fn isolation(level: IsolationLevel) -> Property {
 }
 
 fn rows() -> Vec<Growth> {
+    let mut rows = plain_rows();
+    rows.extend(rows_of_equal_elements());
+    rows
+}
+
+fn rows_of_equal_elements() -> Vec<Growth> {
+    use IsolationLevel as I;
+    let levels = [
+        I::StrictSerializable,
+        I::Serializable,
+        I::SnapshotIsolation,
+        I::ReadAtomic,
+        I::ReadCommitted,
+        I::ReadUncommitted,
+    ];
+    let kinds: [(&'static str, fn(usize) -> History); 3] = [
+        ("lists, 1 % equal elements", |transactions| equal_elements(transactions, 100, false)),
+        ("lists, 10 % equal elements", |transactions| equal_elements(transactions, 10, false)),
+        ("lists, 1 % equal elements, a long fork", |transactions| equal_elements(transactions, 100, true)),
+    ];
+    let row = |(name, history), level| Growth {
+        name,
+        model: Model::ListAppend,
+        property: isolation(level),
+        history,
+    };
+    kinds.into_iter().flat_map(|kind| levels.map(|level| row(kind, level))).collect()
+}
+
+fn plain_rows() -> Vec<Growth> {
     use IsolationLevel as I;
     let linearizable = level(Level::Linearizable);
     let row = |name, model, property, history| Growth { name, model, property, history };
@@ -149,9 +179,6 @@ fn rows() -> Vec<Growth> {
             isolation(I::SnapshotIsolation),
             |transactions| database(transactions, Shape::Lists, Isolation::SnapshotIsolation),
         ),
-        row("lists, 1 % equal elements", Model::ListAppend, isolation(I::Serializable), equal_elements),
-        row("lists, 1 % equal elements", Model::ListAppend, isolation(I::ReadAtomic), equal_elements),
-        row("lists, 1 % equal elements", Model::ListAppend, isolation(I::ReadUncommitted), equal_elements),
         row(
             "registers, strictly serializable",
             Model::RwRegister,
@@ -210,14 +237,15 @@ fn database(transactions: usize, shape: Shape, isolation: Isolation) -> History 
     })
 }
 
-fn equal_elements(transactions: usize) -> History {
+fn equal_elements(transactions: usize, one_in: usize, forked: bool) -> History {
     let plan = EqualElements {
         transactions,
         sessions: 20,
         keys: 10,
         appends_per_key: 256,
         length_max: 4,
-        one_in: 100,
+        one_in,
+        forked,
         seed: 1,
     };
     plan.history()

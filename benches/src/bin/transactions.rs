@@ -4,7 +4,7 @@
 //! SHAPE is `lists`, `registers`, `uniform` or `equal-elements`; ISOLATION and DEFECT are named as in `workloads::databases`, `none`
 //! for no defect; LEVELS are separated by commas; `+linearizable-keys` among them is the assumption. `uniform` are
 //! registers with all KEYS as likely and exactly LENGTH operations, strictly serializable whatever ISOLATION says. `equal-elements` are
-//! lists, strictly serializable too; one append in a hundred has an element that the list has already.
+//! lists, strictly serializable too unless DEFECT is `forked`; one append in a hundred has an element that the list has already.
 //! With a FILE the history is written instead of checked: as JSON Lines, or for `.txt` as the text of Plume.
 #![allow(clippy::print_stdout, reason = "a measurement prints")]
 
@@ -48,8 +48,16 @@ fn history(args: &[String]) -> History {
     if args[5] == "equal-elements" {
         let (transactions, sessions, keys) = (number(0), number(1), number(2));
         let (appends_per_key, length_max) = (number(3), number(4));
-        let plan =
-            EqualElements { transactions, sessions, keys, appends_per_key, length_max, one_in: 100, seed };
+        let plan = EqualElements {
+            transactions,
+            sessions,
+            keys,
+            appends_per_key,
+            length_max,
+            one_in: 100,
+            forked: args[7] == "forked",
+            seed,
+        };
         return plan.history();
     }
     let isolation = Isolation::ALL.iter().find(|each| format!("{each:?}") == args[6]);

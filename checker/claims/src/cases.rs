@@ -9,6 +9,7 @@
 //! transactions that wrote its value. Satisfiability solvers prove in the same way that a formula has no solution (Goldberg &
 //! Novikov, *Verification of proofs of unsatisfiability*, DATE 2003); here the clauses are cycles.
 
+use crate::read_at::ReadAt;
 use histories::{KeyId, OpId};
 use serde::{Deserialize, Serialize};
 
@@ -33,17 +34,22 @@ pub enum CaseChoice {
     Placed(ListPlace),
     /// The appends of the transaction do not stand at this place.
     NotPlaced(ListPlace),
+    /// Where nothing is asked of reads: an append of the transaction is the element at this position of the longest list of the key that
+    /// any transaction read; without a position, an append of it comes after that list.
+    Shown(ListPlace),
+    /// No append of the transaction is there.
+    NotShown(ListPlace),
 }
 
 /// Where the appends of one transaction stand in the longest list that was read of a key. Other transactions may have appended equal
-/// elements. At levels that ask nothing of reads, each append stands by itself, and a transaction may have several places.
+/// elements. For reads of which nothing is asked, each append stands by itself, and a transaction may have several places.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ListPlace {
     /// The list.
     pub key: KeyId,
     /// The transaction that appended.
     pub writer: OpId,
-    /// The index of its first append in the list; `None` if its appends come after the list.
+    /// The index of its first append in the list, or of this one; `None` if it comes after the list.
     pub start: Option<usize>,
 }
 
@@ -66,6 +72,21 @@ pub struct CaseStep {
     /// The cycle that the choices close. If it is empty, the step follows from earlier steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycle: Vec<CaseEdge>,
+    /// Reads that returned what no transactions can have left, whatever the choices. If there is one, it is the contradiction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unexplained: Vec<ReadAt>,
+}
+
+impl CaseStep {
+    /// A step that rests on a cycle, or follows from earlier steps if the cycle is empty.
+    pub fn new(assumed: Vec<CaseChoice>, cycle: Vec<CaseEdge>) -> Self {
+        Self { assumed, cycle, unexplained: Vec::new() }
+    }
+
+    /// The last step of a proof that rests on such a read.
+    pub fn by_unexplained_read(read: ReadAt) -> Self {
+        Self { assumed: Vec::new(), cycle: Vec::new(), unexplained: vec![read] }
+    }
 }
 
 /// An edge: if the choices of the step hold, one transaction comes before another.

@@ -26,7 +26,7 @@ pub enum TransactionWitness {
     Prefixes(Arc<Vec<TransactionPoint>>),
     /// The begin points and commits of all committed transactions in one order, which explains what each transaction read at the
     /// level that it declares ([`crate::declared_levels`]).
-    Mixed(Arc<Vec<TransactionPoint>>),
+    Mixed(Arc<MixedExecution>),
     /// The micro-operations and commits of all committed transactions in one order. Each read returns what had committed
     /// at that moment. Between a transaction's write to an object and its commit, no other transaction commits a write to
     /// that object.
@@ -45,6 +45,17 @@ pub struct TransactionExecution {
     pub reads: Vec<ReadChoice>,
     /// At levels that ask nothing of reads: where the appends of transactions stand in the longest list, if several transactions appended
     /// equal elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<ListPlace>,
+}
+
+/// An order of begin points and commits, for transactions that each declare a level.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MixedExecution {
+    /// The begin points and commits of all committed transactions.
+    pub points: Vec<TransactionPoint>,
+    /// Where appends stand in the longest list of a key that a transaction at `read-uncommitted` read, if equal elements were appended
+    /// to it and several transactions may stand there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elements: Vec<ListPlace>,
 }

@@ -2,6 +2,7 @@
 //!
 //! This module contains no prose. All of it can be checked against the history alone.
 
+use crate::read_at::ReadAt;
 use crate::{
     Axiom, CaseStep, IsolationLevel, IsolationSet, Phenomenon, Proviso, levels_ruled_out_by,
     weakest_levels_forbidding,
@@ -245,17 +246,6 @@ pub struct OrderAssumption {
     pub earlier: ValueId,
     /// The value that the second transaction wrote.
     pub later: ValueId,
-}
-
-/// The position of a read within a transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ReadAt {
-    /// The transaction.
-    pub transaction: OpId,
-    /// The index of the micro-operation within the transaction.
-    pub place: usize,
-    /// The object.
-    pub key: KeyId,
 }
 
 /// A cycle of dependencies.

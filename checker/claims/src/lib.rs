@@ -26,6 +26,7 @@ mod phenomenon;
 mod priority;
 mod property;
 mod question;
+mod read_at;
 mod recognise;
 mod report;
 mod session_rules;
@@ -40,11 +41,13 @@ pub use causal_order::{
     CausalLink, CausalOrders, CausalProofStep, CausalRefutation, Contradiction, InferenceRule, InferredOrder,
     LinkReason, SessionSerialization,
 };
-pub use commit_order::{TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness};
+pub use commit_order::{
+    MixedExecution, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+};
 pub use declared::{declared_levels, describe_declared_levels};
 pub use dependency::{
-    CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, ReadAt,
-    SeenThrough, TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,
+    CycleShape, Dependency, DependencyCycle, DependencyReason, OrderAssumption, OrderLemma, SeenThrough,
+    TransactionAnomaly, TransactionEvidence, VersionEvidence, VersionStep,
 };
 pub use error::QuestionError;
 pub use finding::{Finding, FindingKind, FindingProof};
@@ -66,6 +69,7 @@ pub use model::Model;
 pub use phenomenon::{Axiom, CycleFamily, CycleKind, OrderExtent, Phenomenon};
 pub use property::Property;
 pub use question::{Assume, FailedCas, InitialValueIds, InitialValues, ObjectQuestion, Question};
+pub use read_at::ReadAt;
 pub use report::Report;
 pub use session_rules::{RenewingOperations, SessionRules, TOLERANCE_NS};
 pub use staleness::StalenessBound;

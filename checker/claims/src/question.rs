@@ -309,6 +309,19 @@ impl Question {
             && !matches!(property, Property::Finding(kind) if kind.is_certain_in_sample())
     }
 
+    /// Whether all levels that are asked ask nothing of what reads return. Such a level only asks that the versions which lists show, or the
+    /// store tells, have an order.
+    pub fn asks_for_version_orders_alone(&self) -> bool {
+        use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
+        let is_about_versions = |property: &Property| {
+            matches!(
+                property,
+                Property::Isolation(ReadUncommitted | StrongSessionReadUncommitted | StrongReadUncommitted)
+            )
+        };
+        self.asked.as_ref().is_some_and(|asked| !asked.is_empty() && asked.iter().all(is_about_versions))
+    }
+
     /// Whether `monotonic-writes` is all that is asked. Beside other levels it is one part of an answer, and no question of its own.
     pub fn asks_monotonic_writes_alone(&self) -> bool {
         self.asked.as_deref() == Some(&[Property::Level(Level::MonotonicWrites)])

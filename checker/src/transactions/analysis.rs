@@ -7,7 +7,9 @@
 //! *unknown* if that module finds nothing.
 
 use super::candidates::{extent_of_level, serial_candidates, with_witnessing_levels, witness_candidates};
+use super::case_context::CaseContext;
 use super::cycles::{self, Cycles};
+use super::distinct::{FirstGuess, GuessedLevels};
 use super::extent::{deepest_relevant_family, find_components, find_widest_components};
 use super::findings::AnomalyCollector;
 use super::graph::{DependencyComponents, DependencyGraph};
@@ -16,10 +18,11 @@ use super::judgement::Judgement;
 use super::placement;
 use super::refuted::{all_ruled_out_levels, phenomena_ruling_out, reads_own_appends};
 use super::serial::{self, SerialOutcome};
+use super::summary::{TransactionAnalysis, TransactionOptions, summarize_judgements};
 use super::undecided;
 use super::versions::{self, VersionEdge};
 use super::weak::{self, AxiomDecision, TransactionFacts};
-use super::{dependencies, internal, reads, why};
+use super::{dependencies, distinct, internal, reads, why};
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, IsolationLevel, IsolationSet, Limits, NO_REAL_TIME, OrderExtent,
     Phenomenon, Proviso, Reason, TransactionAnomaly, TransactionEvidence, TransactionExecution,
@@ -27,33 +30,6 @@ use claims::{
 };
 use histories::{History, Id, KeyId, OpId};
 use std::sync::Arc;
-
-/// The levels and the assumptions to check a history of transactions against.
-#[derive(Clone, Debug)]
-pub struct TransactionOptions {
-    /// The levels to judge. They also limit the work: session order and real time are only examined if a level needs
-    /// them.
-    pub levels: Vec<IsolationLevel>,
-    /// What the user asserts about version orders.
-    pub assume: Assume,
-}
-
-/// The result of the analysis: all phenomena, and a verdict on each level.
-#[derive(Clone, Debug)]
-pub struct TransactionAnalysis {
-    /// What the user asserted about version orders.
-    pub assume: Assume,
-    /// Every phenomenon that was found, sorted by name.
-    pub anomalies: Vec<TransactionAnomaly>,
-    /// The weakest levels that are ruled out.
-    pub not: Vec<IsolationLevel>,
-    /// The other levels that are ruled out.
-    pub also_not: Vec<IsolationLevel>,
-    /// A verdict for each requested level, in the order of the request.
-    pub judgements: Vec<Judgement>,
-    /// The strongest levels that hold, among the requested levels and those that they imply.
-    pub holds: Vec<IsolationLevel>,
-}
 
 /// Analyzes a history of transactions. Operations that are not transactions are ignored.
 pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<'_>) -> TransactionAnalysis {
@@ -67,6 +43,26 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     if limits.stop_requested() {
         return summarize_stopped(history, options, Vec::new());
     }
+    let (index, guessed) = match distinct::decide_by_first_guess(index, options, analyze, limits) {
+        FirstGuess::AllHold(judgements) => {
+            return summarize_judgements(options.assume, Vec::new(), judgements);
+        }
+        FirstGuess::SomeHold(index, guessed) => (index, guessed),
+    };
+    match limits.stop_requested() {
+        true => summarize_stopped(history, options, Vec::new()),
+        false => analyze_index(&index, &guessed, options, limits),
+    }
+}
+
+/// Analyzes a history by its index. Some levels are known to hold.
+fn analyze_index(
+    index: &TransactionIndex<'_>,
+    guessed: &GuessedLevels,
+    options: &TransactionOptions,
+    limits: &Limits<'_>,
+) -> TransactionAnalysis {
+    let history = index.history;
     let levels = with_witnessing_levels(&options.levels);
     let extent = levels.iter().map(|&level| extent_of_level(level)).max().unwrap_or(OrderExtent::Data);
     let deepest = deepest_relevant_family(&levels);
@@ -76,19 +72,19 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let ((mut findings, own_write_missed), (cyclic, orders, graph)) = rayon::join(
         || {
             let mut findings = AnomalyCollector::default();
-            reads::find_read_anomalies(&index, &mut findings, limits);
-            let own_write_missed = internal::find_internal_anomalies(&index, &mut findings, limits);
+            reads::find_read_anomalies(index, &mut findings, limits);
+            let own_write_missed = internal::find_internal_anomalies(index, &mut findings, limits);
             (findings, own_write_missed)
         },
         || {
             let mut findings = AnomalyCollector::default();
             let orders = versions::find_version_orders(
-                &index,
+                index,
                 options.assume.applicable_to(history),
                 &mut findings,
                 limits,
             );
-            let graph = dependencies::build_dependency_graph(&index, &orders, extent, deepest, limits);
+            let graph = dependencies::build_dependency_graph(index, &orders, extent, deepest, limits);
             (findings, orders, graph)
         },
     );
@@ -97,12 +93,12 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     if limits.stop_requested() {
         return summarize_stopped(history, options, anomalies);
     }
-    let whole = find_widest_components(&index, &graph, deepest, extent, limits);
+    let whole = find_widest_components(index, &graph, deepest, extent, limits);
     if limits.stop_requested() {
         return summarize_stopped(history, options, anomalies);
     }
     let cycles = cycles::find_cycles(&graph, &whole, extent, deepest, limits);
-    let explainer = why::EdgeExplainer { index: &index, orders: &orders };
+    let explainer = why::EdgeExplainer { index, orders: &orders };
     anomalies.extend(cycles.found.iter().map(|found| TransactionAnomaly {
         phenomenon: Phenomenon::Cycle(found.kind),
         count: u64::from(found.components),
@@ -112,7 +108,7 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
         return summarize_stopped(history, options, anomalies);
     }
     let case = LevelJudge {
-        index: &index,
+        index,
         orders: &orders,
         graph: &graph,
         whole: &whole,
@@ -126,17 +122,22 @@ pub fn analyze(history: &History, options: &TransactionOptions, limits: &Limits<
     let mut serially = case.search_serial_orders(&levels, &mut anomalies, extent, &explainer);
     case.by_snapshots(&levels, &mut anomalies, extent, options.assume, &mut serially);
     let mut judgements = case.judge_levels(&levels, &anomalies, extent, by_execution, serially);
-    let known = undecided::CaseContext {
+    guessed.judge_unknown_levels(&mut judgements);
+    let known = CaseContext {
         history,
         assume: options.assume,
         own_write_missed,
         own_appends_read: case.own_appends_read,
+        index,
+        analyze,
         mixed: !index.mixed.is_empty(),
         limits,
     };
     undecided::decide_by_cases(&known, &options.levels, &mut judgements, &mut anomalies);
     anomalies.sort_by_key(|anomaly| anomaly.phenomenon.name());
-    summarize_judgements(options.assume, anomalies, judgements)
+    let each = cycles.each.iter();
+    let each = each.map(|(kind, ops)| (*kind, ops.iter().map(|&op| index.op_id(op)).collect())).collect();
+    TransactionAnalysis { cycles: each, ..summarize_judgements(options.assume, anomalies, judgements) }
 }
 
 /// Builds the result of an analysis that the caller stopped. Levels that the anomalies so far rule out are violated;
@@ -205,24 +206,6 @@ fn analyze_plain_history(
     };
     let judgements = options.levels.iter().map(|&level| Judgement { level, verdict: verdict(level) });
     Some(summarize_judgements(options.assume, Vec::new(), judgements.collect()))
-}
-
-/// Derives the ruled-out levels and the strongest levels that hold from anomalies and judgements.
-pub(super) fn summarize_judgements(
-    assume: Assume,
-    anomalies: Vec<TransactionAnomaly>,
-    judgements: Vec<Judgement>,
-) -> TransactionAnalysis {
-    let each = anomalies.iter().map(TransactionAnomaly::ruled_out_set);
-    let ruled_out = each.fold(IsolationSet::default(), IsolationSet::union);
-    let violated = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Violated(_)));
-    let ruled_out = violated.fold(ruled_out, |set, judgement| set.with(judgement.level));
-    let not: Vec<IsolationLevel> = ruled_out.weakest_levels(Proviso::SessionsAside).collect();
-    let also_not = ruled_out.iter().filter(|level| !not.contains(level)).collect();
-    let holding = judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Holds(_)));
-    let holding: IsolationSet = holding.map(|judgement| judgement.level).collect();
-    let holds = holding.and_weaker(Proviso::None).strongest_levels(Proviso::None).collect();
-    TransactionAnalysis { assume, anomalies, not, also_not, judgements, holds }
 }
 
 /// All data that the verdicts are drawn from.

@@ -48,6 +48,8 @@ pub(crate) struct Cycles {
     /// Kinds for which the search ended before it could tell whether such a cycle exists. Only `G-single-item` and
     /// its variants occur here, and only where a nonadjacent cycle was found.
     pub undecided: Vec<CycleKind>,
+    /// One cycle of each kind and component: its kind and its vertices.
+    pub each: Vec<(CycleKind, Vec<u32>)>,
 }
 
 impl Cycles {
@@ -418,8 +420,9 @@ impl<'g> DependencyCycleSearch<'g> {
         if self.limits.stop_requested() {
             self.found.iter_mut().flatten().for_each(InComponent::reclassify_by_edges);
         }
-        let mut cycles = Cycles { found: Vec::new(), undecided: self.undecided };
+        let mut cycles = Cycles { found: Vec::new(), undecided: self.undecided, each: Vec::new() };
         for InComponent { kind, steps, shortest } in self.found.into_iter().rev().flatten() {
+            cycles.each.push((kind, steps.iter().map(|step| step.from).collect()));
             match cycles.found.iter_mut().find(|found| found.kind == kind) {
                 Some(found) => {
                     found.components += 1;

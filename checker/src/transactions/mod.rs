@@ -22,13 +22,17 @@
 
 mod analysis;
 mod candidates;
+mod case_context;
+mod covered;
 mod cycles;
 mod dependencies;
+mod distinct;
 pub mod explain;
 mod export;
 mod extent;
 mod findings;
 mod graph;
+mod guesses;
 mod index;
 mod internal;
 mod judgement;
@@ -41,6 +45,7 @@ mod serial;
 mod snapshots;
 #[cfg(test)]
 mod stopping;
+mod summary;
 mod told_order;
 mod undecided;
 mod versions;
@@ -49,9 +54,10 @@ mod why;
 mod witness;
 mod zones;
 
-pub use analysis::{TransactionAnalysis, TransactionOptions, analyze};
+pub use analysis::analyze;
 pub use export::dependencies;
 pub use judgement::Judgement;
+pub use summary::{TransactionAnalysis, TransactionOptions};
 pub use why::cycle_shape;
 
 use claims::IsolationLevel;

@@ -2,7 +2,7 @@
 
 use super::analysis::{LevelJudge, SerialSearchResults};
 use super::candidates::witness_candidates;
-use super::polygraph::{self, CaseOutcome};
+use super::polygraph::{self, CaseOutcome, CaseScope};
 use super::refuted::all_ruled_out_levels;
 use super::serial::{self, RegisterUses, SnapshotSearch};
 use super::witness;
@@ -96,7 +96,13 @@ impl LevelJudge<'_, '_> {
         }
         members.sort_unstable();
         members.dedup();
-        match polygraph::try_cases_of(index.history, level, assume, Some(&members), self.limits) {
+        match polygraph::try_cases_of(
+            index.history,
+            level,
+            assume,
+            CaseScope::Transactions(&members),
+            self.limits,
+        ) {
             CaseOutcome::Impossible(steps) => Ok(TransactionAnomaly {
                 phenomenon: Phenomenon::Impossible(level),
                 count: 1,

@@ -78,9 +78,8 @@ fn commit_order_of(witness: &TransactionWitness) -> Vec<OpId> {
         | TransactionWitness::Versions(_, _, order)
         | TransactionWitness::CommitOrder(_, order) => order.to_vec(),
         TransactionWitness::Execution(_, execution) => execution.order.clone(),
-        TransactionWitness::Snapshots(_, points)
-        | TransactionWitness::Prefixes(points)
-        | TransactionWitness::Mixed(points) => commits(points),
+        TransactionWitness::Snapshots(_, points) | TransactionWitness::Prefixes(points) => commits(points),
+        TransactionWitness::Mixed(execution) => commits(&execution.points),
         TransactionWitness::Actions(actions) => {
             let commit = |action: &TransactionAction| match action {
                 TransactionAction::Commit(id) => Some(*id),

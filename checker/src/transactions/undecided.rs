@@ -1,28 +1,17 @@
 //! Decides the levels that the faster engines left undecided, each from its own definition, case by case.
 
+use super::case_context::CaseContext;
+use super::covered::{levels_covered_by, serial_level_above};
+use super::guesses;
 use super::internal::find_missed_own_write;
 use super::judgement::Judgement;
 use super::polygraph::{self, CaseOutcome};
 use super::refuted::{all_ruled_out_levels, phenomena_ruling_out};
 use super::told_order::{self, contradicts_told_order};
 use claims::{
-    Assume, IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, Reason,
-    TransactionAnomaly, TransactionEvidence, TransactionWitness, Verdict,
+    IsolationLevel, IsolationSet, Limits, OrderExtent, Phenomenon, Proviso, Reason, TransactionAnomaly,
+    TransactionEvidence, TransactionWitness, Verdict,
 };
-use histories::History;
-
-/// The facts about a history that the faster engines established.
-pub(super) struct CaseContext<'a> {
-    pub history: &'a History,
-    pub assume: Assume,
-    /// Whether some transaction did not read back its own write.
-    pub own_write_missed: bool,
-    /// Whether a transaction read a list that it had appended to before.
-    pub own_appends_read: bool,
-    /// Whether a key is used as a list and as a register.
-    pub mixed: bool,
-    pub limits: &'a Limits<'a>,
-}
 
 /// Whether a level requires that a transaction sees its own writes. All levels with any condition on reads require it.
 pub(super) fn asks_for_own_writes(level: IsolationLevel) -> bool {
@@ -124,13 +113,7 @@ fn try_serial_order(
     proven: &mut Vec<(IsolationSet, TransactionWitness)>,
     anomalies: &[TransactionAnomaly],
 ) {
-    use IsolationLevel as L;
-    let serial = match level {
-        L::SnapshotIsolation | L::Prefix => L::Serializable,
-        L::StrongSessionSnapshotIsolation => L::StrongSessionSerializable,
-        L::StrongSnapshotIsolation => L::StrictSerializable,
-        _ => return,
-    };
+    let Some(serial) = serial_level_above(level) else { return };
     let is_known = is_settled(known, serial, proven, anomalies);
     if is_known || known.history.len() < SERIAL_FIRST_FROM {
         return;
@@ -152,7 +135,9 @@ fn try_level(
         let phenomenon = Phenomenon::Impossible(level);
         anomalies.push(TransactionAnomaly { phenomenon, count: 1, examples: vec![example] });
     };
-    match polygraph::try_cases(known.history, level, known.assume, known.limits) {
+    let outcome = guesses::decide_by_guesses(known, level)
+        .unwrap_or_else(|| polygraph::try_cases(known.history, level, known.assume, known.limits));
+    match outcome {
         CaseOutcome::Holds(witness) if contradicts_told_order(known.history, known.assume, &witness) => {
             return Some(told_order::CONTRADICTED.to_owned());
         }
@@ -166,31 +151,4 @@ fn try_level(
         CaseOutcome::Unknown(reason) => return Some(reason),
     }
     None
-}
-
-/// The levels that a witness proves.
-fn levels_covered_by(witness: &TransactionWitness, own_appends_read: bool) -> IsolationSet {
-    use IsolationLevel::*;
-    let strongest: &[IsolationLevel] = match witness {
-        TransactionWitness::Serial(extent, _) => {
-            &[[Serializable, SessionSerializable, StrictSerializable][*extent as usize]]
-        }
-        TransactionWitness::Snapshots(extent, _) => {
-            &[[SnapshotIsolation, StrongSessionSnapshotIsolation, StrongSnapshotIsolation][*extent as usize]]
-        }
-        TransactionWitness::Prefixes(_) => &[Prefix],
-        TransactionWitness::Mixed(_) => &[Mixed],
-        TransactionWitness::Actions(_) => &[MonotonicSnapshotRead],
-        TransactionWitness::Execution(ParallelSnapshotIsolation, _) => {
-            &[ParallelSnapshotIsolation, ForwardConsistentView]
-        }
-        TransactionWitness::Execution(level, _) => &[*level],
-        // The faster engines have already used these witnesses for all levels that they prove.
-        TransactionWitness::Versions(..) | TransactionWitness::CommitOrder(..) => &[],
-    };
-    let covers = strongest.iter().copied().collect::<IsolationSet>().and_weaker(Proviso::None);
-    match own_appends_read && strongest.iter().any(|level| level.is_defined_by_visibility()) {
-        true => covers.iter().filter(|level| level.is_defined_by_visibility()).collect(),
-        false => covers,
-    }
 }

@@ -70,18 +70,18 @@ impl CaseForger<'_> {
     fn proof(&self, random: &mut TestRandom) -> Vec<CaseStep> {
         let both = self.writers(random).filter(|_| random.chance(60));
         let Some((key, one, other)) = both else {
-            return vec![CaseStep { assumed: Vec::new(), cycle: self.cycle(random) }];
+            return vec![CaseStep::new(Vec::new(), self.cycle(random))];
         };
         let step = |earlier: OpId, later: OpId, random: &mut TestRandom| {
             let first = CaseEdge { from: earlier, to: later, why: CaseReason::Overwrote(key) };
             let back = self.edge(later, earlier, random);
-            CaseStep { assumed: vec![CaseChoice::Before { key, earlier, later }], cycle: vec![first, back] }
+            CaseStep::new(vec![CaseChoice::Before { key, earlier, later }], vec![first, back])
         };
         let mut steps = vec![step(one, other, random), step(other, one, random)];
         if random.chance(10) {
             steps.remove(random.below(2));
         }
-        steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
+        steps.push(CaseStep::new(Vec::new(), Vec::new()));
         steps
     }
 }

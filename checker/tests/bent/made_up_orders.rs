@@ -3,8 +3,8 @@
 
 use crate::near::draw_transactions;
 use checker::{
-    Axiom, CycleFamily, IsolationLevel, Limits, ListPlace, OrderExtent, Property, ReadChoice, Report,
-    TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,
+    Axiom, CycleFamily, IsolationLevel, Limits, ListPlace, MixedExecution, OrderExtent, Property, ReadChoice,
+    Report, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness, Verdict, Witness,
 };
 use histories::{History, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::BTreeMap;
@@ -125,7 +125,11 @@ fn forge_witness(history: &History, level: IsolationLevel, random: &mut TestRand
         }
         4 => TransactionWitness::CommitOrder(axiom, Arc::new(order)),
         5 if level == IsolationLevel::Mixed => {
-            TransactionWitness::Mixed(Arc::new(forge_points(&order, random)))
+            let elements = forge_places(history, random);
+            TransactionWitness::Mixed(Arc::new(MixedExecution {
+                points: forge_points(&order, random),
+                elements,
+            }))
         }
         5 => TransactionWitness::Prefixes(Arc::new(forge_points(&order, random))),
         6 if level == IsolationLevel::MonotonicSnapshotRead => {

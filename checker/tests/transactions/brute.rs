@@ -176,7 +176,13 @@ fn lists_whose_elements_repeat_agree_with_the_reference() {
 /// Each transaction declares a level of its own, or none. Now and then all levels are asked together: the verdict must not depend on it.
 #[test]
 fn transactions_that_declare_levels_agree_with_the_reference() {
-    let kinds = [(KeyType::List, u32::MAX), (KeyType::Register, u32::MAX), (KeyType::Register, 2)];
+    let kinds = [
+        (KeyType::List, u32::MAX),
+        (KeyType::Register, u32::MAX),
+        (KeyType::Register, 2),
+        (KeyType::List, 1),
+        (KeyType::List, 3),
+    ];
     for (number, (kind, values)) in (0..).zip(kinds) {
         let first = number * 1_000_000;
         let kind = Kind::Mixed(kind, values);

@@ -12,7 +12,8 @@ use checker::{
 use histories::{History, KeyId, MicroKind, OpId};
 use std::collections::BTreeMap;
 use testkit::transactions::{
-    KeyType, history_of_repeated_elements, history_of_repeated_values, random_history,
+    KeyType, history_of_mixed_levels, history_of_repeated_elements, history_of_repeated_values,
+    random_history,
 };
 use testkit::{
     TestRandom, check_confirmed, isolation_properties, model_of_transactions, question_about, test_limits,
@@ -188,20 +189,25 @@ fn forge_proof_about_places(history: &History, random: &mut TestRandom) -> Optio
     for _ in 0..1 + random.below(3) {
         let place = forge_place(history, random)?;
         let other = ListPlace { start: random.chance(50).then(|| random.below(4)), ..place };
+        type AsChoice = fn(ListPlace) -> CaseChoice;
+        let (is, is_not): (AsChoice, AsChoice) = match random.chance(50) {
+            true => (CaseChoice::Placed, CaseChoice::NotPlaced),
+            false => (CaseChoice::Shown, CaseChoice::NotShown),
+        };
         for assumed in [
-            vec![CaseChoice::Placed(place)],
-            vec![CaseChoice::NotPlaced(place)],
-            vec![CaseChoice::NotPlaced(place), CaseChoice::NotPlaced(other)],
-            vec![CaseChoice::Placed(place), CaseChoice::Placed(forge_place(history, random)?)],
+            vec![is(place)],
+            vec![is_not(place)],
+            vec![is_not(place), is_not(other)],
+            vec![is(place), is(forge_place(history, random)?)],
         ] {
             if random.chance(50) {
                 let cycle =
                     if random.chance(70) { forge_cycle(history, place.writer, random) } else { Vec::new() };
-                steps.push(CaseStep { assumed, cycle });
+                steps.push(CaseStep::new(assumed, cycle));
             }
         }
     }
-    steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
+    steps.push(CaseStep::new(Vec::new(), Vec::new()));
     Some(steps)
 }
 
@@ -211,7 +217,10 @@ fn proofs_about_places_that_are_made_up_are_refuted() {
     let mut tried: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..400 {
         let mut random = TestRandom::new(seed);
-        let history = history_of_repeated_elements(&mut random);
+        let history = match seed % 4 {
+            0 => history_of_mixed_levels(&mut random, KeyType::List, 1 + seed as u32 % 3),
+            _ => history_of_repeated_elements(&mut random),
+        };
         let question =
             question_about(model_of_transactions(&history), &isolation_properties(IsolationLevel::ALL));
         let report = check_confirmed(&history, &question, &test_limits(100_000, 1 << 30));

@@ -11,6 +11,7 @@ mod cases;
 mod corpus;
 mod cut_history;
 mod elle;
+mod equal_elements;
 mod public;
 mod reference;
 mod register_slices;

@@ -1,8 +1,8 @@
 //! Describes proofs by cases as text.
 
 use super::describe_transaction;
-use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ListPlace, ReadChoice};
-use histories::{History, MicroKind, OpId};
+use claims::{CaseChoice, CaseEdge, CaseReason, CaseStep, ListPlace, ReadAt, ReadChoice};
+use histories::{History, MicroKind, OpId, Outcome, ValueId};
 use std::fmt::Write as _;
 
 /// The maximum number of steps that are written out.
@@ -15,6 +15,7 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
     for step in shown {
         step.assumed.iter().for_each(|choice| words.name_choice_transactions(*choice));
         step.cycle.iter().for_each(|edge| words.add_transaction(edge.from));
+        step.unexplained.iter().for_each(|read| words.name_unexplained_read(*read));
     }
     let mut text = String::from("Let:");
     for (at, &id) in words.names.iter().enumerate() {
@@ -22,7 +23,7 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
         write!(text, "\n  T{} = at {index}: {what}", at + 1).expect("writing to a string");
     }
     text.push_str("\nThe history leaves some choices open. Each case leads to a contradiction:");
-    if steps.len() == 1 && steps[0].cycle.is_empty() {
+    if steps.len() == 1 && steps[0].cycle.is_empty() && steps[0].unexplained.is_empty() {
         let has_lists = history.micros().iter().any(|micro| micro.kind == MicroKind::Append);
         text.push_str(match has_lists {
             true => "\n  (1) No order of the appends gives the lists that were read: a contradiction.",
@@ -41,8 +42,32 @@ pub(super) fn explain_case_proof(history: &History, steps: &[CaseStep]) -> Strin
     text
 }
 
+/// How many writers of an unexplained list are named.
+const WRITERS_MAX: usize = 10;
+
+/// The transactions that may have written what a read returned, the reader aside.
+fn writers_of_read(history: &History, read: ReadAt) -> Vec<OpId> {
+    let micro = history.micros_of(read.transaction)[read.place];
+    let values: Vec<ValueId> = match micro.kind {
+        MicroKind::ReadList => history.list(micro.list()).to_vec(),
+        _ => vec![micro.value()],
+    };
+    let wrote = |id: &OpId| {
+        let mut micros = history.micros_of(*id).iter();
+        history.outcome(*id) != Outcome::Fail
+            && *id != read.transaction
+            && micros.any(|own| {
+                matches!(own.kind, MicroKind::Append | MicroKind::Write)
+                    && own.key == read.key
+                    && values.contains(&own.value())
+            })
+    };
+    history.ids().filter(wrote).collect()
+}
+
 fn is_about_lists(choice: &CaseChoice) -> bool {
-    matches!(choice, CaseChoice::Placed(_) | CaseChoice::NotPlaced(_))
+    use CaseChoice::{NotPlaced, NotShown, Placed, Shown};
+    matches!(choice, Placed(_) | NotPlaced(_) | Shown(_) | NotShown(_))
 }
 
 struct CaseProofWriter<'h> {
@@ -64,7 +89,10 @@ impl CaseProofWriter<'_> {
             CaseChoice::ReadFrom(read) | CaseChoice::NotReadFrom(read) => {
                 [Some(read.reader), read.writer].map(|id| id.map_or((), |id| self.add_transaction(id)))
             }
-            CaseChoice::Placed(place) | CaseChoice::NotPlaced(place) => {
+            CaseChoice::Placed(place)
+            | CaseChoice::NotPlaced(place)
+            | CaseChoice::Shown(place)
+            | CaseChoice::NotShown(place) => {
                 self.add_transaction(place.writer);
                 [(), ()]
             }
@@ -86,7 +114,11 @@ impl CaseProofWriter<'_> {
             (false, _) => format!(" Suppose {}.", assumed.join(", and ")),
         };
         write!(text, "\n  ({}){suppose}", at + 1).expect("writing to a string");
-        if step.cycle.is_empty() {
+        for read in &step.unexplained {
+            write!(text, " {}: a contradiction.", self.describe_unexplained_read(*read))
+                .expect("writing to a string");
+        }
+        if step.cycle.is_empty() && step.unexplained.is_empty() {
             text.push_str(match step.assumed.iter().any(is_about_lists) {
                 true => {
                     " The lists that were read and the earlier steps leave no such case: a contradiction."
@@ -106,6 +138,33 @@ impl CaseProofWriter<'_> {
         }
     }
 
+    /// Names the reader, and transactions that wrote what it read.
+    fn name_unexplained_read(&mut self, read: ReadAt) {
+        self.add_transaction(read.transaction);
+        for id in writers_of_read(self.history, read).into_iter().take(WRITERS_MAX) {
+            self.add_transaction(id);
+        }
+    }
+
+    fn describe_unexplained_read(&self, read: ReadAt) -> String {
+        let (reader, key) = (self.transaction_name(read.transaction), self.history.key_text(read.key));
+        let writers = writers_of_read(self.history, read);
+        let named: Vec<String> =
+            writers.iter().take(WRITERS_MAX).map(|&id| self.transaction_name(id)).collect();
+        let others = match writers.len().saturating_sub(WRITERS_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match self.history.micros_of(read.transaction)[read.place].kind {
+            MicroKind::ReadList => format!(
+                "{reader} read a list of {key} that is not the appends of whole transactions, one after another. Its elements were \
+                 appended by {}{others}",
+                named.join(", ")
+            ),
+            _ => format!("{reader} read a value of {key} that no transaction can have left"),
+        }
+    }
+
     fn describe_choice(&self, choice: CaseChoice) -> String {
         match choice {
             CaseChoice::Before { key, earlier, later } => {
@@ -120,6 +179,8 @@ impl CaseProofWriter<'_> {
             CaseChoice::NotReadFrom(read) => self.describe_read_choice(read, "did not read"),
             CaseChoice::Placed(place) => self.describe_place(place, true),
             CaseChoice::NotPlaced(place) => self.describe_place(place, false),
+            CaseChoice::Shown(place) => self.describe_shown(place, true),
+            CaseChoice::NotShown(place) => self.describe_shown(place, false),
         }
     }
 
@@ -143,6 +204,21 @@ impl CaseProofWriter<'_> {
             (None, false) => {
                 let comes = if placed { "comes" } else { "does not come" };
                 format!("the append of {writer} {comes} after all elements of {key} that were read")
+            }
+        }
+    }
+
+    /// What is said of an element that stands by itself.
+    fn describe_shown(&self, place: ListPlace, shown: bool) -> String {
+        let (key, writer) = (self.history.key_text(place.key), self.transaction_name(place.writer));
+        match place.start.map(|start| start + 1) {
+            Some(at) => {
+                let is = if shown { "is" } else { "is not" };
+                format!("element {at} of {key} {is} an append of {writer}")
+            }
+            None => {
+                let append = if shown { "an append" } else { "no append" };
+                format!("{append} of {writer} comes after all elements of {key} that were read")
             }
         }
     }

@@ -7,6 +7,7 @@
 use super::super::index::NONE;
 use super::element_candidates::ShownElements;
 use super::list_places::{ListPins, ListPlacements, ShownList};
+use super::shown_appends::ShownAppends;
 use super::shown_lists::ShownLists;
 use super::written_key::{WrittenKey, WrittenKeyBuilder};
 use claims::{Assume, IsolationLevel, Limits, ReadAt};
@@ -48,9 +49,9 @@ pub(super) struct CaseFacts<'h> {
     pub declared: Option<Vec<IsolationLevel>>,
     /// The numbers of keys and of two of their writers: an additional list shows that the first writer came first.
     pub listed: Vec<(u32, u32, u32)>,
-    /// Whether a transaction read its own appends where they cannot stand.
-    pub misplaced: bool,
-    /// Whose elements lists show, for levels that ask nothing of reads.
+    /// A read in which a transaction found its own appends where they cannot stand, if there is one.
+    pub misplaced: Option<ReadAt>,
+    /// Whose elements lists show, for reads of which nothing is asked.
     pub elements: Vec<ShownElements>,
 }
 
@@ -67,27 +68,56 @@ const READS_BETWEEN_LOOKS: usize = 1 << 12;
 pub(super) const TOO_MANY_PLACES: &str =
     "equal elements were appended to a list so often that there are too many ways to tell them apart";
 
+/// The part of a history that is looked at.
+#[derive(Clone, Copy)]
+pub(in super::super) enum CaseScope<'a> {
+    /// All of it.
+    All,
+    /// These transactions, in ascending order. What they read from others is left out.
+    Transactions(&'a [OpId]),
+    /// These keys, and the transactions that touch them.
+    Keys(&'a FxHashSet<KeyId>),
+}
+
+impl CaseScope<'_> {
+    fn has_key(self, key: KeyId) -> bool {
+        match self {
+            CaseScope::Keys(keys) => keys.contains(&key),
+            CaseScope::All | CaseScope::Transactions(_) => true,
+        }
+    }
+
+    fn has_transaction(self, history: &History, id: OpId) -> bool {
+        match self {
+            CaseScope::All => true,
+            CaseScope::Transactions(only) => only.binary_search(&id).is_ok(),
+            CaseScope::Keys(keys) => history.micros_of(id).iter().any(|micro| keys.contains(&micro.key)),
+        }
+    }
+}
+
 /// Extracts the facts from a history. If a transaction repeats a read and both may have returned the same version, only the
 /// first read is kept, unless `every_read` is set. If `with_own` is set, a reader's own appends count as evidence for the
 /// order of a list. If `declared` is given (by operation), the reads of transactions that declare `read-uncommitted` have no source;
-/// the longest list that any transaction read still shows the order of its writers. If `only` is given (in ascending order), all other transactions are left out, and so are the reads from
-/// them.
+/// the longest list that any transaction read still shows the order of its writers.
 ///
 /// Cost: O(m · k + e) for m micro-operations, at most k of them in one transaction, and e list elements.
 pub(super) fn extract_case_facts<'h>(
     history: &'h History,
     (every_read, with_own): (bool, bool),
     assume: Option<Assume>,
-    only: Option<&[OpId]>,
+    scope: CaseScope<'_>,
     declared: Option<Vec<IsolationLevel>>,
     limits: &Limits<'_>,
 ) -> ExtractionOutcome<'h> {
     let mut collector = FactCollector {
         history,
+        scope,
         every_read,
         with_own,
         declared,
         shown: ShownLists::default(),
+        appends: None,
         written: FxHashMap::default(),
         repeated: FxHashSet::default(),
         reads: Vec::new(),
@@ -97,19 +127,22 @@ pub(super) fn extract_case_facts<'h>(
     if let Err(why) = collector.collect_transactions(limits) {
         return ExtractionOutcome::Unclear(why);
     }
-    collector.into_case_facts(assume, only, limits)
+    collector.into_case_facts(assume, limits)
 }
 
 /// The transactions whose final write to a key was this value. For lists: the transactions that appended it.
 type WritersByKeyAndValue = FxHashMap<(KeyId, ValueId), Vec<OpId>>;
 
-struct FactCollector<'h> {
+struct FactCollector<'h, 'a> {
     history: &'h History,
+    scope: CaseScope<'a>,
     every_read: bool,
     with_own: bool,
     declared: Option<Vec<IsolationLevel>>,
     /// The lists that transactions of any level read; filled only if they declare levels.
     shown: ShownLists<'h>,
+    /// If equal elements were appended to a list that a transaction at `read-uncommitted` read: these lists, and whose elements lists show.
+    appends: Option<(FxHashSet<KeyId>, ShownAppends<'h>)>,
     written: WritersByKeyAndValue,
     /// The lists to which equal elements were appended, even by transactions that failed.
     repeated: FxHashSet<KeyId>,
@@ -122,7 +155,7 @@ struct FactCollector<'h> {
     pins: FxHashMap<KeyId, ListPins>,
 }
 
-impl<'h> FactCollector<'h> {
+impl<'h> FactCollector<'h, '_> {
     fn collect_transactions(&mut self, limits: &Limits<'_>) -> Result<(), String> {
         let history = self.history;
         let stopped = |id: OpId| id.raw() & 0xfff == 0 && limits.stop_requested();
@@ -136,17 +169,13 @@ impl<'h> FactCollector<'h> {
         }
         drop(appended);
         let answered = |id: &OpId| history.outcome(*id) == Outcome::Ok;
-        if let Some(declared) = &self.declared
-            && !self.repeated.is_empty()
-            && transactions()
-                .filter(answered)
-                .any(|id| declared[id.index()] == IsolationLevel::ReadUncommitted)
-        {
-            return Err(
-                "equal elements were appended to a list, and a transaction declares read-uncommitted, so \
-                        its lists do not show whose elements they have"
-                    .to_owned(),
-            );
+        let unasked = transactions().filter(|id| answered(id) && !self.asks_of_reads(*id));
+        let shown = unasked.flat_map(|id| history.micros_of(id)).filter(|m| m.kind == MicroKind::ReadList);
+        let shown = shown.map(|micro| micro.key).filter(|key| self.repeated.contains(key));
+        let shown: FxHashSet<KeyId> = shown.collect();
+        if !shown.is_empty() {
+            let appends = ShownAppends::collect(history, limits).ok_or(Limits::STOPPED)?;
+            self.appends = Some((shown, appends));
         }
         for id in transactions().filter(answered) {
             if stopped(id) {
@@ -170,7 +199,7 @@ impl<'h> FactCollector<'h> {
     fn collect_writes(&mut self, id: OpId, appended: &mut FxHashSet<(KeyId, ValueId)>) {
         let micros = self.history.micros_of(id);
         let happened = self.history.outcome(id) != Outcome::Fail;
-        for (at, micro) in micros.iter().enumerate() {
+        for (at, micro) in micros.iter().enumerate().filter(|(_, micro)| self.scope.has_key(micro.key)) {
             let again = |other: &Micro| other.key == micro.key && other.kind == MicroKind::Write;
             let left = match micro.kind {
                 MicroKind::Write => !micros[at + 1..].iter().any(again),
@@ -188,7 +217,8 @@ impl<'h> FactCollector<'h> {
 
     fn collect_reads(&mut self, id: OpId) {
         let micros = self.history.micros_of(id);
-        for (place, micro) in micros.iter().enumerate() {
+        let counted = micros.iter().enumerate().filter(|(_, micro)| self.scope.has_key(micro.key));
+        for (place, micro) in counted {
             let before = || micros[..place].iter().filter(|other| other.key == micro.key);
             let own = before().filter(|other| other.kind == MicroKind::Append).count();
             let others = match micro.kind {
@@ -228,12 +258,7 @@ impl<'h> FactCollector<'h> {
         &list[..count.min(list.len())]
     }
 
-    fn into_case_facts(
-        mut self,
-        assume: Option<Assume>,
-        only: Option<&[OpId]>,
-        limits: &Limits<'_>,
-    ) -> ExtractionOutcome<'h> {
+    fn into_case_facts(mut self, assume: Option<Assume>, limits: &Limits<'_>) -> ExtractionOutcome<'h> {
         let Some(places) = self.place_appends() else {
             return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
         };
@@ -263,13 +288,19 @@ impl<'h> FactCollector<'h> {
                 }
             });
         }
-        if let Some(only) = only {
+        if let Some((keys, appends)) = &self.appends {
+            let mut pairs = 0;
+            if !keys.iter().all(|&key| appends.may_take_pairs(key, &mut pairs, limits)) {
+                return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
+            }
+        }
+        if let CaseScope::Transactions(only) = self.scope {
             if !self.repeated.is_empty() {
                 return ExtractionOutcome::Unclear(TOO_MANY_PLACES.to_owned());
             }
             self.keep(&mut sources, only);
         }
-        ExtractionOutcome::Ready(self.number_facts(&sources, &places, assume, only))
+        ExtractionOutcome::Ready(self.number_facts(&sources, &places, assume))
     }
 
     /// Finds where the appends of each transaction may stand in the longest list of each key. `None` if there are too many places.
@@ -320,18 +351,24 @@ impl<'h> FactCollector<'h> {
         initial.into_iter().chain(others.map(Some)).collect()
     }
 
-    /// Whether a transaction read its own appends where they cannot stand.
-    fn is_misplaced(
+    /// A read in which a transaction found its own appends where they cannot stand.
+    fn find_misplaced_read(
         &self,
         places: &FxHashMap<KeyId, ListPlacements>,
         numbers: &FxHashMap<OpId, u32>,
-    ) -> bool {
+    ) -> Option<ReadAt> {
         let placed: FxHashSet<(KeyId, OpId)> = places
             .iter()
             .flat_map(|(&key, places)| places.all.iter().map(move |place| (key, place.writer)))
             .collect();
-        let mut pins = self.pins.iter().flat_map(|(&key, pins)| pins.keys().map(move |&id| (key, id)));
-        pins.any(|pin| numbers.contains_key(&pin.1) && !placed.contains(&pin))
+        let pins = self.pins.iter().flat_map(|(&key, pins)| pins.keys().map(move |&id| (key, id)));
+        let lost = pins.filter(|pin| numbers.contains_key(&pin.1) && !placed.contains(pin));
+        let (key, id) = lost.min_by_key(|&(key, id)| (id, key))?;
+        let micros = self.history.micros_of(id);
+        let own = micros.iter().position(|micro| micro.kind == MicroKind::Append && micro.key == key)?;
+        let mut after = (own..micros.len()).filter(|&at| micros[at].key == key);
+        let place = after.find(|&at| micros[at].kind == MicroKind::ReadList)?;
+        Some(ReadAt { transaction: id, place, key })
     }
 
     /// The pairs of writers whose order is shown by lists that transactions of any level read.
@@ -349,7 +386,6 @@ impl<'h> FactCollector<'h> {
         sources: &[Vec<Option<OpId>>],
         places: &FxHashMap<KeyId, ListPlacements>,
         assume: Option<Assume>,
-        only: Option<&[OpId]>,
     ) -> CaseFacts<'h> {
         let history = self.history;
         let shown = places.values().flat_map(|places| places.all.iter().map(|place| place.writer));
@@ -363,8 +399,8 @@ impl<'h> FactCollector<'h> {
             sources.iter().flat_map(|sources| sources.iter().copied().flatten()).chain(shown).collect();
         let takes_part = |id: &OpId| {
             history.function(*id) == Function::TXN
-                && (history.outcome(*id) == Outcome::Ok || read.contains(id))
-                && only.is_none_or(|only| only.binary_search(id).is_ok())
+                && (history.outcome(*id) == Outcome::Ok || read.contains(id) || self.is_shown(*id))
+                && self.scope.has_transaction(history, *id)
         };
         let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
         let numbers: FxHashMap<OpId, u32> = transactions.iter().copied().zip(0u32..).collect();
@@ -378,7 +414,8 @@ impl<'h> FactCollector<'h> {
         };
         let mut writes: Vec<Vec<(u32, u32)>> = vec![Vec::new(); transactions.len()];
         for (number, &id) in (0u32..).zip(&transactions) {
-            for (place, micro) in (0u32..).zip(history.micros_of(id)) {
+            let micros = (0u32..).zip(history.micros_of(id));
+            for (place, micro) in micros.filter(|(_, micro)| self.scope.has_key(micro.key)) {
                 if matches!(micro.kind, MicroKind::Write | MicroKind::Append) {
                     let key = number_of(micro.key, &mut keys);
                     if !writes[number as usize].iter().any(|write| write.0 == key) {
@@ -396,18 +433,16 @@ impl<'h> FactCollector<'h> {
             let length = length.map(|length| length as u32);
             reads.push(OutsideRead { reader: numbers[&id], place, key, sources, length });
         }
-        let misplaced = self.is_misplaced(places, &numbers);
+        let misplaced = self.find_misplaced_read(places, &numbers);
         let when = |number: u32| {
             let operation = history.operation(transactions[number as usize]);
             (operation.completed, operation.invoked)
         };
-        let keys: Vec<WrittenKey> = keys
-            .into_iter()
-            .map(|key| {
-                let places = places.get(&key.key);
-                key.build(places, &numbers, when)
-            })
-            .collect();
+        let keys = keys.into_iter().map(|key| {
+            let places = places.get(&key.key);
+            key.build(places, &numbers, when)
+        });
+        let keys: Vec<WrittenKey> = keys.collect();
         let places_of_writers = (0u32..).zip(&keys).flat_map(|(key, each)| {
             each.writers.iter().zip(0u32..).map(move |(&writer, place)| ((key, writer), place))
         });
@@ -416,6 +451,7 @@ impl<'h> FactCollector<'h> {
             transactions.iter().map(|&id| declared[id.index()]).collect::<Vec<IsolationLevel>>()
         });
         let listed = self.order_shown_writers(&keys, &transactions);
+        let elements = self.find_shown_elements(&keys, &numbers);
         CaseFacts {
             history,
             transactions,
@@ -427,12 +463,39 @@ impl<'h> FactCollector<'h> {
             declared,
             listed,
             misplaced,
-            elements: Vec::new(),
+            elements,
         }
+    }
+
+    fn find_shown_elements(&self, keys: &[WrittenKey], numbers: &FxHashMap<OpId, u32>) -> Vec<ShownElements> {
+        let Some((shown, appends)) = &self.appends else { return Vec::new() };
+        let keys = (0u32..).zip(keys).filter(|(_, each)| shown.contains(&each.key));
+        keys.map(|(number, each)| appends.find_elements(number, each.key, numbers)).collect()
+    }
+
+    /// Whether a list of which nothing is asked may show an append of a transaction that did not fail. Such a transaction can always take
+    /// part: its appends that no place is found for come last.
+    fn is_shown(&self, id: OpId) -> bool {
+        let Some((keys, appends)) = &self.appends else { return false };
+        let mut own = self.history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append);
+        self.history.outcome(id) != Outcome::Fail
+            && own.any(|micro| keys.contains(&micro.key) && appends.shows(micro.key, micro.value()))
     }
 }
 
 impl CaseFacts<'_> {
+    /// A read that no version explains, or that found its transaction's own appends where they cannot stand.
+    pub(super) fn find_unexplained_read(&self) -> Option<ReadAt> {
+        let without = self.reads.iter().filter(|read| read.sources.is_empty());
+        let at = |read: &OutsideRead| ReadAt {
+            transaction: self.transactions[read.reader as usize],
+            place: read.place as usize,
+            key: self.keys[read.key as usize].key,
+        };
+        // A shorter list says more clearly what is wrong.
+        self.misplaced.or_else(|| without.min_by_key(|read| (read.length, read.reader, read.place)).map(at))
+    }
+
     /// Whether the begin point of a transaction is a moment of its own, if a level has begin points at all.
     pub(super) fn has_begin_point(&self, transaction: u32) -> bool {
         let declares = |declared: &Vec<IsolationLevel>| {

@@ -88,9 +88,9 @@ impl CaseEncoding<'_, '_> {
                     None => self.latest_open_source(read, values),
                 }
             }
-            CaseVariable::Placed { key, writer, start } => values[variable as usize]
+            CaseVariable::Placed { .. } | CaseVariable::Shown { .. } => values[variable as usize]
                 .is_none()
-                .then(|| ChoiceLiteral::from_value(variable, self.is_placed_first(key, writer, start))),
+                .then(|| ChoiceLiteral::from_value(variable, self.is_placed_first(variable))),
         }
     }
 
@@ -152,7 +152,10 @@ impl CaseEncoding<'_, '_> {
                     CaseVariable::Before { key, one, other } => {
                         self.commits_before(key, one, other) == premise.is_positive()
                     }
-                    CaseVariable::True | CaseVariable::From { .. } | CaseVariable::Placed { .. } => false,
+                    CaseVariable::True
+                    | CaseVariable::From { .. }
+                    | CaseVariable::Placed { .. }
+                    | CaseVariable::Shown { .. } => false,
                 },
             }
         };

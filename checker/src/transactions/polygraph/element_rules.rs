@@ -1,4 +1,4 @@
-//! The rules of whose element stands at each position of a list, as clauses and edges: for levels that ask nothing of reads
+//! The rules of whose element stands at each position of a list, as clauses and edges: for reads of which nothing is asked
 //! ([`super::shown_elements`]).
 //!
 //! Each position has one of the transactions that appended its element, and each transaction has no more positions than it made appends.
@@ -38,8 +38,8 @@ impl CaseEncoding<'_, '_> {
     }
 
     fn create_element_variable(&mut self, key: u32, writer: u32, start: u32, is_first: bool) {
-        self.placed.insert((key, writer, start), self.variables.len() as u32);
-        self.variables.push(CaseVariable::Placed { key, writer, start });
+        self.shown.insert((key, writer, start), self.variables.len() as u32);
+        self.variables.push(CaseVariable::Shown { key, writer, start });
         self.placed_first.push(is_first);
     }
 
@@ -88,7 +88,7 @@ impl CaseEncoding<'_, '_> {
         match certain {
             Some(true) => ChoiceLiteral::TRUE,
             Some(false) => ChoiceLiteral::TRUE.negated(),
-            None => ChoiceLiteral::from_value(self.placed[&(list.key, writer, at)], true),
+            None => ChoiceLiteral::from_value(self.shown[&(list.key, writer, at)], true),
         }
     }
 
@@ -175,7 +175,7 @@ impl CaseEncoding<'_, '_> {
         let premises =
             [self.element_literal(list, one.0, one.1), self.element_literal(list, other.0, other.1)];
         let link = CaseLinkReason::Wrote { key: list.key };
-        let (from, to) = (self.moments.commit_moment(from), self.moments.commit_moment(to));
+        let (from, to) = (self.moments.commit_moment(from), self.write_moment(list.key, to));
         self.add_edge(ConditionalEdge { from, to, premises, link, closes: false });
     }
 }

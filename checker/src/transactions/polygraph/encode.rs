@@ -67,6 +67,9 @@ pub(super) enum CaseVariable {
     From { read: u32, source: u32 },
     /// The appends of the writer at this place among the writers of the key begin at this position of its longest list.
     Placed { key: u32, writer: u32, start: u32 },
+    /// An append of the writer at this place among the writers of the list is the element at this position of it
+    /// ([`ShownElements`](super::element_candidates::ShownElements)).
+    Shown { key: u32, writer: u32, start: u32 },
 }
 
 /// The maximum number of edges. They are numbered by 32 bits.
@@ -82,6 +85,8 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pairs: FxHashMap<(u32, u32, u32), u32>,
     /// The variable of each place at which appends may stand: by the key, the place among its writers, and the position.
     pub(super) placed: FxHashMap<(u32, u32, u32), u32>,
+    /// The same for the elements of lists of which nothing is asked. The places are those among the writers of the list.
+    pub(super) shown: FxHashMap<(u32, u32, u32), u32>,
     /// By variable of such a place, counted from the first: whether it is tried first.
     pub(super) placed_first: Vec<bool>,
     /// By read: the variable of its first source. Only reads with several sources have variables.
@@ -140,6 +145,7 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
             variables: vec![CaseVariable::True],
             pairs: FxHashMap::default(),
             placed: FxHashMap::default(),
+            shown: FxHashMap::default(),
             placed_first: Vec::new(),
             sources: Vec::new(),
             connected: Vec::new(),
@@ -264,9 +270,11 @@ impl<'f, 'h> CaseEncoding<'f, 'h> {
         let prefers = |variable: &CaseVariable| match *variable {
             CaseVariable::True | CaseVariable::Before { .. } => true,
             CaseVariable::From { read, source } => bests[read as usize] == Some(source),
-            CaseVariable::Placed { key, writer, start } => self.is_placed_first(key, writer, start),
+            CaseVariable::Placed { .. } | CaseVariable::Shown { .. } => false,
         };
-        self.variables.iter().map(prefers).collect()
+        let places = self.placed_first.len() + 1;
+        let by_meaning = self.variables[places..].iter().map(prefers);
+        std::iter::once(true).chain(self.placed_first.iter().copied()).chain(by_meaning).collect()
     }
 
     /// The literal that a read returned the version of its source with this index.

@@ -30,8 +30,10 @@ pub(super) struct ListPlacements {
     pub all: Vec<ListPlacement>,
     /// By position: whether every split of the list has a boundary there.
     pub boundaries: Vec<bool>,
-    /// The transactions with one place in every split.
+    /// The transactions with one place in every split, at which no other can stand.
     certain: FxHashSet<OpId>,
+    /// Other transactions that have a place in every split.
+    counted: FxHashSet<OpId>,
     /// The maximum number of appends of one transaction.
     longest: u32,
 }
@@ -94,8 +96,9 @@ impl ListPlacements {
         }
         let boundaries = find_boundaries(&all, count);
         let certain = find_certain_writers(&all, &boundaries);
+        let counted = find_counted_writers(list.elements, writers_of);
         let longest = all.iter().map(|place| place.length).max().unwrap_or(0);
-        Some(Self { all, boundaries, certain, longest })
+        Some(Self { all, boundaries, certain, counted, longest })
     }
 
     /// The transactions that may have left the list at this length.
@@ -107,9 +110,14 @@ impl ListPlacements {
         ends.map(|place| place.writer).collect()
     }
 
-    /// Whether a transaction has one place in every split.
+    /// Whether a transaction has one place in every split, at which no other can stand.
     pub(super) fn is_certain(&self, writer: OpId) -> bool {
         self.certain.contains(&writer)
+    }
+
+    /// Whether a transaction has a place in every split.
+    pub(super) fn must_stand(&self, writer: OpId) -> bool {
+        self.certain.contains(&writer) || self.counted.contains(&writer)
     }
 }
 
@@ -154,6 +162,20 @@ fn find_boundaries(all: &[ListPlacement], count: usize) -> Vec<bool> {
         covering > 0
     });
     covered.map(|covered| !covered).collect()
+}
+
+/// The transactions that appended an element which the list has as often as it was appended in all. Each of these appends is in the list, so
+/// none of the transactions comes after it.
+fn find_counted_writers<'w>(
+    elements: &[ValueId],
+    writers_of: impl Fn(ValueId) -> &'w [OpId],
+) -> FxHashSet<OpId> {
+    let mut counts: FxHashMap<ValueId, usize> = FxHashMap::default();
+    for &element in elements {
+        *counts.entry(element).or_default() += 1;
+    }
+    let all_listed = counts.into_iter().filter(|&(element, count)| count >= writers_of(element).len());
+    all_listed.flat_map(|(element, _)| writers_of(element).iter().copied()).collect()
 }
 
 /// The transactions with one place each, where no other transaction can stand although some must.

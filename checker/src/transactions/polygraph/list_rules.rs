@@ -38,9 +38,9 @@ impl CaseEncoding<'_, '_> {
     }
 
     /// Whether a place is tried before the others of its writer.
-    pub(super) fn is_placed_first(&self, key: u32, writer: u32, start: u32) -> bool {
+    pub(super) fn is_placed_first(&self, variable: u32) -> bool {
         // The variables of places are the first ones.
-        self.placed_first[self.placed[&(key, writer, start)] as usize - 1]
+        self.placed_first[variable as usize - 1]
     }
 
     /// Adds the clauses.

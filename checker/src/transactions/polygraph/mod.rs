@@ -32,6 +32,7 @@ mod order;
 mod reachability;
 mod sequence;
 mod shape;
+mod shown_appends;
 mod shown_elements;
 mod shown_lists;
 mod suspect_keys;
@@ -40,19 +41,23 @@ mod written_key;
 
 use case_facts::{CaseFacts, ExtractionOutcome, INITIAL};
 use claims::{
-    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, ListPlace, OrderExtent,
-    ReadAt, ReadChoice, TransactionAction, TransactionExecution, TransactionPoint, TransactionWitness,
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, Limits, ListPlace, MixedExecution,
+    OrderExtent, ReadAt, ReadChoice, TransactionAction, TransactionExecution, TransactionPoint,
+    TransactionWitness,
 };
 use clauses::{ChoiceLiteral, Clause, ClauseOrigin, ClauseSolver, SolverOutcome};
 use encode::{CaseEncoding, CaseLink, CaseLinkReason, CaseVariable};
-use histories::{History, OpId};
+use histories::{History, KeyId, OpId};
 use list_places::UNLISTED;
+use rustc_hash::FxHashSet;
 use shape::{AntiDependencyRule, LevelShape, MomentLayout};
 use std::sync::Arc;
 
+pub(super) use case_facts::CaseScope;
 pub(crate) use shape::representative_level;
 
-fn asks_nothing_of_reads(level: IsolationLevel) -> bool {
+/// Whether a level asks nothing of what reads return.
+pub(super) fn asks_nothing_of_reads(level: IsolationLevel) -> bool {
     use IsolationLevel::{ReadUncommitted, StrongReadUncommitted, StrongSessionReadUncommitted};
     matches!(level, ReadUncommitted | StrongSessionReadUncommitted | StrongReadUncommitted)
 }
@@ -79,21 +84,55 @@ pub(super) fn try_cases(
     assume: Assume,
     limits: &Limits<'_>,
 ) -> CaseOutcome {
-    try_cases_of(history, level, assume, None, limits)
+    try_cases_of(history, level, assume, CaseScope::All, limits)
 }
 
-/// The same, of some transactions alone, in ascending order: that no execution explains what they read is so of all then; that
-/// one does is not.
+/// The same of a part of the history: that no execution explains the part is so of the whole then; that one does is not.
 pub(super) fn try_cases_of(
     history: &History,
     level: IsolationLevel,
     assume: Assume,
-    only: Option<&[OpId]>,
+    scope: CaseScope<'_>,
     limits: &Limits<'_>,
 ) -> CaseOutcome {
+    match solve_cases(history, level, assume, scope, limits) {
+        Ok(solution) => CaseOutcome::Holds(solution.witness),
+        Err(outcome) => outcome,
+    }
+}
+
+/// A way to place appends that explains what some keys show at a level.
+///
+/// # Errors
+/// The outcome, if none was found.
+pub(super) fn find_places_of(
+    history: &History,
+    level: IsolationLevel,
+    assume: Assume,
+    keys: &FxHashSet<KeyId>,
+    limits: &Limits<'_>,
+) -> Result<Vec<ListPlace>, CaseOutcome> {
+    solve_cases(history, level, assume, CaseScope::Keys(keys), limits).map(|solution| solution.places)
+}
+
+/// What explains a history, or a part of it.
+struct CaseSolution {
+    witness: TransactionWitness,
+    /// Where the appends stand that may stand at several places.
+    places: Vec<ListPlace>,
+}
+
+/// The error is another outcome than that the level holds.
+fn solve_cases(
+    history: &History,
+    level: IsolationLevel,
+    assume: Assume,
+    scope: CaseScope<'_>,
+    limits: &Limits<'_>,
+) -> Result<CaseSolution, CaseOutcome> {
     let shape = LevelShape::for_level(level);
     if shape.extent == OrderExtent::RealTime && !history.has_real_time() {
-        return CaseOutcome::Unknown(claims::NO_REAL_TIME.to_owned());
+        return Err(CaseOutcome::Unknown(claims::NO_REAL_TIME.to_owned()));
     }
     let every_read = shape.layout == MomentLayout::Actions;
     let assume = Some(assume.applicable_to(history));
@@ -104,46 +143,47 @@ pub(super) fn try_cases_of(
             history,
             (every_read, !level.is_defined_by_visibility()),
             assume,
-            only,
+            scope,
             declared,
             limits,
         ),
     };
     let facts = match extracted {
         ExtractionOutcome::Ready(facts) => facts,
-        ExtractionOutcome::Incompatible(one, other) => return CaseOutcome::Incompatible(one, other),
-        ExtractionOutcome::Unclear(reason) => return CaseOutcome::Unknown(reason),
+        ExtractionOutcome::Incompatible(one, other) => return Err(CaseOutcome::Incompatible(one, other)),
+        ExtractionOutcome::Unclear(reason) => return Err(CaseOutcome::Unknown(reason)),
     };
-    if facts.misplaced {
-        return CaseOutcome::Impossible(vec![CaseStep { assumed: Vec::new(), cycle: Vec::new() }]);
+    if let Some(read) = facts.find_unexplained_read() {
+        return Err(CaseOutcome::Impossible(vec![CaseStep::by_unexplained_read(read)]));
     }
     let mut cases = match CaseEncoding::new(&facts, shape, limits) {
         Ok(cases) => cases,
-        Err(reason) => return CaseOutcome::Unknown(reason.to_owned()),
+        Err(reason) => return Err(CaseOutcome::Unknown(reason.to_owned())),
     };
     let mut steps = limits.steps.min(STEPS_MAX);
     if let Err(cycle) = cases.activate_certain_edges(0, &mut steps) {
-        return CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables));
+        return Err(CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables)));
     }
     let first = cases.edges.len() as u32;
     if let Err(reason) = cases.connect_certain_misses(limits, &mut steps) {
-        return CaseOutcome::Unknown(reason.to_owned());
+        return Err(CaseOutcome::Unknown(reason.to_owned()));
     }
     if let Err(cycle) = cases.activate_certain_edges(first, &mut steps) {
-        return CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables));
+        return Err(CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables)));
     }
     let preferred = cases.preferred_values();
     let rules = std::mem::take(&mut cases.rules);
     let mut solver = ClauseSolver::new(cases, preferred);
     rules.into_iter().for_each(|rule| solver.add_clause(rule));
     match solver.solve(&mut steps, limits) {
-        SolverOutcome::Choices(values) => {
-            CaseOutcome::Holds(build_witness(level, shape, &facts, &solver.theory, &values))
-        }
+        SolverOutcome::Choices(values) => Ok(CaseSolution {
+            witness: build_witness(level, shape, &facts, &solver.theory, &values),
+            places: chosen_places(&facts, &solver.theory, &values),
+        }),
         SolverOutcome::Refuted(proof) => {
-            CaseOutcome::Impossible(write_proof(&proof, &facts, &solver.theory.variables))
+            Err(CaseOutcome::Impossible(write_proof(&proof, &facts, &solver.theory.variables)))
         }
-        SolverOutcome::Unknown(reason) => CaseOutcome::Unknown(reason.to_owned()),
+        SolverOutcome::Unknown(reason) => Err(CaseOutcome::Unknown(reason.to_owned())),
     }
 }
 
@@ -162,9 +202,10 @@ fn build_witness(
         Arc::new(cases.moment_sequence().map(point).collect::<Vec<_>>())
     };
     match (shape.layout, shape.anti) {
-        _ if level == IsolationLevel::Mixed => {
-            TransactionWitness::Mixed(Arc::new(with_all_begin_points(&points(), facts)))
-        }
+        _ if level == IsolationLevel::Mixed => TransactionWitness::Mixed(Arc::new(MixedExecution {
+            points: with_all_begin_points(&points(), facts),
+            elements: chosen_elements(facts, cases, values),
+        })),
         (MomentLayout::Whole, AntiDependencyRule::Edges) => {
             TransactionWitness::Serial(shape.extent, Arc::new(cases.commit_sequence()))
         }
@@ -176,13 +217,7 @@ fn build_witness(
         _ => {
             let order = cases.commit_sequence();
             let mut reads: Vec<ReadChoice> = Vec::new();
-            let mut elements: Vec<ListPlace> = Vec::new();
             for (variable, _) in cases.variables.iter().zip(values).filter(|(_, value)| **value) {
-                if let (CaseVariable::Placed { key, writer, start }, false) =
-                    (variable, facts.elements.is_empty())
-                {
-                    elements.push(build_list_place(facts, *key, *writer, *start));
-                }
                 // The order itself shows who left a list at the length at which it was read.
                 let is_list = |read: u32| facts.reads[read as usize].length.is_some();
                 if let CaseVariable::From { read, source } = *variable
@@ -196,9 +231,30 @@ fn build_witness(
                     }
                 }
             }
+            let elements = chosen_elements(facts, cases, values);
             TransactionWitness::Execution(level, Arc::new(TransactionExecution { order, reads, elements }))
         }
     }
+}
+
+/// Whose elements the lists of which nothing is asked have, where that was chosen.
+fn chosen_elements(facts: &CaseFacts<'_>, cases: &CaseEncoding<'_, '_>, values: &[bool]) -> Vec<ListPlace> {
+    let chosen = cases.variables.iter().zip(values).filter(|(_, value)| **value);
+    let place = |(variable, _): (&CaseVariable, &bool)| match *variable {
+        CaseVariable::Shown { key, writer, start } => Some(build_shown_place(facts, key, writer, start)),
+        _ => None,
+    };
+    chosen.filter_map(place).collect()
+}
+
+/// Where appends stand as a whole, where that was chosen.
+fn chosen_places(facts: &CaseFacts<'_>, cases: &CaseEncoding<'_, '_>, values: &[bool]) -> Vec<ListPlace> {
+    let chosen = cases.variables.iter().zip(values).filter(|(_, value)| **value);
+    let place = |(variable, _): (&CaseVariable, &bool)| match *variable {
+        CaseVariable::Placed { key, writer, start } => Some(build_list_place(facts, key, writer, start)),
+        _ => None,
+    };
+    chosen.filter_map(place).collect()
 }
 
 /// Adds the begin point of each transaction that has none, directly before its commit.
@@ -244,12 +300,16 @@ fn build_read_choice(facts: &CaseFacts<'_>, read: u32, source: u32) -> ReadChoic
 
 fn build_list_place(facts: &CaseFacts<'_>, key: u32, writer: u32, start: u32) -> ListPlace {
     let written = &facts.keys[key as usize];
-    // The lists are in the order of their keys.
-    let writer = match facts.elements.binary_search_by_key(&key, |list| list.key) {
-        Ok(at) => facts.elements[at].writers[writer as usize].id,
-        Err(_) => facts.transactions[written.writers[writer as usize] as usize],
-    };
+    let writer = facts.transactions[written.writers[writer as usize] as usize];
     ListPlace { key: written.key, writer, start: (start != UNLISTED).then_some(start as usize) }
+}
+
+fn build_shown_place(facts: &CaseFacts<'_>, key: u32, writer: u32, start: u32) -> ListPlace {
+    // The lists are in the order of their keys.
+    let list = facts.elements.binary_search_by_key(&key, |list| list.key).expect("it is one of the lists");
+    let writer = facts.elements[list].writers[writer as usize].id;
+    let key = facts.keys[key as usize].key;
+    ListPlace { key, writer, start: (start != UNLISTED).then_some(start as usize) }
 }
 
 /// Translates the clauses of a refutation to steps of a proof. The clauses that are rules need no step.
@@ -274,6 +334,10 @@ fn write_proof(
             let place = build_list_place(facts, key, writer, start);
             if literal.is_positive() { CaseChoice::Placed(place) } else { CaseChoice::NotPlaced(place) }
         }
+        CaseVariable::Shown { key, writer, start } => {
+            let place = build_shown_place(facts, key, writer, start);
+            if literal.is_positive() { CaseChoice::Shown(place) } else { CaseChoice::NotShown(place) }
+        }
     };
     let mut steps = Vec::new();
     for clause in clauses {
@@ -284,13 +348,13 @@ fn write_proof(
             ClauseOrigin::Cycle(links) => choices::join_by_transaction(links),
         };
         let assumed = clause.literals.iter().map(|literal| choice(literal.negated())).collect();
-        steps.push(CaseStep {
+        steps.push(CaseStep::new(
             assumed,
-            cycle: cycle.into_iter().map(|link| build_case_edge(link, facts)).collect(),
-        });
+            cycle.into_iter().map(|link| build_case_edge(link, facts)).collect(),
+        ));
     }
     if steps.last().is_none_or(|last| !last.assumed.is_empty()) {
-        steps.push(CaseStep { assumed: Vec::new(), cycle: Vec::new() });
+        steps.push(CaseStep::new(Vec::new(), Vec::new()));
     }
     steps
 }

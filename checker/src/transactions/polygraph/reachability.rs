@@ -77,7 +77,9 @@ impl CaseEncoding<'_, '_> {
         let is_open = |variable: u32| values[variable as usize].is_none();
         let counts = |variable: u32| match self.variables[variable as usize] {
             CaseVariable::True => false,
-            CaseVariable::Before { .. } | CaseVariable::Placed { .. } => is_open(variable),
+            CaseVariable::Before { .. } | CaseVariable::Placed { .. } | CaseVariable::Shown { .. } => {
+                is_open(variable)
+            }
             CaseVariable::From { read, .. } => {
                 let count = self.facts.reads[read as usize].sources.len() as u32;
                 variable == self.sources[read as usize] && (variable..variable + count).any(is_open)

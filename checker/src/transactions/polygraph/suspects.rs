@@ -18,7 +18,9 @@ impl CaseEncoding<'_, '_> {
         let Some(suspects) = &mut self.suspects else { return };
         match self.variables[literal.variable() as usize] {
             CaseVariable::True => {}
-            CaseVariable::Before { key, .. } | CaseVariable::Placed { key, .. } => suspects.suspect_key(key),
+            CaseVariable::Before { key, .. }
+            | CaseVariable::Placed { key, .. }
+            | CaseVariable::Shown { key, .. } => suspects.suspect_key(key),
             CaseVariable::From { read, .. } => suspects.suspect_key(self.facts.reads[read as usize].key),
         }
     }

@@ -6,7 +6,7 @@
 use super::super::key_facts::immediate_successors;
 use super::list_places::{ListPlacements, UNLISTED};
 use histories::{KeyId, OpId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 
 /// A key and its writers.
@@ -21,13 +21,13 @@ pub(super) struct WrittenKey {
     ends: Vec<u32>,
     /// By writer: the next writers that certainly come later. All other later ones follow these.
     next: Vec<Range<usize>>,
-    /// The writers with several places.
+    /// The writers with several places, or with one at which another may stand instead.
     pub open: Vec<OpenWriter>,
     /// The positions at which some of them must stand.
     pub occupied: Vec<OccupiedPosition>,
 }
 
-/// A writer whose appends may stand at several places.
+/// A writer whose appends may stand at several places, or at one that another writer may have.
 #[derive(Clone, Debug)]
 pub(super) struct OpenWriter {
     /// Its place among the writers of the key.
@@ -65,15 +65,21 @@ impl WrittenKeyBuilder {
         when: impl Fn(u32) -> (u32, u32),
     ) -> WrittenKey {
         let mut starts: FxHashMap<u32, (Vec<u32>, u32)> = FxHashMap::default();
-        let mut certain: FxHashMap<u32, bool> = FxHashMap::default();
+        let mut certain: FxHashSet<u32> = FxHashSet::default();
+        let mut must_stand: FxHashSet<u32> = FxHashSet::default();
         for place in places.map_or(&[][..], |places| &places.all) {
             let Some(&number) = numbers.get(&place.writer) else { continue };
             let of_one = starts.entry(number).or_insert((Vec::new(), place.length));
             of_one.0.push(place.start);
-            certain.insert(number, places.is_some_and(|places| places.is_certain(place.writer)));
+            if places.is_some_and(|places| places.is_certain(place.writer)) {
+                certain.insert(number);
+            }
+            if places.is_some_and(|places| places.must_stand(place.writer)) {
+                must_stand.insert(number);
+            }
         }
         for (number, (starts, _)) in &mut starts {
-            if !certain[number] {
+            if !must_stand.contains(number) {
                 starts.push(UNLISTED);
             }
         }
@@ -90,7 +96,7 @@ impl WrittenKeyBuilder {
         });
         let ends: Vec<u32> = ends.collect();
         let open = (0..).zip(&self.writers).filter_map(|(writer, number)| {
-            let (starts, length) = starts.get(number).filter(|(starts, _)| starts.len() > 1)?;
+            let (starts, length) = starts.get(number).filter(|_| !certain.contains(number))?;
             Some(OpenWriter { writer, length: *length, starts: starts.clone() })
         });
         let open: Vec<OpenWriter> = open.collect();

@@ -6,13 +6,14 @@
 use super::element_places::ElementPlaces;
 use super::list_proof::{can_be_placed, is_evident, narrowest_span};
 use super::list_ranks::ListRanks;
-use super::mixed::is_cycle_forbidden;
+use super::mixed::{find_unasked_lists, is_cycle_forbidden};
 use super::sources::{ReadSources, may_have_happened};
 use super::{asks_of_reads, ensure};
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
 use claims::{
-    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, ListPlace, OrderExtent, ReadChoice,
+    Assume, CaseChoice, CaseEdge, CaseReason, CaseStep, IsolationLevel, ListPlace, OrderExtent, ReadAt,
+    ReadChoice,
 };
 use histories::{History, Id, KeyId, MicroKind, OpId};
 use std::collections::HashMap;
@@ -24,11 +25,12 @@ pub(super) fn check(
     level: IsolationLevel,
     steps: &[CaseStep],
 ) -> Result<(), Mismatch> {
-    let elements = (!asks_of_reads(level)).then(|| {
-        let keys = history.micros().iter().map(|micro| micro.key).collect();
-        ElementPlaces::from_history(history, &keys, watch)
-    });
     let levels = (level == IsolationLevel::Mixed).then(|| claims::declared_levels(history));
+    let unasked = match &levels {
+        Some(levels) => Some(find_unasked_lists(history, levels)),
+        None => (!asks_of_reads(level)).then(|| history.micros().iter().map(|micro| micro.key).collect()),
+    };
+    let elements = unasked.map(|keys| ElementPlaces::from_history(history, &keys, watch));
     let mut sources = ReadSources::new(history);
     if let Some(levels) = &levels {
         sources.ignore_reads_of(|id| levels[id.index()] == IsolationLevel::ReadUncommitted);
@@ -37,12 +39,12 @@ pub(super) fn check(
     let declared = levels.map(|levels| (levels, ListRanks::from_history(history, watch)));
     let rules = Rules { level, sources, assume, history, declared, elements };
     let mut known = Known::default();
-    let own_places = rules.sources.own_places().filter(|_| rules.elements.is_none());
+    let own_places = rules.sources.own_places().filter(|_| rules.asks_of_reads());
     for (key, writer, start) in own_places {
         let place = |start| CaseChoice::Placed(ListPlace { key, writer, start: Some(start) });
         known.add(start.map(place).into_iter());
     }
-    let reads = rules.sources.all_reads().filter(|_| rules.elements.is_none());
+    let reads = rules.sources.all_reads().filter(|_| rules.asks_of_reads());
     for (reader, place, sources) in watch.take_while_in_time(StepCost::Follow, reads) {
         if sources.len() != 1 {
             let of = |writer| CaseChoice::ReadFrom(ReadChoice { reader, place, writer });
@@ -54,7 +56,11 @@ pub(super) fn check(
         for choice in &step.assumed {
             ensure(rules.is_open(choice), || format!("{choice:?} is no choice"))?;
         }
+        for read in &step.unexplained {
+            ensure(rules.is_unexplained(*read), || format!("{read:?} can be explained"))?;
+        }
         match step.cycle.is_empty() {
+            _ if !step.unexplained.is_empty() => {}
             true => {
                 let shown = rules.is_evident(&step.assumed) || known.contradicts(&step.assumed, watch);
                 ensure(shown, || format!("nothing shows {step:?}"))?;
@@ -77,6 +83,8 @@ fn contrary(choice: CaseChoice) -> CaseChoice {
         CaseChoice::NotReadFrom(read) => CaseChoice::ReadFrom(read),
         CaseChoice::Placed(place) => CaseChoice::NotPlaced(place),
         CaseChoice::NotPlaced(place) => CaseChoice::Placed(place),
+        CaseChoice::Shown(place) => CaseChoice::NotShown(place),
+        CaseChoice::NotShown(place) => CaseChoice::Shown(place),
     }
 }
 
@@ -88,24 +96,41 @@ struct Rules<'h> {
     assume: Assume,
     /// If each transaction declares a level: these levels, and the order that lists show.
     declared: Option<(Vec<IsolationLevel>, ListRanks<'h>)>,
-    /// If the level asks nothing of reads: whose elements lists show.
+    /// If nothing is asked of some reads: whose elements their lists show.
     elements: Option<ElementPlaces<'h>>,
 }
 
 impl Rules<'_> {
+    /// Whether the level asks anything of any reads.
+    fn asks_of_reads(&self) -> bool {
+        self.elements.is_none() || self.declared.is_some()
+    }
+
     /// Whether choices contradict each other by themselves.
     fn is_evident(&self, assumed: &[CaseChoice]) -> bool {
-        match &self.elements {
-            Some(elements) => elements.is_evident(assumed),
-            None => is_evident(&self.sources, assumed),
+        self.elements.as_ref().is_some_and(|elements| elements.is_evident(assumed))
+            || (self.asks_of_reads() && is_evident(&self.sources, assumed))
+    }
+
+    /// Whether no transactions can have left what a read returned, or where a transaction found its own appends.
+    fn is_unexplained(&self, ReadAt { transaction, place, key }: ReadAt) -> bool {
+        let micro = self.history.micros_of(transaction).get(place);
+        if !self.asks_of_reads() || micro.is_none_or(|micro| micro.key != key) {
+            return false;
         }
+        let is_without_source =
+            || self.sources.sources_of_read(transaction, place).is_some_and(|all| all.is_empty());
+        is_without_source() || self.sources.is_own_place_contradicted(transaction, key)
     }
 
     fn is_open(&self, choice: &CaseChoice) -> bool {
-        if let Some(elements) = &self.elements {
-            let (CaseChoice::Placed(place) | CaseChoice::NotPlaced(place)) = choice else { return false };
-            return elements.can_be_placed(place);
+        if let CaseChoice::Shown(place) | CaseChoice::NotShown(place) = choice {
+            return self.elements.as_ref().is_some_and(|elements| elements.can_be_placed(place));
         }
+        self.asks_of_reads() && self.is_open_of_reads(choice)
+    }
+
+    fn is_open_of_reads(&self, choice: &CaseChoice) -> bool {
         match *choice {
             CaseChoice::Before { key, earlier, later } => {
                 earlier != later && self.sources.wrote_key(earlier, key) && self.sources.wrote_key(later, key)
@@ -115,6 +140,7 @@ impl Rules<'_> {
                 self.sources.sources_of_read(reader, place).is_some_and(|sources| sources.contains(&writer))
             }
             CaseChoice::Placed(place) | CaseChoice::NotPlaced(place) => can_be_placed(&self.sources, place),
+            CaseChoice::Shown(_) | CaseChoice::NotShown(_) => false,
         }
     }
 
@@ -137,10 +163,8 @@ impl Rules<'_> {
             CaseReason::Session => a.session == b.session && a.precedes(&b),
             CaseReason::RealTime => self.history.has_real_time() && a.precedes(&b),
             // Some levels ask nothing of reads. Their versions are the elements of lists.
-            CaseReason::Read(_) | CaseReason::Missed { .. } if self.elements.is_some() => false,
-            CaseReason::Overwrote(key) if let Some(elements) = &self.elements => {
-                elements.is_before(&step.assumed, key, edge.from, edge.to)
-            }
+            CaseReason::Read(_) | CaseReason::Missed { .. } if !self.asks_of_reads() => false,
+            CaseReason::Overwrote(key) if self.is_shown_in_order(step, key, edge) => true,
             CaseReason::Read(place) => self.read_from(step, edge.to, place, Some(edge.from)),
             CaseReason::Overwrote(key) => self.before(step, key, edge.from, edge.to),
             CaseReason::Missed { place, writer } => {
@@ -188,6 +212,12 @@ impl Rules<'_> {
         let [one, other] =
             [earlier, later].map(|writer| narrowest_span(&self.sources, &step.assumed, key, writer));
         one.1 < other.0
+    }
+
+    /// Whether a list of which nothing is asked has an element of the first transaction before one of the second.
+    fn is_shown_in_order(&self, step: &CaseStep, key: KeyId, edge: &CaseEdge) -> bool {
+        let Some(elements) = &self.elements else { return false };
+        elements.is_before(&step.assumed, key, edge.from, edge.to)
     }
 
     /// Whether the longest list that was read of a key, at any level, shows the first writer before the second.

@@ -1,4 +1,4 @@
-//! Whose element stands at each position of a list, at levels that ask nothing of reads.
+//! Whose element stands at each position of a list, as reads show it of which nothing is asked.
 //!
 //! There, a list may have elements of transactions that failed, and those of two transactions may be interleaved. The elements of the
 //! longest list of a key are in the order of their transactions. An append that no list shows comes after them. An append that only
@@ -44,6 +44,8 @@ struct ElementsOfList<'h> {
     appends: HashMap<ValueId, HashMap<OpId, usize>>,
     /// By element: how often the list shows it that shows it most often.
     shown_most: HashMap<ValueId, usize>,
+    /// By element: how often the longest list has it.
+    in_longest: HashMap<ValueId, usize>,
     /// By element: its positions in the longest list.
     positions: HashMap<ValueId, Vec<usize>>,
     /// By transaction: the elements that it appended.
@@ -104,7 +106,7 @@ impl<'h> ElementPlaces<'h> {
     fn positions_of(&self, assumed: &[CaseChoice], key: KeyId, writer: OpId) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
         for choice in assumed {
-            if let CaseChoice::Placed(place) = choice
+            if let CaseChoice::Shown(place) = choice
                 && (place.key, place.writer) == (key, writer)
             {
                 found.push(place.start.unwrap_or(AFTER_THE_LIST));
@@ -137,11 +139,11 @@ impl<'h> ElementPlaces<'h> {
     pub(super) fn is_evident(&self, assumed: &[CaseChoice]) -> bool {
         let placed: Vec<&ListPlace> = assumed
             .iter()
-            .filter_map(|choice| if let CaseChoice::Placed(place) = choice { Some(place) } else { None })
+            .filter_map(|choice| if let CaseChoice::Shown(place) = choice { Some(place) } else { None })
             .collect();
         let elsewhere: Vec<&ListPlace> = assumed
             .iter()
-            .filter_map(|choice| if let CaseChoice::NotPlaced(place) = choice { Some(place) } else { None })
+            .filter_map(|choice| if let CaseChoice::NotShown(place) = choice { Some(place) } else { None })
             .collect();
         let shares = |one: &&&ListPlace| {
             placed.iter().any(|other| {
@@ -212,14 +214,25 @@ impl<'h> ElementsOfList<'h> {
         if self.longest.starts_with(list) {
             return;
         }
-        if list.len() > self.longest.len() {
+        if let Some(new) = list.strip_prefix(self.longest) {
+            for &value in new {
+                let count = self.in_longest.entry(value).or_default();
+                *count += 1;
+                let most = self.shown_most.entry(value).or_default();
+                *most = (*most).max(*count);
+            }
             self.longest = list;
+            return;
         }
         let mut counts: HashMap<ValueId, usize> = HashMap::new();
         list.iter().for_each(|&value| *counts.entry(value).or_default() += 1);
-        for (value, count) in counts {
+        for (&value, &count) in &counts {
             let most = self.shown_most.entry(value).or_default();
             *most = count.max(*most);
+        }
+        if list.len() > self.longest.len() {
+            self.longest = list;
+            self.in_longest = counts;
         }
     }
 

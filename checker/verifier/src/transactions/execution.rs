@@ -7,7 +7,7 @@
 
 use super::cases::extent_of;
 use super::ensure;
-use super::list_ranks::check_longest_lists;
+use super::list_ranks::{ElementClaims, check_longest_lists};
 use super::list_states::ListStates;
 use super::micros::misses_own_write;
 use super::mixed::check_shown_transactions_placed;
@@ -35,7 +35,7 @@ pub(super) fn check_execution(
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
-        check_longest_lists(history, order, Some(&execution.elements), watch)?;
+        check_longest_lists(history, order, ElementClaims::All(&execution.elements), watch)?;
         return check_shown_transactions_placed(history, order, watch);
     }
     let view = ExecutionView::from_execution(history, execution, !level.is_defined_by_visibility(), watch)?;

@@ -37,6 +37,8 @@ pub(super) struct ListPlaces {
     /// By position: whether it lies within some part.
     inside: Vec<bool>,
     readers: HashMap<usize, Vec<OpId>>,
+    /// Transactions with an element of which the list has every append.
+    all_shown: HashSet<OpId>,
 }
 
 impl ListPlaces {
@@ -97,7 +99,9 @@ impl ListPlaces {
                 }
             }
         }
-        Self::from_parts(beginning, list.readers)
+        let mut places = Self::from_parts(beginning, list.readers);
+        places.all_shown = find_fully_shown(list.elements, writers);
+        places
     }
 
     fn from_parts(beginning: Vec<Vec<ListPart>>, readers: HashMap<usize, Vec<OpId>>) -> Self {
@@ -112,7 +116,7 @@ impl ListPlaces {
                 covered_to = covered_to.max(part.to);
             }
         }
-        Self { len, beginning, starts, inside, readers }
+        Self { len, beginning, starts, inside, readers, all_shown: HashSet::new() }
     }
 
     /// The transactions that may have left the list at a length above zero.
@@ -127,9 +131,14 @@ impl ListPlaces {
         self.starts.get(&writer).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a transaction must stand in the list: only it can begin at a position at which some part must.
+    /// Whether a transaction must stand in the list: only it can begin at a position at which some part must, or the list has all
+    /// appends of one of its elements.
     pub(super) fn must_stand(&self, writer: OpId) -> bool {
         let starts = self.starts_of(writer);
+        // If it fits nowhere, the positions of its elements contradict each other by themselves.
+        if !starts.is_empty() && self.all_shown.contains(&writer) {
+            return true;
+        }
         starts.len() == 1 && !self.inside[starts[0]] && self.beginning[starts[0]].len() == 1
     }
 
@@ -152,4 +161,19 @@ impl ListPlaces {
     pub(super) fn readers_of_length(&self, length: usize) -> &[OpId] {
         self.readers.get(&length).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The transactions that appended an element of which no append can be missing in the list, because the list has it as often as it was
+/// appended by all that may have taken effect.
+fn find_fully_shown(elements: &[ValueId], writers: impl Fn(ValueId) -> Vec<OpId>) -> HashSet<OpId> {
+    let mut sorted = elements.to_vec();
+    sorted.sort_unstable();
+    let mut shown = HashSet::new();
+    for same in sorted.chunk_by(|one, other| one == other) {
+        let appends = writers(same[0]);
+        if appends.len() <= same.len() {
+            shown.extend(appends);
+        }
+    }
+    shown
 }

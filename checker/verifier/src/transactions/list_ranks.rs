@@ -27,8 +27,11 @@ impl<'h> ListRanks<'h> {
         for id in watch.take_while_in_time(StepCost::Follow, completed) {
             for micro in history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::ReadList) {
                 let list = history.list(micro.list());
-                read.extend(list.iter().map(|&value| (micro.key, value)));
                 let known = longest.entry(micro.key).or_default();
+                // Most lists extend one that was read before.
+                let new =
+                    list.strip_prefix(*known).unwrap_or(if known.starts_with(list) { &[] } else { list });
+                read.extend(new.iter().map(|&value| (micro.key, value)));
                 if list.len() > known.len() {
                     *known = list;
                 }
@@ -57,11 +60,13 @@ impl<'h> ListRanks<'h> {
         spans
     }
 
-    /// Whether some read shows an element that a transaction appended.
+    /// Whether some read shows an element that a transaction appended, to a list without equal elements.
     pub(super) fn shows_append_of(&self, id: OpId) -> bool {
         let micros = self.history.micros_of(id).iter();
         let mut appends = micros.filter(|micro| micro.kind == MicroKind::Append);
-        appends.any(|micro| self.read.contains(&(micro.key, micro.value())))
+        appends.any(|micro| {
+            !self.repeated.contains(&micro.key) && self.read.contains(&(micro.key, micro.value()))
+        })
     }
 }
 
@@ -113,22 +118,40 @@ fn check_no_element_in_excess(history: &History, watch: &Watch<'_>) -> Result<()
     })
 }
 
-/// Checks that the transactions wrote the elements of each list in the order of its longest read. `places` says whose element stands at
-/// each position if several transactions appended equal elements; without it, the lists must be those of the order.
+/// Whose element stands at each position of a list, where several transactions appended equal elements.
+#[derive(Clone, Copy)]
+pub(super) enum ElementClaims<'w> {
+    /// A witness says so of all lists.
+    All(&'w [ListPlace]),
+    /// A witness says so of these lists. The others must be those of its order.
+    Unasked(&'w HashSet<KeyId>, &'w [ListPlace]),
+}
+
+impl ElementClaims<'_> {
+    fn of_order(self, history: &History, order: &[OpId], repeated: &HashSet<KeyId>) -> Vec<ListPlace> {
+        match self {
+            ElementClaims::All(places) => places.to_vec(),
+            ElementClaims::Unasked(unasked, places) => {
+                let others = repeated.difference(unasked).copied().collect();
+                let said = places.iter().filter(|place| unasked.contains(&place.key)).copied();
+                said.chain(places_by_order(history, order, &others)).collect()
+            }
+        }
+    }
+}
+
+/// Checks that the transactions wrote the elements of each list in the order of its longest read.
 pub(super) fn check_longest_lists(
     history: &History,
     order: &[OpId],
-    places: Option<&[ListPlace]>,
+    claims: ElementClaims<'_>,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     check_no_element_in_excess(history, watch)?;
     let ranks = ListRanks::from_history(history, watch);
     if !ranks.repeated.is_empty() {
         let elements = ElementPlaces::from_history(history, &ranks.repeated, watch);
-        match places {
-            Some(places) => elements.check_order(order, places, watch)?,
-            None => elements.check_order(order, &places_by_order(history, order, &ranks.repeated), watch)?,
-        }
+        elements.check_order(order, &claims.of_order(history, order, &ranks.repeated), watch)?;
     }
     let mut last: HashMap<KeyId, usize> = HashMap::new();
     for &id in watch.take_while_in_time(StepCost::Follow, order.iter()) {

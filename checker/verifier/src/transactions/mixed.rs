@@ -4,28 +4,31 @@
 //! of its transaction. And the commits follow the longest list that was read of each key, at any level.
 
 use super::ensure;
-use super::list_ranks::{ListRanks, check_longest_lists};
+use super::list_ranks::{ElementClaims, ListRanks, check_longest_lists};
 use super::micros::misses_own_write;
 use super::replay::{TransactionReplay, commits_of};
 use super::sources::{list_without_own_appends, may_have_happened};
 use super::whole_order::check_all_transactions_placed;
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
-use claims::{CaseEdge, CaseReason, IsolationLevel, ReadAt, TransactionPoint, declared_levels};
+use claims::{
+    CaseEdge, CaseReason, IsolationLevel, MixedExecution, ReadAt, TransactionPoint, declared_levels,
+};
 use histories::{History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// Replays the points of a witness.
-pub(super) fn check_points(
+pub(super) fn check_mixed_execution(
     history: &History,
-    points: &[TransactionPoint],
+    MixedExecution { points, elements }: &MixedExecution,
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     use IsolationLevel as L;
     let levels = declared_levels(history);
     let order = commits_of(points);
     check_all_transactions_placed(history, &order, watch)?;
-    check_longest_lists(history, &order, None, watch)?;
+    let unasked = find_unasked_lists(history, &levels);
+    check_longest_lists(history, &order, ElementClaims::Unasked(&unasked, elements), watch)?;
     check_shown_transactions_placed(history, &order, watch)?;
     let mut replay = TransactionReplay::new(history);
     let mut past = PastVersions::default();
@@ -52,7 +55,20 @@ pub(super) fn check_points(
     Ok(())
 }
 
-/// Checks that the order contains every transaction whose append some list shows.
+/// The lists that transactions at `read-uncommitted` read.
+pub(super) fn find_unasked_lists(history: &History, levels: &[IsolationLevel]) -> HashSet<KeyId> {
+    let mut keys = HashSet::new();
+    for id in history.ids() {
+        if history.outcome(id) == Outcome::Ok && levels[id.index()] == IsolationLevel::ReadUncommitted {
+            let micros = history.micros_of(id).iter();
+            keys.extend(micros.filter(|m| m.kind == MicroKind::ReadList).map(|m| m.key));
+        }
+    }
+    keys
+}
+
+/// Checks that the order contains every transaction whose append some list shows. If equal elements were appended to a list, another
+/// transaction may have appended what it shows: the places of its elements tell.
 pub(super) fn check_shown_transactions_placed(
     history: &History,
     order: &[OpId],

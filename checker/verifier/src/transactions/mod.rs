@@ -106,10 +106,14 @@ impl<'a> TransactionClaims<'a> {
                 }
                 ensure(!telling.is_empty(), || format!("{} violated by nothing", level.name()))?;
                 // One confirmed phenomenon is enough.
-                let mut results = telling.into_iter().map(|at| self.check_anomaly(at));
-                results.find(Result::is_ok).unwrap_or_else(|| {
-                    Err(Mismatch(format!("nothing stands that rules {} out", level.name())))
-                })
+                let mut why = String::new();
+                for at in telling {
+                    match self.check_anomaly(at) {
+                        Ok(()) => return Ok(()),
+                        Err(Mismatch(other)) => why = other,
+                    }
+                }
+                Err(Mismatch(format!("nothing stands that rules {} out: {why}", level.name())))
             }
         }
     }

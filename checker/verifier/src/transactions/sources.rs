@@ -223,6 +223,21 @@ impl<'h> ReadSources<'h> {
         })
     }
 
+    /// Whether a transaction read its own appends where they cannot stand: not where the list has others, and not where another transaction
+    /// read its own.
+    pub(super) fn is_own_place_contradicted(&self, id: OpId, key: KeyId) -> bool {
+        let (Some(own), Some(places)) = (self.own.get(&key), self.places_in(key)) else { return false };
+        let range = |id: OpId| {
+            let from = (*own.get(&id)?)?;
+            Some(from..from + self.count_appended(id, key))
+        };
+        let Some(mine) = range(id) else { return own.contains_key(&id) };
+        let overlaps = |other: OpId| {
+            range(other).is_some_and(|its| other != id && its.start < mine.end && mine.start < its.end)
+        };
+        places.starts_of(id).is_empty() || own.keys().any(|&other| overlaps(other))
+    }
+
     /// Whether a key is both written and appended to.
     pub(super) fn is_mixed(&self, key: KeyId) -> bool {
         self.mixed_keys.contains(&key)

@@ -43,7 +43,8 @@ fn order_of(witness: &TransactionWitness) -> Vec<OpId> {
     match witness {
         W::Serial(_, order) | W::Versions(_, _, order) | W::CommitOrder(_, order) => order.to_vec(),
         W::Execution(_, execution) => execution.order.clone(),
-        W::Snapshots(_, points) | W::Prefixes(points) | W::Mixed(points) => commits_of(points),
+        W::Snapshots(_, points) | W::Prefixes(points) => commits_of(points),
+        W::Mixed(execution) => commits_of(&execution.points),
         W::Actions(actions) => {
             let mut order = Vec::new();
             for action in actions.iter() {

@@ -134,7 +134,7 @@ pub(super) fn verify_witness(
             replay.replay_points(watch.take_while_in_time(StepCost::Follow, points.iter().copied()))?;
             check_all_transactions_placed(history, &commits_of(points), watch)
         }
-        TransactionWitness::Mixed(points) => mixed::check_points(history, points, watch),
+        TransactionWitness::Mixed(execution) => mixed::check_mixed_execution(history, execution, watch),
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
             replay.conflicts = false;

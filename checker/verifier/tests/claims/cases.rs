@@ -44,7 +44,7 @@ fn standing(history: &History, level: IsolationLevel, example: TransactionEviden
 
 /// The claim that nothing needs to be assumed for a contradiction.
 fn bare_contradiction() -> TransactionEvidence {
-    TransactionEvidence::Cases(vec![CaseStep { assumed: Vec::new(), cycle: Vec::new() }])
+    TransactionEvidence::Cases(vec![CaseStep::new(Vec::new(), Vec::new())])
 }
 
 fn drawn(drawing: &str) -> History {
@@ -336,7 +336,7 @@ fn an_assertion_about_registers_orders_no_appends() {
     let why = CaseReason::Overwrote(history.micros_of(one)[0].key);
     let cycle = vec![CaseEdge { from: one, to: other, why }, CaseEdge { from: other, to: one, why }];
     let phenomenon = Phenomenon::Impossible(IsolationLevel::Mixed);
-    let cases = TransactionEvidence::Cases(vec![CaseStep { assumed: Vec::new(), cycle }]);
+    let cases = TransactionEvidence::Cases(vec![CaseStep::new(Vec::new(), cycle)]);
     let anomaly = TransactionAnomaly { phenomenon, count: 1, examples: vec![cases] };
     let mut question = question_about(Model::ListAppend, &[Property::Isolation(IsolationLevel::Mixed)]);
     question.assume.linearizable_keys = true;

@@ -1,8 +1,9 @@
 //! Forged claims about transactions that declare levels: each breaks one condition of the definition, and must be refuted.
 
 use claims::{
-    CaseEdge, CaseReason, CaseStep, IsolationLevel, Phenomenon, Property, Question, TransactionAnomaly,
-    TransactionEvidence, TransactionPoint, TransactionWitness, Verdict, Violation, Witness,
+    CaseEdge, CaseReason, CaseStep, IsolationLevel, MixedExecution, Phenomenon, Property, Question,
+    TransactionAnomaly, TransactionEvidence, TransactionPoint, TransactionWitness, Verdict, Violation,
+    Witness,
 };
 use histories::notation::parse;
 use histories::{History, OpId};
@@ -23,7 +24,10 @@ fn witness(points: &str) -> Verdict {
         if text.starts_with('b') { TransactionPoint::Begin(id) } else { TransactionPoint::Commit(id) }
     };
     let points = points.split_whitespace().map(point).collect();
-    Verdict::Holds(Witness::Transactions(TransactionWitness::Mixed(Arc::new(points))))
+    Verdict::Holds(Witness::Transactions(TransactionWitness::Mixed(Arc::new(MixedExecution {
+        points,
+        elements: Vec::new(),
+    }))))
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn cycle(edges: &[(u32, u32, CaseReason)]) -> TransactionAnomaly {
         to: OpId::from_raw(to),
         why,
     };
-    let step = CaseStep { assumed: Vec::new(), cycle: edges.iter().map(edge).collect() };
+    let step = CaseStep::new(Vec::new(), edges.iter().map(edge).collect());
     TransactionAnomaly {
         phenomenon: Phenomenon::Impossible(IsolationLevel::Mixed),
         count: 1,

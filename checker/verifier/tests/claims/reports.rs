@@ -291,6 +291,7 @@ fn a_finding_is_denied_beside_its_proof_only_in_vain() {
 
 #[test]
 fn untested_is_refuted_where_an_answer_could_have_been_wrong() {
+    use claims::IsolationLevel as L;
     let untested = || Verdict::untested("no operation succeeded whose answer could have been wrong");
     let cases = [
         (Model::Register, "a: [w1] [r1]", "a: [w1] [w2] [r1 ?"),
@@ -305,11 +306,20 @@ fn untested_is_refuted_where_an_answer_could_have_been_wrong() {
     for (model, told, silent) in cases {
         for property in model.properties() {
             let question = question_about(model, &[property]);
-            // No read contradicts monotonic-writes by itself; a compare-and-set can.
-            if model == Model::Register && property == Property::Level(Level::MonotonicWrites) {
+            // No read contradicts monotonic-writes by itself; a compare-and-set can. No read of a register contradicts read-uncommitted.
+            let beside = match property {
+                Property::Level(Level::MonotonicWrites) if model == Model::Register => {
+                    Some(Property::Level(Level::Session))
+                }
+                Property::Isolation(
+                    L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted,
+                ) if model == Model::RwRegister => Some(Property::Isolation(L::ReadCommitted)),
+                _ => None,
+            };
+            if let Some(other) = beside {
                 let found = claim_standing(&drawn(told), &question, property, untested());
                 assert_eq!(found, Standing::Confirmed);
-                let beside = question_about(model, &[property, Property::Level(Level::Session)]);
+                let beside = question_about(model, &[property, other]);
                 assert_refuted(&drawn(told), &beside, property, untested());
             } else {
                 assert_refuted(&drawn(told), &question, property, untested());
