@@ -105,7 +105,7 @@ pub(super) fn verify_witness(
             check_versions(
                 history,
                 order,
-                *family == CycleFamily::G1c,
+                *family != CycleFamily::G0,
                 &KeyWriters::from_history(history, watch)?,
                 watch,
             )?;
