@@ -66,8 +66,21 @@ fn an_element_that_two_transactions_appended_contradicts_nothing() {
 /// A key that is both written and appended to has no order that anybody defined.
 #[test]
 fn a_key_that_is_a_list_and_a_register_contradicts_nothing() {
-    let history = drawn("a: [t ax1]\nb:        [t wx1]\nc:                  [t rx(1)]");
-    assert!(is_refuted(&history, IsolationLevel::Serializable, bare_contradiction()));
+    for drawing in [
+        "a: [t ax1]\nb:        [t wx1]\nc:                  [t rx(1)]",
+        "a: [t wx1]\nb:        [t ax2]\nc:                  [t rx(1,2)]",
+        "a: [t wx1]\nb:        [t ax2]\nc:                  [t rx2]",
+    ] {
+        let history = drawn(drawing);
+        assert!(is_refuted(&history, IsolationLevel::Serializable, bare_contradiction()), "{drawing}");
+        let [one, other]: [OpId; 2] = [0, 1].map(OpId::from_raw);
+        let key = history.micros_of(one)[0].key;
+        let before = claims::CaseChoice::Before { key, earlier: one, later: other };
+        let steps = vec![CaseStep { assumed: vec![before], cycle: Vec::new() }];
+        let found = standing(&history, IsolationLevel::Serializable, TransactionEvidence::Cases(steps));
+        let Standing::Refuted(why) = found else { panic!("{found:?}") };
+        assert!(why.contains("is no choice") || why.contains("nothing stands"), "{why}");
+    }
 }
 
 /// Levels that ask nothing of reads are contradicted by no read.

@@ -148,3 +148,67 @@ fn each_rule_about_places_is_a_step_and_no_proof() {
         }
     }
 }
+
+/// Only two transactions that wrote the key and did not fail have an order on it that is open. No transaction precedes itself.
+#[test]
+fn an_order_is_open_between_two_writers_of_a_register() {
+    let history = drawn("a: [t wx1] [t wx2] [t wy1] [t wx3 !");
+    let key = history.micros_of(op(0))[0].key;
+    let reason = |earlier: u32, later: u32| {
+        let assumed = vec![CaseChoice::Before { key, earlier: op(earlier), later: op(later) }];
+        let found = standing_of_proof(&history, IsolationLevel::Serializable, &[refuted_choices(assumed)]);
+        let Standing::Refuted(why) = found else { panic!("{found:?}") };
+        why
+    };
+    for (earlier, later) in [(0, 0), (0, 2), (2, 0), (0, 3), (3, 0)] {
+        assert!(reason(earlier, later).contains("is no choice"), "{earlier} {later}");
+    }
+    assert!(reason(0, 1).contains("nothing shows"));
+}
+
+/// What each cycle of two transactions is called, and whether a level forbids it, which `check` says of the history.
+#[test]
+fn a_level_forbids_the_cycles_of_the_histories_that_violate_it() {
+    let drawings = [
+        // G1c: each read what the other wrote.
+        "a: [t wx1 ry1]\nb: [t wy1 rx1]",
+        // Read skew.
+        "a: [t wx1 wy1]\nb: [t rx1 ry_]",
+        "a: [t wx1 wy1]\nb: [t ry_ rx1]",
+        // Write skew.
+        "a: [t rx_ wy1]\nb: [t ry_ wx1]",
+    ];
+    let mut counts = [0, 0];
+    for drawing in drawings {
+        let history = drawn(drawing);
+        let edges = all_edges(&history);
+        for &level in IsolationLevel::ALL {
+            // They look at sessions and real time, of which these drawings have none, or at what transactions declare.
+            let is_violated = verdict_on(&history, level) == "violated";
+            let mut pairs = edges.iter().flat_map(|one| edges.iter().map(move |other| (one, other)));
+            let confirmed = pairs.any(|(one, other)| {
+                let step = CaseStep { assumed: Vec::new(), cycle: vec![one.clone(), other.clone()] };
+                standing_of_proof(&history, level, &[step]) == Standing::Confirmed
+            });
+            assert_eq!(confirmed, is_violated, "{}: {drawing}", level.name());
+            counts[usize::from(is_violated)] += 1;
+        }
+    }
+    assert!(counts.iter().all(|&count| count > 20), "{counts:?}");
+}
+
+/// Every reason why one of two transactions may come before the other.
+fn all_edges(history: &History) -> Vec<CaseEdge> {
+    let mut edges = Vec::new();
+    for (from, to) in [(op(0), op(1)), (op(1), op(0))] {
+        let mut add = |why| edges.push(CaseEdge { from, to, why });
+        add(CaseReason::Session);
+        add(CaseReason::RealTime);
+        for place in 0..2 {
+            add(CaseReason::Read(place));
+            add(CaseReason::Overwrote(history.micros_of(from)[place].key));
+            add(CaseReason::Missed { place, writer: None });
+        }
+    }
+    edges
+}

@@ -2,8 +2,8 @@
 
 use claims::{
     Assume, Axiom, CycleFamily, CycleKind, Dependency, DependencyCycle, DependencyReason, IsolationLevel,
-    OrderExtent, Phenomenon, Property, Question, Report, TransactionAction, TransactionAnomaly,
-    TransactionEvidence, TransactionWitness, Verdict, VersionEvidence, Witness,
+    ListPlace, OrderExtent, Phenomenon, Property, Question, Report, TransactionAction, TransactionAnomaly,
+    TransactionEvidence, TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Witness,
 };
 use histories::{History, OpId, notation};
 use std::sync::Arc;
@@ -213,5 +213,109 @@ fn a_read_up_to_the_second_of_equal_elements_missed_nothing_between_them() {
         let kind = CycleKind { family: CycleFamily::GSingle, extent: OrderExtent::RealTime };
         let found = standing_of_cycle(&history, kind, edges);
         assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
+    }
+}
+
+/// 2 overwrote 1, and another transaction read both. That one wrote neither.
+#[test]
+fn only_the_writers_of_two_versions_overwrite_each_other() {
+    let history = drawn("a: [t ax1] [t ax2]\nb:                    [t rx(1,2)]");
+    let value = |id: u32| history.micros_of(op(id))[0].value();
+    let key = history.micros_of(op(0))[0].key;
+    let (earlier, later) = (value(0), value(1));
+    let overwritten = DependencyReason::Overwritten { key, earlier, later, order: VersionEvidence::Listed };
+    let kind = CycleKind { family: CycleFamily::G1c, extent: OrderExtent::Data };
+    let read = |value| DependencyReason::ReadBy { key, value };
+    let edge = |from, to, why: &DependencyReason| Dependency { from: op(from), to: op(to), why: why.clone() };
+    for edges in [
+        vec![edge(2, 1, &overwritten), edge(1, 2, &read(later))],
+        vec![edge(0, 2, &overwritten), edge(2, 0, &read(earlier))],
+    ] {
+        let found = standing_of_cycle(&history, kind, edges);
+        assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
+    }
+}
+
+/// Somebody wrote null, so that a read of null need not have returned the initial value: 0, 1, 2 is a serial order.
+#[test]
+fn a_read_of_null_may_have_returned_what_somebody_wrote() {
+    let missed = |drawing: &str| {
+        let history = drawn(drawing);
+        let last = history.ids().last().expect("it was drawn");
+        let later = history.micros_of(op(0))[0];
+        let (key, order) = (later.key, VersionEvidence::Initial);
+        let why = DependencyReason::Missed { key, read: None, later: later.value(), order };
+        let edges = vec![
+            Dependency { from: op(0), to: last, why: DependencyReason::RealTime },
+            Dependency { from: last, to: op(0), why },
+        ];
+        let kind = CycleKind { family: CycleFamily::GSingle, extent: OrderExtent::RealTime };
+        standing_of_cycle(&history, kind, edges)
+    };
+    let found = missed("a: [t wx1] [t wx_] [t rx_]");
+    assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
+    assert_eq!(missed("a: [t wx1] [t rx_]"), Standing::Confirmed);
+}
+
+/// Nobody appended 9. A level that asks nothing of reads does not mind, and one that does minds.
+#[test]
+fn an_element_that_nobody_appended_is_none_too_often() {
+    let history = drawn("a: [t ax1]\nb:         [t rx(9,1)]");
+    let witness =
+        |family| TransactionWitness::Versions(OrderExtent::Data, family, Arc::new(vec![op(0), op(1)]));
+    let found = standing_of(&history, IsolationLevel::ReadUncommitted, witness(CycleFamily::G0));
+    assert_eq!(found, Standing::Confirmed);
+    assert_proves_nothing(&history, IsolationLevel::ReadCommitted, witness(CycleFamily::G1c));
+}
+
+/// 1 was appended twice, so that a witness says whose elements stand where. Both 1 stand after 2, and 0 came before 1 in its session.
+#[test]
+fn transactions_commit_in_the_order_of_equal_elements_too() {
+    let history = drawn("a: [t ax1] [t ax2]\nb: [t ax1]\nc:                    [t rx(2,1,1)]");
+    let with = |text: &str| {
+        let fits = |id: &OpId| {
+            let micros = history.micros_of(*id);
+            micros[0].kind == histories::MicroKind::Append && history.value_text(micros[0].value()) == text
+        };
+        history.ids().filter(fits).collect::<Vec<OpId>>()
+    };
+    let (ones, two) = (with("1"), with("2")[0]);
+    let key = history.micros_of(two)[0].key;
+    let reader = history.ids().last().expect("it was drawn");
+    let at = |writer, start| ListPlace { key, writer, start: Some(start) };
+    for ones in [[ones[0], ones[1]], [ones[1], ones[0]]] {
+        let elements = vec![at(two, 0), at(ones[0], 1), at(ones[1], 2)];
+        for order in [vec![ones[0], two, ones[1], reader], vec![ones[0], ones[1], two, reader]] {
+            let witness = |level| {
+                let execution = TransactionExecution {
+                    order: order.clone(),
+                    reads: Vec::new(),
+                    elements: elements.clone(),
+                };
+                TransactionWitness::Execution(level, Arc::new(execution))
+            };
+            let level = IsolationLevel::StrongSessionReadUncommitted;
+            assert_proves_nothing(&history, level, witness(level));
+        }
+        let order = vec![two, ones[0], ones[1], reader];
+        let execution = TransactionExecution { order, reads: Vec::new(), elements };
+        let level = IsolationLevel::ReadUncommitted;
+        let right = TransactionWitness::Execution(level, Arc::new(execution));
+        assert_eq!(standing_of(&history, level, right), Standing::Confirmed);
+    }
+}
+
+/// 2 was written after 1. The user may assert that writes keep that order, and then nobody can have read 1 last.
+#[test]
+fn a_serial_order_has_writes_in_the_order_that_is_asserted() {
+    let history = drawn("a: [t wx1] [t wx2]\nb:                   [t rx1]");
+    let property = Property::Isolation(IsolationLevel::Serializable);
+    let witness = TransactionWitness::Serial(OrderExtent::Data, Arc::new(vec![op(1), op(0), op(2)]));
+    let verdict = Verdict::Holds(Witness::Transactions(witness));
+    for (sequential_keys, linearizable_keys) in [(false, false), (true, false), (false, true)] {
+        let assume = Assume { sequential_keys, linearizable_keys };
+        let question = Question { assume, ..question_about(model_of_transactions(&history), &[property]) };
+        let found = claim_standing(&history, &question, property, verdict.clone());
+        assert_eq!(found == Standing::Confirmed, assume == Assume::default(), "{assume:?}: {found:?}");
     }
 }

@@ -180,6 +180,29 @@ fn only_the_recorder_says_that_the_store_had_settled() {
     }
 }
 
+/// Nobody acknowledged the write that is gone. Somebody had read it, so that the session is old all the same.
+#[test]
+fn only_an_acknowledged_write_is_lost() {
+    for outcome in ["ok", "info"] {
+        let mut lines = StoreLines::default();
+        wrote(&mut lines, "create", 0);
+        let text = version(1);
+        lines.request("u", "write", "s", [&text, outcome, &text]);
+        lines.request("u", "read", "s", ["null", "ok", &text]);
+        lines.actor("recorder", "settled", "null");
+        lines.request("u", "read", "s", ["null", "ok", &version(0)]);
+        let history = lines.read();
+        let proof =
+            FindingProof::Replaced { read: op(3), field: None, older: op(0), newer: op(1), shown: op(2) };
+        let standing = |kind| standing_of(&history, kind, proof.clone(), Vec::new());
+        match outcome {
+            "ok" => assert_eq!(standing(FindingKind::LostWrite), Standing::Confirmed),
+            _ => assert_refuted(standing(FindingKind::LostWrite), "acknowledged"),
+        }
+        assert_eq!(standing(FindingKind::StaleSession), Standing::Confirmed);
+    }
+}
+
 fn entries(found: usize, acknowledged: usize, possible: usize) -> FindingProof {
     FindingProof::Entries { found, acknowledged, possible }
 }
