@@ -137,7 +137,6 @@ pub(super) fn verify_witness(
         TransactionWitness::Mixed(points) => mixed::check_points(history, points, watch),
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
-            replay.conflicts = false;
             replay.replay_actions(watch.take_while_in_time(StepCost::Follow, actions.iter().copied()))?;
             let commits = actions.iter().filter_map(|action| match action {
                 TransactionAction::Commit(id) => Some(*id),

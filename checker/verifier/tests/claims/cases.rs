@@ -77,9 +77,10 @@ fn a_key_that_is_a_list_and_a_register_contradicts_nothing() {
         let key = history.micros_of(one)[0].key;
         let before = claims::CaseChoice::Before { key, earlier: one, later: other };
         let steps = vec![CaseStep { assumed: vec![before], cycle: Vec::new() }];
-        let found = standing(&history, IsolationLevel::Serializable, TransactionEvidence::Cases(steps));
-        let Standing::Refuted(why) = found else { panic!("{found:?}") };
-        assert!(why.contains("is no choice") || why.contains("nothing stands"), "{why}");
+        let phenomenon = Phenomenon::Impossible(IsolationLevel::Serializable);
+        let found = standings_of_phenomenon(&history, phenomenon, TransactionEvidence::Cases(steps));
+        let [Standing::Refuted(why)] = &found[..] else { panic!("{found:?}") };
+        assert!(why.contains("is no choice"), "{why}");
     }
 }
 
@@ -179,6 +180,18 @@ fn updates_of_equal_versions_lose_nothing() {
     let updates = |id: &OpId| history.micros_of(*id).len() == 2;
     let transactions: Vec<OpId> = history.ids().filter(updates).collect();
     let micro = history.micros_of(transactions[0])[0];
+    let example =
+        TransactionEvidence::LostUpdate { key: micro.key, version: Some(micro.value()), transactions };
+    let standings = standings_of_phenomenon(&history, Phenomenon::LostUpdate, example);
+    assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}");
+}
+
+/// One of them wrote 1 itself, and read nothing.
+#[test]
+fn an_update_begins_with_a_read() {
+    let history = drawn("a: [t wx1 wx2]\nb:             [t rx1 wx3]");
+    let micro = history.micros_of(OpId::from_raw(0))[0];
+    let transactions: Vec<OpId> = history.ids().collect();
     let example =
         TransactionEvidence::LostUpdate { key: micro.key, version: Some(micro.value()), transactions };
     let standings = standings_of_phenomenon(&history, Phenomenon::LostUpdate, example);

@@ -44,6 +44,8 @@ fn a_witness_must_explain_each_transaction_at_its_own_level() {
         ("a: [t ax1] [t ax2] [t:read-uncommitted rx(2,1)]", "b1 c1 b0 c0 b2 c2", "b0 c0 b1 c1 b2 c2"),
         // An own append directly follows the version that was read.
         ("a: [t:read-committed ax1 rx(1)] [t ax2]", "b0 c0 b1 c1", "b1 c1 b0 c0"),
+        // An indeterminate transaction is there if a list shows its append.
+        ("a: [t ax1 ?\nb:          [t:read-uncommitted rx(1)]", "b0 c0 b1 c1", "b1 c1"),
         // All transactions are there.
         ("a: [t:read-uncommitted rx9] [t wx1]", "b1 c1 b0 c0", "b1 c1"),
         ("a: [t:read-uncommitted rx9] [t wx1]", "b0 c0 b1 c1", "b0 c0 c1"),

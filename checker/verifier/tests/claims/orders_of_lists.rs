@@ -268,6 +268,15 @@ fn an_element_that_nobody_appended_is_none_too_often() {
     assert_proves_nothing(&history, IsolationLevel::ReadCommitted, witness(CycleFamily::G1c));
 }
 
+/// 1 was appended once and is in the list twice.
+#[test]
+fn an_element_that_is_there_too_often_is_in_no_order() {
+    let history = drawn("a: [t ax1]\nb:         [t rx(1,1)]");
+    let witness =
+        TransactionWitness::Versions(OrderExtent::Data, CycleFamily::G0, Arc::new(vec![op(0), op(1)]));
+    assert_proves_nothing(&history, IsolationLevel::ReadUncommitted, witness);
+}
+
 /// 1 was appended twice, so that a witness says whose elements stand where. Both 1 stand after 2, and 0 came before 1 in its session.
 #[test]
 fn transactions_commit_in_the_order_of_equal_elements_too() {
