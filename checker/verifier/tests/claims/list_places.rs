@@ -38,12 +38,12 @@ fn refuted_choices(assumed: Vec<CaseChoice>) -> CaseStep {
 }
 
 /// Builds choices about one list.
-struct Choices<'h> {
+struct ListChoices<'h> {
     history: &'h History,
     reader: OpId,
 }
 
-impl Choices<'_> {
+impl ListChoices<'_> {
     fn place(&self, writer: u32, start: Option<usize>) -> ListPlace {
         ListPlace { key: self.history.micros_of(op(writer))[0].key, writer: op(writer), start }
     }
@@ -87,7 +87,7 @@ fn a_part_that_begins_within_another_need_not_stand_there() {
         drawn("a: [t ax1 ax2]\nb:              [t rx(1,2)]\nc:                          [t ax1] [t ax2]");
     let level = IsolationLevel::StrictSerializable;
     assert_eq!(verdict_on(&history, level), "holds");
-    let choices = Choices { history: &history, reader: op(1) };
+    let choices = ListChoices { history: &history, reader: op(1) };
     let found = standing_of_proof(&history, level, &choices.proof(0, 3));
     assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
 }
@@ -98,7 +98,7 @@ fn a_part_must_stand_where_nothing_else_can() {
     let history = drawn("b: [t rx(1,2)]\nc:             [t ax1] [t ax2]");
     let level = IsolationLevel::StrictSerializable;
     assert_eq!(verdict_on(&history, level), "violated");
-    let choices = Choices { history: &history, reader: op(0) };
+    let choices = ListChoices { history: &history, reader: op(0) };
     let steps = vec![CaseStep { assumed: Vec::new(), cycle: choices.read_of_the_future(2).cycle }];
     assert_eq!(standing_of_proof(&history, level, &steps), Standing::Confirmed);
 }
@@ -107,7 +107,7 @@ fn a_part_must_stand_where_nothing_else_can() {
 #[test]
 fn as_many_places_as_appends_contradict_nothing() {
     let history = drawn("a: [t ax1]\nb: [t ax1]\nc:         [t rx(1,1)]");
-    let choices = Choices { history: &history, reader: op(2) };
+    let choices = ListChoices { history: &history, reader: op(2) };
     for level in [IsolationLevel::ReadUncommitted, IsolationLevel::StrongReadUncommitted] {
         assert_eq!(verdict_on(&history, level), "holds");
         let either = vec![
@@ -125,7 +125,7 @@ fn as_many_places_as_appends_contradict_nothing() {
 #[test]
 fn each_rule_about_places_is_a_step_and_no_proof() {
     let history = drawn("a: [t ax1]\nb: [t ax1]\nc:         [t rx(1,1)]");
-    let choices = Choices { history: &history, reader: op(2) };
+    let choices = ListChoices { history: &history, reader: op(2) };
     let rules = [
         // Two at one position.
         vec![choices.is_at(0, 0), choices.is_at(1, 0)],

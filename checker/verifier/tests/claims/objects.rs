@@ -203,6 +203,36 @@ fn an_assertion_orders_the_two_writes_that_it_is_about() {
     }
 }
 
+/// The user asserts that the writes of one session keep their order. These are of two sessions, and a third one saw them in the other order.
+#[test]
+fn an_assertion_about_sessions_orders_no_writes_of_two() {
+    let property = Property::Level(Level::MonotonicReads);
+    for (drawing, is_right) in [
+        ("a: [w1]\nb:      [w2]\nc:           [r2] [r1]", false),
+        ("a: [w1] [w2]\nc:             [r2] [r1]", true),
+    ] {
+        let history = drawn(drawing);
+        let assume = Assume { sequential_keys: true, linearizable_keys: false };
+        let question = Question { assume, ..question_about(Model::Register, &[property]) };
+        let report = testkit::check_confirmed(&history, &question, &test_limits(100_000, 1 << 28));
+        assert_eq!(verdict_of(&report, property).name() == "violated", is_right);
+        let (a, b) = (op(0), op(1));
+        let written = ConstraintReason::SessionWrites { a, b };
+        let guarantee = Level::MonotonicReads;
+        let seen = ConstraintReason::SessionOrder { guarantee, a: op(2), b: op(3) };
+        let cycle = vec![
+            VersionConstraint { from: Some(a), to: Some(b), reason: written },
+            VersionConstraint { from: Some(b), to: Some(a), reason: seen },
+        ];
+        let key = history.key(a);
+        let cycle = VersionRefutation { key, proof: vec![VersionProofStep::Cycle(cycle)], shortest: true };
+        let (kind, operations) = (AnomalyName::new(cycle.anomaly_name()), cycle.involved_operations());
+        let violation = Violation { kind, key, operations, evidence: Evidence::Cycle(cycle) };
+        let found = claim_standing(&history, &question, property, Verdict::Violated(vec![violation]));
+        assert_eq!(found == Standing::Confirmed, is_right, "{found:?}");
+    }
+}
+
 /// The only element that did not come out may have been taken by the dequeue without an answer.
 #[test]
 fn what_an_unknown_dequeue_can_have_taken_is_not_undelivered() {
@@ -248,5 +278,30 @@ fn a_bank_allows_balances_below_zero_or_not() {
         assert_eq!(found == Standing::Confirmed, holds, "{balance} {negative_balances}: {found:?}");
         let report = testkit::check_confirmed(&history, &question, &test_limits(100_000, 1 << 28));
         assert_eq!(verdict_of(&report, property).name() == "holds", holds);
+        question.bank.total = Some(11);
+        let claim = Verdict::Holds(Witness::Looked(1));
+        let why = assert_refuted(&history, &question, property, claim);
+        assert!(why.contains("total") || !holds, "the user stated another total: {why}");
+    }
+}
+
+/// What accounts hold is right or wrong in whatever order their bank was read.
+#[test]
+fn balances_need_no_real_time() {
+    let property = Property::Invariant(Invariant::Bank);
+    for (balance, holds) in [(-1, false), (1, true)] {
+        let history = read_lines(&[
+            r#"{"steadfast":1,"real_time":false}"#,
+            r#"{"process":0,"type":"invoke","f":"read","value":null}"#,
+            &format!(
+                r#"{{"process":0,"type":"ok","f":"read","value":{{"a":{balance},"b":{}}}}}"#,
+                10 - balance
+            ),
+        ]);
+        let question = question_about(Model::Bank, &[property]);
+        let report = testkit::check_confirmed(&history, &question, &test_limits(100_000, 1 << 28));
+        assert_eq!(verdict_of(&report, property).name() == "holds", holds);
+        let found = claim_standing(&history, &question, property, Verdict::Holds(Witness::Looked(1)));
+        assert_eq!(found == Standing::Confirmed, holds, "{found:?}");
     }
 }

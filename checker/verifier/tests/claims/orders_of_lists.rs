@@ -5,6 +5,7 @@ use claims::{
     ListPlace, OrderExtent, Phenomenon, Property, Question, Report, TransactionAction, TransactionAnomaly,
     TransactionEvidence, TransactionExecution, TransactionWitness, Verdict, VersionEvidence, Witness,
 };
+use histories::format::{Format, from_text};
 use histories::{History, OpId, notation};
 use std::sync::Arc;
 use testkit::{claim_standing, isolation_properties, model_of_transactions, question_about, verdict_of};
@@ -311,6 +312,58 @@ fn transactions_commit_in_the_order_of_equal_elements_too() {
         let level = IsolationLevel::ReadUncommitted;
         let right = TransactionWitness::Execution(level, Arc::new(execution));
         assert_eq!(standing_of(&history, level, right), Standing::Confirmed);
+    }
+}
+
+fn read_lines(lines: &[String]) -> History {
+    from_text(Format::Native, &lines.join("\n")).expect("a history")
+}
+
+/// The lines of a transaction that ended well, with the version that the store gave it.
+fn transaction(process: u32, session: &str, micros: &str, version: Option<u32>) -> String {
+    let event = |kind: &str, more: &str| {
+        format!(
+            "{{\"process\":{process},\"session\":\"{session}\",\"type\":\"{kind}\",\"f\":\"txn\",\"value\":{micros}{more}}}"
+        )
+    };
+    let version = version.map(|version| format!(",\"version\":{version}")).unwrap_or_default();
+    event("invoke", "") + "\n" + &event("ok", &version)
+}
+
+/// The store numbered its versions, so that it says which write came last.
+#[test]
+fn a_serial_order_has_writes_in_the_order_that_the_store_tells() {
+    let history = read_lines(&[
+        transaction(0, "a", "[[\"w\",\"x\",1]]", Some(8)),
+        transaction(1, "b", "[[\"w\",\"x\",2]]", Some(7)),
+    ]);
+    for (order, is_right) in [(vec![op(0), op(1)], false), (vec![op(1), op(0)], true)] {
+        let witness = TransactionWitness::Serial(OrderExtent::Data, Arc::new(order));
+        let found = standing_of(&history, IsolationLevel::Serializable, witness);
+        assert_eq!(found == Standing::Confirmed, is_right, "{found:?}");
+    }
+}
+
+/// 1 was read after 2 had been written. If the history has no real time, that says nothing.
+#[test]
+fn versions_are_ordered_by_real_time_only_if_there_is_any() {
+    for real_time in [true, false] {
+        let history = read_lines(&[
+            format!("{{\"steadfast\":1,\"real_time\":{real_time}}}"),
+            transaction(0, "a", "[[\"w\",\"x\",1]]", None),
+            transaction(1, "b", "[[\"w\",\"x\",2]]", None),
+            transaction(2, "b", "[[\"r\",\"x\",1]]", None),
+        ]);
+        let value = |id: u32| history.micros_of(op(id))[0].value();
+        let (key, order) = (history.micros_of(op(0))[0].key, VersionEvidence::RealTime);
+        let why = DependencyReason::Missed { key, read: Some(value(0)), later: value(1), order };
+        let edges = vec![
+            Dependency { from: op(1), to: op(2), why: DependencyReason::Session },
+            Dependency { from: op(2), to: op(1), why },
+        ];
+        let kind = CycleKind { family: CycleFamily::GSingle, extent: OrderExtent::RealTime };
+        let found = standing_of_cycle(&history, kind, edges);
+        assert_eq!(found == Standing::Confirmed, real_time, "{found:?}");
     }
 }
 

@@ -180,6 +180,25 @@ fn only_the_recorder_says_that_the_store_had_settled() {
     }
 }
 
+/// What the read shows names another user, and was written to this session.
+#[test]
+fn what_was_written_to_a_session_is_no_leak_whoever_it_names() {
+    let named = "{\"session\":\"v\",\"version\":7}";
+    for is_written in [true, false] {
+        let mut lines = StoreLines::default();
+        wrote(&mut lines, "create", 0);
+        let text = if is_written { named.to_owned() } else { version(1) };
+        lines.request("u", "write", "s", [&text, "ok", &text]);
+        lines.request("u", "read", "s", ["null", "ok", named]);
+        let proof = FindingProof::Foreign { read: op(2), writer: None, owner: "v".to_owned() };
+        let found = standing_of(&lines.read(), FindingKind::SessionLeak, proof, Vec::new());
+        match is_written {
+            true => assert_refuted(found, "owner"),
+            false => assert_eq!(found, Standing::Confirmed),
+        }
+    }
+}
+
 /// Nobody acknowledged the write that is gone. Somebody had read it, so that the session is old all the same.
 #[test]
 fn only_an_acknowledged_write_is_lost() {
