@@ -146,6 +146,7 @@ fn a_cycle_counts_only_the_edges_that_its_transactions_ask_for() {
 fn at_read_committed_a_read_after_a_read_misses_nothing() {
     for (drawing, is_right) in [
         ("a: [t ax1 ay1]\nb: [t:read-committed rx() rx() ry(1)]", false),
+        ("a: [t ax1 ay1]\nb: [t:read-committed az2 rx() ry(1)]", false),
         (
             "a: [t ax1 ay1]\nb: [t:read-committed ax2 rx(2) ry(1)]\nc:                                     [t rx(2,1)]",
             true,

@@ -235,6 +235,16 @@ fn only_the_writers_of_two_versions_overwrite_each_other() {
         let found = standing_of_cycle(&history, kind, edges);
         assert!(matches!(found, Standing::Refuted(_)), "{found:?}");
     }
+    // Transaction 0 came first and wrote neither of them.
+    let history = drawn("a: [t ay1] [t ax1] [t ax2]\nb:                            [t rx(1,2)]");
+    let [first, one, two] = [0, 1, 2].map(|id| history.micros_of(op(id))[0]);
+    let (earlier, later) = (one.value(), two.value());
+    let order = VersionEvidence::Listed;
+    let overwritten = DependencyReason::Overwritten { key: one.key, earlier, later, order };
+    let edges = vec![edge(0, 1, &DependencyReason::Session), edge(1, 0, &overwritten)];
+    let kind = CycleKind { family: CycleFamily::G0, extent: OrderExtent::Session };
+    let found = standing_of_cycle(&history, kind, edges);
+    assert!(first.key != one.key && matches!(found, Standing::Refuted(_)), "{found:?}");
 }
 
 /// Somebody wrote null, so that a read of null need not have returned the initial value: 0, 1, 2 is a serial order.
@@ -269,9 +279,16 @@ fn an_element_that_nobody_appended_is_none_too_often() {
     assert_proves_nothing(&history, IsolationLevel::ReadCommitted, witness(CycleFamily::G1c));
 }
 
-/// 1 was appended once and is in the list twice.
+/// An element is in a list as often as it was appended, or once if nobody did. A failed append counts.
 #[test]
 fn an_element_that_is_there_too_often_is_in_no_order() {
+    for drawing in ["a: [t ax1]\nb:         [t rx(9,9)]", "a: [t ax1]\nb: [t ax9 !\nc:          [t rx(9,9)]"]
+    {
+        let history = drawn(drawing);
+        let completed = history.ids().filter(|&id| history.outcome(id) == histories::Outcome::Ok).collect();
+        let witness = TransactionWitness::Versions(OrderExtent::Data, CycleFamily::G0, Arc::new(completed));
+        assert_proves_nothing(&history, IsolationLevel::ReadUncommitted, witness);
+    }
     let history = drawn("a: [t ax1]\nb:         [t rx(1,1)]");
     let witness =
         TransactionWitness::Versions(OrderExtent::Data, CycleFamily::G0, Arc::new(vec![op(0), op(1)]));
