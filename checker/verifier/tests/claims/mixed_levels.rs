@@ -167,6 +167,23 @@ fn at_read_committed_a_read_after_a_read_misses_nothing() {
     }
 }
 
+/// The list has one 1. The transaction that nobody answered may have appended another one later, or never. It had to be in the witness, so
+/// that `check` ended with an internal error.
+#[test]
+fn an_equal_append_of_another_transaction_need_not_have_happened() {
+    let history = parse(
+        "a: [t:read-committed ax1]\nb: [t:read-uncommitted ax1 ?\nc:                                [t:read-committed rx(1)]",
+    );
+    let history = history.expect("a drawing");
+    for right in ["b0 c0 b2 c2", "b0 c0 b2 c2 b1 c1", "b1 c1 b2 c2 b0 c0"] {
+        let found = claim_standing(&history, &question_of(&history), MIXED, witness(right));
+        assert_eq!(found, Standing::Confirmed, "{right}");
+    }
+    for wrong in ["b2 c2 b0 c0", "b1 c1 b2 c2"] {
+        assert_refuted(&history, &question_of(&history), MIXED, witness(wrong));
+    }
+}
+
 /// What is read at read-uncommitted may be anything.
 #[test]
 fn a_read_of_nothing_at_read_uncommitted_contradicts_nothing() {
