@@ -116,11 +116,22 @@ fn forge_witness(history: &History, level: IsolationLevel, random: &mut TestRand
     let order = forge_order(history, random);
     let extent = random.one_of(&OrderExtent::ALL);
     let axiom = random.one_of(&[Axiom::MonotonicAtomicView, Axiom::ReadAtomic, Axiom::Causal]);
-    match random.below(9) {
+    // Two levels have witnesses of their own.
+    let form = match level {
+        IsolationLevel::MonotonicSnapshotRead if random.chance(40) => 6,
+        IsolationLevel::Mixed if random.chance(40) => 5,
+        _ => random.below(9),
+    };
+    match form {
         0 => TransactionWitness::Serial(extent, Arc::new(order)),
         1 | 2 => TransactionWitness::Snapshots(extent, Arc::new(forge_points(&order, random))),
         3 => {
-            let family = random.one_of(&[CycleFamily::G0, CycleFamily::G1c]);
+            let others = [CycleFamily::GSingle, CycleFamily::GNonadjacent, CycleFamily::G2];
+            let family = match random.below(10) {
+                0 => random.one_of(&others),
+                1..6 => CycleFamily::G0,
+                _ => CycleFamily::G1c,
+            };
             TransactionWitness::Versions(extent, family, Arc::new(order))
         }
         4 => TransactionWitness::CommitOrder(axiom, Arc::new(order)),

@@ -21,6 +21,7 @@ mod made_up_cores;
 mod made_up_findings;
 mod made_up_lemmas;
 mod made_up_orders;
+mod made_up_steps;
 mod near;
 #[path = "../linearizability/random.rs"]
 mod objects;
@@ -34,16 +35,12 @@ mod untested;
 
 use challenge::{Effort, Tally, challenge};
 use checker::{
-    Assume, FailedCas, FindingKind, IsolationLevel, Level, Model, Property, Question, SessionRules,
-    StalenessBound,
+    Assume, FailedCas, FindingKind, Level, Model, Property, Question, SessionRules, StalenessBound,
 };
 use containers::ContainerPlan;
 use sets::SetPlan;
 use testkit::registers::{RegisterRun, RegisterShape};
-use testkit::transactions::{KeyType, history_of_repeated_values, random_history};
-use testkit::{
-    OTHER_MODELS, TestRandom, isolation_properties, level_properties, model_of_transactions, question_about,
-};
+use testkit::{OTHER_MODELS, TestRandom, level_properties, question_about};
 
 /// How many times as many histories as usual are tried: `STEADFAST_TIMES`.
 fn times() -> u64 {
@@ -115,22 +112,8 @@ fn linearizability_of_every_model() {
 #[test]
 fn levels_of_transactions() {
     let mut tally = Tally::default();
-    for seed in 0..90 * times() {
-        let mut random = TestRandom::new(seed);
-        let history = match seed % 3 {
-            0 => random_history(&mut random, KeyType::List),
-            1 => random_history(&mut random, KeyType::Register),
-            _ => history_of_repeated_values(&mut random),
-        };
-        let history = near::seldom_strange(history, &mut random);
-        let linearizable_keys = random.chance(15) && history.has_real_time();
-        let assume = Assume { sequential_keys: random.chance(15), linearizable_keys };
-        let levels = isolation_properties(IsolationLevel::ALL);
-        let question = question_about(model_of_transactions(&history), &levels);
-        let mut question = Question { assume, ..question };
-        if question.model == Model::RwRegister && random.chance(15) {
-            question.initial.set_default("1").expect("it is JSON");
-        }
+    for seed in 0..120 * times() {
+        let (history, question, mut random) = near::draw_transactions(seed);
         challenge(history, question, Effort { near: 4, bends: 12 }, &mut random, &mut tally);
     }
     println!("{tally:#?}");

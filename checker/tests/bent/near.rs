@@ -75,7 +75,8 @@ impl EventList {
     /// Gives the history what few histories have: no real time, operations that declare a consistency, functions by other names, times, or
     /// versions that the store told.
     pub(crate) fn make_strange(&mut self, random: &mut TestRandom) {
-        match random.below(5) {
+        match random.below(6) {
+            5 => self.mix_kinds_of_writes(random),
             0 => {
                 let mut header = self.header.take().unwrap_or_else(|| json!({"steadfast": 1}));
                 header["real_time"] = false.into();
@@ -108,6 +109,27 @@ impl EventList {
                         event["version"] = time.into();
                     }
                 }
+            }
+        }
+    }
+
+    /// Makes a write of a transaction an append, or the other way round, so that its key is neither a list nor a register.
+    fn mix_kinds_of_writes(&mut self, random: &mut TestRandom) {
+        let at = random.below(self.events.len().max(1));
+        let (place, other) = (random.below(3), random.chance(50));
+        if self.events.is_empty() {
+            return;
+        }
+        let (invoked, completed) = self.places_of_operation(at);
+        for event in [Some(invoked), completed].into_iter().flatten() {
+            let Some(micro) = self.events[event]["value"].get_mut(place) else { continue };
+            match micro[0].as_str() {
+                Some("append") => micro[0] = "w".into(),
+                Some("w") => micro[0] = "append".into(),
+                Some("r") if other && micro[2].is_array() => {
+                    micro[2] = micro[2].get_mut(0).map(Value::take).unwrap_or_default();
+                }
+                _ => {}
             }
         }
     }
@@ -359,7 +381,8 @@ pub(crate) fn draw_transactions(seed: u64) -> (History, Question, TestRandom) {
         3 => history_of_repeated_elements(&mut random),
         _ => {
             let kind = random.one_of(&[KeyType::List, KeyType::Register]);
-            history_of_mixed_levels(&mut random, kind, u32::MAX)
+            let values = random.one_of(&[u32::MAX, u32::MAX, 2]);
+            history_of_mixed_levels(&mut random, kind, values)
         }
     };
     let plain = changed(history, &mut random);

@@ -188,6 +188,11 @@ impl StoreRun<'_> {
                 let fault = live.one_of(&["clock-skew", "kill", "bump"]);
                 self.add_actor_event("nemesis", fault, Value::Null);
             }
+            if live.chance(2) {
+                // Neither says that the store had settled.
+                let (actor, noted) = live.one_of(&[("recorder", "noted"), ("nemesis", "settled")]);
+                self.add_actor_event(actor, noted, Value::Null);
+            }
             if begun < count && !free.is_empty() && (open.is_empty() || self.random.chance(50)) {
                 let process = free.swap_remove(self.random.below(free.len()));
                 let request = self.choose_request(process, begun == 0);

@@ -11,7 +11,8 @@
 //! The tests are those of the module's crate, and those in the `tests` folders of the CRATEs, of which `CRATE/PROGRAM` chooses
 //! one. `STEADFAST_MINUTES` limits the time: the mutants that were not tried by then are tried when the same call is made again.
 //! `STEADFAST_SECONDS_EACH` limits the tests of each mutant, so that survivors are upper bounds. The row of the module in `docs/trust.md` is written
-//! again, and the survivors go to `target/mutants/survivors.md`. With N = 0, all mutants are compiled and none runs: what the tests reach is
+//! again, and the survivors go to `target/mutants/survivors.md`. `STEADFAST_PLACES` names places, such as `src/cases.rs:12`, with spaces between
+//! them: the mutants there are tried first, and are no part of the sample. With N = 0, all mutants are compiled and none runs: what the tests reach is
 //! the row of another table, and what random histories do not reach goes to `target/mutants/unreached.md`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
@@ -52,13 +53,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut workspace = MutatedWorkspace::from_workspace(&root, &module)?;
     println!("{} mutants in {}", workspace.total, module.display());
     let mut drawn = draw_sample(&workspace, seed, count);
+    let mut named = find_named_mutants(&workspace);
     if count > 0 {
-        workspace.keep_only(drawn.iter().map(|drawn| drawn.number).collect());
+        workspace.keep_only(named.iter().chain(&drawn).map(|drawn| drawn.number).collect());
     }
     workspace.write_compiling_mutants()?;
     let building: HashSet<u32> =
         workspace.mutants().filter(|mutant| mutant.builds).map(|mutant| mutant.number).collect();
     drawn.retain(|drawn| building.contains(&drawn.number));
+    named.retain(|named| building.contains(&named.number));
     println!("{} of them build", building.len());
 
     let programs = workspace.build_tests(crates, true)?;
@@ -73,10 +76,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(scratch.join("unreached.md"), &reach.missing)?;
         return table::write_row(&trust, "| module | places", reach.module(), &reach.to_string());
     }
-    let numbers: Vec<(u32, u32)> = drawn.iter().map(|drawn| (drawn.number, drawn.place)).collect();
-    let outcomes = trials::try_mutants(&tests, &numbers, &known, deadline, |at, outcome| {
-        println!("{} {}: {outcome}", drawn[at].number, drawn[at].told);
-    });
+    let try_all = |mutants: &[DrawnMutant]| {
+        let numbers: Vec<(u32, u32)> = mutants.iter().map(|mutant| (mutant.number, mutant.place)).collect();
+        trials::try_mutants(&tests, &numbers, &known, deadline, |at, outcome| {
+            println!("{} {}: {outcome}", mutants[at].number, mutants[at].told);
+        })
+    };
+    if !named.is_empty() {
+        try_all(&named);
+        println!("these were named; the sample begins");
+    }
+    let outcomes = try_all(&drawn);
     // Mutants for which no time was left are no part of the sample. They are the last that were drawn.
     let (sample, outcomes): (Vec<DrawnMutant>, Vec<TrialOutcome>) =
         drawn.into_iter().zip(outcomes).filter_map(|(drawn, outcome)| Some((drawn, outcome?))).unzip();
@@ -124,8 +134,7 @@ struct DrawnMutant {
     told: String,
 }
 
-/// Draws mutants without putting any back, in the order in which they were drawn.
-fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
+fn all_mutants(workspace: &MutatedWorkspace) -> Vec<DrawnMutant> {
     let mut all = Vec::new();
     for (path, site) in workspace.sites() {
         let place = site.mutants[0].number;
@@ -134,6 +143,23 @@ fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<Dra
             all.push(DrawnMutant { path: path.to_owned(), number: mutant.number, place, told });
         }
     }
+    all
+}
+
+/// The mutants at the places that `STEADFAST_PLACES` names: the end of a path, and a line.
+fn find_named_mutants(workspace: &MutatedWorkspace) -> Vec<DrawnMutant> {
+    let places = std::env::var("STEADFAST_PLACES").unwrap_or_default();
+    let places: Vec<&str> = places.split_whitespace().collect();
+    let is_there = |drawn: &DrawnMutant| {
+        let at = drawn.told.split(": ").next().unwrap_or_default();
+        places.iter().any(|place| at.ends_with(place))
+    };
+    all_mutants(workspace).into_iter().filter(is_there).collect()
+}
+
+/// Draws mutants without putting any back, in the order in which they were drawn.
+fn draw_sample(workspace: &MutatedWorkspace, seed: u64, count: usize) -> Vec<DrawnMutant> {
+    let mut all = all_mutants(workspace);
     let mut state = seed;
     let count = count.min(all.len());
     for at in 0..count {

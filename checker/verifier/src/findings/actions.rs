@@ -69,7 +69,6 @@ pub(super) fn check_missing_action(
         Some(seen) => {
             act.outcome != Outcome::Fail
                 && seen.key == read.key
-                && seen.outcome == Outcome::Ok
                 && seen.completed < read.invoked
                 && has(&seen)?
         }

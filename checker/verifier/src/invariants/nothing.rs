@@ -126,8 +126,7 @@ impl<'a> InvariantObject<'a> {
         let Some(last) = self.acknowledged_operations(Function::READ).max_by_key(|op| op.completed) else {
             return Ok(());
         };
-        let mut there = self.returned_elements(last)?;
-        there.sort_unstable();
+        let there = self.returned_elements(last)?;
         let added = self.addition_times(&[Function::ADD]);
         let unwritten =
             there.iter().any(|element| added.get(element).is_none_or(|(may, _)| *may > last.completed));

@@ -184,9 +184,9 @@ fn add_reads_beside(history: &History, writes: &[OpId], found: &mut HashSet<OpId
     let began: HashMap<KeyId, (u32, OpId)> =
         writes.iter().map(|&op| (history.key(op), (history.operation(op).invoked, op))).collect();
     for operation in watch.take_while_in_time(StepCost::Follow, history.operations()) {
-        let is_read = value_read_by(&operation).is_some() && operation.outcome == Outcome::Ok;
+        // Nobody asks whether anything else than a read is free.
         if let Some(&(began, write)) = began.get(&operation.key)
-            && is_read
+            && operation.outcome == Outcome::Ok
             && write != operation.id
             && operation.completed > began
         {

@@ -141,8 +141,8 @@ impl CycleLeaf<'_> {
                 asked && one_session && self.precedes(a, b) && by_a == Some(from) && by_b == Some(to)
             }
             ConstraintReason::CompareAndSet { op } => {
+                // That it happened is checked of all versions of the cycle.
                 records.history.function(op) == Function::CAS
-                    && records.history.outcome(op) != Outcome::Fail
                     && records.returned_version(op, self.assumed) == Some(from)
                     && to == Some(op)
             }

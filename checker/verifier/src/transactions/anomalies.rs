@@ -63,7 +63,7 @@ pub(super) fn check_example(
             says(is_judged_at_mixed_levels(history, at.transaction) && misses_own_write(history, *at))
         }
         (Phenomenon::FutureRead, TransactionEvidence::FutureRead { read: at, value, write }) => {
-            says(values_of_read(history, *at)?.contains(value) && *write > at.place)?;
+            says(values_of_read(history, *at)?.contains(value))?;
             let mut own = places_of_write(history, at.transaction, at.key, *value);
             // An earlier write of the same value explains the read.
             says(own.next().is_some_and(|first| first > at.place))?;
@@ -213,9 +213,7 @@ fn is_version_cycle(
     let closes = |at: usize, step: &VersionStep| step.later == steps[(at + 1) % steps.len()].earlier;
     let holds = |step: &VersionStep| match (step.earlier, step.later) {
         // A transaction that writes what it read writes another version, which its value does not name.
-        (Some(earlier), Some(later)) if step.order != VersionEvidence::Initial && earlier != later => {
-            follows((earlier, later, step.order))
-        }
+        (Some(earlier), Some(later)) if earlier != later => follows((earlier, later, step.order)),
         _ => false,
     };
     !steps.is_empty() && steps.iter().enumerate().all(|(at, step)| closes(at, step) && holds(step))

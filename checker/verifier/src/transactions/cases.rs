@@ -299,14 +299,14 @@ impl Rules<'_> {
         self.history.micros_of(id).iter().any(|micro| writes(micro.kind))
     }
 
-    /// Whether both edges are about one key.
+    /// Whether both edges are about one key. One of them missed a write, so that it has a key.
     fn on_one_key(&self, cycle: &[CaseEdge]) -> bool {
         let key = |edge: &CaseEdge| match edge.why {
             CaseReason::Missed { place, .. } => Some(self.history.micros_of(edge.from)[place].key),
             CaseReason::Overwrote(key) => Some(key),
             _ => None,
         };
-        key(&cycle[0]).is_some() && key(&cycle[0]) == key(&cycle[1])
+        key(&cycle[0]) == key(&cycle[1])
     }
 
     /// The micro-operation of a transaction that an edge to it leads to.

@@ -35,7 +35,7 @@ pub(super) fn check_commit_order_cycle(
     check_closed_cycle(history, watch, assume, edges, Some(axiom))?;
     let known = |edge: &Dependency| match &edge.why {
         DependencyReason::RealTime => false,
-        DependencyReason::Missed { read, .. } => read.is_none() && edges.len() > 1,
+        DependencyReason::Missed { read, .. } => read.is_none(),
         _ => true,
     };
     let missed = edges.iter().filter(|edge| matches!(edge.why, DependencyReason::Missed { .. })).count();
@@ -307,7 +307,12 @@ fn versions_are_ordered(
 ) -> bool {
     match (order, earlier) {
         (VersionEvidence::Listed | VersionEvidence::Unlisted, _) => {
-            is_order_listed(history, watch, key, earlier, later, order == VersionEvidence::Unlisted)
+            let unlisted = order == VersionEvidence::Unlisted;
+            let is_told = |earlier| {
+                is_written_once(history, watch, key, earlier)
+                    && (unlisted || is_written_once(history, watch, key, later))
+            };
+            earlier.is_none_or(is_told) && is_order_listed(history, watch, key, earlier, later, unlisted)
         }
         (VersionEvidence::Initial, None) => true,
         (_, None) | (VersionEvidence::Initial, Some(_)) => false,
@@ -316,6 +321,12 @@ fn versions_are_ordered(
         }
         (order, Some(earlier)) => is_register_order_known(history, watch, assume, key, earlier, later, order),
     }
+}
+
+/// Whether a value was written once at most, failed writes included. Of equal elements, a list does not tell whose it shows.
+fn is_written_once(history: &History, watch: &Watch<'_>, key: KeyId, value: ValueId) -> bool {
+    let ids = watch.take_while_in_time(StepCost::Look, history.ids());
+    ids.map(|id| places_of_write(history, id, key, value).count()).sum::<usize>() <= 1
 }
 
 /// Whether a list shows both versions in this order or, if `unlisted`, a list shows the earlier one and none the later

@@ -230,14 +230,18 @@ impl<'a> ExecutionView<'a> {
 
     /// The transactions, other than the reader, that overwrote the version that a read returned.
     fn missed_writers(&self, read: &SourcedRead) -> impl Iterator<Item = u32> + '_ {
-        let writers = self.writers.get(&read.key).map_or(&[][..], Vec::as_slice);
+        let writers = self.writers_of(read.key);
         let after = writers.partition_point(|&writer| Some(writer) <= read.from);
         let reader = read.reader;
         writers[after..].iter().copied().filter(move |&writer| writer != reader)
     }
 
+    fn writers_of(&self, key: KeyId) -> &[u32] {
+        self.writers.get(&key).map_or(&[][..], Vec::as_slice)
+    }
+
     fn writes_key(&self, at: u32, key: KeyId) -> bool {
-        self.writers.get(&key).is_some_and(|writers| writers.binary_search(&at).is_ok())
+        self.writers_of(key).binary_search(&at).is_ok()
     }
 
     /// Checks that a transaction which reads a key and writes it overwrites exactly the version that it read.

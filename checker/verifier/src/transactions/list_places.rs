@@ -142,9 +142,9 @@ impl ListPlaces {
         starts.len() == 1 && !self.inside[starts[0]] && self.beginning[starts[0]].len() == 1
     }
 
-    /// Whether a part must begin at a position, wherever the others stand.
+    /// Whether a part must begin at a position of the list, wherever the others stand.
     pub(super) fn must_begin_at(&self, at: usize) -> bool {
-        at < self.len && !self.inside[at]
+        !self.inside[at]
     }
 
     /// Whether the list has an element at a position.

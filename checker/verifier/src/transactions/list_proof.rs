@@ -8,11 +8,10 @@ use histories::{KeyId, OpId};
 /// A position after all elements of a list.
 const AFTER_THE_LIST: usize = usize::MAX;
 
-/// Whether the appends of a transaction may stand at a place.
+/// Whether the appends of a transaction may stand at a place. What was not appended to the list may stand after it, from which nothing
+/// follows: another edge needs that the transaction wrote the key.
 pub(super) fn can_be_placed(sources: &ReadSources<'_>, place: ListPlace) -> bool {
-    sources.wrote_key(place.writer, place.key)
-        && sources.places_in(place.key).is_some()
-        && sources.possible_starts(place.key, place.writer).contains(&place.start)
+    sources.possible_starts(place.key, place.writer).contains(&place.start)
 }
 
 /// The first and the last position at which the appends of a transaction may begin if the choices hold.

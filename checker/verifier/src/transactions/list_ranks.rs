@@ -60,13 +60,12 @@ impl<'h> ListRanks<'h> {
         spans
     }
 
-    /// Whether some read shows an element that a transaction appended, to a list without equal elements.
+    /// Whether some read shows an element that a transaction appended. Of equal elements, a list does not tell whose it shows.
     pub(super) fn shows_append_of(&self, id: OpId) -> bool {
         let micros = self.history.micros_of(id).iter();
-        let mut appends = micros.filter(|micro| micro.kind == MicroKind::Append);
-        appends.any(|micro| {
-            !self.repeated.contains(&micro.key) && self.read.contains(&(micro.key, micro.value()))
-        })
+        let appends = micros.filter(|micro| micro.kind == MicroKind::Append);
+        let mut appends = appends.filter(|micro| !self.repeated.contains(&micro.key));
+        appends.any(|micro| self.read.contains(&(micro.key, micro.value())))
     }
 }
 

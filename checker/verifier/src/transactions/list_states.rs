@@ -20,8 +20,9 @@ struct OrderedList {
     writers: Vec<(u32, usize)>,
 }
 
-/// Checks that each list that was read is the state of the list after some transaction of the order. Last elements do not show that: an
-/// element may be missing before the last one. O(n) for n micro-operations and elements of lists. Meaningless once the time is over.
+/// Checks that each list that was read is the state of the list after some transaction of the order, so that one of two lists is the
+/// beginning of the other. Last elements do not show that: an element may be missing before the last one. What the reader appended itself
+/// counts only `with_own`; the check that a transaction sees its own writes is another one. O(n) for n micro-operations and elements of lists. Meaningless once the time is over.
 pub(super) fn check_lists_of_order(
     history: &History,
     order: &[OpId],

@@ -105,7 +105,7 @@ pub(super) fn verify_witness(
             check_versions(
                 history,
                 order,
-                *family == CycleFamily::G1c,
+                *family != CycleFamily::G0,
                 &KeyWriters::from_history(history, watch)?,
                 watch,
             )?;
@@ -137,7 +137,6 @@ pub(super) fn verify_witness(
         TransactionWitness::Mixed(execution) => mixed::check_mixed_execution(history, execution, watch),
         TransactionWitness::Actions(actions) => {
             let mut replay = TransactionReplay::new(history);
-            replay.conflicts = false;
             replay.replay_actions(watch.take_while_in_time(StepCost::Follow, actions.iter().copied()))?;
             let commits = actions.iter().filter_map(|action| match action {
                 TransactionAction::Commit(id) => Some(*id),

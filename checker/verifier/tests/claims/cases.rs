@@ -66,8 +66,22 @@ fn an_element_that_two_transactions_appended_contradicts_nothing() {
 /// A key that is both written and appended to has no order that anybody defined.
 #[test]
 fn a_key_that_is_a_list_and_a_register_contradicts_nothing() {
-    let history = drawn("a: [t ax1]\nb:        [t wx1]\nc:                  [t rx(1)]");
-    assert!(is_refuted(&history, IsolationLevel::Serializable, bare_contradiction()));
+    for drawing in [
+        "a: [t ax1]\nb:        [t wx1]\nc:                  [t rx(1)]",
+        "a: [t wx1]\nb:        [t ax2]\nc:                  [t rx(1,2)]",
+        "a: [t wx1]\nb:        [t ax2]\nc:                  [t rx2]",
+    ] {
+        let history = drawn(drawing);
+        assert!(is_refuted(&history, IsolationLevel::Serializable, bare_contradiction()), "{drawing}");
+        let [one, other]: [OpId; 2] = [0, 1].map(OpId::from_raw);
+        let key = history.micros_of(one)[0].key;
+        let before = claims::CaseChoice::Before { key, earlier: one, later: other };
+        let steps = vec![CaseStep { assumed: vec![before], cycle: Vec::new() }];
+        let phenomenon = Phenomenon::Impossible(IsolationLevel::Serializable);
+        let found = standings_of_phenomenon(&history, phenomenon, TransactionEvidence::Cases(steps));
+        let [Standing::Refuted(why)] = &found[..] else { panic!("{found:?}") };
+        assert!(why.contains("is no choice"), "{why}");
+    }
 }
 
 /// Levels that ask nothing of reads are contradicted by no read.
@@ -166,6 +180,18 @@ fn updates_of_equal_versions_lose_nothing() {
     let updates = |id: &OpId| history.micros_of(*id).len() == 2;
     let transactions: Vec<OpId> = history.ids().filter(updates).collect();
     let micro = history.micros_of(transactions[0])[0];
+    let example =
+        TransactionEvidence::LostUpdate { key: micro.key, version: Some(micro.value()), transactions };
+    let standings = standings_of_phenomenon(&history, Phenomenon::LostUpdate, example);
+    assert!(matches!(standings[0], Standing::Refuted(_)), "{standings:?}");
+}
+
+/// One of them wrote 1 itself, and read nothing.
+#[test]
+fn an_update_begins_with_a_read() {
+    let history = drawn("a: [t wx1 wx2]\nb:             [t rx1 wx3]");
+    let micro = history.micros_of(OpId::from_raw(0))[0];
+    let transactions: Vec<OpId> = history.ids().collect();
     let example =
         TransactionEvidence::LostUpdate { key: micro.key, version: Some(micro.value()), transactions };
     let standings = standings_of_phenomenon(&history, Phenomenon::LostUpdate, example);
