@@ -33,7 +33,8 @@ pub(super) struct FollowArgs {
     lateness: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists
     ///
-    /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file.
+    /// A monitor that was killed goes on where it was, without losing or repeating a verdict. The history must be a file. Events that
+    /// wait because of --lateness are part of the state.
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     checkpoint: Option<PathBuf>,
     /// With --follow: show the state of the judgement on the terminal, and print the violations when the command ends
@@ -75,11 +76,6 @@ impl FollowArgs {
                 Some(name) => Err(format!("{name} is about a stream. Pass --follow as well")),
                 None => Ok(None),
             };
-        }
-        if self.lateness.is_some() && self.checkpoint.is_some() {
-            return Err(
-                "--lateness cannot be used with --checkpoint: events that wait are in no state".to_owned()
-            );
         }
         let Self { staleness_bound, session_idle, lateness, checkpoint, view, watch, .. } = self;
         let watch = watch.into_plan();
