@@ -6,7 +6,7 @@
 use crate::args::SessionArgs;
 use crate::report::layout::format_elapsed;
 use crate::stream_lines::{StreamFlaw, StreamLines};
-use crate::stream_sorter::{LateEvent, SortedPart};
+use crate::stream_sorter::{LateEvent, LateReason, SortedPart};
 use checker::measurements::StreamFigures;
 use checker::{Model, Monitor, MonitorError, StreamEvent};
 use std::collections::HashSet;
@@ -104,13 +104,18 @@ impl StreamJudge {
             return Ok(());
         }
         self.judge_now()?;
-        let by = match late.excess_ns {
-            0 => "an event does not fit those that came in time".to_owned(),
-            excess => format!("an event came {} too late", format_elapsed(excess as f64 / 1e9)),
-        };
         let key = late.key.as_deref();
         let about = key.map_or_else(String::new, |key| format!(" on key {key}"));
-        self.monitor.give_up_key(key, self.lines.event_count(), &format!("{by}{about} (--lateness)"));
+        let reason = match late.why {
+            LateReason::TooLate { what, excess_ns } => {
+                format!("{what} came {} too late{about} (--lateness)", format_elapsed(excess_ns as f64 / 1e9))
+            }
+            LateReason::Unpaired => {
+                format!("an event does not fit those that came in time{about} (--lateness)")
+            }
+            LateReason::NeedsTheWhole(why) => why,
+        };
+        self.monitor.give_up_key(key, self.lines.event_count(), &reason);
         Ok(())
     }
 

@@ -91,8 +91,18 @@ enum EventKind {
 pub(crate) struct LateEvent {
     /// Its object as JSON, if it names one.
     pub(crate) key: Option<String>,
-    /// By how many nanoseconds more than the bound it was late.
-    pub(crate) excess_ns: i64,
+    pub(crate) why: LateReason,
+}
+
+/// Why an event cannot be judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum LateReason {
+    /// It came so many nanoseconds later than the bound allows.
+    TooLate { what: &'static str, excess_ns: i64 },
+    /// It does not fit those that came in time.
+    Unpaired,
+    /// It would have changed what was judged before.
+    NeedsTheWhole(String),
 }
 
 /// What is passed on, in order.
@@ -234,7 +244,8 @@ impl LateSorter {
         match self.passed.filter(|&passed| time < passed) {
             Some(passed) => {
                 event["time"] = passed.into();
-                self.add_late(waiting.key.clone(), passed - time, parts);
+                let why = LateReason::TooLate { what: "an event", excess_ns: passed - time };
+                self.add_late(waiting.key.clone(), why, parts);
                 self.pass_line(&WaitingLine { text: event.to_string(), ..waiting }, true, parts);
             }
             None => {
@@ -253,7 +264,7 @@ impl LateSorter {
             self.passed = self.passed.max(Some(time));
             // Its invocation is late, so what it is about is not known.
             if !self.pass_line(&line, false, parts) {
-                self.add_late(line.key, 0, parts);
+                self.add_late(line.key, LateReason::Unpaired, parts);
             }
         }
     }
@@ -280,9 +291,9 @@ impl LateSorter {
         fits
     }
 
-    fn add_late(&mut self, key: Option<String>, excess_ns: i64, parts: &mut Vec<SortedPart>) {
+    fn add_late(&mut self, key: Option<String>, why: LateReason, parts: &mut Vec<SortedPart>) {
         self.late_count += 1;
-        parts.push(SortedPart::Late(LateEvent { key, excess_ns }));
+        parts.push(SortedPart::Late(LateEvent { key, why }));
     }
 }
 

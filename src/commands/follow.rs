@@ -5,17 +5,21 @@
 use super::follower::{OTHER_MODELS, StreamFollower};
 use crate::args::{CheckPlan, FollowPlan, HistorySource};
 use crate::exit::Exit;
+use crate::input::read_trace_map;
 use crate::output;
 use crate::output_file::is_same_file;
 use crate::stream_checkpoint::StreamState;
-use crate::stream_input;
+use crate::stream_input::{self, StreamReading};
 use crate::stream_judge::QUIET;
 use crate::stream_objectives::count_for_objectives;
 use crate::stream_sorter::LateSorter;
+use crate::stream_spans::start_receiving;
 use crate::stream_watch::StreamWatchers;
+use crate::traces::SpanStream;
 use checker::measurements::StreamFigures;
 use checker::{Model, Monitor, MonitorError, MonitorLimits, Question};
 use histories::HistoryBuilder;
+use recorder::Stop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -34,11 +38,12 @@ pub(crate) fn run_follow(plan: &CheckPlan) -> Exit {
 fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
     let source = &plan.sources[0];
     let resumed = read_checkpoint(plan)?;
-    let stop = recorder::Stop::default();
-    let guard = stop.request_on_signals();
+    let stop = Stop::default();
+    let mut guard = Some(stop.request_on_signals());
     let reading_ends = Arc::new(AtomicBool::new(false));
     let offset = resumed.as_ref().map_or(0, |state| state.place.offset());
-    let reads_file = matches!(source, HistorySource::File(_));
+    // A file, or a receiver of spans, has an end after the signal.
+    let has_end = matches!(source, HistorySource::File(_));
     let follow = plan.follow.as_ref().expect("only a plan that follows comes here");
     let watchers = StreamWatchers::start(&follow.watch, &source.name())?;
     let mut follower = match resumed {
@@ -49,7 +54,13 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
             StreamFollower::new(plan, watchers, monitor, count_for_plan(plan)?)
         }
     };
-    let reading = stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?;
+    let reading = match &follow.listen {
+        Some(address) => {
+            follower.read_spans(open_spans(plan, follow)?);
+            receive_spans(address, stop.clone())?
+        }
+        None => stream_input::start_reading(source, Arc::clone(&reading_ends), offset)?,
+    };
     follower.has_view = follow.view && follower.watchers.open_view();
     follower.recall_violations();
     let mut late_inputs = 0;
@@ -57,19 +68,21 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         let stops = stop.is_requested();
         if stops {
             reading_ends.store(true, Ordering::SeqCst);
+            // There is nothing to undo: from here on, a signal ends the program at once.
+            drop(guard.take());
         }
-        let goes_on =
-            match reading.input.recv_timeout(if stops && !reads_file { Duration::ZERO } else { QUIET }) {
-                // A pipe that is never silent is read up to what waited when the signal came.
-                Ok(_) if stops && !reads_file && late_inputs > stream_input::CHUNKS_MAX => false,
-                Ok(input) => {
-                    late_inputs += usize::from(stops);
-                    follower.take_input(input)
-                }
-                Err(RecvTimeoutError::Timeout) if stops && !reads_file => false,
-                Err(RecvTimeoutError::Timeout) => follower.judge_now(),
-                Err(RecvTimeoutError::Disconnected) => false,
-            };
+        let goes_on = match reading.input.recv_timeout(if stops && !has_end { Duration::ZERO } else { QUIET })
+        {
+            // A pipe that is never silent is read up to what waited when the signal came.
+            Ok(_) if stops && !has_end && late_inputs > stream_input::CHUNKS_MAX => false,
+            Ok(input) => {
+                late_inputs += usize::from(stops);
+                follower.take_input(input)
+            }
+            Err(RecvTimeoutError::Timeout) if stops && !has_end => false,
+            Err(RecvTimeoutError::Timeout) => follower.judge_in_silence(),
+            Err(RecvTimeoutError::Disconnected) => false,
+        };
         if !goes_on {
             break;
         }
@@ -79,9 +92,25 @@ fn follow_stream(plan: &CheckPlan) -> Result<Exit, String> {
         follower.print_progress();
         follower.watchers.show_if_due(&follower.judge, reading.unread_bytes());
     }
-    // There is nothing to undo: from here on, a signal ends the program at once.
     drop(guard);
+    // Exporters whose spans are not judged any more are told.
+    drop(reading);
     Ok(follower.finish())
+}
+
+/// A reader of spans, by the map that the user gave.
+fn open_spans(plan: &CheckPlan, follow: &FollowPlan) -> Result<SpanStream, String> {
+    let map = plan.reading.map.as_deref().expect("a plan that receives spans has a map");
+    Ok(SpanStream::new(read_trace_map(map)?, follow.lateness_ns().unwrap_or(0), plan.bytes / 4))
+}
+
+/// Starts to receive spans, and says where.
+fn receive_spans(address: &str, stop: Stop) -> Result<StreamReading, String> {
+    let (reading, address) = start_receiving(address, stop)?;
+    output::print_status(&format!(
+        "listening on {address} for spans, OTLP over gRPC and HTTP (http://{address}/v1/traces); Ctrl-C ends it"
+    ));
+    Ok(reading)
 }
 
 /// The limits that the options describe.

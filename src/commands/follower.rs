@@ -11,13 +11,14 @@ use crate::stream_judge::{StreamJudge, StreamTrouble};
 use crate::stream_levels::describe_answers;
 use crate::stream_lines::is_whole_line;
 use crate::stream_objectives::describe_objectives;
-use crate::stream_sorter::LateSorter;
+use crate::stream_sorter::{LateSorter, SortedPart};
 use crate::stream_violation::write_violation;
 use crate::stream_watch::{StreamWatchers, wait_for_spans};
+use crate::traces::SpanStream;
 use checker::measurements::StreamFigures;
 use checker::{Monitor, MonitorAnswer, MonitorVerdict, OnlineViolation, Property};
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What to pass if the stream is not about registers.
 pub(super) const OTHER_MODELS: &str =
@@ -46,6 +47,10 @@ pub(super) struct StreamFollower<'a> {
     pub(super) watchers: StreamWatchers,
     /// If events may come out of order.
     sorter: Option<LateSorter>,
+    /// If spans are received.
+    spans: Option<SpanStream>,
+    /// When spans came last, or time was last noted to pass.
+    spans_at: Instant,
     /// Whether the state is shown on the terminal.
     pub(super) has_view: bool,
     /// What waits until the view has ended, because it would be printed on the same terminal.
@@ -84,6 +89,8 @@ impl<'a> StreamFollower<'a> {
                 .as_ref()
                 .and_then(FollowPlan::lateness_ns)
                 .map(|lateness| LateSorter::new(lateness, plan.bytes)),
+            spans: None,
+            spans_at: now,
             has_view: false,
             held_output: Vec::new(),
         }
@@ -120,6 +127,39 @@ impl<'a> StreamFollower<'a> {
             let whole = [&before, bytes].concat();
             self.place.advance(&whole[..whole.len() - rest]);
         }
+        self.print_taken(taken)
+    }
+
+    /// Judges the spans that come by this reader of theirs.
+    pub(super) fn read_spans(&mut self, spans: SpanStream) {
+        (self.sorter, self.spans) = (None, Some(spans));
+    }
+
+    /// Takes the spans of a request. Returns whether to go on.
+    fn take_spans(&mut self, line: &str) -> bool {
+        let Some(spans) = &mut self.spans else { return true };
+        self.spans_at = Instant::now();
+        let mut parts = Vec::new();
+        let added = spans.add_request(line, unix_now_ns(), &mut parts);
+        self.take_parts(parts, added)
+    }
+
+    /// Lets time pass for spans while none come. Returns whether to go on.
+    fn pass_time(&mut self) -> bool {
+        let Some(spans) = &mut self.spans else { return true };
+        let elapsed = std::mem::replace(&mut self.spans_at, Instant::now()).elapsed();
+        let mut parts = Vec::new();
+        spans.pass_time(i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX), unix_now_ns(), &mut parts);
+        self.take_parts(parts, Ok(()))
+    }
+
+    fn take_parts(&mut self, parts: Vec<SortedPart>, added: Result<(), String>) -> bool {
+        let taken = self.judge.take_sorted(parts).and_then(|()| added.map_err(StreamTrouble::Input));
+        self.print_taken(taken)
+    }
+
+    /// Prints what was found in what was taken. Returns whether to go on.
+    fn print_taken(&mut self, taken: Result<(), StreamTrouble>) -> bool {
         self.tell_about_clock();
         match taken {
             Ok(()) => {
@@ -187,6 +227,11 @@ impl<'a> StreamFollower<'a> {
     pub(super) fn take_input(&mut self, input: StreamInput) -> bool {
         match input {
             StreamInput::Bytes(bytes) => self.take_bytes(&bytes),
+            StreamInput::Spans(line) => self.take_spans(&line),
+            StreamInput::Warning(warning) => {
+                self.watchers.messages().tell(&warning, output::print_warning);
+                true
+            }
             StreamInput::Replaced if !self.take_last_line() => false,
             StreamInput::Replaced if !self.unfinished().is_empty() => self.end_with(&format!(
                 "line {}: the file was replaced in the middle of this line",
@@ -213,7 +258,9 @@ impl<'a> StreamFollower<'a> {
     /// Reports that the stream cannot be judged any further.
     fn end_with(&mut self, why: &str) -> bool {
         // An event that is missing may have come before those that wait.
-        let waiting = match self.sorter.as_ref().map_or(0, LateSorter::waiting_count) {
+        let waiting = self.sorter.as_ref().map_or(0, LateSorter::waiting_count)
+            + self.spans.as_ref().map_or(0, SpanStream::waiting_count);
+        let waiting = match waiting {
             0 => String::new(),
             count => format!(", nor {} that waited (--lateness)", report::layout::count_noun(count, "event")),
         };
@@ -250,8 +297,13 @@ impl<'a> StreamFollower<'a> {
         }
     }
 
+    /// Judges everything so far, because nothing came for a while. Returns whether to go on.
+    pub(super) fn judge_in_silence(&mut self) -> bool {
+        self.pass_time() && self.judge_now()
+    }
+
     /// Judges everything so far. Returns whether to go on.
-    pub(super) fn judge_now(&mut self) -> bool {
+    fn judge_now(&mut self) -> bool {
         let judged = self.judge.judge_now();
         self.print_judged(judged)
     }
@@ -355,11 +407,14 @@ impl<'a> StreamFollower<'a> {
     /// Judges what waited, because nothing comes before it any more. It stays in the state as it is: another process may find that the
     /// file has grown.
     fn judge_waiting(&mut self) {
-        if self.exit == Exit::Holds
-            && let Some(sorter) = &mut self.sorter
-        {
+        let waiting = match (&mut self.sorter, &mut self.spans) {
+            _ if self.exit != Exit::Holds => None,
+            (Some(sorter), _) => Some(sorter.finish()),
+            (None, Some(spans)) => Some(spans.finish()),
+            (None, None) => None,
+        };
+        if let Some(parts) = waiting {
             self.checkpoint = None;
-            let parts = sorter.finish();
             if let Err(trouble) = self.judge.take_sorted(parts) {
                 self.end_with_trouble(trouble);
             }
@@ -371,6 +426,9 @@ impl<'a> StreamFollower<'a> {
     pub(super) fn finish(mut self) -> Exit {
         let sound = self.take_rest();
         self.watchers.close_view();
+        for remark in self.spans.as_mut().map(SpanStream::describe_spans).into_iter().flatten() {
+            output::print_note(&remark);
+        }
         let _ = self.out.write_all(&std::mem::take(&mut self.held_output));
         let answers = describe_answers(&self.judge.monitor);
         let objectives = describe_objectives(&self.judge.figures, true);
@@ -410,6 +468,12 @@ impl<'a> StreamFollower<'a> {
         wait_for_spans(spans.into_iter().collect());
         self.out.into_inner().finish(exit.max(self.exit))
     }
+}
+
+/// The time of this machine, in nanoseconds since 1970.
+fn unix_now_ns() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn violation_of(answer: MonitorAnswer<'_>) -> Option<&OnlineViolation> {
