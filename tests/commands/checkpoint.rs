@@ -136,7 +136,7 @@ impl Numbers {
     }
 }
 
-/// Writes a history to `run.jsonl` while monitors follow it and are killed.
+/// Writes a history to `run.jsonl` while monitors follow it and are killed. Then the recording ends.
 fn write_and_kill(folder: &Path, text: &str, start: &dyn Fn() -> Child) {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut file = File::create(folder.join("run.jsonl")).expect("a file");
@@ -154,13 +154,14 @@ fn write_and_kill(folder: &Path, text: &str, start: &dyn Fn() -> Child) {
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
     }
+    file.write_all(END.as_bytes()).expect("it is written");
 }
 
 #[test]
 fn a_monitor_that_is_killed_at_any_moment_loses_and_repeats_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let start = || follow(folder.path(), &["--checkpoint", "state.json"]);
-    write_and_kill(folder.path(), &format!("{}{END}", Stream::broken()), &start);
+    write_and_kill(folder.path(), &Stream::broken(), &start);
     let code = follow(folder.path(), &["--checkpoint", "state.json"]).wait().expect("it ends").code();
     let err = std::fs::read_to_string(folder.path().join("err.txt")).expect("messages");
     assert_eq!(code, Some(1), "{err}");
@@ -230,13 +231,13 @@ fn told(folder: &Path) -> Vec<Value> {
 /// one tells that is not killed.
 #[test]
 fn a_monitor_of_a_stream_out_of_order_is_killed_without_a_trace() {
-    let text = format!("{}{END}", shuffled(&mut Numbers(3)));
+    let text = shuffled(&mut Numbers(3));
     let start = |folder: &Path, more: &[&str]| {
         let levels = ["--consistency", "linearizable,causal", "--lateness", "100ms"];
         follow_question(folder, &[&levels[..], more].concat())
     };
     let whole = tempfile::tempdir().expect("a folder");
-    std::fs::write(whole.path().join("run.jsonl"), &text).expect("a file");
+    std::fs::write(whole.path().join("run.jsonl"), format!("{text}{END}")).expect("a file");
     let code = start(whole.path(), &[]).wait().expect("it ends").code();
     let message = std::fs::read_to_string(whole.path().join("err.txt")).expect("messages");
     assert_eq!(code, Some(1), "{message}");
