@@ -55,14 +55,19 @@ fn load_traces(source: &HistorySource, map: &Path, from: Option<Format>) -> Resu
             other.name()
         ));
     }
-    let shown = map.display();
-    let text =
-        std::fs::read_to_string(map).map_err(|why| format!("failed to read the map {shown}: {why}"))?;
-    let map = TraceMap::from_toml(&text).map_err(|why| format!("the map {shown}: {why}"))?;
+    let map = read_trace_map(map)?;
     let bytes =
         read_span_bytes(source.input()).map_err(|why| format!("failed to read {}: {why}", source.name()))?;
     let (history, remarks) = map.read_spans(&bytes).map_err(|why| format!("{}: {why}", source.name()))?;
     Ok(LoadedHistory { history, remarks })
+}
+
+/// Reads what the spans of an application mean.
+pub(crate) fn read_trace_map(map: &Path) -> Result<TraceMap, String> {
+    let shown = map.display();
+    let text =
+        std::fs::read_to_string(map).map_err(|why| format!("failed to read the map {shown}: {why}"))?;
+    TraceMap::from_toml(&text).map_err(|why| format!("the map {shown}: {why}"))
 }
 
 /// The history, with remarks on what was dropped or is missing.

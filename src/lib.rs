@@ -53,6 +53,8 @@ mod stream_objectives;
 #[cfg(feature = "command-line")]
 mod stream_sorter;
 #[cfg(feature = "command-line")]
+mod stream_spans;
+#[cfg(feature = "command-line")]
 mod stream_violation;
 #[cfg(feature = "command-line")]
 mod stream_watch;

@@ -10,6 +10,7 @@
 use crate::output::ResultWriter;
 use crate::stream_judge::StreamJudge;
 use crate::stream_lines::StreamLines;
+use crate::stream_sorter::LateSorter;
 use checker::Monitor;
 use checker::measurements::StreamFigures;
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,9 @@ pub(crate) struct StreamState {
     pub(crate) monitor: Monitor,
     #[serde(default)]
     pub(crate) figures: StreamFigures,
+    /// What waits to be judged in the order of times.
+    #[serde(default)]
+    pub(crate) sorter: Option<LateSorter>,
     /// The size that standard output had, if it was a file.
     printed: Option<u64>,
 }
@@ -95,6 +99,7 @@ struct StateToWrite<'a> {
     lines: &'a StreamLines,
     monitor: &'a Monitor,
     figures: &'a StreamFigures,
+    sorter: Option<&'a LateSorter>,
     printed: Option<u64>,
 }
 
@@ -158,11 +163,17 @@ impl CheckpointWriter {
 
     /// Writes a state. Everything that was printed must have been flushed. `ahead` is the number of bytes that an earlier
     /// process printed and this one has not come to yet.
-    pub(crate) fn save(&mut self, place: &FilePlace, judge: &StreamJudge, ahead: u64) -> Result<(), String> {
+    pub(crate) fn save(
+        &mut self,
+        place: &FilePlace,
+        judge: &StreamJudge,
+        sorter: Option<&LateSorter>,
+        ahead: u64,
+    ) -> Result<(), String> {
         let began = Instant::now();
         let printed = printed_size().map(|size| size.saturating_sub(ahead));
         let StreamJudge { lines, monitor, figures, .. } = judge;
-        let state = StateToWrite { version: VERSION, place, lines, monitor, figures, printed };
+        let state = StateToWrite { version: VERSION, place, lines, monitor, figures, sorter, printed };
         let written = self.write_beside(&state);
         (self.saved_at, self.saving_took) = (Instant::now(), began.elapsed());
         written.map_err(|why| format!("failed to write {}: {why}", self.path.display()))

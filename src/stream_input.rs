@@ -29,6 +29,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(crate) enum StreamInput {
     /// The next bytes.
     Bytes(Vec<u8>),
+    /// The spans of a request, as a line of a file of spans.
+    Spans(String),
+    /// Something was left out: a message.
+    Warning(String),
     /// The file was replaced, and was read to its end. What follows is in another file of the same name.
     Replaced,
     /// The stream ended.
@@ -45,6 +49,11 @@ pub(crate) struct StreamReading {
 }
 
 impl StreamReading {
+    /// What is received, of which nobody knows how much is to come.
+    pub(crate) fn of_unknown_size(input: Receiver<StreamInput>) -> Self {
+        Self { input, unread: None }
+    }
+
     /// The bytes of a file that were not read yet; none of a pipe, because what its writer holds is not known.
     pub(crate) fn unread_bytes(&self) -> Option<u64> {
         self.unread.as_ref().map(|unread| unread.load(Ordering::Relaxed))

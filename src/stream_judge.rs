@@ -4,15 +4,21 @@
 //! [`QUIET`], so that a violation is known within a second of the event that makes it certain.
 
 use crate::args::SessionArgs;
+use crate::report::layout::format_elapsed;
 use crate::stream_lines::{StreamFlaw, StreamLines};
+use crate::stream_sorter::{LateEvent, LateReason, SortedPart};
 use checker::measurements::StreamFigures;
 use checker::{Model, Monitor, MonitorError, StreamEvent};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// How long to wait for the next bytes before what came is judged.
 pub(crate) const QUIET: Duration = Duration::from_millis(100);
 /// Events are judged at the latest after this time, or after four times as long as the last judgement took.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// The most objects that are remembered as given up. Beyond, an object is judged once more before it is given up again.
+const GIVEN_UP_MAX: usize = 100_000;
 
 /// Why a stream cannot be judged any further.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(crate) struct StreamJudge {
     pub(crate) figures: StreamFigures,
     /// The number of events that came later than they may.
     pub(crate) late_events: u64,
+    /// The objects of late events, as JSON.
+    given_up: HashSet<Option<String>>,
     /// What the user says of sessions. The header of the stream tells the rest.
     sessions: SessionArgs,
     judged_at: Instant,
@@ -44,6 +52,7 @@ impl StreamJudge {
             sessions,
             figures,
             late_events: 0,
+            given_up: HashSet::new(),
             lines: StreamLines::default(),
             judged_at: Instant::now(),
             judgement_took: Duration::ZERO,
@@ -74,6 +83,40 @@ impl StreamJudge {
             StreamFlaw::Refused(why) if internal => StreamTrouble::Internal(why),
             StreamFlaw::Refused(why) => StreamTrouble::Input(why),
         })
+    }
+
+    /// Takes what a sorter passed on, in order.
+    pub(crate) fn take_sorted(&mut self, parts: Vec<SortedPart>) -> Result<(), StreamTrouble> {
+        parts.into_iter().try_for_each(|part| match part {
+            SortedPart::Lines(text) => self.take_bytes(text.as_bytes()),
+            SortedPart::Late(late) => self.give_up_late(late),
+        })
+    }
+
+    /// Gives up what a late event is about. What was found before is judged first, so that the verdict does not depend on the moments of
+    /// the judgements.
+    fn give_up_late(&mut self, late: LateEvent) -> Result<(), StreamTrouble> {
+        self.late_events += 1;
+        if self.given_up.len() >= GIVEN_UP_MAX {
+            self.given_up.clear();
+        }
+        if !self.given_up.insert(late.key.clone()) {
+            return Ok(());
+        }
+        self.judge_now()?;
+        let key = late.key.as_deref();
+        let about = key.map_or_else(String::new, |key| format!(" on key {key}"));
+        let reason = match late.why {
+            LateReason::TooLate { what, excess_ns } => {
+                format!("{what} came {} too late{about} (--lateness)", format_elapsed(excess_ns as f64 / 1e9))
+            }
+            LateReason::Unpaired => {
+                format!("an event does not fit those that came in time{about} (--lateness)")
+            }
+            LateReason::NeedsTheWhole(why) => why,
+        };
+        self.monitor.give_up_key(key, self.lines.event_count(), &reason);
+        Ok(())
     }
 
     /// Judges everything so far if the last judgement is long enough ago.

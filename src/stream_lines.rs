@@ -123,11 +123,6 @@ impl StreamLines {
         &self.rest
     }
 
-    /// The length of the line that is not complete.
-    pub(crate) fn unfinished_bytes(&self) -> usize {
-        self.rest.len()
-    }
-
     /// The number of the line that is not complete.
     pub(crate) fn unfinished_line(&self) -> u64 {
         self.lines + 1
@@ -136,11 +131,6 @@ impl StreamLines {
     /// What follows is a file that replaced the one before, and may have the same header.
     pub(crate) fn begin_file(&mut self) {
         (self.lines, self.begins_file) = (0, true);
-    }
-
-    /// Whether the last line is whole although it has no newline.
-    pub(crate) fn is_unfinished_line_whole(&self) -> bool {
-        serde_json::from_slice::<serde_json::Map<String, Value>>(&self.rest).is_ok()
     }
 
     /// Adds bytes, and passes the events of all complete lines on.
@@ -400,6 +390,11 @@ impl StreamLines {
         }
         self.latest_time = self.latest_time.max(Some(time));
     }
+}
+
+/// Whether a line is whole although it has no newline.
+pub(crate) fn is_whole_line(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, Value>>(line).is_ok()
 }
 
 /// Which events of a block have an index in the file.

@@ -1,7 +1,7 @@
 //! `steadfast check`: its options, and the plan that they describe.
 
 use super::color::{ColorArgs, ColorMode};
-use super::follow::{FollowArgs, FollowPlan};
+use super::follow::{FollowArgs, FollowPlan, find_spans_address};
 use super::invariants::InvariantArgs;
 use super::measuring::{MeasuringArgs, MeasuringPlan};
 use super::names::{self, ReadingArgs};
@@ -251,7 +251,7 @@ impl CheckArgs {
     pub(crate) fn into_plan(self) -> Result<CheckPlan, String> {
         let follow = self.follow.into_plan()?;
         let follows = follow.is_some();
-        let plan = CheckPlan {
+        let mut plan = CheckPlan {
             follow,
             measuring: self.measuring.into_plan()?,
             format: self.format,
@@ -262,6 +262,7 @@ impl CheckArgs {
             color: self.color.color_mode(),
             ..self.ask.into_plan()?
         };
+        plan.find_spans()?;
         if follows {
             plan.reject_what_cannot_follow()?;
         }
@@ -277,6 +278,28 @@ impl CheckPlan {
     fn reject_what_parts_lack(&self) -> Result<(), String> {
         let further = [(self.follow.is_some(), "--follow"), (self.reading.lenient, "--lenient")];
         self.reject_what_needs_the_whole("--spill", &further, "")
+    }
+
+    /// Has spans received if the history is an address for them.
+    fn find_spans(&mut self) -> Result<(), String> {
+        let names = self.sources.iter().map(HistorySource::name);
+        let found: Result<Vec<_>, String> = names.map(|name| find_spans_address(&name)).collect();
+        let Some(address) = found?.into_iter().flatten().next() else { return Ok(()) };
+        let Some(follow) = &mut self.follow else {
+            return Err(
+                "otlp:// receives spans while they are judged. Pass --follow, or write them with `steadfast collect` and check the file"
+                    .to_owned(),
+            );
+        };
+        follow.receive_spans(address)?;
+        if self.reading.map.is_none() {
+            return Err("otlp:// needs --map MAP.toml, a file that says what the spans mean".to_owned());
+        }
+        if let Some(model) = self.model.filter(|model| *model != Model::Session) {
+            return Err(format!("spans are read as a history of sessions, and --model is {}", model.name()));
+        }
+        self.model = Some(Model::Session);
+        Ok(())
     }
 
     /// Rejects options that cannot be used while the history grows.
@@ -305,10 +328,11 @@ impl CheckPlan {
         if !matches!(self.reading.from, None | Some(histories::format::Format::Native)) {
             return Err(format!("{option} reads JSON Lines only. `steadfast convert` writes them"));
         }
+        let receives_spans = self.follow.as_ref().is_some_and(|follow| follow.listen.is_some());
         let measures = self.measuring.everything;
         let has_objectives = self.follow.is_none() && !self.measuring.objectives.is_empty();
         let given = [
-            (self.reading.map.is_some(), "--map"),
+            (self.reading.map.is_some() && !receives_spans, "--map"),
             (self.certificate.is_some(), "--certificate"),
             (self.pictures.report.is_some(), "--report"),
             (self.pictures.dot.is_some(), "--dot"),

@@ -5,6 +5,13 @@ use super::tap::parse_address;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The default of `--body-size`, as it is shown.
+const BODY_SIZE_USUAL: &str = "16MiB";
+/// The same as a number.
+pub(crate) const BODY_BYTES_USUAL: usize = 16 << 20;
+/// The default of `--connections`.
+pub(crate) const CONNECTIONS_USUAL: u16 = 256;
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct CollectArgs {
     /// Address for the exporters; port 0 is any free port
@@ -23,9 +30,9 @@ pub(crate) struct CollectArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
     /// Size of the largest body of a request, before and after decompression
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "16MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = BODY_SIZE_USUAL)]
     pub(crate) body_size: usize,
     /// Number of exporters that may be connected at a time; further ones wait
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 256)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = CONNECTIONS_USUAL)]
     pub(crate) connections: u16,
 }

@@ -72,7 +72,7 @@ pub(crate) use names::ReadingArgs;
 pub(crate) use sessions::SessionArgs;
 #[cfg(feature = "command-line")]
 pub(crate) use {
-    collect::CollectArgs,
+    collect::{BODY_BYTES_USUAL, CONNECTIONS_USUAL, CollectArgs},
     compare::{CompareArgs, CompareFormat, ComparePlan},
     convert::ConvertArgs,
     diff::{DiffArgs, DiffPlan},

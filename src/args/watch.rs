@@ -149,7 +149,7 @@ fn parse_burn_rate(typed: &str) -> Result<BurnRateRule, String> {
 }
 
 /// Reads a port, which is then one of the loopback address, or a host and a port.
-fn parse_own_address(typed: &str) -> Result<String, String> {
+pub(super) fn parse_own_address(typed: &str) -> Result<String, String> {
     if typed.parse::<u16>().is_ok() {
         return Ok(format!("127.0.0.1:{typed}"));
     }

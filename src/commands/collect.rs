@@ -5,8 +5,9 @@ use crate::exit::Exit;
 use crate::output;
 use crate::output_file::{refuse_existing, refuse_other_form};
 use crate::report::layout::count_noun;
+use crate::stream_spans::describe_left_out;
 use crate::traces::{SPAN_BYTES_MAX, decode_received_spans};
-use recorder::span_receiver::{ReceivedSpans, SpanReceiverSettings, receive_spans};
+use recorder::span_receiver::{ReceivedSpans, SpanFile, SpanReceiverSettings, receive_spans};
 use recorder::{ListenTls, Stop};
 use std::fs::File;
 
@@ -58,9 +59,9 @@ fn collect_spans(args: &CollectArgs) -> Result<ReceivedSpans, String> {
         tls,
         connections_max: usize::from(args.connections),
         body_bytes_max: args.body_size,
-        file_bytes_max: SPAN_BYTES_MAX,
     };
-    let received = receive_spans(settings, file, Box::new(decode_received_spans), stop, |address| {
+    let sink = Box::new(SpanFile::new(file, SPAN_BYTES_MAX));
+    let received = receive_spans(settings, sink, Box::new(decode_received_spans), stop, |address| {
         output::print_status(&format!(
             "collect: listening on {address} for OTLP over gRPC and HTTP; Ctrl-C ends it"
         ));
@@ -79,15 +80,8 @@ fn collect_spans(args: &CollectArgs) -> Result<ReceivedSpans, String> {
 fn summarize_spans(args: &CollectArgs, received: &ReceivedSpans) {
     let (spans, requests) = (received.spans as usize, received.requests as usize);
     output::print_status(&format!("{} in {}", count_noun(spans, "span"), count_noun(requests, "request")));
-    if received.rejected > 0 {
-        let count = count_noun(received.rejected as usize, "span");
-        let why = received.why_rejected.as_deref().unwrap_or_default();
-        output::print_warning(&format!("left out, because of their times: {count} (the first: {why})"));
-    }
-    if received.refused > 0 {
-        let count = count_noun(received.refused as usize, "request");
-        let why = received.why_refused.as_deref().unwrap_or_default();
-        output::print_warning(&format!("refused: {count} (the first: {why})"));
+    for warning in describe_left_out(received) {
+        output::print_warning(&warning);
     }
     if spans > 0 {
         let file = args.output.display();

@@ -13,6 +13,7 @@ pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod follow;
 mod followed;
+mod follower;
 pub(crate) mod generate;
 pub(crate) mod levels;
 mod levels_matrix;

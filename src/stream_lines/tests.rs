@@ -34,7 +34,7 @@ fn events_of(text: &[u8], chunk: usize) -> Vec<String> {
         };
         lines.add_bytes(bytes, &mut take).expect("a history");
     }
-    assert_eq!((lines.unfinished_bytes(), lines.event_count()), (0, 7));
+    assert_eq!((lines.unfinished().len(), lines.event_count()), (0, 7));
     told
 }
 

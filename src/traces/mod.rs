@@ -15,31 +15,38 @@
 //!   follows from an absent session: such answers are left out, and only findings that no missing request can explain are judged.
 //! - Ids are secrets. Sessions are named `s-1`, `s-2`, … in the order of their first spans; `trace_id` and `span_id` stay.
 //!
+//! Whether a history comes from a file of spans, or span by span as they are received (`stream.rs`), one reader reads spans
+//! (`read_span`), and one writer makes events of them (`events.rs`).
+//!
 //! Times decide the order, as in [`histories::format`] for spans without indices: if two are equal, operations overlap.
 
+mod census;
+mod events;
 mod file;
 mod operation;
 mod otlp;
 mod protobuf;
 #[cfg(feature = "command-line")]
 mod received;
+#[cfg(feature = "command-line")]
+mod stream;
 
-use crate::report::layout::count_noun;
+use census::SpanCensus;
+use events::EventWriter;
 #[cfg(feature = "command-line")]
 pub(crate) use file::SPAN_BYTES_MAX;
 pub(crate) use file::read_span_bytes;
 use histories::History;
 use histories::format::{self, Format};
-use operation::{
-    DistinctOperations, TraceFunction, TracedOperation, add_creations, renewal_outcome, tell_renewals,
-};
+use operation::{DistinctOperations, TraceFunction, TracedOperation, renewal_outcome};
 use otlp::{OtlpRequest, OtlpSpan, flatten_attributes};
 #[cfg(feature = "command-line")]
 pub(crate) use received::decode_received_spans;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+#[cfg(feature = "command-line")]
+pub(crate) use stream::SpanStream;
 
 /// The statuses that mean that a request was done, unless the map says otherwise.
 const STATUS_OK: std::ops::RangeInclusive<i64> = 200..=299;
@@ -121,24 +128,6 @@ impl Wanted {
     }
 }
 
-/// How many spans were used, and why others were not.
-#[derive(Default)]
-struct SpanCensus {
-    used: usize,
-    unmapped: usize,
-    first_unmapped: Option<String>,
-    without_id: usize,
-    absent_left_out: usize,
-    /// Sessions whose creation is not in the traces.
-    created_before: usize,
-    /// Reads of values that no span wrote.
-    unwritten: usize,
-    /// Answers that the map does not explain, and errors.
-    unclear: usize,
-    /// Spans that are in the traces more than once.
-    repeated: usize,
-}
-
 impl TraceMap {
     /// Reads a map. The error says what is wrong with it, and where.
     pub(crate) fn from_toml(text: &str) -> Result<Self, String> {
@@ -158,98 +147,47 @@ impl TraceMap {
     /// Reads a file of spans in OTLP as a history: see `file.rs` for the encodings. Also returns remarks on what was left out.
     /// O(n log n) in spans, which are all in memory.
     pub(crate) fn read_spans(&self, bytes: &[u8]) -> Result<(History, Vec<String>), String> {
-        let mut census = SpanCensus::default();
-        let mut operations = DistinctOperations::default();
-        file::for_each_message(bytes, &mut |request: OtlpRequest| {
-            for resource in request.resource_spans {
-                let shared = flatten_attributes(resource.resource.attributes);
-                for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    operations.add(self.read_span(span, &shared, &mut census)?);
-                }
-            }
-            Ok(())
-        })?;
-        if census.used == 0 {
-            let seen = census.unmapped + census.without_id;
-            return Err(format!(
-                "no span was read as an operation. {} seen: {} fit no [[operation]]{}, and {} fit one and have no {}. \
-                 Compare the conditions in where with the attributes of the spans.",
-                count_noun(seen, "span"),
-                census.unmapped,
-                census
-                    .first_unmapped
-                    .as_ref()
-                    .map_or_else(String::new, |name| format!(" ({name:?} is the first)")),
-                census.without_id,
-                self.session.id
-            ));
-        }
-        census.repeated = operations.repeated;
-        let text = self.write_events(operations.list, &mut census);
+        let (text, census) = self.write_events(bytes)?;
         let history = format::from_text(Format::Native, &text).map_err(|problems| problems.to_string())?;
         Ok((history, self.describe_census(&census)))
     }
 
-    fn describe_census(&self, census: &SpanCensus) -> Vec<String> {
-        let spans = |count| count_noun(count, "span");
-        let mut remarks = vec![format!("read as operations: {}", spans(census.used - census.repeated))];
-        if census.repeated > 0 {
-            remarks
-                .push(format!("left out, because they were sent more than once: {}", spans(census.repeated)));
+    /// The spans of a file as events.
+    fn write_events(&self, bytes: &[u8]) -> Result<(String, SpanCensus), String> {
+        let mut census = SpanCensus::default();
+        let mut operations = DistinctOperations::default();
+        file::for_each_message(bytes, &mut |request: OtlpRequest| {
+            self.read_request(request, &mut census, &mut |operation| operations.add(operation))
+        })?;
+        if census.used == 0 {
+            return Err(self.describe_nothing(&census));
         }
-        if let Some(name) = &census.first_unmapped {
-            remarks.push(format!(
-                "left out, because no [[operation]] fits: {}, {name:?} the first",
-                spans(census.unmapped)
-            ));
-        }
-        if census.without_id > 0 {
-            remarks.push(format!(
-                "left out, because they have no {}: {}",
-                self.session.id,
-                spans(census.without_id)
-            ));
-        }
-        if census.unclear > 0 {
-            remarks.push(format!(
-                "indeterminate, because the span is an error or the map does not explain its status (ok, absent, refused): {}",
-                count_noun(census.unclear, "answer")
-            ));
-        }
-        if census.unwritten > 0 {
-            remarks.push(format!(
-                "taken for signs that the session exists, because no span wrote the value that was read: {}",
-                count_noun(census.unwritten, "read")
-            ));
-        }
-        if census.created_before > 0 {
-            remarks.push(format!(
-                "taken for created just before their first request, because their creation was not traced: {}",
-                count_noun(census.created_before, "session")
-            ));
-        }
-        if !self.complete {
-            remarks.push(format!(
-                "the traces are taken for a sample, in which an answer without a session says nothing ({}); if every request is \
-                 in the traces, set complete = true in the map",
-                count_noun(census.absent_left_out, "such answer")
-            ));
-            if self.operations.iter().any(|rule| rule.value.is_some()) {
-                remarks.push("requests that are missing are assumed to have written other values".to_owned());
-            }
-            let gives_up_ids =
-                |rule: &SpanRule| matches!(rule.function, TraceFunction::Destroy | TraceFunction::Renew);
-            if self.session.previous.is_some() || self.operations.iter().any(gives_up_ids) {
-                remarks.push(
-                    "requests that are missing are assumed to have given no new session an id that was ended or replaced"
-                        .to_owned(),
-                );
+        census.repeated = operations.repeated;
+        let mut writer = EventWriter::new(self);
+        operations.list.sort_by_key(|operation| operation.from_ns);
+        writer.add_operations(operations.list);
+        let mut text = self.header_line();
+        writer.write_until(i64::MAX, &mut text);
+        writer.count_into(&mut census);
+        Ok((text, census))
+    }
+
+    /// Calls `take` with each operation of a request.
+    fn read_request(
+        &self,
+        request: OtlpRequest,
+        census: &mut SpanCensus,
+        take: &mut dyn FnMut(TracedOperation),
+    ) -> Result<(), String> {
+        for resource in request.resource_spans {
+            let shared = flatten_attributes(resource.resource.attributes);
+            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                if let Some(operation) = self.read_span(span, &shared, census)? {
+                    take(operation);
+                }
             }
         }
-        remarks.push(
-            "events are in the order of their spans' times, and those are as good as the clocks".to_owned(),
-        );
-        remarks
+        Ok(())
     }
 
     /// The operation of a span, unless it fits no rule or shows nothing.
@@ -327,69 +265,8 @@ impl TraceMap {
         }))
     }
 
-    /// Writes the operations as events in the order of time. An operation gets the lowest process that is free.
-    fn write_events(&self, mut operations: Vec<TracedOperation>, census: &mut SpanCensus) -> String {
-        operations.sort_by_key(|operation| operation.from_ns);
-        operations = tell_renewals(operations);
-        census.unwritten = self.settle_values(&mut operations);
-        census.created_before = add_creations(&mut operations);
-        operations.sort_by_key(|operation| operation.from_ns);
-        let mut names = SessionNames { known: HashMap::new(), keep: self.session.keep };
-        let zero = operations.first().map_or(0, |operation| operation.from_ns);
-        // Time, whether it completes, number, text. At equal times, operations begin before others end.
-        let mut events: Vec<(i64, bool, usize, Value)> = Vec::with_capacity(operations.len() * 2);
-        let mut busy: BinaryHeap<Reverse<(i64, u32)>> = BinaryHeap::new();
-        let mut free: BinaryHeap<Reverse<u32>> = BinaryHeap::new();
-        let mut processes = 0;
-        for (number, operation) in operations.into_iter().enumerate() {
-            while let Some(&Reverse((end, process))) = busy.peek()
-                && end < operation.from_ns
-            {
-                busy.pop();
-                free.push(Reverse(process));
-            }
-            let process = free.pop().map_or_else(
-                || {
-                    processes += 1;
-                    processes - 1
-                },
-                |Reverse(process)| process,
-            );
-            if let (Some(end), true) = (operation.to_ns, operation.outcome != "info") {
-                busy.push(Reverse((end, process)));
-            }
-            let (key, user) = (names.name_session(&operation.key), names.name_session(&operation.user));
-            let renamed = |names: &mut SessionNames, value: Value| match &value {
-                Value::String(id) if operation.function == TraceFunction::Renew => {
-                    json!(names.name_session(id))
-                }
-                Value::Array(parts) => match parts.as_slice() {
-                    [Value::String(id), Value::String(text)] => {
-                        json!(format!("{text} of {}", names.name_session(id)))
-                    }
-                    _ => value,
-                },
-                _ => value,
-            };
-            let asked = renamed(&mut names, operation.asked.clone());
-            let answered = renamed(&mut names, operation.answered.clone());
-            let event = |kind: &str, value: Value, time: i64| {
-                let mut event = operation.fields.clone();
-                event.insert("time".to_owned(), json!(time - zero));
-                event.insert("process".to_owned(), json!(process));
-                event.insert("session".to_owned(), json!(user));
-                event.insert("type".to_owned(), json!(kind));
-                event.insert("f".to_owned(), json!(operation.function.name()));
-                event.insert("key".to_owned(), json!(key));
-                event.insert("value".to_owned(), value);
-                Value::Object(event)
-            };
-            events.push((operation.from_ns, false, number, event("invoke", asked, operation.from_ns)));
-            if let Some(to) = operation.to_ns {
-                events.push((to, true, number, event(operation.outcome, answered, to)));
-            }
-        }
-        events.sort_by_key(|event| (event.0, event.1, event.2));
+    /// The first line of the history.
+    fn header_line(&self) -> String {
         let mut header =
             json!({"steadfast": 1, "what": "spans of an application", "renewed_by": self.renewing()});
         if let Some(lives) = self.time_to_live_ms {
@@ -400,51 +277,7 @@ impl TraceMap {
         }
         let rest = header.as_object().expect("an object").iter().filter(|(name, _)| *name != "steadfast");
         let fields: Vec<String> = rest.map(|(name, value)| format!("{}:{value}", json!(name))).collect();
-        let mut text = format!("{{\"steadfast\":1,{}}}\n", fields.join(","));
-        for (.., event) in events {
-            text.push_str(&event.to_string());
-            text.push('\n');
-        }
-        text
-    }
-
-    /// Makes values those of their session, unless no two sessions write the same, and turns reads of values that no span wrote into
-    /// touches. Returns how many there were. The operations are in order of time.
-    fn settle_values(&self, operations: &mut [TracedOperation]) -> usize {
-        // The first id of each session that was renewed.
-        let mut roots: HashMap<String, String> = HashMap::new();
-        for operation in operations.iter().filter(|operation| operation.function == TraceFunction::Renew) {
-            if let Some(id) = operation.asked.as_str() {
-                let root = roots.get(&operation.key).unwrap_or(&operation.key).clone();
-                roots.insert(id.to_owned(), root);
-            }
-        }
-        let settled = |key: &String, value: &Value| match value.as_str() {
-            Some(text) if !self.unique_values => json!([roots.get(key).unwrap_or(key), text]),
-            _ => value.clone(),
-        };
-        let is_write = |function| matches!(function, TraceFunction::Create | TraceFunction::Write);
-        let mut written: HashSet<String> = HashSet::new();
-        for operation in operations.iter_mut().filter(|operation| is_write(operation.function)) {
-            operation.asked = settled(&operation.key, &operation.asked);
-            operation.answered = operation.asked.clone();
-            if operation.outcome != "fail" {
-                written.insert(operation.asked.to_string());
-            }
-        }
-        let mut unwritten = 0;
-        let reads = |operation: &&mut TracedOperation| {
-            operation.function == TraceFunction::Read && operation.answered != Value::Null
-        };
-        for operation in operations.iter_mut().filter(reads) {
-            operation.answered = settled(&operation.key, &operation.answered);
-            if !written.contains(&operation.answered.to_string()) {
-                operation.function = TraceFunction::Touch;
-                operation.answered = Value::Null;
-                unwritten += 1;
-            }
-        }
-        unwritten
+        format!("{{\"steadfast\":1,{}}}\n", fields.join(","))
     }
 
     /// The operations that renew a session. A read without a value is a touch.
@@ -500,20 +333,4 @@ fn fields_of_span(
         fields.insert("status".to_owned(), json!(status));
     }
     fields
-}
-
-/// The names of sessions in the history.
-struct SessionNames {
-    known: HashMap<String, String>,
-    keep: bool,
-}
-
-impl SessionNames {
-    fn name_session(&mut self, id: &str) -> String {
-        if self.keep {
-            return id.to_owned();
-        }
-        let next = self.known.len() + 1;
-        self.known.entry(id.to_owned()).or_insert_with(|| format!("s-{next}")).clone()
-    }
 }

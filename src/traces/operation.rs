@@ -1,8 +1,8 @@
 //! The operations that spans tell of: each once, with the renewals and creations that follow from them.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use serde_json::Value;
+use std::collections::HashMap;
 
 /// What an operation does, by the names of histories.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +47,14 @@ pub(super) struct TracedOperation {
     pub(super) fields: serde_json::Map<String, Value>,
 }
 
+impl TracedOperation {
+    /// The ids of its trace and of its span, if it has both.
+    pub(super) fn span_ids(&self) -> Option<(String, String)> {
+        let field = |name: &str| self.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((field("trace_id")?, field("span_id")?))
+    }
+}
+
 /// The operations of all spans. Exporters send a span again if they miss the answer, so a span may come several times.
 #[derive(Default)]
 pub(super) struct DistinctOperations {
@@ -58,18 +66,16 @@ pub(super) struct DistinctOperations {
 
 impl DistinctOperations {
     /// Adds the operation of a span, unless it is there. A span that was sent before its end is replaced by one with an end.
-    pub(super) fn add(&mut self, operation: Option<TracedOperation>) {
-        let Some(operation) = operation else { return };
-        let field = |name: &str| operation.fields.get(name).and_then(Value::as_str).map(str::to_owned);
-        if let (Some(trace), Some(span)) = (field("trace_id"), field("span_id")) {
-            if let Some(&known) = self.known.get(&(trace.clone(), span.clone())) {
+    pub(super) fn add(&mut self, operation: TracedOperation) {
+        if let Some(ids) = operation.span_ids() {
+            if let Some(&known) = self.known.get(&ids) {
                 self.repeated += 1;
                 if self.list[known].to_ns.is_none() {
                     self.list[known] = operation;
                 }
                 return;
             }
-            self.known.insert((trace, span), self.list.len());
+            self.known.insert(ids, self.list.len());
         }
         self.list.push(operation);
     }
@@ -82,85 +88,4 @@ pub(super) fn renewal_outcome(did_nothing: bool, unclear: bool, has_ended: bool)
         (true, true, _) => "fail",
         (true, false, false) => "ok",
     }
-}
-
-/// Adds a renewal for the first span of each pair of an id and the one before it. The attribute tells of a session, and each of its
-/// spans may have it: the later ones are what their entry says. The operations are in order of time, and stay so.
-pub(super) fn tell_renewals(operations: Vec<TracedOperation>) -> Vec<TracedOperation> {
-    let mut known: HashSet<(String, String)> = HashSet::new();
-    let mut told = Vec::with_capacity(operations.len());
-    for mut operation in operations {
-        let is_renewal = operation.function == TraceFunction::Renew;
-        if let Some((previous, outcome)) = operation.previous.take() {
-            let pair = (previous.clone(), operation.key.clone());
-            let is_first = !known.contains(&pair);
-            if is_first && outcome != "fail" {
-                known.insert(pair);
-            }
-            if is_first {
-                let id = json!(operation.key);
-                // Without an attribute for the user, the user is the session.
-                let user =
-                    if operation.user == operation.key { previous.clone() } else { operation.user.clone() };
-                told.push(TracedOperation {
-                    from_ns: operation.from_ns,
-                    to_ns: operation.to_ns,
-                    function: TraceFunction::Renew,
-                    key: previous,
-                    user,
-                    asked: id.clone(),
-                    outcome,
-                    answered: id,
-                    previous: None,
-                    fields: operation.fields.clone(),
-                });
-            }
-            // A login that gave a session another id creates none.
-            if is_first && (is_renewal || operation.function == TraceFunction::Create) {
-                continue;
-            }
-        }
-        if is_renewal {
-            // A later request for a new id. Its answer is in the first span with that id; this one shows that the session exists.
-            operation.function = TraceFunction::Touch;
-            (operation.asked, operation.answered) = (Value::Null, Value::Null);
-        }
-        told.push(operation);
-    }
-    told
-}
-
-/// Adds the creation of each session that existed when it was first seen, and whose creation no span shows: the session is older
-/// than the traces, or the request was not sampled. The operations are in order of time. Returns how many there are.
-pub(super) fn add_creations(operations: &mut Vec<TracedOperation>) -> usize {
-    let mut known: HashSet<String> = HashSet::new();
-    let mut added = Vec::new();
-    for operation in operations.iter() {
-        let exists = operation.outcome == "ok"
-            && (operation.function != TraceFunction::Read || operation.answered != Value::Null);
-        if operation.function == TraceFunction::Create {
-            known.insert(operation.key.clone());
-        } else if exists && known.insert(operation.key.clone()) {
-            let before = operation.from_ns.saturating_sub(1);
-            let value = json!(format!("not traced: {}", added.len()));
-            added.push(TracedOperation {
-                from_ns: before,
-                to_ns: Some(before),
-                function: TraceFunction::Create,
-                key: operation.key.clone(),
-                user: operation.user.clone(),
-                asked: value.clone(),
-                outcome: "ok",
-                answered: value,
-                previous: None,
-                fields: serde_json::Map::new(),
-            });
-        }
-        if let (TraceFunction::Renew, Some(id)) = (operation.function, operation.asked.as_str()) {
-            known.insert(id.to_owned());
-        }
-    }
-    let count = added.len();
-    operations.extend(added);
-    count
 }

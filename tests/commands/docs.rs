@@ -116,7 +116,8 @@ fn every_command_of_the_documents_works() {
             let force = if force && !script.contains("--force") { " --force" } else { "" };
             // A file that is followed could always grow, so such a command ends on Ctrl-C. All others end by themselves.
             let seconds = if command.contains("--follow") { 6 } else { 300 };
-            let ending = format!("timeout --preserve-status --signal=INT {seconds}");
+            // In the foreground, `timeout` signals once. Otherwise it also signals the group, and a second signal ends a command at once.
+            let ending = format!("timeout --foreground --preserve-status --signal=INT {seconds}");
             let output = std::process::Command::new("bash")
                 .args(["-c", &format!("{ending} {script}{force}")])
                 .current_dir(folder.path())

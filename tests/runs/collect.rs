@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
-const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+pub(crate) const JSON: &str = "application/json";
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// The exporters of OTLP/HTTP and OTLP/gRPC.
 const PACKAGES: [&str; 2] = ["opentelemetry-sdk>=1.30,<2", "opentelemetry-exporter-otlp>=1.30,<2"];
 
 /// A running receiver with its folder. It is killed when dropped.
-struct Collecting {
+pub(crate) struct Collecting {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    address: String,
+    pub(crate) address: String,
     folder: tempfile::TempDir,
 }
 
 impl Collecting {
-    fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_steadfast"));
         command.args(["collect", "--listen", "127.0.0.1:0", "--output", "spans.jsonl"]).args(more);
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("map.toml"), MAP).expect("a file");
         let mut child = command.current_dir(folder.path()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -44,12 +44,12 @@ impl Collecting {
         Self { child, stderr, address, folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A request over HTTP/1: the status, and the body of the answer.
-    fn post(&self, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         let head = format!(
@@ -89,7 +89,7 @@ impl Collecting {
     }
 
     /// Ends the receiver as a user does. Returns its exit code, what it said, and its folder.
-    fn stop(mut self, signal: &str) -> (i32, String, Folder) {
+    pub(crate) fn stop(mut self, signal: &str) -> (i32, String, Folder) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
         self.wait()
@@ -113,7 +113,7 @@ impl Drop for Collecting {
 }
 
 /// What a receiver left.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(pub(crate) tempfile::TempDir);
 
 impl Folder {
     fn lines(&self) -> Vec<String> {

@@ -31,6 +31,7 @@ mod outputs;
 mod record;
 mod scenarios;
 mod scenarios_express;
+mod spans_live;
 mod stack_commands;
 mod start;
 mod tap;

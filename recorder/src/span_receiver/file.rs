@@ -1,11 +1,12 @@
 //! The file of spans: whole lines, or none.
 
+use super::SpanSink;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
 /// A file that grows by whole lines.
 #[derive(Debug)]
-pub(super) struct SpanFile {
+pub struct SpanFile {
     file: File,
     /// The bytes of the lines that were written.
     bytes: u64,
@@ -13,12 +14,15 @@ pub(super) struct SpanFile {
 }
 
 impl SpanFile {
-    pub(super) fn new(file: File, bytes_max: u64) -> Self {
+    /// An empty file that may have so many bytes.
+    pub fn new(file: File, bytes_max: u64) -> Self {
         Self { file, bytes: 0, bytes_max }
     }
+}
 
+impl SpanSink for SpanFile {
     /// Appends a line. If that fails, the file is cut back to the lines before it.
-    pub(super) fn append_line(&mut self, line: &str) -> Result<(), String> {
+    fn append_line(&mut self, line: &str) -> Result<(), String> {
         let text = format!("{line}\n");
         let bytes = self.bytes + text.len() as u64;
         if bytes > self.bytes_max {

@@ -1,10 +1,10 @@
-//! Receives spans of OpenTelemetry, as a collector does, and appends them to a file.
+//! Receives spans of OpenTelemetry, as a collector does, and appends them to a file, or passes them on.
 //!
 //! An application that is traced can send its spans anywhere by one variable (`OTEL_EXPORTER_OTLP_ENDPOINT`). The naive way to get a
 //! file of them is to run a Collector with a file exporter. This receiver is the part of it that a check needs: OTLP over gRPC and over
 //! HTTP, in protobuf and in JSON, on one port.
 //!
-//! **What is certain.** A request is answered with success only after its spans are in the file, in one line. If a line cannot be
+//! **What is certain.** A request is answered with success only after its spans are in the file, in one line, or were passed on. If a line cannot be
 //! written, the file is cut back to the last whole line, and the receiver ends. What spans mean is not known here: a function of the
 //! caller turns the body of a request into a line.
 //!
@@ -16,11 +16,11 @@ mod file;
 mod request;
 mod serve;
 
+pub use file::SpanFile;
 pub use serve::{SpanReceiverError, receive_spans};
 
 use crate::client::lock_unpoisoned;
 use crate::{ListenTls, Stop};
-use file::SpanFile;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::Semaphore;
 
@@ -42,8 +42,15 @@ pub struct SpanReceiverSettings {
     pub connections_max: usize,
     /// The largest body of a request, in bytes, before and after decompression.
     pub body_bytes_max: usize,
-    /// The largest size of the file, in bytes.
-    pub file_bytes_max: u64,
+}
+
+/// Where the spans of requests go.
+pub trait SpanSink: Send {
+    /// Takes the spans of one request as a line without its end. Until it returns, the exporter waits for its answer.
+    ///
+    /// # Errors
+    /// Says why no more spans can be taken. The receiver then ends.
+    fn append_line(&mut self, line: &str) -> Result<(), String>;
 }
 
 /// How the spans of a request are encoded.
@@ -74,9 +81,9 @@ pub type SpanDecoder = dyn Fn(&[u8], SpanEncoding) -> Result<SpanBatch, String> 
 /// What a receiver took.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct ReceivedSpans {
-    /// Requests whose spans are in the file.
+    /// Requests whose spans were taken.
     pub requests: u64,
-    /// Spans in the file.
+    /// Spans that were taken.
     pub spans: u64,
     /// Spans that were left out of requests.
     pub rejected: u64,
@@ -92,7 +99,7 @@ pub struct ReceivedSpans {
 struct ReceiverState {
     settings: SpanReceiverSettings,
     decoder: Box<SpanDecoder>,
-    file: Mutex<SpanFile>,
+    sink: Mutex<Box<dyn SpanSink>>,
     received: Mutex<ReceivedSpans>,
     /// KiB that further bodies may have.
     bodies: Arc<Semaphore>,
@@ -104,12 +111,12 @@ struct ReceiverState {
 impl ReceiverState {
     fn new(
         settings: SpanReceiverSettings,
-        file: std::fs::File,
+        sink: Box<dyn SpanSink>,
         decoder: Box<SpanDecoder>,
         stop: Stop,
     ) -> Self {
         Self {
-            file: Mutex::new(SpanFile::new(file, settings.file_bytes_max)),
+            sink: Mutex::new(sink),
             settings,
             decoder,
             received: Mutex::default(),
@@ -120,13 +127,13 @@ impl ReceiverState {
         }
     }
 
-    /// Appends the spans of a request. Without a file, no more spans are taken.
+    /// Passes the spans of a request on. If that has failed, no more spans are taken.
     fn append_batch(&self, batch: &SpanBatch) -> Result<(), String> {
         if let Some(lost) = self.lost.get() {
             return Err(lost.clone());
         }
         if batch.spans > 0
-            && let Err(why) = lock_unpoisoned(&self.file).append_line(&batch.line)
+            && let Err(why) = lock_unpoisoned(&self.sink).append_line(&batch.line)
         {
             self.lost.get_or_init(|| why.clone());
             self.stop.request_stop();

@@ -2,7 +2,7 @@
 
 use super::answer::ExporterAnswer;
 use super::request::answer_exporter;
-use super::{DECODERS, ReceivedSpans, ReceiverState, SpanDecoder, SpanReceiverSettings};
+use super::{DECODERS, ReceivedSpans, ReceiverState, SpanDecoder, SpanReceiverSettings, SpanSink};
 use crate::Stop;
 use crate::client::lock_unpoisoned;
 use crate::serving::{ServingLimits, begins_with_http2, serve_connections, serve_http};
@@ -30,12 +30,12 @@ pub enum SpanReceiverError {
     /// The address for exporters cannot be used.
     #[error("failed to listen on {0}: {1}")]
     Listen(String, io::Error),
-    /// The file cannot be written, or is full.
+    /// The file cannot be written, or is full, or nobody takes spans any more.
     #[error("{0}")]
     Lost(String),
 }
 
-/// Receives spans and appends them to `file` until `stop` is requested. `listening` is told the address once exporters can connect.
+/// Receives spans and passes them to `sink` until `stop` is requested. `listening` is told the address once exporters can connect.
 ///
 /// # Errors
 /// [`SpanReceiverError`] says what went wrong.
@@ -44,7 +44,7 @@ pub enum SpanReceiverError {
 /// If the system provides no threads.
 pub fn receive_spans(
     settings: SpanReceiverSettings,
-    file: std::fs::File,
+    sink: Box<dyn SpanSink>,
     decoder: Box<SpanDecoder>,
     stop: Stop,
     listening: impl FnOnce(SocketAddr),
@@ -54,7 +54,7 @@ pub fn receive_spans(
         let address = settings.listen.clone();
         let listener =
             TcpListener::bind(&address).await.map_err(|error| SpanReceiverError::Listen(address, error))?;
-        let state = Arc::new(ReceiverState::new(settings, file, decoder, stop));
+        let state = Arc::new(ReceiverState::new(settings, sink, decoder, stop));
         if let Ok(address) = listener.local_addr() {
             listening(address);
         }

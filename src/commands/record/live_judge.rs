@@ -86,6 +86,8 @@ impl JudgedRun {
                     (judged, true)
                 }
                 Err(RecvTimeoutError::Timeout) => (self.judge.judge_now(), true),
+                // A file has none of these.
+                Ok(StreamInput::Spans(_) | StreamInput::Warning(_)) => (Ok(()), true),
                 Ok(StreamInput::Failed(why)) => (Err(StreamTrouble::Input(why)), false),
                 Ok(StreamInput::Replaced | StreamInput::End) | Err(RecvTimeoutError::Disconnected) => {
                     (self.judge.judge_now(), false)
