@@ -224,12 +224,12 @@ impl<'h> StepForger<'h> {
                 assumed.retain(|_| !random.chance(15));
             }
         }
-        (!assumed.is_empty()).then_some(CaseStep { assumed, cycle })
+        (!assumed.is_empty()).then_some(CaseStep { assumed, cycle, unexplained: Vec::new() })
     }
 }
 
 fn last_step() -> CaseStep {
-    CaseStep { assumed: Vec::new(), cycle: Vec::new() }
+    CaseStep { assumed: Vec::new(), cycle: Vec::new(), unexplained: Vec::new() }
 }
 
 /// What the verifier says of proofs that a level permits no execution.

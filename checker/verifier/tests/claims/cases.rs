@@ -76,7 +76,7 @@ fn a_key_that_is_a_list_and_a_register_contradicts_nothing() {
         let [one, other]: [OpId; 2] = [0, 1].map(OpId::from_raw);
         let key = history.micros_of(one)[0].key;
         let before = claims::CaseChoice::Before { key, earlier: one, later: other };
-        let steps = vec![CaseStep { assumed: vec![before], cycle: Vec::new() }];
+        let steps = vec![CaseStep { assumed: vec![before], cycle: Vec::new(), unexplained: Vec::new() }];
         let phenomenon = Phenomenon::Impossible(IsolationLevel::Serializable);
         let found = standings_of_phenomenon(&history, phenomenon, TransactionEvidence::Cases(steps));
         let [Standing::Refuted(why)] = &found[..] else { panic!("{found:?}") };

@@ -34,7 +34,7 @@ fn verdict_on(history: &History, level: IsolationLevel) -> &'static str {
 }
 
 fn refuted_choices(assumed: Vec<CaseChoice>) -> CaseStep {
-    CaseStep { assumed, cycle: Vec::new() }
+    CaseStep { assumed, cycle: Vec::new(), unexplained: Vec::new() }
 }
 
 /// Builds choices about one list.
@@ -64,7 +64,7 @@ impl ListChoices<'_> {
     fn read_of_the_future(&self, writer: u32) -> CaseStep {
         let back = CaseEdge { from: op(writer), to: self.reader, why: CaseReason::Read(0) };
         let ahead = CaseEdge { from: self.reader, to: op(writer), why: CaseReason::RealTime };
-        CaseStep { assumed: vec![self.reads_from(writer)], cycle: vec![back, ahead] }
+        CaseStep { assumed: vec![self.reads_from(writer)], cycle: vec![back, ahead], unexplained: Vec::new() }
     }
 
     /// That the reader read from `early` is refuted if `late` must stand at 1, where `early` has its second element.
@@ -99,7 +99,11 @@ fn a_part_must_stand_where_nothing_else_can() {
     let level = IsolationLevel::StrictSerializable;
     assert_eq!(verdict_on(&history, level), "violated");
     let choices = ListChoices { history: &history, reader: op(0) };
-    let steps = vec![CaseStep { assumed: Vec::new(), cycle: choices.read_of_the_future(2).cycle }];
+    let steps = vec![CaseStep {
+        assumed: Vec::new(),
+        cycle: choices.read_of_the_future(2).cycle,
+        unexplained: Vec::new(),
+    }];
     assert_eq!(standing_of_proof(&history, level, &steps), Standing::Confirmed);
 }
 
@@ -188,7 +192,11 @@ fn a_level_forbids_the_cycles_of_the_histories_that_violate_it() {
         let cycles = closed_paths(&edges_of_reads(&history));
         for &level in IsolationLevel::ALL {
             let is_violated = verdict_on(&history, level) == "violated";
-            let proof = |cycle: &Vec<CaseEdge>| CaseStep { assumed: Vec::new(), cycle: cycle.clone() };
+            let proof = |cycle: &Vec<CaseEdge>| CaseStep {
+                assumed: Vec::new(),
+                cycle: cycle.clone(),
+                unexplained: Vec::new(),
+            };
             let mut standings =
                 cycles.iter().map(|cycle| standing_of_proof(&history, level, &[proof(cycle)]));
             let confirmed = standings.any(|standing| standing == Standing::Confirmed);

@@ -164,7 +164,10 @@ fn at_read_committed_a_read_after_a_read_misses_nothing() {
             CaseEdge { from: writer, to: reader, why: CaseReason::Read(2) },
         ];
         assert_eq!(
-            standing_of_steps(&history, vec![CaseStep { assumed: Vec::new(), cycle }]),
+            standing_of_steps(
+                &history,
+                vec![CaseStep { assumed: Vec::new(), cycle, unexplained: Vec::new() }]
+            ),
             is_right,
             "{drawing}"
         );
@@ -195,7 +198,7 @@ fn a_read_of_nothing_at_read_uncommitted_contradicts_nothing() {
         [("a: [t:read-uncommitted rx9] [t wx1]", false), ("a: [t:read-committed rx9] [t wx1]", true)]
     {
         let history = parse(drawing).expect("a drawing");
-        let steps = vec![CaseStep { assumed: Vec::new(), cycle: Vec::new() }];
+        let steps = vec![CaseStep { assumed: Vec::new(), cycle: Vec::new(), unexplained: Vec::new() }];
         assert_eq!(standing_of_steps(&history, steps), is_right, "{drawing}");
     }
 }
