@@ -61,32 +61,39 @@ pub(crate) fn is_read_after_settling(history: &History) -> bool {
     reads.any(|op| op.outcome == Outcome::Ok && op.invoked > settled)
 }
 
-/// Whether an operation succeeded with an id after a renewal had replaced it. One sweep.
+/// Whether an operation succeeded with an id after a renewal had replaced it. Two sweeps.
 fn is_old_id_used(history: &History) -> bool {
-    // By id: when it was replaced. An indeterminate renewal may have replaced it at once.
-    let mut replaced = vec![NEVER; history.keys.len()];
-    for op in history.operations().filter(|op| op.function == Function::RENEW && op.outcome != Outcome::Fail)
-    {
-        let at = if op.outcome == Outcome::Ok { op.completed } else { op.invoked };
-        replaced[op.key.index()] = at.min(replaced[op.key.index()]);
-    }
-    history.operations().any(|op| op.outcome == Outcome::Ok && op.invoked > replaced[op.key.index()])
+    is_used_after(history, |id| match (history.function(id), history.outcome(id)) {
+        (Function::RENEW, Outcome::Ok) => Some(history.completion_position(id)),
+        // An indeterminate renewal may have replaced the id at once.
+        (Function::RENEW, Outcome::Info) => Some(history.invocation_position(id)),
+        _ => None,
+    })
 }
 
-/// Whether an operation succeeded with an id after it had been ended, or after a read had not found it. One sweep.
+/// Whether an operation succeeded with an id after it had been ended, or after a read had not found it. Two sweeps.
 fn is_absence_followed(history: &History) -> bool {
-    let mut absent = vec![NEVER; history.keys.len()];
-    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-        let is_absent = match op.function {
+    is_used_after(history, |id| {
+        let is_absent = match history.function(id) {
             Function::DESTROY => true,
-            Function::READ => op.result == ValueId::NULL,
+            Function::READ => history.result(id) == ValueId::NULL,
             _ => false,
         };
-        if is_absent {
-            absent[op.key.index()] = op.completed.min(absent[op.key.index()]);
-        }
+        (is_absent && history.outcome(id) == Outcome::Ok).then(|| history.completion_position(id))
+    })
+}
+
+/// Whether an operation succeeded with an id, and was invoked after the position that another operation with the id has.
+fn is_used_after(history: &History, position: impl Fn(OpId) -> Option<u32>) -> bool {
+    let mut since = vec![NEVER; history.keys.len()];
+    for (id, at) in history.ids().filter_map(|id| Some((id, position(id)?))) {
+        let first = &mut since[history.key(id).index()];
+        *first = at.min(*first);
     }
-    history.operations().any(|op| op.outcome == Outcome::Ok && op.invoked > absent[op.key.index()])
+    history.ids().any(|id| {
+        let since = since[history.key(id).index()];
+        since != NEVER && history.invocation_position(id) > since && history.outcome(id) == Outcome::Ok
+    })
 }
 
 /// Whether an operation succeeded with an id later, by the time to live, than everything was over that may have renewed what the id stands for.
@@ -95,20 +102,22 @@ fn could_have_expired(facts: &JudgeFacts<'_>) -> bool {
     let (history, question) = (facts.history, &facts.question);
     let Some(lives) = question.time_to_live_ns else { return false };
     let mut renewed: Vec<Option<i64>> = vec![None; history.keys.len()];
-    history.operations().any(|op| {
-        let began = history.invoked_at(op.id);
-        let last = renewed[op.key.index()];
-        let is_late = began.zip(last).is_some_and(|(now, last)| now.saturating_sub(last) >= lives);
-        if op.outcome != Outcome::Fail {
+    history.ids().filter(|&id| history.outcome(id) != Outcome::Fail).any(|id| {
+        let (key, is_ok) = (history.key(id), history.outcome(id) == Outcome::Ok);
+        let last = renewed[key.index()].filter(|_| is_ok);
+        let is_late =
+            history.invoked_at(id).zip(last).is_some_and(|(now, last)| now.saturating_sub(last) >= lives);
+        let function = history.function(id);
+        let renews = function == Function::CREATE || question.renewed_by.includes_function(function);
+        let given = if function == Function::RENEW { given_id(history, id) } else { None };
+        if renews || given.is_some() {
             // What has no end may renew the session at any time.
-            let until = history.completed_at(op.id).filter(|_| op.outcome == Outcome::Ok).unwrap_or(i64::MAX);
-            let renews =
-                op.function == Function::CREATE || question.renewed_by.includes_function(op.function);
-            for key in given_id(history, op.id).into_iter().chain(renews.then_some(op.key)) {
+            let until = history.completed_at(id).filter(|_| is_ok).unwrap_or(i64::MAX);
+            for key in given.into_iter().chain(renews.then_some(key)) {
                 renewed[key.index()] = renewed[key.index()].max(Some(until));
             }
         }
-        is_late && op.outcome == Outcome::Ok
+        is_late
     })
 }
 

@@ -170,39 +170,35 @@ pub(crate) fn absent_id(op: &Operation) -> Option<u32> {
 
 /// Whether some operation succeeded with an id, and began after the position that `since` tells of another operation with the id.
 pub(crate) fn ids_used_again(history: &History, since: fn(&Operation) -> Option<u32>) -> bool {
-    let mut last_used: HashMap<KeyId, u32> = HashMap::new();
-    for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
-        last_used.insert(op.key, op.invoked);
+    // By id: the last beginning of an operation that succeeded. Operations are in order of invocation.
+    let mut last_used = vec![0; history.keys.len()];
+    for op in history.ids().filter(|&op| history.outcome(op) == Outcome::Ok) {
+        last_used[history.key(op).index()] = history.invocation_position(op);
     }
     let mut all = history.operations();
-    all.any(|op| since(&op).zip(last_used.get(&op.key)).is_some_and(|(since, &last)| last > since))
+    all.any(|op| since(&op).is_some_and(|since| last_used[op.key.index()] > since))
 }
 
 /// Whether an operation succeeded with an id at a time when everything before it that may have given out or renewed the id had been over for
-/// the time to live. Operations are in order of invocation.
+/// the time to live.
 pub(crate) fn is_used_late(history: &History, lives: i64, renews: impl Fn(Function) -> bool) -> bool {
-    // By id: for each operation with it, when it began; and for each that may give it out or renew it, when it was over.
-    let mut ids: HashMap<KeyId, Vec<(Operation, bool)>> = HashMap::new();
-    for op in history.operations().filter(|op| op.outcome != Outcome::Fail) {
-        if let Some(new) = given_id(history, &op) {
-            ids.entry(new).or_default().push((op.clone(), true));
+    // By id: the time by which all renewals so far are over, in order of invocation; nothing before the first one.
+    let mut over: Vec<Option<i64>> = vec![None; history.keys.len()];
+    for op in history.ids().filter(|&op| history.outcome(op) != Outcome::Fail) {
+        let (key, function) = (history.key(op).index(), history.function(op));
+        let is_ok = history.outcome(op) == Outcome::Ok;
+        let waited = over[key].zip(history.invoked_at(op)).map(|(over, now)| now.saturating_sub(over));
+        if is_ok && waited.is_some_and(|waited| waited >= lives) {
+            return true;
         }
-        let extends = op.function == Function::CREATE || renews(op.function);
-        ids.entry(op.key).or_default().push((op, extends));
+        let extends = function == Function::CREATE || renews(function);
+        let given = (function == Function::RENEW).then(|| given_id(history, &history.operation(op)));
+        for id in given.flatten().map(|id| id.index()).into_iter().chain(extends.then_some(key)) {
+            let end = if is_ok { history.completed_at(op) } else { None };
+            over[id] = over[id].max(Some(end.unwrap_or(i64::MAX)));
+        }
     }
-    ids.iter().any(|(&id, uses)| {
-        // The time by which all renewals before an operation were over; nothing before the first one.
-        let mut over: Option<i64> = None;
-        uses.iter().any(|(op, extends)| {
-            let before = over;
-            if *extends {
-                let end = if op.outcome == Outcome::Ok { history.completed_at(op.id) } else { None };
-                over = over.max(Some(end.unwrap_or(i64::MAX)));
-            }
-            let waited = history.invoked_at(op.id).zip(before).map(|(now, over)| now.saturating_sub(over));
-            op.key == id && op.outcome == Outcome::Ok && waited.is_some_and(|waited| waited >= lives)
-        })
-    })
+    false
 }
 
 /// Whether an acknowledged creation of an id follows another one that did not fail.

@@ -41,7 +41,8 @@ impl ReportWriter for TextReport {
         *self.totals.entry(verdict).or_default() += 1;
         if self.quiet {
             let style = verdict_style(verdict).bold();
-            let thin = if findings.basis.is_thin() { " (hardly tested: most operations failed)" } else { "" };
+            let thin =
+                if findings.basis.is_thin() { " (hardly tested: few operations succeeded)" } else { "" };
             return writeln!(out, "{style}{}{style:#} {}{thin}", verdict.to_uppercase(), findings.name);
         }
         if self.written > 0 {

@@ -325,8 +325,15 @@ fn versions_are_ordered(
 
 /// Whether a value was written once at most, failed writes included. Of equal elements, a list does not tell whose it shows.
 fn is_written_once(history: &History, watch: &Watch<'_>, key: KeyId, value: ValueId) -> bool {
-    let ids = watch.take_while_in_time(StepCost::Look, history.ids());
-    ids.map(|id| places_of_write(history, id, key, value).count()).sum::<usize>() <= 1
+    let mut seen = false;
+    for id in watch.take_while_in_time(StepCost::Look, history.ids()) {
+        for micro in history.micros_of(id).iter().filter(|micro| micro.key == key) {
+            if !is_read(*micro) && micro.value() == value && std::mem::replace(&mut seen, true) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Whether a list shows both versions in this order or, if `unlisted`, a list shows the earlier one and none the later

@@ -270,6 +270,10 @@ impl<'h> ElementsOfList<'h> {
         let mut used: HashMap<(OpId, ValueId), usize> = HashMap::new();
         for (at, value) in self.longest.iter().enumerate() {
             let Some(writers) = self.appends.get(value) else { continue };
+            if !writers.keys().any(|&writer| may_have_happened(history, writer)) {
+                // Only failed transactions appended it. At read-uncommitted, a read may show it, and no order has a place for it.
+                continue;
+            }
             let only = writers.keys().next().filter(|_| writers.len() == 1).copied();
             let Some(writer) = said(at).or(only) else {
                 return Err(Mismatch(format!(
