@@ -115,7 +115,8 @@ fn rows_of_equal_elements() -> Vec<Growth> {
         I::ReadCommitted,
         I::ReadUncommitted,
     ];
-    let kinds: [(&'static str, fn(usize) -> History); 3] = [
+    type Kind = (&'static str, fn(usize) -> History);
+    let kinds: [Kind; 3] = [
         ("lists, 1 % equal elements", |transactions| equal_elements(transactions, 100, false)),
         ("lists, 10 % equal elements", |transactions| equal_elements(transactions, 10, false)),
         ("lists, 1 % equal elements, a long fork", |transactions| equal_elements(transactions, 100, true)),

@@ -154,11 +154,11 @@ fn name_sessions(history: &History) -> Vec<KeyId> {
 
 /// The position from which an operation shows that its id had been replaced by a renewal.
 pub(crate) fn replaced_id(op: &Operation) -> Option<u32> {
-    (op.function == Function::RENEW).then(|| match op.outcome {
-        Outcome::Ok => Some(op.completed),
-        Outcome::Info => Some(op.invoked),
-        Outcome::Fail => None,
-    })?
+    match (op.function, op.outcome) {
+        (Function::RENEW, Outcome::Ok) => Some(op.completed),
+        (Function::RENEW, Outcome::Info) => Some(op.invoked),
+        _ => None,
+    }
 }
 
 /// The position from which an operation shows that there was no session under its id.

@@ -57,7 +57,7 @@ pub(super) struct CaseFacts<'h> {
 
 /// The result of the extraction.
 pub(super) enum ExtractionOutcome<'h> {
-    Ready(CaseFacts<'h>),
+    Ready(Box<CaseFacts<'h>>),
     /// Two reads returned lists, and neither list is a prefix of the other.
     Incompatible(ReadAt, ReadAt),
     Unclear(String),
@@ -300,7 +300,7 @@ impl<'h> FactCollector<'h, '_> {
             }
             self.keep(&mut sources, only);
         }
-        ExtractionOutcome::Ready(self.number_facts(&sources, &places, assume))
+        ExtractionOutcome::Ready(Box::new(self.number_facts(&sources, &places, assume)))
     }
 
     /// Finds where the appends of each transaction may stand in the longest list of each key. `None` if there are too many places.

@@ -60,7 +60,7 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
             listed.extend(pairs.into_iter().map(|(one, other)| (number, one, other)));
         }
     }
-    ExtractionOutcome::Ready(CaseFacts {
+    ExtractionOutcome::Ready(Box::new(CaseFacts {
         history,
         writes: vec![Vec::new(); transactions.len()],
         transactions,
@@ -72,5 +72,5 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
         listed,
         misplaced: None,
         elements,
-    })
+    }))
 }
