@@ -158,8 +158,10 @@ fn a_store_that_falls_silent_does_not_keep_a_run_from_ending() {
     // Two seconds of load, five of silence while reading back, two for the answer to the removal of keys; and the
     // time that a busy machine takes.
     let (code, took) = run.ends(began);
-    assert!(code == Some(0) && took < Duration::from_secs(15), "{code:?} after {took:?}");
     let said = run.text("stderr");
+    // Few operations succeeded before the silence.
+    assert!(code == Some(3) && took < Duration::from_secs(15), "{code:?} after {took:?}: {said}");
+    assert!(said.contains("the store was hardly tested: only"), "{said}");
     assert!(
         said.contains("the final read of 40 objects failed (the store answered nothing for 5s): k1"),
         "{said}"
@@ -206,9 +208,7 @@ fn each_signal_ends_a_run_in_time_in_each_phase() {
         };
         let said = run.text("stderr");
         assert!(took < IN_TIME, "{signal} in {phase}: {took:?}: {said}");
-        // In the load, no answer came: that proves nothing.
-        let expected = if phase == "load" { Some(3) } else { Some(0) };
-        assert_eq!(code, expected, "{signal} in {phase}: {said}");
+        assert_eq!(code, Some(0), "{signal} in {phase}: {said}");
         assert!(said.contains("stopped early") && run.left() == 0, "{signal} in {phase}: {said}");
         // Nobody waited for the store to settle, and nothing says that it had.
         assert_eq!(run.text("history.jsonl").contains("\"settled\""), phase == "load", "{signal} in {phase}");
