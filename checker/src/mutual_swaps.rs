@@ -30,7 +30,8 @@ pub(crate) fn doubt_mutual_swaps(
     }
 }
 
-/// One of the compare-and-sets that justify one another, if there are any. O(n).
+/// One of the compare-and-sets that justify one another, if an answer shows what one of them wrote. Without such an answer, nothing is
+/// easier to explain if they happened. O(n).
 fn find_mutual_swap(history: &History, question: &ObjectQuestion, limits: &Limits<'_>) -> Option<OpId> {
     let is_doubtful =
         |op: OpId| history.function(op) == Function::CAS && history.outcome(op) == Outcome::Info;
@@ -58,13 +59,22 @@ fn find_mutual_swap(history: &History, question: &ObjectQuestion, limits: &Limit
         let explained = waiting.remove(&(key, value)).unwrap_or_default();
         present.extend(explained.into_iter().map(|(_, new)| (key, new)));
     }
-    find_circle(waiting)
+    take_unfounded_away(&mut waiting);
+    let written: FxHashMap<(KeyId, ValueId), OpId> = (waiting.iter())
+        .flat_map(|(&(key, _), swaps)| swaps.iter().map(move |&(op, new)| ((key, new), op)))
+        .collect();
+    let answers = history.ids().until_stopped(limits.stop).filter(|&op| history.outcome(op) == Outcome::Ok);
+    let mut shown = answers.filter_map(|op| {
+        let read = history.effect(op).and_then(|effect| effect.reads)?;
+        written.get(&(history.key(op), read)).copied()
+    });
+    if written.is_empty() { None } else { shown.next() }
 }
 
-/// One of the operations that remain when those whose expected value no *other* one writes are taken away, again and again. O(n).
-fn find_circle(mut waiting: FxHashMap<(KeyId, ValueId), Vec<(OpId, ValueId)>>) -> Option<OpId> {
+/// Takes away the operations whose expected value no *other* one writes, again and again. O(n).
+fn take_unfounded_away(waiting: &mut FxHashMap<(KeyId, ValueId), Vec<(OpId, ValueId)>>) {
     let mut writers: FxHashMap<(KeyId, ValueId), usize> = FxHashMap::default();
-    for ((key, _), swaps) in &waiting {
+    for ((key, _), swaps) in &*waiting {
         swaps.iter().for_each(|&(_, new)| *writers.entry((*key, new)).or_default() += 1);
     }
     let mut suspects: Vec<(KeyId, ValueId)> = waiting.keys().copied().collect();
@@ -79,7 +89,6 @@ fn find_circle(mut waiting: FxHashMap<(KeyId, ValueId), Vec<(OpId, ValueId)>>) -
             suspects.extend((*left <= 1).then_some((key, new)));
         }
     }
-    waiting.values().flatten().map(|&(op, _)| op).min()
 }
 
 #[cfg(test)]
@@ -100,10 +109,11 @@ mod tests {
             op.map(|op| history.operation_index(op))
         };
         assert_eq!(found("a: [c3>2 ?\nb: [c2>3 ?\nc: [r2]"), Some(0));
+        assert_eq!(found("a: [c3>2 ?\nb: [c2>3 ?\nc: [r7]"), None, "no answer shows 2 or 3");
         assert_eq!(found("a: [c4>2 ?\nb: [c2>3 ?\nc: [r2]"), None, "4 is written by nobody");
         assert_eq!(found("a: [c3>2 ?\nb: [c2>3 ?\nc: [w3]"), None, "3 was written");
         assert_eq!(found("a: [c2>2 ?\nc: [r2]"), None, "an operation does not find its own value");
-        assert_eq!(found("a: [c2>2 ?\nb: [c2>2 ?\nc: [r2]"), Some(0));
+        assert!(found("a: [c2>2 ?\nb: [c2>2 ?\nc: [r2]").is_some());
         assert_eq!(found("a: [c3>2 ?\nb: [c2>4 ?\nc: [c4>3 ?\nd: [c5>9 ?\ne: [r2]"), Some(0));
     }
 

@@ -152,7 +152,7 @@ fn what_does_not_fit_is_named_with_what_to_do() {
         (
             "value = \"/cart\"",
             "value = \"/basket\"",
-            "There is nothing at /basket. The answer is JSON: /cart (text of 64",
+            "There is nothing at /basket. The answer: JSON: /cart (text of 64",
         ),
         // A redirect that is not expected.
         ("ok = [302]", "ok = [200]", "It redirects to /cart"),

@@ -197,7 +197,7 @@ fn clients_of_any_kind_are_recorded() {
         ]
     );
     assert!(said.contains("1  POST /beacon\n"), "{said}");
-    assert!(said.contains("1 request fits a step and is not in the history: their session"), "{said}");
+    assert!(said.contains("1 request fits a step and is not in the history: no login or renewal"), "{said}");
     assert!(said.contains("1 request fits a step and is not in the history: they lack"), "{said}");
     assert_eq!(violated(folder.path(), "h.jsonl"), Vec::<String>::new());
 }

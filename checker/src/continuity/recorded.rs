@@ -37,17 +37,11 @@ pub(super) fn reason_not_recorded(facts: &JudgeFacts<'_>, kind: FindingKind) -> 
             NO_KNOWN_ID_READ
         }
         FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
-        FindingKind::OldIdAlive if !is_old_id_used(history) => {
-            "no operation used an id after the renewal that replaced it"
-        }
-        FindingKind::ExpiredLate if !could_have_expired(facts) => {
-            "no operation used a session whose time to live had run out"
-        }
         FindingKind::LostAction if !actions::is_acting_user_read(history) => {
             "no list was read of a user who had acted: the key of actions is the session of act"
         }
-        FindingKind::ResurrectedSession if !is_absence_followed(history) && !could_have_expired(facts) => {
-            "no operation used a session after it had ended or had not been found"
+        FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
+            "no operation ended a session"
         }
         _ => return None,
     };
@@ -59,66 +53,6 @@ pub(crate) fn is_read_after_settling(history: &History) -> bool {
     let Some(settled) = settled_position(history) else { return false };
     let mut reads = history.operations().filter(|op| op.function == Function::READ);
     reads.any(|op| op.outcome == Outcome::Ok && op.invoked > settled)
-}
-
-/// Whether an operation succeeded with an id after a renewal had replaced it. Two sweeps.
-fn is_old_id_used(history: &History) -> bool {
-    is_used_after(history, |id| match (history.function(id), history.outcome(id)) {
-        (Function::RENEW, Outcome::Ok) => Some(history.completion_position(id)),
-        // An indeterminate renewal may have replaced the id at once.
-        (Function::RENEW, Outcome::Info) => Some(history.invocation_position(id)),
-        _ => None,
-    })
-}
-
-/// Whether an operation succeeded with an id after it had been ended, or after a read had not found it. Two sweeps.
-fn is_absence_followed(history: &History) -> bool {
-    is_used_after(history, |id| {
-        let is_absent = match history.function(id) {
-            Function::DESTROY => true,
-            Function::READ => history.result(id) == ValueId::NULL,
-            _ => false,
-        };
-        (is_absent && history.outcome(id) == Outcome::Ok).then(|| history.completion_position(id))
-    })
-}
-
-/// Whether an operation succeeded with an id, and was invoked after the position that another operation with the id has.
-fn is_used_after(history: &History, position: impl Fn(OpId) -> Option<u32>) -> bool {
-    let mut since = vec![NEVER; history.keys.len()];
-    for (id, at) in history.ids().filter_map(|id| Some((id, position(id)?))) {
-        let first = &mut since[history.key(id).index()];
-        *first = at.min(*first);
-    }
-    history.ids().any(|id| {
-        let since = since[history.key(id).index()];
-        since != NEVER && history.invocation_position(id) > since && history.outcome(id) == Outcome::Ok
-    })
-}
-
-/// Whether an operation succeeded with an id later, by the time to live, than everything was over that may have renewed what the id stands for.
-/// One sweep.
-fn could_have_expired(facts: &JudgeFacts<'_>) -> bool {
-    let (history, question) = (facts.history, &facts.question);
-    let Some(lives) = question.time_to_live_ns else { return false };
-    let mut renewed: Vec<Option<i64>> = vec![None; history.keys.len()];
-    history.ids().filter(|&id| history.outcome(id) != Outcome::Fail).any(|id| {
-        let (key, is_ok) = (history.key(id), history.outcome(id) == Outcome::Ok);
-        let last = renewed[key.index()].filter(|_| is_ok);
-        let is_late =
-            history.invoked_at(id).zip(last).is_some_and(|(now, last)| now.saturating_sub(last) >= lives);
-        let function = history.function(id);
-        let renews = function == Function::CREATE || question.renewed_by.includes_function(function);
-        let given = if function == Function::RENEW { given_id(history, id) } else { None };
-        if renews || given.is_some() {
-            // What has no end may renew the session at any time.
-            let until = history.completed_at(id).filter(|_| is_ok).unwrap_or(i64::MAX);
-            for key in given.into_iter().chain(renews.then_some(key)) {
-                renewed[key.index()] = renewed[key.index()].max(Some(until));
-            }
-        }
-        is_late
-    })
 }
 
 /// The id that a renewal gives to a session. A renewal that failed counts as well: while it was open, it might have succeeded, and what was

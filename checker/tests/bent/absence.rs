@@ -137,31 +137,6 @@ impl Recorded<'_> {
         self.events.iter().filter(of)
     }
 
-    /// Whether an operation succeeded with a key, and was invoked after another operation with the key had shown something about it.
-    fn is_key_used_after(&self, shows: impl Fn(&Value, &Value) -> Replaces) -> bool {
-        let list = EventList { header: None, events: self.events.to_vec() };
-        let places: Vec<(usize, Option<usize>)> = (0..self.events.len())
-            .filter(|&at| list.is_invocation(at))
-            .map(|at| (at, list.places_of_operation(at).1))
-            .collect();
-        let nothing = Value::Null;
-        let shown = places.iter().filter_map(|&(at, end)| {
-            let invoked = &self.events[at];
-            let from = match shows(invoked, end.map_or(&nothing, |end| &self.events[end])) {
-                Replaces::AtItsBeginning => at,
-                Replaces::AtItsEnd => end?,
-                Replaces::Never => return None,
-            };
-            Some((invoked["key"].to_string(), from))
-        });
-        let shown: Vec<(String, usize)> = shown.collect();
-        places.iter().any(|&(at, end)| {
-            let is_ok = end.is_some_and(|end| self.events[end]["type"] == "ok");
-            let key = self.events[at]["key"].to_string();
-            is_ok && shown.iter().any(|(other, from)| *other == key && *from < at)
-        })
-    }
-
     fn expires(&self) -> bool {
         self.header.get("time_to_live_ms").is_some()
     }
@@ -284,33 +259,12 @@ impl Recorded<'_> {
         let entries = self.actor_events("audit", "").count();
         let mut answered_lists = self.operations("actions").filter(|event| event["type"] == "ok");
         Some(match kind {
-            FindingKind::ExpiredEarly => !self.expires() || !is_timed,
-            // What a time to live asks for is only written in the engine and in the verifier.
-            FindingKind::ExpiredLate if self.expires() && is_timed => return None,
-            FindingKind::ExpiredLate => true,
+            FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !self.expires() || !is_timed,
             FindingKind::LostWrite if !is_settled || !self.is_read_after_settling() => true,
             FindingKind::LostWrite if self.operations("renew").next().is_some() => return None,
             FindingKind::LostWrite => self.repeats_a_value() || !self.is_replaced_session_read(),
-            FindingKind::OldIdAlive => {
-                let is_replacing = |invoked: &Value, ended: &Value| {
-                    match ended["type"].as_str() {
-                        Some("ok") => Replaces::AtItsEnd,
-                        Some("fail") => Replaces::Never,
-                        _ => Replaces::AtItsBeginning,
-                    }
-                    .only_if(invoked["f"] == "renew")
-                };
-                !self.is_key_used_after(is_replacing)
-            }
-            FindingKind::ResurrectedSession if self.expires() => return None,
-            FindingKind::ResurrectedSession => {
-                let is_ending = |invoked: &Value, ended: &Value| {
-                    let finds_nothing = invoked["f"] == "read" && ended["value"].is_null();
-                    let is_absent = invoked["f"] == "destroy" || finds_nothing;
-                    Replaces::AtItsEnd.only_if(is_absent && ended["type"] == "ok")
-                };
-                !self.is_key_used_after(is_ending)
-            }
+            FindingKind::OldIdAlive => self.operations("renew").next().is_none(),
+            FindingKind::ResurrectedSession => self.operations("destroy").next().is_none() && !self.expires(),
             FindingKind::LostAction => !self.is_acting_user_read(),
             FindingKind::DuplicatedAction => answered_lists.next().is_none(),
             FindingKind::ClockWentBack => {
@@ -329,19 +283,6 @@ impl Recorded<'_> {
             }
             _ => return None,
         })
-    }
-}
-
-/// From when on an operation shows what it shows.
-enum Replaces {
-    AtItsBeginning,
-    AtItsEnd,
-    Never,
-}
-
-impl Replaces {
-    fn only_if(self, condition: bool) -> Self {
-        if condition { self } else { Replaces::Never }
     }
 }
 

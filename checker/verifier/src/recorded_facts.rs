@@ -152,55 +152,6 @@ fn name_sessions(history: &History) -> Vec<KeyId> {
     names
 }
 
-/// The position from which an operation shows that its id had been replaced by a renewal.
-pub(crate) fn replaced_id(op: &Operation) -> Option<u32> {
-    match (op.function, op.outcome) {
-        (Function::RENEW, Outcome::Ok) => Some(op.completed),
-        (Function::RENEW, Outcome::Info) => Some(op.invoked),
-        _ => None,
-    }
-}
-
-/// The position from which an operation shows that there was no session under its id.
-pub(crate) fn absent_id(op: &Operation) -> Option<u32> {
-    let ends = op.function == Function::DESTROY;
-    let finds_nothing = op.function == Function::READ && op.result == ValueId::NULL;
-    (op.outcome == Outcome::Ok && (ends || finds_nothing)).then_some(op.completed)
-}
-
-/// Whether some operation succeeded with an id, and began after the position that `since` tells of another operation with the id.
-pub(crate) fn ids_used_again(history: &History, since: fn(&Operation) -> Option<u32>) -> bool {
-    // By id: the last beginning of an operation that succeeded. Operations are in order of invocation.
-    let mut last_used = vec![0; history.keys.len()];
-    for op in history.ids().filter(|&op| history.outcome(op) == Outcome::Ok) {
-        last_used[history.key(op).index()] = history.invocation_position(op);
-    }
-    let mut all = history.operations();
-    all.any(|op| since(&op).is_some_and(|since| last_used[op.key.index()] > since))
-}
-
-/// Whether an operation succeeded with an id at a time when everything before it that may have given out or renewed the id had been over for
-/// the time to live.
-pub(crate) fn is_used_late(history: &History, lives: i64, renews: impl Fn(Function) -> bool) -> bool {
-    // By id: the time by which all renewals so far are over, in order of invocation; nothing before the first one.
-    let mut over: Vec<Option<i64>> = vec![None; history.keys.len()];
-    for op in history.ids().filter(|&op| history.outcome(op) != Outcome::Fail) {
-        let (key, function) = (history.key(op).index(), history.function(op));
-        let is_ok = history.outcome(op) == Outcome::Ok;
-        let waited = over[key].zip(history.invoked_at(op)).map(|(over, now)| now.saturating_sub(over));
-        if is_ok && waited.is_some_and(|waited| waited >= lives) {
-            return true;
-        }
-        let extends = function == Function::CREATE || renews(function);
-        let given = (function == Function::RENEW).then(|| given_id(history, &history.operation(op)));
-        for id in given.flatten().map(|id| id.index()).into_iter().chain(extends.then_some(key)) {
-            let end = if is_ok { history.completed_at(op) } else { None };
-            over[id] = over[id].max(Some(end.unwrap_or(i64::MAX)));
-        }
-    }
-    false
-}
-
 /// Whether an acknowledged creation of an id follows another one that did not fail.
 pub(crate) fn has_two_creations(history: &History) -> bool {
     let creations =

@@ -3,8 +3,8 @@
 use super::Standing;
 use super::findings::live::LiveRecord;
 use super::recorded_facts::{
-    absent_id, could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
-    ids_used_again, is_known_session_read, is_used_late, replaced_id, states_bases_of_saves,
+    could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
+    is_known_session_read, states_bases_of_saves,
 };
 use super::regularity::overlapped_reads;
 use super::sessions::value_read_by;
@@ -133,23 +133,19 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 /// Whether the history does not record what would show the finding.
 fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
     let Property::Finding(kind) = property else { return false };
-    let used_late = || {
-        let renews = |function| question.sessions.renewed_by.includes_function(function);
-        question.sessions.time_to_live_ns.is_some_and(|lives| is_used_late(history, lives, renews))
-    };
+    let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let expires = question.sessions.time_to_live_ns.is_some();
     match kind {
-        FindingKind::ExpiredEarly => !expires || !timed(),
-        FindingKind::ExpiredLate => !used_late(),
+        FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
         FindingKind::LostWrite => !could_show_lost_write(history),
         FindingKind::LostSession => !is_known_session_read(history) && !has_two_creations(history),
         FindingKind::StaleSession => {
             !is_known_session_read(history) && !has_two_creations(history) && !has_list_of_actor(history)
         }
         FindingKind::LostUpdate => !states_bases_of_saves(history),
-        FindingKind::OldIdAlive => !ids_used_again(history, replaced_id),
-        FindingKind::ResurrectedSession => !ids_used_again(history, absent_id) && !used_late(),
+        FindingKind::OldIdAlive => !does(Function::RENEW),
+        FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
         FindingKind::LostAction => !has_list_of_actor(history),
         FindingKind::DuplicatedAction => {
             let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);

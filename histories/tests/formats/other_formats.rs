@@ -221,7 +221,10 @@ fn operations_in_a_table() {
     assert_eq!(told(&read_with("a.csv", renamed.as_bytes(), &options).expect("a history").history), expected);
     // Numbers are numbers, and what is wrong has its line.
     let cas = "start,end,process,op,value,output,outcome\n1,2,0,cas,1:2,,fail\n3,x,0,read,,2,ok\n";
-    assert_eq!(read("a.csv", cas).unwrap_err(), "a.csv:3:1: found the time \"x\", expected an integer");
+    assert_eq!(
+        read("a.csv", cas).unwrap_err(),
+        "a.csv:3:1: found the time \"x\", expected an integer: nanoseconds, or another unit that all times have"
+    );
     let history = read("a.csv", &cas.replace(",x,", ",4,")).expect("a history").history;
     assert_eq!(told(&history), ["0 cas null 1>2 null fail", "0 read null null 2 ok"]);
     assert!(read("a.csv", "start,end,op\n1,2\n").unwrap_err().contains("a line of 2 cells"));

@@ -119,30 +119,41 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Fails if some compare-and-sets might have taken effect only together, because each expected what another of them wrote. The table of
-    /// writers lacks them, so it shows nothing where such a circle is permitted. O(u²) for u of them in the worst case.
+    /// Fails if an answer shows what compare-and-sets wrote that can have taken effect only together, because each expected what another of
+    /// them wrote. The table of writers lacks them, so it shows nothing where such a circle is permitted. O(n + u²) for u of them in the
+    /// worst case.
     pub(crate) fn refuse_circles(&self) -> Result<(), String> {
-        let mut steps: FxHashMap<(KeyId, ValueId), Vec<ValueId>> = FxHashMap::default();
-        for swap in &self.unfounded {
-            let (old, new) = (value_read_by(swap), value_written_by(swap));
-            let (old, new) = old.zip(new).expect("a compare-and-set expects a value and writes one");
-            steps.entry((swap.key, old)).or_default().push(new);
-        }
-        // A value from which no step leads on is on no circle. One that leads only to itself needs two operations that do.
-        while !steps.is_empty() && self.watch.has_time_after(self.unfounded.len() as u64) {
-            let ends: Vec<(KeyId, ValueId)> = (steps.iter())
-                .filter(|((key, old), new)| {
-                    let leads_on = new.iter().any(|new| new != old && steps.contains_key(&(*key, *new)));
-                    !leads_on && new.iter().filter(|&new| new == old).count() < 2
-                })
-                .map(|(&value, _)| value)
-                .collect();
-            if ends.is_empty() {
-                return Err("indeterminate compare-and-sets that expect each other's values may have taken effect together".to_owned());
+        let step =
+            |swap: &Operation| value_read_by(swap).zip(value_written_by(swap)).expect("a compare-and-set");
+        let mut left: Vec<(KeyId, ValueId, ValueId)> = (self.unfounded.iter())
+            .map(|swap| {
+                let (old, new) = step(swap);
+                (swap.key, old, new)
+            })
+            .collect();
+        loop {
+            let mut written: FxHashMap<(KeyId, ValueId), usize> = FxHashMap::default();
+            left.iter().for_each(|&(key, _, new)| *written.entry((key, new)).or_default() += 1);
+            let before = left.len();
+            // Another one than itself must write what it expects.
+            let is_explained = |&(key, old, new): &(KeyId, ValueId, ValueId)| {
+                written.get(&(key, old)).is_some_and(|&count| count > usize::from(old == new))
+            };
+            left.retain(is_explained);
+            if left.is_empty() || !self.watch.has_time_after(before as u64) {
+                return Ok(());
             }
-            ends.iter().for_each(|value| drop(steps.remove(value)));
+            if left.len() == before {
+                break;
+            }
         }
-        Ok(())
+        let written: FxHashSet<(KeyId, ValueId)> = left.iter().map(|&(key, _, new)| (key, new)).collect();
+        let all = self.watch.take_while_in_time(StepCost::Follow, self.history.operations());
+        let mut answers = all.filter(|operation| operation.outcome == Outcome::Ok);
+        match answers.any(|one| value_read_by(&one).is_some_and(|value| written.contains(&(one.key, value)))) {
+            true => Err("indeterminate compare-and-sets that expect each other's values may have taken effect together".to_owned()),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn operation(&self, op: OpId) -> Operation {

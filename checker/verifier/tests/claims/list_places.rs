@@ -124,13 +124,21 @@ fn as_many_places_as_appends_contradict_nothing() {
     }
 }
 
+fn as_shown(choice: CaseChoice) -> CaseChoice {
+    match choice {
+        CaseChoice::Placed(place) => CaseChoice::Shown(place),
+        CaseChoice::NotPlaced(place) => CaseChoice::NotShown(place),
+        other => other,
+    }
+}
+
 /// One transaction stands at one of two positions, and the other one at the other. Each step that says so stands by itself. They leave
 /// open which, so that they prove nothing together.
 #[test]
 fn each_rule_about_places_is_a_step_and_no_proof() {
     let history = drawn("a: [t ax1]\nb: [t ax1]\nc:         [t rx(1,1)]");
     let choices = ListChoices { history: &history, reader: op(2) };
-    let rules = [
+    let rules: [Vec<CaseChoice>; 3] = [
         // Two at one position.
         vec![choices.is_at(0, 0), choices.is_at(1, 0)],
         // One append at two positions.
@@ -138,7 +146,8 @@ fn each_rule_about_places_is_a_step_and_no_proof() {
         // Nobody at a position.
         vec![choices.is_not_at(0, 0), choices.is_not_at(1, 0)],
     ];
-    for rule in rules {
+    // At read-uncommitted, the choice is whose element a list shows.
+    for rule in rules.map(|rule| rule.into_iter().map(as_shown).collect::<Vec<_>>()) {
         let steps = [refuted_choices(rule.clone()), refuted_choices(Vec::new())];
         let found = standing_of_proof(&history, IsolationLevel::ReadUncommitted, &steps);
         let Standing::Refuted(why) = found else { panic!("{found:?}") };

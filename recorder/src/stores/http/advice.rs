@@ -86,11 +86,11 @@ fn advise_on_content(step: &RequestStep, description: &Description, last: &SeenE
                 }
             }
         }
-        IdPlace::Token(..) if is_identity => format!("The answer is {}. Correct [session] token.", last.body),
+        IdPlace::Token(..) if is_identity => format!("The answer: {}. Correct [session] token.", last.body),
         IdPlace::Header(name, _) if is_identity => {
             format!("The answer has no header {name}. Correct [session] header.")
         }
-        _ => format!("The answer is {}. Correct [{}].", last.body, step.name),
+        _ => format!("The answer: {}. Correct [{}].", last.body, step.name),
     }
 }
 
@@ -111,10 +111,10 @@ pub(super) fn advise_on_value(
         ),
         (Value::Null, _) => {
             let places: Vec<&str> = step.value.iter().chain(&step.fields).map(String::as_str).collect();
-            format!("There is nothing at {}. The answer is {}.", places.join(" or "), last.body)
+            format!("There is nothing at {}. The answer: {}.", places.join(" or "), last.body)
         }
         (Value::Torn { .. }, _) => format!(
-            "The text at the place of the value is another one. The answer is {}. If the application trims, escapes or limits \
+            "The text at the place of the value is another one. The answer: {}. If the application trims, escapes or limits \
              values, send them in a form that it keeps.",
             last.body
         ),

@@ -118,8 +118,8 @@ pub(super) fn describe_body(content_type: &str, body: &[u8]) -> String {
         let title: String =
             title.map_or("", |(title, _)| title.trim()).chars().take(TEXT_CHARS_MAX).collect();
         return match title.as_str() {
-            "" => format!("an HTML page of {} bytes", body.len()),
-            title => format!("an HTML page {title:?} of {} bytes", body.len()),
+            "" => format!("HTML page of {} bytes", body.len()),
+            title => format!("HTML page {title:?} of {} bytes", body.len()),
         };
     }
     let kind = if content_type.is_empty() { "no content-type" } else { content_type };
@@ -165,7 +165,7 @@ mod tests {
         );
         assert_eq!(describe_body("", b""), "no body");
         let page = b"<html><title> Log in </title><input value=s3cret>";
-        assert_eq!(describe_body("text/html", page), "an HTML page \"Log in\" of 49 bytes");
+        assert_eq!(describe_body("text/html", page), "HTML page \"Log in\" of 49 bytes");
         assert_eq!(describe_body("text/plain", b"s3cret"), "6 bytes of text/plain");
         let many: Vec<String> = (0..40).map(|number| format!("\"k{number}\":1")).collect();
         let shape = describe_body("", format!("{{{}}}", many.join(",")).as_bytes());

@@ -3,8 +3,8 @@
 use super::Examination;
 use crate::findings::live::LiveRecord;
 use crate::recorded_facts::{
-    absent_id, could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
-    ids_used_again, is_known_session_read, is_used_late, replaced_id,
+    could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
+    is_known_session_read,
 };
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
@@ -22,6 +22,7 @@ impl Examination<'_> {
     /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn report_unrecorded_kinds(&self) {
         let history = self.survey.history;
+        let does = |function| history.ids().any(|id| history.function(id) == function);
         let expires = self.survey.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
             if lacking {
@@ -40,14 +41,9 @@ impl Examination<'_> {
         lacks(!known, &[FindingKind::LostSession], "no session was read under an id that was given out");
         let listed = known || has_list_of_actor(history);
         lacks(!listed, &[FindingKind::StaleSession], "no session was read under an id that was given out");
-        let replaced = ids_used_again(history, replaced_id);
-        lacks(!replaced, &[FindingKind::OldIdAlive], "no id was used after a renewal had replaced it");
-        let question = &self.survey.question;
-        let renews = |function| question.renewed_by.includes_function(function);
-        let late = question.time_to_live_ns.is_some_and(|lives| is_used_late(history, lives, renews));
-        lacks(!late, &[FindingKind::ExpiredLate], "no session was used after its time to live");
-        let ended = late || ids_used_again(history, absent_id);
-        lacks(!ended, &[FindingKind::ResurrectedSession], "no session was used after it had ended");
+        lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "the history has no renewal");
+        let ended = does(Function::DESTROY) || expires;
+        lacks(!ended, &[FindingKind::ResurrectedSession], "no operation ended a session");
         let of_actor = has_list_of_actor(history);
         lacks(!of_actor, &[FindingKind::LostAction], "no list was read of a user who had acted");
         let actions = [FindingKind::DuplicatedAction, FindingKind::LostAction];
