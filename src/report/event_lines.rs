@@ -4,7 +4,10 @@ use histories::{History, OpId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+
+/// The longest line that is looked at. The events of a longer one are not found.
+const LINE_BYTES_MAX: u64 = 1 << 26;
 
 /// The fields by which the line of an operation is recognised.
 #[derive(serde::Deserialize)]
@@ -12,6 +15,7 @@ struct EventHead {
     #[serde(rename = "type")]
     kind: Option<String>,
     f: Option<String>,
+    index: Option<u64>,
     steadfast: Option<Value>,
 }
 
@@ -20,40 +24,41 @@ struct EventHead {
 pub(crate) struct EventLines(BTreeMap<OpId, usize>);
 
 impl EventLines {
-    /// Looks the operations up in the file with this name. Only files of JSON Lines have a line for each event; for others, and where the
-    /// line has another event than the operation, nothing is found. Reads the file up to the last of the operations.
+    /// Looks the operations up in the file with this name. Only files of JSON Lines have a line for each event; for others, for standard
+    /// input, and where the line has another event than the operation, nothing is found. An event has the index that its line states, or
+    /// else the one after the event before it, also where the history is a part of what the file has. Reads the file up to the last of
+    /// the operations.
     pub(crate) fn find_in_file(name: &str, history: &History, operations: &[OpId]) -> Self {
-        let mut wanted: BTreeMap<u32, OpId> =
-            operations.iter().map(|&op| (history.operation(op).invoked, op)).collect();
-        let Some(file) = File::open(name).ok().filter(|_| !wanted.is_empty()) else { return Self::default() };
+        let mut wanted: BTreeMap<u64, OpId> =
+            operations.iter().map(|&op| (history.operation_index(op), op)).collect();
+        let is_looked_up = !wanted.is_empty() && name != "-";
+        let Some(file) = is_looked_up.then(|| File::open(name).ok()).flatten() else {
+            return Self::default();
+        };
         let (mut reader, mut line) = (BufReader::new(file), Vec::new());
-        let (mut found, mut position) = (BTreeMap::new(), 0u32);
+        let (mut found, mut next) = (BTreeMap::new(), 0u64);
         for number in 1.. {
             line.clear();
-            if wanted.is_empty() || !reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            if wanted.is_empty() || !read.is_ok_and(|bytes| bytes > 0) {
                 break;
             }
             let text = line.trim_ascii();
-            match text.first() {
-                None => continue,
-                Some(b'{') => {}
-                // Another format.
-                Some(_) => break,
-            }
-            let parse = || serde_json::from_slice::<EventHead>(text).ok();
-            if position == 0 && parse().is_some_and(|head| head.steadfast.is_some() && head.kind.is_none()) {
+            if text.is_empty() {
                 continue;
             }
-            if let Some(op) = wanted.remove(&position) {
+            let Ok(head) = serde_json::from_slice::<EventHead>(text) else { break };
+            if head.steadfast.is_some() && head.kind.is_none() {
+                continue;
+            }
+            let index = head.index.unwrap_or(next);
+            next = index.saturating_add(1);
+            if let Some(op) = wanted.remove(&index) {
                 let function = history.function_name(history.function(op));
-                let fits = |head: EventHead| {
-                    head.kind.as_deref() == Some("invoke") && head.f.is_some_and(|f| f == function)
-                };
-                if parse().is_some_and(fits) {
+                if head.kind.as_deref() == Some("invoke") && head.f.is_some_and(|f| f == function) {
                     found.insert(op, number);
                 }
             }
-            position += 1;
         }
         Self(found)
     }
@@ -85,6 +90,11 @@ mod tests {
         let all: Vec<OpId> = history.ids().collect();
         let lines = EventLines::find_in_file(name, &history, &all);
         assert_eq!(all.iter().map(|&op| lines.line_of(op)).collect::<Vec<_>>(), [Some(2), Some(4)]);
+        // The part that shows a violation is looked up in the file of the whole.
+        let part = history.restrict_to(&all[1..]);
+        let rest: Vec<OpId> = part.ids().collect();
+        let lines = EventLines::find_in_file(name, &part, &rest);
+        assert_eq!(rest.iter().map(|&op| lines.line_of(op)).collect::<Vec<_>>(), [Some(4)]);
         // In another file there are other events.
         std::fs::write(file.path(), text.replace("invoke", "ok")).expect("it is written");
         let lines = EventLines::find_in_file(name, &history, &all);

@@ -19,15 +19,17 @@ pub(crate) struct GithubReport {
 
 impl ReportWriter for GithubReport {
     fn write_checked(&mut self, findings: &CheckFindings<'_>, out: &mut dyn Write) -> io::Result<()> {
-        for answer in findings.answers() {
+        let last = |operations: &[OpId]| {
+            operations.iter().copied().max_by_key(|&op| findings.history.operation(op).invoked)
+        };
+        let described: Vec<_> =
+            findings.answers().iter().map(|answer| (answer, findings.describe_anomalies(answer))).collect();
+        let told = described.iter().flat_map(|(_, anomalies)| anomalies);
+        let shown = told.take(EACH_MAX.saturating_sub(self.errors));
+        let operations: Vec<OpId> = shown.filter_map(|anomaly| last(&anomaly.operations)).collect();
+        let lines = EventLines::find_in_file(findings.name, findings.history, &operations);
+        for (answer, anomalies) in described {
             let (level, verdict) = (answer.property.name(), answer.verdict.name());
-            let anomalies = findings.describe_anomalies(answer);
-            let last = |operations: &[OpId]| {
-                operations.iter().copied().max_by_key(|&op| findings.history.operation(op).invoked)
-            };
-            let shown = anomalies.iter().take(EACH_MAX.saturating_sub(self.errors));
-            let operations: Vec<OpId> = shown.filter_map(|anomaly| last(&anomaly.operations)).collect();
-            let lines = EventLines::find_in_file(findings.name, findings.history, &operations);
             for anomaly in anomalies {
                 let title = match anomaly.kind == level {
                     true => level.to_owned(),
@@ -74,7 +76,10 @@ impl ReportWriter for GithubReport {
         if left.is_empty() {
             return Ok(());
         }
-        let told = format!("GitHub shows ten annotations of a kind. The summary has {}.", left.join(" and "));
+        let told = format!(
+            "GitHub shows ten annotations of a kind and would drop {}. `steadfast check --format json` lists all.",
+            left.join(" and ")
+        );
         writeln!(out, "::notice title=steadfast::{}", escape_message(&told))
     }
 }
@@ -151,6 +156,9 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         assert_eq!(text.matches("::error").count(), 10, "{text}");
         assert_eq!(text.matches("::warning").count(), 1, "{text}");
-        assert!(text.ends_with("The summary has 2 more errors.\n"), "{text}");
+        assert!(
+            text.ends_with("would drop 2 more errors. `steadfast check --format json` lists all.\n"),
+            "{text}"
+        );
     }
 }

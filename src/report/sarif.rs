@@ -23,12 +23,13 @@ pub(crate) struct SarifReport {
 
 impl ReportWriter for SarifReport {
     fn write_checked(&mut self, findings: &CheckFindings<'_>, _out: &mut dyn Write) -> io::Result<()> {
-        for answer in findings.answers() {
+        let described: Vec<_> =
+            findings.answers().iter().map(|answer| (answer, findings.describe_anomalies(answer))).collect();
+        let told = described.iter().flat_map(|(_, anomalies)| anomalies);
+        let operations: Vec<OpId> = told.flat_map(|anomaly| &anomaly.operations).copied().collect();
+        let lines = EventLines::find_in_file(findings.name, findings.history, &operations);
+        for (answer, anomalies) in described {
             let (level, verdict) = (answer.property.name(), answer.verdict.name());
-            let anomalies = findings.describe_anomalies(answer);
-            let operations: Vec<OpId> =
-                anomalies.iter().flat_map(|anomaly| &anomaly.operations).copied().collect();
-            let lines = EventLines::find_in_file(findings.name, findings.history, &operations);
             anomalies.iter().for_each(|anomaly| self.add_anomaly(findings, level, anomaly, &lines));
             if let Some(reason) = super::open_reason(answer) {
                 let meaning = match verdict {

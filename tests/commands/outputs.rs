@@ -177,3 +177,50 @@ fn explain_says_which_initial_values_a_part_cannot_have() {
     assert!(told.contains("has no operation on the key \"cart\""), "{told}");
     steadfast().arg("check").args(&words[1..]).arg(&part).assert().code(1);
 }
+
+/// A client with a name wrote `Read` for `read`. Its events were taken for those of an actor, and the verdict was *holds* without a word.
+#[test]
+fn a_slip_of_the_pen_in_an_operation_is_told() {
+    let folder = folder();
+    let path = folder.path().join("slip.jsonl");
+    let line = |process: &str, kind: &str, f: &str, value: &str| {
+        format!("{{\"process\":\"{process}\",\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+    };
+    let check = |f: &str| {
+        let write = line("w", "invoke", "write", "1") + &line("w", "ok", "write", "1");
+        let text = write + &line("b", "invoke", f, "null") + &line("b", "ok", f, "7");
+        std::fs::write(&path, text).expect("a file");
+        let output = steadfast().arg("check").arg(&path).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(check("read").0, Some(1));
+    let (code, told) = check("Read");
+    assert_ne!(code, Some(1));
+    assert!(told.contains("b invoked Read, which no model knows, so its events were not checked"), "{told}");
+    assert!(told.contains("\"clients\":[\"b\"]"), "{told}");
+}
+
+/// Most operations of this history have an unknown outcome. `--quiet` and JSON did not say so.
+#[test]
+fn a_history_that_hardly_tests_the_store_says_so_in_each_format() {
+    let folder = folder();
+    let path = folder.path().join("thin.jsonl");
+    let event = |process: u32, kind: &str, f: &str, value: &str| {
+        format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+    };
+    let writes = (1..9).map(|at| event(at, "invoke", "write", "1") + &event(at, "info", "write", "1"));
+    let text = event(0, "invoke", "read", "null") + &event(0, "ok", "read", "null");
+    std::fs::write(&path, text + &writes.collect::<String>()).expect("a file");
+    for (words, told) in [
+        (&["--quiet"][..], "(hardly tested: few operations succeeded)"),
+        (&["--format", "json"], "This history hardly tested the store"),
+        (&["--format", "junit"], "<system-out>WARNING: only 1 of 9 operations succeeded"),
+        (&["--format", "sarif"], "hardly tested the store"),
+        (&["--format", "github"], "title=hardly tested::"),
+    ] {
+        let output = steadfast().arg("check").args(words).arg(&path).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(told), "{words:?}: {text}");
+    }
+}

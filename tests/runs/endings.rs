@@ -271,3 +271,16 @@ fn a_second_signal_leaves_at_once() {
     assert!(code == Some(130) && took < Duration::from_millis(1200), "{code:?} after {took:?}");
     assert!(run.left() == 0 && !run.check().contains("error"));
 }
+
+/// A signal came before the fault of the plan. The run had tested nothing of what it was asked for, and ended with 0.
+#[test]
+fn a_run_that_is_ended_before_its_fault_proves_nothing() {
+    let server = FalseRedis::start();
+    let mut run = on(&server, &["--duration", "100s", "--settle", "0s", "--faults", "delay=10ms@60s+1s"]);
+    run.wait_until("the load runs", |run| run.text("history.jsonl").contains("\"ok\""));
+    let began = run.signal("-INT");
+    let (code, took) = run.ends(began);
+    let said = run.text("stderr");
+    assert!(code == Some(3) && took < IN_TIME, "{code:?} after {took:?}: {said}");
+    assert!(said.contains("before 1 planned fault struck"), "{said}");
+}

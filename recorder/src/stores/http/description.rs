@@ -312,26 +312,6 @@ impl Description {
         self.entries.iter().map(|entry| entry.name.to_string()).collect()
     }
 
-    /// Says why sessions that are open at the same time log in as the same user, if they do. What the application keeps for an account
-    /// then looks like a leak of sessions.
-    pub(super) fn describe_shared_accounts(&self, sessions: usize) -> Option<String> {
-        const LOOKS: &str = "What the application keeps for an account, and not for a session, then looks like a session-leak";
-        let users = self.users.count();
-        if users > 0 {
-            return (users < sessions).then(|| {
-                format!("{sessions} sessions share the {users} accounts of the table of users. {LOOKS}. Pass fewer --sessions, or more users")
-            });
-        }
-        let steps = || self.create.before.iter().chain([&self.create]);
-        let logs_in = self.create.before.iter().any(|step| step.method == "POST");
-        let names_user =
-            steps().flat_map(RequestStep::templates).any(|template| template.has_place(TemplatePlace::User));
-        (logs_in && !names_user).then(|| {
-            format!("all sessions log in as the same user, because no request of the login has {{user}}. {LOOKS}. Put {{user}} into the login, or \
-                     name a table of users (users = \"FILE\")")
-        })
-    }
-
     /// What all paths of the application begin with, at its first entry.
     pub(crate) fn entry_base(&self) -> &str {
         self.entries.first().map_or("", |entry| entry.base.as_str())

@@ -15,6 +15,7 @@
 //! | a status of `refused` | definite |
 //! | any other status, a broken connection, a timeout, no JSON where it was promised | indeterminate |
 
+mod accounts;
 mod advice;
 mod backend;
 mod before;
