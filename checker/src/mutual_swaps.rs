@@ -1,8 +1,8 @@
 //! Indeterminate compare-and-sets that can only have happened together: each expects what another of them wrote.
 //!
-//! An engine takes it that an indeterminate compare-and-set happened only if its expected value goes back to the initial value or to a
-//! write. Of operations that justify one another in a circle, it assumes that none happened. Where causal order counts this loses
-//! nothing, because the circle would itself be a violation. The levels that judge each read by itself, or each session, permit the circle.
+//! The engines assume that an indeterminate compare-and-set happened only if its expected value goes back to the initial value or to a
+//! write. If two of them each expect what the other wrote, the engines assume that neither happened. At the causal levels this is right, because
+//! such a circle violates them in any case. The levels that judge each read by itself, and `pram` and `slow-memory`, permit the circle.
 
 use claims::{Level, Limits, ObjectQuestion, UntilStopped, Verdict};
 use histories::{Function, History, KeyId, OpId, Outcome, ValueId};

@@ -23,22 +23,22 @@ pub(super) struct FollowArgs {
     /// otlp://[HOST:]PORT for the history, spans are received over OTLP as by `steadfast collect`, and read by --map.
     #[arg(long, help_heading = "Reading")]
     follow: bool,
-    /// With --follow: how old a version can be that a transaction reads [default: no bound]
+    /// With --follow: age of the oldest version that a transaction can still read [default: no bound]
     ///
     /// A serializable store may show an old version at any time. Versions that were replaced for longer are forgotten, and
     /// the verdicts assume that no transaction takes effect before one that had completed this long before it began.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     staleness_bound: Option<Duration>,
-    /// With --follow: how long a session can be unused that is used again [default: no bound]
+    /// With --follow: longest pause between two uses of a session [default: no bound]
     ///
     /// For --model session and for the causal levels of registers. A session that was not used for longer is forgotten. Every
     /// verdict then assumes that no request uses it later. A request that does so all the same makes the verdicts unknown.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     session_idle: Option<Duration>,
-    /// With --follow: how much later than others an event can come whose time is earlier [default: the stream is in order; 15s for spans]
+    /// With --follow: how late an event can come, after events with later times [default: the stream is in order; 15s for spans]
     ///
     /// Events are judged in the order of their times. One that comes later still is counted, and what it is about becomes unknown. For
-    /// spans, it is the time from the begin of a request until its span comes: exporters usually wait 5 s.
+    /// spans, it is the time from the beginning of a request until its span comes: exporters usually wait 5 s.
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, help_heading = "Question")]
     lateness: Option<Duration>,
     /// With --follow: write the state of the monitor to a file, and go on from it if it exists

@@ -34,7 +34,7 @@ pub enum CaseChoice {
     Placed(ListPlace),
     /// The appends of the transaction do not stand at this place.
     NotPlaced(ListPlace),
-    /// Where nothing is asked of reads: an append of the transaction is the element at this position of the longest list of the key that
+    /// For lists that are read at read-uncommitted: an append of the transaction is the element at this position of the longest list of the key that
     /// any transaction read; without a position, an append of it comes after that list.
     Shown(ListPlace),
     /// No append of the transaction is there.
@@ -42,7 +42,7 @@ pub enum CaseChoice {
 }
 
 /// Where the appends of one transaction stand in the longest list that was read of a key. Other transactions may have appended equal
-/// elements. For reads of which nothing is asked, each append stands by itself, and a transaction may have several places.
+/// elements. In lists that are read at read-uncommitted, each append stands by itself, and a transaction may have several places.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ListPlace {
     /// The list.

@@ -43,6 +43,8 @@ type ReplicaValues = Vec<(String, String)>;
 struct ReplicaLook {
     time: i64,
     position: u32,
+    /// Whether it is the read of everything in the end.
+    is_last: bool,
     /// Whether some replica did not answer.
     silent: bool,
     /// Whether some id was out of reach, so that a replica was not asked for all keys. Then the look cannot show that
@@ -91,7 +93,8 @@ impl<'a> ReplicaLooks<'a> {
             }
         }
         in_time(stop)?;
-        if let (Some(lives), Some(end)) = (read_time_to_live(history), looks.last_mut()) {
+        let end = looks.last_mut().filter(|look| look.is_last);
+        if let (Some(lives), Some(end)) = (read_time_to_live(history), end) {
             // Reading everything in the end takes time, and a session may expire meanwhile.
             let last_write =
                 |key: &str| writes.get(key).and_then(|known| known.iter().map(|write| write.0).max());
@@ -171,7 +174,8 @@ fn read_looks(history: &History) -> (Vec<ReplicaLook>, usize) {
                 let silent = error().is_some_and(|note| within_reach(&note));
                 let partial = error().is_some_and(|note| !within_reach(&note));
                 left_out = left_out.max(parse_ids_left_out(&event.value)).max(usize::from(partial));
-                looks.push(ReplicaLook { time, position: event.position, silent, partial, apart });
+                let position = event.position;
+                looks.push(ReplicaLook { time, position, is_last: false, silent, partial, apart });
             }
             ("replica", "read") => {
                 let told: Option<[&RawValue; 3]> = serde_json::from_str(&event.value).ok();
@@ -195,6 +199,7 @@ fn read_looks(history: &History) -> (Vec<ReplicaLook>, usize) {
     if let Some(mut end) = end.filter(|_| !looks.is_empty()) {
         let differ = |held: &ReplicaValues| held.iter().any(|one| one.1 != held[0].1);
         end.apart = last.into_iter().filter(|(_, held)| differ(held)).collect();
+        end.is_last = true;
         looks.push(end);
     }
     (looks, out_of_reach.len().max(left_out))

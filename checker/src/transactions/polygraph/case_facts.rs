@@ -51,7 +51,7 @@ pub(super) struct CaseFacts<'h> {
     pub listed: Vec<(u32, u32, u32)>,
     /// A read in which a transaction found its own appends where they cannot stand, if there is one.
     pub misplaced: Option<ReadAt>,
-    /// Whose elements lists show, for reads of which nothing is asked.
+    /// Whose elements stand in the lists that are read at read-uncommitted.
     pub elements: Vec<ShownElements>,
 }
 
@@ -473,7 +473,7 @@ impl<'h> FactCollector<'h, '_> {
         keys.map(|(number, each)| appends.find_elements(number, each.key, numbers)).collect()
     }
 
-    /// Whether a list of which nothing is asked may show an append of a transaction that did not fail. Such a transaction can always take
+    /// Whether a list that is read at read-uncommitted may show an append of a transaction that did not fail. Such a transaction can always take
     /// part: its appends that no place is found for come last.
     fn is_shown(&self, id: OpId) -> bool {
         let Some((keys, appends)) = &self.appends else { return false };

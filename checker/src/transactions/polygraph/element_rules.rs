@@ -1,5 +1,5 @@
-//! The rules of whose element stands at each position of a list, as clauses and edges: for reads of which nothing is asked
-//! ([`super::shown_elements`]).
+//! Which transaction appended the element at each position of a list, as clauses and edges. This is for lists that are read at
+//! read-uncommitted ([`super::shown_elements`]).
 //!
 //! Each position has one of the transactions that appended its element, and each transaction has no more positions than it made appends.
 //! If it has fewer, one of its appends comes after the list.

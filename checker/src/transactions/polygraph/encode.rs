@@ -85,7 +85,7 @@ pub(super) struct CaseEncoding<'f, 'h> {
     pairs: FxHashMap<(u32, u32, u32), u32>,
     /// The variable of each place at which appends may stand: by the key, the place among its writers, and the position.
     pub(super) placed: FxHashMap<(u32, u32, u32), u32>,
-    /// The same for the elements of lists of which nothing is asked. The places are those among the writers of the list.
+    /// The same for the elements of lists that are read at read-uncommitted. The places are those among the writers of the list.
     pub(super) shown: FxHashMap<(u32, u32, u32), u32>,
     /// By variable of such a place, counted from the first: whether it is tried first.
     pub(super) placed_first: Vec<bool>,

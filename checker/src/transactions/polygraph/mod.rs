@@ -237,7 +237,7 @@ fn build_witness(
     }
 }
 
-/// Whose elements the lists of which nothing is asked have, where that was chosen.
+/// Which transactions appended the elements of the lists that are read at read-uncommitted, where the search chose them.
 fn chosen_elements(facts: &CaseFacts<'_>, cases: &CaseEncoding<'_, '_>, values: &[bool]) -> Vec<ListPlace> {
     let chosen = cases.variables.iter().zip(values).filter(|(_, value)| **value);
     let place = |(variable, _): (&CaseVariable, &bool)| match *variable {

@@ -1,4 +1,4 @@
-//! The appends of a history, as lists show them of which nothing is asked.
+//! The appends of a history that lists show to reads at read-uncommitted.
 
 use super::element_candidates::{ElementWriter, SharedElement, ShownElements};
 use super::shown_lists::ShownLists;

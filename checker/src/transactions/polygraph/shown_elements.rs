@@ -1,5 +1,5 @@
-//! The facts about reads of which nothing is asked, where equal elements were appended to a list: whose element stands at each position of
-//! its longest list. They are all facts at the levels of `read-uncommitted`; at `mixed`, they join those of other reads.
+//! The facts about lists that are read at read-uncommitted, where equal elements were appended: which transaction appended the element at
+//! each position of the longest list. They are all facts at the levels of `read-uncommitted`; at `mixed`, they join those of other reads.
 //!
 //! For such reads, a list may have elements of transactions that failed, and the elements of two transactions may be interleaved, which
 //! is a violation. So each element is placed by itself, and not the appends of a transaction as a whole

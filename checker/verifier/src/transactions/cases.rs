@@ -96,7 +96,7 @@ struct Rules<'h> {
     assume: Assume,
     /// If each transaction declares a level: these levels, and the order that lists show.
     declared: Option<(Vec<IsolationLevel>, ListRanks<'h>)>,
-    /// If nothing is asked of some reads: whose elements their lists show.
+    /// If some reads are at read-uncommitted: which transactions appended the elements of their lists.
     elements: Option<ElementPlaces<'h>>,
 }
 
@@ -214,7 +214,7 @@ impl Rules<'_> {
         one.1 < other.0
     }
 
-    /// Whether a list of which nothing is asked has an element of the first transaction before one of the second.
+    /// Whether a list that is read at read-uncommitted has an element of the first transaction before one of the second.
     fn is_shown_in_order(&self, step: &CaseStep, key: KeyId, edge: &CaseEdge) -> bool {
         let Some(elements) = &self.elements else { return false };
         elements.is_before(&step.assumed, key, edge.from, edge.to)

@@ -1,4 +1,4 @@
-//! Whose element stands at each position of a list, as reads show it of which nothing is asked.
+//! Which transaction appended the element at each position of a list that is read at read-uncommitted.
 //!
 //! There, a list may have elements of transactions that failed, and those of two transactions may be interleaved. The elements of the
 //! longest list of a key are in the order of their transactions. An append that no list shows comes after them. An append that only
