@@ -472,7 +472,7 @@ impl LevelJudge<'_, '_> {
             return None;
         }
         let components = find_components(self.graph, CycleFamily::G0, extent, self.limits);
-        let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
+        let order = (!self.limits.stop_requested()).then(|| self.completed_in_order(&components))?;
         let execution = TransactionExecution { order, reads: Vec::new(), elements: Vec::new() };
         Some(TransactionWitness::Execution(level, Arc::new(execution)))
     }
@@ -511,7 +511,10 @@ impl LevelJudge<'_, '_> {
         match family {
             CycleFamily::G0 | CycleFamily::G1c => {
                 let components = find_components(self.graph, family, extent, self.limits);
-                let order = (!self.limits.stop_requested()).then(|| self.topological_order(&components))?;
+                let order = (!self.limits.stop_requested()).then(|| match family {
+                    CycleFamily::G0 => self.completed_in_order(&components),
+                    _ => self.topological_order(&components),
+                })?;
                 Some(TransactionWitness::Versions(extent, family, Arc::new(order)))
             }
             // `by_snapshots` has searched for them already. If its search ended early, one in the order of completion may
@@ -535,6 +538,13 @@ impl LevelJudge<'_, '_> {
                 Some(TransactionWitness::Serial(extent, Arc::new(order)))
             }
         }
+    }
+
+    /// The same without transactions that have no completion. Where dirty reads are permitted, nothing shows that they committed.
+    fn completed_in_order(&self, components: &DependencyComponents) -> Vec<OpId> {
+        let mut order = self.topological_order(components);
+        order.retain(|id| self.index.has_completed(id.raw()));
+        order
     }
 
     /// The committed transactions in reverse order of the component numbers. That is a topological order if there are

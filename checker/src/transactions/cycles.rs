@@ -5,7 +5,8 @@
 //!
 //! Whether a *kind* of cycle exists is decided exactly, by components again and not by a search for paths:
 //!
-//! * `G0`: a component in the graph of `ww` edges. `G1c`: a component in the graph of `ww` and `wr` edges.
+//! * `G0`: a component in the graph of `ww` edges between transactions that certainly committed. `G1c`: a component in the graph of all
+//!   `ww` and `wr` edges. A transaction without a completion may have failed, even if a list shows its append: that was a dirty read then.
 //! * Cycles without adjacent anti-dependencies, which snapshot isolation forbids (Cerone & Gotsman 2016): a component
 //!   in a graph with two copies of each vertex. A walk is at the second copy if it arrived by an anti-dependency; no
 //!   further anti-dependency leaves that copy. The graph has 2n vertices, and the pass is linear. (Elle composes
@@ -62,9 +63,9 @@ impl Cycles {
 pub(crate) fn edge_kinds_for(family: CycleFamily, extent: OrderExtent) -> EdgeKinds {
     let data = match family {
         CycleFamily::G0 => EdgeKinds::WW,
-        CycleFamily::G1c => EdgeKinds::WW.union(EdgeKinds::WR),
+        CycleFamily::G1c => EdgeKinds::WW.union(EdgeKinds::SHOWN).union(EdgeKinds::WR),
         CycleFamily::GSingle | CycleFamily::GNonadjacent | CycleFamily::G2 => {
-            EdgeKinds::WW.union(EdgeKinds::WR).union(EdgeKinds::RW)
+            EdgeKinds::WW.union(EdgeKinds::SHOWN).union(EdgeKinds::WR).union(EdgeKinds::RW)
         }
     };
     let order = match extent {
@@ -476,7 +477,9 @@ pub(crate) fn family_of_steps(steps: &[DependencyStep]) -> CycleFamily {
     let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
     let adjacent = (0..steps.len()).any(|at| is_rw(at) && is_rw(at + 1));
     match anti {
-        0 if steps.iter().any(|step| step.kind.intersects(EdgeKinds::WR)) => CycleFamily::G1c,
+        0 if steps.iter().any(|step| step.kind.intersects(EdgeKinds::WR.union(EdgeKinds::SHOWN))) => {
+            CycleFamily::G1c
+        }
         0 => CycleFamily::G0,
         1 => CycleFamily::GSingle,
         _ if adjacent => CycleFamily::G2,

@@ -11,6 +11,9 @@
 //! "Every reader of the last version comes before every transaction whose append no read shows" is a product of two
 //! sets. Helpers carry it with one edge for each member of either set ([`join`]).
 //!
+//! A transaction without a completion may have failed, and a dirty read may have shown its append. `ww` edges that leave it are marked, and
+//! its neighbours that completed have an edge of their own.
+//!
 //! A write is skipped if it failed or if several transactions may have made it. The versions before and after it are
 //! still in order.
 
@@ -74,19 +77,27 @@ fn add_list_edges(
     // next[v] is the writer of the first version after v; next[last] stays NONE.
     let mut next = vec![NONE; ordered as usize + 1];
     let mut after = NONE;
+    let mut completed_after = NONE;
     for version in (1..=ordered).rev() {
         if let Some(writer) = index.committed_writer(key, version) {
-            if after != NONE && writer != after {
-                builder.add_edge(writer, after, EdgeKinds::WW, key);
-            }
+            add_overwrites(index, writer, [after, completed_after], key, builder);
             after = writer;
+            if index.has_completed(writer) {
+                completed_after = writer;
+            }
         }
         next[version as usize - 1] = after;
     }
-    let last_writer = (1..=ordered).rev().find_map(|version| index.committed_writer(key, version));
+    let mut writers = (1..=ordered).rev().filter_map(|version| index.committed_writer(key, version));
+    let last_writer = writers.next();
+    let last_completed = last_writer.into_iter().chain(writers).find(|&op| index.has_completed(op));
     let unlisted = unlisted_appenders(index, key);
-    for &op in unlisted.iter().filter(|&&op| last_writer.is_some_and(|last| last != op)) {
-        builder.add_edge(last_writer.expect("just tested"), op, EdgeKinds::WW, key);
+    for &op in &unlisted {
+        for last in
+            [last_writer, last_completed.filter(|_| last_completed != last_writer)].into_iter().flatten()
+        {
+            add_overwrites(index, last, [op, NONE], key, builder);
+        }
     }
     let mut readers_of_last = Vec::new();
     for (touch, version) in distinct_reads(index, key) {
@@ -103,6 +114,25 @@ fn add_list_edges(
         }
     }
     join_all_pairs(&readers_of_last, &unlisted, EdgeKinds::RW, key, builder);
+}
+
+/// Adds edges from the writer of a version to that of the next one and, beyond transactions without a completion, to the next one that
+/// certainly committed. `NONE` if there is no such writer.
+fn add_overwrites(
+    index: &TransactionIndex<'_>,
+    writer: u32,
+    [next, next_completed]: [u32; 2],
+    key: KeyId,
+    builder: &mut DependencyGraphBuilder,
+) {
+    let completed = index.has_completed(writer);
+    let kind = if completed { EdgeKinds::WW } else { EdgeKinds::WW.union(EdgeKinds::SHOWN) };
+    if next != NONE && next != writer {
+        builder.add_edge(writer, next, kind, key);
+    }
+    if completed && next_completed != NONE && next_completed != next && next_completed != writer {
+        builder.add_edge(writer, next_completed, kind, key);
+    }
 }
 
 /// Adds an edge from each transaction in `from` to each other transaction in `to`. O(both lengths). `to` is sorted.

@@ -57,7 +57,7 @@ pub fn dependencies(
     let nodes: FxHashMap<u32, NodeIndex> =
         committed.iter().map(|&op| (op, graph.add_node(OpId::from_raw(op)))).collect();
     let explainer = EdgeExplainer { index: &index, orders: &orders };
-    let data = EdgeKinds::WW.union(EdgeKinds::WR).union(EdgeKinds::RW).union(EdgeKinds::THROUGH);
+    let data = super::cycles::edge_kinds_for(CycleFamily::G2, OrderExtent::Data);
     for &from in &committed {
         for (to, kind, key) in targets_through_helpers(&rows, from, data) {
             if let (Some(&node), true) = (nodes.get(&to), to != from) {
@@ -178,6 +178,7 @@ mod tests {
             );
             let kinds = EdgeKinds(
                 EdgeKinds::WW.0
+                    | EdgeKinds::SHOWN.0
                     | EdgeKinds::WR.0
                     | EdgeKinds::RW.0
                     | EdgeKinds::TIME.0

@@ -181,6 +181,11 @@ impl<'h> TransactionIndex<'h> {
         self.key_ids().any(register)
     }
 
+    /// Whether a transaction committed, whatever reads show.
+    pub(crate) fn has_completed(&self, op: u32) -> bool {
+        self.history.outcome(self.op_id(op)) == Outcome::Ok
+    }
+
     pub(crate) fn is_committed(&self, op: u32) -> bool {
         self.states[op as usize] == TransactionState::Committed
     }

@@ -88,7 +88,8 @@ fn compare_histories(
             let right = match &answer.verdict {
                 Verdict::Holds(_) => allowed,
                 Verdict::Violated(_) => !allowed,
-                Verdict::Untested(_) | Verdict::Unknown(_) => false,
+                Verdict::Unknown(why) => is_left_open(level, &why.reason),
+                Verdict::Untested(_) => false,
             };
             assert!(
                 right,
@@ -100,6 +101,11 @@ fn compare_histories(
         }
     }
     counts
+}
+
+/// Whether a level may be unknown. A case for each transaction that may have failed would decide it.
+fn is_left_open(level: IsolationLevel, reason: &str) -> bool {
+    level == IsolationLevel::Mixed && reason.starts_with("dirty reads show what an indeterminate transaction")
 }
 
 /// How many histories of each kind; `STEADFAST_SEEDS` for more.
@@ -191,6 +197,8 @@ fn transactions_that_declare_levels_agree_with_the_reference() {
             let count = counts.get(&("mixed", verdict)).copied().unwrap_or(0);
             assert!(u64::from(count) > seeds() / 20, "{verdict} only {count} times: {counts:?}");
         }
+        let open = counts.get(&("mixed", "unknown")).copied().unwrap_or(0);
+        assert!(u64::from(open) <= seeds() / 500, "{open} of {} are left open", seeds());
         compare_levels(kind, LEVELS, first..first + seeds() / 10);
     }
 }

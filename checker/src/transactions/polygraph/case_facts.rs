@@ -53,6 +53,8 @@ pub(super) struct CaseFacts<'h> {
     pub misplaced: Option<ReadAt>,
     /// Whose elements stand in the lists that are read at read-uncommitted.
     pub elements: Vec<ShownElements>,
+    /// Whether a transaction is among these that need not have committed, although lists that dirty reads show place its appends.
+    pub has_doubtful: bool,
 }
 
 /// The result of the extraction.
@@ -388,18 +390,13 @@ impl<'h> FactCollector<'h, '_> {
         assume: Option<Assume>,
     ) -> CaseFacts<'h> {
         let history = self.history;
-        let shown = places.values().flat_map(|places| places.all.iter().map(|place| place.writer));
-        let shown = shown.chain(
-            self.shown
-                .elements
-                .iter()
-                .flat_map(|element| self.written.get(element).into_iter().flatten().copied()),
-        );
+        let placed = places.values().flat_map(|places| places.all.iter().map(|place| place.writer));
         let read: FxHashSet<OpId> =
-            sources.iter().flat_map(|sources| sources.iter().copied().flatten()).chain(shown).collect();
+            sources.iter().flat_map(|sources| sources.iter().copied().flatten()).chain(placed).collect();
+        // A transaction without a completion that only reads at read-uncommitted show may have failed.
         let takes_part = |id: &OpId| {
             history.function(*id) == Function::TXN
-                && (history.outcome(*id) == Outcome::Ok || read.contains(id) || self.is_shown(*id))
+                && (history.outcome(*id) == Outcome::Ok || read.contains(id))
                 && self.scope.has_transaction(history, *id)
         };
         let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
@@ -452,6 +449,7 @@ impl<'h> FactCollector<'h, '_> {
         });
         let listed = self.order_shown_writers(&keys, &transactions);
         let elements = self.find_shown_elements(&keys, &numbers);
+        let has_doubtful = self.has_doubtful(&transactions, sources);
         CaseFacts {
             history,
             transactions,
@@ -464,6 +462,7 @@ impl<'h> FactCollector<'h, '_> {
             listed,
             misplaced,
             elements,
+            has_doubtful,
         }
     }
 
@@ -473,13 +472,35 @@ impl<'h> FactCollector<'h, '_> {
         keys.map(|(number, each)| appends.find_elements(number, each.key, numbers)).collect()
     }
 
-    /// Whether a list that is read at read-uncommitted may show an append of a transaction that did not fail. Such a transaction can always take
-    /// part: its appends that no place is found for come last.
-    fn is_shown(&self, id: OpId) -> bool {
-        let Some((keys, appends)) = &self.appends else { return false };
-        let mut own = self.history.micros_of(id).iter().filter(|micro| micro.kind == MicroKind::Append);
-        self.history.outcome(id) != Outcome::Fail
-            && own.any(|micro| keys.contains(&micro.key) && appends.shows(micro.key, micro.value()))
+    /// Whether one of these transactions need not have committed, although lists place its appends: it has no completion, and each read
+    /// that may show it may show another transaction instead.
+    fn has_doubtful(&self, transactions: &[OpId], sources: &[Vec<Option<OpId>>]) -> bool {
+        if self.declared.is_none() {
+            return false;
+        }
+        let mut certain: FxHashSet<OpId> = FxHashSet::default();
+        certain.extend(sources.iter().filter_map(|sources| match sources.as_slice() {
+            [only] => *only,
+            _ => None,
+        }));
+        for (&key, &(read, count)) in &self.longest {
+            let writers = self.list_prefix(read, count).iter().map(|&value| self.written.get(&(key, value)));
+            certain.extend(writers.filter_map(|writers| match writers?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            }));
+        }
+        let is_dirty = |id: &OpId| !self.asks_of_reads(*id) && self.history.outcome(*id) == Outcome::Ok;
+        let micros = self.history.ids().filter(is_dirty).flat_map(|id| self.history.micros_of(id));
+        let lists = micros.filter(|micro| micro.kind == MicroKind::ReadList).map(|micro| micro.key);
+        let lists: FxHashSet<KeyId> = lists.collect();
+        let appends_to_list = |id: &OpId| {
+            let mut appends =
+                self.history.micros_of(*id).iter().filter(|micro| micro.kind == MicroKind::Append);
+            appends.any(|micro| lists.contains(&micro.key))
+        };
+        let mut doubtful = transactions.iter().filter(|id| self.history.outcome(**id) != Outcome::Ok);
+        doubtful.any(|id| !certain.contains(id) && appends_to_list(id))
     }
 }
 

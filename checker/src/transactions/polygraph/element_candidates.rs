@@ -19,7 +19,7 @@ pub(super) struct ShownElements {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ElementWriter {
     pub id: OpId,
-    /// The number of the transaction; `None` if it failed, so that the order of its elements does not matter.
+    /// The number of the transaction; `None` if it failed or may have, so that the order of its elements does not matter.
     pub number: Option<u32>,
     /// Whether an append of it comes after the longest list: certainly, perhaps (`None`), or not.
     pub comes_after: Option<bool>,

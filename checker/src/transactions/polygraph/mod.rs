@@ -66,6 +66,8 @@ pub(super) fn asks_nothing_of_reads(level: IsolationLevel) -> bool {
 /// thousands of transactions with repeated values can need more; an early *unknown* is more useful to their users.
 const STEPS_MAX: u64 = 1 << 31;
 
+const DOUBTFUL: &str = "dirty reads show what an indeterminate transaction appended, and other reads leave open whether it committed";
+
 /// The result of the search through the cases.
 pub(super) enum CaseOutcome {
     Holds(TransactionWitness),
@@ -156,20 +158,35 @@ fn solve_cases(
     if let Some(read) = facts.find_unexplained_read() {
         return Err(CaseOutcome::Impossible(vec![CaseStep::by_unexplained_read(read)]));
     }
-    let mut cases = match CaseEncoding::new(&facts, shape, limits) {
+    match solve_facts(&facts, level, shape, limits) {
+        Err(CaseOutcome::Impossible(_)) if facts.has_doubtful => {
+            Err(CaseOutcome::Unknown(DOUBTFUL.to_owned()))
+        }
+        solved => solved,
+    }
+}
+
+/// The same once the facts have been extracted.
+fn solve_facts(
+    facts: &CaseFacts<'_>,
+    level: IsolationLevel,
+    shape: LevelShape,
+    limits: &Limits<'_>,
+) -> Result<CaseSolution, CaseOutcome> {
+    let mut cases = match CaseEncoding::new(facts, shape, limits) {
         Ok(cases) => cases,
         Err(reason) => return Err(CaseOutcome::Unknown(reason.to_owned())),
     };
     let mut steps = limits.steps.min(STEPS_MAX);
     if let Err(cycle) = cases.activate_certain_edges(0, &mut steps) {
-        return Err(CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables)));
+        return Err(CaseOutcome::Impossible(write_proof(&[cycle], facts, &cases.variables)));
     }
     let first = cases.edges.len() as u32;
     if let Err(reason) = cases.connect_certain_misses(limits, &mut steps) {
         return Err(CaseOutcome::Unknown(reason.to_owned()));
     }
     if let Err(cycle) = cases.activate_certain_edges(first, &mut steps) {
-        return Err(CaseOutcome::Impossible(write_proof(&[cycle], &facts, &cases.variables)));
+        return Err(CaseOutcome::Impossible(write_proof(&[cycle], facts, &cases.variables)));
     }
     let preferred = cases.preferred_values();
     let rules = std::mem::take(&mut cases.rules);
@@ -177,11 +194,11 @@ fn solve_cases(
     rules.into_iter().for_each(|rule| solver.add_clause(rule));
     match solver.solve(&mut steps, limits) {
         SolverOutcome::Choices(values) => Ok(CaseSolution {
-            witness: build_witness(level, shape, &facts, &solver.theory, &values),
-            places: chosen_places(&facts, &solver.theory, &values),
+            witness: build_witness(level, shape, facts, &solver.theory, &values),
+            places: chosen_places(facts, &solver.theory, &values),
         }),
         SolverOutcome::Refuted(proof) => {
-            Err(CaseOutcome::Impossible(write_proof(&proof, &facts, &solver.theory.variables)))
+            Err(CaseOutcome::Impossible(write_proof(&proof, facts, &solver.theory.variables)))
         }
         SolverOutcome::Unknown(reason) => Err(CaseOutcome::Unknown(reason.to_owned())),
     }

@@ -8,7 +8,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The appends of a history, as far as these levels look at them.
 pub(super) struct ShownAppends<'h> {
-    history: &'h History,
     /// By key and element: the transactions that appended it, once for each append.
     writers: FxHashMap<(KeyId, ValueId), Vec<OpId>>,
     /// By key and element: how often the list shows it that shows it most often.
@@ -32,7 +31,6 @@ impl<'h> ShownAppends<'h> {
     /// `None` if the check was stopped.
     pub(super) fn collect(history: &'h History, limits: &Limits<'_>) -> Option<Self> {
         let mut appends = Self {
-            history,
             writers: FxHashMap::default(),
             shown_most: FxHashMap::default(),
             longest: FxHashMap::default(),
@@ -109,11 +107,6 @@ impl<'h> ShownAppends<'h> {
         pairs <= PAIRS_MAX && *all <= limits.bytes / PAIR_BYTES
     }
 
-    /// Whether some list of a key shows an element.
-    pub(super) fn shows(&self, key: KeyId, value: ValueId) -> bool {
-        self.shown_most.contains_key(&(key, value))
-    }
-
     /// The pairs of a position of the longest list and one of several transactions that may stand there.
     fn count_pairs(&self, key: KeyId) -> usize {
         let list = self.longest.get(&key).copied().unwrap_or_default();
@@ -156,9 +149,9 @@ impl<'h> ShownAppends<'h> {
                 }
                 found.shared.push(SharedElement { writer, count, positions, may_come_after });
             }
-            let comes_after =
-                if self.history.outcome(id) == Outcome::Fail { Some(false) } else { comes_after };
-            found.writers.push(ElementWriter { id, number: numbers.get(&id).copied(), comes_after });
+            let number = numbers.get(&id).copied();
+            let comes_after = if number.is_none() { Some(false) } else { comes_after };
+            found.writers.push(ElementWriter { id, number, comes_after });
         }
         found
     }

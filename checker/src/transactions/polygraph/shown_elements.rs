@@ -18,18 +18,9 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
     let Some(appends) = ShownAppends::collect(history, limits) else {
         return ExtractionOutcome::Unclear(Limits::STOPPED.to_owned());
     };
-    let takes_part = |id: &OpId| {
-        let shown = |key, value| {
-            appends.shown_most.contains_key(&(key, value)) || appends.lists.elements.contains(&(key, value))
-        };
-        let mut own = history.micros_of(*id).iter().filter(|micro| micro.kind == MicroKind::Append);
-        history.function(*id) == Function::TXN
-            && match history.outcome(*id) {
-                Outcome::Ok => true,
-                Outcome::Fail => false,
-                _ => own.any(|micro| shown(micro.key, micro.value())),
-            }
-    };
+    // A transaction without a completion may have failed, even if a list shows its append.
+    let takes_part =
+        |id: &OpId| history.function(*id) == Function::TXN && history.outcome(*id) == Outcome::Ok;
     let transactions: Vec<OpId> = history.ids().filter(takes_part).collect();
     let mut writers: FxHashMap<KeyId, Vec<u32>> = FxHashMap::default();
     for (number, &id) in (0u32..).zip(&transactions) {
@@ -72,5 +63,6 @@ pub(super) fn extract_shown_elements<'h>(history: &'h History, limits: &Limits<'
         listed,
         misplaced: None,
         elements,
+        has_doubtful: false,
     }))
 }

@@ -1,14 +1,15 @@
 //! Whether transactions, in a given order, give the lists that were read. Neither the readers nor their levels matter.
 //!
 //! The committed elements of the longest list of each key are in the order of their transactions. What no list shows comes after them;
-//! what only other lists show has no place. Elements of failed transactions may be anywhere. Equal elements are told apart in every
-//! possible way.
+//! what only other lists show has no place. Elements of transactions that failed, or that have no completion and are not in the order, may
+//! be anywhere. Equal elements are told apart in every possible way.
 
 use super::{Orders, returned};
-use histories::{Function, Id, KeyId, MicroKind, Outcome, ValueId};
+use histories::{Function, Id, KeyId, MicroKind, ValueId};
 
 /// Whether these transactions, in this order, explain the lists of all keys. Unless `whole`, others may follow.
 pub fn explains_lists(orders: &Orders<'_>, order: &[usize], whole: bool) -> bool {
+    let whole = whole.then_some(order);
     (0..orders.history.keys.len())
         .all(|key| ListOfKey::new(orders, KeyId::new(key)).is_explained(order, whole))
 }
@@ -35,11 +36,11 @@ impl<'o, 'h> ListOfKey<'o, 'h> {
         list.iter().filter(|&&element| element == value).count()
     }
 
-    /// How often transactions appended an element: those that failed, or all.
-    fn appended(&self, value: ValueId, failed_only: bool) -> usize {
+    /// How often transactions appended an element: those that are not in an order, or all.
+    fn appended(&self, value: ValueId, outside: Option<&[usize]>) -> usize {
         let history = self.orders.history;
-        let all = history.ids().filter(|&id| history.function(id) == Function::TXN);
-        let all = all.filter(|&id| !failed_only || history.outcome(id) == Outcome::Fail);
+        let placed = |id| outside.is_some_and(|order| order.iter().any(|&at| self.orders.ids[at] == id));
+        let all = history.ids().filter(|&id| history.function(id) == Function::TXN && !placed(id));
         let micros = all.flat_map(|id| history.micros_of(id));
         micros.filter(|m| m.kind == MicroKind::Append && m.key == self.key && m.value() == value).count()
     }
@@ -49,17 +50,17 @@ impl<'o, 'h> ListOfKey<'o, 'h> {
         self.lists.iter().all(|list| Self::count(list, value) <= Self::count(&self.longest, value))
     }
 
-    fn is_explained(&self, order: &[usize], whole: bool) -> bool {
+    fn is_explained(&self, order: &[usize], whole: Option<&[usize]>) -> bool {
         let excess = |list: &Vec<ValueId>| {
-            list.iter().any(|&value| Self::count(list, value) > self.appended(value, false).max(1))
+            list.iter().any(|&value| Self::count(list, value) > self.appended(value, None).max(1))
         };
         !self.lists.iter().any(excess) && self.place(order, 0, &mut vec![false; self.longest.len()], whole)
     }
 
     /// Whether the rest of the order can be placed at positions from `from` on; `usize::MAX` if an append is after the list.
-    fn place(&self, order: &[usize], from: usize, taken: &mut Vec<bool>, whole: bool) -> bool {
+    fn place(&self, order: &[usize], from: usize, taken: &mut Vec<bool>, whole: Option<&[usize]>) -> bool {
         let Some((&first, rest)) = order.split_first() else {
-            return !whole || self.is_rest_explained(taken);
+            return whole.is_none_or(|order| self.is_rest_explained(taken, order));
         };
         let appends = self.orders.micros(first).iter();
         let own: Vec<ValueId> =
@@ -73,7 +74,7 @@ impl<'o, 'h> ListOfKey<'o, 'h> {
         (from, last): (usize, usize),
         rest: &[usize],
         taken: &mut Vec<bool>,
-        whole: bool,
+        whole: Option<&[usize]>,
     ) -> bool {
         let Some((&value, more)) = own.split_first() else { return self.place(rest, last, taken, whole) };
         for at in 0..self.longest.len() {
@@ -89,11 +90,11 @@ impl<'o, 'h> ListOfKey<'o, 'h> {
         self.place_appends(more, (from, last), rest, taken, whole)
     }
 
-    /// Whether failed transactions can have appended the elements that no transaction took, or nobody appended them.
-    fn is_rest_explained(&self, taken: &[bool]) -> bool {
+    /// Whether transactions outside the order can have appended the elements that no transaction took, or nobody appended them.
+    fn is_rest_explained(&self, taken: &[bool], order: &[usize]) -> bool {
         self.longest.iter().all(|&value| {
             let left = (0..taken.len()).filter(|&at| !taken[at] && self.longest[at] == value).count();
-            left <= self.appended(value, true) || self.appended(value, false) == 0
+            left <= self.appended(value, Some(order)) || self.appended(value, None) == 0
         })
     }
 }

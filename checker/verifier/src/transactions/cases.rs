@@ -30,12 +30,15 @@ pub(super) fn check(
         Some(levels) => Some(find_unasked_lists(history, levels)),
         None => (!asks_of_reads(level)).then(|| history.micros().iter().map(|micro| micro.key).collect()),
     };
-    let elements = unasked.map(|keys| ElementPlaces::from_history(history, &keys, watch));
+    let mut elements = unasked.map(|keys| ElementPlaces::from_history(history, &keys, watch));
     let mut sources = ReadSources::new(history);
     if let Some(levels) = &levels {
         sources.ignore_reads_of(|id| levels[id.index()] == IsolationLevel::ReadUncommitted);
     }
     sources.collect(!level.is_defined_by_visibility());
+    if let Some(elements) = elements.as_mut().filter(|_| levels.is_some()) {
+        elements.note_committed(sources.find_read_transactions());
+    }
     let declared = levels.map(|levels| (levels, ListRanks::from_history(history, watch)));
     let rules = Rules { level, sources, assume, history, declared, elements };
     let mut known = Known::default();
@@ -222,7 +225,10 @@ impl Rules<'_> {
 
     /// Whether the longest list that was read of a key, at any level, shows the first writer before the second.
     fn is_shown_before(&self, key: KeyId, earlier: OpId, later: OpId) -> bool {
-        let Some((_, ranks)) = &self.declared else { return false };
+        let (Some((_, ranks)), Some(elements)) = (&self.declared, &self.elements) else { return false };
+        if ![earlier, later].iter().all(|&writer| elements.has_committed(writer)) {
+            return false;
+        }
         let spans = [earlier, later].map(|id| ranks.spans_of(id).get(&key).copied());
         matches!(spans, [Some((first, _)), Some((_, last))] if first < last)
     }

@@ -19,7 +19,7 @@ pub(super) fn check_dependency_cycle(
 ) -> Result<(), Mismatch> {
     let edges = &cycle.edges;
     check_closed_cycle(history, watch, assume, edges, None)?;
-    let is = kind_of_cycle(edges);
+    let is = kind_of_cycle(history, edges);
     ensure(is == kind, || format!("a cycle said to be {} is {}", kind.name(), is.name()))
 }
 
@@ -195,13 +195,21 @@ fn is_causal_step(history: &History, a: OpId, b: OpId) -> bool {
     read || precedes_in_session(history, a, b)
 }
 
-fn kind_of_cycle(edges: &[Dependency]) -> CycleKind {
+fn kind_of_cycle(history: &History, edges: &[Dependency]) -> CycleKind {
+    // A dirty read may have shown the appends of a transaction that failed. So a cycle through one that has no completion contradicts no
+    // level that permits such reads.
+    let doubtful = edges.iter().any(|edge| {
+        matches!(
+            edge.why,
+            DependencyReason::Overwritten { order: VersionEvidence::Listed | VersionEvidence::Unlisted, .. }
+        ) && history.outcome(edge.from) != Outcome::Ok
+    });
     let anti: Vec<bool> =
         edges.iter().map(|edge| matches!(edge.why, DependencyReason::Missed { .. })).collect();
     let any = |test: fn(&DependencyReason) -> bool| edges.iter().any(|edge| test(&edge.why));
     let adjacent = (0..anti.len()).any(|at| anti[at] && anti[(at + 1) % anti.len()]);
     let family = match anti.iter().filter(|&&anti| anti).count() {
-        0 if any(|why| matches!(why, DependencyReason::ReadBy { .. })) => CycleFamily::G1c,
+        0 if doubtful || any(|why| matches!(why, DependencyReason::ReadBy { .. })) => CycleFamily::G1c,
         0 => CycleFamily::G0,
         1 => CycleFamily::GSingle,
         _ if adjacent => CycleFamily::G2,

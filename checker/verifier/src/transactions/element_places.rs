@@ -35,6 +35,8 @@ pub(super) fn find_repeated_lists(history: &History, watch: &Watch<'_>) -> HashS
 pub(super) struct ElementPlaces<'h> {
     history: &'h History,
     lists: HashMap<KeyId, ElementsOfList<'h>>,
+    /// Transactions without a completion that committed nevertheless.
+    committed: HashSet<OpId>,
 }
 
 #[derive(Default)]
@@ -78,7 +80,18 @@ impl<'h> ElementPlaces<'h> {
         }
         lists.retain(|key, _| !written.contains(key));
         lists.values_mut().for_each(ElementsOfList::index);
-        Self { history, lists }
+        Self { history, lists, committed: HashSet::new() }
+    }
+
+    /// Takes note of transactions of which more than a dirty read shows that they committed.
+    pub(super) fn note_committed(&mut self, committed: HashSet<OpId>) {
+        self.committed = committed;
+    }
+
+    /// Whether a transaction certainly committed. That a dirty read shows an append of it does not say so.
+    pub(super) fn has_committed(&self, id: OpId) -> bool {
+        let is_transaction = self.history.function(id) == Function::TXN;
+        is_transaction && (self.history.outcome(id) == Outcome::Ok || self.committed.contains(&id))
     }
 
     /// The transactions that may have appended the element at a position.
@@ -129,8 +142,7 @@ impl<'h> ElementPlaces<'h> {
     /// Whether an element of one transaction stands before one of another if the choices hold.
     pub(super) fn is_before(&self, assumed: &[CaseChoice], key: KeyId, earlier: OpId, later: OpId) -> bool {
         let [one, other] = [earlier, later].map(|writer| self.positions_of(assumed, key, writer));
-        let happened = [earlier, later].iter().all(|&writer| may_have_happened(self.history, writer));
-        happened
+        [earlier, later].iter().all(|&writer| self.has_committed(writer))
             && matches!((one.iter().min(), other.iter().max()), (Some(first), Some(last)) if first < last)
     }
 
@@ -177,7 +189,7 @@ impl<'h> ElementPlaces<'h> {
     /// Whether a transaction that has nothing after the list has fewer positions in it than it made appends.
     fn has_too_few_positions(&self, place: &ListPlace, elsewhere: &[&ListPlace]) -> bool {
         let Some(list) = self.lists.get(&place.key) else { return false };
-        may_have_happened(self.history, place.writer)
+        self.has_committed(place.writer)
             && list.own(place.writer).iter().any(|&value| {
                 let count = list.appends[&value][&place.writer];
                 let is_left = |at: &usize| !elsewhere.contains(&&ListPlace { start: Some(*at), ..*place });
@@ -270,8 +282,8 @@ impl<'h> ElementsOfList<'h> {
         let mut used: HashMap<(OpId, ValueId), usize> = HashMap::new();
         for (at, value) in self.longest.iter().enumerate() {
             let Some(writers) = self.appends.get(value) else { continue };
-            if !writers.keys().any(|&writer| may_have_happened(history, writer)) {
-                // Only failed transactions appended it. At read-uncommitted, a read may show it, and no order has a place for it.
+            if !writers.keys().any(|writer| in_order.contains_key(writer)) {
+                // Transactions appended it that failed or may have failed. A dirty read may show it, and no order has a place for it.
                 continue;
             }
             let only = writers.keys().next().filter(|_| writers.len() == 1).copied();
@@ -302,7 +314,7 @@ impl<'h> ElementsOfList<'h> {
             match in_order.get(&writer) {
                 Some(&place) => spans.push((place, first, last)),
                 None => {
-                    let must = first != AFTER_THE_LIST && may_have_happened(history, writer);
+                    let must = first != AFTER_THE_LIST && history.outcome(writer) == Outcome::Ok;
                     ensure(!must, || {
                         format!("a list has an element of {writer:?}, which is not in a witness")
                     })?;

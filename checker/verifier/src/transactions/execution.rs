@@ -10,7 +10,6 @@ use super::ensure;
 use super::list_ranks::{ElementClaims, check_longest_lists};
 use super::list_states::ListStates;
 use super::micros::misses_own_write;
-use super::mixed::check_shown_transactions_placed;
 use super::sources::ReadSources;
 use super::whole_order::{check_all_transactions_placed, check_extends_order};
 use crate::Mismatch;
@@ -35,8 +34,7 @@ pub(super) fn check_execution(
     let points = order.iter().flat_map(|&id| [TransactionPoint::Begin(id), TransactionPoint::Commit(id)]);
     check_extends_order(history, extent, points, watch)?;
     if matches!(level, L::ReadUncommitted | L::StrongSessionReadUncommitted | L::StrongReadUncommitted) {
-        check_longest_lists(history, order, ElementClaims::All(&execution.elements), watch)?;
-        return check_shown_transactions_placed(history, order, watch);
+        return check_longest_lists(history, order, ElementClaims::All(&execution.elements), watch);
     }
     let view = ExecutionView::from_execution(history, execution, !level.is_defined_by_visibility(), watch)?;
     match level {

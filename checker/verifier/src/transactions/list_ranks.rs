@@ -59,14 +59,6 @@ impl<'h> ListRanks<'h> {
         }
         spans
     }
-
-    /// Whether some read shows an element that a transaction appended. Of equal elements, a list does not tell whose it shows.
-    pub(super) fn shows_append_of(&self, id: OpId) -> bool {
-        let micros = self.history.micros_of(id).iter();
-        let appends = micros.filter(|micro| micro.kind == MicroKind::Append);
-        let mut appends = appends.filter(|micro| !self.repeated.contains(&micro.key));
-        appends.any(|micro| self.read.contains(&(micro.key, micro.value())))
-    }
 }
 
 /// Checks that no read shows an element more often than transactions appended it. Two transactions may have appended equal elements.

@@ -4,10 +4,10 @@
 //! of its transaction. And the commits follow the longest list that was read of each key, at any level.
 
 use super::ensure;
-use super::list_ranks::{ElementClaims, ListRanks, check_longest_lists};
+use super::list_ranks::{ElementClaims, check_longest_lists};
 use super::micros::misses_own_write;
 use super::replay::{TransactionReplay, commits_of};
-use super::sources::{list_without_own_appends, may_have_happened};
+use super::sources::list_without_own_appends;
 use super::whole_order::check_all_transactions_placed;
 use crate::Mismatch;
 use crate::watch::{StepCost, Watch};
@@ -29,7 +29,6 @@ pub(super) fn check_mixed_execution(
     check_all_transactions_placed(history, &order, watch)?;
     let unasked = find_unasked_lists(history, &levels);
     check_longest_lists(history, &order, ElementClaims::Unasked(&unasked, elements), watch)?;
-    check_shown_transactions_placed(history, &order, watch)?;
     let mut replay = TransactionReplay::new(history);
     let mut past = PastVersions::default();
     for (now, &point) in (0..).zip(watch.take_while_in_time(StepCost::Follow, points.iter())) {
@@ -65,22 +64,6 @@ pub(super) fn find_unasked_lists(history: &History, levels: &[IsolationLevel]) -
         }
     }
     keys
-}
-
-/// Checks that the order contains every transaction whose append some list shows. If equal elements were appended to a list, another
-/// transaction may have appended what it shows: the places of its elements tell.
-pub(super) fn check_shown_transactions_placed(
-    history: &History,
-    order: &[OpId],
-    watch: &Watch<'_>,
-) -> Result<(), Mismatch> {
-    let ranks = ListRanks::from_history(history, watch);
-    let placed: HashSet<OpId> = order.iter().copied().collect();
-    let mut shown = history.ids().filter(|&id| may_have_happened(history, id) && ranks.shows_append_of(id));
-    match shown.find(|id| !placed.contains(id)) {
-        None => Ok(()),
-        Some(id) => Err(Mismatch(format!("a list shows an append of {id:?}, which is not in a witness"))),
-    }
 }
 
 /// All versions of all keys so far.

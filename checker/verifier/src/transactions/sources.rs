@@ -206,6 +206,21 @@ impl<'h> ReadSources<'h> {
         reads.filter_map(|(id, place)| Some((id, place, self.sources_of_read(id, place)?)))
     }
 
+    /// The transactions that some read must have read from, so that they committed. Reads that are ignored show nothing.
+    pub(super) fn find_read_transactions(&self) -> HashSet<OpId> {
+        let by_reads = self.all_reads().filter_map(|(_, _, sources)| match sources.as_slice() {
+            [only] => *only,
+            _ => None,
+        });
+        let lists = self.longest.iter().filter(|(key, _)| !self.mixed_keys.contains(key));
+        let elements = lists.flat_map(|(&key, list)| list.iter().map(move |&value| (key, value)));
+        let by_lists = elements.filter_map(|element| match self.written.get(&element)?.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        });
+        by_reads.chain(by_lists).collect()
+    }
+
     /// Whether a transaction that may have taken effect wrote a key that has a version order.
     pub(super) fn wrote_key(&self, id: OpId, key: KeyId) -> bool {
         may_have_happened(self.history, id)

@@ -176,7 +176,7 @@ fn check_versions(
         }
     }
     if shown.iter().any(|list| !list.is_empty()) {
-        check_list_order(history, &shown, writers, &place, watch)?;
+        check_list_order(history, &shown, writers, (&place, reads), watch)?;
     }
     Ok(())
 }
@@ -239,12 +239,12 @@ fn written_before(micros: &[Micro], read: usize, value: ValueId) -> bool {
 }
 
 /// Checks that the elements of the longest list of each key were written in this order, and before all elements that it
-/// does not contain.
+/// does not contain. If dirty reads are permitted, the writers of some elements need not have committed.
 fn check_list_order(
     history: &History,
     shown: &[&[ValueId]],
     writers: &KeyWriters,
-    place: &[u32],
+    (place, committed): (&[u32], bool),
     watch: &Watch<'_>,
 ) -> Result<(), Mismatch> {
     let mut last: Vec<Option<u32>> = vec![None; shown.len()];
@@ -260,6 +260,9 @@ fn check_list_order(
                 continue;
             }
             let place = place[by.index()];
+            if !committed && place == u32::MAX && history.outcome(by) == Outcome::Info {
+                continue;
+            }
             ensure(last[key] <= Some(place), || {
                 format!("in a witness, {by:?} comes too early for the place of its element in a list")
             })?;

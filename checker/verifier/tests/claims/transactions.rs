@@ -5,8 +5,9 @@
 //! could be dropped, and no test failed, because nobody had ever shown it such evidence.
 
 use claims::{
-    DependencyReason, IsolationLevel, OrderExtent, Phenomenon, Property, ReadAt, Report, TransactionAnomaly,
-    TransactionEvidence, TransactionPoint, TransactionWitness, Verdict, VersionEvidence, Witness,
+    CycleFamily, CycleKind, DependencyReason, IsolationLevel, OrderExtent, Phenomenon, Property, ReadAt,
+    Report, TransactionAnomaly, TransactionEvidence, TransactionPoint, TransactionWitness, Verdict,
+    VersionEvidence, Witness,
 };
 use histories::{History, KeyId, OpId, ValueId, notation};
 use std::sync::Arc;
@@ -544,4 +545,34 @@ fn a_witness_proves_no_stronger_level() {
         return;
     }
     panic!("no level of a serial history is witnessed by a serial order");
+}
+
+/// Two transactions overwrote each other, and one of them has no completion. At read-uncommitted it may have failed, and the lists show
+/// what it left for a moment. So this is no G0, which read-uncommitted forbids.
+#[test]
+fn a_cycle_through_a_transaction_that_may_have_failed_is_no_dirty_write() {
+    let history = drawn(
+        "a: [t ax1 ay1]
+         b: [t ax2 ay2 ?
+         c:                 [t rx(1,2) ry(2,1)]",
+    );
+    let (found, example) = found_example(&history, "G1c");
+    let levels = isolation_properties(IsolationLevel::ALL);
+    let question = question_about(model_of_transactions(&history), &levels);
+    let report = check_confirmed(&history, &question, &test_limits(100_000, 1 << 28));
+    for level in IsolationLevel::ALL {
+        let asks_nothing = level.name().ends_with("read-uncommitted");
+        let verdict = verdict_of(&report, Property::Isolation(*level)).name();
+        assert_eq!(verdict == "holds", asks_nothing, "{} is {verdict}", level.name());
+    }
+    let Phenomenon::Cycle(kind) = found else { panic!("{found:?}") };
+    let dirty_write = Phenomenon::Cycle(CycleKind { family: CycleFamily::G0, ..kind });
+    assert_shows_nothing(&history, dirty_write, example);
+    // Once it has completed, it is one.
+    let history = drawn(
+        "a: [t ax1 ay1]
+         b: [t ax2 ay2]
+         c:                 [t rx(1,2) ry(2,1)]",
+    );
+    assert_eq!(found_example(&history, "G0").0, dirty_write);
 }
