@@ -63,8 +63,15 @@ impl EvidenceExplainer<'_> {
     /// What a transaction read that read the initial state of a key. `--init` may have given it a value.
     fn initial_text(&self, reader: OpId, key: KeyId) -> &str {
         let reads = |micro: &&Micro| micro.key == key && micro.kind == MicroKind::Read;
-        let first = self.history.micros_of(reader).iter().find(reads).map(|micro| micro.value());
-        first.filter(|&value| value != ValueId::NULL).map_or("nothing", |value| self.value_text(value))
+        let values = || self.history.micros_of(reader).iter().filter(reads).map(|micro| micro.value());
+        let is_written = |value: ValueId| {
+            let mut writes = self.history.micros().iter().filter(|micro| micro.kind == MicroKind::Write);
+            writes.any(|micro| micro.key == key && micro.value() == value)
+        };
+        // It may have read the register more than once, and what others wrote too.
+        let initial = values().find(|&value| value == ValueId::NULL || !is_written(value));
+        let initial = initial.or_else(|| values().next()).filter(|&value| value != ValueId::NULL);
+        initial.map_or("nothing", |value| self.value_text(value))
     }
 
     fn name_transaction(&self, id: OpId) -> String {

@@ -130,9 +130,24 @@ impl EdgeExplainer<'_, '_> {
         DependencyReason::Overwritten { key, earlier: value(a), later: value(b), order }
     }
 
-    fn explain_missed(&self, DependencyStep { from, to, key, .. }: DependencyStep) -> DependencyReason {
-        let pairs =
-            self.versions_read(from, key).flat_map(|a| self.versions_written(to, key).map(move |b| (a, b)));
+    fn explain_missed(&self, step: DependencyStep) -> DependencyReason {
+        self.explain_missed_by_read(step, |_| true)
+    }
+
+    /// The transaction read the initial state and missed a write. It may have read the object more than once.
+    pub(crate) fn explain_missed_by_initial(&self, step: DependencyStep) -> Dependency {
+        let why = self.explain_missed_by_read(step, |version| version == 0);
+        Dependency { from: self.index.op_id(step.from), to: self.index.op_id(step.to), why }
+    }
+
+    /// The same for the reads that returned certain versions.
+    fn explain_missed_by_read(
+        &self,
+        DependencyStep { from, to, key, .. }: DependencyStep,
+        counts: impl Fn(u32) -> bool,
+    ) -> DependencyReason {
+        let read = self.versions_read(from, key).filter(|&version| counts(version));
+        let pairs = read.flat_map(|a| self.versions_written(to, key).map(move |b| (a, b)));
         let (a, b, order) = pairs
             .filter_map(|(a, b)| Some((a, b, self.version_order_evidence(key, a, b)?)))
             .min_by_key(|&(a, b, _)| b.abs_diff(a))

@@ -65,6 +65,23 @@ fn information_flows_in_a_circle() {
     assert_eq!(verdict(&report, IsolationLevel::ReadUncommitted), "holds");
 }
 
+/// The reader saw the write and then missed it. It also read two values that say nothing of this; the evidence named one of them.
+#[test]
+fn of_three_reads_the_evidence_names_the_one_that_missed_a_write() {
+    let (history, report) = run("
+        a: [t rx2 rx_ rx1]
+        b: [t wx1        ]
+        c: [t wx2        ]
+    ");
+    assert_eq!(verdict(&report, IsolationLevel::MonotonicAtomicView), "violated");
+    let examples = report.phenomena.iter().flat_map(|anomaly| &anomaly.examples);
+    let texts: Vec<String> = examples.map(|example| explain::describe_evidence(&history, example)).collect();
+    assert!(
+        texts.iter().any(|text| text.contains("T2 read nothing from x, and T1 wrote 2 to it")),
+        "{texts:#?}"
+    );
+}
+
 #[test]
 fn a_consistent_view_is_broken_and_told_in_words() {
     // b read a's x, and not a's y.

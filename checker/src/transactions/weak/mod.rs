@@ -336,12 +336,14 @@ impl ArbitrationExplainer<'_, '_> {
         let direct = |kind, key| vec![DependencyStep { from: writer, to: reader, kind, key }];
         let same = |each: &&Arbitration| (each.earlier, each.reader, each.key) == (writer, reader, step.key);
         let each = self.arbitrations.iter().find(same).expect("the edge was made for it");
-        let mut steps = match self.seen_through(each) {
+        let steps = match self.seen_through(each) {
             SeenThrough::Read(key) => direct(EdgeKinds::WR, key),
             SeenThrough::Session => direct(EdgeKinds::SESSION, KeyId::NONE),
             SeenThrough::Causally(_) => self.shortest_causal_path(writer, reader),
         };
-        steps.push(step);
-        self.explain_plain_steps(&steps)
+        // Only a read of the initial state misses every write.
+        let explainer = EdgeExplainer { index: self.index, orders: self.orders };
+        let missed = explainer.explain_missed_by_initial(step);
+        self.explain_plain_steps(&steps).into_iter().chain([missed]).collect()
     }
 }
