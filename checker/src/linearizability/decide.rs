@@ -23,6 +23,19 @@ pub(super) struct ObjectVerdict {
     pub(super) verdict: Verdict<Linearization, Violation>,
 }
 
+impl ObjectVerdict {
+    /// Says that the core of a violation may be larger than necessary, unless it is a single operation. The search of any specification
+    /// leaves out only what the specification calls a read, while a minimal core needs each of its writes too.
+    pub(super) fn without_claim_of_minimality(mut self) -> Self {
+        if let Verdict::Violated(violation) = &mut self.verdict
+            && let Evidence::Core(core) = &mut violation.evidence
+        {
+            core.minimal = core.operations.len() == 1;
+        }
+        self
+    }
+}
+
 /// A history with fewer operations than this is decided on the calling thread, because starting other threads takes
 /// longer.
 const PARALLEL_FROM: usize = 20_000;
@@ -313,14 +326,8 @@ fn decide_container<M: Specification>(
 ) -> ObjectVerdict {
     let verdict = match monitors::decide_by_monitor(discipline, &calls, limits) {
         MonitorResult::Undecided => {
-            let mut found = decide_specification(model, key, calls, limits);
             // Only reads were left out of the core, and no operations on a value.
-            if let Verdict::Violated(violation) = &mut found.verdict
-                && let Evidence::Core(core) = &mut violation.evidence
-            {
-                core.minimal = core.operations.len() == 1;
-            }
-            return found;
+            return decide_specification(model, key, calls, limits).without_claim_of_minimality();
         }
         MonitorResult::Order(places) => {
             let operations = places.into_iter().map(|place| calls[place as usize].id).collect();

@@ -3,6 +3,7 @@
 
 mod containers;
 mod counters;
+mod own_models;
 mod random;
 mod reference;
 mod sets;
