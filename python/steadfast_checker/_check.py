@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _native
+from ._frames import initial_as_in_pandas, of_pandas, of_polars, package_of
 from ._model import Model
 from ._report import Report
 
@@ -144,6 +145,9 @@ def check(
     RuntimeError
         A bug of this package. There is no verdict.
     """
+    if package_of(history) == "pandas":
+        init = initial_as_in_pandas(history, init)
+        init_by_key = {key: initial_as_in_pandas(history, one) for key, one in (init_by_key or {}).items()}
     words = check_options(
         consistency=consistency,
         model=None if isinstance(model, Model) else model,
@@ -164,7 +168,7 @@ def check(
         asked = [consistency] if isinstance(consistency, str) else list(consistency or ["linearizable"])
         if asked != ["linearizable"]:
             raise ValueError(f"a model in Python decides 'linearizable' only, not {', '.join(asked)}")
-        native = _native.check_model(_source(history), model.initial(), model._step, name, words)
+        native = _native.check_model(_source(history), model.initial(), model._step, name, words, accept_untested)
         return Report(native, model=type(model).__name__)
     return Report(_native.check(_source(history), name, words))
 
@@ -230,9 +234,11 @@ def _source(history: HistoryLike) -> Any:
         return history._native
     if isinstance(history, (str, bytes, os.PathLike, list)):
         return history
-    # A data frame of pandas whose cells are of mixed types is no Arrow table: its rows are read one by one.
-    if type(history).__module__.partition(".")[0] == "pandas":
-        return _of_pandas(history)
+    package = package_of(history)
+    if package == "pandas":
+        return of_pandas(history)
+    if package == "polars":
+        return of_polars(history)
     if hasattr(history, "__arrow_c_stream__"):
         return history
     # A record batch alone is an array, not a stream.
@@ -243,35 +249,6 @@ def _source(history: HistoryLike) -> Any:
     if isinstance(history, (Mapping, type)) or not isinstance(history, Iterable):
         return history
     return list(history)
-
-
-def _of_pandas(frame: Any) -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        return _rows_of_pandas(frame)
-    try:
-        return pyarrow.Table.from_pandas(frame, preserve_index=False)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
-        return _rows_of_pandas(frame)
-
-
-def _rows_of_pandas(frame: Any) -> list[dict[str, Any]]:
-    columns = [str(name) for name in frame.columns]
-    missing = [name for name in ("process", "type", "f") if name not in columns]
-    if missing:
-        raise ValueError(
-            f"table has no column {missing[0]!r}, which every event needs. Its columns are: {', '.join(columns)}."
-        )
-
-    def is_nothing(value: Any) -> bool:
-        return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
-
-    rows = []
-    for row in frame.itertuples(index=False, name=None):
-        cells = zip(columns, row)
-        rows.append({name: cell for name, cell in cells if isinstance(cell, (list, dict)) or not is_nothing(cell)})
-    return rows
 
 
 def _duration(timeout: str | float | timedelta | None) -> str | None:

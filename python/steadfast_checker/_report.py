@@ -93,7 +93,13 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """``"violated"`` if a level is; else ``"unknown"`` if one is; else ``"untested"`` if one is; else ``"holds"``."""
+        """The verdict on everything that was asked.
+
+        ``"violated"`` if a level is; else ``"missed"`` if an objective is; else ``"unknown"`` if a level or an objective is; else
+        ``"untested"`` if a level is; else ``"holds"``.
+
+        In JSON, ``verdict`` is that of the levels alone, so it is never ``"missed"``: each of the ``objectives`` has a verdict of its own there.
+        """
         return self._native.verdict
 
     def __bool__(self) -> bool:
@@ -173,7 +179,7 @@ class Report:
         return json.loads(self._native.render("json"))
 
     def to_json(self) -> str:
-        """Return what ``steadfast check --format json`` prints."""
+        """Return what ``steadfast check --format json`` prints. Its ``verdict`` is about the levels, not about the objectives."""
         return self._native.render("json").rstrip("\n")
 
     def to_junit(self) -> str:
