@@ -59,14 +59,13 @@ def with_integers(frame: Any) -> Any:
     for place, dtype in enumerate(frame.dtypes):
         if not pandas.api.types.is_float_dtype(dtype):
             continue
-        column = frame.iloc[:, place]
-        known = column.dropna()
-        if not _are_whole(known):
+        floats = _floats(frame.iloc[:, place])
+        if not _are_whole(floats):
             continue
-        _refuse_rounded(str(frame.columns[place]), dtype, known)
+        _refuse_rounded(str(frame.columns[place]), dtype, floats)
         if whole is None:
             whole = frame.copy(deep=False)
-        whole.isetitem(place, column.astype("Int64"))
+        whole.isetitem(place, pandas.Series(floats, index=frame.index).astype("Int64"))
     return frame if whole is None else whole
 
 
@@ -79,24 +78,31 @@ def initial_as_in_pandas(frame: Any, initial: Any) -> Any:
     values = frame["value"]
     if not isinstance(values, pandas.Series) or not pandas.api.types.is_float_dtype(values.dtype):
         return initial
-    if not _are_whole(values.dropna()):
+    if not _are_whole(_floats(values)):
         return float(initial)
     return int(initial) if float(initial).is_integer() else initial
 
 
+def _floats(column: Any) -> Any:
+    """Return a column as an array of NumPy, with NaN for what is missing, also if pandas keeps it in an array of Arrow."""
+    return column.to_numpy(dtype="float64", na_value=float("nan"))
+
+
 def _are_whole(floats: Any) -> bool:
-    return bool(((floats % 1) == 0).all())
+    import numpy
+
+    return bool((numpy.isnan(floats) | (numpy.isfinite(floats) & (numpy.floor(floats) == floats))).all())
 
 
-def _refuse_rounded(name: str, dtype: Any, known: Any) -> None:
+def _refuse_rounded(name: str, dtype: Any, floats: Any) -> None:
     """Refuse integers that are too large for floats of this type: they may have been others."""
     import numpy
 
     bits = numpy.finfo(getattr(dtype, "numpy_dtype", dtype)).nmant + 1
-    rounded = known[known.abs() >= 2**bits]
+    rounded = floats[numpy.abs(floats) >= 2.0**bits]
     if len(rounded) > 0:
         raise ValueError(
-            f"column {name!r} has the type {dtype}, which rounds integers from 2^{bits} on, such as {int(rounded.iloc[0])}. "
+            f"column {name!r} has the type {dtype}, which rounds integers from 2^{bits} on, such as {int(rounded[0])}. "
             "pandas makes floats of integers if some are missing, and convert_dtypes() brings none of them back. Keep them: "
             f"pandas.DataFrame(events, dtype=object).astype({{{name!r}: 'Int64'}}). Or pass the list of dicts itself."
         )

@@ -301,6 +301,9 @@ def test_integers_that_pandas_made_floats_are_integers():
         before = frame.dtypes.to_dict()
         assert steadfast.check(frame, **options).verdict == steadfast.check(rows, **options).verdict == expected
         assert frame.dtypes.to_dict() == before
+    # Floats that are no NumPy floats.
+    for dtype in ("Float64", "float64[pyarrow]"):
+        assert steadfast.check(pandas.DataFrame(initial).astype({"value": dtype}), init=0).verdict == "holds", dtype
 
 
 def test_the_moment_at_which_pandas_says_that_an_operation_was_due_is_not_lost():
