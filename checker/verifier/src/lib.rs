@@ -3,6 +3,7 @@
 //! # The crate in examples
 #![doc = include_str!("../README.md")]
 
+mod answers_to_compare;
 mod causality;
 mod findings;
 mod invariants;

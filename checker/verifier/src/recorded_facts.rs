@@ -202,3 +202,32 @@ pub(crate) fn has_list_of_actor(history: &History) -> bool {
         acting.contains(history.keys.text(op.key))
     })
 }
+
+/// Whether a list was returned for a user that began after one of his actions had been acknowledged, or after another list of his that
+/// followed a request.
+pub(crate) fn could_show_lost_action(history: &History) -> bool {
+    let of_user = |user: &str, function: Function| -> Vec<Operation> {
+        let name = |op: &Operation| match function {
+            Function::ACT => history.sessions.text(op.session),
+            _ => history.keys.text(op.key),
+        };
+        history.operations().filter(|op| op.function == function && name(op) == user).collect()
+    };
+    let mut users: Vec<&str> = history
+        .operations()
+        .filter(|op| op.function == Function::ACT)
+        .map(|op| history.sessions.text(op.session))
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    users.into_iter().any(|user| {
+        let (acts, mut lists) = (of_user(user, Function::ACT), of_user(user, Function::ACTIONS));
+        lists.retain(|list| list.outcome == Outcome::Ok);
+        let requested = acts.iter().map(|act| act.invoked).min();
+        let acknowledged = acts.iter().filter(|act| act.outcome == Outcome::Ok).map(|act| act.completed);
+        let shown = lists.iter().map(|list| list.completed);
+        let shown = shown.filter(|&at| requested.is_some_and(|requested| requested < at));
+        let known = acknowledged.chain(shown).min();
+        lists.iter().any(|list| known.is_some_and(|known| known < list.invoked))
+    })
+}
