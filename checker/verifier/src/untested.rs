@@ -11,7 +11,7 @@ use super::regularity::overlapped_reads;
 use super::sessions::value_read_by;
 use super::watch::Watch;
 use claims::{FailedCas, FindingKind, IsolationLevel, Level, Property, Question};
-use histories::{Argument, DeclaredIsolation, Function, History, Id, MicroKind, Operation, Outcome, ValueId};
+use histories::{DeclaredIsolation, Function, History, Id, MicroKind, Operation, Outcome, ValueId};
 use std::collections::HashSet;
 
 /// Confirms the claim if no operation ended with an answer that could have been wrong. For findings about sessions, it
