@@ -132,12 +132,7 @@ fn what_shows_an_element_again_is_a_later_read() {
             read: op(2),
             again: Some(op(again)),
         };
-        let (kind, operations) = (AnomalyName::new("stale"), breach.involved_operations());
-        let key = history.key(op(2));
-        let violation = Violation { kind, key, operations, evidence: Evidence::Breach(breach) };
-        let property = Property::Invariant(invariant);
-        let question = question_about(Model::Set, &[property]);
-        claim_standing(&history, &question, property, Verdict::Violated(vec![violation]))
+        standing_of_breach(&history, (Model::Set, invariant, "stale"), breach)
     };
     assert_eq!(standing(Invariant::SetFullLinearizable, 3), Standing::Confirmed);
     for (invariant, again) in
@@ -145,5 +140,54 @@ fn what_shows_an_element_again_is_a_later_read() {
     {
         let found = standing(invariant, again);
         assert!(matches!(found, Standing::Refuted(_)), "{} {again}: {found:?}", invariant.name());
+    }
+}
+
+fn standing_of_breach(
+    history: &History,
+    (model, invariant, name): (Model, Invariant, &'static str),
+    breach: BreachEvidence,
+) -> Standing {
+    let operations = breach.involved_operations();
+    let kind = AnomalyName::new(name);
+    let violation =
+        Violation { kind, key: history.key(operations[0]), operations, evidence: Evidence::Breach(breach) };
+    let property = Property::Invariant(invariant);
+    let question = question_about(model, &[property]);
+    claim_standing(history, &question, property, Verdict::Violated(vec![violation]))
+}
+
+/// A read that began before the addition was over may lack the element.
+#[test]
+fn an_element_that_was_still_being_added_is_not_missing() {
+    for (is_over, order) in [(true, [0, 1, 2, 3]), (false, [0, 2, 1, 3])] {
+        let lines = [
+            r#"{"process":0,"type":"invoke","f":"add","value":1}"#,
+            r#"{"process":0,"type":"ok","f":"add","value":1}"#,
+            r#"{"process":1,"type":"invoke","f":"read","value":null}"#,
+            r#"{"process":1,"type":"ok","f":"read","value":[]}"#,
+        ];
+        let text: Vec<&str> = order.iter().map(|&at: &usize| lines[at]).collect();
+        let history = from_text(Format::Native, &text.join("\n")).expect("a history");
+        let breach =
+            BreachEvidence::Missing { element: "1".to_owned(), known: op(0), read: op(1), again: None };
+        let found = standing_of_breach(&history, (Model::Set, Invariant::SetFull, "lost"), breach);
+        assert_eq!(found == Standing::Confirmed, is_over, "{found:?}");
+    }
+}
+
+/// An element came out twice. It was put in again after that, which explains nothing.
+#[test]
+fn what_was_put_in_later_had_not_come_out() {
+    for (drawing, count) in [
+        ("a: [enqueue:1] [dequeue:1] [dequeue:1] [enqueue:1]", 1),
+        ("a: [enqueue:1] [enqueue:1] [dequeue:1] [dequeue:1]", 2),
+    ] {
+        let history = drawn(drawing);
+        let is_dequeue = |id: &OpId| history.function(*id) == histories::Function::DEQUEUE;
+        let returned: Vec<OpId> = history.ids().filter(is_dequeue).collect();
+        let breach = BreachEvidence::Repeated { element: "1".to_owned(), returned, put_in: count };
+        let found = standing_of_breach(&history, (Model::Queue, Invariant::TotalQueue, "duplicated"), breach);
+        assert_eq!(found == Standing::Confirmed, count == 1, "{found:?}");
     }
 }

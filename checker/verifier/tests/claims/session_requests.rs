@@ -72,6 +72,36 @@ fn an_update_is_lost_only_if_two_saves_were_acknowledged() {
     }
 }
 
+/// The first save was over before the second request began. So the second one was based on an old version: it was not made at once.
+#[test]
+fn saves_one_after_the_other_lose_no_update() {
+    let mut requests = Requests::default();
+    requests.create(&version(0));
+    requests.write(1, &version(1), Some(&version(0)));
+    requests.write(2, &version(2), Some(&version(0)));
+    assert_refuted(standing_of_saves(&requests, [2, 1], [None, None]), "was over before");
+}
+
+/// A list lacked an action that it has again in a later list of the same user. Neither an earlier list nor the list of another user says so.
+#[test]
+fn an_action_is_back_in_a_later_list_of_its_user() {
+    let mut lines = StoreLines::default();
+    lines.request("u", "act", "s", ["\"a1\"", "ok", "\"a1\""]);
+    for (user, list) in [("u", "[\"a1\"]"), ("u", "[]"), ("u", "[\"a1\"]"), ("v", "[\"a1\"]")] {
+        lines.request(user, "actions", user, ["null", "ok", list]);
+    }
+    let history = lines.read();
+    for (later, is_right) in [(3, true), (1, false), (4, false)] {
+        let proof =
+            FindingProof::Undone { read: op(2), act: op(0), seen: Some(op(1)), later: Some(op(later)) };
+        let found = standing_of(&history, FindingKind::StaleSession, proof, Vec::new());
+        match is_right {
+            true => assert_eq!(found, Standing::Confirmed),
+            false => assert_refuted(found, "later list"),
+        }
+    }
+}
+
 /// The version was written again. So each save may be based on another write of it, and the later one may contain the earlier one.
 #[test]
 fn saves_at_once_lose_nothing_if_their_base_was_written_twice() {
@@ -259,7 +289,7 @@ impl TimedLines {
         let process = self.processes;
         self.processes += 1;
         let time = |seconds: i64| format!(",\"time\":{}", seconds * SECOND_NS);
-        let given = if function == "create" { value } else { "null" };
+        let given = if matches!(function, "create" | "renew") { value } else { "null" };
         self.lines.text += &text_of_event(process, ["invoke", function, key], given, &time(from));
         self.lines.text += &text_of_event(process, ["ok", function, key], value, &time(until));
     }
@@ -312,4 +342,16 @@ fn a_request_at_the_last_moment_renews() {
             false => assert_refuted(found, "time"),
         }
     }
+}
+
+/// The renewal gave out an id whose session had expired. It shows that this session was gone, and did not keep it alive.
+#[test]
+fn what_shows_that_a_session_was_gone_did_not_renew_it() {
+    let mut lines = TimedLines::default();
+    lines.request(["create", "t", &version(0)], [0, 1]);
+    lines.request(["create", "s", &version(1)], [18, 19]);
+    lines.request(["renew", "s", "\"t\""], [20, 21]);
+    let proof =
+        FindingProof::Gone { gone: op(2), alive: op(0), renewed: Some(op(2)), idle_ns: Some(SECOND_NS) };
+    assert_refuted(lines.standing(FindingKind::LostSession, proof), "renewed");
 }
