@@ -187,7 +187,40 @@ fn what_was_put_in_later_had_not_come_out() {
         let is_dequeue = |id: &OpId| history.function(*id) == histories::Function::DEQUEUE;
         let returned: Vec<OpId> = history.ids().filter(is_dequeue).collect();
         let breach = BreachEvidence::Repeated { element: "1".to_owned(), returned, put_in: count };
-        let found = standing_of_breach(&history, (Model::Queue, Invariant::TotalQueue, "duplicated"), breach);
+        let found = standing_of_breach(&history, (Model::Queue, Invariant::AtMostOnce, "duplicated"), breach);
         assert_eq!(found == Standing::Confirmed, count == 1, "{found:?}");
+    }
+}
+
+/// What another set lacks or has says nothing of this one.
+#[test]
+fn an_element_is_missing_from_its_own_set() {
+    let mut text = String::new();
+    for (function, key, value) in [
+        ("add", "a", "1"),
+        ("read", "a", "[]"),
+        ("read", "b", "[]"),
+        ("add", "b", "1"),
+        ("read", "b", "[1]"),
+        ("read", "a", "[1]"),
+    ] {
+        let given = if function == "add" { value } else { "null" };
+        for (kind, value) in [("invoke", given), ("ok", value)] {
+            text += &format!(
+                "{{\"process\":0,\"type\":\"{kind}\",\"f\":\"{function}\",\"key\":\"{key}\",\"value\":{value}}}\n"
+            );
+        }
+    }
+    let history = from_text(Format::Native, &text).expect("a history");
+    for (read, again, is_right) in [(1, 5, true), (1, 4, false), (2, 5, false)] {
+        let breach = BreachEvidence::Missing {
+            element: "1".to_owned(),
+            known: op(0),
+            read: op(read),
+            again: Some(op(again)),
+        };
+        let found =
+            standing_of_breach(&history, (Model::Set, Invariant::SetFullLinearizable, "stale"), breach);
+        assert_eq!(found == Standing::Confirmed, is_right, "{read} {again}: {found:?}");
     }
 }
