@@ -3,10 +3,7 @@
 use super::Standing;
 use super::answers_to_compare::{has_answers_to_compare, has_two_clocks_in_turn};
 use super::findings::live::LiveRecord;
-use super::recorded_facts::{
-    could_show_lost_action, could_show_lost_write, has_list_of_actor, has_two_creations,
-    has_two_replicas_of_one_key, is_known_session_read, states_bases_of_saves,
-};
+use super::recorded_facts::{RecordedFacts, could_show_lost_action};
 use super::regularity::overlapped_reads;
 use super::sessions::value_read_by;
 use super::watch::Watch;
@@ -20,6 +17,7 @@ pub(crate) fn verify_untested(
     history: &History,
     question: &Question,
     property: Property,
+    facts: &RecordedFacts<'_>,
     watch: &Watch<'_>,
 ) -> Standing {
     let observed = |op: &Operation| {
@@ -31,7 +29,7 @@ pub(crate) fn verify_untested(
         op.outcome == Outcome::Ok && (history.version(op.id).is_some() || answer_tells_state(history, op))
     };
     if matches!(property, Property::Finding(kind) if kind.is_shown_by_actors()) {
-        return match is_unrecorded(history, question, property) {
+        return match is_unrecorded(history, question, property, facts) {
             true => Standing::Confirmed,
             false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
         };
@@ -71,13 +69,13 @@ pub(crate) fn verify_untested(
     let mut answers = history
         .operations()
         .filter(|op| (answered(op) || observed(op)) && is_judged(op) && !free.contains(&op.id));
-    let is_created_again = || matches!(property, Property::Finding(_)) && has_two_creations(history);
+    let is_created_again = || matches!(property, Property::Finding(_)) && facts.has_two_creations();
     match answers.next() {
-        None if is_created_again() && !is_unrecorded(history, question, property) => {
+        None if is_created_again() && !is_unrecorded(history, question, property, facts) => {
             Standing::Refuted("the second creation of an id could have contradicted it".to_owned())
         }
         None => Standing::Confirmed,
-        Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
+        Some(_) if is_unrecorded(history, question, property, facts) => Standing::Confirmed,
         Some(told) => Standing::Refuted(format!(
             "operation {} could have contradicted it",
             history.operation_index(told.id)
@@ -131,23 +129,28 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 }
 
 /// Whether the history does not record what would show the finding.
-fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
+fn is_unrecorded(
+    history: &History,
+    question: &Question,
+    property: Property,
+    facts: &RecordedFacts<'_>,
+) -> bool {
     let Property::Finding(kind) = property else { return false };
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let expires = question.sessions.time_to_live_ns.is_some();
     match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
-        FindingKind::LostWrite => !could_show_lost_write(history),
-        FindingKind::LostSession => !is_known_session_read(history) && !has_two_creations(history),
+        FindingKind::LostWrite => !facts.could_show_lost_write(),
+        FindingKind::LostSession => !facts.is_known_session_read() && !facts.has_two_creations(),
         FindingKind::StaleSession => {
-            !is_known_session_read(history) && !has_two_creations(history) && !has_list_of_actor(history)
+            !facts.is_known_session_read() && !facts.has_two_creations() && !facts.has_list_of_actor()
         }
-        FindingKind::LostUpdate => !states_bases_of_saves(history),
+        FindingKind::LostUpdate => !facts.states_bases_of_saves(),
         FindingKind::OldIdAlive => !does(Function::RENEW),
         FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
-        FindingKind::LostAction => !has_list_of_actor(history) || !could_show_lost_action(history),
-        FindingKind::DuplicatedAction => !has_list_of_actor(history),
+        FindingKind::LostAction => !facts.has_list_of_actor() || !could_show_lost_action(history),
+        FindingKind::DuplicatedAction => !facts.has_list_of_actor(),
         FindingKind::TornSession => {
             let mut reads = history.operations().filter(|op| op.function == Function::READ);
             !reads.any(|op| op.outcome == Outcome::Ok)
@@ -166,7 +169,7 @@ fn is_unrecorded(history: &History, question: &Question, property: Property) -> 
             };
             !has_trail || !could_differ
         }
-        FindingKind::DivergentReplicas => !has_two_replicas_of_one_key(history),
+        FindingKind::DivergentReplicas => !facts.has_two_replicas_of_one_key(),
         FindingKind::ConnectionNotResumed => !LiveRecord::from_history(history).tells_of_losses(),
         FindingKind::LostMessage | FindingKind::DuplicatedMessage => {
             !LiveRecord::from_history(history).tells_of_messages()
