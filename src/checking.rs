@@ -139,6 +139,13 @@ pub(crate) fn check_loaded(
         let open = report.answers.iter().any(|answer| !matches!(answer.verdict.name(), "holds" | "violated"));
         report.remarks.extend(oddities::find_transaction_oddities(&history, open));
     }
+    if has_time {
+        report.remarks.extend(oddities::find_lookalike_names(&history));
+        report.remarks.extend(oddities::find_unread_versions(&history));
+    }
+    if question.model == Model::Set {
+        report.remarks.extend(oddities::find_odd_membership_answers(&history));
+    }
     if question.model == Model::Mutex {
         report.remarks.extend(oddities::find_values_of_locks(&history));
     }

@@ -4,7 +4,9 @@
 //! store. None of them changes a verdict. The reader already refuses what is not a history at all, such as a
 //! micro-operation of an unknown kind.
 
-use histories::{History, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId};
+use histories::{
+    Function, History, Id, Interner, KeyId, Micro, MicroKind, OpId, Operation, Outcome, ValueId,
+};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -14,8 +16,7 @@ const EACH_MAX: usize = 3;
 /// Finds oddities in a history of transactions. `open` says that some level has no verdict; then the search includes
 /// oddities that can be the reason. O(micro-operations).
 pub(crate) fn find_transaction_oddities(history: &History, open: bool) -> Vec<String> {
-    let mut oddities = find_lookalike_keys(history);
-    oddities.extend(find_appended_lists(history));
+    let mut oddities = find_appended_lists(history);
     if open {
         oddities.extend(find_mixed_keys(history));
         oddities.extend(find_repeated_writes(history));
@@ -95,27 +96,85 @@ pub(crate) fn find_lookalike_values(history: &History) -> Vec<String> {
     told.collect()
 }
 
-/// Finds keys that differ only in type: `"1"` and `1` are two objects.
-fn find_lookalike_keys(history: &History) -> Vec<String> {
-    let texts = (0..history.keys.len() as u32).map(KeyId::from_raw).map(|key| (key, history.keys.text(key)));
-    let pairs: Vec<(KeyId, KeyId)> = texts
-        .filter_map(|(key, text)| {
-            let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+/// Finds names of objects and of sessions that differ only in type: `"1"` and `1` are two. O(names), and O(n) for each of the few that are
+/// told.
+pub(crate) fn find_lookalike_names(history: &History) -> Vec<String> {
+    let uses_key = |id: OpId, key: u32| {
+        history.key(id).raw() == key || history.micros_of(id).iter().any(|micro| micro.key.raw() == key)
+    };
+    let uses_session = |id: OpId, session: u32| history.session(id).raw() == session;
+    let mut told = describe_lookalikes(history, &history.keys, ("keys", "objects"), uses_key);
+    told.extend(describe_lookalikes(history, &history.sessions, ("sessions", "sessions"), uses_session));
+    told
+}
+
+fn describe_lookalikes<I: Id>(
+    history: &History,
+    names: &Interner<I>,
+    (what, counted): (&str, &str),
+    uses: impl Fn(OpId, u32) -> bool,
+) -> Vec<String> {
+    let pairs: Vec<(u32, u32)> = (0..names.len() as u32)
+        .filter_map(|string| {
+            let inner = names.text(I::new(string as usize)).strip_prefix('"')?.strip_suffix('"')?;
             inner.parse::<i64>().ok()?;
-            Some((key, history.keys.get(inner)?))
+            Some((string, names.get(inner)?.index() as u32))
         })
         .collect();
+    let first = |name: u32| history.ids().find(|&id| uses(id, name));
     let told = pairs.iter().filter_map(|&(string, number)| {
-        let (one, two) = (first_operation_with(history, |micro| micro.key == string)?, first_operation_with(history, |micro| micro.key == number)?);
+        let (one, two) = (first(string)?, first(number)?);
         Some(format!(
-            "the keys {} (operation {}) and {} (operation {}) differ only in type, so they count as two objects",
-            history.keys.text(string),
+            "the {what} {} (operation {}) and {} (operation {}) differ only in type, so they count as two {counted}",
+            names.text(I::new(string as usize)),
             history.operation_index(one),
-            history.keys.text(number),
+            names.text(I::new(number as usize)),
             history.operation_index(two)
         ))
     });
     first_few(told, pairs.len())
+}
+
+/// Finds answers that carry a version which is no integer. It says nothing of the order of versions. O(n) if a note has the field.
+pub(crate) fn find_unread_versions(history: &History) -> Option<String> {
+    let names_version = |pattern: &str| {
+        pattern.contains("\"version\"")
+            && serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(pattern)
+                .is_ok_and(|fields| fields.contains_key("version"))
+    };
+    let named: Vec<bool> = history.note_patterns().map(|pattern| names_version(&pattern)).collect();
+    if !named.contains(&true) {
+        return None;
+    }
+    let has_version = |op: &Operation| {
+        let pattern = history.note_pattern_of(op.completed);
+        op.outcome == Outcome::Ok && pattern.is_some_and(|pattern| named[pattern as usize])
+    };
+    let mut found = history.operations().filter(has_version);
+    let first = found.next()?;
+    let (answers, carry) = match 1 + found.count() {
+        1 => ("1 answer".to_owned(), "carries"),
+        count => (format!("{count} answers"), "carry"),
+    };
+    Some(format!(
+        "{answers} (the first is that of operation {}) {carry} a \"version\" that is no integer. It was not used for the order of versions",
+        history.operation_index(first.id)
+    ))
+}
+
+/// Finds answers of `contains` that are neither true nor false. Nothing can be concluded from them. O(n).
+pub(crate) fn find_odd_membership_answers(history: &History) -> Option<String> {
+    let is_odd = |op: &Operation| {
+        op.function == Function::CONTAINS
+            && op.outcome == Outcome::Ok
+            && !matches!(history.value_text(op.result), "true" | "false")
+    };
+    let odd = history.operations().find(is_odd)?;
+    Some(format!(
+        "operation {} asked whether the set contains an element, and the answer {} is neither true nor false. Such answers were not judged",
+        history.operation_index(odd.id),
+        crate::report::describe::shorten_text(history.value_text(odd.result))
+    ))
 }
 
 /// Finds appended lists: an element that is itself a list counts as one element.
@@ -200,11 +259,6 @@ fn find_repeated_writes(history: &History) -> Vec<String> {
         )
     });
     first_few(told, twice.len())
-}
-
-/// The first operation with a micro-operation that `is` accepts.
-fn first_operation_with(history: &History, is: impl Fn(&Micro) -> bool) -> Option<OpId> {
-    history.ids().find(|&id| history.micros_of(id).iter().any(&is))
 }
 
 /// The first few messages; the last of them counts the rest.

@@ -1,6 +1,6 @@
 //! What a verdict rests on: how many operations of a history could have contradicted a property.
 
-use claims::{Assume, FailedCas, Invariant};
+use claims::{Assume, FailedCas, IsolationLevel};
 use histories::{Function, History, Id, KeyId, MicroKind, OpId, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::value::RawValue;
@@ -102,23 +102,6 @@ pub(crate) fn has_falsifiable_answer(history: &History, id: OpId, failed_cas: Fa
     }
 }
 
-/// Why an invariant that compares answers had no two to compare, if so.
-pub(crate) fn explain_lack_of_answers(history: &History, invariant: Invariant) -> Option<&'static str> {
-    let (functions, by_session, why): (&[Function], bool, _) = match invariant {
-        Invariant::UniqueIds => (&[Function::GENERATE], false, "fewer than two ids were generated"),
-        Invariant::LongFork => (&[Function::READ, Function::TXN], false, "fewer than two reads succeeded"),
-        Invariant::Monotonic => (&[Function::READ], true, "no session has two reads that succeeded"),
-        _ => return None,
-    };
-    let mut seen = FxHashSet::default();
-    let mut answered = history
-        .operations()
-        .filter(|op| op.outcome == Outcome::Ok && functions.contains(&op.function))
-        .map(|op| (op.key, by_session.then_some(op.session)));
-    let has_two = answered.any(|of| !seen.insert(of));
-    (!has_two).then_some(why)
-}
-
 /// Whether an id of a session was created again, so that the first session must have ended: the acknowledgement says so.
 pub(crate) fn creates_an_id_again(history: &History) -> bool {
     let mut created: FxHashSet<KeyId> = FxHashSet::default();
@@ -152,6 +135,17 @@ fn count_moved_sessions(history: &History) -> u64 {
         moved[session] |= *first[session].get_or_insert(node) != node;
     }
     moved.into_iter().filter(|&moved| moved).count() as u64
+}
+
+/// Whether each transaction that read something declares `read-uncommitted`.
+pub(crate) fn declares_nothing_of_reads(history: &History) -> bool {
+    let levels = claims::declared_levels(history);
+    let reads = |id: OpId| {
+        let mut micros = history.micros_of(id).iter();
+        history.outcome(id) == Outcome::Ok
+            && micros.any(|micro| matches!(micro.kind, MicroKind::Read | MicroKind::ReadList))
+    };
+    history.ids().filter(|&id| reads(id)).all(|id| levels[id.index()] == IsolationLevel::ReadUncommitted)
 }
 
 /// Whether lists, or what is told of versions, show an order in which transactions wrote.

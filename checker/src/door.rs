@@ -381,9 +381,17 @@ fn mark_untested(history: &History, question: &Question, answer: &mut Answer) {
         answer.verdict = Verdict::untested("every read overlaps a write of its object");
     } else if let Property::Invariant(invariant) = answer.property
         && matches!(answer.verdict, Verdict::Holds(_))
-        && let Some(why) = basis::explain_lack_of_answers(history, invariant)
+        && let Some(why) = invariants::explain_lack_of_answers(history, invariant)
     {
         answer.verdict = Verdict::untested(why);
+    } else if answer.property == Property::Isolation(claims::IsolationLevel::Mixed)
+        && matches!(answer.verdict, Verdict::Holds(_))
+        && basis::declares_nothing_of_reads(history)
+        && !basis::shows_version_orders(history, question.assume)
+    {
+        answer.verdict = Verdict::untested(
+            "all transactions that read declare read-uncommitted, which asks nothing of reads, and nothing shows an order of versions",
+        );
     } else if question.asks_for_version_orders_alone()
         && matches!(answer.verdict, Verdict::Holds(_))
         && !basis::shows_version_orders(history, question.assume)

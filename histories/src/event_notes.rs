@@ -1,7 +1,7 @@
 //! The further fields of events, as everybody reads them.
 
 use crate::History;
-use crate::note::{NO_NUMBER, number_field, zero_number};
+use crate::note::zero_number;
 use std::borrow::Cow;
 
 /// Further fields of an event, such as node, error or trace id. They are kept and shown, but no check of levels uses them for its
@@ -24,10 +24,11 @@ impl History {
     /// The integer in a further field of the event at a position, if it has one that fits in 64 bits. Fast for the fields `clock` and
     /// `intended`, in which recorders write another number for each event.
     pub fn note_number(&self, position: u32, name: &str) -> Option<i64> {
-        let split = self.notes.split_at(self.notes.row_of(position)?);
-        if split.number != NO_NUMBER && number_field(split.pattern) == Some(name) {
-            return Some(split.number);
+        let row = self.notes.row_of(position)?;
+        if let Some(number) = self.notes.number_at(row, name) {
+            return Some(number);
         }
+        let split = self.notes.split_at(row);
         if !split.pattern.contains(name) {
             return None;
         }

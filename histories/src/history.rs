@@ -304,11 +304,13 @@ impl History {
     }
 
     /// When an operation was invoked, in nanoseconds, if that was recorded.
+    #[inline]
     pub fn invoked_at(&self, id: OpId) -> Option<i64> {
         self.times.as_ref().map(|times| times[id.index()][0]).filter(|&time| time != NOT_GIVEN)
     }
 
     /// When an operation's completion (`ok`, `fail` or `info`) was recorded, in nanoseconds, if that was recorded.
+    #[inline]
     pub fn completed_at(&self, id: OpId) -> Option<i64> {
         self.times.as_ref().map(|times| times[id.index()][1]).filter(|&time| time != NOT_GIVEN)
     }

@@ -146,6 +146,8 @@ pub(crate) struct NoteTable {
     pub(crate) patterns: Interner<NoteId>,
     /// For each block of positions, the first row of it or of a later block. Made on first use.
     blocks: OnceLock<Vec<u32>>,
+    /// By pattern: the name of the field whose number it leaves out. Made on first use.
+    number_fields: OnceLock<Vec<Option<&'static str>>>,
 }
 
 /// The positions of a block, as a power of two.
@@ -156,6 +158,7 @@ impl NoteTable {
     pub(crate) fn push(&mut self, position: u32, pattern: u32, number: i64) {
         debug_assert!(self.rows.last().is_none_or(|last| last.0 <= position), "notes are in order");
         self.blocks.take();
+        self.number_fields.take();
         if number != NO_NUMBER || !self.numbers.is_empty() {
             self.numbers.resize(self.rows.len(), NO_NUMBER);
             self.numbers.push(number);
@@ -185,6 +188,14 @@ impl NoteTable {
         blocks
     }
 
+    /// The number that is kept apart in a row, if it is that of a field with this name.
+    pub(crate) fn number_at(&self, row: usize, name: &str) -> Option<i64> {
+        let number = self.numbers.get(row).copied().filter(|&number| number != NO_NUMBER)?;
+        let find_all = || self.patterns.iter().map(|(_, pattern)| number_field(pattern)).collect();
+        let fields = self.number_fields.get_or_init(find_all);
+        (fields[self.rows[row].1 as usize] == Some(name)).then_some(number)
+    }
+
     pub(crate) fn split_at(&self, row: usize) -> SplitNote<'_> {
         let number = self.numbers.get(row).copied().unwrap_or(NO_NUMBER);
         SplitNote { pattern: self.patterns.text(NoteId(self.rows[row].1)), number }
@@ -199,6 +210,7 @@ impl NoteTable {
     /// Replaces the note of an event, if it has one.
     pub(crate) fn replace(&mut self, position: u32, fields: &str) {
         if let Some(row) = self.row_of(position) {
+            self.number_fields.take();
             self.rows[row].1 = self.patterns.intern(fields).index() as u32;
             if let Some(number) = self.numbers.get_mut(row) {
                 *number = NO_NUMBER;

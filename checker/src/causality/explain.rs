@@ -1,7 +1,7 @@
 //! A refutation in words: what a session had seen, and what it then read.
 
 use claims::{CausalLink, CausalRefutation, Contradiction, InferenceRule, InferredOrder, LinkReason};
-use histories::{Argument, Function, History, OpId};
+use histories::{Argument, Function, History, OpId, Operation, Outcome};
 
 /// How many inferences are listed one by one.
 const TOLD_MAX: usize = 6;
@@ -90,19 +90,41 @@ impl CausalExplainer<'_> {
 
     fn describe_inference(&self, inferred: &InferredOrder) -> String {
         let InferredOrder { read, source, other, rule, path } = inferred;
-        let (read, other) = (self.name_operation(*read), self.name_operation(*other));
+        let other = self.name_operation(*other);
         let returned = source
             .map_or_else(|| INITIAL.to_owned(), |write| format!("what {} wrote", self.name_operation(write)));
+        let returned = self.describe_return(*read, &returned);
         let source = self.name_version(*source);
         let path: Vec<String> = path.iter().map(|link| self.describe_known_link(link)).collect();
         let path = path.join(", and ");
         match rule {
             InferenceRule::NotBetween => format!(
-                "{read} returned {returned}, and {other} comes before that read: {path}; so {other} comes before {source}"
+                "{returned}, and {other} comes before that read: {path}; so {other} comes before {source}"
             ),
             InferenceRule::NotYet => format!(
-                "{read} returned {returned}, and {other} comes after {source}: {path}; so that read comes before {other}"
+                "{returned}, and {other} comes after {source}: {path}; so that read comes before {other}"
             ),
+        }
+    }
+
+    /// What a read returned. A compare-and-set returns nothing, but it found what it replaced. If it is indeterminate, a read of its new
+    /// value shows that it took effect.
+    fn describe_return(&self, read: OpId, returned: &str) -> String {
+        let (name, op) = (self.name_operation(read), self.history.operation(read));
+        let Argument::Pair(_, new) = op.argument else { return format!("{name} returned {returned}") };
+        let shows = |reader: &Operation| {
+            reader.key == op.key
+                && reader.outcome == Outcome::Ok
+                && reader.id != read
+                && reader.effect().is_some_and(|effect| effect.reads == Some(new))
+        };
+        let reader = (op.outcome == Outcome::Info).then(|| self.history.operations().find(shows)).flatten();
+        match reader {
+            Some(reader) => format!(
+                "{name} took effect, because {} saw its value; it replaced {returned}",
+                self.name_operation(reader.id)
+            ),
+            None => format!("{name} replaced {returned}"),
         }
     }
 

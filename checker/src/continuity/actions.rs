@@ -87,6 +87,33 @@ pub(super) fn is_acting_user_read(history: &History) -> bool {
     })
 }
 
+/// Whether a list was read of a user that could have lacked an action: the action had been acknowledged, or an earlier list could have
+/// shown it. Events that come later change nothing that was tested.
+pub(super) fn could_lack_an_action(history: &History) -> bool {
+    let mut requested: FxHashMap<&str, u32> = FxHashMap::default();
+    let mut known: FxHashMap<&str, u32> = FxHashMap::default();
+    let mut note = |user, at: u32| {
+        let first = known.entry(user).or_insert(at);
+        *first = at.min(*first);
+    };
+    for op in history.operations().filter(|op| op.function == Function::ACT) {
+        let user = history.sessions.text(op.session);
+        requested.entry(user).or_insert(op.invoked);
+        if op.outcome == Outcome::Ok {
+            note(user, op.completed);
+        }
+    }
+    let lists =
+        || history.operations().filter(|op| op.function == Function::ACTIONS && op.outcome == Outcome::Ok);
+    for op in lists() {
+        let user = history.keys.text(op.key);
+        if requested.get(user).is_some_and(|&invoked| invoked < op.completed) {
+            note(user, op.completed);
+        }
+    }
+    lists().any(|op| known.get(history.keys.text(op.key)).is_some_and(|&at| at < op.invoked))
+}
+
 /// The actions in a list, as JSON. `null` is the empty list.
 fn parse_action_list(history: &History, read: OpId) -> Option<Vec<&str>> {
     let text = history.value_text(history.result(read));

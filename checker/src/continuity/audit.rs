@@ -113,6 +113,12 @@ fn record_wrong_counts(
     }
 }
 
+/// Whether a request was made that belongs in the trail, and acknowledged if that is asked. Without any, none can be missing.
+pub(super) fn has_request(history: &History, acknowledged: bool) -> bool {
+    let counts = |id: OpId| if acknowledged { is_ok(history, id) } else { true };
+    history.ids().any(|id| counts(id) && name_of_request(history, id).is_some())
+}
+
 /// The name under which the audit trail has a critical request.
 fn name_of_request(history: &History, id: OpId) -> Option<AuditEntryName<'_>> {
     let op = history.operation(id);

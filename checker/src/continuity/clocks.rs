@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// The number of operations whose clocks one task reads.
 const TASK_OPERATIONS: usize = 1 << 14;
 
-/// Judges the clock times that answers carry. Returns why it could not, if no answer carries one.
+/// Judges the clock times that answers carry. Returns why it could not, if no two answers can be compared.
 ///
 /// Answer b observed an earlier time than a of the same session if a was complete before b began. Among all answers
 /// that were complete before a moment, only the one with the latest time matters: O(n).
@@ -29,16 +29,19 @@ pub(super) fn judge_clocks(judge: &mut Judge<'_>) -> Option<String> {
         return Some("no answer carries the clock of whoever gave it".to_owned());
     }
     let mut latest: Vec<Option<(i64, OpId)>> = vec![None; history.sessions.len()];
+    let mut is_compared = false;
     for event in history.events() {
         let (Event::Invoke(id) | Event::Complete(id)) = event else { continue };
         let Some(told) = clocks[id.index()] else { continue };
         let known = &mut latest[history.session(id).index()];
         if matches!(event, Event::Complete(_)) {
             *known = (*known).max(Some((told, id)));
-        } else if let Some((most, earlier)) = *known
-            && most - told > judge.facts.question.tolerance_ns
-        {
+        } else if let Some((most, earlier)) = *known {
+            is_compared = true;
             let back_ns = most - told;
+            if back_ns <= judge.facts.question.tolerance_ns {
+                continue;
+            }
             judge.record_finding_without_exclusion(
                 FindingKind::ClockWentBack,
                 vec![id, earlier],
@@ -46,5 +49,5 @@ pub(super) fn judge_clocks(judge: &mut Judge<'_>) -> Option<String> {
             );
         }
     }
-    None
+    (!is_compared).then(|| "no session has two answers, one after the other, that carry a clock".to_owned())
 }

@@ -86,15 +86,17 @@ pub fn judge_session_findings(
     }
     let judged = FindingKind::ALL.iter().zip(by_kind).map(|(&kind, mut findings)| {
         findings.sort_by_key(|finding| finding.observed_position(history));
-        let missing = unrecorded
-            .iter()
-            .find(|missing| missing.0 == family_of_kind(kind))
-            .map(|missing| missing.1.clone())
-            .or_else(|| recorded::reason_not_recorded(&facts, kind));
+        let record = unrecorded.iter().find(|missing| missing.0 == family_of_kind(kind));
+        let missing = match record {
+            Some((_, why)) => Some(why.clone()),
+            None => recorded::reason_not_recorded(&facts, kind),
+        };
         let verdict = match (findings.is_empty(), missing) {
             (false, _) => Verdict::Violated(findings),
             (true, None) if stopped => Verdict::unknown(Limits::STOPPED),
-            (true, Some(missing)) if is_partly_recorded(history, kind) => Verdict::unknown(missing),
+            (true, Some(missing)) if record.is_some() && is_partly_recorded(history, kind) => {
+                Verdict::unknown(missing)
+            }
             (true, Some(missing)) => Verdict::untested(missing),
             (true, None) if ambiguous > 0 && depends_on_written_values(kind) => Verdict::unknown(format!(
                 "{ambiguous} values were written more than once, so reads do not tell their writes"

@@ -4,7 +4,7 @@
 //! gave out, as a recorder with the wrong key writes it, shows neither lost nor stale sessions.
 
 use super::index::find_root;
-use super::{FindingKind, JudgeFacts, actions, settled_position};
+use super::{FindingKind, JudgeFacts, actions, audit, settled_position};
 use crate::basis::creates_an_id_again;
 use histories::events::Event;
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Outcome, ValueId};
@@ -37,8 +37,18 @@ pub(super) fn reason_not_recorded(facts: &JudgeFacts<'_>, kind: FindingKind) -> 
             NO_KNOWN_ID_READ
         }
         FindingKind::OldIdAlive if !does(Function::RENEW) => "the history has no renewal",
-        FindingKind::LostAction if !actions::is_acting_user_read(history) => {
+        FindingKind::LostAction | FindingKind::DuplicatedAction if !actions::is_acting_user_read(history) => {
             "no list was read of a user who had acted: the key of actions is the session of act"
+        }
+        FindingKind::LostAction if !actions::could_lack_an_action(history) => {
+            "no list was read of a user after an action of his had been acknowledged, and none of them twice"
+        }
+        FindingKind::TornSession if !is_any_session_read(history) => "no session was read",
+        FindingKind::AuditMissing if !audit::has_request(history, true) => {
+            "no request that belongs in the audit trail was acknowledged"
+        }
+        FindingKind::AuditDuplicated if !audit::has_request(history, false) => {
+            "no request that belongs in the audit trail was made"
         }
         FindingKind::ResurrectedSession if !does(Function::DESTROY) && question.time_to_live_ns.is_none() => {
             "no operation ended a session"
@@ -53,6 +63,11 @@ pub(crate) fn is_read_after_settling(history: &History) -> bool {
     let Some(settled) = settled_position(history) else { return false };
     let mut reads = history.operations().filter(|op| op.function == Function::READ);
     reads.any(|op| op.outcome == Outcome::Ok && op.invoked > settled)
+}
+
+/// Whether a read of a session succeeded, whatever it returned.
+fn is_any_session_read(history: &History) -> bool {
+    history.operations().any(|op| op.function == Function::READ && op.outcome == Outcome::Ok)
 }
 
 /// The id that a renewal gives to a session. A renewal that failed counts as well: while it was open, it might have succeeded, and what was

@@ -25,6 +25,7 @@ mod long_fork;
 mod monotonic;
 mod set;
 mod set_full;
+mod tested;
 mod total_queue;
 mod unique_ids;
 mod values;
@@ -33,6 +34,7 @@ use claims::{BankRules, Invariant, Limits, Reason, Verdict};
 pub use claims::{Breach, BreachEvidence};
 use found::BreachCollector;
 use histories::{Function, History, KeyId, OpId, Outcome};
+pub(crate) use tested::explain_lack_of_answers;
 
 /// The answer to one check.
 #[derive(Clone, Debug)]

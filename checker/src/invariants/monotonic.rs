@@ -6,7 +6,7 @@
 //! are elements of a set.
 //!
 //! A read returns an integer, or a map from register to integer. Overlapping reads of one session have no order. If
-//! some `add` is negative, the values may decrease and the answer is unknown.
+//! some `add` is negative, the values may decrease and the answer is unknown. It is also unknown if a read returns nothing after an integer.
 
 use super::found::BreachCollector;
 use super::{ObjectOperations, values};
@@ -32,11 +32,19 @@ pub(super) fn check_monotonic(object: &ObjectOperations<'_>, found: &mut BreachC
     for later in reads {
         let op = history.operation(later);
         let Some(registers) = values::parse_registers(history, op.result) else {
-            if history.value_text(op.result) != "null" {
-                found.note_unclear(format!(
+            let is_null = history.value_text(op.result) == "null";
+            let before = seen.get(&(op.session, None)).and_then(|seen| seen.first());
+            match before.filter(|&&(completed, ..)| completed < op.invoked) {
+                Some(&(_, value, earlier)) if is_null => found.note_unclear(format!(
+                    "operation {} returned nothing, and operation {} had returned {value} in the same session",
+                    history.operation_index(later),
+                    history.operation_index(earlier)
+                )),
+                None if is_null => {}
+                _ => found.note_unclear(format!(
                     "operation {} returned no integer",
                     history.operation_index(later)
-                ));
+                )),
             }
             continue;
         };

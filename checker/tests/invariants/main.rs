@@ -507,3 +507,48 @@ fn what_leans_on_real_time_is_unknown_without_it() {
         assert_eq!((verdict(&without, check), verdict(&with, check)), ("unknown", "violated"), "{check:?}");
     }
 }
+
+/// The events of operations that follow one another: the process, the function, the argument, and the result.
+fn in_turn(operations: &[(u32, &str, Value, Value)]) -> History {
+    let mut text = String::new();
+    for (process, f, argument, result) in operations {
+        for (kind, value) in [("invoke", argument), ("ok", result)] {
+            text += &json!({"process": process, "type": kind, "f": f, "value": value}).to_string();
+            text.push('\n');
+        }
+    }
+    format::from_text(Format::Native, &text).expect("a history")
+}
+
+/// Each history is one operation short of comparing anything, so that no answers could contradict the invariant. They held.
+#[test]
+fn an_invariant_without_answers_that_it_compares_is_untested() {
+    let reads = |keys: &[&str]| {
+        let micros = |value: &Value| keys.iter().map(|key| json!(["r", key, value])).collect::<Vec<_>>();
+        (0, "read", json!(micros(&Value::Null)), json!(micros(&json!(1))))
+    };
+    let insert = |value: u32| (0, "insert", json!(value), json!(value));
+    let read = |process, result: Value| (process, "read", Value::Null, result);
+    let cases = [
+        (Invariant::LongFork, vec![reads(&["a", "b"]), reads(&["b", "c"])], reads(&["c", "b"])),
+        (Invariant::CausalReverse, vec![insert(1), read(1, json!([1])), insert(2)], read(1, json!([1, 2]))),
+        (Invariant::Monotonic, vec![read(0, json!(5)), read(1, json!(6))], read(1, json!(7))),
+    ];
+    for (invariant, mut operations, last) in cases {
+        let verdict = |operations: &[_]| {
+            let asked = Question { accept_untested: false, ..question(invariant, BankRules::default()) };
+            report(&in_turn(operations), &asked).verdict()
+        };
+        assert_eq!(verdict(&operations), "untested", "{invariant:?}");
+        operations.push(last);
+        assert_eq!(verdict(&operations), "holds", "{invariant:?}");
+    }
+}
+
+/// A register that was there and is gone has not grown. Whether it became less, nobody can say.
+#[test]
+fn a_register_that_is_gone_is_not_monotonic() {
+    let read = |result: Value| (0, "read", Value::Null, result);
+    assert_eq!(verdict(&in_turn(&[read(json!(5)), read(Value::Null)]), Invariant::Monotonic), "unknown");
+    assert_eq!(verdict(&in_turn(&[read(Value::Null), read(json!(5))]), Invariant::Monotonic), "holds");
+}

@@ -3,6 +3,7 @@
 //! # The crate in examples
 #![doc = include_str!("../README.md")]
 
+mod answers_to_compare;
 mod causality;
 mod findings;
 mod invariants;
@@ -20,6 +21,7 @@ pub use linearizability::why::{DeadEnd, dead_ends};
 use claims::{Answer, Level, Limits, ObjectQuestion, Property, Question, Report, Verdict};
 use histories::History;
 use rayon::prelude::*;
+use recorded_facts::RecordedFacts;
 use watch::Watch;
 
 /// The standing of a claim.
@@ -136,6 +138,7 @@ struct ClaimChecker<'a> {
     watch: &'a Watch<'a>,
     transactions: Option<transactions::TransactionClaims<'a>>,
     findings: Option<findings::FindingClaims>,
+    facts: RecordedFacts<'a>,
     sessions: Option<sessions::SessionClaims>,
     /// The verdicts on levels that were verified at once, by their places among the answers.
     levels: Vec<Option<Standing>>,
@@ -156,6 +159,7 @@ impl<'a> ClaimChecker<'a> {
             watch,
             transactions: None,
             findings: None,
+            facts: RecordedFacts::new(history),
             sessions: None,
             levels: Vec::new(),
         }
@@ -244,8 +248,13 @@ impl<'a> ClaimChecker<'a> {
             Standing::Unchecked
         } else if green
             && !self.question.accept_untested
-            && untested::verify_untested(self.history, self.question, answer.property, self.watch)
-                == Standing::Confirmed
+            && untested::verify_untested(
+                self.history,
+                self.question,
+                answer.property,
+                &self.facts,
+                self.watch,
+            ) == Standing::Confirmed
         {
             Standing::Partly("nothing in the history could have contradicted it: it is untested".to_owned())
         } else {
@@ -256,7 +265,8 @@ impl<'a> ClaimChecker<'a> {
     /// The claim is false if an answer could have contradicted the property. Acknowledged writes of sessions say little, and two of them
     /// may still contradict each other, so that the second look for findings must see nothing either.
     fn standing_of_untested(&mut self, property: Property) -> Standing {
-        let standing = untested::verify_untested(self.history, self.question, property, self.watch);
+        let standing =
+            untested::verify_untested(self.history, self.question, property, &self.facts, self.watch);
         let (Property::Finding(kind), Standing::Confirmed) = (property, &standing) else { return standing };
         let against = self.finding_claims().standing_of_absence(kind);
         match against {
@@ -268,8 +278,9 @@ impl<'a> ClaimChecker<'a> {
 
     fn finding_claims(&mut self) -> &findings::FindingClaims {
         let (history, question, report, watch) = (self.history, self.question, self.report, self.watch);
-        self.findings
-            .get_or_insert_with(|| findings::FindingClaims::new(history, &question.sessions, report, watch))
+        self.findings.get_or_insert_with(|| {
+            findings::FindingClaims::new(history, &question.sessions, report, &self.facts, watch)
+        })
     }
 
     fn standing_of_level(&mut self, level: Level, verdict: &Verdict) -> Standing {

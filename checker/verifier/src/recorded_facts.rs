@@ -1,11 +1,62 @@
 //! What a history of a session store recorded, as far as findings could rest on it. The searches of the engine are not used.
 
-use histories::{ActorEvent, Function, History, Id, KeyId, Operation, Outcome, ValueId};
+use histories::{ActorEvent, Function, History, Id, KeyId, NEVER, Operation, Outcome, ValueId};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+/// The facts that several claims depend on. Each is found out once, on first use, because that takes a pass over the history. Threads share it.
+pub(crate) struct RecordedFacts<'a> {
+    history: &'a History,
+    states_bases_of_saves: OnceLock<bool>,
+    is_known_session_read: OnceLock<bool>,
+    could_show_lost_write: OnceLock<bool>,
+    has_two_creations: OnceLock<bool>,
+    has_two_replicas_of_one_key: OnceLock<bool>,
+    has_list_of_actor: OnceLock<bool>,
+}
+
+impl<'a> RecordedFacts<'a> {
+    pub(crate) fn new(history: &'a History) -> Self {
+        Self {
+            history,
+            states_bases_of_saves: OnceLock::new(),
+            is_known_session_read: OnceLock::new(),
+            could_show_lost_write: OnceLock::new(),
+            has_two_creations: OnceLock::new(),
+            has_two_replicas_of_one_key: OnceLock::new(),
+            has_list_of_actor: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn states_bases_of_saves(&self) -> bool {
+        *self.states_bases_of_saves.get_or_init(|| states_bases_of_saves(self.history))
+    }
+
+    pub(crate) fn is_known_session_read(&self) -> bool {
+        *self.is_known_session_read.get_or_init(|| is_known_session_read(self.history))
+    }
+
+    pub(crate) fn could_show_lost_write(&self) -> bool {
+        *self.could_show_lost_write.get_or_init(|| could_show_lost_write(self.history))
+    }
+
+    pub(crate) fn has_two_creations(&self) -> bool {
+        *self.has_two_creations.get_or_init(|| has_two_creations(self.history))
+    }
+
+    pub(crate) fn has_two_replicas_of_one_key(&self) -> bool {
+        *self.has_two_replicas_of_one_key.get_or_init(|| has_two_replicas_of_one_key(self.history))
+    }
+
+    pub(crate) fn has_list_of_actor(&self) -> bool {
+        *self.has_list_of_actor.get_or_init(|| has_list_of_actor(self.history))
+    }
+}
 
 /// Whether the base of some save is known: a version of the history that the save states, or, if it states none, what its process read.
-pub(crate) fn states_bases_of_saves(history: &History) -> bool {
+fn states_bases_of_saves(history: &History) -> bool {
     let infers = history.header().is_none() && every_write_follows_a_read(history);
     let mut writes = history.operations().filter(|op| op.function == Function::WRITE);
     writes.any(|op| {
@@ -23,7 +74,7 @@ pub(crate) fn stated_base(history: &History, save: &Operation) -> Option<Value> 
 /// Whether each write of a whole session directly follows, in its process and on its object, a read that returned
 /// something. O(n).
 pub(crate) fn every_write_follows_a_read(history: &History) -> bool {
-    let mut read_last: HashMap<(u32, u32), bool> = HashMap::new();
+    let mut read_last: FxHashMap<(u32, u32), bool> = FxHashMap::default();
     for op in history.operations() {
         let returned = op.outcome == Outcome::Ok && op.result != ValueId::NULL;
         let now = op.function == Function::READ && returned;
@@ -42,10 +93,11 @@ fn given_id(history: &History, op: &Operation) -> Option<KeyId> {
 
 /// Whether a session was read with success under an id that an operation had begun to give out, or that one had used without failing, before
 /// the read was over. What is read under any other id says nothing of lost or stale sessions.
-pub(crate) fn is_known_session_read(history: &History) -> bool {
+fn is_known_session_read(history: &History) -> bool {
     let info: HashMap<u32, u32> =
         history.info_events().iter().map(|&(position, id)| (id.index() as u32, position)).collect();
-    let mut known: HashMap<KeyId, u32> = HashMap::new();
+    // By id: the first position at which it was known.
+    let mut known = vec![NEVER; history.keys.len()];
     for op in history.operations() {
         let used = match (op.function, op.outcome) {
             (Function::ACT | Function::ACTIONS, _) | (_, Outcome::Fail) => None,
@@ -58,60 +110,59 @@ pub(crate) fn is_known_session_read(history: &History) -> bool {
         let own = created.or(used).map(|position| (op.key, position));
         let given = given_id(history, &op).map(|key| (key, op.invoked));
         for (key, position) in own.into_iter().chain(given) {
-            let first = known.entry(key).or_insert(position);
-            *first = position.min(*first);
+            known[key.index()] = position.min(known[key.index()]);
         }
     }
     let mut reads = history.operations().filter(|op| op.function == Function::READ);
-    reads.any(|op| {
-        op.outcome == Outcome::Ok && known.get(&op.key).is_some_and(|&position| position <= op.completed)
-    })
+    reads.any(|op| op.outcome == Outcome::Ok && known[op.key.index()] <= op.completed)
 }
 
 /// Whether some read that began after the store had settled could have lacked an acknowledged write: one before the read, which began
 /// after an earlier version of that session had been acknowledged. The id had not been ended by then.
-pub(crate) fn could_show_lost_write(history: &History) -> bool {
+fn could_show_lost_write(history: &History) -> bool {
     let mut events = history.actor_events().iter();
     let settled = events.find(|event| event.actor == "recorder" && event.function == "settled");
     let Some(settled) = settled.map(|event| event.position) else { return false };
     let session_of = name_sessions(history);
-    let mut writes: HashMap<KeyId, Vec<AcknowledgedWrite>> = HashMap::new();
-    let mut lives: HashMap<KeyId, Vec<Operation>> = HashMap::new();
-    for op in history.operations() {
-        let begins_or_ends = matches!(op.function, Function::CREATE | Function::DESTROY | Function::RENEW);
+    let replaced = find_replacing_writes(history, &session_of);
+    let mut lives: FxHashMap<KeyId, Vec<Operation>> = FxHashMap::default();
+    let begins_or_ends =
+        |op: &Operation| matches!(op.function, Function::CREATE | Function::DESTROY | Function::RENEW);
+    for op in history.operations().filter(begins_or_ends) {
         let given = given_id(history, &op).filter(|&new| new != op.key);
-        for key in [Some(op.key), given].into_iter().flatten().filter(|_| begins_or_ends) {
+        for key in [Some(op.key), given].into_iter().flatten() {
             lives.entry(key).or_default().push(op.clone());
         }
-        let writes_content = matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH);
-        if writes_content && op.outcome == Outcome::Ok {
-            let write = AcknowledgedWrite { invoked: op.invoked, completed: op.completed };
-            writes.entry(session_of[op.key.index()]).or_default().push(write);
-        }
     }
-    let replaced: HashMap<KeyId, u32> =
-        writes.iter().filter_map(|(&session, all)| Some((session, first_replacing_write(all)?))).collect();
     let mut reads = history.operations().filter(|op| op.function == Function::READ && op.invoked > settled);
     reads.any(|read| {
-        let write = replaced.get(&session_of[read.key.index()]);
         let life = lives.get(&read.key).map_or(&[][..], Vec::as_slice);
         read.outcome == Outcome::Ok
-            && write.is_some_and(|&write| write < read.invoked)
+            && replaced[session_of[read.key.index()].index()] < read.invoked
             && !is_ended_before(history, life, &read)
     })
 }
 
-/// A write of a session, or its creation, that was acknowledged.
-struct AcknowledgedWrite {
-    invoked: u32,
-    completed: u32,
-}
-
-/// When a write had been acknowledged, at the earliest, that began after another version had been.
-fn first_replacing_write(writes: &[AcknowledgedWrite]) -> Option<u32> {
-    let first = writes.iter().map(|write| write.completed).min()?;
-    let replacing = writes.iter().filter(|write| write.invoked > first);
-    replacing.map(|write| write.completed).min()
+/// By session: when a write had been acknowledged, at the earliest, that began after another version had been. [`NEVER`] if none had.
+fn find_replacing_writes(history: &History, session_of: &[KeyId]) -> Vec<u32> {
+    let writes = || {
+        history.operations().filter(|op| {
+            matches!(op.function, Function::CREATE | Function::WRITE | Function::PATCH)
+                && op.outcome == Outcome::Ok
+        })
+    };
+    let (mut first, mut replaced) = (vec![NEVER; session_of.len()], vec![NEVER; session_of.len()]);
+    for write in writes() {
+        let first = &mut first[session_of[write.key.index()].index()];
+        *first = write.completed.min(*first);
+    }
+    for write in writes() {
+        let session = session_of[write.key.index()].index();
+        if write.invoked > first[session] {
+            replaced[session] = write.completed.min(replaced[session]);
+        }
+    }
+    replaced
 }
 
 /// Whether an operation that ends the id was acknowledged before a read began, and had begun after all that had begun to give out the id
@@ -153,10 +204,10 @@ fn name_sessions(history: &History) -> Vec<KeyId> {
 }
 
 /// Whether an acknowledged creation of an id follows another one that did not fail.
-pub(crate) fn has_two_creations(history: &History) -> bool {
+fn has_two_creations(history: &History) -> bool {
     let creations =
         || history.operations().filter(|op| op.function == Function::CREATE && op.outcome != Outcome::Fail);
-    let mut first: HashMap<u32, u32> = HashMap::new();
+    let mut first: FxHashMap<u32, u32> = FxHashMap::default();
     for op in creations() {
         let earliest = first.entry(op.key.raw()).or_insert(op.invoked);
         *earliest = op.invoked.min(*earliest);
@@ -165,13 +216,17 @@ pub(crate) fn has_two_creations(history: &History) -> bool {
 }
 
 /// Whether two replicas answered about one key.
-pub(crate) fn has_two_replicas_of_one_key(history: &History) -> bool {
+fn has_two_replicas_of_one_key(history: &History) -> bool {
     let answers = history.actor_events().iter().filter(|event| event.actor == "replica");
     let mut nodes: HashMap<String, HashSet<String>> = HashMap::new();
     for [node, key, _] in answers.filter_map(|event| replica_answer(history, event)) {
-        nodes.entry(key.to_string()).or_default().insert(node.to_string());
+        let nodes = nodes.entry(key.to_string()).or_default();
+        nodes.insert(node.to_string());
+        if nodes.len() > 1 {
+            return true;
+        }
     }
-    nodes.values().any(|nodes| nodes.len() > 1)
+    false
 }
 
 /// The node, the key and the value of an answer of a replica.
@@ -183,7 +238,7 @@ fn replica_answer(history: &History, event: &ActorEvent) -> Option<[Value; 3]> {
 }
 
 /// Whether a list of actions was returned for a user after that user had begun to request an action.
-pub(crate) fn has_list_of_actor(history: &History) -> bool {
+fn has_list_of_actor(history: &History) -> bool {
     let mut acting: HashSet<&str> = HashSet::new();
     let mut events: Vec<(u32, Operation)> = Vec::new();
     for op in history.operations() {
@@ -201,4 +256,28 @@ pub(crate) fn has_list_of_actor(history: &History) -> bool {
         }
         acting.contains(history.keys.text(op.key))
     })
+}
+
+/// Whether a list was returned for a user that began after one of his actions had been acknowledged, or after another list of his that
+/// followed a request.
+pub(crate) fn could_show_lost_action(history: &History) -> bool {
+    let of = |function: Function| history.operations().filter(move |op| op.function == function);
+    let user_of = |act: &Operation| history.sessions.text(act.session);
+    let lists = || of(Function::ACTIONS).filter(|list| list.outcome == Outcome::Ok);
+    // By user: the first request, and the first event after which a list could lack an action.
+    let mut requested: HashMap<&str, u32> = HashMap::new();
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    for act in of(Function::ACT) {
+        let first = requested.entry(user_of(&act)).or_insert(act.invoked);
+        *first = act.invoked.min(*first);
+    }
+    let acknowledged = of(Function::ACT).filter(|act| act.outcome == Outcome::Ok);
+    let acknowledged = acknowledged.map(|act| (user_of(&act), act.completed));
+    let shown = lists().map(|list| (history.keys.text(list.key), list.completed));
+    let shown = shown.filter(|(user, at)| requested.get(user).is_some_and(|requested| requested < at));
+    for (user, at) in acknowledged.chain(shown) {
+        let first = known.entry(user).or_insert(at);
+        *first = at.min(*first);
+    }
+    lists().any(|list| known.get(history.keys.text(list.key)).is_some_and(|&at| at < list.invoked))
 }

@@ -1,17 +1,15 @@
 //! Verifies claims that nothing in a history could have contradicted a property.
 
 use super::Standing;
+use super::answers_to_compare::{has_answers_to_compare, has_two_clocks_in_turn};
 use super::findings::live::LiveRecord;
-use super::recorded_facts::{
-    could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
-    is_known_session_read, states_bases_of_saves,
-};
+use super::recorded_facts::{RecordedFacts, could_show_lost_action};
 use super::regularity::overlapped_reads;
 use super::sessions::value_read_by;
 use super::watch::Watch;
-use claims::{FailedCas, FindingKind, Invariant, Level, Property, Question};
-use histories::{Function, History, MicroKind, Operation, Outcome, ValueId};
-use std::collections::{HashMap, HashSet};
+use claims::{FailedCas, FindingKind, IsolationLevel, Level, Property, Question};
+use histories::{DeclaredIsolation, Function, History, Id, MicroKind, Operation, Outcome, ValueId};
+use std::collections::HashSet;
 
 /// Confirms the claim if no operation ended with an answer that could have been wrong. For findings about sessions, it
 /// also confirms the claim if the history did not record what would show the finding.
@@ -19,6 +17,7 @@ pub(crate) fn verify_untested(
     history: &History,
     question: &Question,
     property: Property,
+    facts: &RecordedFacts<'_>,
     watch: &Watch<'_>,
 ) -> Standing {
     let observed = |op: &Operation| {
@@ -30,12 +29,20 @@ pub(crate) fn verify_untested(
         op.outcome == Outcome::Ok && (history.version(op.id).is_some() || answer_tells_state(history, op))
     };
     if matches!(property, Property::Finding(kind) if kind.is_shown_by_actors()) {
-        return match is_unrecorded(history, question, property) {
+        return match is_unrecorded(history, question, property, facts) {
             true => Standing::Confirmed,
             false => Standing::Refuted("what was recorded could have contradicted it".to_owned()),
         };
     }
-    if matches!(property, Property::Invariant(invariant) if !has_answers_to_compare(history, invariant)) {
+    if matches!(property, Property::Invariant(invariant) if !has_answers_to_compare(history, invariant, watch))
+    {
+        return Standing::Confirmed;
+    }
+    if property == Property::Isolation(IsolationLevel::Mixed)
+        && is_every_read_uncommitted(history)
+        && !is_version_order_restricted(history, question)
+        && !is_some_element_read(history)
+    {
         return Standing::Confirmed;
     }
     if property == Property::Level(Level::MonotonicWrites)
@@ -62,13 +69,13 @@ pub(crate) fn verify_untested(
     let mut answers = history
         .operations()
         .filter(|op| (answered(op) || observed(op)) && is_judged(op) && !free.contains(&op.id));
-    let is_created_again = || matches!(property, Property::Finding(_)) && has_two_creations(history);
+    let is_created_again = || matches!(property, Property::Finding(_)) && facts.has_two_creations();
     match answers.next() {
-        None if is_created_again() && !is_unrecorded(history, question, property) => {
+        None if is_created_again() && !is_unrecorded(history, question, property, facts) => {
             Standing::Refuted("the second creation of an id could have contradicted it".to_owned())
         }
         None => Standing::Confirmed,
-        Some(_) if is_unrecorded(history, question, property) => Standing::Confirmed,
+        Some(_) if is_unrecorded(history, question, property, facts) => Standing::Confirmed,
         Some(told) => Standing::Refuted(format!(
             "operation {} could have contradicted it",
             history.operation_index(told.id)
@@ -76,23 +83,14 @@ pub(crate) fn verify_untested(
     }
 }
 
-/// Whether two operations ended `ok` whose answers the invariant compares with each other.
-fn has_answers_to_compare(history: &History, invariant: Invariant) -> bool {
-    let is_compared = |op: &Operation| match invariant {
-        Invariant::UniqueIds => op.function == Function::GENERATE,
-        Invariant::LongFork => matches!(op.function, Function::READ | Function::TXN),
-        Invariant::Monotonic => op.function == Function::READ,
-        _ => true,
-    };
-    if !matches!(invariant, Invariant::UniqueIds | Invariant::LongFork | Invariant::Monotonic) {
-        return true;
-    }
-    let mut counts: HashMap<(u32, u32), u32> = HashMap::new();
-    for op in history.operations().filter(|op| op.outcome == Outcome::Ok && is_compared(op)) {
-        let session = if invariant == Invariant::Monotonic { op.session.raw() } else { 0 };
-        *counts.entry((op.key.raw(), session)).or_default() += 1;
-    }
-    counts.into_values().any(|count| count > 1)
+/// Whether each transaction that read something declares that its reads may return anything.
+fn is_every_read_uncommitted(history: &History) -> bool {
+    let levels = history.declared_isolation_levels();
+    let mut readers = history.ids().filter(|&id| {
+        let reads = |kind| matches!(kind, MicroKind::Read | MicroKind::ReadList);
+        history.outcome(id) == Outcome::Ok && history.micros_of(id).iter().any(|micro| reads(micro.kind))
+    });
+    readers.all(|id| levels[id.index()] == Some(DeclaredIsolation::ReadUncommitted))
 }
 
 /// Whether anything but session order orders two versions of an object.
@@ -131,39 +129,52 @@ fn answer_tells_state(history: &History, op: &Operation) -> bool {
 }
 
 /// Whether the history does not record what would show the finding.
-fn is_unrecorded(history: &History, question: &Question, property: Property) -> bool {
+fn is_unrecorded(
+    history: &History,
+    question: &Question,
+    property: Property,
+    facts: &RecordedFacts<'_>,
+) -> bool {
     let Property::Finding(kind) = property else { return false };
     let does = |function| history.ids().any(|id| history.function(id) == function);
     let timed = || history.ids().any(|id| history.invoked_at(id).is_some());
     let expires = question.sessions.time_to_live_ns.is_some();
     match kind {
         FindingKind::ExpiredEarly | FindingKind::ExpiredLate => !expires || !timed(),
-        FindingKind::LostWrite => !could_show_lost_write(history),
-        FindingKind::LostSession => !is_known_session_read(history) && !has_two_creations(history),
+        FindingKind::LostWrite => !facts.could_show_lost_write(),
+        FindingKind::LostSession => !facts.is_known_session_read() && !facts.has_two_creations(),
         FindingKind::StaleSession => {
-            !is_known_session_read(history) && !has_two_creations(history) && !has_list_of_actor(history)
+            !facts.is_known_session_read() && !facts.has_two_creations() && !facts.has_list_of_actor()
         }
-        FindingKind::LostUpdate => !states_bases_of_saves(history),
+        FindingKind::LostUpdate => !facts.states_bases_of_saves(),
         FindingKind::OldIdAlive => !does(Function::RENEW),
         FindingKind::ResurrectedSession => !does(Function::DESTROY) && !expires,
-        FindingKind::LostAction => !has_list_of_actor(history),
-        FindingKind::DuplicatedAction => {
-            let mut lists = history.operations().filter(|op| op.function == Function::ACTIONS);
-            !lists.any(|op| op.outcome == Outcome::Ok)
+        FindingKind::LostAction => !facts.has_list_of_actor() || !could_show_lost_action(history),
+        FindingKind::DuplicatedAction => !facts.has_list_of_actor(),
+        FindingKind::TornSession => {
+            let mut reads = history.operations().filter(|op| op.function == Function::READ);
+            !reads.any(|op| op.outcome == Outcome::Ok)
         }
         FindingKind::AuditMissing | FindingKind::AuditDuplicated | FindingKind::AuditForged => {
             let mut events = history.actor_events().iter();
-            !events.any(|event| event.actor == "recorder" && event.function == "audit")
+            let is_audited = |op: &Operation| {
+                [Function::CREATE, Function::DESTROY, Function::RENEW, Function::ACT].contains(&op.function)
+            };
+            let mut requests = history.operations().filter(is_audited);
+            let has_trail = events.any(|event| event.actor == "recorder" && event.function == "audit");
+            let could_differ = match kind {
+                FindingKind::AuditMissing => requests.any(|op| op.outcome == Outcome::Ok),
+                FindingKind::AuditDuplicated => requests.next().is_some(),
+                _ => true,
+            };
+            !has_trail || !could_differ
         }
-        FindingKind::DivergentReplicas => !has_two_replicas_of_one_key(history),
+        FindingKind::DivergentReplicas => !facts.has_two_replicas_of_one_key(),
         FindingKind::ConnectionNotResumed => !LiveRecord::from_history(history).tells_of_losses(),
         FindingKind::LostMessage | FindingKind::DuplicatedMessage => {
             !LiveRecord::from_history(history).tells_of_messages()
         }
-        FindingKind::ClockWentBack => {
-            let mut told = history.operations().filter(|op| op.outcome == Outcome::Ok);
-            !told.any(|op| history.note_number(op.completed, "clock").is_some())
-        }
+        FindingKind::ClockWentBack => !has_two_clocks_in_turn(history),
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 //! A field name that is misspelt in every event hides the field. Without `key`, all operations are on one object;
 //! without `process`, all are of one client; the verdict would be about another history. But a field that only some
 //! events have may be a note. So a field counts as misspelt if every invocation has it and no event has the correct
-//! one.
+//! one. The invocations of reads need no value, so one invocation is enough there.
 
 use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, LocalId};
 use crate::history::NOT_GIVEN;
@@ -28,13 +28,17 @@ const NEAR_MISSES: &[(&str, &str, &[&str])] = &[
     ("value", "what was written or returned", &["Value", "VALUE", "val"]),
 ];
 
+/// The place of `value` in [`NEAR_MISSES`].
+const VALUE: usize = 3;
+
 /// What was counted over all events so far.
 #[derive(Default)]
 pub(super) struct FieldCensus {
     invocations: u64,
     /// For each field of [`NEAR_MISSES`], whether some event has it.
     given: [bool; 4],
-    /// For each field of [`NEAR_MISSES`], a bit set of the mistaken names that every invocation so far has.
+    /// For each field of [`NEAR_MISSES`], a bit set of the mistaken names that every invocation so far has; for `value`, of those
+    /// that any has.
     missed: [u16; 4],
     /// The same for each distinct note of the current chunk, once it was examined.
     of_notes: Vec<Option<[u16; 4]>>,
@@ -80,7 +84,7 @@ impl FieldCensus {
 
     /// Counts an event of a client.
     pub(super) fn count_event(&mut self, chunk: &Chunk, event: &ChunkEvent) {
-        let says = self.given[3]
+        let says = self.given[VALUE]
             || match event.value {
                 EventValue::One(value) => {
                     value.if_given().is_some_and(|value| chunk.values.text(value) != "null")
@@ -98,7 +102,7 @@ impl FieldCensus {
             self.adds || event.function.if_given().is_some_and(|name| chunk.functions.text(name) == "add");
         let first = self.invocations == 0;
         self.invocations += 1;
-        if !first && self.missed == [0; 4] {
+        if !first && self.missed == [0; 4] && self.given[VALUE] {
             return;
         }
         let found = match event.note.pattern.if_given() {
@@ -107,7 +111,11 @@ impl FieldCensus {
                 .get_or_insert_with(|| near_misses_in_note(&zero_number(chunk.notes.text(note)))),
         };
         for (at, missed) in self.missed.iter_mut().enumerate() {
-            let still = if first { found[at] } else { *missed & found[at] };
+            let still = match at == VALUE {
+                true => *missed | found[at],
+                false if first => found[at],
+                false => *missed & found[at],
+            };
             *missed = if self.given[at] { 0 } else { still };
         }
     }
@@ -122,8 +130,9 @@ impl FieldCensus {
             let missed = (0..names.len()).find(|&bit| self.missed[at] & 1 << bit != 0);
             if let Some(bit) = missed {
                 let name = names[bit];
+                let which = if at == VALUE { "some invocations" } else { "every invocation" };
                 found.push(format!(
-                    "has the field {name:?} in every invocation and the field {field:?} in no event. Rename it to \
+                    "has the field {name:?} in {which} and the field {field:?} in no event. Rename it to \
                      {field:?} if it says {meaning}; if not, remove it."
                 ));
             }

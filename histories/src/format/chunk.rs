@@ -11,7 +11,7 @@ use crate::intern::HashedNames;
 use crate::note::{NO_NUMBER, SplitNote};
 use crate::{ActorEvent, Id, Interner, MicroKind};
 use rustc_hash::FxHashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The number of a name within one chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,6 +24,20 @@ impl LocalId {
     pub(super) fn if_given(self) -> Option<LocalId> {
         (self != Self::ABSENT).then_some(self)
     }
+
+    /// The name with this number among [`Chunk::shared_keys`].
+    pub(super) fn of_shared(number: usize) -> LocalId {
+        debug_assert!(number < Self::SHARED as usize, "names that are shared are few");
+        LocalId(number as u32 | Self::SHARED)
+    }
+
+    /// The number of the name among [`Chunk::shared_keys`], if it is one of them.
+    pub(super) fn shared_number(self) -> Option<usize> {
+        (self.0 & Self::SHARED != 0).then_some((self.0 & !Self::SHARED) as usize)
+    }
+
+    /// Marks names of [`Chunk::shared_keys`].
+    const SHARED: u32 = 1 << 31;
 }
 
 impl Id for LocalId {
@@ -200,6 +214,8 @@ pub(super) struct Chunk {
     pub(super) functions: Interner<LocalId>,
     pub(super) sessions: HashedNames<LocalId>,
     pub(super) keys: HashedNames<LocalId>,
+    /// Further keys, which several chunks share: those of one dictionary. Few events of a chunk may use them.
+    pub(super) shared_keys: Option<Arc<HashedNames<LocalId>>>,
     pub(super) values: HashedNames<LocalId>,
     /// The patterns of further fields.
     pub(super) notes: HashedNames<LocalId>,
@@ -299,6 +315,15 @@ impl Chunk {
         self.process_ids.named.insert(name.to_owned(), id);
         self.processes.push(ProcessName::Name(name.to_owned()));
         id
+    }
+
+    /// The text of a key and its hash.
+    pub(super) fn key_name(&self, key: LocalId) -> (&str, u32) {
+        let (names, id) = match (key.shared_number(), &self.shared_keys) {
+            (Some(number), Some(shared)) => (&**shared, LocalId::new(number)),
+            _ => (&self.keys, key),
+        };
+        (names.text(id), names.hash(id))
     }
 
     /// The text of the further fields of an event that has some.

@@ -343,15 +343,25 @@ fn parse_client_event(
     if matches!(function, None | Some("txn")) {
         check_declared_isolation(&notes, flaws);
     }
-    match fields.version.map(|version| &version.kind) {
-        Some(DatumKind::Int(version)) if event.kind == EventKind::Ok && *version != NOT_GIVEN => {
-            event.version = *version;
-        }
-        Some(_) => notes.extend(fields.version.map(|version| ("version", version))),
-        None => {}
+    match fields.version.and_then(whole_number).filter(|_| event.kind == EventKind::Ok) {
+        Some(version) => event.version = version,
+        None => notes.extend(fields.version.map(|version| ("version", version))),
     }
     event.note = intern_note(chunk, notes, flaws);
     Some(event)
+}
+
+/// A version as an integer. Some clients give 64-bit integers as texts, and a table whose column has nulls may have them as floats.
+fn whole_number(version: &Datum<'_>) -> Option<i64> {
+    /// Up to here, each integer is a float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = match &version.kind {
+        DatumKind::Int(number) => *number,
+        DatumKind::Float(float) if float.fract() == 0.0 && float.abs() <= EXACT => *float as i64,
+        DatumKind::Text(text) => text.parse().ok().filter(|number: &i64| number.to_string() == **text)?,
+        _ => return None,
+    };
+    (number != NOT_GIVEN).then_some(number)
 }
 
 /// Checks the isolation level that a transaction declares. An unknown name is a flaw: the transaction would be judged at a level that

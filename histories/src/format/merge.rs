@@ -12,7 +12,7 @@ use super::chunk::{Chunk, ChunkEvent, EventKind, EventValue, FLAWS_MAX, LocalId,
 use super::datum::Flaw;
 use super::indexes::SeenIndexes;
 use super::merge_settings::{HistoryExtent, MergeSettings, MergedHistory};
-use super::names::NameTranslation;
+use super::names::{NameTranslation, SharedTranslation};
 use super::places::FilePosition;
 use crate::history::NOT_GIVEN;
 use crate::{
@@ -57,6 +57,7 @@ pub(super) struct ChunkMerger {
     value_note: Option<String>,
     /// The events of actors of the current chunk. Each is taken once.
     actors: Vec<ActorEvent>,
+    shared: SharedTranslation,
 }
 
 /// Whether events name their processes.
@@ -151,6 +152,7 @@ impl ChunkMerger {
             flat: ConditionalProblems::default(),
             value_note: None,
             actors: Vec::new(),
+            shared: SharedTranslation::default(),
         }
     }
 
@@ -176,12 +178,14 @@ impl ChunkMerger {
         self.actors = std::mem::take(&mut chunk.actors);
         let chunk = &*chunk;
         self.match_brackets(bytes, chunk, &mut flaws);
-        let mut names = NameTranslation::for_chunk(chunk, self.builder.history());
+        let shared = std::mem::take(&mut self.shared);
+        let mut names = NameTranslation::for_chunk(chunk, self.builder.history(), shared);
         self.census.begin_chunk(chunk);
         self.left_out += chunk.left_out;
         for event in &chunk.events {
             self.add_event(chunk, &mut names, event, &mut flaws);
         }
+        self.shared = names.into_shared();
         self.more += flaws.more;
         let max = self.settings.problems_max.max(1);
         for (later, found) in [(&mut self.lone, flaws.lone), (&mut self.flat, flaws.flat)] {

@@ -6,6 +6,7 @@
 use super::chunk::{Chunk, LocalId, ProcessName};
 use crate::intern::HashedNames;
 use crate::{Function, History, HistoryBuilder, Id, Interner, KeyId, ProcessId, SessionId, ValueId};
+use std::sync::Arc;
 
 /// For each name of a chunk, its id in the history once it is known.
 pub(super) struct NameTranslation {
@@ -13,6 +14,7 @@ pub(super) struct NameTranslation {
     functions: Vec<u32>,
     sessions: Vec<u32>,
     keys: Vec<u32>,
+    shared_keys: SharedTranslation,
     values: Vec<u32>,
     notes: Vec<u32>,
     /// The elements of the chunk's lists, at the same places, once they are known.
@@ -25,6 +27,24 @@ pub(super) struct NameTranslation {
 
 const UNKNOWN: u32 = u32::MAX;
 
+/// The ids of names that several chunks share. It is kept from one chunk to the next.
+#[derive(Default)]
+pub(super) struct SharedTranslation {
+    names: Option<Arc<HashedNames<LocalId>>>,
+    ids: Vec<u32>,
+}
+
+impl SharedTranslation {
+    /// The translation of the shared keys of a chunk: this one if it is about the same names.
+    fn for_chunk(self, chunk: &Chunk, history: &History) -> Self {
+        let Some(names) = &chunk.shared_keys else { return self };
+        if self.names.as_ref().is_some_and(|known| Arc::ptr_eq(known, names)) {
+            return self;
+        }
+        Self { names: Some(Arc::clone(names)), ids: find_known(names, &history.keys) }
+    }
+}
+
 /// For each name of a chunk, its id in the history if it has one already.
 fn find_known<I: Id>(names: &HashedNames<LocalId>, known: &Interner<I>) -> Vec<u32> {
     let mut ids = vec![UNKNOWN; names.len()];
@@ -33,18 +53,24 @@ fn find_known<I: Id>(names: &HashedNames<LocalId>, known: &Interner<I>) -> Vec<u
 }
 
 impl NameTranslation {
-    pub(super) fn for_chunk(chunk: &Chunk, history: &History) -> Self {
+    pub(super) fn for_chunk(chunk: &Chunk, history: &History, shared: SharedTranslation) -> Self {
         Self {
             processes: vec![UNKNOWN; chunk.processes.len()],
             functions: vec![UNKNOWN; chunk.functions.len()],
             sessions: find_known(&chunk.sessions, &history.sessions),
             keys: find_known(&chunk.keys, &history.keys),
+            shared_keys: shared.for_chunk(chunk, history),
             values: find_known(&chunk.values, &history.values),
             notes: find_known(&chunk.notes, &history.notes.patterns),
             elements: vec![ValueId::NULL; chunk.lists.elements.len()],
             known: vec![0; chunk.lists.len()],
             micros: Vec::new(),
         }
+    }
+
+    /// What the next chunk may need of it.
+    pub(super) fn into_shared(self) -> SharedTranslation {
+        self.shared_keys
     }
 
     pub(super) fn translate_process(
@@ -97,9 +123,12 @@ impl NameTranslation {
         chunk: &Chunk,
         builder: &mut HistoryBuilder,
     ) -> KeyId {
-        let slot = &mut self.keys[local.index()];
+        let slot = match local.shared_number() {
+            Some(number) => &mut self.shared_keys.ids[number],
+            None => &mut self.keys[local.index()],
+        };
         if *slot == UNKNOWN {
-            let (text, hash) = (chunk.keys.text(local), chunk.keys.hash(local));
+            let (text, hash) = chunk.key_name(local);
             *slot = builder.history().keys.intern_hashed(text, hash).raw();
         }
         KeyId::from_raw(*slot)

@@ -63,16 +63,17 @@ fn add_events(
     chunk: &mut Chunk,
     rules: EventRules,
 ) -> Result<Vec<String>, Vec<Flaw>> {
-    let calls = match format {
+    let (calls, remark) = match format {
         Format::Csv => operations::csv::read_table(text, options.columns.as_deref())?,
-        Format::PorcupineJson => operations::porcupine::read_operations(&parse_tree(text)?)?,
+        Format::PorcupineJson => (operations::porcupine::read_operations(&parse_tree(text)?)?, None),
         Format::Chronos => {
             chronos::add_transactions(&parse_tree(text)?, chunk, rules);
             return Ok(Vec::new());
         }
         _ => unreachable!("a format that streams by"),
     };
-    Ok(operations::add_calls(&calls, chunk, rules))
+    let remarks = operations::add_calls(&calls, chunk, rules);
+    Ok(remark.into_iter().chain(remarks).collect())
 }
 
 fn parse_tree(text: &str) -> Result<Datum<'_>, Vec<Flaw>> {

@@ -1,8 +1,8 @@
 //! Events as columns mean what the same events mean as lines, and what is wrong with a table is told by its row.
 use arrow_array::builder::{Int64Builder, ListBuilder};
-use arrow_array::types::Int8Type;
+use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::{
-    ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int32Array, Int64Array, LargeStringArray,
+    Array, ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int32Array, Int64Array, LargeStringArray,
     RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow_schema::Schema;
@@ -11,6 +11,7 @@ use histories::format::{
     self, AcceptedLosses, Format, Input, ReadOptions, RepresentableHistory, TargetFormat,
 };
 use histories::{History, Problems};
+use proptest::prelude::*;
 use std::sync::Arc;
 
 fn parquet(history: &History) -> Vec<u8> {
@@ -313,4 +314,91 @@ fn a_selection_keeps_completions_that_leave_their_key_to_the_invocation() {
     ]);
     let found = select(parquet(&transactions), &["\"y\""]).expect_err("a transaction").to_string();
     assert!(found.starts_with("run.parquet: row 1: found a transaction"), "{found}");
+}
+
+/// A batch with a dictionary of its own, or with that of the batch before it. Each row has the number of its key, if it has one.
+#[derive(Clone, Debug)]
+struct KeyBatch {
+    dictionary: Option<Vec<&'static str>>,
+    rows: Vec<Option<usize>>,
+}
+
+fn key_batch() -> impl Strategy<Value = KeyBatch> {
+    // Some keys stand in a dictionary twice, and some dictionaries have more texts than are looked at for so few rows.
+    let text = prop::sample::select(vec!["x", "y", "z", "", "a\"b", "\u{7f}\n", "7", "null"]);
+    let distinct = prop::sample::subsequence(vec!["x", "y", "z", "", "a\"b", "\u{7f}\n", "7", "null"], 1..8);
+    let dictionary = prop_oneof![4 => distinct, 1 => prop::collection::vec(text, 1..40)];
+    let key = prop::option::weighted(0.95, 0..64_usize);
+    (prop::option::weighted(0.6, dictionary), prop::collection::vec(key, 1..12))
+        .prop_map(|(dictionary, rows)| KeyBatch { dictionary, rows })
+}
+
+/// The same rows with keys as dictionaries and as plain texts.
+fn with_keys_both_ways(batches: &[KeyBatch]) -> [Vec<RecordBatch>; 2] {
+    let mut both = [Vec::new(), Vec::new()];
+    let mut dictionary: Arc<StringArray> = Arc::new(StringArray::from(vec!["first", "second"]));
+    let mut count = 0;
+    for batch in batches {
+        if let Some(texts) = &batch.dictionary {
+            dictionary = Arc::new(StringArray::from(texts.clone()));
+        }
+        // Most completions leave their key to the invocation. Another key is a problem, which both ways must tell alike.
+        let is_told = |at: usize, key: usize| at.is_multiple_of(2) || key.is_multiple_of(32);
+        let told = batch.rows.iter().zip(count..).map(|(key, at)| key.filter(|&key| is_told(at, key)));
+        let numbers: Vec<Option<usize>> = told.map(|key| key.map(|key| key % dictionary.len())).collect();
+        let keys = numbers.iter().map(|number| number.map(|number| number as i32));
+        let plain: StringArray =
+            numbers.iter().map(|number| number.map(|number| dictionary.value(number))).collect();
+        let at: Vec<i64> = (count..count + batch.rows.len()).map(|at| at as i64).collect();
+        count += batch.rows.len();
+        // Only the careful path reads an object.
+        let values = at.iter().map(|at| match at / 2 % 3 {
+            1 => format!("{{\"n\":{}}}", at / 2),
+            _ => format!("{}", at / 2),
+        });
+        let columns = |key: ArrayRef| {
+            let kinds = at.iter().map(|at| if at % 2 == 0 { "invoke" } else { "ok" });
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("process", integers(&at.iter().map(|at| at / 2 % 3).collect::<Vec<_>>())),
+                ("type", Arc::new(kinds.map(Some).collect::<StringArray>())),
+                ("f", Arc::new(at.iter().map(|_| Some("write")).collect::<StringArray>())),
+                ("key", key),
+                ("value_json", Arc::new(values.clone().map(Some).collect::<StringArray>())),
+            ];
+            RecordBatch::try_from_iter_with_nullable(
+                columns.into_iter().map(|(name, array)| (name, array, true)),
+            )
+            .expect("columns of one length")
+        };
+        let named = DictionaryArray::<Int32Type>::new(keys.collect(), Arc::clone(&dictionary) as ArrayRef);
+        both[0].push(columns(Arc::new(named)));
+        both[1].push(columns(Arc::new(plain)));
+    }
+    both
+}
+
+proptest! {
+    /// Keys of a dictionary are named once for all batches that share it. The history must be the same as of plain texts: events,
+    /// the order of names, problems and what a selection keeps.
+    #[test]
+    fn keys_of_a_dictionary_are_those_of_plain_texts(
+        batches in prop::collection::vec(key_batch(), 1..6),
+        selected in any::<bool>(),
+    ) {
+        let keys = selected.then(|| vec!["\"x\"".to_owned(), "\"a\\\"b\"".to_owned()]);
+        let options = ReadOptions { keys, ..ReadOptions::default() };
+        let [named, plain] = with_keys_both_ways(&batches).map(|batches| {
+            let schema = batches[0].schema();
+            read_batches("table", &schema, batches.into_iter().map(Ok), &options)
+        });
+        match (named, plain) {
+            (Ok(named), Ok(plain)) => {
+                let texts = |history: &History| history.keys.iter().map(|(_, text)| text.to_owned()).collect::<Vec<_>>();
+                prop_assert!(named.history.same_events(&plain.history));
+                prop_assert_eq!(texts(&named.history), texts(&plain.history));
+            }
+            (Err(named), Err(plain)) => prop_assert_eq!(named.to_string(), plain.to_string()),
+            (named, plain) => prop_assert!(false, "one is refused: {} {}", named.is_ok(), plain.is_ok()),
+        }
+    }
 }

@@ -74,7 +74,10 @@ pub const FORMULA_SYMBOLS: &[(&str, &str)] = &[
     ("vis", "visibility: the transactions that lead to a transaction as the formula says"),
     ("sees(vis)", "no read of a transaction T misses a write of a transaction that vis leads to T"),
     ("G1a, G1b", "a read of an aborted write; a read of a write that its own transaction overwrote"),
-    ("Int", "a transaction that wrote a key reads its own last write of it"),
+    (
+        "Int",
+        "a transaction that wrote a key reads its own last write of it. Every level that asks anything of reads demands it, also where its formula does not say so",
+    ),
     ("B, C", "the begin and the commit of a transaction; B is before C"),
 ];
 

@@ -21,7 +21,7 @@
 //! The entries between the last that was certainly kept and the first that was lost are **open**: each may be either.
 //! So are all entries of a reign that no later answer shows. If entries of a reign were observed again and no answer
 //! ever lacked one, then those of its last entries that were overwritten unobserved count as kept, because no client
-//! can ever miss them. An entry that overlaps what an answer of another reign shows may be the later one of the log, so it is in doubt
+//! can ever miss them ([`super::last_entries`]). An entry that overlaps what an answer of another reign shows may be the later one of the log, so it is in doubt
 //! ([`super::overlaps`]).
 //!
 //! Reigns are processed from the last one backwards, because whether one survived follows from later ones. What is read
@@ -32,6 +32,7 @@
 use super::super::nodes::Nodes;
 use super::super::recorder_events::settled_position;
 use super::lacks::{Lack, find_lacked_entries};
+use super::last_entries::LastEntries;
 use super::overlaps::find_overlapping_entries;
 use histories::faults::{FaultEpisode, fault_episodes};
 use histories::{Function, History, Id, OpId, Outcome};
@@ -328,6 +329,7 @@ impl<'a> Ledger<'a> {
             reign.torn |= reign.lost_from < reign.kept_to;
         }
         let mut fates = Fates::default();
+        let last = LastEntries::from_history(self.history, entries);
         for &id in entries {
             let op = self.history.operation(id);
             let reign = &self.reigns[self.reign_of[id.index()] as usize];
@@ -338,7 +340,7 @@ impl<'a> Ledger<'a> {
                 continue;
             } else if by_log && op.invoked > reign.lost_from {
                 fates.lost.push(id);
-            } else if reign.doubted || reign.kept_to == 0 {
+            } else if reign.doubted || reign.kept_to == 0 || !last.is_overwritten(&op) {
                 fates.open.push(id);
             }
         }

@@ -19,6 +19,7 @@
 mod branches;
 mod held;
 mod lacks;
+mod last_entries;
 mod overlaps;
 mod registers;
 mod sessions;

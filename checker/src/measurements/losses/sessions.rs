@@ -274,6 +274,8 @@ pub(super) fn count_unasked_sessions(history: &History, lost: &FxHashSet<KeyId>)
     let faults = fault_episodes(history);
     let Some(last) = faults.iter().flat_map(FaultEpisode::event_positions).max() else { return 0 };
     let mut alive = vec![false; history.keys.len()];
+    // The ids that renewals gave and no operation used.
+    let mut unused: FxHashSet<&str> = FxHashSet::default();
     for op in history.operations() {
         let own = &mut alive[op.key.index()];
         match (op.function, op.outcome) {
@@ -285,10 +287,15 @@ pub(super) fn count_unasked_sessions(history: &History, lost: &FxHashSet<KeyId>)
             _ => {}
         }
         let renews = op.function == Function::RENEW && op.outcome == Outcome::Ok;
-        if let Some(new) = history.keys.get(history.value_text(op.value())).filter(|_| renews) {
-            alive[new.index()] = op.completed < last;
+        if renews {
+            let new = history.value_text(op.value());
+            match history.keys.get(new) {
+                Some(new) => alive[new.index()] = op.completed < last,
+                None if op.completed < last => _ = unused.insert(new),
+                None => {}
+            }
         }
     }
     let open = alive.iter().enumerate().filter(|&(key, &alive)| alive && !lost.contains(&KeyId::new(key)));
-    open.count()
+    open.count() + unused.len()
 }

@@ -440,6 +440,31 @@ fn what_only_one_server_holds_in_the_end_may_be_lost() {
     );
 }
 
+/// n1 acknowledged a second version of s1, which nobody read after the fault. It counted as kept, because an earlier change of n1 was.
+#[test]
+fn the_last_write_of_a_session_that_nobody_reads_again_may_be_lost() {
+    let text = |last: &str| {
+        format!(
+            "1-2 alice create s1 {one} ok @n1
+             3-4 bob create s2 {other} ok @n1
+             5-6 alice write s1 {two} ok @n1
+             {last}
+             20 nemesis kill \"n1\"
+             30 nemesis heal-kill \"n1\"
+             50 recorder settled null
+             60-61 final read s2 {other} ok @n2",
+            one = payload(1),
+            other = payload(1).replace("alice", "bob"),
+            two = payload(2)
+        )
+    };
+    let count = |last: &str| lost(&text(last)).1.writes.expect("it was read").count();
+    let unread = count("");
+    assert_eq!((unread.least, unread.most), (0.0, 1.0));
+    // Nobody can miss it once the session has ended.
+    assert_eq!(count("7-8 alice destroy s1 null ok @n1"), 0.0.into());
+}
+
 /// n2 acknowledged 21 and 22, which overlap, and was killed; n1 shows 21. If the log has 22 after 21, n1 lacks 22. That was reported as certainly
 /// nothing.
 #[test]

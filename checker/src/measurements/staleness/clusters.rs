@@ -69,9 +69,11 @@ pub(super) fn build_objects(
             versions.push(TrackedVersion { object, cluster, seen: true });
         }
     }
+    let mut is_written = vec![false; lineage.object.len()];
     for id in history.ids().until_stopped(stop) {
         let Some((value, invoked)) = written_whole(history, id) else { continue };
         let object = lineage.object[history.key(id).index()];
+        is_written[object as usize] = true;
         let failed = history.outcome(id) == Outcome::Fail;
         let response = match history.outcome(id) {
             Outcome::Ok => history.completed_at(id),
@@ -111,7 +113,10 @@ pub(super) fn build_objects(
         reads.push((id, invoked, version));
     }
     in_time(stop)?;
-    counts.traced = reads.len();
+    // Where nothing was ever written, no read can be stale, and none says that none was.
+    let could_be_stale =
+        |&(_, _, version): &(OpId, i64, u32)| is_written[versions[version as usize].object as usize];
+    counts.traced = if reads.iter().any(could_be_stale) { reads.len() } else { 0 };
     Ok((group_by_object(&versions, &reads, lineage.object.len()), counts))
 }
 

@@ -74,6 +74,8 @@ struct RecordedFacts {
     forgotten_read: bool,
     /// Whether such a read began after the store had settled, and could have lacked an acknowledged write.
     forgotten_read_after_settling: bool,
+    /// Whether any read of a session succeeded.
+    session_read: bool,
     /// An answer that could have been wrong.
     answer: bool,
 }
@@ -91,6 +93,7 @@ impl RecordedFacts {
             FindingKind::LostSession | FindingKind::StaleSession => self.forgotten_read,
             // Operations on actions are in the window, or were given up.
             FindingKind::DuplicatedAction | FindingKind::LostAction => false,
+            FindingKind::TornSession => self.session_read,
             _ => true,
         };
         self.answer && is_recorded

@@ -117,6 +117,7 @@ impl StoreMonitor {
         let (outcome, ended_at) = (part.outcome(id), part.completed_at(id));
         self.now_ns = self.now_ns.max(ended_at);
         let reads = part.function(id) == Function::READ;
+        self.recorded.session_read |= reads && outcome == Outcome::Ok;
         self.recorded.answer |= has_falsifiable_answer(part, id, self.question.failed_cas);
         if place == RequestPlace::Forgotten {
             if reads && outcome == Outcome::Ok {

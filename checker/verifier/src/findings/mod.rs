@@ -14,6 +14,7 @@ mod presence;
 mod trails;
 mod updates;
 
+use crate::recorded_facts::RecordedFacts;
 use crate::watch::{StepCost, Watch};
 use crate::{Mismatch, Standing};
 use ::claims::{
@@ -42,7 +43,13 @@ pub(crate) struct FindingClaims {
 impl FindingClaims {
     /// Checks all findings of a report, and examines the history for others. O(n log n), plus for each finding the
     /// number of operations on its ids.
-    pub(crate) fn new(history: &History, rules: &SessionRules, report: &Report, watch: &Watch<'_>) -> Self {
+    pub(crate) fn new(
+        history: &History,
+        rules: &SessionRules,
+        report: &Report,
+        facts: &RecordedFacts<'_>,
+        watch: &Watch<'_>,
+    ) -> Self {
         if !watch.has_time_for(history.len() as u64) {
             return Self { found: HashMap::new(), against: Vec::new(), denied: HashSet::new() };
         }
@@ -68,7 +75,7 @@ impl FindingClaims {
         drop(record);
         let against = match denied.is_empty() || watch.is_over() {
             true => Vec::new(),
-            false => nothing::collect_counter_evidence(history, rules, &wrong, watch),
+            false => nothing::collect_counter_evidence(history, rules, &wrong, facts, watch),
         };
         Self { found, against, denied }
     }

@@ -36,7 +36,7 @@ pub(crate) fn verify_invariant(
         let breach = &breach_of_violation(violation)?;
         let case = BreachCase { history, options, breach };
         let named = evidence_fits_invariant(&case, check, breach.kind.as_str());
-        match named.then(|| evidence_is_supported(&case, check)).flatten() {
+        match named.then(|| evidence_is_supported(&case)).flatten() {
             Some(true) => Ok(()),
             _ => Err(Mismatch(format!("the evidence does not bear out the verdict: {breach:?}"))),
         }
@@ -164,7 +164,7 @@ impl BreachCase<'_> {
 }
 
 /// Whether the history supports the evidence. `None` if the named operations do not fit this kind of evidence.
-fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool> {
+fn evidence_is_supported(case: &BreachCase<'_>) -> Option<bool> {
     match &case.breach.evidence {
         BreachEvidence::Total { read, total, expected, first } => {
             let known = match first {
@@ -178,7 +178,7 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
             Some(case.account_balances(*read)?.contains(&(account.clone(), *balance)) && !allowed)
         }
         BreachEvidence::Missing { element, known, read, again } => {
-            missing_is_supported(case, check, element, *known, *read, *again)
+            missing_is_supported(case, element, *known, *read, *again)
         }
         BreachEvidence::Doubled { element, read, times } => {
             let element: Value = serde_json::from_str(element).ok()?;
@@ -256,7 +256,6 @@ fn evidence_is_supported(case: &BreachCase<'_>, check: Invariant) -> Option<bool
 
 fn missing_is_supported(
     case: &BreachCase<'_>,
-    check: Invariant,
     element: &str,
     known: OpId,
     read: OpId,
@@ -277,9 +276,7 @@ fn missing_is_supported(
     let later = |op: &Operation| op.outcome == Outcome::Ok && op.completed > two.invoked;
     let comes_back = reads.filter(later).any(|op| shows(op.id));
     let rightly_told = match again {
-        Some(again) => {
-            later(&case.operation(again)) && shows(again) && check == Invariant::SetFullLinearizable
-        }
+        Some(again) => later(&case.operation(again)) && shows(again),
         None => !comes_back,
     };
     Some(

@@ -132,8 +132,8 @@ fn is_shown_by_lists(
             let are_lists = [one, other].iter().all(|at| is_list_read(history, at));
             are_lists && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }
-        // The readers' own appends are left out: a view says nothing of their place among those of others.
-        // Own appends directly follow the version that was read, so that they count.
+        // Own appends directly follow the version that was read, so that they count. For levels that are defined by what is seen they are
+        // left out: a view says nothing of their place among those of others.
         (
             Phenomenon::Impossible(IsolationLevel::Mixed),
             TransactionEvidence::IncompatibleOrder { one, other },
@@ -152,7 +152,9 @@ fn is_shown_by_lists(
                 if micros[at.place].kind != MicroKind::ReadList || misses_own_write(history, *at) {
                     return Ok(false);
                 }
-                list.truncate(list_without_own_appends(history, micros, at.place).len());
+                if level.is_defined_by_visibility() {
+                    list.truncate(list_without_own_appends(history, micros, at.place).len());
+                }
             }
             asks_of_reads(level) && one.key == other.key && !a.starts_with(&b) && !b.starts_with(&a)
         }

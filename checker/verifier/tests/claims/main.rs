@@ -3,6 +3,7 @@
 //! One program, because each is linked by itself.
 
 mod cases;
+mod causal_proofs;
 mod commit_orders;
 mod dead_ends;
 mod fault_classes;
@@ -13,5 +14,6 @@ mod objects;
 mod orders_of_lists;
 mod own_specification;
 mod reports;
+mod session_requests;
 mod session_stores;
 mod transactions;

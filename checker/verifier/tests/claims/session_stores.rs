@@ -11,8 +11,8 @@ use verifier::Standing;
 
 /// Requests of processes, each with the user and the id of a session.
 #[derive(Default)]
-struct StoreLines {
-    text: String,
+pub(crate) struct StoreLines {
+    pub(crate) text: String,
     processes: u32,
 }
 
@@ -31,31 +31,42 @@ impl StoreLines {
         process
     }
 
-    fn request(&mut self, user: &str, function: &str, key: &str, [value, kind, answer]: [&str; 3]) {
+    pub(crate) fn request(
+        &mut self,
+        user: &str,
+        function: &str,
+        key: &str,
+        [value, kind, answer]: [&str; 3],
+    ) {
         let process = self.begin(user, function, key, value);
         self.event(process, [user, kind, function, key], answer);
     }
 
-    fn actor(&mut self, actor: &str, function: &str, value: &str) {
+    pub(crate) fn actor(&mut self, actor: &str, function: &str, value: &str) {
         self.text += &format!(
             "{{\"process\":\"{actor}\",\"type\":\"info\",\"f\":\"{function}\",\"value\":{value}}}\n"
         );
     }
 
-    fn read(&self) -> History {
+    pub(crate) fn read(&self) -> History {
         from_text(Format::Native, &self.text).unwrap_or_else(|why| panic!("{why}\n{}", self.text))
     }
 }
 
-fn op(number: u32) -> OpId {
+pub(crate) fn op(number: u32) -> OpId {
     OpId::from_raw(number)
 }
 
-fn question(kind: FindingKind) -> Question {
+pub(crate) fn question(kind: FindingKind) -> Question {
     question_about(Model::Session, &[Property::Finding(kind)])
 }
 
-fn standing_of(history: &History, kind: FindingKind, proof: FindingProof, events: Vec<u32>) -> Standing {
+pub(crate) fn standing_of(
+    history: &History,
+    kind: FindingKind,
+    proof: FindingProof,
+    events: Vec<u32>,
+) -> Standing {
     let operations = proof.involved_operations();
     standing_of_operations(history, kind, proof, operations, events)
 }
@@ -67,9 +78,25 @@ fn standing_of_operations(
     operations: Vec<OpId>,
     events: Vec<u32>,
 ) -> Standing {
+    let found = Verdict::Violated(vec![violation_of(history, kind, proof, (operations, events))]);
+    claim_standing(history, &question(kind), Property::Finding(kind), found)
+}
+
+/// A violation that names the operations of its proof.
+pub(crate) fn violation(history: &History, kind: FindingKind, proof: FindingProof) -> Violation {
+    let operations = proof.involved_operations();
+    violation_of(history, kind, proof, (operations, Vec::new()))
+}
+
+fn violation_of(
+    history: &History,
+    kind: FindingKind,
+    proof: FindingProof,
+    (operations, events): (Vec<OpId>, Vec<u32>),
+) -> Violation {
     let first = operations[0];
     let (key, session) = (history.key(first), history.session(first));
-    let violation = Violation {
+    Violation {
         kind: AnomalyName::new(kind.name()),
         key,
         operations: operations.clone(),
@@ -82,17 +109,16 @@ fn standing_of_operations(
             faults: Vec::new(),
             proof,
         })),
-    };
-    claim_standing(history, &question(kind), Property::Finding(kind), Verdict::Violated(vec![violation]))
+    }
 }
 
 #[track_caller]
-fn assert_refuted(standing: Standing, part_of_reason: &str) {
+pub(crate) fn assert_refuted(standing: Standing, part_of_reason: &str) {
     let Standing::Refuted(why) = standing else { panic!("{standing:?}") };
     assert!(why.contains(part_of_reason), "{why}");
 }
 
-fn version(number: u32) -> String {
+pub(crate) fn version(number: u32) -> String {
     format!("{{\"session\":\"u\",\"version\":{number}}}")
 }
 

@@ -12,7 +12,7 @@ use super::super::datum::{Datum, DatumKind, write_quoted};
 use super::super::event::{self, EventRules, StringProcesses};
 use super::cell::{datum, json_datum};
 use super::layout::{FIELDS, Layout, Place};
-use super::texts::{IntegerColumn, TextColumn};
+use super::texts::{IntegerColumn, KeyDictionary, TextColumn};
 use crate::history::NOT_GIVEN;
 use crate::intern::HashedNames;
 use crate::note::split_note;
@@ -24,6 +24,7 @@ pub(super) fn read_batch(
     batch: &RecordBatch,
     layout: &Layout,
     options: &ReadOptions,
+    dictionary: &KeyDictionary,
     mut chunk: Chunk,
 ) -> Chunk {
     let rules = EventRules {
@@ -32,6 +33,9 @@ pub(super) fn read_batch(
         strings: StringProcesses::Recognised,
     };
     let mut fast = (!rules.independent).then(|| FastColumns::of(batch, layout));
+    if let Some(place) = fast.as_ref().and_then(|fast| fast.key_place) {
+        chunk.shared_keys = dictionary.names_of(batch.column(place.column).as_ref());
+    }
     for row in 0..batch.num_rows() {
         if let Some(event) = fast.as_mut().and_then(|fast| fast.event(&mut chunk, row)) {
             chunk.events.push(event);
@@ -204,6 +208,8 @@ fn remember_text<T: Copy>(known: &mut Vec<T>, number: Option<usize>, unknown: T,
 /// The columns of a batch.
 struct FastColumns<'a> {
     fields: [Vec<Source<'a>>; 9],
+    /// The column of keys if there is only one, and it has a dictionary of texts.
+    key_place: Option<Place>,
     /// By the number of a text in the dictionary of types: what kind of event it means, once it was seen.
     kinds: Vec<Option<EventKind>>,
     /// By the number of a text in the dictionary of functions: its name in the chunk, once it was seen. Only usual functions are here.
@@ -233,8 +239,15 @@ impl<'a> FastColumns<'a> {
         let sources = |places: &Vec<Place>| places.iter().copied().filter(is_used).map(source).collect();
         let further = layout.further.map(|column| Place { column, json: true });
         let notes = layout.notes.iter().filter(|note| is_used(&note.place));
+        let fields: [Vec<Source<'a>>; 9] = layout.fields.each_ref().map(sources);
+        let mut key_places = layout.fields[KEY].iter().copied().filter(is_used);
+        let is_dictionary = matches!(
+            &fields[KEY][..],
+            [Source::Texts { texts: TextColumn::Dictionary { .. }, json: false, .. }]
+        );
         Self {
-            fields: layout.fields.each_ref().map(sources),
+            fields,
+            key_place: key_places.next().filter(|_| is_dictionary),
             kinds: Vec::new(),
             functions: Vec::new(),
             notes: notes.map(|note| (note.quoted.as_str(), source(note.place))).collect(),
@@ -257,7 +270,10 @@ impl<'a> FastColumns<'a> {
             return None;
         }
         // Names are interned from here on. If the row turns out to be unusual, some of them belong to no event, which is harmless.
-        let key = self.intern(KEY, row, &mut chunk.keys)?;
+        let key = match chunk.shared_keys {
+            Some(_) => self.dictionary_number(KEY, row).map_or(LocalId::ABSENT, LocalId::of_shared),
+            None => self.intern(KEY, row, &mut chunk.keys)?,
+        };
         let session = self.intern(SESSION, row, &mut chunk.sessions)?;
         let value = match self.intern(VALUE, row, &mut chunk.values)? {
             LocalId::ABSENT => chunk.values.intern("null"),

@@ -37,6 +37,7 @@ use layout::Layout;
 use rayon::prelude::*;
 use selection::Selection;
 use std::sync::Arc;
+use texts::KeyDictionary;
 
 /// The number of rows of a chunk. A longer batch is cut without copying.
 const CHUNK_ROWS: usize = 1 << 15;
@@ -92,8 +93,11 @@ fn stream_batches(
     let mut pieces = Pieces { batches, rest: None };
     let mut ready = pieces.group(2)?;
     let spare = Arc::clone(&merging.spare);
-    let parse =
-        |batch: &RecordBatch| (batch.num_rows(), read_batch(batch, layout, options, spare.take_chunk()));
+    let dictionary = KeyDictionary::default();
+    let parse = |batch: &RecordBatch| {
+        let chunk = read_batch(batch, layout, options, &dictionary, spare.take_chunk());
+        (batch.num_rows(), chunk)
+    };
     if ready.len() < 2 {
         // A small table: no need to wake other threads.
         ready.iter().map(parse).for_each(|(rows, chunk)| merging.add(rows, chunk));
@@ -101,12 +105,10 @@ fn stream_batches(
     }
     let mut parsed: Vec<(usize, Chunk)> = Vec::new();
     while !ready.is_empty() || !parsed.is_empty() {
-        let (next, done) = rayon::join(
-            || {
-                parsed.drain(..).for_each(|(rows, chunk)| merging.add(rows, chunk));
-                pieces.group(group_len)
-            },
-            || ready.par_iter().map(parse).collect::<Vec<_>>(),
+        // Merging takes about half of the time and cannot be shared, so that nothing else may wait for the thread that does it.
+        let ((), (next, done)) = rayon::join(
+            || parsed.drain(..).for_each(|(rows, chunk)| merging.add(rows, chunk)),
+            || rayon::join(|| pieces.group(group_len), || ready.par_iter().map(parse).collect::<Vec<_>>()),
         );
         (ready, parsed) = (next?, done);
     }

@@ -57,7 +57,7 @@ impl Selection {
             ProcessName::Number(number) => ProcessKey::Number(*number),
             ProcessName::Name(name) => ProcessKey::Name(name.clone()),
         };
-        let wanted = event.key.if_given().map(|key| self.keys.contains(chunk.keys.text(key)));
+        let wanted = event.key.if_given().map(|key| self.keys.contains(chunk.key_name(key).0));
         if event.kind != EventKind::Invoke {
             let open = self.open.remove(&process).unwrap_or(false);
             return Ok(wanted.unwrap_or(open));

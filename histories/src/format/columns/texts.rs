@@ -1,12 +1,17 @@
 //! Columns of integers or texts of any width, for the fast path.
 
+use super::super::chunk::LocalId;
+use super::super::datum::write_quoted;
+use crate::Id;
+use crate::intern::HashedNames;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrowPrimitiveType, LargeStringArray, StringArray, StringViewArray};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, LargeStringArray, StringArray, StringViewArray};
 use arrow_schema::DataType;
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
 
 /// A column of integers that fit into signed 64 bits.
 pub(super) struct IntegerColumn<'a> {
@@ -154,6 +159,48 @@ impl<'a> TextColumn<'a> {
             Self::Dictionary { texts, .. } => texts.len(),
         }
     }
+}
+
+/// The keys of the dictionary that was read last. The batches of a row group of Parquet share one, so that each of its keys is
+/// hashed once and not once for each batch.
+#[derive(Default)]
+pub(super) struct KeyDictionary(Mutex<Option<(ArrayRef, SharedNames)>>);
+
+/// The canonical JSON of the texts of a dictionary, by their numbers. `None` if they cannot be numbered so.
+type SharedNames = Option<Arc<HashedNames<LocalId>>>;
+
+/// A dictionary is taken as a whole if it has at most so many texts for each row of the first batch that uses it.
+const SHARED_TEXTS_PER_ROW: usize = 8;
+
+impl KeyDictionary {
+    /// The names of the texts in the dictionary of a column.
+    pub(super) fn names_of(&self, column: &dyn Array) -> SharedNames {
+        let values = column.as_any_dictionary_opt()?.values();
+        let mut last = self.0.lock().ok()?;
+        if let Some((_, names)) = last.as_ref().filter(|(known, _)| Arc::ptr_eq(known, values)) {
+            return names.clone();
+        }
+        if values.len() > column.len().saturating_mul(SHARED_TEXTS_PER_ROW) {
+            return None;
+        }
+        let names = name_texts(values).map(Arc::new);
+        *last = Some((Arc::clone(values), names.clone()));
+        names
+    }
+}
+
+/// Names each text by its number; `None` if one of them is null or occurs twice.
+fn name_texts(values: &ArrayRef) -> Option<HashedNames<LocalId>> {
+    let texts = PlainTexts::of(values.as_ref())?;
+    let (mut names, mut quoted) = (HashedNames::default(), String::new());
+    for number in 0..texts.len() {
+        quoted.clear();
+        write_quoted(texts.get(number)?, &mut quoted);
+        if names.intern(&quoted) != LocalId::new(number) {
+            return None;
+        }
+    }
+    Some(names)
 }
 
 /// The index into the dictionary of a row that is not null.

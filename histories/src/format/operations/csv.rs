@@ -44,11 +44,12 @@ const RETURN_TIME: &str = "a time from 0 on, or an empty cell if the operation n
 /// The index of each column.
 type ColumnPlaces = [Option<usize>; 9];
 
-/// Reads the operations of a table. `columns` are names that the user states: `call=started,f=verb`.
+/// Reads the operations of a table, with a remark if it has columns of unknown names. `columns` are names that the user states:
+/// `call=started,f=verb`.
 pub(in crate::format) fn read_table<'a>(
     text: &'a str,
     columns: Option<&str>,
-) -> Result<Vec<LoggedCall<'a>>, Vec<Flaw>> {
+) -> Result<(Vec<LoggedCall<'a>>, Option<String>), Vec<Flaw>> {
     let mut lines = CsvLines { text, at: 0 };
     let Some((_, header)) = lines.next() else {
         return Err(vec![Flaw::new(0, "nothing", "a line with the names of columns")]);
@@ -61,7 +62,27 @@ pub(in crate::format) fn read_table<'a>(
             Err(flaw) => flaws.push(flaw),
         }
     }
-    if flaws.is_empty() { Ok(calls) } else { Err(flaws) }
+    if flaws.is_empty() { Ok((calls, describe_unread_columns(&header, &places))) } else { Err(flaws) }
+}
+
+/// A remark that names the columns of unknown names. One of them may be a result or an outcome that the verdict lacks.
+fn describe_unread_columns(header: &[Cow<'_, str>], places: &ColumnPlaces) -> Option<String> {
+    const NAMED_MAX: usize = 5;
+    let unread = header.iter().enumerate().filter(|(at, _)| !places.contains(&Some(*at)));
+    let names: Vec<String> = unread.map(|(_, name)| clip_text(name.trim()).to_string()).collect();
+    let missing = COLUMNS.iter().zip(places).filter(|(_, place)| place.is_none());
+    let missing: Vec<&str> = missing.map(|((ours, ..), _)| *ours).collect();
+    let (first, lacked) = (names.first()?, missing.first()?);
+    let mut told =
+        names.iter().take(NAMED_MAX).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED_MAX {
+        told += &format!(" and {} more", names.len() - NAMED_MAX);
+    }
+    let (columns, were) = if names.len() == 1 { ("column", "was") } else { ("columns", "were") };
+    Some(format!(
+        "the {columns} {told} {were} not read, and no column says {}. If one does, name it, such as --columns {lacked}={first}",
+        missing.join(", ")
+    ))
 }
 
 /// Whether a text begins with a line of column names.

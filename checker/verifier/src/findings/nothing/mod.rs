@@ -20,14 +20,13 @@ mod trails;
 mod updates;
 
 use super::groups::OperationGroups;
+use crate::recorded_facts::RecordedFacts;
 use crate::watch::{StepCost, Watch};
 use ::claims::{FindingKind, SessionRules};
 use histories::{Function, History, Id, KeyId, NEVER, OpId, Operation, Outcome, SessionId, ValueId};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::rc::Rc;
 
 /// Counter-evidence to the claim that there are no findings of some kinds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,36 +45,59 @@ pub(super) fn collect_counter_evidence(
     history: &History,
     question: &SessionRules,
     wrong: &HashSet<OpId>,
+    facts: &RecordedFacts<'_>,
     watch: &Watch<'_>,
 ) -> Vec<CounterEvidence> {
-    let Some(survey) = Survey::from_history(history, question, wrong, watch) else { return Vec::new() };
+    let Some(survey) = Survey::from_history(history, question, wrong, facts, watch) else {
+        return Vec::new();
+    };
     let examine_sessions = || {
         let sessions = JoinedSessions::from_history(history);
         examine_all_sessions(&survey, &sessions, watch)
     };
-    let examine_records = || {
-        let look = Examination::new(&survey);
-        let records = [
-            Examination::examine_trails,
-            Examination::examine_updates,
-            Examination::examine_live_connections,
-            Examination::report_unrecorded_kinds,
-        ];
-        for examine in records {
-            if watch.has_time_for(history.len() as u64) {
-                examine(&look);
-            }
-        }
-        look.against.into_inner()
-    };
     let (sessions, records) = match history.len() < TASK_OPERATIONS {
         // A small history is not worth waking other threads.
-        true => (examine_sessions(), examine_records()),
-        false => rayon::join(examine_sessions, examine_records),
+        true => {
+            (examine_sessions(), RECORDS.iter().flat_map(|examine| survey.examine(*examine, watch)).collect())
+        }
+        false => rayon::join(examine_sessions, || survey.examine_all_records(watch)),
     };
     let mut against = Vec::new();
     sessions.into_iter().chain(records).for_each(|evidence| add_evidence(&mut against, evidence));
     against
+}
+
+/// Examines one kind of record of a history.
+type RecordExamination = fn(&Examination<'_>);
+
+/// The examinations of what no single session has.
+const RECORDS: [RecordExamination; 7] = [
+    |look| look.examine_action_lists(),
+    |look| look.examine_clocks(),
+    |look| look.examine_audit_trail(),
+    |look| look.examine_replicas(),
+    |look| look.examine_updates(),
+    |look| look.examine_live_connections(),
+    |look| look.report_unrecorded_kinds(),
+];
+
+/// The number of passes over the history that the examinations of records take together, as far as the time limit is concerned.
+const RECORD_PASSES: u64 = 4;
+
+impl Survey<'_> {
+    /// Returns the counter-evidence in the order of [`RECORDS`].
+    fn examine_all_records(&self, watch: &Watch<'_>) -> Vec<CounterEvidence> {
+        let of_each = RECORDS.par_iter().map(|examine| self.examine(*examine, watch));
+        of_each.collect::<Vec<_>>().concat()
+    }
+
+    fn examine(&self, examine: RecordExamination, watch: &Watch<'_>) -> Vec<CounterEvidence> {
+        let look = Examination::new(self);
+        if watch.has_time_for(self.history.len() as u64 * RECORD_PASSES / RECORDS.len() as u64) {
+            examine(&look);
+        }
+        look.against.into_inner()
+    }
 }
 
 /// The number of operations that one task examines, or more if one session has more.
@@ -105,8 +127,7 @@ fn examine_all_sessions(
             }
             let members: Vec<Operation> = ids.iter().map(|&id| survey.history.operation(id)).collect();
             look.examine_session(sessions, &members);
-            look.parts.borrow_mut().clear();
-            look.part_texts.borrow_mut().clear();
+            look.contents.borrow_mut().clear();
         }
         look.against.into_inner()
     };
@@ -143,17 +164,29 @@ fn possible_kinds(history: &History, question: &SessionRules) -> Vec<FindingKind
     FindingKind::ALL.iter().copied().filter(possible).collect()
 }
 
+/// Whether some operation began a time to live, or more, after another one had been answered. Otherwise no answer can be too late.
+fn can_expire(history: &History, question: &SessionRules) -> bool {
+    let Some(live_ns) = question.time_to_live_ns else { return false };
+    let span_ns = live_ns.saturating_add(question.tolerance_ns);
+    let first = history.ids().filter_map(|id| history.completed_at(id)).min();
+    let last = history.ids().filter_map(|id| history.invoked_at(id)).max();
+    span_ns < 0 || first.zip(last).is_some_and(|(first, last)| last.saturating_sub(first) > span_ns)
+}
+
 /// What an examination needs to know of a history. Threads share it.
 struct Survey<'a> {
     history: &'a History,
     question: SessionRules,
     wrong: &'a HashSet<OpId>,
+    facts: &'a RecordedFacts<'a>,
     /// By value: the operations that wrote it and did not fail.
     writers: OperationGroups,
     /// The users that requested a session of their own.
     creators: HashSet<SessionId>,
     /// The kinds that this history can show at all.
     can_show: Vec<FindingKind>,
+    /// Whether some time to live can have run out between two operations.
+    can_expire: bool,
 }
 
 impl<'a> Survey<'a> {
@@ -162,6 +195,7 @@ impl<'a> Survey<'a> {
         history: &'a History,
         question: &SessionRules,
         wrong: &'a HashSet<OpId>,
+        facts: &'a RecordedFacts<'a>,
         watch: &Watch<'_>,
     ) -> Option<Self> {
         let (mut writes, mut creators) = (Vec::new(), HashSet::new());
@@ -179,9 +213,11 @@ impl<'a> Survey<'a> {
             history,
             question: *question,
             wrong,
+            facts,
             writers: OperationGroups::from_pairs(&writes),
             creators,
             can_show: possible_kinds(history, question),
+            can_expire: can_expire(history, question),
         })
     }
 }
@@ -190,16 +226,12 @@ impl<'a> Survey<'a> {
 struct Examination<'a> {
     survey: &'a Survey<'a>,
     against: RefCell<Vec<CounterEvidence>>,
-    /// By value: the parts of what reads of the present session returned.
-    parts: RefCell<FxHashMap<ValueId, Rc<[contents::ReadPart]>>>,
-    /// By the text of a part of the present session: its value, if any operation mentions it, and whether it claims to be a field.
-    part_texts: RefCell<FxHashMap<&'a str, (Option<ValueId>, bool)>>,
+    contents: RefCell<contents::SessionContents<'a>>,
 }
 
 impl<'a> Examination<'a> {
     fn new(survey: &'a Survey<'a>) -> Self {
-        let (parts, part_texts) = (RefCell::default(), RefCell::default());
-        Self { survey, against: RefCell::default(), parts, part_texts }
+        Self { survey, against: RefCell::default(), contents: RefCell::default() }
     }
 }
 
@@ -225,6 +257,7 @@ impl Examination<'_> {
     fn examine_session(&self, sessions: &JoinedSessions, members: &[Operation]) {
         let once = members.iter().all(|op| sessions.births[op.key.index()].len() <= 1);
         let creations = members.iter().filter(|op| op.function == Function::CREATE).count();
+        self.remember_writes(members);
         self.examine_values(sessions, members);
         if !once || creations > 1 {
             return self.report_undecided(

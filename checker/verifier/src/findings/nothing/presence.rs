@@ -117,7 +117,8 @@ impl Examination<'_> {
     /// Examines expiry. It computes how late the session can have expired: from one renewal to the next and, across
     /// larger gaps, with the help of indeterminate renewals.
     pub(super) fn examine_expiry(&self, members: &[Operation], creations: usize) {
-        let Some(live_ns) = self.survey.question.time_to_live_ns.filter(|_| creations == 1) else { return };
+        let is_judged = creations == 1 && self.survey.can_expire;
+        let Some(live_ns) = self.survey.question.time_to_live_ns.filter(|_| is_judged) else { return };
         let span_ns = live_ns + self.survey.question.tolerance_ns;
         let history = self.survey.history;
         let times = |op: &Operation| history.invoked_at(op.id).zip(history.completed_at(op.id));

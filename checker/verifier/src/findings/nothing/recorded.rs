@@ -2,10 +2,6 @@
 
 use super::Examination;
 use crate::findings::live::LiveRecord;
-use crate::recorded_facts::{
-    could_show_lost_write, has_list_of_actor, has_two_creations, has_two_replicas_of_one_key,
-    is_known_session_read,
-};
 use ::claims::FindingKind;
 use histories::{ActorEvent, Function, History};
 
@@ -21,7 +17,7 @@ const OF_VALUES: &[FindingKind] = &[
 impl Examination<'_> {
     /// Reports the kinds about which this history says nothing. O(n).
     pub(super) fn report_unrecorded_kinds(&self) {
-        let history = self.survey.history;
+        let (history, facts) = (self.survey.history, self.survey.facts);
         let does = |function| history.ids().any(|id| history.function(id) == function);
         let expires = self.survey.question.time_to_live_ns.is_some();
         let lacks = |lacking: bool, kinds: &[FindingKind], why: &str| {
@@ -36,15 +32,15 @@ impl Examination<'_> {
         let settled = find_recorder_event(history, "settled").is_some();
         lacks(!settled, &[FindingKind::LostWrite], "nothing says that the store had settled");
         let replaced = "no read after the store had settled was of a session with a replaced version";
-        lacks(!could_show_lost_write(history), &[FindingKind::LostWrite], replaced);
-        let known = is_known_session_read(history) || has_two_creations(history);
+        lacks(!facts.could_show_lost_write(), &[FindingKind::LostWrite], replaced);
+        let known = facts.is_known_session_read() || facts.has_two_creations();
         lacks(!known, &[FindingKind::LostSession], "no session was read under an id that was given out");
-        let listed = known || has_list_of_actor(history);
+        let listed = known || facts.has_list_of_actor();
         lacks(!listed, &[FindingKind::StaleSession], "no session was read under an id that was given out");
         lacks(!does(Function::RENEW), &[FindingKind::OldIdAlive], "the history has no renewal");
         let ended = does(Function::DESTROY) || expires;
         lacks(!ended, &[FindingKind::ResurrectedSession], "no operation ended a session");
-        let of_actor = has_list_of_actor(history);
+        let of_actor = facts.has_list_of_actor();
         lacks(!of_actor, &[FindingKind::LostAction], "no list was read of a user who had acted");
         let actions = [FindingKind::DuplicatedAction, FindingKind::LostAction];
         lacks(
@@ -58,7 +54,7 @@ impl Examination<'_> {
         let whole = find_recorder_event(history, "audit").is_some_and(|told| told.value.parse() == Ok(trail));
         let audit = [FindingKind::AuditMissing, FindingKind::AuditDuplicated, FindingKind::AuditForged];
         lacks(!whole, &audit, "no audit trail was recorded, or not all of it");
-        let replicas = has_two_replicas_of_one_key(history);
+        let replicas = facts.has_two_replicas_of_one_key();
         lacks(!replicas, &[FindingKind::DivergentReplicas], "no two replicas were asked for the same key");
         let live = LiveRecord::from_history(history);
         let losses = "no live connection was lost while its session lived on";

@@ -5,7 +5,7 @@ use ::claims::FindingKind;
 use histories::{Function, Id, KeyId, OpId, Operation, Outcome};
 use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSession];
 
@@ -13,13 +13,6 @@ const UNDONE: &[FindingKind] = &[FindingKind::LostAction, FindingKind::StaleSess
 type EventCounts = [usize; 3];
 
 impl Examination<'_> {
-    pub(super) fn examine_trails(&self) {
-        self.examine_action_lists();
-        self.examine_clocks();
-        self.examine_audit_trail();
-        self.examine_replicas();
-    }
-
     pub(super) fn acknowledged_operations(&self, function: Function) -> Vec<Operation> {
         let of = self
             .survey
@@ -30,10 +23,10 @@ impl Examination<'_> {
     }
 
     /// Examines the lists of actions of each user: the actions in each list, and the actions that must be in it.
-    fn examine_action_lists(&self) {
+    pub(super) fn examine_action_lists(&self) {
         let history = self.survey.history;
         let mut asked: FxHashMap<&str, Vec<Operation>> = FxHashMap::default();
-        let mut of_user: HashMap<KeyId, Vec<Operation>> = HashMap::new();
+        let mut of_user: FxHashMap<KeyId, Vec<Operation>> = FxHashMap::default();
         for act in
             history.operations().filter(|op| op.function == Function::ACT && op.outcome != Outcome::Fail)
         {
@@ -47,7 +40,7 @@ impl Examination<'_> {
             serde_json::from_str(history.value_text(read.result))
         };
         // When an action was first known to be in the list of a user.
-        let mut shown: HashMap<(KeyId, &str), u32> = HashMap::new();
+        let mut shown: FxHashMap<(KeyId, &str), u32> = FxHashMap::default();
         for read in &reads {
             for action in list_of(read).ok().flatten().unwrap_or_default() {
                 let first = shown.entry((read.key, action.get())).or_insert(read.completed);
@@ -114,7 +107,7 @@ impl Examination<'_> {
 
     /// Examines the times that each session was told: answers in the order of completion, with a running maximum of the
     /// times.
-    fn examine_clocks(&self) {
+    pub(super) fn examine_clocks(&self) {
         let history = self.survey.history;
         let mut answers: Vec<Vec<(u32, i64, OpId, u32)>> = vec![Vec::new(); history.sessions.len()];
         for op in history.operations().filter(|op| op.outcome == Outcome::Ok) {
@@ -143,7 +136,7 @@ impl Examination<'_> {
 
     /// Examines the audit trail: for each event, how often it can have happened and how often it is recorded. For the
     /// entries of acknowledged requests: whether one follows an entry whose request began after it was over.
-    fn examine_audit_trail(&self) {
+    pub(super) fn examine_audit_trail(&self) {
         let history = self.survey.history;
         let mut events: FxHashMap<[&str; 3], (EventCounts, Option<OpId>)> = FxHashMap::default();
         for op in history.operations() {
@@ -192,7 +185,7 @@ impl Examination<'_> {
                 self.report_contradiction(&[FindingKind::AuditDuplicated], None, why);
             }
         }
-        let mut began: HashMap<KeyId, u32> = HashMap::new();
+        let mut began: FxHashMap<KeyId, u32> = FxHashMap::default();
         for id in order {
             let op = history.operation(id);
             let latest = began.entry(op.key).or_insert(op.invoked);
@@ -209,7 +202,7 @@ impl Examination<'_> {
 
     /// Examines the final data of the replicas. If a session may have expired between the reads, the result is
     /// undecided.
-    fn examine_replicas(&self) {
+    pub(super) fn examine_replicas(&self) {
         let history = self.survey.history;
         // By key: what each node held last.
         let mut held: FxHashMap<&str, BTreeMap<&str, &str>> = FxHashMap::default();

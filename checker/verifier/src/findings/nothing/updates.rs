@@ -75,9 +75,13 @@ impl Examination<'_> {
         value.is_some_and(|value| self.survey.writers.of(value.index()).len() == 1)
     }
 
-    /// The acknowledged saves of each id whose base the history states, in the order of invocation. An id without acknowledged saves has an empty list. `None` if there are too many reads.
+    /// The acknowledged saves of each id whose base the history states, in the order of invocation. An id without acknowledged saves has an
+    /// empty list. `None` if there are too many reads.
     fn collect_saves(&self) -> Option<BTreeMap<KeyId, Vec<BasedSave>>> {
         let history = self.survey.history;
+        if !self.survey.facts.states_bases_of_saves() {
+            return Some(BTreeMap::new());
+        }
         let infers = history.header().is_none() && every_write_follows_a_read(history);
         let mut saves: BTreeMap<KeyId, Vec<BasedSave>> = BTreeMap::new();
         let mut before: FxHashMap<(u32, KeyId), Operation> = FxHashMap::default();
