@@ -59,7 +59,7 @@ fn estimate_bytes(history: &History, model: Model, group: &[Property]) -> usize 
             });
             needed.max().unwrap_or(0)
         }
-        Property::Finding(_) => per_operation(150),
+        Property::Finding(_) => per_operation(95),
         Property::Invariant(_) => per_operation(180),
     }
 }
