@@ -56,14 +56,23 @@ pub fn check_model<S: Specification>(
     specification: &S,
     limits: &Limits<'_>,
 ) -> Result<Verdict, String> {
-    if !history.ids().any(|id| history.outcome(id) == Outcome::Ok) {
-        let why = if history.is_empty() { NO_OPERATIONS } else { NOTHING_SUCCEEDED };
-        return Ok(Verdict::untested(why));
+    let verdict = match history.ids().any(|id| history.outcome(id) == Outcome::Ok) {
+        true => decide_objects(history, specification, limits),
+        false => Verdict::untested(if history.is_empty() { NO_OPERATIONS } else { NOTHING_SUCCEEDED }),
+    };
+    match verify_specification(history, specification, &verdict, limits) {
+        Standing::Confirmed | Standing::ConfirmedExcept(_) | Standing::Partly(_) => Ok(verdict),
+        Standing::Unchecked => Ok(Verdict::unknown(UNCHECKED)),
+        Standing::Refuted(why) => Err(why),
     }
+}
+
+/// Decides the objects without having the answer verified.
+fn decide_objects<S: Specification>(history: &History, specification: &S, limits: &Limits<'_>) -> Verdict {
     let mut values = CallValues::new(history);
     let objects = group_operations_by_key(history, limits);
     if limits.stop_requested() {
-        return Ok(Verdict::unknown(Limits::STOPPED));
+        return Verdict::unknown(Limits::STOPPED);
     }
     let parts = objects
         .into_iter()
@@ -73,10 +82,5 @@ pub fn check_model<S: Specification>(
             decide_specification(specification, key, calls, limits).without_claim_of_minimality()
         })
         .collect();
-    let verdict = combine_objects(parts);
-    match verify_specification(history, specification, &verdict, limits) {
-        Standing::Confirmed | Standing::ConfirmedExcept(_) | Standing::Partly(_) => Ok(verdict),
-        Standing::Unchecked => Ok(Verdict::unknown(UNCHECKED)),
-        Standing::Refuted(why) => Err(why),
-    }
+    combine_objects(parts)
 }

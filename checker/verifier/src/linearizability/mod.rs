@@ -102,7 +102,13 @@ pub fn verify_specification<S: Specification>(
             })
         }
         Verdict::Holds(_) | Verdict::Violated(_) => Err("it rests on nothing that can be checked".to_owned()),
-        Verdict::Untested(_) | Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
+        Verdict::Untested(_) => match history.operations().find(|op| op.outcome == Outcome::Ok) {
+            Some(op) => {
+                Err(format!("operation {} could have contradicted it", history.operation_index(op.id)))
+            }
+            None => Ok(Confirmation::Confirmed),
+        },
+        Verdict::Unknown(_) => Ok(Confirmation::Confirmed),
     };
     if watch.is_over() { Standing::Unchecked } else { crate::standing_of_result(result.map_err(Mismatch)) }
 }
