@@ -108,7 +108,7 @@ impl CausalExplainer<'_> {
     }
 
     /// What a read returned. A compare-and-set returns nothing, but it found what it replaced. If it is indeterminate, a read of its new
-    /// value shows that it took effect.
+    /// value shows that it took effect, unless another operation wrote that value too.
     fn describe_return(&self, read: OpId, returned: &str) -> String {
         let (name, op) = (self.name_operation(read), self.history.operation(read));
         let Argument::Pair(_, new) = op.argument else { return format!("{name} returned {returned}") };
@@ -118,7 +118,14 @@ impl CausalExplainer<'_> {
                 && reader.id != read
                 && reader.effect().is_some_and(|effect| effect.reads == Some(new))
         };
-        let reader = (op.outcome == Outcome::Info).then(|| self.history.operations().find(shows)).flatten();
+        let also_writes = |other: &Operation| {
+            other.key == op.key
+                && other.id != read
+                && other.outcome != Outcome::Fail
+                && other.effect().is_some_and(|effect| effect.writes == Some(new))
+        };
+        let is_shown = op.outcome == Outcome::Info && !self.history.operations().any(|op| also_writes(&op));
+        let reader = is_shown.then(|| self.history.operations().find(shows)).flatten();
         match reader {
             Some(reader) => format!(
                 "{name} took effect, because {} saw its value; it replaced {returned}",
