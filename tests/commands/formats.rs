@@ -413,7 +413,8 @@ fn a_version_may_be_the_text_of_an_integer() {
     );
 }
 
-/// The result is in a column that nobody knows. Every read counted as one of nothing, and a stale read was reported.
+/// The results are in a column named `res`, which the reader does not know. It took each read to have found nothing, and `check` reported a
+/// stale read.
 #[test]
 fn columns_that_were_not_read_are_named() {
     let folder = tempfile::tempdir().expect("a folder");

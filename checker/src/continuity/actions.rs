@@ -87,8 +87,8 @@ pub(super) fn is_acting_user_read(history: &History) -> bool {
     })
 }
 
-/// Whether a list was read of a user that could have lacked an action: the action had been acknowledged, or an earlier list could have
-/// shown it. Events that come later change nothing that was tested.
+/// Whether the read of a list could have lacked an action: an action of the same user had been acknowledged before, or an earlier list could
+/// have shown one. Later events never make this false.
 pub(super) fn could_lack_an_action(history: &History) -> bool {
     let mut requested: FxHashMap<&str, u32> = FxHashMap::default();
     let mut known: FxHashMap<&str, u32> = FxHashMap::default();

@@ -41,7 +41,7 @@ pub(super) fn reason_not_recorded(facts: &JudgeFacts<'_>, kind: FindingKind) -> 
             "no list was read of a user who had acted: the key of actions is the session of act"
         }
         FindingKind::LostAction if !actions::could_lack_an_action(history) => {
-            "no list was read of a user after an action of his had been acknowledged, and none of them twice"
+            "no list of actions was read after an action of the same user had been acknowledged, or after an earlier list of that user"
         }
         FindingKind::TornSession if !is_any_session_read(history) => "no session was read",
         FindingKind::AuditMissing if !audit::has_request(history, true) => {

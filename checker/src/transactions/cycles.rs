@@ -63,9 +63,9 @@ impl Cycles {
 pub(crate) fn edge_kinds_for(family: CycleFamily, extent: OrderExtent) -> EdgeKinds {
     let data = match family {
         CycleFamily::G0 => EdgeKinds::WW,
-        CycleFamily::G1c => EdgeKinds::WW.union(EdgeKinds::SHOWN).union(EdgeKinds::WR),
+        CycleFamily::G1c => EdgeKinds::WW.union(EdgeKinds::INDETERMINATE).union(EdgeKinds::WR),
         CycleFamily::GSingle | CycleFamily::GNonadjacent | CycleFamily::G2 => {
-            EdgeKinds::WW.union(EdgeKinds::SHOWN).union(EdgeKinds::WR).union(EdgeKinds::RW)
+            EdgeKinds::WW.union(EdgeKinds::INDETERMINATE).union(EdgeKinds::WR).union(EdgeKinds::RW)
         }
     };
     let order = match extent {
@@ -477,7 +477,7 @@ pub(crate) fn family_of_steps(steps: &[DependencyStep]) -> CycleFamily {
     let anti = (0..steps.len()).filter(|&at| is_rw(at)).count();
     let adjacent = (0..steps.len()).any(|at| is_rw(at) && is_rw(at + 1));
     match anti {
-        0 if steps.iter().any(|step| step.kind.intersects(EdgeKinds::WR.union(EdgeKinds::SHOWN))) => {
+        0 if steps.iter().any(|step| step.kind.intersects(EdgeKinds::WR.union(EdgeKinds::INDETERMINATE))) => {
             CycleFamily::G1c
         }
         0 => CycleFamily::G0,

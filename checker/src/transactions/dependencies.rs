@@ -126,7 +126,7 @@ fn add_overwrites(
     builder: &mut DependencyGraphBuilder,
 ) {
     let completed = index.has_completed(writer);
-    let kind = if completed { EdgeKinds::WW } else { EdgeKinds::WW.union(EdgeKinds::SHOWN) };
+    let kind = if completed { EdgeKinds::WW } else { EdgeKinds::WW.union(EdgeKinds::INDETERMINATE) };
     if next != NONE && next != writer {
         builder.add_edge(writer, next, kind, key);
     }

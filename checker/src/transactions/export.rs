@@ -178,7 +178,7 @@ mod tests {
             );
             let kinds = EdgeKinds(
                 EdgeKinds::WW.0
-                    | EdgeKinds::SHOWN.0
+                    | EdgeKinds::INDETERMINATE.0
                     | EdgeKinds::WR.0
                     | EdgeKinds::RW.0
                     | EdgeKinds::TIME.0

@@ -77,7 +77,7 @@ impl EdgeExplainer<'_, '_> {
     }
 
     pub(crate) fn explain_dependency(&self, step: DependencyStep) -> Dependency {
-        let why = match EdgeKinds(step.kind.0 & !EdgeKinds::SHOWN.0) {
+        let why = match EdgeKinds(step.kind.0 & !EdgeKinds::INDETERMINATE.0) {
             EdgeKinds::SESSION => DependencyReason::Session,
             EdgeKinds::TIME => DependencyReason::RealTime,
             EdgeKinds::WR => self.explain_read_by(step),

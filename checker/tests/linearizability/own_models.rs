@@ -7,7 +7,7 @@ use checker::{Evidence, FailedCas, Model, Verdict};
 use histories::{Outcome, ValueId};
 use testkit::{draw_history, test_limits};
 
-/// A specification of which nothing is known but its first state and its steps.
+/// A specification that implements only its initial state and its steps, so that the search cannot ask it which operations are reads.
 struct Opaque<S>(S);
 
 impl<S: Specification> Specification for Opaque<S> {

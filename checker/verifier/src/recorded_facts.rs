@@ -258,8 +258,8 @@ fn has_list_of_actor(history: &History) -> bool {
     })
 }
 
-/// Whether a list was returned for a user that began after one of his actions had been acknowledged, or after another list of his that
-/// followed a request.
+/// Whether the read of a list began after an action of the same user had been acknowledged, or after an earlier list of that user had
+/// been returned that could have shown one.
 pub(crate) fn could_show_lost_action(history: &History) -> bool {
     let of = |function: Function| history.operations().filter(move |op| op.function == function);
     let user_of = |act: &Operation| history.sessions.text(act.session);

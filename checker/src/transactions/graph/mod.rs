@@ -45,9 +45,9 @@ impl EdgeKinds {
     pub(crate) const IMPLIED: EdgeKinds = EdgeKinds(32);
     /// An edge that leaves a helper. It continues the kind of the edge that led into the helper.
     pub(crate) const THROUGH: EdgeKinds = EdgeKinds(64);
-    /// A `ww` edge of a list that leaves an indeterminate transaction, in addition to [`EdgeKinds::WW`]. That a list shows an append of it
-    /// means that it committed only where no dirty reads are permitted. So no `G0` has such an edge.
-    pub(crate) const SHOWN: EdgeKinds = EdgeKinds(128);
+    /// Marks a `ww` edge of a list that leaves an indeterminate transaction, in addition to [`EdgeKinds::WW`]. Such a transaction may have
+    /// failed, and a dirty read may have shown its append. So no `G0` has such an edge.
+    pub(crate) const INDETERMINATE: EdgeKinds = EdgeKinds(128);
 
     pub(crate) const fn union(self, other: EdgeKinds) -> EdgeKinds {
         EdgeKinds(self.0 | other.0)

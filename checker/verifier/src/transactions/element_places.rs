@@ -83,7 +83,7 @@ impl<'h> ElementPlaces<'h> {
         Self { history, lists, committed: HashSet::new() }
     }
 
-    /// Takes note of transactions of which more than a dirty read shows that they committed.
+    /// Adds transactions that committed without a completion: a read that may return only committed elements shows them.
     pub(super) fn note_committed(&mut self, committed: HashSet<OpId>) {
         self.committed = committed;
     }

@@ -192,7 +192,7 @@ fn what_was_put_in_later_had_not_come_out() {
     }
 }
 
-/// What another set lacks or has says nothing of this one.
+/// A read of another set shows nothing about the elements of this set.
 #[test]
 fn an_element_is_missing_from_its_own_set() {
     let mut text = String::new();

@@ -22,7 +22,10 @@ struct Requests(StoreLines);
 
 impl Requests {
     fn begin(&mut self, process: u32, function: &str, value: &str, base: Option<&str>) {
-        let more = base.map(|base| format!(",\"based_on\":{base}")).unwrap_or_default();
+        let more = match base {
+            Some(base) => format!(",\"based_on\":{base}"),
+            None => String::new(),
+        };
         self.0.text += &text_of_event(process, ["invoke", function, "s"], value, &more);
     }
 
@@ -53,7 +56,8 @@ fn standing_of_saves(requests: &Requests, saves: [u32; 2], reads: [Option<u32>; 
     standing_of(&requests.0.read(), FindingKind::LostUpdate, proof, Vec::new())
 }
 
-/// Two requests change one field each, or nobody knows whether one of them took effect. Neither undoes what an acknowledged save did.
+/// In a lost update, one acknowledged save undoes another. A request that changes one field undoes nothing else, and an indeterminate one may
+/// not have taken effect.
 #[test]
 fn an_update_is_lost_only_if_two_saves_were_acknowledged() {
     let (base, one, other) = (version(0), version(1), version(2));
